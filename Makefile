@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Each makes the environment it needs, once, in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint fast studies clean
+
+demo: .venv/.run
+	$(BIN)/steelyard train arithmetic $(ARGS)
+
+test: .venv/.dev lint
+	$(BIN)/python -m pytest
+
+fast: .venv/.dev
+	$(BIN)/python -m pytest -x -m "not slow"
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+# The measured claims of the README: minutes to an hour, not part of the tests.
+studies: .venv/.run
+	for study in lag off-policy styles seeds; do $(BIN)/steelyard study $$study || exit 1; done
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "steelyard needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+# reasoning-gym compiles a C extension, so the tests need a C compiler and the demo does not.
+.venv/.dev: .venv/bin/python pyproject.toml constraints.txt
+	@command -v $${CC:-cc} >/dev/null || { echo "make test needs a C compiler (for the gym extra): install gcc or clang, or set CC"; exit 1; }
+	$(PIP) --editable '.[dev]'
+	@touch .venv/.run $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,88 @@
+"""Checks for a method of any room: that its settings build, compare and travel."""
+
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import tyro
+
+from steelyard.check.verdict import Check, UnmetError, demand
+from steelyard.core import decode, encode, settings
+
+
+def default_constructible(method: Any) -> None:
+    """The class builds without arguments."""
+    try:
+        type(method)()
+    except TypeError as error:
+        raise UnmetError(f"{type(method).__name__}() fails: {error}") from error
+
+
+def frozen_hashable(method: Any) -> None:
+    """A frozen dataclass: equal settings make equal, equally hashed methods that nobody can change."""
+    params = getattr(type(method), "__dataclass_params__", None)
+    demand(params is not None and params.frozen, "is not a frozen dataclass")
+    twin = dataclasses.replace(method)
+    demand(twin == method, "a copy with the same settings is not equal to it")
+    demand(hash(twin) == hash(method), "a copy with the same settings has another hash")
+
+
+def json_round_trip(method: Any) -> None:
+    """Its settings come back from JSON as the same method."""
+    data = msgspec.json.decode(msgspec.json.encode(encode(method)))
+    back = decode(data, type(method))
+    demand(back == method, f"JSON gives back {back}")
+
+
+def cli_round_trip(method: Any) -> None:
+    """No flags give the defaults, and each number or switch can be set by its flag."""
+    cls, default = type(method), type(method)()
+    demand(_parse(cls, []) == default, "no flags do not give the defaults")
+    for name, value in settings(default).items():
+        if not isinstance(value, bool | int | float):
+            continue
+        other = _another(value)
+        back = _parse(cls, _flag(name, other))
+        demand(back == dataclasses.replace(default, **{name: other}), f"{_flag(name, other)} gives {back}")
+
+
+def _another(value: bool | int | float) -> bool | int | float:
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value / 2 or 0.5
+
+
+def _flag(name: str, value: bool | int | float) -> list[str]:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}", repr(value)]
+
+
+def _parse(cls: type, args: list[str]) -> Any:
+    try:
+        return tyro.cli(cls, args=args, console_outputs=False)
+    except SystemExit as error:
+        raise UnmetError(f"the command line refuses {args}") from error
+
+
+def picklable(method: Any) -> None:
+    """It can be sent to another process."""
+    try:
+        pickle.dumps(method)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UnmetError(f"does not pickle: {error}") from error
+
+
+METHOD_CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "default-constructible": default_constructible,
+        "frozen-hashable": frozen_hashable,
+        "json-round-trip": json_round_trip,
+        "cli-round-trip": cli_round_trip,
+        "picklable": picklable,
+    }
+)

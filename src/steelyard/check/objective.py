@@ -1,0 +1,207 @@
+"""The conformance suite of objectives: `check_objective` runs it on a card, a class or an instance, also a stranger's.
+
+Each check compares values, weights, metrics and gradients on a random batch in double precision.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from steelyard.check.method import METHOD_CHECKS
+from steelyard.check.outcome import CUT, Outcome, outcome, random_batch
+from steelyard.check.verdict import Check, Verdict, demand, run_checks
+from steelyard.core import Batch, Loss, settings
+from steelyard.objective import Objective
+
+_INPUTS = ("reward_PG", "reward_PGT", "logp_ref_PGT", "logp_behaviour_PGT")
+
+
+def _batch(objective: Objective) -> Batch:
+    return random_batch(getattr(type(objective), "group_size", None))
+
+
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    return {name: value for name, value in settings(batch).items() if isinstance(value, Tensor)}
+
+
+def _near(a: Any, b: Any) -> bool:
+    a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
+    return torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def _same(a: Outcome, b: Outcome, when: str) -> None:
+    """Demand equal value, weight and metrics, and equal gradients where these have equal shapes."""
+    demand(_near(a.loss.value, b.loss.value), f"the value becomes {b.loss.value} from {a.loss.value} when {when}")
+    demand(a.loss.weight == b.loss.weight, f"the weight becomes {b.loss.weight} from {a.loss.weight} when {when}")
+    demand(a.loss.metrics.keys() == b.loss.metrics.keys(), f"the metrics' names change when {when}")
+    for name, value in a.loss.metrics.items():
+        demand(_near(value, b.loss.metrics[name]), f"the metric {name} changes when {when}")
+    demand(_near(a.by_logp_PGT, b.by_logp_PGT), f"the gradient changes when {when}")
+    demand(_near(a.by_log_z_P, b.by_log_z_P), f"the gradient by log_z_P changes when {when}")
+
+
+def documented(method: Any) -> None:
+    """The docstring of its module or class has an indented equation, a shapes legend and a source."""
+    cls = type(method)
+    text = f"{inspect.getdoc(sys.modules[cls.__module__])}\n{inspect.getdoc(cls)}"
+    demand(re.search(r"^ {4}.*=", text, re.M) is not None, "no equation (an indented line with =) in the docstring")
+    demand(re.search(r"\bP prompts\b", text) is not None, "no shapes legend (P prompts, ...) in the docstring")
+    demand(re.search(r"^Source:", text, re.M) is not None, "no line 'Source: ...' in the docstring")
+
+
+def finite(objective: Objective) -> None:
+    """Value, weight, metrics and gradient are finite on random batches."""
+    for seed in range(3):
+        got = outcome(objective, random_batch(getattr(type(objective), "group_size", None), seed))
+        demand(bool(got.loss.value.isfinite()), f"the value is {got.loss.value}")
+        demand(0 < got.loss.weight < float("inf"), f"the weight is {got.loss.weight}")
+        demand(bool(got.by_logp_PGT.isfinite().all()), "the gradient is not finite")
+        for name, value in got.loss.metrics.items():
+            demand(type(value) is float and value - value == 0, f"the metric {name} is {value!r}, not a finite float")
+
+
+def teaches(objective: Objective) -> None:
+    """A batch with something to learn gives a gradient."""
+    demand(bool(outcome(objective, _batch(objective)).by_logp_PGT.any()), "the gradient is 0 on a random batch")
+
+
+def masked_silent(objective: Objective) -> None:
+    """What stands at steps that are no action changes nothing and gets no gradient; so does padding."""
+    batch = _batch(objective)
+    clean = outcome(objective, batch)
+    demand(not clean.by_logp_PGT[~batch.action_PGT].any(), "the gradient reaches steps that are no action")
+    names = ("logp_PGT", "logp_ref_PGT", "logp_behaviour_PGT", "reward_PGT", "entropy_PGT")
+    noise = {name: batch.needs(name).where(batch.action_PGT, -3.0 - i) for i, name in enumerate(names)}
+    _same(clean, outcome(objective, batch.replace(**noise)), "steps that are no action hold other values")
+    steps = {name: torch.nn.functional.pad(batch.needs(name), (0, 2)) for name in (*names, "action_PGT", "tokens_PGT")}
+    padded = outcome(objective, batch.replace(**steps))
+    demand(not padded.by_logp_PGT[..., -2:].any(), "the gradient reaches padding")
+    cut = Outcome(padded.loss, padded.by_logp_PGT[..., :-2], padded.by_log_z_P)
+    _same(clean, cut, "the batch is padded by two steps")
+
+
+def invalid_silent(objective: Objective) -> None:
+    """Trajectories that are not valid change nothing and get no gradient, even with a reward of NaN."""
+    batch = _batch(objective)
+    clean = outcome(objective, batch)
+    demand(not clean.by_logp_PGT[~batch.valid_PG].any(), "the gradient reaches invalid trajectories")
+    lost = batch.replace(reward_PG=batch.needs("reward_PG").where(batch.valid_PG, float("nan")))
+    _same(clean, outcome(objective, lost), "the reward of invalid trajectories is NaN")
+    other = batch.replace(logp_PGT=batch.logp_PGT.where(batch.valid_PG[..., None], -7.0))
+    _same(clean, outcome(objective, other), "invalid trajectories have other log-probabilities")
+
+
+def group_order(objective: Objective) -> None:
+    """The order of a group's samples does not matter."""
+    batch = _batch(objective)
+    order = torch.arange(batch.valid_PG.shape[1]).flip(0)
+    fields = {name: value[:, order] for name, value in _tensors(batch).items() if name.endswith(("PG", "PGT"))}
+    got = outcome(objective, batch.replace(**fields))
+    back = Outcome(got.loss, got.by_logp_PGT[:, order], got.by_log_z_P)
+    _same(outcome(objective, batch), back, "the samples of each group are reversed")
+
+
+def prompt_order(objective: Objective) -> None:
+    """The order of prompts does not matter."""
+    batch = _batch(objective)
+    order = torch.arange(len(batch.valid_PG)).flip(0)
+    got = outcome(objective, batch.prompts(order))
+    back = Outcome(got.loss, got.by_logp_PGT[order], got.by_log_z_P[order])
+    _same(outcome(objective, batch), back, "the prompts are reversed")
+
+
+def micro_batches(objective: Objective) -> None:
+    """Cutting a batch between groups and combining by weight gives the whole's value, gradient and metrics."""
+    batch = _batch(objective)
+    parts = [outcome(objective, batch.prompts(cut)) for cut in CUT]
+    weight = sum(part.loss.weight for part in parts)
+    shares = [part.loss.weight / weight for part in parts]
+    value = torch.stack([share * part.loss.value for share, part in zip(shares, parts, strict=True)]).sum()
+    metrics: dict[str, float] = {}
+    for share, part in zip(shares, parts, strict=True):
+        for name, number in part.loss.metrics.items():
+            metrics[name] = metrics.get(name, 0.0) + share * number
+    whole = Outcome(
+        Loss(value, weight, metrics),
+        torch.cat([share * part.by_logp_PGT for share, part in zip(shares, parts, strict=True)]),
+        torch.cat([share * part.by_log_z_P for share, part in zip(shares, parts, strict=True)]),
+    )
+    _same(outcome(objective, batch), whole, "the batch is cut between groups")
+
+
+def inputs_fixed(objective: Objective) -> None:
+    """No gradient reaches rewards, reference or behaviour."""
+    batch = _batch(objective)
+    leaves = {name: batch.needs(name).clone().requires_grad_() for name in _INPUTS}
+    logp_PGT = batch.logp_PGT.clone().requires_grad_()
+    objective(batch.replace(logp_PGT=logp_PGT, **leaves)).value.backward()
+    for name, leaf in leaves.items():
+        demand(leaf.grad is None or not leaf.grad.any(), f"the gradient reaches {name}")
+
+
+def batch_unchanged(objective: Objective) -> None:
+    """The batch is only read."""
+    batch = _batch(objective)
+    before = {name: value.clone() for name, value in _tensors(batch).items()}
+    objective(batch)
+    for name, value in _tensors(batch).items():
+        demand(torch.equal(value, before[name]), f"{name} was written to")
+
+
+def repeatable(objective: Objective) -> None:
+    """Two calls agree, exactly."""
+    batch = _batch(objective)
+    first, second = outcome(objective, batch), outcome(objective, batch)
+    demand(torch.equal(first.loss.value, second.loss.value), "the value differs between two calls")
+    demand(torch.equal(first.by_logp_PGT, second.by_logp_PGT), "the gradient differs between two calls")
+
+
+def nothing_valid(objective: Objective) -> None:
+    """Where nothing is valid, value, weight and gradient are 0."""
+    batch = _batch(objective)
+    lost = torch.full_like(batch.needs("reward_PG"), float("nan"))
+    got = outcome(objective, batch.replace(valid_PG=torch.zeros_like(batch.valid_PG), reward_PG=lost))
+    demand(got.loss.weight == 0, f"the weight is {got.loss.weight} where nothing is valid")
+    demand(float(got.loss.value.detach()) == 0, f"the value is {got.loss.value} where nothing is valid")
+    demand(not got.by_logp_PGT.any() and not got.by_log_z_P.any(), "there is a gradient where nothing is valid")
+    for name, value in got.loss.metrics.items():
+        demand(value - value == 0, f"the metric {name} is {value} where nothing is valid")
+
+
+def tokens_unused(objective: Objective) -> None:
+    """It works without tokens, and they change nothing: steps need not be text."""
+    batch = _batch(objective)
+    clean = outcome(objective, batch)
+    _same(clean, outcome(objective, batch.replace(tokens_PGT=None)), "there are no tokens")
+    _same(clean, outcome(objective, batch.replace(tokens_PGT=batch.needs("tokens_PGT") + 1)), "the tokens are others")
+
+
+OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        **METHOD_CHECKS,
+        "documented": documented,
+        "finite": finite,
+        "teaches": teaches,
+        "masked-silent": masked_silent,
+        "invalid-silent": invalid_silent,
+        "group-order": group_order,
+        "prompt-order": prompt_order,
+        "micro-batches": micro_batches,
+        "inputs-fixed": inputs_fixed,
+        "batch-unchanged": batch_unchanged,
+        "repeatable": repeatable,
+        "nothing-valid": nothing_valid,
+        "tokens-unused": tokens_unused,
+    }
+)
+
+
+def check_objective(subject: Any) -> list[Verdict]:
+    """Run the suite on a card, a class or an instance; one verdict per check, in the order of `OBJECTIVE_CHECKS`."""
+    return run_checks(OBJECTIVE_CHECKS, subject)

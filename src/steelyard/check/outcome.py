@@ -1,0 +1,68 @@
+"""What the objectives' checks work on: a random batch, and what an objective makes of it.
+
+P prompts, G samples per prompt, T steps.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from steelyard.check.verdict import demand
+from steelyard.core import Batch, Loss
+from steelyard.objective import Objective
+
+CUT = (slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5))
+"""Micro-batches of `random_batch`; the third has nothing valid."""
+
+
+def random_batch(group_size: int | None = None, seed: int = 0) -> Batch:
+    """Five prompts with every field filled, in double precision.
+
+    Prompts 0 and 4 are wholly valid, 1 lacks one sample, 2 has a single valid one, 3 none. Answers are ragged and
+    follow one step that is no action.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    P, G, T = 5, group_size or 4, 6
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw, dtype=torch.float64)
+
+    length_PG1 = torch.randint(1, T, (P, G, 1), generator=draw)
+    action_PGT = (torch.arange(T) >= 1) & (torch.arange(T) <= length_PG1)
+    valid_PG = torch.ones(P, G, dtype=torch.bool)
+    valid_PG[1, 0], valid_PG[2, 1:], valid_PG[3] = False, False, False
+    logp_PGT = -normal(P, G, T).abs()
+    return Batch(
+        logp_PGT=logp_PGT * action_PGT,
+        action_PGT=action_PGT,
+        valid_PG=valid_PG,
+        reward_PG=normal(P, G),
+        tokens_PGT=torch.randint(0, 50, (P, G, T), generator=draw),
+        logp_ref_PGT=(logp_PGT + 0.3 * normal(P, G, T)) * action_PGT,
+        logp_behaviour_PGT=(logp_PGT + 0.3 * normal(P, G, T)) * action_PGT,
+        version_PG=torch.randint(0, 5, (P, G), generator=draw),
+        reward_PGT=normal(P, G, T) * action_PGT,
+        entropy_PGT=normal(P, G, T).abs() * action_PGT,
+        log_z_P=normal(P),
+        ref_version_PG=torch.zeros(P, G, dtype=torch.long),
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A loss, with its gradient by `logp_PGT` and, where it has one, by `log_z_P`."""
+
+    loss: Loss
+    by_logp_PGT: Tensor
+    by_log_z_P: Tensor
+
+
+def outcome(objective: Objective, batch: Batch) -> Outcome:
+    """Call the objective and differentiate."""
+    logp_PGT = batch.logp_PGT.detach().clone().requires_grad_()
+    log_z_P = batch.needs("log_z_P").detach().clone().requires_grad_()
+    loss = objective(batch.replace(logp_PGT=logp_PGT, log_z_P=log_z_P))
+    demand(loss.value.requires_grad, "the value carries no gradient")
+    by_logp, by_log_z = torch.autograd.grad(loss.value, (logp_PGT, log_z_P), allow_unused=True, materialize_grads=True)
+    return Outcome(loss, by_logp, by_log_z)

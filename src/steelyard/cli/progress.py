@@ -1,0 +1,77 @@
+"""How a run shows itself: a live line on a terminal, plain lines elsewhere. Both on standard error."""
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+_PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
+
+
+class Progress:
+    """Watches a run's rows. Used as a context manager; `watch` goes to `train`."""
+
+    def __init__(self, max_steps: int, console: Console | None = None) -> None:
+        self.max_steps = max_steps
+        self.console = console or Console(file=sys.stderr)
+        self._live = (
+            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        )
+        self._latest: dict[str, Any] = {}
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def watch(self, file: str, row: Mapping[str, Any]) -> None:
+        """Take note of a row."""
+        if file == "samples":
+            return
+        self._latest.update(row)
+        if file == "eval":
+            self.console.print(self._evaluation(row), highlight=False, soft_wrap=True)
+        elif self._live is not None:
+            self._live.update(self._table(), refresh=True)
+        elif file == "metrics" and time.monotonic() - self._printed > _PLAIN_EVERY:
+            self._printed = time.monotonic()
+            self.console.print(" ".join(f"{k} {v}" for k, v in self._facts().items()), highlight=False, soft_wrap=True)
+
+    def _evaluation(self, row: Mapping[str, Any]) -> str:
+        text = f"  step {row['step']:>4}"
+        if "eval/total_variation" in row:
+            return f"{text}  total variation to pi* {row['eval/total_variation']:.4f}  log Z error {row['eval/log_z_error']:.4f}"
+        if "eval/accuracy" in row:
+            text += f"  accuracy {row['eval/accuracy']:.1%} [{row['eval/accuracy_low']:.1%}, {row['eval/accuracy_high']:.1%}]"
+        if "eval/length_mean" in row:
+            text += f"  length {row['eval/length_mean']:.1f}  distinct right answers {row['eval/distinct_correct']:.1f}"
+        styles = row.get("eval/correct_styles") or {}
+        return text + "".join(f"  {name} {share:.0%}" for name, share in styles.items())
+
+    def _facts(self) -> dict[str, str]:
+        row = self._latest
+        facts = {"step": f"{row['step']}/{self.max_steps}"}
+        named = {"reward": "search/reward_mean", "loss": "learner/loss", "length": "batch/length_mean",
+                 "staleness": "batch/staleness_mean", "stored": "replay/size", "steps/s": "steps_per_s",
+                 "completions/s": "completions_per_s"}  # fmt: skip
+        return facts | {name: f"{row[key]:.4g}" for name, key in named.items() if row.get(key) is not None}
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2))
+        facts = self._facts()
+        for name in facts:
+            table.add_column(name, justify="right")
+        table.add_row(*facts.values())
+        return table

@@ -1,0 +1,29 @@
+"""The words every room speaks: trajectory, batch, method card, registry, seeds, errors, protocols."""
+
+from steelyard.core.batch import Batch, Loss
+from steelyard.core.config import decode, encode
+from steelyard.core.errors import StallError, SteelyardError, require, suggest
+from steelyard.core.method import Card, cards, find, id_of, method, settings
+from steelyard.core.padding import Padded, pad, stack
+from steelyard.core.protocols import (
+    Curriculum,
+    Engine,
+    Episode,
+    Replay,
+    Request,
+    Reward,
+    Score,
+    Task,
+    WeightStore,
+)
+from steelyard.core.schedule import Linear, WarmupStableDecay
+from steelyard.core.seeds import derive, hash_share, stream
+from steelyard.core.trajectory import Finish, Prompt, Sampling, Trajectory, from_bytes, to_bytes
+from steelyard.core.weights import Weights, digest_of
+
+__all__ = [
+    "Batch", "Card", "Curriculum", "Engine", "Episode", "Finish", "Linear", "Loss", "Padded", "Prompt", "Replay", "Request",
+    "Reward", "Sampling", "Score", "StallError", "SteelyardError", "Task", "Trajectory", "WarmupStableDecay",
+    "WeightStore", "Weights", "cards", "decode", "derive", "digest_of", "encode", "find", "from_bytes", "hash_share", "id_of",
+    "method", "pad", "require", "settings", "stack", "stream", "suggest", "to_bytes",
+]  # fmt: skip

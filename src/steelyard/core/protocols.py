@@ -1,0 +1,117 @@
+"""The interfaces by which rooms meet without importing each other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from steelyard.core.trajectory import Prompt, Sampling, Trajectory
+from steelyard.core.weights import Weights
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished trajectory as a verifier sees it: the prompt, the completion's text, and the trajectory itself."""
+
+    prompt: Prompt
+    completion: str
+    trajectory: Trajectory
+
+
+@dataclass(frozen=True)
+class Score:
+    """A verifier's answer. `value` is None when the verifier failed; `error` then says how."""
+
+    value: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+@runtime_checkable
+class Reward(Protocol):
+    """Scores finished episodes; one `Score` for each, in order. Never raises for a bad completion."""
+
+    def __call__(self, episodes: Sequence[Episode]) -> list[Score]: ...
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Prompts with ids, and how completions are scored."""
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The prompts of `split`, "train" or "held-out", in a fixed order. The splits share no prompt."""
+        ...
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """One `Score` for each episode, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to generate: the prompt's tokens, and the address of its randomness."""
+
+    prompt_id: str
+    tokens: tuple[int, ...]
+    sample: int
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Turns prompts into trajectories, and stamps them with the version and digest of the weights it holds."""
+
+    def load(self, weights: Weights) -> None:
+        """Take new weights, from the next batch on."""
+        ...
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
+        """Yield one trajectory per request as it finishes, in any order, with behaviour log-probabilities."""
+        ...
+
+
+@runtime_checkable
+class WeightStore(Protocol):
+    """Where the learner publishes and searchers look. Publishing never blocks."""
+
+    def publish(self, data: np.ndarray, version: int) -> str:
+        """Make `data` the newest weights; returns their digest."""
+        ...
+
+    def newest(self) -> int:
+        """The newest visible version."""
+        ...
+
+    def read(self) -> Weights:
+        """The newest visible weights, whole."""
+        ...
+
+
+@runtime_checkable
+class Replay(Protocol):
+    """The store between searchers and learner; owns what is admitted, selected and evicted."""
+
+    def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
+        """Store trajectories arriving while the learner is at `version`; returns how many were admitted."""
+        ...
+
+    def sample(self, num_prompts: int, num_generations: int, *, version: int, draw: int) -> list[list[Trajectory]] | None:
+        """Groups for the learner's step at `version`, or None if it must wait. `draw` addresses the randomness."""
+        ...
+
+    def metrics(self) -> Mapping[str, float]:
+        """Size and counters, named `replay/...`."""
+        ...
+
+
+@runtime_checkable
+class Curriculum(Protocol):
+    """Chooses which prompts are searched next."""
+
+    def draw(self, num_prompts: int) -> list[int]:
+        """Indices of the next prompts."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """All that a resume needs."""
+        ...

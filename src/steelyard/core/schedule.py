@@ -1,0 +1,50 @@
+"""Schedules of a number over learner steps: constant, linear, and warm-up / stable / decay."""
+
+from dataclasses import dataclass
+
+from steelyard.core.errors import require
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `start` to `end` over `steps` steps, then constant. `steps` 0 means `end` at once."""
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 0, f"steps is {self.steps}", where="schedule", mend="use 0 or more")
+
+    def __call__(self, step: int) -> float:
+        """The value at learner step `step`, counted from 0."""
+        share = 1.0 if step >= self.steps else step / self.steps
+        return self.start + share * (self.end - self.start)
+
+
+@dataclass(frozen=True)
+class WarmupStableDecay:
+    """A multiplier: linear from 0 to 1 over `warmup` steps, 1 for `stable`, linear to `floor` over `decay`.
+
+    `stable` None holds 1 for ever, and `decay` then has no effect.
+    """
+
+    warmup: int = 0
+    stable: int | None = None
+    decay: int = 0
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("warmup", "stable", "decay"):
+            value = getattr(self, name)
+            require(value is None or value >= 0, f"{name} is {value}", where="schedule", mend="use 0 or more")
+        require(0 <= self.floor <= 1, f"floor is {self.floor}", where="schedule", mend="use a share from 0 to 1")
+
+    def __call__(self, step: int) -> float:
+        """The multiplier for learner step `step`, counted from 0; the first warm-up step already moves."""
+        if step < self.warmup:
+            return (step + 1) / (self.warmup + 1)
+        if self.stable is None or step < self.warmup + self.stable:
+            return 1.0
+        done = step - self.warmup - self.stable
+        return self.floor if done >= self.decay else 1.0 - (1.0 - self.floor) * done / self.decay

@@ -1,0 +1,127 @@
+"""One sampled episode, tokens in and tokens out, and its bytes on the wire."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+
+Finish = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a task asks: an id, a text or chat messages, and the columns a reward may need."""
+
+    id: str
+    text: str | list[dict[str, str]]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is done to the logits before a token is drawn.
+
+    temperature 0 is greedy; infinity is uniform over the vocabulary. `max_tokens` bounds the completion (tokens).
+    """
+
+    temperature: float = 1.0
+    max_tokens: int = 32
+    top_p: float = 1.0
+    top_k: int = 0
+
+    @property
+    def full_support(self) -> bool:
+        """True where every token can be drawn, as trajectory balance asks of its data."""
+        return self.temperature > 0 and self.top_p == 1.0 and self.top_k == 0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One sampled episode of T tokens, prompt first.
+
+    `action_T` is true where the policy chose the token; log-probabilities (nats) are 0 elsewhere. `reward` is None when
+    the verifier failed or has not run: an error is never a reward of 0. `version` and `digest` name the weights that
+    sampled it, stamped by the engine that held them; `ref_version` those of the reference behind `logp_ref_T`.
+    `sample` counts the samples drawn for this prompt and addresses its randomness.
+    """
+
+    prompt_id: str
+    tokens_T: Int32[np.ndarray, "T"]
+    action_T: Bool[np.ndarray, "T"]
+    logp_behaviour_T: Float32[np.ndarray, "T"]
+    version: int
+    digest: str
+    sampling: Sampling
+    finish: Finish
+    sample: int = 0
+    logp_ref_T: Float32[np.ndarray, "T"] | None = None
+    ref_version: int = 0
+    reward: float | None = None
+    reward_parts: Mapping[str, float] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def valid(self) -> bool:
+        """True where there is a finite reward to learn from."""
+        return self.reward is not None and math.isfinite(self.reward)
+
+    @property
+    def completion_T(self) -> np.ndarray:
+        """The tokens that the policy chose."""
+        return self.tokens_T[self.action_T]
+
+    def replace(self, **changes: Any) -> "Trajectory":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+class _Wire(msgspec.Struct, array_like=True):
+    prompt_id: str
+    tokens: bytes
+    action: bytes
+    logp_behaviour: bytes
+    logp_ref: bytes | None
+    reward: float | None
+    version: int
+    digest: str
+    ref_version: int
+    sample: int
+    finish: Finish
+    sampling: tuple[float, int, float, int]
+    reward_parts: dict[str, float]
+    info: dict[str, Any]
+
+
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Wire)
+
+
+def to_bytes(trajectory: Trajectory) -> bytes:
+    """Msgpack bytes of a trajectory: what crosses processes and is stored."""
+    t, s = trajectory, trajectory.sampling
+    ref = None if t.logp_ref_T is None else t.logp_ref_T.astype("<f4").tobytes()
+    return _encoder.encode(
+        _Wire(t.prompt_id, t.tokens_T.astype("<i4").tobytes(), np.packbits(t.action_T).tobytes(),
+              t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
+              t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info))
+    )  # fmt: skip
+
+
+def from_bytes(data: bytes) -> Trajectory:
+    """The trajectory that `to_bytes` wrote.
+
+    Raises:
+        msgspec.DecodeError: the bytes are not a trajectory.
+    """
+    w = _decoder.decode(data)
+    tokens_T = np.frombuffer(w.tokens, "<i4")
+    action_T = np.unpackbits(np.frombuffer(w.action, np.uint8), count=len(tokens_T)).astype(bool)
+    return Trajectory(
+        w.prompt_id, tokens_T, action_T, np.frombuffer(w.logp_behaviour, "<f4"), w.version, w.digest,
+        Sampling(*w.sampling), w.finish, w.sample, None if w.logp_ref is None else np.frombuffer(w.logp_ref, "<f4"),
+        w.ref_version, w.reward, w.reward_parts, w.info,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""Walks a seeded permutation of the prompts, a new one each epoch: every prompt once per epoch.
+
+    prompt at position k = permutation_e[k mod N],  e = k div N,  permutation_e a function of (seed, e) alone
+
+N prompts in all. The permutations are counter-based, so the position is the whole state. No paper.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Int
+from numpy import ndarray
+
+from steelyard.core import method, require, stream
+
+
+@method("shuffled")
+@dataclass(frozen=True)
+class Shuffled:
+    """Settings of the shuffled walk: there are none."""
+
+    def open(self, num_prompts_total: int, seed: int) -> "ShuffledWalk":
+        """A walk over `num_prompts_total` prompts, at its beginning.
+
+        Raises:
+            SteelyardError: there are no prompts.
+        """
+        return ShuffledWalk(num_prompts_total, seed)
+
+
+class ShuffledWalk:
+    """The live walk: a position, and the permutation of the epoch it is in."""
+
+    def __init__(self, num_prompts_total: int, seed: int) -> None:
+        require(
+            num_prompts_total >= 1, "there are no prompts to draw", where="curriculum", mend="give the task prompts"
+        )
+        self._total, self._seed = num_prompts_total, seed
+        self._position = 0
+        self._epoch, self._order_N = 0, self._permutation(0)
+
+    def draw(self, num_prompts: int) -> list[int]:
+        """Indices of the next prompts, each from 0 to N - 1."""
+        indices = [self._at(self._position + i) for i in range(num_prompts)]
+        self._position += num_prompts
+        return indices
+
+    def state(self) -> Mapping[str, Any]:
+        """The position, counted from the first epoch's first prompt: all that a resume needs."""
+        return {"position": self._position}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken.
+
+        Raises:
+            SteelyardError: not a state of this curriculum.
+        """
+        position = state.get("position")
+        require(isinstance(position, int) and position >= 0, f"position is {position!r}", where="curriculum state",
+                mend="restore from a checkpoint of the same curriculum")  # fmt: skip
+        self._position = int(state["position"])
+
+    def _at(self, position: int) -> int:
+        epoch, place = divmod(position, self._total)
+        if epoch != self._epoch:
+            self._epoch, self._order_N = epoch, self._permutation(epoch)
+        return int(self._order_N[place])
+
+    def _permutation(self, epoch: int) -> Int[ndarray, "N"]:
+        return stream(self._seed, "curriculum", epoch).permutation(self._total)

@@ -1,0 +1,53 @@
+"""Estimates from counts: an interval for a success rate, and pass@k without bias."""
+
+import math
+
+from steelyard.core import require
+
+
+def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's score interval for a success rate: the p with (s/n - p)^2 <= z^2 p (1 - p) / n.
+
+        centre = (s + z^2/2) / (n + z^2),   half-width = z sqrt(s (n - s) / n + z^2/4) / (n + z^2)
+
+    Args:
+        successes: s, how many trials succeeded.
+        trials: n; with none the interval is (0, 1), for nothing is known.
+        z: normal quantile; 1.96 gives 95 %.
+
+    Raises:
+        SteelyardError: successes is not between 0 and trials, or z is negative.
+
+    Source: Wilson 1927, Journal of the American Statistical Association 22.
+    """
+    require(0 <= successes <= trials, f"{successes} successes in {trials} trials", where="wilson", mend="count again")
+    require(z >= 0, f"z is {z}", where="wilson", mend="use 0 or more; 1.96 gives 95 %")
+    if trials == 0:
+        return 0.0, 1.0
+    centre = (successes + z * z / 2) / (trials + z * z)
+    half = z * math.sqrt(successes * (trials - successes) / trials + z * z / 4) / (trials + z * z)
+    # The ends are exactly 0 and 1 at no and all successes; rounding must not say otherwise.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
+
+
+def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
+    """The chance that k of the n samples, drawn without replacement, hold a correct one: unbiased for pass@k.
+
+        1 - C(n - c, k) / C(n, k)
+
+    Args:
+        num_samples: n, samples drawn for one prompt.
+        num_correct: c, how many of them are correct.
+        k: attempts allowed, 1 to n.
+
+    Raises:
+        SteelyardError: c is not between 0 and n, or k not between 1 and n.
+
+    Source: Chen et al. 2021, arXiv:2107.03374, equation 1.
+    """
+    n, c = num_samples, num_correct
+    require(0 <= c <= n, f"{c} correct of {n} samples", where="pass_at_k", mend="count again")
+    require(1 <= k <= n, f"k is {k} with {n} samples", where="pass_at_k", mend=f"use a k from 1 to {n}")
+    return 1.0 - math.comb(n - c, k) / math.comb(n, k)

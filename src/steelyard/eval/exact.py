@@ -1,0 +1,133 @@
+"""The exact distance between a policy and the target of trajectory balance, where every completion can be listed.
+
+    pi*(y|x)  = pi_ref(y|x) exp(r(y;x) / beta) / Z(x),    Z(x) = sum_y pi_ref(y|x) exp(r(y;x) / beta)
+    TV(p, q)  = 1/2 sum_y |p(y) - q(y)|,    KL(p || q) = sum_y p(y) log(p(y) / q(y))
+
+N completions of a prompt; probabilities and log-probabilities are exact sums over all N, in float64. pi and pi_ref are
+the policy and the reference at the sampling temperature. KL and log Z in nats.
+VarGrad's estimate of log Z(x) is the mean of r / beta - log(pi / pi_ref) over samples of pi: its exact expectation falls
+short of log Z(x) by KL(pi || pi*), so the gap closes only at pi*.
+Source: the target is that of Bartoldson et al. 2025, arXiv:2503.18929.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from steelyard.core import Prompt, Weights, require
+from steelyard.policy import Policy
+
+ROWS_AT_ONCE = 4096
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """A task whose completions can all be listed."""
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The prompts of a split."""
+        ...
+
+    def completions(self) -> list[str]:
+        """All N texts that a completion can be, the same for every prompt."""
+        ...
+
+    def rewards(self, prompt: Prompt) -> Float64[np.ndarray, "N"]:
+        """The reward of each of `completions()` after `prompt`, in their order."""
+        ...
+
+
+def log_z(logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float) -> float:
+    """log sum_y pi_ref(y) exp(r(y) / beta), in nats."""
+    return float(np.logaddexp.reduce(logp_ref_N + reward_N / beta))
+
+
+def target(
+    logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float
+) -> Float64[np.ndarray, "N"]:
+    """log pi*(y), in nats; exp of it sums to 1."""
+    return logp_ref_N + reward_N / beta - log_z(logp_ref_N, reward_N, beta)
+
+
+def total_variation(logp_N: Float64[np.ndarray, "N"], logq_N: Float64[np.ndarray, "N"]) -> float:
+    """TV(p, q) from log-probabilities: 0 for equal distributions, 1 for disjoint ones."""
+    return float(np.abs(np.exp(logp_N) - np.exp(logq_N)).sum() / 2)
+
+
+def kl(logp_N: Float64[np.ndarray, "N"], logq_N: Float64[np.ndarray, "N"]) -> float:
+    """KL(p || q) from log-probabilities, in nats; q must be above 0 wherever p is."""
+    seen_N = np.isfinite(logp_N)
+    return float((np.exp(logp_N[seen_N]) * (logp_N[seen_N] - logq_N[seen_N])).sum())
+
+
+def exact_distance(
+    policy: Policy, task: Listable, *, beta: float, reference: Weights, temperature: float = 1.0
+) -> dict[str, float]:
+    """How far the policy, as it stands, is from pi*; each number is a mean over the task's training prompts.
+
+    `eval/total_variation` TV(pi, pi*); `eval/kl` KL(pi || pi*); `eval/kl_reverse` KL(pi* || pi); `eval/log_z` the exact
+    log Z; `eval/log_z_error` how far VarGrad's estimate under pi is from it, in expectation; `eval/reward_exact` the mean
+    reward under pi, and `eval/reward_target` under pi*.
+
+    Args:
+        policy: what is measured.
+        task: lists its completions and their rewards.
+        beta: temperature of the target; above 0.
+        reference: the weights of pi_ref.
+        temperature: of policy and reference.
+
+    Raises:
+        SteelyardError: beta is not above 0, or the listed completions are not all that the policy can say.
+    """
+    require(beta > 0, f"beta is {beta}", where="exact_distance", mend="use a number above 0")
+    prompts, completions = task.prompts("train"), task.completions()
+    logp_PN = [list_logp(policy, prompt, completions, temperature) for prompt in prompts]
+    with policy.holding(reference.data):
+        logp_ref_PN = [list_logp(policy, prompt, completions, temperature) for prompt in prompts]
+    reward_PN = [task.rewards(prompt) for prompt in prompts]
+    rows = [_distance(*row, beta) for row in zip(logp_PN, logp_ref_PN, reward_PN, strict=True)]
+    return {f"eval/{name}": float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+@torch.no_grad()
+def list_logp(
+    policy: Policy, prompt: Prompt, completions: Sequence[str], temperature: float
+) -> Float64[np.ndarray, "N"]:
+    """log pi(y|x) of each of the N completions, which must be all of one length in tokens.
+
+    Raises:
+        SteelyardError: lengths differ, or the probabilities do not sum to 1.
+    """
+    before, after = policy.encode(prompt.text), [policy.encode(completion) for completion in completions]
+    require(len({len(y) for y in after}) == 1, "completions differ in length", where="exact_distance",
+            mend="list completions of one length in tokens")  # fmt: skip
+    tokens_NT = torch.tensor([before + y for y in after])
+    attend_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
+    action_NT = attend_NT.clone()
+    action_NT[:, : len(before)] = False
+    parts = zip(*(rows.split(ROWS_AT_ONCE) for rows in (tokens_NT, attend_NT, action_NT)), strict=True)
+    steps = [policy.step_logp(*part, temperature=temperature).logp_NT for part in parts]
+    logp_N = torch.cat(steps).double().sum(1).cpu().numpy()
+    total = float(np.exp(logp_N).sum())
+    require(abs(total - 1) < 1e-3, f"the listed completions hold {total:.4f} of the policy's probability",
+            where="exact_distance", mend="use a model whose vocabulary spells these completions and nothing else")  # fmt: skip
+    return logp_N - np.log(total)
+
+
+def _distance(
+    logp_N: Float64[np.ndarray, "N"], logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float
+) -> dict[str, float]:
+    pi_N, star_N, log_z_ = np.exp(logp_N), target(logp_ref_N, reward_N, beta), log_z(logp_ref_N, reward_N, beta)
+    estimate = float((pi_N * (reward_N / beta - (logp_N - logp_ref_N))).sum())
+    return {
+        "total_variation": total_variation(logp_N, star_N),
+        "kl": kl(logp_N, star_N),
+        "kl_reverse": kl(star_N, logp_N),
+        "log_z": log_z_,
+        "log_z_error": abs(estimate - log_z_),
+        "reward_exact": float(pi_N @ reward_N),
+        "reward_target": float(np.exp(star_N) @ reward_N),
+    }

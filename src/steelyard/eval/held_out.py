@@ -1,0 +1,167 @@
+"""A policy measured on held-out prompts: greedy accuracy, and what its samples are like.
+
+    accuracy   = share of prompts whose greedy completion is correct, with Wilson's 95 % interval
+    pass@k     = mean over prompts of 1 - C(n - c, k) / C(n, k),  n samples of which c are correct
+
+A completion is correct when its score is at least `correct_at`. Where the verifier failed (or generation did) there is
+no score: such completions are counted in `eval/errors` and left out of every rate, never taken for a 0.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from steelyard.core import Engine, Prompt, Sampling, Task, Weights, require
+from steelyard.eval.answers import Answer, Decode, Encode, Examiner
+from steelyard.eval.estimates import pass_at_k, wilson
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """A task that can name the way a completion was written ("bare", "working", ...), right or wrong."""
+
+    def style(self, completion: str) -> str:
+        """The style of `completion`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One measurement of one policy. A metric that nothing was measured for is absent."""
+
+    version: int
+    """Of the weights that were measured, as the engine stamped it."""
+    metrics: Mapping[str, Any]
+    """`eval/accuracy`, ...: numbers, and under `eval/styles` and `eval/correct_styles` shares by name."""
+    samples: Sequence[Mapping[str, Any]]
+    """A few completions to read: prompt, completion, reward (None where the verifier failed), version, style."""
+
+    def row(self, step: int) -> dict[str, Any]:
+        """The row of `eval.jsonl` for a measurement at learner step `step`."""
+        return {"step": step, "version": self.version, **self.metrics}
+
+
+def evaluate(
+    engine: Engine,
+    task: Task,
+    prompts: Sequence[Prompt],
+    encode: Encode,
+    decode: Decode,
+    *,
+    sampling: Sampling,
+    samples_per_prompt: int,
+    num_sampled_prompts: int | None = None,
+    weights: Weights | None = None,
+    correct_at: float = 1.0,
+    num_records: int = 4,
+) -> Evaluation:
+    """Measure the policy that `engine` holds on `prompts`.
+
+    Args:
+        engine: the caller's own for the time of the call; nothing else may load weights into it meanwhile.
+        task: scores the completions; one that is `Styled` adds the style shares.
+        prompts: held-out prompts with distinct ids, all of them answered greedily.
+        encode: prompt text to token ids.
+        decode: token ids to text.
+        sampling: how training samples. Greedy answers keep its `max_tokens` alone.
+        samples_per_prompt: k, samples at `sampling`; 0 leaves everything but greedy accuracy out.
+        num_sampled_prompts: how many of `prompts`, from the front, are sampled; None for all.
+        weights: loaded into the engine first; None measures what it holds.
+        correct_at: the least score that counts as correct.
+        num_records: how many completions to keep for reading, each of another prompt.
+
+    Raises:
+        SteelyardError: no prompts, ids that repeat, sampling that is greedy, or an engine that left requests
+            unanswered or took new weights on the way.
+    """
+    _check(prompts, sampling, samples_per_prompt)
+    if weights is not None:
+        engine.load(weights)
+    examiner = Examiner(engine, task, encode, decode, correct_at)
+    greedy = examiner.ask(prompts, 1, Sampling(temperature=0.0, max_tokens=sampling.max_tokens))
+    sampled = prompts[:num_sampled_prompts] if samples_per_prompt else []
+    samples = examiner.ask(sampled, samples_per_prompt, sampling)
+    everything = [answer for group in greedy + samples for answer in group]
+    metrics = _accuracy(greedy) | _sampled(samples, samples_per_prompt)
+    metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
+    metrics["eval/errors"] = sum(answer.value is None for answer in everything)
+    shown = [group[0] for group in (samples or greedy)[:num_records]]
+    return Evaluation(_version(everything), metrics, [_record(answer, task) for answer in shown])
+
+
+def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:
+    def demand(condition: bool, what: str, mend: str) -> None:
+        require(condition, what, where="evaluate", mend=mend)
+
+    twice = [id for id, count in Counter(p.id for p in prompts).items() if count > 1]
+    demand(len(prompts) > 0, "there are no prompts", "give at least one held-out prompt")
+    demand(not twice, f"prompt ids repeat: {twice[:3]}", "give every prompt its own id")
+    demand(k >= 0, f"samples_per_prompt is {k}", "use 0 or more")
+    demand(k == 0 or sampling.temperature > 0, "all samples at temperature 0 are alike", "use the training temperature")
+
+
+def _accuracy(greedy: Sequence[Sequence[Answer]]) -> dict[str, Any]:
+    scored = [answer for group in greedy for answer in group if answer.value is not None]
+    if not scored:
+        return {"eval/prompts": 0}
+    correct = sum(answer.correct for answer in scored)
+    low, high = wilson(correct, len(scored))
+    return {
+        "eval/accuracy": correct / len(scored),
+        "eval/accuracy_low": low,
+        "eval/accuracy_high": high,
+        "eval/prompts": len(scored),
+    }
+
+
+def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> dict[str, Any]:
+    """Rates over the scored samples; pass@k over the prompts whose k samples all have a score."""
+    groups = [scored for group in samples if (scored := [a for a in group if a.value is not None])]
+    if not groups:
+        return {}
+    flat = [answer for group in groups for answer in group]
+    metrics = {
+        "eval/reward_mean": _mean(a.value for a in flat if a.value is not None),
+        "eval/distinct_correct": _mean(len({a.completion for a in group if a.correct}) for group in groups),
+        "eval/length_mean": _mean(len(a.trajectory.completion_T) for a in flat),
+        "eval/truncated": _mean(a.trajectory.finish == "length" for a in flat),
+    }
+    for attempts in sorted({1, k}):
+        counts = [(len(group), sum(a.correct for a in group)) for group in groups if len(group) >= attempts]
+        if counts:
+            metrics[f"eval/pass_at_{attempts}"] = _mean(pass_at_k(n, c, attempts) for n, c in counts)
+    return metrics
+
+
+def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> dict[str, Any]:
+    scored = [answer for group in samples for answer in group if answer.value is not None]
+    chosen = {"eval/styles": scored, "eval/correct_styles": [a for a in scored if a.correct]}
+    counts = {name: Counter(task.style(a.completion) for a in some) for name, some in chosen.items() if some}
+    return {name: {style: n / c.total() for style, n in sorted(c.items())} for name, c in counts.items()}
+
+
+def _version(answers: Sequence[Answer]) -> int:
+    """The version that answered: an average over two policies would measure neither."""
+    stamps = sorted({(a.trajectory.version, a.trajectory.digest) for a in answers})
+    require(
+        len(stamps) == 1,
+        f"the engine took new weights while it was measured: versions {[version for version, _ in stamps]}",
+        where="evaluate",
+        mend="measure with an engine that nothing else loads weights into",
+    )
+    return stamps[0][0]
+
+
+def _record(answer: Answer, task: Task) -> dict[str, Any]:
+    text = answer.episode.prompt.text
+    prompt = text if isinstance(text, str) else "\n".join(f"{m['role']}: {m['content']}" for m in text)
+    record = {"prompt": prompt, "completion": answer.completion, "reward": answer.value}
+    style = {"style": task.style(answer.completion)} if isinstance(task, Styled) else {}
+    return record | {"version": answer.trajectory.version} | style
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))

@@ -1,0 +1,69 @@
+"""Groups of trajectories to batches, cut into micro-batches between groups and never inside one."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from steelyard.core import Batch, Trajectory, pad, stack
+
+Group = list[Trajectory]
+
+
+def micro_batches(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
+    """Cut `groups` into runs whose padded size stays within `max_tokens`, longest first so that padding is least.
+
+    A group larger than the budget stands alone: a group is never split.
+    """
+    ordered = sorted(groups, key=_longest, reverse=True)
+    taken: list[Group] = []
+    width = size = 0
+    for group in ordered:
+        if taken and (size + len(group)) * width > max_tokens:
+            yield taken
+            taken, size = [], 0
+        width = width if taken else _longest(group)
+        taken.append(group)
+        size += len(group)
+    if taken:
+        yield taken
+
+
+def collate(groups: Sequence[Group]) -> Batch:
+    """One batch of P groups x G trajectories x T tokens, without the policy's log-probabilities (zeros).
+
+    Groups shorter than the largest are filled up with rows that are not valid.
+    """
+    rows = [t for group in groups for t in group]
+    size, num = max(len(g) for g in groups), len(groups)
+    width = max(len(t.tokens_T) for t in rows)
+    places = torch.tensor([p * size + g for p, group in enumerate(groups) for g in range(len(group))])
+    padded = pad(rows, width)
+
+    def spread(values: torch.Tensor) -> torch.Tensor:
+        out = torch.zeros((num * size, *values.shape[1:]), dtype=values.dtype)
+        out[places] = values
+        return out.reshape(num, size, *values.shape[1:])
+
+    def steps(arrays: Sequence[np.ndarray]) -> torch.Tensor:
+        return spread(torch.from_numpy(stack(arrays, width, np.float32)))
+
+    return Batch(
+        logp_PGT=torch.zeros(num, size, width),
+        tokens_PGT=spread(padded.tokens_NT),
+        action_PGT=spread(padded.action_NT),
+        valid_PG=spread(torch.tensor([t.valid for t in rows])),
+        reward_PG=spread(torch.tensor([t.reward if t.reward is not None else 0.0 for t in rows])),
+        logp_ref_PGT=steps([_zeros(t) if t.logp_ref_T is None else t.logp_ref_T for t in rows]),
+        logp_behaviour_PGT=steps([t.logp_behaviour_T for t in rows]),
+        version_PG=spread(torch.tensor([t.version for t in rows])),
+        ref_version_PG=spread(torch.tensor([t.ref_version for t in rows])),
+    )
+
+
+def _longest(group: Group) -> int:
+    return max(len(t.tokens_T) for t in group)
+
+
+def _zeros(trajectory: Trajectory) -> np.ndarray:
+    return np.zeros(len(trajectory.tokens_T), np.float32)

@@ -1,0 +1,157 @@
+"""The learner: one optimiser step on the groups that replay hands it."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from steelyard.core import Batch, Linear, Loss, SteelyardError, Trajectory, Weights
+from steelyard.learner.collate import Group, collate, micro_batches
+from steelyard.learner.optimizer import Adam
+from steelyard.policy import Policy
+from steelyard.policy.reference import reference_logp
+
+Objective = Callable[[Batch], Loss]
+
+
+class Trainable(Protocol):
+    """An objective with weights of its own, such as a learned log Z."""
+
+    def build(self, hidden_size: int) -> nn.Module:
+        """The module that maps pooled prompt states [P, D] to `log_z_P`."""
+        ...
+
+
+class Learner:
+    """Holds policy, optimiser and schedules; `step` is one update.
+
+    Args:
+        policy: the model to train.
+        objective: the method; called once per micro-batch.
+        optimizer: Adam's settings.
+        learning_rate: before the schedule's multiplier.
+        temperature: of the policy distribution that the objective compares.
+        beta: schedule of the objective's `beta`; None leaves it as it is.
+        reference_reset: the reference becomes the policy every so many steps; 0 never.
+        micro_tokens: padded tokens per forward pass.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        objective: Objective,
+        optimizer: Adam,
+        *,
+        learning_rate: float,
+        temperature: float = 1.0,
+        beta: Linear | None = None,
+        reference_reset: int = 0,
+        micro_tokens: int = 16384,
+    ) -> None:
+        self.policy, self.objective, self.settings = policy, objective, optimizer
+        self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
+        self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
+        self.head = objective.build(policy.hidden_size) if hasattr(objective, "build") else None  # pyright: ignore[reportFunctionMemberAccess]
+        self.parameters = [*policy.trainable().values(), *(self.head.parameters() if self.head else ())]
+        self.optimizer = optimizer.open(self.parameters)
+        self.version = 0
+        self.reference = Weights.of(policy.weights(), 0)
+
+    def step(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """Update the policy once; returns the step's metrics. The policy is at `version` + 1 afterwards.
+
+        Raises:
+            SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
+        """
+        groups = [self._refer(group) for group in groups]
+        objective = self._scheduled()
+        rate = self.learning_rate * self.settings.schedule(self.version)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = [self._backward(objective, part) for part in micro_batches(groups, self.micro_tokens)]
+        metrics = _combine(losses)
+        norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
+        staleness = describe_batch(groups, self.version)
+        self.version += 1
+        if self.reference_reset and self.version % self.reference_reset == 0:
+            self.reference = Weights.of(self.policy.weights(), self.version)
+        beta = {} if self.beta is None else {"learner/beta": self.beta(self.version - 1)}
+        return {**metrics, "learner/grad_norm": norm, "learner/learning_rate": rate, **beta, **staleness}
+
+    def _scheduled(self) -> Objective:
+        return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.version))  # pyright: ignore[reportArgumentType]
+
+    def _refer(self, group: Group) -> Group:
+        """Reference log-probabilities of an earlier reference are computed anew."""
+        if all(t.ref_version == self.reference.version for t in group):
+            return group
+        return reference_logp(self.policy, self.reference, group, self.temperature)
+
+    def _backward(self, objective: Objective, groups: Sequence[Group]) -> Loss:
+        """Add the gradient of weight * value of one micro-batch."""
+        loss = objective(self._evaluate(collate(groups)))
+        if loss.weight > 0:
+            (loss.value * loss.weight).backward()
+        return Loss(loss.value.detach(), loss.weight, loss.metrics)
+
+    def _evaluate(self, batch: Batch) -> Batch:
+        """The batch with the current policy's log-probabilities, and log Z where the objective learns it."""
+        P, G, T = batch.logp_PGT.shape
+        action_NT = batch.action_PGT.reshape(P * G, T)
+        tokens_NT = batch.needs("tokens_PGT").reshape(P * G, T)
+        # Rows are right-padded, so what follows the last action is padding; filler rows attend to one token, not none.
+        attend_NT = action_NT.flip(-1).cumsum(-1).flip(-1) > 0
+        attend_NT[:, 0] = True
+        steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, temperature=self.temperature)
+        batch = batch.replace(logp_PGT=steps.logp_NT.reshape(P, G, T))
+        if self.head is None:
+            return batch
+        return batch.replace(log_z_P=self.head(steps.prompt_ND.reshape(P, G, -1)[:, 0].detach()))
+
+    def _update(self, metrics: Mapping[str, float], rate: float, weight: float) -> float:
+        """Clip and step; returns the gradient's norm before clipping. A batch of weight 0 changes nothing."""
+        if weight == 0:
+            return 0.0
+        for p in self.parameters:
+            if p.grad is not None:
+                p.grad.div_(weight)
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm))
+        if not (math.isfinite(norm) and math.isfinite(metrics["learner/loss"])):
+            raise SteelyardError(
+                f"loss {metrics['learner/loss']:.4g} with gradient norm {norm:.4g} at step {self.version + 1}",
+                where="learner",
+                mend="lower --learning-rate, or look for extreme rewards",
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return norm
+
+
+def _combine(losses: Sequence[Loss]) -> dict[str, float]:
+    """Weighted means of the values and metrics of micro-batches."""
+    total = sum(loss.weight for loss in losses)
+    sums: defaultdict[str, float] = defaultdict(float)
+    for loss in losses:
+        for name, value in {"learner/loss": float(loss.value), **loss.metrics}.items():
+            sums[name] += value * loss.weight
+    return {name: value / total if total else 0.0 for name, value in sums.items()}
+
+
+def describe_batch(groups: Sequence[Group], version: int) -> dict[str, Any]:
+    """Reward, length, and staleness (learner version minus trajectory version) of what a step learns from."""
+    rows: list[Trajectory] = [t for group in groups for t in group]
+    rewards = [t.reward for t in rows if t.reward is not None]
+    staleness = Counter(version - t.version for t in rows)
+    return {
+        "batch/prompts": len(groups),
+        "batch/trajectories": len(rows),
+        "batch/reward_mean": sum(rewards) / len(rewards) if rewards else None,
+        "batch/length_mean": sum(int(t.action_T.sum()) for t in rows) / len(rows),
+        "batch/staleness_mean": sum(s * n for s, n in staleness.items()) / len(rows),
+        "batch/staleness_max": max(staleness),
+        "batch/staleness": {str(s): n for s, n in sorted(staleness.items())},
+    }

@@ -1,0 +1,20 @@
+"""What an objective is: a frozen dataclass of settings, called on a batch."""
+
+from typing import Protocol, runtime_checkable
+
+from steelyard.core import Batch, Loss
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Maps a batch to a loss; a pure function of the batch that never looks at `tokens_PGT`.
+
+    Two things an objective may declare besides:
+
+    - `group_size: ClassVar[int] = 2` where it only takes groups of that size (pairs); read by whoever builds batches.
+    - `build(hidden_size) -> torch.nn.Module` where it trains parts of its own; the learner says what it feeds them.
+    """
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss of `batch`, whose weight counts what its value is a mean over."""
+        ...

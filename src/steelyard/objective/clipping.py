@@ -1,0 +1,34 @@
+"""The clipped surrogate of proximal policy optimisation, as weights of a likelihood.
+
+    J   = min(rho A, clip(rho, 1 - eps, 1 + eps) A),    rho = pi(y_t) / mu(y_t)
+    w_t = A rho where J is not clipped, 0 where it is
+
+P prompts, G samples per prompt, T steps; mu is the behaviour policy. -stop_grad(w_t) log pi(y_t) has the gradient of
+-J, not its value. A step is clipped where A > 0 and rho > 1 + eps, or A < 0 and rho < 1 - eps.
+Source: Schulman et al. 2017, arXiv:1707.06347.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from steelyard.core import Batch
+from steelyard.objective.reduce import mean_steps, metric, steps_of
+
+
+def clipped_advantage(
+    batch: Batch, advantage_PG: Float[Tensor, "P G"], clip: float
+) -> tuple[Float[Tensor, "P G T"], Mapping[str, float]]:
+    """The step weights w, and the metrics `objective/clip_share` and `objective/ratio` (means per trajectory)."""
+    gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
+    ratio_PGT = gap_PGT.where(steps_of(batch), 0.0).exp()
+    sign_PG1 = advantage_PG.sign()[..., None]
+    # The side on which a step is clipped is the side to which its advantage pushes.
+    clipped_PGT = sign_PG1 * (ratio_PGT - 1) > clip
+    metrics = {
+        "objective/clip_share": metric(mean_steps(clipped_PGT.to(ratio_PGT.dtype), batch), batch.valid_PG),
+        "objective/ratio": metric(mean_steps(ratio_PGT, batch), batch.valid_PG),
+    }
+    return torch.where(clipped_PGT, 0.0, advantage_PG[..., None] * ratio_PGT), metrics

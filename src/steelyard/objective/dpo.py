@@ -1,0 +1,41 @@
+"""Direct preference optimisation: a logistic loss on the log-ratio margin of a pair.
+
+    s = log pi(y|x) - log pi_ref(y|x)
+    L = mean over pairs of -log sigma(beta (s_w - s_l))
+
+P prompts, G = 2 samples per prompt, T steps. Log-probabilities are sums over actions (nats). y_w is the sample with the
+higher reward; ties and pairs with an invalid sample weigh 0.
+Source: Rafailov et al. 2023, arXiv:2305.18290.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.kernels import contrast
+from steelyard.objective.preference import chosen_rejected
+from steelyard.objective.reduce import log_ratio, metric
+
+
+@method("dpo", paper="arXiv:2305.18290")
+@dataclass(frozen=True)
+class DPO:
+    """Direct preference optimisation."""
+
+    group_size: ClassVar[int] = 2
+
+    beta: float = 0.1
+    """Strength of the pull to the reference."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, f"beta is {self.beta}", where="dpo.beta", mend="use a number above 0")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of pairs with s_w > s_l."""
+        chosen_P1, rejected_P1, mask_P1 = chosen_rejected(batch, log_ratio(batch))
+        margin_P1 = chosen_P1 - rejected_P1
+        metrics = {
+            "objective/margin": metric(margin_P1, mask_P1),
+            "objective/accuracy": metric((margin_P1 > 0).to(margin_P1.dtype), mask_P1),
+        }
+        return contrast(chosen_P1, rejected_P1, mask_P1, beta=self.beta, metrics=metrics)

@@ -1,0 +1,68 @@
+"""Trajectory balance with log Z predicted from the prompt by a trained head.
+
+Differs: the papers' losses are L / beta^2 (nats).
+
+    residual_j = beta (log Z(x) + log pi(y_j|x) - log pi_ref(y_j|x)) - r_j
+    L          = mean over prompts of mean_j residual_j^2
+
+P prompts, G samples per prompt, T steps, D hidden features. Log-probabilities are sums over actions; log Z in nats,
+residual and r in reward units. The gradient reaches both pi and the head, so one sample per prompt already teaches.
+Source: Malkin et al. 2022, arXiv:2201.13259; the head on mean-pooled prompts: Lee et al. 2024, arXiv:2405.18540.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.advantage import reward_of
+from steelyard.objective.kernels import squared_residual
+from steelyard.objective.reduce import log_ratio, metric, prompt_mean
+
+
+class LogZHead(nn.Module):
+    """Linear map from a prompt's mean-pooled hidden state to log Z (nats); starts at 0."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden_size, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, hidden_PD: Float[Tensor, "P D"]) -> Float[Tensor, "P"]:
+        """log Z of each prompt."""
+        return self.linear(hidden_PD).squeeze(-1)
+
+
+@method("learned-z-tb", paper="arXiv:2201.13259")
+@dataclass(frozen=True)
+class LearnedZTB:
+    """Trajectory balance with log Z predicted from the prompt by a trained head."""
+
+    beta: float = 0.05
+    """Temperature of the KL-tilted target; larger stays nearer the reference."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, f"beta is {self.beta}", where="learned-z-tb.beta", mend="use a number above 0")
+
+    def build(self, hidden_size: int) -> nn.Module:
+        """The trainable head: mean-pooled prompt hidden states [P, D] to log Z [P], which fills `Batch.log_z_P`."""
+        return LogZHead(hidden_size)
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs rewards, reference log-probabilities and `log_z_P`.
+
+        Metrics: `objective/log_z` the head's prediction (nats), `objective/residual_rms` (reward units), `objective/kl`
+        the mean log-ratio to the reference (nats); each a mean over prompts.
+        """
+        ratio_PG, valid_PG = log_ratio(batch), batch.valid_PG
+        log_z_PG = batch.needs("log_z_P")[:, None].expand_as(ratio_PG)
+        residual_PG = self.beta * (log_z_PG + ratio_PG) - reward_of(batch)
+        rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()
+        metrics = {
+            "objective/log_z": metric(log_z_PG, valid_PG),
+            "objective/residual_rms": metric(rms_P1, valid_PG.any(-1, keepdim=True)),
+            "objective/kl": metric(ratio_PG, valid_PG),
+        }
+        return squared_residual(residual_PG, valid_PG, metrics)

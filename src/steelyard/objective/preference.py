@@ -1,0 +1,24 @@
+"""Pairs: of a prompt's two samples the one with the higher reward is chosen, and ties weigh 0."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from steelyard.core import Batch, require
+from steelyard.objective.advantage import reward_of
+
+
+def chosen_rejected(
+    batch: Batch, score_PG: Float[Tensor, "P G"]
+) -> tuple[Float[Tensor, "P 1"], Float[Tensor, "P 1"], Bool[Tensor, "P 1"]]:
+    """The scores of the chosen and of the rejected sample, and a mask: true where both are valid and rewards differ.
+
+    Raises:
+        SteelyardError: the groups are not pairs.
+    """
+    num = score_PG.shape[1]
+    require(num == 2, f"a preference method got groups of {num}", where="num_generations", mend="use 2")
+    first_P1, second_P1 = reward_of(batch).split(1, dim=-1)
+    wins_P1 = first_P1 > second_P1
+    chosen_P1 = score_PG[:, :1].where(wins_P1, score_PG[:, 1:])
+    rejected_P1 = score_PG[:, 1:].where(wins_P1, score_PG[:, :1])
+    return chosen_P1, rejected_P1, batch.valid_PG.all(-1, keepdim=True) & (first_P1 != second_P1)

@@ -1,0 +1,130 @@
+"""From a name to a model and its tokenizer: local, shipped or from the hub; safetensors only, and never remote code."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steelyard.core import SteelyardError, require, suggest
+
+SHIPPED = Path(__file__).parent / "base"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_PREFIX = "steelyard/"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Transformers without its progress bars and reports; what matters in them is raised as an error."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with the package, such as `steelyard/arithmetic`."""
+    return sorted(_PREFIX + path.parent.name for path in SHIPPED.glob("*/config.json"))
+
+
+def locate(model: str) -> tuple[str, bool]:
+    """Where `model` is, and whether it is on this machine: a directory, a shipped name, or else a hub id.
+
+    Raises:
+        SteelyardError: no such shipped model or directory, or a directory that holds no safetensors model.
+    """
+    if model.startswith(_PREFIX):
+        require(model in shipped(), f"no model {model!r} is shipped", where="model", mend=suggest(model, shipped()))
+        return str(SHIPPED / model.removeprefix(_PREFIX)), True
+    path = Path(model).expanduser()
+    looks_local = model.startswith((".", "~", os.sep)) or model.count("/") > 1 or not model.strip()
+    if not path.exists() and not looks_local:
+        return model, False
+    mend = "give a directory that save_pretrained wrote"
+    require(path.is_dir() and bool(model.strip()), f"no such directory: {model!r}", where="model", mend=mend)
+    require((path / "config.json").is_file(), f"{model} holds no model (no config.json)", where="model", mend=mend)
+    require(any(path.glob("*.safetensors")), f"{model} holds no safetensors weights, and pickled ones are never loaded",
+            where="model", mend="save it again with save_pretrained")  # fmt: skip
+    return str(path), True
+
+
+def load(model: str, dtype: str) -> tuple[Any, Any]:
+    """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode.
+
+    Raises:
+        SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", mend=suggest(dtype, DTYPES))
+    place, local = locate(model)
+    options = {"trust_remote_code": False, "local_files_only": local}
+    with quiet():
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                place, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise _broken("model", model, local, error) from error
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise _broken("tokenizer", model, local, error) from error
+    net, report = loaded
+    missing = sorted(report["missing_keys"])
+    require(not missing, f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}", where="model",
+            mend="save the model again, whole")  # fmt: skip
+    _check_vocabulary(net, tokenizer, model)
+    _check_head(net, model)
+    return net, tokenizer
+
+
+def _broken(what: str, model: str, local: bool, error: Exception) -> SteelyardError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    mend = f"it is no directory here, so it was taken for a hub id: check {model!r} and the network"
+    if local:
+        mend = f"give a directory that holds a whole {what}, as save_pretrained writes it"
+    return SteelyardError(f"no {what} can be loaded from {model} ({reason})", where="model", mend=mend)
+
+
+def _check_vocabulary(net: Any, tokenizer: Any, model: str) -> None:
+    vocabulary = tokenizer.get_vocab()
+    require(bool(vocabulary), f"{model} has an empty tokenizer", where="model", mend="save its tokenizer beside it")
+    highest, rows = max(vocabulary.values()), net.get_input_embeddings().weight.shape[0]
+    require(highest < rows, f"the tokenizer of {model} has ids up to {highest}, but the model only {rows} embeddings",
+            where="model", mend="save the tokenizer that the model was trained with")  # fmt: skip
+
+
+@torch.no_grad()
+def _check_head(net: Any, model: str) -> None:
+    """Refuse models whose logits are not just head(backbone(tokens)), such as soft-capped or scaled ones.
+
+    The head is made to answer with a steep ramp: a soft cap bends it even where the model's own logits are small.
+    """
+    backbone, head = net.base_model, net.get_output_embeddings()
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def ramp(_: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
+        steep = torch.linspace(-100, 100, logits.numel(), dtype=logits.dtype).view_as(logits)
+        seen.append((inputs[0], steep))
+        return steep
+
+    if head is not None and backbone is not net:
+        with head.register_forward_hook(ramp):
+            logits = net(input_ids=tokens, use_cache=False).logits
+        hidden = backbone(input_ids=tokens, use_cache=False)[0]
+        if len(seen) == 1 and torch.equal(logits.float(), seen[0][1].float()) and torch.equal(hidden, seen[0][0]):
+            return
+    raise SteelyardError(f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)", where="model",
+                         mend="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX")  # fmt: skip

@@ -1,0 +1,74 @@
+"""Log-probabilities of given tokens, without ever holding the logits of a whole batch.
+
+    logp[n, t] = log softmax(head(h[n, t-1]) / temperature)[tokens[n, t]],   h = backbone(tokens)
+
+The head runs only at the M positions that precede an action, and at most `chunk` of them at a time: with more than one
+chunk each is recomputed in the backward pass, so that memory is chunk x V, never N x T x V.
+Shapes: N rows, T steps, V vocabulary, D hidden size, M actions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
+
+
+@dataclass(frozen=True)
+class StepLogp:
+    """What the policy says of N rows of T tokens, in float32."""
+
+    logp_NT: Float[Tensor, "N T"]
+    """Log-probability of each action given all before it (nats), 0 where not an action."""
+    entropy_NT: Float[Tensor, "N T"] | None
+    """Entropy of the distribution each action was drawn from (nats), 0 where not an action; None unless asked for."""
+    prompt_ND: Float[Tensor, "N D"]
+    """Mean hidden state over the prompt, for a learned log Z. Carries a gradient: detach it to train log Z alone."""
+
+
+def positions_of(attend_NT: Bool[Tensor, "N T"]) -> Int[Tensor, "N T"]:
+    """Position ids that count attended tokens only, so that padding on either side moves nothing."""
+    return (attend_NT.long().cumsum(1) - 1).clamp(min=0)
+
+
+def step_logp(
+    backbone: Callable[..., Any],
+    head: Callable[[Tensor], Tensor],
+    tokens_NT: Int[Tensor, "N T"],
+    attend_NT: Bool[Tensor, "N T"],
+    action_NT: Bool[Tensor, "N T"],
+    *,
+    temperature: float,
+    entropy: bool,
+    chunk: int,
+) -> StepLogp:
+    """`StepLogp` of the tokens; see the module's equation and `Policy.step_logp`."""
+    if not (attend_NT[:, 1:] & attend_NT[:, :-1])[action_NT[:, 1:]].all() or action_NT[:, 0].any():
+        raise ValueError("an action must be an attended token with an attended token before it")
+    mask, positions = attend_NT.long(), positions_of(attend_NT)
+    hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]
+    hidden_MD, token_M = hidden_NTD[:, :-1][action_NT[:, 1:]], tokens_NT[:, 1:][action_NT[:, 1:]]
+
+    def at_actions(hidden_MD: Tensor, token_M: Tensor) -> tuple[Tensor, ...]:
+        logp_MV = torch.log_softmax(head(hidden_MD).float() / temperature, -1)
+        logp_M = logp_MV.gather(1, token_M[:, None])[:, 0]
+        return (logp_M, -(logp_MV.exp() * logp_MV).sum(1)) if entropy else (logp_M,)
+
+    if len(token_M) <= chunk:
+        columns = at_actions(hidden_MD, token_M)
+    else:
+        pieces = zip(hidden_MD.split(chunk), token_M.split(chunk), strict=True)
+        parts = [checkpoint(at_actions, *piece, use_reentrant=False) for piece in pieces]
+        columns = tuple(torch.cat(column) for column in zip(*parts, strict=True))  # pyright: ignore[reportArgumentType]
+
+    blank_NT = torch.zeros_like(action_NT, dtype=torch.float32)
+    spread = [blank_NT.masked_scatter(action_NT, column_M) for column_M in columns]
+    prompt_NT = attend_NT & (action_NT.cumsum(1) == 0)
+    share_NT = prompt_NT / prompt_NT.sum(1, keepdim=True).clamp(min=1)
+    prompt_ND = torch.einsum("nt,ntd->nd", share_NT, hidden_NTD.float())
+    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND)

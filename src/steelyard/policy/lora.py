@@ -1,0 +1,67 @@
+"""Low-rank adapters: train W + (alpha / rank) B A with W frozen, B [out, rank], A [rank, in], B = 0 at the start.
+
+Source: Hu et al. 2021, arXiv:2106.09685; the work is peft's.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from steelyard.core import SteelyardError, require
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Train low-rank adapters instead of the whole model; at the start they change nothing."""
+
+    rank: int = 8
+    """Rank of each adapter."""
+    alpha: float = 16.0
+    """Scale: the update is (alpha / rank) B A."""
+    dropout: float = 0.0
+    """Share of the adapters' inputs dropped while a gradient is taken; 0 keeps log-probabilities exact."""
+    targets: str = "all-linear"
+    """Which layers: all-linear (all but the head), or name endings separated by commas, as in q_proj,v_proj."""
+
+    def __post_init__(self) -> None:
+        require(self.rank >= 1, f"rank is {self.rank}", where="lora.rank", mend="use 1 or more")
+        require(self.alpha > 0, f"alpha is {self.alpha}", where="lora.alpha", mend="use more than 0")
+        require(0 <= self.dropout < 1, f"dropout is {self.dropout}", where="lora.dropout", mend="use a share below 1")
+        require(bool(self.targets.strip(" ,")), "no targets are named", where="lora.targets", mend="use all-linear")
+
+
+def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:
+    """Put adapters into `model`, in place, and freeze all else; returns peft's tuner, which can merge them.
+
+    The adapters are float32 whatever the model is: in bfloat16 small updates would round away.
+
+    Raises:
+        SteelyardError: the model has none of the layers that `lora.targets` names.
+    """
+    import peft
+    from transformers.pytorch_utils import Conv1D
+
+    names = [name.strip() for name in lora.targets.split(",") if name.strip()]
+    config = peft.LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,  # pyright: ignore[reportArgumentType]
+        target_modules="all-linear" if names == ["all-linear"] else names,
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),  # GPT-2 stores its weights transposed
+    )  # fmt: skip
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            adapted = peft.LoraModel(model, config, "default")
+    except ValueError as error:
+        mend = "name layers that the model has, or all-linear"
+        raise SteelyardError(str(error), where="lora.targets", mend=mend) from error
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return adapted
+
+
+def merged(adapted: Any) -> Any:
+    """A copy of the model with the adapters added into its own weights."""
+    return copy.deepcopy(adapted).merge_and_unload()

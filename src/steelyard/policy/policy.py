@@ -1,0 +1,189 @@
+"""A causal language model as the rest of the system sees it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+
+from steelyard.core import require
+from steelyard.policy import flat, loading, logp, text
+from steelyard.policy.logp import StepLogp
+from steelyard.policy.lora import LoRA, adapt, merged
+
+
+class Policy:
+    """A model, its tokenizer, and which of its parameters are trained.
+
+    The model stays in eval mode: dropout would make a token's log-probability a matter of luck. (LoRA's own dropout,
+    where asked for, acts only while a gradient is taken.)
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, lora: LoRA | None = None, seed: int = 0) -> None:
+        """Wrap a loaded transformers model; `Policy.load` also checks it. Adapters go into `model` itself."""
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self.backbone, self.head = model.base_model, model.get_output_embeddings()
+        self._adapted = None if lora is None else adapt(model, lora, seed)
+        model.eval()
+        self._dropouts = [m for name, m in model.named_modules() if ".lora_dropout." in name and lora and lora.dropout]
+        self._trainable = dict(sorted((n, p) for n, p in model.named_parameters() if p.requires_grad))
+
+    @classmethod
+    def load(cls, model: str, *, lora: LoRA | None = None, dtype: str = "float32", seed: int = 0) -> "Policy":
+        """Load a policy, on the CPU.
+
+        Args:
+            model: a directory that `save_pretrained` wrote, a model shipped with the package (`steelyard/arithmetic`),
+                or a hub id; only the last touches the network.
+            lora: train low-rank adapters instead of all parameters.
+            dtype: float32, bfloat16 or float16: of the model's own weights.
+            seed: of the adapters' first weights.
+
+        Raises:
+            SteelyardError: no such model, no safetensors, damaged or missing files, a tokenizer that does not fit, or a
+                model whose logits are not a plain head on its hidden states.
+        """
+        return cls(*loading.load(model, dtype), lora, seed)
+
+    # Words
+
+    def encode(self, prompt: str | list[dict[str, str]]) -> list[int]:
+        """Tokens of a text or of chat messages, ready to be continued; see `steelyard.policy.text.encode`."""
+        return text.encode(self.tokenizer, prompt, self.eos_ids)
+
+    def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
+        """The text of tokens, without special tokens."""
+        return text.decode(self.tokenizer, [int(token) for token in tokens])
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """Tokens that end a completion: the tokenizer's and the model's; may be none."""
+        named = self.model.generation_config.eos_token_id
+        ids = {self.tokenizer.eos_token_id, *(named if isinstance(named, list | tuple) else [named])}
+        return tuple(sorted(ids - {None}))
+
+    @property
+    def pad_id(self) -> int:
+        """A token to fill rows with; which one never matters, since masks hide it."""
+        ids = (self.tokenizer.pad_token_id, *self.eos_ids, 0)
+        return next(id for id in ids if id is not None)
+
+    @property
+    def vocab_size(self) -> int:
+        """V: how many logits the model has; ids above the tokenizer's are possible and decode to nothing."""
+        return self.head.weight.shape[0]
+
+    @property
+    def hidden_size(self) -> int:
+        """D: the width of `StepLogp.prompt_ND`."""
+        return self.head.weight.shape[1]
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens prompt and completion may have together."""
+        return getattr(self.model.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.head.weight.device
+
+    # Log-probabilities
+
+    def step_logp(
+        self,
+        tokens_NT: Int[Tensor, "N T"],
+        attend_NT: Bool[Tensor, "N T"],
+        action_NT: Bool[Tensor, "N T"],
+        *,
+        temperature: float = 1.0,
+        entropy: bool = False,
+        chunk: int | None = None,
+    ) -> StepLogp:
+        """Log-probabilities of the actions among N rows of T tokens, at the temperature they were sampled at.
+
+        Rows may be padded on either side, with any token that the model has; `attend_NT` is false there.
+
+        Args:
+            tokens_NT: prompt and completion.
+            attend_NT: true where a token is real.
+            action_NT: true where the policy chose the token.
+            temperature: divides the logits; must be above 0.
+            entropy: also return the entropy at each action.
+            chunk: positions per call of the head; by default as many as hold 2^25 logits.
+
+        Raises:
+            SteelyardError: a temperature that is not above 0.
+            ValueError: an action that is not attended, or has nothing before it.
+        """
+        require(temperature > 0, f"log-probabilities at temperature {temperature}", where="temperature",
+                mend="use a temperature above 0")  # fmt: skip
+        for module in self._dropouts:
+            module.train(torch.is_grad_enabled())
+        return logp.step_logp(
+            self.backbone, self.head, tokens_NT, attend_NT, action_NT, temperature=temperature, entropy=entropy,
+            chunk=chunk or max(1, logp.LOGITS_AT_ONCE // self.vocab_size),
+        )  # fmt: skip
+
+    # Weights
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Name -> parameter, sorted by name: all of them, or the adapters alone under LoRA."""
+        return dict(self._trainable)
+
+    def num_parameters(self, *, trainable: bool = True) -> int:
+        """How many numbers are trained; with `trainable` False, how many there are."""
+        return sum(p.numel() for p in (self._trainable.values() if trainable else self.model.parameters()))
+
+    @property
+    def num_bytes(self) -> int:
+        """B: the size of `weights()`."""
+        return flat.size_of(self._trainable.values())
+
+    def weights(self) -> UInt8[np.ndarray, "B"]:
+        """A copy of the trainable parameters as B bytes, in the order of `trainable()`."""
+        return flat.read([*self._trainable.values()])
+
+    def load_weights(self, data: UInt8[np.ndarray, "B"]) -> None:
+        """Copy what `weights()` returned into the parameters, in place and bit for bit.
+
+        Raises:
+            SteelyardError: the block has another size.
+        """
+        flat.write([*self._trainable.values()], data)
+
+    @contextmanager
+    def holding(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:
+        """Other weights inside the `with`, the present ones after it: how reference log-probabilities are read.
+
+        Finish any backward pass first: the parameters change in place.
+        """
+        present = self.weights()
+        self.load_weights(data)
+        try:
+            yield
+        finally:
+            self.load_weights(present)
+
+    def save(self, directory: Path | str, *, force: bool = False) -> Path:
+        """Write a directory that `AutoModelForCausalLM.from_pretrained` loads; adapters are merged into a copy first.
+
+        Args:
+            directory: where to; made if absent.
+            force: write over what is there.
+
+        Raises:
+            SteelyardError: the directory is not empty and `force` is false, or the path is a file.
+        """
+        path = Path(directory)
+        require(path.is_dir() or not path.exists(), f"{path} is a file", where="save", mend="name a directory")
+        require(force or not path.exists() or not any(path.iterdir()), f"{path} is not empty", where="save",
+                mend="name another directory, or force")  # fmt: skip
+        with loading.quiet():
+            (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
+            self.tokenizer.save_pretrained(path)
+        return path

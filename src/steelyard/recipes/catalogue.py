@@ -1,0 +1,39 @@
+"""Recipes by name: every module of `steelyard.recipes.named` holds one `RECIPE`, and its file name is the recipe's name."""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from steelyard.core import SteelyardError, suggest
+from steelyard.recipes import named, studies
+from steelyard.runtime import Run
+
+
+def names(package: ModuleType = named) -> list[str]:
+    """The names in a package of recipes (or studies), in kebab case, sorted."""
+    return sorted(
+        m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")
+    )
+
+
+def module(name: str, package: ModuleType = named) -> ModuleType:
+    """The module behind a name.
+
+    Raises:
+        SteelyardError: there is none; the message suggests near names.
+    """
+    known = names(package)
+    kind = "recipe" if package is named else "study"
+    if name not in known:
+        raise SteelyardError(f"unknown {kind} {name!r}", where=kind, mend=suggest(name, known))
+    return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
+
+
+def load(name: str) -> Run:
+    """The recipe of that name."""
+    return module(name).RECIPE
+
+
+def study(name: str) -> ModuleType:
+    """The study of that name."""
+    return module(name, studies)

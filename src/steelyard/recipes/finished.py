@@ -1,0 +1,49 @@
+"""A run directory read back: its settings and its model."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from steelyard.core import SteelyardError, decode
+from steelyard.runtime import Run
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended: its recipe's name, its settings, and where its model is."""
+
+    recipe: str
+    run: Run
+    model: Path
+
+    @property
+    def trained(self) -> Run:
+        """The settings with the trained model, merged if it had adapters, in place of the base."""
+        return replace(self.run, model=str(self.model), lora_rank=0)
+
+
+def open_run(directory: Path | str) -> Finished:
+    """Read a run directory.
+
+    Raises:
+        SteelyardError: it is no run directory, its settings are damaged, or it holds no model yet.
+    """
+    directory = Path(directory)
+    config = directory / "config.json"
+    if not config.is_file():
+        raise SteelyardError(
+            "holds no config.json",
+            where=str(directory),
+            mend="name the directory of a run, such as runs/arithmetic-...",
+        )
+    try:
+        data = json.loads(config.read_text(encoding="utf-8"))
+        recipe, settings = data["recipe"], data["run"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SteelyardError(
+            "is damaged", where=str(config), mend="train again; the model alone is in model/"
+        ) from error
+    model = directory / "model"
+    if not (model / "config.json").is_file():
+        raise SteelyardError("holds no model", where=str(directory), mend="the run did not reach its end: train again")
+    return Finished(recipe, decode(settings, Run, where=str(config)), model)

@@ -1,0 +1,1 @@
+"""The recipes: one module each, named after what it shows, holding a frozen `RECIPE`."""

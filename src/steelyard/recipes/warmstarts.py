@@ -1,0 +1,17 @@
+"""The base models that ship with the package, each with the settings that make it again."""
+
+from steelyard.core import SteelyardError, suggest
+from steelyard.recipes.arithmetic_base import ArithmeticBase
+
+BY_NAME = {"arithmetic": ArithmeticBase}
+
+
+def find(name: str) -> type[ArithmeticBase]:
+    """The settings class of that name.
+
+    Raises:
+        SteelyardError: there is none.
+    """
+    if name not in BY_NAME:
+        raise SteelyardError(f"unknown base model {name!r}", where="warmstart", mend=suggest(name, BY_NAME))
+    return BY_NAME[name]

@@ -1,0 +1,96 @@
+"""What may enter a replay, how old it may grow, and what is counted.
+
+staleness = learner version - trajectory version, in versions; never inferred from clocks.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from steelyard.core import SteelyardError, Trajectory, require
+
+OverAge = Literal["drop", "wait"]
+
+COUNTERS = ("admitted", "refused", "evicted", "duplicates", "errors", "recent_short", "replaced")
+
+
+@dataclass(frozen=True)
+class AgeLimit:
+    """The bound on staleness, and what becomes of data beyond it.
+
+    "drop": refused on arrival, evicted before a draw. "wait": kept, never selected; the learner waits for fresh data.
+
+    Raises:
+        SteelyardError: a negative bound, or an unknown rule.
+    """
+
+    max_staleness: int | None
+    over_age: OverAge
+
+    def __post_init__(self) -> None:
+        bound = self.max_staleness
+        require(
+            bound is None or bound >= 0,
+            f"max_staleness is {bound}",
+            where="replay",
+            mend="use 0 or more, or leave it out",
+        )
+        check_over_age(self.over_age)
+
+    def floor(self, version: int) -> int | float:
+        """The oldest weights version whose data a learner at `version` may use; minus infinity without a bound."""
+        return -math.inf if self.max_staleness is None else version - self.max_staleness
+
+    @property
+    def drops(self) -> bool:
+        """True where over-age data is refused and evicted."""
+        return self.max_staleness is not None and self.over_age == "drop"
+
+    @property
+    def waits(self) -> bool:
+        """True where over-age data is kept and the learner waits."""
+        return self.max_staleness is not None and self.over_age == "wait"
+
+    def refuses(self, trajectory: Trajectory, version: int) -> bool:
+        """True where a trajectory arriving at learner `version` is too old to be taken in."""
+        return self.drops and trajectory.version < self.floor(version)
+
+
+def check_over_age(rule: str) -> None:
+    """Refuse a rule that is neither "drop" nor "wait": it would bind nothing, silently.
+
+    Raises:
+        SteelyardError: an unknown rule.
+    """
+    require(rule in get_args(OverAge), f"over_age is {rule!r}", where="replay", mend="use drop or wait")
+
+
+def check_finite(trajectories: Sequence[Trajectory]) -> None:
+    """Refuse numbers that no objective can learn from. A reward of None is a failed verifier, not a wrong number.
+
+    Raises:
+        SteelyardError: a reward or log-probability that is infinite or not a number.
+    """
+    for t in trajectories:
+        where = f"replay: prompt {t.prompt_id!r}, sample {t.sample}"
+        if t.reward is not None and not math.isfinite(t.reward):
+            raise SteelyardError(
+                f"reward is {t.reward}", where=where, mend="return a finite reward, or None for a failure"
+            )
+        for name in ("logp_behaviour_T", "logp_ref_T"):
+            logp_T = getattr(t, name)
+            if logp_T is not None and not np.isfinite(logp_T).all():
+                raise SteelyardError(f"{name} is not finite", where=where, mend="check the engine that computed it")
+
+
+def check_request(num_prompts: int, num_generations: int) -> None:
+    """Refuse an empty draw.
+
+    Raises:
+        SteelyardError: fewer than one prompt or one generation.
+    """
+    for name, value in (("num_prompts", num_prompts), ("num_generations", num_generations)):
+        require(value >= 1, f"{name} is {value}", where="replay", mend="use 1 or more")

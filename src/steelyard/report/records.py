@@ -1,0 +1,89 @@
+"""Reads back what a run wrote: the one reader of run directories."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import SteelyardError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """Everything in a run directory that the report reads; kinds of rows that the run did not write are empty."""
+
+    directory: Path
+    config: Row
+    metrics: Sequence[Row]
+    timing: Sequence[Row]
+    evals: Sequence[Row]
+    samples: Sequence[Row]
+    result: Row | None
+    """The summary that a finished run ends with; None where it was stopped or is still going."""
+    torn: Sequence[str]
+    """Names of the files whose last line was cut short."""
+
+
+def read_run(run_dir: Path) -> RunRecords:
+    """The records of a run.
+
+    Raises:
+        SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
+    """
+    mend = "give the directory of a run: the one that holds its config.json"
+    if not run_dir.is_dir():
+        raise SteelyardError("is not a directory", where=str(run_dir), mend=mend)
+    config = _read_object(run_dir / "config.json")
+    if config is None or "recipe" not in config:
+        raise SteelyardError("is not a run directory", where=str(run_dir), mend=mend)
+    kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in ("metrics", "timing", "eval", "samples")}
+    metrics, timing, evals, samples = (rows for rows, _ in kinds.values())
+    torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
+    return RunRecords(run_dir, config, metrics, timing, evals, samples, _read_object(run_dir / "result.json"), torn)
+
+
+def read_rows(path: Path) -> tuple[list[Row], bool]:
+    """The rows of a .jsonl file, and whether its last line was cut short (a killed run) and left out.
+
+    A file that does not exist has no rows.
+
+    Raises:
+        SteelyardError: a line other than the last is not a JSON object.
+    """
+    if not path.exists():
+        return [], False
+    lines = path.read_bytes().split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    rows = [_parse(line) for line in lines]
+    torn = bool(rows) and rows[-1] is None
+    kept = rows[:-1] if torn else rows
+    good = [row for row in kept if row is not None]
+    if len(good) < len(kept):
+        raise SteelyardError(
+            f"line {kept.index(None) + 1} is not a JSON object",
+            where=str(path),
+            mend="remove the line, or restore the file",
+        )
+    return good, torn
+
+
+def _parse(line: bytes) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:  # torn JSON, or a character cut in two
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _read_object(path: Path) -> Row | None:
+    """The JSON object in a file, or None where there is no file."""
+    if not path.exists():
+        return None
+    row = _parse(path.read_bytes())
+    if row is None:
+        raise SteelyardError("is not a JSON object", where=str(path), mend="restore the file that the run wrote")
+    return row

@@ -1,0 +1,160 @@
+"""The page's charts, section by section: each a function of the run's records, None where they hold nothing for it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from steelyard.report.format import is_number, number, percent
+from steelyard.report.markup import Markup, element, table
+from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
+from steelyard.report.records import Row, RunRecords
+from steelyard.report.template import figure, section
+
+
+def held_out(run: RunRecords) -> Markup | None:
+    """Accuracy with its interval, and pass@k at the training temperature."""
+    interval = ("eval/accuracy_low", "eval/accuracy_high")
+    accuracy = Series(run.evals, "eval/accuracy", "accuracy", HELD_OUT, band=interval)
+    keys = {key for row in run.evals for key in row if key.startswith("eval/pass_at_")}
+    attempts = sorted(int(key.rpartition("_")[2]) for key in keys)
+    looks = ((LEARNER, "-"), (SEARCHER, "--"), (OTHER, ":"))
+    tries = [
+        Series(run.evals, f"eval/pass_at_{k}", f"pass@{k}", *look) for k, look in zip(attempts, looks, strict=False)
+    ]
+    alt = f"Greedy held-out accuracy: {_change(run.evals, 'eval/accuracy', percent)}."
+    left = lines("accuracy", alt, [accuracy], y="accuracy", share=True)
+    right = lines("pass", "Share of held-out prompts that k samples solve.", tries, y="prompts solved", share=True)
+    figures = [
+        figure(left, "One greedy answer to each held-out prompt. Band: 95% interval (Wilson)."),
+        figure(right, "Samples at the training temperature. pass@k: at least one of k is correct."),
+    ]
+    return _side_by_side("accuracy", "Held-out accuracy", figures)
+
+
+def target(run: RunRecords) -> Markup | None:
+    """The exact distance to pi*, on tasks whose completions can be listed."""
+    distance = Series(run.evals, "eval/total_variation", "total variation", HELD_OUT)
+    nats = [
+        Series(run.evals, "eval/kl", "KL to the target", HELD_OUT),
+        Series(run.evals, "eval/log_z_error", "error of log Z", LEARNER, "--"),
+    ]
+    alt = f"Total variation to the target: {_change(run.evals, 'eval/total_variation', number)}."
+    left = lines("variation", alt, [distance], y="total variation")
+    right = lines("kl", f"KL divergence to the target: {_change(run.evals, 'eval/kl', number)}.", nats, y="nats")
+    figures = [
+        figure(left, "Between the policy and the target pi*, summed over every completion. 0 is equal, 1 is disjoint."),
+        figure(right, "KL from the policy to pi*, and how far its estimate of log Z is from the exact value."),
+    ]
+    return _side_by_side("target", "Distance to the exact target", figures)
+
+
+def reward(run: RunRecords) -> Markup | None:
+    """What the learner learns from, what searchers find, and what held-out samples earn."""
+    series = [
+        Series(run.metrics, "batch/reward_mean", "learner's batch", LEARNER),
+        Series(run.metrics, "search/reward_mean", "just found", SEARCHER, "--"),
+        Series(run.evals, "eval/reward_mean", "held out", HELD_OUT, "-."),
+    ]
+    plot = lines("rewards", "Mean reward over learner steps.", series, y="mean reward")
+    return _half(
+        "reward", "Reward", figure(plot, "Of what the learner drew, what searchers just found, and held-out samples.")
+    )
+
+
+def length(run: RunRecords) -> Markup | None:
+    """Completion lengths."""
+    series = [
+        Series(run.metrics, "batch/length_mean", "learner's batch", LEARNER),
+        Series(run.evals, "eval/length_mean", "held out", HELD_OUT, "-."),
+    ]
+    plot = lines("lengths", "Mean completion length over learner steps.", series, y="tokens")
+    return _half("length", "Response length", figure(plot, "Mean number of tokens in a completion."))
+
+
+def style(run: RunRecords) -> Markup | None:
+    """The mixture of styles, of all samples and of correct ones."""
+    groups = {"eval/styles": "all samples", "eval/correct_styles": "correct samples"}
+    weight: Counter[str] = Counter()
+    for row in run.evals:
+        for key in groups:
+            weight.update(row.get(key) or {})
+    if not weight:
+        return None
+    names = [name for name, _ in weight.most_common()]
+    last: dict[str, Row] = {k: next((row[k] for row in reversed(run.evals) if row.get(k)), {}) for k in groups}
+    cells = [[name, *(percent(shares.get(name, 0.0)) for shares in last.values())] for name in names]
+    plots = [
+        areas(k.rpartition("/")[2], f"Shares of styles among {of}.", run.evals, k, names) for k, of in groups.items()
+    ]
+    figures = [figure(plot, f"Of {of}, held out.") for plot, of in zip(plots, groups.values(), strict=True)]
+    numbers = table(["style", *groups.values()], cells, caption="At the last evaluation.")
+    return _side_by_side("style", "How answers are written", figures, numbers)
+
+
+def staleness(run: RunRecords) -> Markup | None:
+    """How old the trajectories were that the learner used, over the whole run."""
+    counts: Counter[int] = Counter()
+    for row in run.metrics:
+        counts.update({int(age): n for age, n in (row.get("batch/staleness") or {}).items()})
+    mean = sum(age * n for age, n in counts.items()) / max(1, counts.total())
+    text = f"{number(counts.total())} uses, mean staleness {number(mean)}, at most {number(max(counts, default=0))}."
+    plot = histogram("ages", text, counts, x="versions behind the learner", y="times used")
+    caption = f"How many versions old a trajectory's weights were when the learner used it. {text}"
+    return _half("staleness", "Staleness", figure(plot, caption))
+
+
+def idle(run: RunRecords) -> Markup | None:
+    """Who waited for whom."""
+    series = [
+        Series(run.timing, "learner_idle", "learner", LEARNER, x="seconds"),
+        Series(run.timing, "searcher_idle", "searchers", SEARCHER, "--", x="seconds"),
+    ]
+    plot = lines("waiting", "Share of time spent waiting.", series, y="idle so far", x="seconds", share=True)
+    last = run.timing[-1] if run.timing else {}
+    text = f"At the end: learner {percent(last.get('learner_idle'))}, searchers {percent(last.get('searcher_idle'))}."
+    return _half("idle", "Idle time", figure(plot, f"Share of the time so far spent waiting. {text}"))
+
+
+def replay(run: RunRecords) -> Markup | None:
+    """How much the buffer holds."""
+    alt = f"Trajectories in the replay buffer: {_change(run.metrics, 'replay/size', number)}."
+    plot = lines("stored", alt, [Series(run.metrics, "replay/size", "stored", OTHER)], y="trajectories")
+    return _half("replay", "Replay buffer", figure(plot, "Trajectories that the learner can draw from."))
+
+
+def speed(run: RunRecords) -> Markup | None:
+    """How fast completions came."""
+    series = [Series(run.timing, "completions_per_s", "completions", SEARCHER, x="seconds")]
+    plot = lines("speed", "Completions per second over time.", series, y="completions per second", x="seconds")
+    last = run.timing[-1] if run.timing else {}
+    rates = f"{number(last.get('completions_per_s'))} completions and {number(last.get('steps_per_s'))} learner steps"
+    return _half("throughput", "Throughput", figure(plot, f"Mean since the start. At the end {rates} a second."))
+
+
+def loss(run: RunRecords) -> Markup | None:
+    """Loss and gradient norm."""
+    left = lines("losses", "Loss over learner steps.", [Series(run.metrics, "learner/loss", "loss", LEARNER)], y="loss")
+    norm = [Series(run.metrics, "learner/grad_norm", "gradient norm", OTHER)]
+    right = lines("norms", "Gradient norm over learner steps.", norm, y="gradient norm")
+    figures = [figure(left, "Loss of each learner step."), figure(right, "Norm of the gradient of each learner step.")]
+    return _side_by_side("loss", "Loss and gradient", figures)
+
+
+CHARTS = (held_out, target, reward, length, style, staleness, replay, idle, speed, loss)
+
+
+def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:
+    """A wide section of figures; None where there is nothing to show."""
+    shown = [drawn for drawn in figures if drawn is not None]
+    plots = [element("div", *shown, class_="plots")] if shown else []
+    return section(id, title, *plots, *rest) if plots or rest else None
+
+
+def _half(id: str, title: str, drawn: Markup | None) -> Markup | None:
+    return None if drawn is None else section(id, title, drawn, half=True)
+
+
+def _change(rows: Sequence[Row], key: str, write: Callable[[Any], str]) -> str:
+    known = [row for row in rows if is_number(row.get(key))]
+    ends = known[:1] + known[1:][-1:]
+    return ", ".join(f"{write(row[key])} at step {row.get('step')}" for row in ends)

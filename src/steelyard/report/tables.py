@@ -1,0 +1,110 @@
+"""The page's numbers and words: every evaluation, every metric, sample trajectories, settings, how to run it again."""
+
+import json
+import shlex
+from itertools import zip_longest
+from typing import Any
+
+from steelyard.report.format import flatten, is_number, number, percent
+from steelyard.report.markup import Markup, details, element, table
+from steelyard.report.records import Row, RunRecords
+from steelyard.report.template import section
+
+LONG_TABLE = 12
+MAX_SAMPLES = 4
+MAX_CHARACTERS = 4000
+
+COLUMNS = {
+    "eval/accuracy": ("accuracy", percent), "eval/accuracy_low": ("95% from", percent),
+    "eval/accuracy_high": ("to", percent), "eval/prompts": ("prompts", number),
+    "eval/total_variation": ("total variation", number), "eval/kl": ("KL", number),
+    "eval/log_z_error": ("log Z error", number), "eval/reward_mean": ("reward", number),
+    "eval/distinct_correct": ("distinct correct", number), "eval/length_mean": ("tokens", number),
+    "eval/truncated": ("truncated", percent), "eval/errors": ("errors", number),
+}  # fmt: skip
+
+
+def evaluations(run: RunRecords) -> Markup | None:
+    """Every evaluation, one row each."""
+    if not run.evals:
+        return None
+    seconds = {0: 0.0} | {row.get("step"): row.get("seconds") for row in run.timing} if run.timing else {}
+    keys = dict.fromkeys(key for row in run.evals for key in row)
+    tries = {key: (f"pass@{key.rpartition('_')[2]}", percent) for key in keys if key.startswith("eval/pass_at_")}
+    columns = {key: look for key, look in (COLUMNS | tries).items() if key in keys}
+    head = ["step", *(["seconds"] if seconds else []), *(name for name, _ in columns.values())]
+    rows = [
+        [row.get("step", "?"), *([number(seconds.get(row.get("step")))] if seconds else []),
+         *(write(row.get(key)) for key, (_, write) in columns.items())]
+        for row in run.evals
+    ]  # fmt: skip
+    numbers = table(head, rows, caption="Measured on held-out prompts. Verifier errors are counted, never scored 0.")
+    inner = details(f"All {len(rows)} evaluations", numbers) if len(rows) > LONG_TABLE else numbers
+    return section("evaluations", "Every evaluation", inner)
+
+
+def metrics(run: RunRecords) -> Markup | None:
+    """Every number that the run recorded: first, last, lowest and highest."""
+    rows = []
+    for kind in (run.metrics, run.timing, run.evals):
+        for key in dict.fromkeys(key for row in kind for key in row if key not in ("step", "version")):
+            values = [row[key] for row in kind if is_number(row.get(key))]
+            if values:
+                rows.append([key, *map(number, (values[0], values[-1], min(values), max(values)))])
+    if not rows:
+        return None
+    numbers = table(["name", "first", "last", "lowest", "highest"], rows, caption="Over the whole run.")
+    return section("numbers", "All recorded numbers", details(f"{len(rows)} numbers", numbers))
+
+
+def samples(run: RunRecords) -> Markup | None:
+    """Trajectories from the start and the end of the run, side by side."""
+    steps = [row.get("step") for row in run.samples]
+    if not steps:
+        return None
+    early = [row for row in run.samples if row.get("step") == steps[0]][:MAX_SAMPLES]
+    late = [row for row in run.samples if row.get("step") == steps[-1]][:MAX_SAMPLES] if steps[-1] != steps[0] else []
+    cards = [_card(row) for pair in zip_longest(early, late) for row in pair if row is not None]
+    return section("samples", "Sample trajectories", element("div", *cards, class_="pairs"))
+
+
+def settings(run: RunRecords) -> Markup:
+    """The settings as resolved."""
+    rows = [[name, _plain(value)] for name, value in flatten(run.config.get("run") or {})]
+    numbers = table(
+        ["setting", "value"], rows, caption="As resolved when the run began; config.json holds the same.", of="words"
+    )
+    return section("settings", "Settings", details(f"{len(rows)} settings", numbers))
+
+
+def reproduce(run: RunRecords) -> Markup:
+    """The command that runs it again."""
+    config = run.config
+    flags = ["--seed", str(config["seed"])] if "seed" in config else []
+    command = shlex.join(["steelyard", "train", str(config["recipe"]), *flags])
+    lines = [f"git checkout {shlex.quote(str(config['commit']))}"] if config.get("commit") else []
+    version = f"Steelyard {config['version']}. " if config.get("version") else ""
+    note = f"{version}Flags that changed the recipe's own settings are to be repeated; the table above has every value."
+    return section(
+        "reproduce", "Run it again", element("pre", "\n".join([*lines, command])), element("p", note, class_="soft")
+    )
+
+
+WORDS = (evaluations, samples, metrics, settings, reproduce)
+
+
+def _card(row: Row) -> Markup:
+    facts = [f"step {_plain(row.get('step'))}", f"reward {number(row.get('reward'))}"]
+    facts += [f"{name} {_plain(row[name])}" for name in ("version", "staleness", "style") if row.get(name) is not None]
+    asked = element("pre", _cut(row.get("prompt", "")), class_="asked")
+    return element("article", element("p", " · ".join(facts)), asked, element("pre", _cut(row.get("completion", ""))))
+
+
+def _cut(text: Any) -> str:
+    whole = _plain(text)
+    more = len(whole) - MAX_CHARACTERS
+    return whole if more <= 0 else f"{whole[:MAX_CHARACTERS]}… ({more:,} more characters)"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

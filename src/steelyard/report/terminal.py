@@ -1,0 +1,74 @@
+"""Held-out accuracy against step, drawn in characters for plain terminals."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from steelyard.report.format import is_number, number, percent
+from steelyard.report.records import Row, read_run
+
+Write = Callable[[float], str]
+
+# What is drawn, and how its numbers are written: the first of these that the rows have.
+CURVES = (
+    ("eval/accuracy", "held-out accuracy", percent),
+    ("eval/total_variation", "total variation to the target", number),
+)
+
+
+def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) -> str:
+    """A plot of `width` x `height` characters and one line of numbers below it.
+
+    ● is the measurement, │ its 95% interval. Runs on an enumerable task without accuracy show total variation.
+
+    Args:
+        run: a run directory, or rows of its eval.jsonl.
+        width: columns of the plotting area.
+        height: rows of the plotting area.
+
+    Raises:
+        SteelyardError: the path is not a run directory.
+    """
+    rows = read_run(run).evals if isinstance(run, Path) else run
+    for key, title, write in CURVES:
+        known = [row for row in rows if is_number(row.get(key)) and is_number(row.get("step"))]
+        if known:
+            return "\n".join([f" {title}", *_plot(known, key, write, width, height), _summary(known, key, write)])
+    return " nothing was measured on held-out prompts yet"
+
+
+def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) -> list[str]:
+    first, last = rows[0]["step"], rows[-1]["step"]
+    top = _top(max(_end(row, key, "high") for row in rows))
+    cells = [[" "] * width for _ in range(height)]
+
+    def line(value: float) -> int:
+        return min(height - 1, max(0, round((1 - value / top) * (height - 1))))
+
+    for row in rows:
+        column = round((row["step"] - first) / max(1, last - first) * (width - 1))
+        for place in range(line(_end(row, key, "high")), line(_end(row, key, "low")) + 1):
+            cells[place][column] = "│" if cells[place][column] == " " else cells[place][column]
+        cells[line(row[key])][column] = "●"
+    labels = {line(top * part): write(top * part) for part in (0.0, 0.5, 1.0)}
+    body = [f"{labels.get(i, ''):>8} {'┤' if i in labels else '│'}{''.join(cells[i]).rstrip()}" for i in range(height)]
+    ends = f"{first:<{width - len(str(last))}}{last}" if last > first else str(first)
+    return [*body, " " * 9 + "└" + "─" * width, " " * 10 + ends + "  step"]
+
+
+def _end(row: Row, key: str, end: str) -> float:
+    """One end of the interval, or the value itself where none was recorded."""
+    value = row.get(f"{key}_{end}")
+    return value if is_number(value) else row[key]
+
+
+def _top(highest: float) -> float:
+    """The least of some round numbers that holds the highest value."""
+    return next((top for top in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if highest <= top), highest)
+
+
+def _summary(rows: Sequence[Row], key: str, write: Write) -> str:
+    before, after = rows[0], rows[-1]
+    text = f" {write(before[key])} at step {before['step']} -> {write(after[key])} at step {after['step']}"
+    if f"{key}_low" in after:
+        text += f" (95% interval {write(after[f'{key}_low'])} to {write(after[f'{key}_high'])})"
+    return text

@@ -1,0 +1,11 @@
+"""What an episode is worth: verifiers and reward functions, the risky ones in processes that can be killed."""
+
+from steelyard.reward.exact import ExactAnswer
+from steelyard.reward.function import FunctionReward, reward_function
+from steelyard.reward.gold import after, gold_of
+from steelyard.reward.math import MathVerify
+from steelyard.reward.pool import Closable, Pool
+
+__all__ = [
+    "Closable", "ExactAnswer", "FunctionReward", "MathVerify", "Pool", "after", "gold_of", "reward_function",
+]  # fmt: skip

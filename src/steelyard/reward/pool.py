@@ -1,0 +1,172 @@
+"""Killable workers: a few child processes that run one named function, each call under a deadline.
+
+The parent keeps the clock. A worker that is late is killed with all the processes it started, and the next job starts
+a fresh one; a job whose worker was late or died gets an error for an answer. Workers start with the first job and
+leave with `close`, with the pool, or with the parent; none outlives them.
+"""
+
+import contextlib
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from steelyard.core import SteelyardError, require
+from steelyard.reward import worker
+from steelyard.reward.worker import Job, Reply, Start
+
+C = TypeVar("C", bound="Closable")
+
+START_S = 120.0
+"""How long a worker may take to start and import its function (seconds)."""
+
+
+class Closable:
+    """Something that may hold child processes: ended by `close`, or by leaving a `with` block."""
+
+    def close(self) -> None:
+        """End the child processes held; a later use starts new ones."""
+        raise NotImplementedError
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Worker:
+    """The near side of one child process."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = socket.socketpair()
+        with theirs:
+            number = theirs.fileno()
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", worker.__file__, str(number)],
+                pass_fds=[number],
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # what a verifier prints must not mix with a command's own output
+                start_new_session=True,  # a group of its own, to be killed whole; and Ctrl-C stays with the parent
+                # one thread each; hashes as in every other process, because some data sets depend on them
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
+            )
+
+    def ask(self, message: bytes, timeout_s: float) -> Reply:
+        """Send an encoded message and wait for its reply; one that is late or lost ends the process and is an error."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            worker.send(self.pipe, message, deadline)
+            return worker.receive(self.pipe, Reply, deadline)
+        except TimeoutError:
+            self.end()
+            return Reply(error=f"no answer within {timeout_s:g} s: its process was killed")
+        except (OSError, EOFError, msgspec.MsgspecError):
+            code = self.end()
+            how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+            return Reply(error=f"its process died with {how}")
+
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
+    def end(self) -> int:
+        """Kill the process and those it started; returns its exit code."""
+        if not self.ended:
+            # before `wait`: until then the number cannot have passed to another group
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.pipe.close()
+        return self.process.returncode
+
+
+def _end_all(workers: set[_Worker]) -> None:
+    while workers:
+        workers.pop().end()
+
+
+class Pool(Closable):
+    """At most `num_workers` child processes that run `target`. Calls may come from several threads.
+
+    Args:
+        target: `module:function` or `path/to/file.py:function`; arguments and results are plain data (as JSON).
+        num_workers: child processes, at most.
+        memory_mb: what each may allocate (MB), where the system can limit it.
+    """
+
+    def __init__(self, target: str, *, num_workers: int = 1, memory_mb: int = 4096) -> None:
+        self.target, self.num_workers, self.memory_mb = target, num_workers, memory_mb
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(num_workers):
+            self._idle.put(None)
+        self._workers: set[_Worker] = set()
+        self._finalizer = weakref.finalize(self, _end_all, self._workers)
+
+    def map(self, jobs: Sequence[Mapping[str, Any]], *, timeout_s: float) -> list[Reply]:
+        """One reply for each job (keyword arguments), in order; `timeout_s` (seconds) is each job's own."""
+        if not jobs:
+            return []
+        with ThreadPoolExecutor(min(self.num_workers, len(jobs))) as threads:
+            return list(threads.map(lambda job: self.call(job, timeout_s=timeout_s), jobs))
+
+    def call(self, arguments: Mapping[str, Any], *, timeout_s: float) -> Reply:
+        """The reply to one job; its `error` tells of a time-out, a death, or what the function raised.
+
+        Raises:
+            SteelyardError: the function cannot be loaded or called so, or its arguments or result are not plain data.
+        """
+        try:
+            job = worker.encode(Job(dict(arguments), timeout_s))
+        except UnicodeEncodeError as error:  # half a character, in this one text
+            return Reply(error=worker.describe(error))
+        except (TypeError, OverflowError) as error:
+            raise self._mistaken(f"its arguments are not plain data: {error}") from error
+        held = self._idle.get()
+        try:
+            if held is None or held.ended:
+                held = self._start()
+            reply = held.ask(job, timeout_s)
+            if held.ended:
+                self._workers.discard(held)
+        finally:
+            self._idle.put(held)
+        if reply.mistake:
+            raise self._mistaken(reply.mistake)
+        return reply
+
+    def close(self) -> None:
+        """End the workers; a job under way gets an error."""
+        _end_all(self._workers)
+
+    def _start(self) -> _Worker:
+        fresh = _Worker()
+        self._workers.add(fresh)
+        # the working directory last, so that a file there hides nothing that is installed
+        path = [*(p or str(os.getcwd()) for p in sys.path), str(os.getcwd())]  # noqa: PTH109
+        reply = fresh.ask(worker.encode(Start(path, self.target, self.memory_mb)), START_S)
+        if problem := reply.mistake or reply.error:
+            self._workers.discard(fresh)
+            fresh.end()
+            raise self._mistaken(problem)
+        return fresh
+
+    def _mistaken(self, what: str) -> SteelyardError:
+        mend = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
+        return SteelyardError(what, where=f"function {self.target!r}", mend=mend)
+
+
+def require_limits(timeout_s: float, num_workers: int, memory_mb: int, *, where: str) -> None:
+    """Check a pool's settings."""
+    require(timeout_s > 0, f"{timeout_s} is not a time", where=f"{where}.timeout_s", mend="give seconds above 0")
+    require(num_workers >= 1, f"{num_workers} workers cannot work", where=f"{where}.num_workers", mend="give 1 or more")
+    require(memory_mb >= 64, f"{memory_mb} MB is too little", where=f"{where}.memory_mb", mend="give 64 or more")

@@ -1,0 +1,194 @@
+"""The far side of a killable worker: a child process that loads one function and answers jobs, one at a time.
+
+    parent -> child   Start(path, target, memory_mb), then Job(arguments, timeout_s) ...
+    child -> parent   one Reply(value, error, mistake) to each, in order
+
+Messages are msgpack behind a 4-byte length, on a socket pair whose file number is the only argument; nothing is ever
+unpickled. The function runs in the main thread, so that verifiers that use signals work. The child leaves when the
+parent closes the pair or dies; where it is busy then, it ends itself soon after the job's deadline.
+
+Differs from the other child processes, which start as `python -m`: this file is run by its path and imports nothing of
+steelyard, because `-m` imports the room and torch with it, a second and 200 MB for each worker and each restart.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import importlib
+import importlib.util
+import inspect
+import numbers
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+GRACE_S = 5.0
+"""How long after a job's deadline (seconds) a worker that nobody killed ends itself."""
+
+T = TypeVar("T")
+
+
+class Start(msgspec.Struct):
+    """The first message: where to import from, what to load, and how much memory (MB) it may take."""
+
+    path: list[str]
+    target: str
+    memory_mb: int
+
+
+class Job(msgspec.Struct):
+    """One call of the function, with its deadline (seconds)."""
+
+    arguments: dict[str, Any]
+    timeout_s: float
+
+
+class Reply(msgspec.Struct):
+    """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet."""
+
+    value: Any = None
+    error: str | None = None
+    mistake: str | None = None
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """The message's bytes.
+
+    Raises:
+        TypeError, OverflowError, UnicodeEncodeError: it holds something that msgpack cannot say.
+    """
+    return msgspec.msgpack.encode(message, enc_hook=_plain)
+
+
+def send(pipe: socket.socket, data: bytes, deadline: float | None = None) -> None:
+    """Write an encoded message before `deadline` (seconds on the monotonic clock).
+
+    Raises:
+        TimeoutError: the deadline passed.
+    """
+    pipe.settimeout(_left(deadline))
+    pipe.sendall(len(data).to_bytes(4, "big") + data)
+
+
+def receive(pipe: socket.socket, kind: type[T], deadline: float | None = None) -> T:
+    """Read one message of this kind.
+
+    Raises:
+        TimeoutError: the deadline passed.
+        EOFError: the other side is gone.
+    """
+    size = int.from_bytes(_exactly(pipe, 4, deadline), "big")
+    return msgspec.msgpack.decode(_exactly(pipe, size, deadline), type=kind)
+
+
+def _exactly(pipe: socket.socket, size: int, deadline: float | None) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        pipe.settimeout(_left(deadline))
+        piece = pipe.recv(min(size - len(data), 1 << 20))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+def _left(deadline: float | None) -> float | None:
+    # never 0, which would make the socket non-blocking
+    return None if deadline is None else max(deadline - time.monotonic(), 1e-3)
+
+
+def _plain(value: object) -> float:
+    if isinstance(value, numbers.Real):  # numpy's numbers
+        return float(value)
+    raise TypeError(f"a {type(value).__name__} cannot be sent between processes")
+
+
+def load(target: str) -> Callable[..., Any]:
+    """The function that `module:function` or `path/to/file.py:function` names."""
+    place, _, name = target.rpartition(":")
+    if place.endswith(".py"):
+        spec = importlib.util.spec_from_file_location("_steelyard_target", place)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{place} is not a Python file")
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(place)
+    return getattr(module, name)
+
+
+def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Reply:
+    """`function(**arguments)`, awaited where it is asynchronous; what it raises becomes the reply's error."""
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        return Reply(mistake=f"it does not take these arguments: {error}")
+    except ValueError:  # a builtin without a signature: the call itself will tell
+        pass
+    try:
+        value = function(**arguments)
+        return Reply(_await(value) if inspect.isawaitable(value) else value)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a verifier raises is its error, and is reported
+        return Reply(error=describe(error))
+
+
+def _await(value: Any) -> Any:
+    async def result() -> Any:
+        return await value
+
+    # in a thread of its own, because the caller's may already run an event loop (a notebook does)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, result()).result()
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line of at most 500 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+def _limit(memory_mb: int) -> None:
+    with contextlib.suppress(ImportError):  # no such limits outside Unix
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = memory_mb << 20 if hard == resource.RLIM_INFINITY else min(memory_mb << 20, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
+    sys.path[:] = start.path
+    _limit(start.memory_mb)
+    try:
+        return load(start.target), Reply()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a module may raise anything while it is imported
+        return None, Reply(mistake=f"cannot be loaded: {describe(error)}")
+
+
+def _answer(function: Callable[..., Any], job: Job) -> bytes:
+    try:
+        return encode(call(function, job.arguments))
+    except (TypeError, OverflowError, UnicodeEncodeError) as error:
+        return encode(Reply(mistake=f"its result is not plain data: {error}"))
+
+
+def serve(pipe: socket.socket) -> None:
+    """Load the function, then answer jobs until the parent is gone."""
+    with contextlib.suppress(EOFError, ConnectionError):
+        function, reply = _begin(receive(pipe, Start))
+        send(pipe, encode(reply))
+        while function is not None:
+            job = receive(pipe, Job)
+            # a watchdog below Python: it also ends a worker whose code never lets go of the interpreter
+            faulthandler.dump_traceback_later(job.timeout_s + GRACE_S, exit=True)
+            send(pipe, _answer(function, job))
+            faulthandler.cancel_dump_traceback_later()
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as _pipe:
+        serve(_pipe)

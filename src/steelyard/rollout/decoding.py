@@ -1,0 +1,106 @@
+"""One batch of rows on its way from prompt to completion, a token per step.
+
+Prompts are padded on the left. Equal prompts are read once and their cache copied. A row that ends leaves the batch, so
+the last, longest rows run alone. Shapes: U different prompts, N rows still running, S steps at most, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from steelyard.core import Sampling
+from steelyard.policy import Policy
+from steelyard.rollout.sampling import draw
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Rows that have just ended: their place in the batch, their tokens and log-probabilities, and why they ended."""
+
+    rows: np.ndarray
+    tokens: np.ndarray
+    logp: np.ndarray
+    stopped: np.ndarray
+
+
+class Decoding:
+    """The state of a batch: `step` draws a token for every row that still runs and returns the rows that ended."""
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        policy: Policy,
+        prompts: Sequence[tuple[int, ...]],
+        uniform_NS: Float64[np.ndarray, "N S"],
+        sampling: Sampling,
+    ) -> None:
+        """Read the prompts. `uniform_NS` are the uniforms in [0, 1) that the tokens are drawn with."""
+        from transformers import DynamicCache
+
+        self._policy, self._sampling, self._steps = policy, sampling, 0
+        self._uniform_NS = torch.from_numpy(uniform_NS).to(policy.device)
+        self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
+        self._cache = DynamicCache(config=policy.model.config)
+        different = {prompt: u for u, prompt in enumerate(dict.fromkeys(prompts))}
+        row_N = torch.tensor([different[prompt] for prompt in prompts], device=policy.device)
+        tokens_UT, self._attend_NT = self._pad_left([*different])
+        self._logits_NV = self._read(tokens_UT, (self._attend_NT.cumsum(1) - 1).clamp(min=0))
+        self._length_N = self._attend_NT.sum(1)
+        self._running_N = torch.arange(len(prompts), device=policy.device)
+        self._token_NS = torch.zeros(self._uniform_NS.shape, dtype=torch.long, device=policy.device)
+        self._logp_NS = torch.zeros(self._uniform_NS.shape, device=policy.device)
+        self._keep(row_N)
+
+    @property
+    def running(self) -> bool:
+        """Whether any row still runs."""
+        return len(self._running_N) > 0
+
+    @torch.inference_mode()
+    def step(self) -> Ended:
+        """Draw one token for each running row; rows that reach an end leave the batch."""
+        t, rows = self._steps, self._running_N
+        if t > 0:
+            self._advance()
+        token_N, logp_N = draw(self._logits_NV, self._uniform_NS[rows, t], self._sampling)
+        self._token_NS[rows, t], self._logp_NS[rows, t] = token_N, logp_N
+        self._last_N, self._steps = token_N, t + 1
+        stopped_N = torch.isin(token_N, self._eos)
+        ended_N = stopped_N | (self._steps == self._sampling.max_tokens)
+        out, kept = ended_N.nonzero()[:, 0], (~ended_N).nonzero()[:, 0]
+        ended = Ended(*(x.cpu().numpy() for x in (
+            rows[out], self._token_NS[rows[out], : t + 1], self._logp_NS[rows[out], : t + 1], stopped_N[out],
+        )))  # fmt: skip
+        if len(out):
+            self._running_N, self._last_N = rows[kept], token_N[kept]
+            self._keep(kept)
+        return ended
+
+    def _advance(self) -> None:
+        """Read the tokens that were drawn last."""
+        self._attend_NT = torch.nn.functional.pad(self._attend_NT, (0, 1), value=1)
+        self._logits_NV = self._read(self._last_N[:, None], self._length_N[:, None])
+        self._length_N = self._length_N + 1
+
+    def _read(self, tokens: Int64[Tensor, "N T"], positions: Int64[Tensor, "N T"]) -> Tensor:
+        """Logits after the last of some tokens that follow the cache."""
+        hidden = self._policy.backbone(
+            input_ids=tokens, attention_mask=self._attend_NT, position_ids=positions, past_key_values=self._cache,
+            use_cache=True,
+        )[0]  # fmt: skip
+        return self._policy.head(hidden[:, -1])
+
+    def _keep(self, index_N: Int64[Tensor, "N"]) -> None:
+        self._cache.batch_select_indices(index_N)
+        self._attend_NT, self._length_N = self._attend_NT[index_N], self._length_N[index_N]
+        self._logits_NV = self._logits_NV[index_N]
+
+    def _pad_left(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+        longest = max(len(prompt) for prompt in prompts)
+        tokens = [[self._policy.pad_id] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
+        attend = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        return torch.tensor(tokens, device=self._policy.device), torch.tensor(attend, device=self._policy.device)

@@ -1,0 +1,57 @@
+"""One token for each row, drawn by inverting its cumulative distribution at a given uniform.
+
+    p = softmax(logits / temperature), cut to top_k and then to the top_p nucleus, and normalised again
+    token = the first v with p[0] + ... + p[v] > u
+
+Sums are float64, log-probabilities float32. Temperature 0 takes the highest logit, with log-probability 0; temperature
+infinity is uniform over all V. Shapes: N rows, V vocabulary.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from steelyard.core import Sampling, require
+
+
+def check(sampling: Sampling) -> None:
+    """Refuse settings that no distribution has.
+
+    Raises:
+        SteelyardError: a field is out of range.
+    """
+    s = sampling
+    require(s.temperature >= 0, f"temperature is {s.temperature}", where="temperature", mend="use 0 (greedy) or more")
+    require(0 < s.top_p <= 1, f"top_p is {s.top_p}", where="top_p", mend="use a share above 0, up to 1 (all)")
+    require(s.top_k >= 0, f"top_k is {s.top_k}", where="top_k", mend="use 0 (all) or more")
+    require(s.max_tokens >= 1, f"max_tokens is {s.max_tokens}", where="max_tokens", mend="use 1 or more")
+
+
+def draw(
+    logits_NV: Float[Tensor, "N V"], uniform_N: Float64[Tensor, "N"], sampling: Sampling
+) -> tuple[Int64[Tensor, "N"], Float[Tensor, "N"]]:
+    """The tokens, and their log-probabilities (nats) under the law that they were drawn from."""
+    if sampling.temperature == 0:
+        token_N = logits_NV.argmax(1)
+        return token_N, torch.zeros_like(token_N, dtype=torch.float32)
+    scaled_NV = _cut(logits_NV.float() / sampling.temperature, sampling)
+    logp_NV = torch.log_softmax(scaled_NV, 1)
+    cumulative_NV = logp_NV.double().exp().cumsum(1)
+    total_N = cumulative_NV[:, -1]
+    # Rounding must not carry u up to the total, above which lie no tokens.
+    point_N = torch.minimum(uniform_N * total_N, torch.nextafter(total_N, torch.zeros_like(total_N)))
+    token_N = torch.searchsorted(cumulative_NV, point_N[:, None], right=True)
+    return token_N[:, 0], logp_NV.gather(1, token_N)[:, 0]
+
+
+def _cut(scaled_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
+    """Minus infinity outside top_k and the nucleus: the fewest tokens, most probable first, that hold top_p."""
+    if sampling.top_k == 0 and sampling.top_p == 1:
+        return scaled_NV
+    sorted_NV, order_NV = scaled_NV.sort(dim=1, descending=True, stable=True)
+    sorted_NV[:, sampling.top_k or sorted_NV.shape[1] :] = -math.inf
+    p_NV = sorted_NV.double().softmax(1)
+    sorted_NV[p_NV.cumsum(1) - p_NV >= sampling.top_p] = -math.inf
+    return torch.empty_like(scaled_NV).scatter_(1, order_NV, sorted_NV)

@@ -1,0 +1,8 @@
+"""Wires the parts: `Inline` on a seeded virtual clock, `Local` in processes of their own."""
+
+from steelyard.runtime.inline import Inline
+from steelyard.runtime.local import Local
+from steelyard.runtime.records import Records, describe
+from steelyard.runtime.run import HeldOut, Processes, Run, VirtualClock
+
+__all__ = ["HeldOut", "Inline", "Local", "Processes", "Records", "Run", "VirtualClock", "describe"]

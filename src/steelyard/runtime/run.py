@@ -1,0 +1,216 @@
+"""A run's settings: which parts, how much of each, and where it runs.
+
+A recipe is a `Run`; every number in it is a flag of `steelyard train`. Which method it uses is the recipe itself.
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from steelyard.core import Linear, Sampling, require
+from steelyard.curriculum import Shuffled
+from steelyard.learner import Adam
+from steelyard.policy import LoRA
+from steelyard.replay import Prioritised
+
+Plain = tyro.conf.OmitArgPrefixes
+
+
+@dataclass(frozen=True)
+class VirtualClock:
+    """The inline runtime's clock: what things cost in virtual seconds, and how late weights arrive."""
+
+    search_cost: float = 1.0
+    """Virtual seconds of one searcher batch."""
+    learn_cost: float = 1.0
+    """Virtual seconds of one learner step; 0 is one step at each delivery, before the searcher goes on (synchronous)."""
+    publication_lag: int = 0
+    """Weights become visible to searchers this many publications after they were made."""
+    threads: int = 1
+    """Compute threads; runs repeat bit for bit only at the same number."""
+    deadline: float = 1000.0
+    """Virtual seconds that the learner may wait for a batch before the run stops and says why."""
+
+    def __post_init__(self) -> None:
+        require(self.search_cost > 0, f"search_cost is {self.search_cost}", where="inline", mend="use a positive cost")
+        require(self.learn_cost >= 0, f"learn_cost is {self.learn_cost}", where="inline", mend="use 0 or more")
+        require(self.threads > 0, f"threads is {self.threads}", where="inline", mend="use 1 or more")
+        require(self.deadline > 0, f"deadline is {self.deadline}", where="inline", mend="use a positive number")
+        require(
+            self.publication_lag >= 0,
+            f"publication_lag is {self.publication_lag}",
+            where="inline",
+            mend="use 0 or more",
+        )
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The local runtime's child processes."""
+
+    threads: int = 1
+    """Compute threads of each process."""
+    start_deadline: float = 180.0
+    """Seconds that a process may take to load its model."""
+    deadline: float = 120.0
+    """Seconds that any process may wait for another before the run stops and says who waited for whom."""
+
+    def __post_init__(self) -> None:
+        require(self.threads > 0, f"threads is {self.threads}", where="local", mend="use 1 or more")
+        for name in ("start_deadline", "deadline"):
+            require(
+                getattr(self, name) > 0,
+                f"{name} is {getattr(self, name)}",
+                where="local",
+                mend="use a positive number of seconds",
+            )
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is measured on held-out prompts beside training."""
+
+    every: int = 20
+    """Learner steps between evaluations; the first and the last weights are always evaluated."""
+    prompts: int = 256
+    """Held-out prompts for greedy accuracy."""
+    sampled_prompts: int = 64
+    """Held-out prompts that are sampled at the training temperature."""
+    samples: int = 8
+    """Samples of each of those: pass@k, distinct answers, styles."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            require(
+                getattr(self, f.name) > 0,
+                f"{f.name} is {getattr(self, f.name)}",
+                where="evaluation",
+                mend="use 1 or more",
+            )
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides a run, apart from the machine."""
+
+    task: Annotated[Any, Plain]
+    """Prompts, and how completions are scored."""
+    objective: Annotated[Any, Plain]
+    """The loss."""
+    model: str
+    """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
+    replay: Any = field(default_factory=Prioritised)
+    """What is stored, drawn and evicted."""
+    curriculum: Any = field(default_factory=Shuffled)
+    """Which prompts are searched next."""
+    runtime: Literal["local", "inline"] = "local"
+    """local: searchers, learner and buffer in processes of their own. inline: one process on a seeded virtual clock."""
+    num_searchers: int = 1
+    """Searchers that generate at the same time."""
+    seed: int = 0
+    """Of every random draw."""
+    max_steps: int = 200
+    """Learner steps."""
+    num_prompts: int = 32
+    """Prompts in a learner step (P)."""
+    num_generations: int = 8
+    """Trajectories of each prompt in a learner step (G)."""
+    search_prompts: int = 32
+    """Prompts in a searcher batch; each is sampled num_generations times."""
+    max_completion_length: int = 32
+    """Tokens."""
+    temperature: float = 1.0
+    """Of the policy: what is sampled, compared with the reference, and trained."""
+    search_temperature: float | None = None
+    """Of the searchers, where it differs from the policy's; inf samples uniformly."""
+    learning_rate: float = 1e-4
+    """Before the schedule's multiplier."""
+    optimizer: Adam = Adam()
+    """Adam, clipping and the learning-rate schedule."""
+    beta_final: float | None = None
+    """Value that the objective's beta reaches linearly over beta_steps; it stays constant without."""
+    beta_steps: int = 0
+    """Learner steps of that change."""
+    max_staleness: int | None = None
+    """Versions by which a trajectory may trail the learner; see --replay.over-age for what happens then."""
+    weight_sync_steps: int = 1
+    """Learner steps between two publications of weights."""
+    reference_reset: int = 0
+    """The reference becomes the policy every so many steps; 0 never."""
+    micro_tokens: int = 16384
+    """Padded tokens in one forward pass of the learner."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank instead of all weights; 0 trains all."""
+    lora_alpha: float = 16.0
+    """The adapters' update is scaled by lora_alpha / lora_rank."""
+    lora_targets: str = "all-linear"
+    """Layers that get adapters: all-linear, or name endings separated by commas."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights."""
+    evaluation: HeldOut = HeldOut()
+    """Held-out evaluation beside training."""
+    inline: VirtualClock = VirtualClock()
+    """Costs and lags of --runtime inline."""
+    local: Processes = Processes()
+    """Processes of --runtime local."""
+    reward: str | None = None
+    """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
+    output_dir: str | None = None
+    """The run's directory; by default runs/RECIPE-TIME."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_searchers", "max_steps", "num_prompts", "search_prompts", "max_completion_length",
+                     "weight_sync_steps", "micro_tokens"):  # fmt: skip
+            _positive(name, getattr(self, name))
+        group = getattr(self.objective, "group_size", None)
+        if group is not None:
+            require(self.num_generations == group, f"is {self.num_generations}", where="--num-generations",
+                    mend=f"{type(self.objective).__name__} compares {group} completions of a prompt")  # fmt: skip
+        _positive("num_generations", self.num_generations)
+        _positive("temperature", self.temperature)
+        _positive("learning_rate", self.learning_rate)
+        if self.search_temperature is not None:
+            require(
+                self.search_temperature > 0,
+                f"is {self.search_temperature}",
+                where="--search-temperature",
+                mend="use a positive number or inf",
+            )
+        require(
+            self.reference_reset >= 0, f"is {self.reference_reset}", where="--reference-reset", mend="use 0 or more"
+        )
+        require(
+            self.max_staleness is None or self.max_staleness >= 0,
+            f"is {self.max_staleness}",
+            where="--max-staleness",
+            mend="use 0 or more",
+        )
+        require(self.lora_rank >= 0, f"is {self.lora_rank}", where="--lora-rank", mend="use 0 (no adapters) or more")
+        require(self.beta_final is None or hasattr(self.objective, "beta"), f"is set, but {type(self.objective).__name__} has no beta",
+                where="--beta-final", mend="leave it out")  # fmt: skip
+
+    @property
+    def lora(self) -> LoRA | None:
+        """The adapters' settings, or None where all weights are trained."""
+        return LoRA(self.lora_rank, self.lora_alpha, targets=self.lora_targets) if self.lora_rank else None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How searchers sample."""
+        return Sampling(self.search_temperature or self.temperature, self.max_completion_length)
+
+    @property
+    def beta_schedule(self) -> Linear | None:
+        """The objective's beta over learner steps, or None where it is constant."""
+        return None if self.beta_final is None else Linear(self.objective.beta, self.beta_final, self.beta_steps)
+
+
+def _positive(name: str, value: float) -> None:
+    require(
+        value > 0 and math.isfinite(value),
+        f"is {value}",
+        where=f"--{name.replace('_', '-')}",
+        mend="use a positive number",
+    )

@@ -1,0 +1,64 @@
+"""What a run adds up to while it goes on, and the summary it ends with."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from steelyard.core import Trajectory
+
+
+class Tally:
+    """Counts trajectories, staleness and scores over a run."""
+
+    def __init__(self) -> None:
+        self.trajectories = self.errors = self.steps = 0
+        self.staleness: Counter[int] = Counter()
+        self.evaluations: list[Mapping[str, Any]] = []
+        self._fresh: list[float] = []
+
+    def found(self, trajectories: Sequence[Trajectory]) -> None:
+        """Count what searchers found."""
+        self.trajectories += len(trajectories)
+        self.errors += sum(not t.valid for t in trajectories)
+        self._fresh += [t.reward for t in trajectories if t.reward is not None]
+
+    def stepped(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Count a learner step; returns the metrics with the mean reward of what was found since the last one."""
+        self.steps += 1
+        self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
+        fresh, self._fresh = self._fresh, []
+        return {
+            **metrics,
+            "search/reward_mean": sum(fresh) / len(fresh) if fresh else None,
+            "search/errors": self.errors,
+        }
+
+    def evaluated(self, row: Mapping[str, Any]) -> None:
+        """Keep an evaluation."""
+        self.evaluations.append(row)
+
+    def result(self) -> dict[str, Any]:
+        """The summary: staleness, and each score before and after."""
+        uses = self.staleness.total()
+        summary: dict[str, Any] = {
+            "steps": self.steps,
+            "trajectories": self.trajectories,
+            "verifier_errors": self.errors,
+            "staleness_mean": sum(s * n for s, n in self.staleness.items()) / uses if uses else None,
+            "staleness_max": max(self.staleness, default=None),
+        }
+        if self.evaluations:
+            first, last = self.evaluations[0], self.evaluations[-1]
+            summary["accuracy_before"], summary["accuracy_after"] = (
+                first.get("eval/accuracy"),
+                last.get("eval/accuracy"),
+            )
+            if "eval/total_variation" in last:
+                distances = [row["eval/total_variation"] for row in self.evaluations]
+                summary |= {
+                    "total_variation_before": distances[0],
+                    "total_variation": distances[-1],
+                    "total_variation_lowest": min(distances),
+                    "log_z_error": last["eval/log_z_error"],
+                }
+        return summary

@@ -1,0 +1,111 @@
+"""Sums of four numbers over a character vocabulary: the task whose skill is latent in the shipped base model.
+
+    12+7-15+9=                     the problem; the answer is whatever follows the last `=`
+    10                             bare: a guess, the sum to the nearest ten, right one time in ten
+    >19,4=13                       left:  12+7 = 19, 19-15 = 4
+    <-6,1=13                       right: -15+9 = -6, 7-6 = 1
+    t0:9,4,13=13                   tens:  the tens are 0, the units add up 9, 4, 13
+    p19,-6=13                      pairs: 12+7 = 19, -15+9 = -6
+
+The base model (`steelyard warmstart arithmetic`) guesses most of the time and works the answer out, in one of the four
+ways, now and then. When it does, it is nearly always right. Reward is 1 for the right sum and 0 otherwise, so
+post-training cannot teach it arithmetic and need not: it selects the habit of working out.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream
+
+NUMBER = r"-?\d+"
+STYLES = {
+    "bare": re.compile(NUMBER),
+    "left": re.compile(f">{NUMBER},{NUMBER}={NUMBER}"),
+    "right": re.compile(f"<{NUMBER},{NUMBER}={NUMBER}"),
+    "tens": re.compile(f"t{NUMBER}:{NUMBER},{NUMBER},{NUMBER}={NUMBER}"),
+    "pairs": re.compile(f"p{NUMBER},{NUMBER}={NUMBER}"),
+}
+LARGEST = 20
+HELD_OUT_SHARE = 0.1
+
+
+@method("arithmetic")
+@dataclass(frozen=True)
+class Arithmetic:
+    """Sums of four numbers from 1 to 20; reward 1 for the right result."""
+
+    problems: int = 8192
+    """Training problems."""
+    held_out: int = 512
+    """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
+    data_seed: int = 0
+    """Of the choice of problems."""
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "held_out"):
+            require(1 <= getattr(self, name) <= 100_000, f"{name} is {getattr(self, name)}", where="arithmetic", mend="use 1 to 100000")
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """Distinct problems, each with its sum under `answer`; always the same for a seed."""
+        number = self.problems if split == "train" else self.held_out
+        draws = stream(self.data_seed, "arithmetic", split)
+        found: dict[str, Prompt] = {}
+        while len(found) < number:
+            for terms in draw_terms(draws, number).tolist():
+                text = problem(terms)
+                if is_held_out(text) == (split != "train"):
+                    found.setdefault(text, Prompt(text, text, {"answer": sum(terms)}))
+        return list(found.values())[:number]
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """1 where the number after the last `=` is the sum, else 0; a completion that was cut off has no answer."""
+        return [Score(float(_answer(e) == e.prompt.columns["answer"])) for e in episodes]
+
+    def style(self, completion: str) -> str:
+        """The style whose form the completion has, or "other"."""
+        return next((name for name, form in STYLES.items() if form.fullmatch(completion)), "other")
+
+
+def _answer(episode: Episode) -> int | None:
+    if episode.trajectory.finish != "stop":
+        return None
+    tail = (str(episode.prompt.text) + episode.completion).rpartition("=")[2]
+    return int(tail) if re.fullmatch(NUMBER, tail) else None
+
+
+def draw_terms(draws: np.random.Generator, number: int) -> np.ndarray:
+    """`number` rows of four signed terms, the first positive: 12+7-15+9= is (12, 7, -15, 9)."""
+    terms = draws.integers(1, LARGEST + 1, size=(number, 4))
+    terms[:, 1:] *= draws.choice((-1, 1), size=(number, 3))
+    return terms
+
+
+def problem(terms: Sequence[int]) -> str:
+    """The text of a problem."""
+    first, *rest = terms
+    return f"{first}" + "".join(f"{t:+d}" for t in rest) + "="
+
+
+def is_held_out(text: str) -> bool:
+    """True for problems that no training may see."""
+    return hash_share(text) < HELD_OUT_SHARE
+
+
+def solution(style: str, terms: Sequence[int]) -> str:
+    """The completion of a problem in a style: what the base model is trained on."""
+    a, b, c, d = terms
+    total = a + b + c + d
+    if style == "bare":
+        return f"{(total + 5) // 10 * 10}"
+    if style == "left":
+        return f">{a + b},{a + b + c}={total}"
+    if style == "right":
+        return f"<{c + d},{b + c + d}={total}"
+    if style == "pairs":
+        return f"p{a + b},{c + d}={total}"
+    tens = sum(t // 10 if t > 0 else -(-t // 10) for t in terms)
+    units = np.cumsum([t % 10 if t > 0 else -(-t % 10) for t in terms])
+    return f"t{tens}:{units[1]},{units[2]},{units[3]}={total}"

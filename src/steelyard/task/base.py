@@ -1,0 +1,75 @@
+"""What the tasks share: prompt ids, templates, and the split of prompts into train and held-out.
+
+A prompt's id is a hash of its text, so equal prompts are one. Its split depends on its text alone (before any
+template): adding, removing or shuffling rows never moves a prompt from one side to the other.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from steelyard.core import Prompt, SteelyardError, hash_share, require, suggest
+
+SPLITS = ("train", "held-out")
+Text = str | list[dict[str, str]]
+
+
+def key_of(text: Text) -> str:
+    """A string that stands for a prompt: itself, or its chat messages as JSON."""
+    return text if isinstance(text, str) else msgspec.json.encode(text, order="sorted").decode()
+
+
+def make_prompt(text: Text, columns: Mapping[str, Any]) -> Prompt:
+    """A prompt whose id (16 hexadecimal digits) is a hash of its text."""
+    return Prompt(hashlib.blake2b(key_of(text).encode(), digest_size=8).hexdigest(), text, columns)
+
+
+def split_by_hash(
+    prompts: Iterable[tuple[Text, Prompt]], held_out_share: float, *, where: str
+) -> dict[str, tuple[Prompt, ...]]:
+    """Prompts by split, in the order given; the first of equal prompts stays.
+
+    Args:
+        prompts: each with the text that decides its split.
+        held_out_share: the share of all possible texts that is held out.
+        where: what to name in errors.
+
+    Raises:
+        SteelyardError: a split is empty.
+    """
+    splits: dict[str, dict[str, Prompt]] = {split: {} for split in SPLITS}
+    for text, prompt in prompts:
+        split = "held-out" if hash_share(key_of(text)) < held_out_share else "train"
+        splits[split].setdefault(prompt.id, prompt)
+    for split, other in (SPLITS, SPLITS[::-1]):
+        what = f"all {len(splits[other])} prompts fall in {other!r}, none in {split!r}"
+        require(bool(splits[split]), what, where=where, mend="give more prompts, or change held_out_share")
+    return {split: tuple(held.values()) for split, held in splits.items()}
+
+
+def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[Prompt]:
+    """The prompts of a split.
+
+    Raises:
+        SteelyardError: there is no such split.
+    """
+    if split not in splits:
+        raise SteelyardError(f"unknown split {split!r}", where="prompts", mend=suggest(split, splits))
+    return splits[split]
+
+
+def require_common(held_out_share: float, prompt_template: str, timeout_s: float, *, where: str) -> None:
+    """Check the settings that tasks of prompts and answers have in common."""
+    what, mend = f"{held_out_share} does not leave prompts on both sides", "give a share between 0 and 1"
+    require(0 < held_out_share < 1, what, where=f"{where}.held_out_share", mend=mend)
+    what, mend = f"{prompt_template!r} has no place for the prompt", "write {prompt} where it goes"
+    require("{prompt}" in prompt_template, what, where=f"{where}.prompt_template", mend=mend)
+    what, mend = f"{timeout_s} is not a time", "give seconds above 0"
+    require(timeout_s > 0, what, where=f"{where}.timeout_s", mend=mend)
+
+
+def fill(template: str, text: str) -> str:
+    """The template with `{prompt}` replaced; other braces stay as they are."""
+    return template.replace("{prompt}", text)

@@ -1,0 +1,149 @@
+"""Any data set of reasoning-gym, procedurally made, with its own verifier.
+
+    r(y | x) = score_answer(answer of y) where that reaches the threshold, else 0
+
+The answer of a completion is what its last <answer>...</answer> holds, else what follows its last `####`, else all of
+it. `score_answer` alone pays part of the reward to a long text that merely contains the answer; hence the threshold.
+Items that raise or have no answer are left out and counted; of equal prompts the first stays.
+Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extra: pip install 'steelyard[gym]'.
+"""
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
+from steelyard.reward import Closable, Pool, after
+from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
+
+GENERATE_S = 600.0
+"""How long the making of all items may take (seconds); sudoku needs 24 ms each."""
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+def final_answer(completion: str) -> str:
+    """The last `<answer>` element, else the text after the last `####`, else the whole, without outer white space."""
+    if elements := _ANSWER.findall(completion):
+        return elements[-1].strip()
+    tail = after(completion, "####")
+    return completion.strip() if tail is None else tail
+
+
+@method("gym", paper="arXiv:2505.24760")
+@dataclass(frozen=True)
+class Gym(Closable):
+    """A data set of reasoning-gym."""
+
+    dataset: str = "chain_sum"
+    """Name of the data set."""
+    size: int = 2000
+    """Items to make, before equal ones are merged."""
+    data_seed: int = 0
+    """Seed of the items."""
+    config: str = "{}"
+    """Parameters of the data set, as JSON: '{"min_terms": 3, "max_terms": 3}'."""
+    held_out_share: float = 0.1
+    """Share of the prompts held out of training, chosen by hash of the question."""
+    prompt_template: str = "{prompt}"
+    """Text around each prompt, for example "{prompt} Answer: "."""
+    bare: bool = False
+    """Ask with the bare expression instead of the question in words, where the data set gives one."""
+    threshold: float | None = 1.0
+    """A lower score counts 0; None keeps the data set's graded score."""
+    timeout_s: float = 5.0
+    """Deadline of the check of one answer (seconds)."""
+
+    def __post_init__(self) -> None:
+        require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="gym")
+        require(self.size >= 1, f"{self.size} items are too few", where="gym.size", mend="give 1 or more")
+        require(
+            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="gym.timeout_s", mend="give seconds above 0"
+        )
+        in_range = self.threshold is None or 0 < self.threshold <= 1
+        mend = "give a number above 0, at most 1, or None"
+        require(in_range, f"{self.threshold} is not a score", where="gym.threshold", mend=mend)
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run", num_workers=2)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        installed = importlib.util.find_spec("reasoning_gym") is not None
+        require(installed, "reasoning-gym is not installed", where="task gym", mend="pip install 'steelyard[gym]'")
+        where = "gym.config"
+        mend = 'write a JSON object such as {"min_terms": 3}'
+        try:
+            config = json.loads(self.config)
+        except json.JSONDecodeError as error:
+            raise SteelyardError(f"it is not JSON: {error}", where=where, mend=mend) from error
+        require(isinstance(config, dict), "it is not a JSON object", where=where, mend=mend)
+        if self.dataset not in (known := self._run("known")):
+            raise SteelyardError(
+                f"unknown data set {self.dataset!r}", where="gym.dataset", mend=suggest(self.dataset, known)
+            )
+        parameters = self._run("parameters", dataset=self.dataset)
+        for name in config:
+            what = f"{self.dataset} has no parameter {name!r}"
+            require(name in parameters, what, where=where, mend=suggest(name, parameters))
+        return {"dataset": self.dataset, "size": self.size, "seed": self.data_seed, "config": json.dumps(config)}
+
+    def _run(self, task: str, **arguments: Any) -> Any:
+        reply = self._pool.call({"task": task, "arguments": arguments}, timeout_s=GENERATE_S)
+        if reply.error:
+            where, mend = f"data set {self.dataset!r}", "change gym.config, or choose another data set"
+            raise SteelyardError(reply.error, where=where, mend=mend)
+        return reply.value
+
+    @cached_property
+    def _items(self) -> list[dict[str, Any] | None]:
+        return self._run("items", **self._settings)
+
+    @cached_property
+    def _splits(self) -> dict[str, tuple[Prompt, ...]]:
+        return split_by_hash(self._prompts(), self.held_out_share, where=f"data set {self.dataset!r}")
+
+    def _prompts(self) -> Iterator[tuple[Text, Prompt]]:
+        for item in filter(None, self._items):
+            text = item["expression"] if self.bare and item["expression"] else item["question"]
+            columns = {name: item[name] for name in ("index", "question", "answer")}
+            yield text, make_prompt(fill(self.prompt_template, text), columns)
+
+    @property
+    def num_skipped(self) -> int:
+        """How many items raised an error or had no answer, and were left out."""
+        return self._items.count(None)
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The prompts of "train" or "held-out", in the data set's order.
+
+        Raises:
+            SteelyardError: reasoning-gym is missing, the data set or a parameter is unknown, or a split is empty.
+        """
+        return take_split(self._splits, split)
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """One score for each episode, in order; None where the verifier failed or was late."""
+        jobs = [{"task": "score", "arguments": self._settings | self._question(e)} for e in episodes]
+        replies = self._pool.map(jobs, timeout_s=self.timeout_s)
+        return [Score(None, error=r.error) if r.error else Score(self._counted(r.value)) for r in replies]
+
+    def _question(self, episode: Episode) -> dict[str, Any]:
+        columns = episode.prompt.columns
+        return {
+            "index": columns["index"],
+            "question": columns["question"],
+            "answer": final_answer(episode.completion),
+        }
+
+    def _counted(self, score: float) -> float:
+        return score if self.threshold is None or score >= self.threshold else 0.0
+
+    def close(self) -> None:
+        """End the child processes that make items and check answers."""
+        self._pool.close()

@@ -1,0 +1,112 @@
+"""Prompts and right answers from a file of one's own, checked by math-verify or by a named reward function.
+
+A JSONL or Parquet file has a column `prompt` or `question` (a string or chat messages) and, unless a reward function
+is named, a column `answer`, `solution` or `ground_truth`; of a worked solution the part after its last `####` counts
+(as in GSM8K). All columns but the prompt's reach the reward. Equal prompts count once, the first stays; the split is by
+hash of the prompt, so shuffling the file moves none.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
+from steelyard.reward import Closable, FunctionReward, MathVerify
+from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
+from steelyard.task.files import Row, read_rows
+
+PROMPTS = ("prompt", "question")
+ANSWERS = ("answer", "solution", "ground_truth")
+
+
+def _column(row: Row, names: Sequence[str], where: str) -> str:
+    for name in names:
+        if row.get(name) is not None:
+            return name
+    near = next((c for c in row if suggest(c, names).startswith("did you mean")), None)
+    mend = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"
+    what = f"there is no {' or '.join(names)}; its columns are {', '.join(row) or 'none'}"
+    raise SteelyardError(what, where=where, mend=mend)
+
+
+def _text(value: Any, where: str) -> Text:
+    if isinstance(value, str) and value.strip():
+        return value
+    chat = isinstance(value, list) and all(
+        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
+    )
+    mend = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
+    require(chat and bool(value), "the prompt is neither text nor chat messages", where=where, mend=mend)
+    return value
+
+
+@method("rows")
+@dataclass(frozen=True)
+class Rows(Closable):
+    """The task of a JSONL or Parquet file."""
+
+    path: str = ""
+    """JSONL or Parquet file with columns prompt (or question) and answer (or solution, ground_truth)."""
+    held_out_share: float = 0.1
+    """Share of the prompts held out of training, chosen by hash of the prompt."""
+    prompt_template: str = "{prompt}"
+    """Text around each prompt, for example "Q: {prompt} A:"."""
+    reward: str | None = None
+    """Reward function module:function or path/to/file.py:function; without one, math-verify checks the answer."""
+    timeout_s: float = 5.0
+    """Deadline of the check of one answer, or of one call of the reward function (seconds)."""
+
+    def __post_init__(self) -> None:
+        require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="rows")
+        require(
+            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="rows.timeout_s", mend="give seconds above 0"
+        )
+
+    @cached_property
+    def _rows(self) -> list[tuple[str, Row]]:
+        return read_rows(self.path)
+
+    @cached_property
+    def _splits(self) -> dict[str, tuple[Prompt, ...]]:
+        return split_by_hash(self._prompts(), self.held_out_share, where=self.path)
+
+    @cached_property
+    def _reward(self) -> FunctionReward | MathVerify:
+        if self.reward is not None:
+            return FunctionReward(self.reward, timeout_s=self.timeout_s)
+        return MathVerify(timeout_s=self.timeout_s)
+
+    def _prompts(self) -> Iterator[tuple[Text, Prompt]]:
+        for place, row in self._rows:
+            where = f"{self.path}, {place}"
+            name = _column(row, PROMPTS, where)
+            text = _text(row[name], where)
+            columns = {column: value for column, value in row.items() if column != name}
+            if self.reward is None:
+                columns["answer"] = row[_column(row, ANSWERS, where)]
+            yield text, make_prompt(self._templated(text, where), columns)
+
+    def _templated(self, text: Text, where: str) -> Text:
+        if isinstance(text, str):
+            return fill(self.prompt_template, text)
+        mend = "leave prompt_template as {prompt}"
+        plain = self.prompt_template == "{prompt}"
+        require(plain, "a template cannot be put around chat messages", where=where, mend=mend)
+        return text
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The prompts of "train" or "held-out", in the file's order.
+
+        Raises:
+            SteelyardError: the file is missing, malformed or lacks columns, or a split is empty.
+        """
+        return take_split(self._splits, split)
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """One score for each episode, in order; None where the check failed or was late."""
+        return self._reward(episodes)
+
+    def close(self) -> None:
+        """End the child processes that check answers."""
+        self._reward.close()

@@ -1,0 +1,85 @@
+import math
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core import Linear, Sampling, SteelyardError, cards, decode, encode
+from steelyard.objective import GRPO, SFT, DrGRPO, VarGradTB
+
+
+@dataclass(frozen=True)
+class Run:
+    objective: VarGradTB | GRPO | SFT = field(default_factory=VarGradTB)
+    sampling: Sampling = field(default_factory=Sampling)
+    beta: Linear | None = None
+    names: tuple[str, ...] = ("a", "b")
+    steps: int = 3
+
+
+def through_json(data):
+    return msgspec.json.decode(msgspec.json.encode(data))
+
+
+def test_a_method_is_written_with_its_id_and_module():
+    data = encode(VarGradTB(beta=0.25))
+    assert data == {"method": "vargrad-tb", "module": "steelyard.objective.vargrad_tb", "beta": 0.25}
+    assert decode(data) == VarGradTB(beta=0.25)
+
+
+def test_nested_settings_come_back_with_the_method_they_had():
+    run = Run(GRPO(clip=0.3), Sampling(temperature=0.7), Linear(1.0, 0.0, 5), ("x",), 9)
+    assert decode(through_json(encode(run)), Run) == run
+    assert decode(through_json(encode(Run(SFT()))), Run) == Run(SFT())
+
+
+def test_encode_does_not_share_with_the_settings_and_decode_not_with_the_data():
+    data = encode(Run())
+    before = through_json(data)
+    decode(data, Run)
+    assert through_json(data) == before
+
+
+def test_absent_fields_take_their_defaults():
+    assert decode({"method": "grpo", "clip": 0.1}) == decode({"clip": 0.1}, GRPO) == GRPO(clip=0.1)
+
+
+def test_infinity_survives_in_memory():
+    assert decode(encode(Sampling(temperature=math.inf)), Sampling).temperature == math.inf
+
+
+@pytest.mark.parametrize(
+    ("data", "cls", "message"),
+    [
+        ({"clipp": 0.1}, GRPO, "unknown setting 'clipp'; did you mean 'clip'?"),
+        ({"clip": "wide"}, GRPO, r"config\.clip: Expected `float`"),
+        ({"method": "grppo"}, None, "did you mean 'grpo'"),
+        ({"clip": 0.1}, None, "no method is named"),
+        ({"clip": -1.0}, GRPO, r"grpo\.clip"),
+        ({"sampling": {"heat": 1}}, Run, r"config\.sampling: unknown setting 'heat'"),
+        ({"objective": {"method": "nope"}}, Run, "unknown method 'nope'"),
+    ],
+)
+def test_mistakes_are_one_line_that_says_where(data, cls, message):
+    with pytest.raises(SteelyardError, match=message) as caught:
+        decode(data, cls)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("card", cards("objective"), ids=lambda c: c.id)
+def test_default_methods_round_trip(card):
+    assert decode(through_json(encode(card.cls()))) == card.cls()
+
+
+@given(st.floats(1e-6, 1e6), st.booleans(), st.integers(1, 10**9))
+def test_numbers_round_trip_exactly(clip, ratio, length):
+    settings = DrGRPO(clip, ratio, length)
+    assert decode(through_json(encode(settings))) == settings
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1), st.integers(0, 10**6))
+def test_plain_dataclasses_round_trip(temperature, top_p, top_k):
+    sampling = Sampling(temperature, 5, top_p, top_k)
+    assert decode(through_json(encode(sampling)), Sampling) == sampling

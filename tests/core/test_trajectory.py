@@ -1,0 +1,107 @@
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from steelyard.core import Sampling, Trajectory, from_bytes, to_bytes
+
+floats32 = st.floats(width=32, allow_nan=True)
+numbers = st.floats(allow_nan=False)
+plain = st.dictionaries(st.text(), st.one_of(st.integers(-(2**60), 2**60), numbers, st.text(), st.none()), max_size=3)
+
+
+@st.composite
+def trajectories(draw):
+    T = draw(st.integers(0, 20))
+
+    def row(dtype, elements):
+        return draw(arrays.arrays(dtype, T, elements=elements))
+
+    return Trajectory(
+        prompt_id=draw(st.text()),
+        tokens_T=row(np.int32, st.integers(-(2**31), 2**31 - 1)),
+        action_T=row(np.bool_, st.booleans()),
+        logp_behaviour_T=row(np.float32, floats32),
+        version=draw(st.integers(0, 2**40)),
+        digest=draw(st.text("0123456789abcdef", min_size=16, max_size=16)),
+        sampling=Sampling(draw(numbers), draw(st.integers(1, 99)), draw(st.floats(0, 1)), draw(st.integers(0, 9))),
+        finish=draw(st.sampled_from(["stop", "length", "error"])),
+        sample=draw(st.integers(0, 2**40)),
+        logp_ref_T=draw(st.none() | st.just(row(np.float32, floats32))),
+        ref_version=draw(st.integers(0, 2**40)),
+        reward=draw(st.none() | numbers),
+        reward_parts=draw(st.dictionaries(st.text(), numbers, max_size=3)),
+        info=draw(plain),
+    )
+
+
+def trajectory(**changes):
+    T = 3
+    base = Trajectory("p", np.arange(T, dtype=np.int32), np.array([False, True, True]), np.zeros(T, np.float32), 4,
+                      "d" * 16, Sampling(), "stop", reward=1.0)  # fmt: skip
+    return base.replace(**changes)
+
+
+@given(trajectories())
+def test_bytes_round_trip(one):
+    two = from_bytes(to_bytes(one))
+    for name in ("tokens_T", "action_T", "logp_behaviour_T", "logp_ref_T"):
+        a, b = getattr(one, name), getattr(two, name)
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.dtype == b.dtype
+            assert a.tobytes() == b.tobytes()
+    nothing = np.zeros(0, np.float32)
+    cleared = {"tokens_T": nothing.astype(np.int32), "action_T": nothing.astype(bool), "logp_behaviour_T": nothing}
+    assert str(one.replace(**cleared, logp_ref_T=None)) == str(two.replace(**cleared, logp_ref_T=None))
+    assert to_bytes(two) == to_bytes(one)
+
+
+def test_an_absent_reward_stays_absent():
+    assert from_bytes(to_bytes(trajectory(reward=None))).reward is None
+    assert from_bytes(to_bytes(trajectory(reward=0.0))).reward == 0.0
+
+
+@pytest.mark.parametrize(
+    ("reward", "valid"), [(None, False), (math.nan, False), (math.inf, False), (0.0, True), (-3.0, True)]
+)
+def test_valid_means_a_finite_reward(reward, valid):
+    assert trajectory(reward=reward).valid is valid
+
+
+def test_the_completion_is_what_the_policy_chose():
+    assert trajectory().completion_T.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"nonsense", msgspec.msgpack.encode({"prompt_id": "p"}), to_bytes(trajectory())[:-3]]
+)
+def test_other_bytes_are_refused(data):
+    with pytest.raises(msgspec.DecodeError):
+        from_bytes(data)
+
+
+def test_bytes_are_small():
+    """13 bytes a token and a little: what a buffer of millions costs."""
+    T = 1000
+    long = Trajectory("p", np.zeros(T, np.int32), np.ones(T, bool), np.zeros(T, np.float32), 0, "d" * 16, Sampling(),
+                      "stop", logp_ref_T=np.zeros(T, np.float32))  # fmt: skip
+    assert len(to_bytes(long)) < 13 * T
+
+
+@pytest.mark.parametrize(
+    ("sampling", "full"),
+    [
+        (Sampling(), True),
+        (Sampling(temperature=math.inf), True),
+        (Sampling(temperature=0.0), False),
+        (Sampling(top_p=0.9), False),
+        (Sampling(top_k=5), False),
+    ],
+)
+def test_full_support(sampling, full):
+    assert sampling.full_support is full

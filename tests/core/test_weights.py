@@ -1,0 +1,28 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core import Weights, digest_of
+
+
+@given(st.binary(max_size=64))
+def test_a_digest_is_16_hexadecimal_digits_of_the_bytes(raw):
+    data = np.frombuffer(raw, np.uint8)
+    assert len(digest_of(data)) == 16
+    assert int(digest_of(data), 16) >= 0
+    assert digest_of(data) == digest_of(data.copy())
+
+
+@given(st.binary(min_size=1, max_size=64), st.integers(0, 63), st.integers(1, 255))
+def test_one_changed_byte_changes_the_digest(raw, position, change):
+    data = np.frombuffer(raw, np.uint8).copy()
+    before = digest_of(data)
+    data[position % len(data)] ^= change
+    assert digest_of(data) != before
+
+
+def test_of_stamps_its_own_digest():
+    data = np.arange(4, dtype=np.uint8)
+    weights = Weights.of(data, 7)
+    assert (weights.version, weights.digest) == (7, digest_of(data))
+    assert weights.data is data

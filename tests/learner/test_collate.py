@@ -1,0 +1,43 @@
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.core import Sampling, Trajectory
+from steelyard.learner import collate, micro_batches
+
+
+def trajectory(prompt: str, length: int, reward: float | None = 1.0, actions: int = 2) -> Trajectory:
+    action = np.zeros(length, bool)
+    action[-actions:] = True
+    return Trajectory(
+        prompt, np.arange(length, dtype=np.int32), action, np.where(action, -0.5, 0.0).astype(np.float32), 3, "d",
+        Sampling(), "stop", logp_ref_T=np.where(action, -0.25, 0.0).astype(np.float32), reward=reward,
+    )  # fmt: skip
+
+
+def test_collate_by_hand() -> None:
+    batch = collate([[trajectory("a", 4), trajectory("a", 3, reward=None)], [trajectory("b", 5, reward=0.5)]])
+    assert batch.logp_PGT.shape == (2, 2, 5)
+    assert batch.valid_PG.tolist() == [[True, False], [True, False]]
+    assert batch.needs("reward_PG")[:, 0].tolist() == [1.0, 0.5]
+    assert batch.needs("tokens_PGT")[0, 0].tolist() == [0, 1, 2, 3, 0]
+    assert batch.action_PGT[0, 0].tolist() == [False, False, True, True, False]
+    assert batch.needs("logp_ref_PGT")[1, 0].tolist() == [0.0, 0.0, 0.0, -0.25, -0.25]
+    assert not batch.action_PGT[1, 1].any(), "a filler row has no actions"
+
+
+@given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 200))
+def test_micro_batches_keep_groups_whole_and_within_budget(shapes: list[tuple[int, int]], budget: int) -> None:
+    groups = [[trajectory(f"p{i}", length)] * size for i, (length, size) in enumerate(shapes)]
+    parts = list(micro_batches(groups, budget))
+    assert sorted(g[0].prompt_id for part in parts for g in part) == sorted(g[0].prompt_id for g in groups)
+    for part in parts:
+        padded = sum(len(g) for g in part) * max(len(t.tokens_T) for g in part for t in g)
+        assert padded <= budget or len(part) == 1
+
+
+def test_masks_are_boolean_and_lengths_agree() -> None:
+    batch = collate([[trajectory("a", 6)]])
+    assert batch.action_PGT.dtype == torch.bool
+    assert int(batch.action_PGT.sum()) == 2

@@ -1,0 +1,61 @@
+import pytest
+import torch
+
+from steelyard.check import outcome, random_batch
+from steelyard.core import SteelyardError
+from steelyard.objective import LearnedZTB, VarGradTB
+from steelyard.objective.advantage import reward_of
+from steelyard.objective.reduce import log_ratio, prompt_mean
+
+
+def test_by_hand(batch_of, grad):
+    batch = batch_of([[-1.0, -3.0]], [[1.0, 0.0]], ref=[[-2.0, -2.0]], log_z=[2.0])
+    loss = LearnedZTB(beta=0.5)(batch)
+    # residuals 0.5 * (2 + 1) - 1 and 0.5 * (2 - 1) - 0, both 1/2
+    assert loss.value.item() == 0.25
+    assert grad(loss.value, batch).flatten().tolist() == [0.25, 0.25]
+    assert loss.metrics == {"objective/log_z": 2.0, "objective/residual_rms": 0.5, "objective/kl": 0.0}
+
+
+def test_with_the_groups_own_estimate_it_is_vargrad_tb():
+    batch, beta = random_batch(), 0.3
+    log_z_P = prompt_mean(reward_of(batch) / beta - log_ratio(batch), batch.valid_PG)[:, 0]
+    learned = outcome(LearnedZTB(beta), batch.replace(log_z_P=log_z_P))
+    vargrad = outcome(VarGradTB(beta), batch)
+    assert learned.loss.value.item() == pytest.approx(vargrad.loss.value.item(), rel=1e-9)
+    assert torch.allclose(learned.by_logp_PGT, vargrad.by_logp_PGT)
+    # and the estimate is where the head has no gradient left
+    assert learned.by_log_z_P.abs().max() < 1e-12
+
+
+def test_one_sample_already_teaches_policy_and_head(batch_of):
+    batch = batch_of([[-1.0]], [[1.0]], ref=[[-1.0]], log_z=[0.0])
+    got = outcome(LearnedZTB(beta=0.5), batch)
+    assert got.by_logp_PGT.item() == -1.0
+    assert got.by_log_z_P.item() == -1.0
+
+
+def test_the_head_starts_at_zero_and_learns_log_z():
+    torch.manual_seed(0)
+    objective, batch = LearnedZTB(beta=1.0), random_batch().prompts(torch.tensor([0, 4]))
+    head = objective.build(3).double()
+    hidden_PD = torch.randn(2, 3, dtype=torch.float64)
+    assert head(hidden_PD).tolist() == [0.0, 0.0]
+    optimiser = torch.optim.LBFGS(head.parameters(), max_iter=100, tolerance_grad=1e-12, tolerance_change=1e-15)
+
+    def closure():
+        optimiser.zero_grad()
+        value = objective(batch.replace(log_z_P=head(hidden_PD))).value
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    best_P = prompt_mean(reward_of(batch) - log_ratio(batch), batch.valid_PG)[:, 0]
+    assert torch.allclose(head(hidden_PD), best_P, atol=1e-4)
+
+
+def test_missing_log_z_and_wrong_beta_are_named(batch_of):
+    with pytest.raises(ValueError, match="log_z_P"):
+        LearnedZTB()(batch_of([[-1.0]], [[1.0]], ref=[[-1.0]]))
+    with pytest.raises(SteelyardError, match="above 0"):
+        LearnedZTB(beta=0.0)

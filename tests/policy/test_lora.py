@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from steelyard.core import SteelyardError
+from steelyard.policy import LoRA, Policy
+
+FAMILIES = ("llama", "qwen3", "gpt2", "gpt-neox")
+TOKENS = torch.tensor([[5, 14, 6, 16, 7, 0], [9, 15, 8, 16, 5, 0]])
+ATTEND, ACTION = torch.ones_like(TOKENS, dtype=torch.bool), (torch.arange(6) > 2).expand(2, 6)
+
+
+def _logp(policy):
+    with torch.no_grad():
+        return policy.step_logp(TOKENS, ATTEND, ACTION).logp_NT
+
+
+def _train(policy, steps=3):
+    optimiser = torch.optim.SGD([p for p in policy.model.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (-policy.step_logp(TOKENS, ATTEND, ACTION).logp_NT.sum()).backward()
+        optimiser.step()
+
+
+@pytest.fixture(params=FAMILIES)
+def directory(request, tiny_model_dir):
+    return str(tiny_model_dir(request.param))
+
+
+def test_only_the_adapters_train_and_they_start_as_nothing(directory):
+    base, policy = Policy.load(directory), Policy.load(directory, lora=LoRA(rank=2))
+    assert all("lora_" in name for name in policy.trainable())
+    assert policy.num_parameters() < base.num_parameters()
+    torch.testing.assert_close(_logp(policy), _logp(base), atol=1e-6, rtol=0)
+    frozen = {n: p.clone() for n, p in policy.model.named_parameters() if not p.requires_grad}
+    _train(policy)
+    assert (_logp(policy) - _logp(base)).sum() > 0.1
+    now = dict(policy.model.named_parameters())
+    assert all(torch.equal(p, now[n]) for n, p in frozen.items())
+
+
+def test_holding_the_first_adapters_gives_the_base_model(directory):
+    base, policy = Policy.load(directory), Policy.load(directory, lora=LoRA(rank=2))
+    first = policy.weights()
+    _train(policy)
+    trained, after = policy.weights(), _logp(policy)
+    with policy.holding(first):
+        torch.testing.assert_close(_logp(policy), _logp(base), atol=1e-6, rtol=0)
+    assert np.array_equal(policy.weights(), trained)
+    assert torch.equal(_logp(policy), after)
+
+
+def test_saved_is_a_plain_model_with_the_adapters_in_it(directory, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    policy = Policy.load(directory, lora=LoRA(rank=2))
+    _train(policy)
+    before = policy.weights()
+    path = policy.save(tmp_path / "out")
+    assert np.array_equal(policy.weights(), before)
+    loaded = AutoModelForCausalLM.from_pretrained(path)
+    assert not any("lora" in name for name in loaded.state_dict())
+    torch.testing.assert_close(loaded(TOKENS).logits, policy.model(TOKENS).logits, atol=1e-4, rtol=1e-4)
+    assert AutoTokenizer.from_pretrained(path).get_vocab() == policy.tokenizer.get_vocab()
+    torch.testing.assert_close(_logp(Policy.load(str(path))), _logp(policy), atol=1e-4, rtol=1e-4)
+
+
+def test_the_first_weights_come_from_the_seed_alone(directory):
+    before = torch.random.get_rng_state()
+    one, two, other = (Policy.load(directory, lora=LoRA(rank=2), seed=seed).weights() for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_adapters_are_float32_on_a_bfloat16_model(directory):
+    policy = Policy.load(directory, lora=LoRA(rank=2), dtype="bfloat16")
+    assert {p.dtype for p in policy.trainable().values()} == {torch.float32}
+    data = policy.weights()
+    _train(policy, steps=1)
+    assert _logp(policy).dtype == torch.float32
+    policy.load_weights(data)
+    assert np.array_equal(policy.weights(), data)
+
+
+def test_dropout_acts_only_while_a_gradient_is_taken(tiny_model_dir):
+    policy = Policy.load(str(tiny_model_dir("llama")), lora=LoRA(rank=2, dropout=0.5))
+    _train(policy)
+    first, second = (policy.step_logp(TOKENS, ATTEND, ACTION).logp_NT for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(_logp(policy), _logp(policy))
+
+
+def test_targets_can_be_named(tiny_model_dir):
+    directory = str(tiny_model_dir("llama"))
+    names = Policy.load(directory, lora=LoRA(rank=2, targets="q_proj, v_proj")).trainable()
+    assert len(names) == 2 * 2 * 2  # layers x targets x (A, B)
+    assert all("q_proj" in n or "v_proj" in n for n in names)
+    with pytest.raises(SteelyardError, match=r"lora\.targets"):
+        Policy.load(directory, lora=LoRA(targets="nothing"))
+
+
+@pytest.mark.parametrize("wrong", [{"rank": 0}, {"alpha": 0.0}, {"dropout": 1.0}, {"targets": " "}])
+def test_settings_are_checked(wrong):
+    with pytest.raises(SteelyardError, match=f"lora.{next(iter(wrong))}"):
+        LoRA(**wrong)

@@ -1,0 +1,48 @@
+"""A short way to write a trajectory: what replay reads of it, and nothing else."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from steelyard.core import Sampling, Trajectory
+
+
+def _trajectory(prompt_id="p", answer=0, *, version=0, reward: float | None = 0.0, logp=-0.5, **changes) -> Trajectory:
+    return Trajectory(
+        prompt_id=prompt_id,
+        tokens_T=np.array([7, answer], np.int32),
+        action_T=np.array([False, True]),
+        logp_behaviour_T=np.array([0.0, logp], np.float32),
+        version=version,
+        digest="d",
+        sampling=Sampling(),
+        finish="stop",
+        reward=reward,
+    ).replace(**changes)
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Trajectory]:
+    """make("p", 3, version=2, reward=1.0): prompt p, the answer token 3."""
+    return _trajectory
+
+
+@pytest.fixture(scope="session")
+def unchecked() -> Callable[..., object]:
+    """unchecked(cls, **fields): settings as an untyped caller makes them; beartype would stop a wrong Literal first."""
+
+    def build(cls, **fields):
+        made = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(made, name, value)
+        made.__post_init__()
+        return made
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def answers() -> Callable[..., list[int]]:
+    """The answer tokens of a group."""
+    return lambda group: [int(t.tokens_T[1]) for t in group]

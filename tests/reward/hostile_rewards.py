@@ -1,0 +1,124 @@
+"""Reward functions that misbehave, each in its own way. Imported by name, in workers."""
+
+import asyncio
+import itertools
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+
+def hang_on_slow(prompts, completions, **columns):
+    if "slow" in completions:
+        time.sleep(3600)
+    return [1.0] * len(completions)
+
+
+def spin(prompts, completions, **columns):
+    while True:
+        pass
+
+
+def hold_the_interpreter(prompts, completions, **columns):
+    return [float(sum(itertools.repeat(1)))]  # one C loop that never lets another thread run
+
+
+def leave_on_die(prompts, completions, **columns):
+    if "die" in completions:
+        os._exit(7)
+    return [1.0] * len(completions)
+
+
+def kill_itself(prompts, completions, **columns):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def say_exit(prompts, completions, **columns):
+    sys.exit("enough")
+
+
+def eat_memory(prompts, completions, **columns):
+    hoard = []
+    while True:
+        hoard.append(bytearray(64 << 20))
+
+
+def recurse(prompts, completions, **columns):
+    return recurse(prompts, completions, **columns)
+
+
+def raise_error(prompts, completions, **columns):
+    raise KeyError("no such\nthing")
+
+
+def too_few(prompts, completions, **columns):
+    return [1.0]
+
+
+def not_a_list(prompts, completions, **columns):
+    return 1.0
+
+
+def strings(prompts, completions, **columns):
+    return ["1.0" for _ in completions]
+
+
+def not_plain(prompts, completions, **columns):
+    return [object() for _ in completions]
+
+
+def odd_numbers(prompts, completions, **columns):
+    return [math.nan, math.inf, -math.inf, None, 10**18, True, 0.0]
+
+
+def numpy_numbers(prompts, completions, **columns):
+    import numpy
+
+    return [numpy.float32(0.5), numpy.int64(2)]
+
+
+def no_columns(prompts, completions):
+    return [1.0] * len(completions)
+
+
+def answers(prompts, completions, answer, **columns):
+    return [float(c == a) for c, a in zip(completions, answer, strict=True)]
+
+
+async def later(prompts, completions, **columns):
+    await asyncio.sleep(0.01)
+    return [float(len(c)) for c in completions]
+
+
+def chat(prompts, completions, **columns):
+    assert prompts[0][-1]["role"] == "user"
+    return [float(c[0]["role"] == "assistant" and c[0]["content"] == "hi") for c in completions]
+
+
+def pid(prompts, completions, **columns):
+    return [float(os.getpid()) for _ in completions]
+
+
+def with_child(prompts, completions, **columns):
+    """Starts a process of its own, writes its number to the file named by the prompt, and hangs."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    pathlib.Path(prompts[0]).write_text(str(child.pid))
+    time.sleep(3600)
+
+
+def chatter(prompts, completions, **columns):
+    print("a verifier prints", flush=True)
+    return [float(len(sys.stdin.read()))]
+
+
+def alarmed(prompts, completions, **columns):
+    """Uses a signal, as math-verify does by default: that works in a main thread only."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    return [float(threading.current_thread() is threading.main_thread())]
+
+
+not_callable = 3

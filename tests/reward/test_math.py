@@ -1,0 +1,92 @@
+"""Equal in value is equal; a failed check is no reward."""
+
+import threading
+
+import pytest
+
+from steelyard.core import Reward, SteelyardError
+from steelyard.reward import MathVerify
+
+
+@pytest.fixture(scope="module")
+def verify():
+    with MathVerify() as verifier:
+        yield verifier
+
+
+RIGHT = [
+    ("1/2", "0.5"),
+    ("0.5", "so the answer is \\boxed{\\frac{1}{2}}"),
+    ("\\frac{1}{2}", "1/2"),
+    ("6*7 is\n#### 42", "I think #### 42"),
+    ("42", "41, no: 42."),
+    ("1,234", "\\boxed{1234}"),
+    (42, "42.0"),
+    ("2\\sqrt{3}", "it is $\\sqrt{12}$"),
+    ("2\\sqrt{3}", "#### 2\\sqrt{3}"),
+    ("(1, 2)", "\\boxed{(1,2)}"),
+    ("x^2+2x+1", "$(x+1)^2$"),
+    ("$\\frac12$", "0.5"),
+    ("We get \\boxed{7}.", "7"),
+    ("10^{6}", "1000000"),
+]
+WRONG = [
+    ("1/2", "0.51"),
+    ("42", "42 or 43"),
+    ("42", "\\boxed{42}, no, \\boxed{41}"),
+    ("42", "forty-two"),
+    ("42", ""),
+    ("42", "\\boxed{"),
+    ("42", "}}{{\\frac\\frac$$ \x00"),
+    ("2\\sqrt{3}", "2"),  # read bare, math-verify alone would say yes
+    ("10^{6}", "10"),
+    ("(1, 2)", "2"),
+    ("-103", "103"),
+]
+
+
+def test_right_and_wrong_answers(verify, episode):
+    assert isinstance(verify, Reward)
+    scores = verify([episode(completion, answer=gold) for gold, completion in RIGHT + WRONG])
+    assert [s.error for s in scores] == [None] * len(scores)
+    assert [s.value for s in scores] == [1.0] * len(RIGHT) + [0.0] * len(WRONG)
+
+
+def test_it_works_outside_the_main_thread(verify, episode):
+    scores = []
+    thread = threading.Thread(target=lambda: scores.extend(verify([episode("0.5", answer="1/2")])))
+    thread.start()
+    thread.join()
+    assert [s.value for s in scores] == [1.0]
+
+
+def test_a_pathological_answer_costs_its_own_reward_only(episode):
+    bomb = "\\boxed{9^{9^{9^{9^9}}}}"
+    with MathVerify(timeout_s=1.5, num_workers=1) as verify:
+        verify([episode("42", answer="42")])
+        scores = verify([episode(c, answer="42") for c in ("42", bomb, "42", "41")])
+    assert [s.value for s in scores] == [1.0, None, 1.0, 0.0]
+    assert scores[1].error
+    assert "killed" in scores[1].error
+
+
+def test_a_right_answer_without_mathematics_is_an_error_not_a_zero(verify, episode):
+    (score,) = verify([episode("42", answer="?!")])
+    assert score.value is None
+    assert score.error
+    assert "'\\\\boxed{?!}' holds no mathematical expression" in score.error
+
+
+def test_a_missing_answer_is_an_error(verify, episode):
+    with pytest.raises(SteelyardError, match="no right answer"):
+        verify([episode("42")])
+
+
+def test_no_episodes_no_scores(verify):
+    assert verify([]) == []
+
+
+@pytest.mark.parametrize("wrong", [{"timeout_s": 0.0}, {"num_workers": 0}, {"memory_mb": 1}])
+def test_ranges(wrong):
+    with pytest.raises(SteelyardError):
+        MathVerify(**wrong)

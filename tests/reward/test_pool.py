@@ -1,0 +1,190 @@
+"""Real hangs, real deaths, real kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from steelyard.core import SteelyardError
+from steelyard.reward import Pool
+from steelyard.reward.worker import Start, encode
+
+
+def job(*completions, prompts=None):
+    return {"prompts": prompts or ["q"] * len(completions), "completions": list(completions)}
+
+
+def test_a_hang_costs_its_own_job_only():
+    with Pool("hostile_rewards:hang_on_slow") as pool:
+        pool.call(job("warm"), timeout_s=60.0)
+        begin = time.monotonic()
+        replies = pool.map([job("a"), job("slow"), job("b")], timeout_s=0.5)
+        assert time.monotonic() - begin < 30
+    assert [r.value for r in replies] == [[1.0], None, [1.0]]
+    assert replies[1].error == "no answer within 0.5 s: its process was killed"
+
+
+@pytest.mark.parametrize("name", ["spin", "hold_the_interpreter"])
+def test_a_busy_loop_is_killed(name):
+    with Pool(f"hostile_rewards:{name}") as pool:
+        assert "killed" in pool.call(job("a"), timeout_s=0.3).error
+
+
+def test_a_death_costs_its_own_job_only():
+    with Pool("hostile_rewards:leave_on_die", num_workers=2) as pool:
+        replies = pool.map([job("a"), job("die"), job("b"), job("die"), job("c")], timeout_s=60.0)
+    assert [r.value for r in replies] == [[1.0], None, [1.0], None, [1.0]]
+    assert replies[1].error == "its process died with exit code 7"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("kill_itself", "signal SIGKILL"),
+        ("say_exit", "SystemExit: enough"),
+        ("eat_memory", "MemoryError"),
+        ("recurse", "RecursionError"),
+        ("raise_error", r"KeyError: 'no such\nthing'"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_one_line(name, says):
+    with Pool(f"hostile_rewards:{name}", memory_mb=512) as pool:
+        reply = pool.call(job("a"), timeout_s=60.0)
+    assert reply.value is None
+    assert says in reply.error
+    assert "\n" not in reply.error
+
+
+def test_processes_started_by_a_verifier_are_killed_with_it(tmp_path, gone):
+    note = tmp_path / "pid"
+    with Pool("hostile_rewards:with_child") as pool:
+        pool.call(job("a", prompts=[str(note)]), timeout_s=2.0)
+    assert gone(int(note.read_text()))
+
+
+def test_close_leaves_no_process_and_a_later_call_starts_one(gone):
+    pool = Pool("hostile_rewards:pid")
+    first = pool.call(job("a"), timeout_s=60.0).value[0]
+    assert pool.call(job("a"), timeout_s=60.0).value[0] == first
+    pool.close()
+    assert gone(int(first), within_s=0)
+    second = pool.call(job("a"), timeout_s=60.0).value[0]
+    pool.close()
+    pool.close()
+    assert second != first
+    assert gone(int(second), within_s=0)
+
+
+def test_a_forgotten_pool_leaves_no_process(gone):
+    pool = Pool("hostile_rewards:pid")
+    pid = int(pool.call(job("a"), timeout_s=60.0).value[0])
+    del pool
+    assert gone(pid, within_s=0)
+
+
+def test_close_ends_a_job_under_way():
+    pool, replies = Pool("hostile_rewards:hang_on_slow"), []
+    pool.call(job("warm"), timeout_s=60.0)
+    thread = threading.Thread(target=lambda: replies.append(pool.call(job("slow"), timeout_s=60.0)))
+    thread.start()
+    time.sleep(0.2)
+    pool.close()
+    thread.join(20)
+    assert replies[0].value is None
+    assert "died" in replies[0].error
+
+
+def test_nothing_starts_before_the_first_job():
+    with Pool("no_such_module:f") as pool:
+        assert pool.map([], timeout_s=1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("no_such_module:f", "ModuleNotFoundError"),
+        ("hostile_rewards:no_such_function", "AttributeError"),
+        ("hostile_rewards:not_callable", "not a callable"),
+        ("no/such/file.py:f", "FileNotFoundError"),
+        ("hostile_rewards:no_columns", "does not take these arguments"),
+        ("hostile_rewards:not_plain", "its result is not plain data"),
+    ],
+)
+def test_a_function_that_cannot_work_is_an_error(target, says):
+    with Pool(target) as pool, pytest.raises(SteelyardError, match=says) as caught:
+        pool.call(job("a") | {"level": [1]}, timeout_s=60.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_leaves_while_imported_is_an_error(tmp_path):
+    (tmp_path / "leaves.py").write_text("raise SystemExit(3)\n")
+    with Pool(f"{tmp_path}/leaves.py:f") as pool, pytest.raises(SteelyardError, match="SystemExit: 3"):
+        pool.call({}, timeout_s=60.0)
+
+
+def test_arguments_must_be_plain_data():
+    with Pool("hostile_rewards:pid") as pool:
+        with pytest.raises(SteelyardError, match="not plain data"):
+            pool.call({"prompts": [object()], "completions": ["a"]}, timeout_s=60.0)
+        assert "UnicodeEncodeError" in pool.call(job("\ud800"), timeout_s=60.0).error
+
+
+def test_what_a_verifier_prints_goes_to_stderr_and_it_reads_nothing(capfd):
+    with Pool("hostile_rewards:chatter") as pool:
+        assert pool.call(job("a"), timeout_s=60.0).value == [0.0]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "a verifier prints" in err
+
+
+def test_functions_run_in_a_main_thread_whoever_calls():
+    values = []
+    with Pool("hostile_rewards:alarmed", num_workers=2) as pool:
+        threads = [
+            threading.Thread(target=lambda: values.append(pool.call(job("a"), timeout_s=60.0).value)) for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert values == [[1.0]] * 6
+
+
+def test_a_large_job_passes():
+    with Pool("hostile_rewards:later") as pool:
+        assert pool.call(job("x" * 3_000_000), timeout_s=60.0).value == [3e6]
+
+
+PARENT = """
+import sys, threading, time
+from steelyard.reward import Pool
+name, sys.path[:0] = sys.argv[1], [sys.argv[2]]
+pool, job = Pool("hostile_rewards:" + name), {"prompts": ["q"], "completions": ["slow"]}
+threading.Thread(target=pool.call, args=[job], kwargs={"timeout_s": 1.0}, daemon=True).start()
+while not pool._workers or (name == "pid" and pool._idle.queue[-1:] != list(pool._workers)):
+    time.sleep(0.01)
+print(next(iter(pool._workers)).process.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("name", ["pid", "hang_on_slow"])
+def test_workers_leave_when_the_parent_is_killed(gone, name):
+    """An idle one at once; one that hangs ends itself some seconds after the deadline that nobody keeps any more."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, name, str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
+    )
+    pid = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert gone(pid, within_s=25)
+
+
+def test_messages_are_data():
+    assert encode(Start(["a"], "m:f", 64)) == b"\x83\xa4path\x91\xa1a\xa6target\xa3m:f\xa9memory_mb@"

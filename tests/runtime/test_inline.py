@@ -1,0 +1,103 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from steelyard.core import SteelyardError, StallError
+from steelyard.objective import DrGRPO, VarGradTB
+from steelyard.replay import Prioritised, SingleUse
+from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock
+from steelyard.task.arithmetic import Arithmetic
+
+SMALL = Run(
+    task=Arithmetic(problems=64, held_out=16), objective=VarGradTB(beta=0.1), model="steelyard/arithmetic", runtime="inline",
+    max_steps=4, num_prompts=4, num_generations=4, search_prompts=4, max_completion_length=16,
+    evaluation=HeldOut(every=2, prompts=16, sampled_prompts=4, samples=2),
+)  # fmt: skip
+
+
+def train(run: Run, directory: Path, reward: object = None) -> dict:
+    records = Records(directory)
+    summary = Inline(run, records, reward).train()  # type: ignore[arg-type]
+    records.close()
+    return summary
+
+
+def rows(directory: Path, name: str = "metrics") -> list[dict]:
+    return [json.loads(line) for line in (directory / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_one_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    run = replace(SMALL, num_searchers=2, inline=VirtualClock(search_cost=2.5, publication_lag=1))
+    for name in ("a", "b"):
+        train(run, tmp_path / name)
+    train(replace(run, seed=1), tmp_path / "c")
+    for file in ("metrics.jsonl", "eval.jsonl", "samples.jsonl", "model/model.safetensors"):
+        a, b, c = ((tmp_path / name / file).read_bytes() for name in "abc")
+        assert a == b, file
+        assert a != c, file
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_synchronous_staleness_is_exactly_the_lag(tmp_path: Path, lag: int) -> None:
+    run = replace(SMALL, replay=SingleUse(), max_steps=6, inline=VirtualClock(learn_cost=0.0, publication_lag=lag))
+    train(run, tmp_path)
+    assert [r["batch/staleness_max"] for r in rows(tmp_path)] == [min(lag, step) for step in range(6)]
+
+
+def test_idle_shares_follow_the_clock(tmp_path: Path) -> None:
+    """Batches arrive at 4, 8, 12, 16 and a step takes 1: the learner waits 4 + 3 + 3 + 3 of 17 virtual seconds."""
+    clock = VirtualClock(search_cost=4.0, learn_cost=1.0)
+    one = train(replace(SMALL, replay=SingleUse(), inline=clock), tmp_path / "one")
+    assert one["clock"] == 17.0
+    assert one["learner_idle"] == pytest.approx(13 / 17)
+    four = train(replace(SMALL, replay=SingleUse(), inline=clock, num_searchers=4), tmp_path / "four")
+    assert four["clock"] == 8.0, "four searchers deliver four batches at once"
+    assert four["learner_idle"] == pytest.approx(4 / 8)
+
+
+def test_replay_lets_the_learner_go_on_without_fresh_data(tmp_path: Path) -> None:
+    run = replace(SMALL, replay=Prioritised(), inline=VirtualClock(search_cost=100.0))
+    summary = train(run, tmp_path)
+    assert summary["clock"] == 104.0
+    assert summary["staleness_max"] == 3
+
+
+def test_reference_reset_and_schedules_run(tmp_path: Path) -> None:
+    run = replace(SMALL, reference_reset=2, beta_final=0.05, beta_steps=4, weight_sync_steps=2)
+    train(run, tmp_path)
+    found = rows(tmp_path)
+    assert [r["learner/beta"] for r in found] == pytest.approx([0.1, 0.0875, 0.075, 0.0625])
+    assert found[2]["objective/kl"] == pytest.approx(0.0, abs=1e-5), "right after a reset the policy is the reference"
+    assert abs(found[1]["objective/kl"]) > 1e-6
+
+
+def test_a_reward_of_ones_own(tmp_path: Path) -> None:
+    from steelyard.reward import reward_function
+
+    def brevity(prompts: list, completions: list, **columns: object) -> list[float | None]:
+        return [-float(len(c)) for c in completions]
+
+    summary = train(replace(SMALL, max_steps=2), tmp_path, reward_function(brevity))
+    assert summary["verifier_errors"] == 0
+    assert all(r["search/reward_mean"] < 0 for r in rows(tmp_path) if r["search/reward_mean"] is not None)
+
+
+def test_a_verifier_that_always_fails_is_a_stall_with_a_name(tmp_path: Path) -> None:
+    from steelyard.reward import reward_function
+
+    run = replace(SMALL, inline=VirtualClock(deadline=5.0))
+    with pytest.raises(StallError, match="learner waits for replay"):
+        train(run, tmp_path, reward_function(lambda prompts, completions, **columns: [None] * len(prompts)))
+
+
+def test_settings_out_of_range_name_the_flag() -> None:
+    for settings, word in (
+        ({"num_prompts": 0}, "--num-prompts"), ({"temperature": 0.0}, "--temperature"), ({"learning_rate": -1.0}, "--learning-rate"),
+        ({"max_staleness": -1}, "--max-staleness"), ({"search_temperature": 0.0}, "--search-temperature"), ({"lora_rank": -1}, "--lora-rank"),
+    ):  # fmt: skip
+        with pytest.raises(SteelyardError, match=word):
+            replace(SMALL, **settings)
+    with pytest.raises(SteelyardError, match="no beta"):
+        replace(SMALL, objective=DrGRPO(), beta_final=0.1)

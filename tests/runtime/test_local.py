@@ -1,0 +1,103 @@
+"""Real processes, real signals."""
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from steelyard.core import SteelyardError
+from steelyard.objective import VarGradTB
+from steelyard.reward import reward_function
+from steelyard.runtime import HeldOut, Local, Processes, Records, Run
+from steelyard.task.arithmetic import Arithmetic
+
+SMALL = Run(
+    task=Arithmetic(problems=64, held_out=16), objective=VarGradTB(beta=0.1), model="steelyard/arithmetic",
+    max_steps=8, num_prompts=8, num_generations=4, search_prompts=8, max_completion_length=16,
+    evaluation=HeldOut(every=4, prompts=16, sampled_prompts=4, samples=2),
+)  # fmt: skip
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def descriptors() -> set[str]:
+    return {f"{entry.name}->{os.readlink(entry)}" for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and entry.exists()}
+
+
+def shared_blocks() -> set[str]:
+    return set(os.listdir("/dev/shm"))
+
+
+def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    before, blocks = descriptors(), shared_blocks()
+    records = Records(tmp_path / "run")
+    local = Local(replace(SMALL, num_searchers=2), records)
+    summary = local.train()
+    records.close()
+    assert summary["steps"] == 8
+    assert len(summary["searcher_pids"]) == 2
+    assert os.getpid() not in summary["searcher_pids"]
+    assert summary["staleness_max"] >= 1
+    assert 0 <= summary["learner_idle"] <= 1
+    assert 0 <= summary["searcher_idle"] <= 1
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows] == list(range(1, 9))
+    measured = [json.loads(line)["version"] for line in (tmp_path / "run/eval.jsonl").read_text().splitlines()]
+    assert measured[0] == 0
+    assert measured[-1] == 8
+    assert (tmp_path / "run/model/model.safetensors").is_file()
+    assert not any(alive(child.process.pid) for child in local.children)
+    assert descriptors() == before
+    assert shared_blocks() == blocks
+
+
+def test_a_bare_callable_scores_in_this_process(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def brevity(prompts: list, completions: list, **columns: object) -> list[float]:
+        seen.append(os.getpid())
+        return [-float(len(c)) for c in completions]
+
+    summary = Local(replace(SMALL, max_steps=2), Records(tmp_path), reward_function(brevity)).train()
+    assert set(seen) == {os.getpid()}
+    assert summary["verifier_errors"] == 0
+
+
+@pytest.mark.parametrize("role", ["searcher", "learner"])
+def test_a_killed_child_ends_the_run_with_its_name(tmp_path: Path, role: str) -> None:
+    local = Local(replace(SMALL, max_steps=10_000), Records(tmp_path))
+
+    def kill() -> None:
+        while local.version < 2:
+            time.sleep(0.05)
+        os.kill(local._of(role)[0].process.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(SteelyardError, match=rf"{role}.*killed by signal 9"):
+        local.train()
+    killer.join()
+    assert not any(alive(child.process.pid) for child in local.children)
+
+
+def test_a_learner_without_data_is_a_stall_that_names_who_waits(tmp_path: Path) -> None:
+    run = replace(SMALL, local=Processes(deadline=3.0))
+    fails = reward_function(lambda prompts, completions, **columns: [None] * len(prompts))
+    with pytest.raises(SteelyardError, match="learner waits for searchers"):
+        Local(run, Records(tmp_path), fails).train()
+
+
+def test_a_wrong_model_is_one_line_from_the_child(tmp_path: Path) -> None:
+    with pytest.raises(SteelyardError, match="no-such-model"):
+        Local(replace(SMALL, model="./no-such-model"), Records(tmp_path)).train()
