@@ -11,9 +11,17 @@ def trajectory(prompt: str, length: int, reward: float | None = 1.0, actions: in
     action = np.zeros(length, bool)
     action[-actions:] = True
     return Trajectory(
-        prompt, np.arange(length, dtype=np.int32), action, np.where(action, -0.5, 0.0).astype(np.float32), 3, "d",
-        Sampling(), "stop", logp_ref_T=np.where(action, -0.25, 0.0).astype(np.float32), reward=reward,
-    )  # fmt: skip
+        prompt,
+        np.arange(length, dtype=np.int32),
+        action,
+        np.where(action, -0.5, 0.0).astype(np.float32),
+        3,
+        "d",
+        Sampling(),
+        "stop",
+        logp_ref_T=np.where(action, -0.25, 0.0).astype(np.float32),
+        reward=reward,
+    )
 
 
 def test_collate_by_hand() -> None:

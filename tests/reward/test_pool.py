@@ -99,6 +99,18 @@ def test_close_ends_a_job_under_way():
     assert "died" in replies[0].error
 
 
+def test_an_interrupted_job_leaves_no_reply_behind(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with Pool("hostile_rewards:later") as pool:
+        pool.call(job("warm"), timeout_s=60.0)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("steelyard.reward.worker.receive", interrupted)
+            pool.call(job("a"), timeout_s=60.0)
+        assert pool.call(job("abc"), timeout_s=60.0).value == [3.0]
+
+
 def test_nothing_starts_before_the_first_job():
     with Pool("no_such_module:f") as pool:
         assert pool.map([], timeout_s=1.0) == []

@@ -4,17 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.core import SteelyardError, StallError
+from steelyard.core import StallError, SteelyardError
 from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.replay import Prioritised, SingleUse
 from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock
 from steelyard.task.arithmetic import Arithmetic
 
 SMALL = Run(
-    task=Arithmetic(problems=64, held_out=16), objective=VarGradTB(beta=0.1), model="steelyard/arithmetic", runtime="inline",
-    max_steps=4, num_prompts=4, num_generations=4, search_prompts=4, max_completion_length=16,
+    task=Arithmetic(problems=64, held_out=16),
+    objective=VarGradTB(beta=0.1),
+    model="steelyard/arithmetic",
+    runtime="inline",
+    max_steps=4,
+    num_prompts=4,
+    num_generations=4,
+    search_prompts=4,
+    max_completion_length=16,
     evaluation=HeldOut(every=2, prompts=16, sampled_prompts=4, samples=2),
-)  # fmt: skip
+)
 
 
 def train(run: Run, directory: Path, reward: object = None) -> dict:
@@ -94,9 +101,13 @@ def test_a_verifier_that_always_fails_is_a_stall_with_a_name(tmp_path: Path) -> 
 
 def test_settings_out_of_range_name_the_flag() -> None:
     for settings, word in (
-        ({"num_prompts": 0}, "--num-prompts"), ({"temperature": 0.0}, "--temperature"), ({"learning_rate": -1.0}, "--learning-rate"),
-        ({"max_staleness": -1}, "--max-staleness"), ({"search_temperature": 0.0}, "--search-temperature"), ({"lora_rank": -1}, "--lora-rank"),
-    ):  # fmt: skip
+        ({"num_prompts": 0}, "--num-prompts"),
+        ({"temperature": 0.0}, "--temperature"),
+        ({"learning_rate": -1.0}, "--learning-rate"),
+        ({"max_staleness": -1}, "--max-staleness"),
+        ({"search_temperature": 0.0}, "--search-temperature"),
+        ({"lora_rank": -1}, "--lora-rank"),
+    ):
         with pytest.raises(SteelyardError, match=word):
             replace(SMALL, **settings)
     with pytest.raises(SteelyardError, match="no beta"):

@@ -17,10 +17,16 @@ from steelyard.runtime import HeldOut, Local, Processes, Records, Run
 from steelyard.task.arithmetic import Arithmetic
 
 SMALL = Run(
-    task=Arithmetic(problems=64, held_out=16), objective=VarGradTB(beta=0.1), model="steelyard/arithmetic",
-    max_steps=8, num_prompts=8, num_generations=4, search_prompts=8, max_completion_length=16,
+    task=Arithmetic(problems=64, held_out=16),
+    objective=VarGradTB(beta=0.1),
+    model="steelyard/arithmetic",
+    max_steps=8,
+    num_prompts=8,
+    num_generations=4,
+    search_prompts=8,
+    max_completion_length=16,
     evaluation=HeldOut(every=4, prompts=16, sampled_prompts=4, samples=2),
-)  # fmt: skip
+)
 
 
 def alive(pid: int) -> bool:
@@ -32,11 +38,15 @@ def alive(pid: int) -> bool:
 
 
 def descriptors() -> set[str]:
-    return {f"{entry.name}->{os.readlink(entry)}" for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and entry.exists()}
+    return {
+        f"{entry.name}->{entry.readlink()}"
+        for entry in Path("/proc/self/fd").iterdir()
+        if entry.is_symlink() and entry.exists()
+    }
 
 
 def shared_blocks() -> set[str]:
-    return set(os.listdir("/dev/shm"))
+    return {entry.name for entry in Path("/dev/shm").iterdir()}
 
 
 def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_path: Path) -> None:

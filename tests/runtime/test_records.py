@@ -9,9 +9,11 @@ from steelyard.runtime import Records
 
 def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path: Path) -> None:
     shown = []
-    records = Records(tmp_path / "run", lambda file, row: shown.append((file, row["step"])))
+    records = Records(tmp_path / "run", lambda file, row: shown.append((file, row["step"])), {"seed": 3})
+    assert not (tmp_path / "run").exists(), "nothing is written before the first row"
     records.write("metrics", {"step": 1})
     assert json.loads((tmp_path / "run/metrics.jsonl").read_text()) == {"step": 1}
+    assert json.loads((tmp_path / "run/config.json").read_text()) == {"seed": 3}
     assert shown == [("metrics", 1)]
     records.close()
 

@@ -20,13 +20,22 @@ def length_score(episodes: Sequence[Episode]) -> list[Score]:
 
 @pytest.fixture
 def make(tiny_model_dir: Callable[[str], Path]) -> Callable[..., Searcher]:
-    def make(score: object = length_score, *, temperature: float = 1.0, search: float = 1.0, chunk: int = 64) -> Searcher:
+    def make(
+        score: object = length_score, *, temperature: float = 1.0, search: float = 1.0, chunk: int = 64
+    ) -> Searcher:
         policy = Policy.load(str(tiny_model_dir("llama")))
         first = Weights.of(policy.weights(), 0)
         return Searcher(
-            TransformersEngine(policy, 3), policy, PROMPTS, score, weights=LaggedStore(first),  # type: ignore[arg-type]
-            references=LaggedStore(first), sampling=Sampling(search, 6), temperature=temperature, chunk=chunk,
-        )  # fmt: skip
+            TransformersEngine(policy, 3),
+            policy,
+            PROMPTS,
+            score,
+            weights=LaggedStore(first),  # type: ignore[arg-type]
+            references=LaggedStore(first),
+            sampling=Sampling(search, 6),
+            temperature=temperature,
+            chunk=chunk,
+        )
 
     return make
 

@@ -20,19 +20,17 @@ def parse(cls: type[T], arguments: Sequence[str], *, command: str, default: T | 
         SteelyardError: a flag is unknown or its value is of the wrong type.
         SystemExit: help was asked for and has been printed.
     """
-    complaint = io.StringIO()
-    keywords = {} if default is None else {"default": default}
+    complaint, program = io.StringIO(), f"steelyard {command}"
+    config = (tyro.conf.AvoidSubcommands,)
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                cls, args=list(arguments), prog=f"steelyard {command}", config=(tyro.conf.AvoidSubcommands,), **keywords
-            )  # fmt: skip
+            if default is None:
+                return tyro.cli(cls, args=list(arguments), prog=program, config=config)
+            return tyro.cli(cls, args=list(arguments), prog=program, config=config, default=default)
     except SystemExit as end:
         if not end.code:
             raise
-        raise SteelyardError(
-            _fold(complaint.getvalue()), where=f"steelyard {command}", mend=f"see steelyard {command} --help"
-        ) from end
+        raise SteelyardError(_fold(complaint.getvalue()), where=program, mend=f"see {program} --help") from end
 
 
 def _fold(box: str) -> str:

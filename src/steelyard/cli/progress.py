@@ -52,9 +52,11 @@ class Progress:
     def _evaluation(self, row: Mapping[str, Any]) -> str:
         text = f"  step {row['step']:>4}"
         if "eval/total_variation" in row:
-            return f"{text}  total variation to pi* {row['eval/total_variation']:.4f}  log Z error {row['eval/log_z_error']:.4f}"
+            far, error = row["eval/total_variation"], row["eval/log_z_error"]
+            return f"{text}  total variation to pi* {far:.4f}  log Z error {error:.4f}"
         if "eval/accuracy" in row:
-            text += f"  accuracy {row['eval/accuracy']:.1%} [{row['eval/accuracy_low']:.1%}, {row['eval/accuracy_high']:.1%}]"
+            low, high = row["eval/accuracy_low"], row["eval/accuracy_high"]
+            text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
         if "eval/length_mean" in row:
             text += f"  length {row['eval/length_mean']:.1f}  distinct right answers {row['eval/distinct_correct']:.1f}"
         styles = row.get("eval/correct_styles") or {}
@@ -63,9 +65,15 @@ class Progress:
     def _facts(self) -> dict[str, str]:
         row = self._latest
         facts = {"step": f"{row['step']}/{self.max_steps}"}
-        named = {"reward": "search/reward_mean", "loss": "learner/loss", "length": "batch/length_mean",
-                 "staleness": "batch/staleness_mean", "stored": "replay/size", "steps/s": "steps_per_s",
-                 "completions/s": "completions_per_s"}  # fmt: skip
+        named = {
+            "reward": "search/reward_mean",
+            "loss": "learner/loss",
+            "length": "batch/length_mean",
+            "staleness": "batch/staleness_mean",
+            "stored": "replay/size",
+            "steps/s": "steps_per_s",
+            "completions/s": "completions_per_s",
+        }
         return facts | {name: f"{row[key]:.4g}" for name, key in named.items() if row.get(key) is not None}
 
     def _table(self) -> Table:

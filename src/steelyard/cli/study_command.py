@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from steelyard.cli.flags import first, parse
-from steelyard.recipes import names, study
-from steelyard.recipes import studies
+from steelyard.recipes import names, studies, study
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:

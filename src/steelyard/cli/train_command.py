@@ -15,10 +15,13 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     """Train, print the curve, say where the files are."""
     name, flags = first(arguments, command="train", what="RECIPE", known=names())
     settings = parse(Run, flags, command=f"train {name}", default=load(name))
-    print(f"steelyard train {name}: {type(settings.task).__name__} with {type(settings.objective).__name__}, runtime "
-          f"{settings.runtime}, {settings.max_steps} steps of {settings.num_prompts} x {settings.num_generations}", file=sys.stderr)  # fmt: skip
+    print(
+        f"steelyard train {name}: {type(settings.task).__name__} with {type(settings.objective).__name__}, runtime "
+        f"{settings.runtime}, {settings.max_steps} steps of {settings.num_prompts} x {settings.num_generations}",
+        file=sys.stderr,
+    )
     with Progress(settings.max_steps) as progress:
-        result = train(settings, name=name, watch=progress.watch)
+        result = train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *arguments])
     print(curve_text(result.run_dir), file=sys.stderr)
     print(headline(result.summary), file=sys.stderr)
     print(

@@ -43,7 +43,7 @@ def decode(data: dict[str, typing.Any], cls: type | None = None, *, where: str =
             importlib.import_module(module)
         cls = find(data.pop("method")).cls
     if cls is None:
-        raise SteelyardError("no method is named", where=where, mend="add a \"method\" key with a registered id")
+        raise SteelyardError("no method is named", where=where, mend='add a "method" key with a registered id')
     hints = typing.get_type_hints(cls)
     for name in data:
         if name not in hints:
@@ -65,4 +65,6 @@ def _field(value: typing.Any, hint: typing.Any, where: str) -> typing.Any:
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        raise SteelyardError(str(error), where=where, mend="write a value of the type that the setting's help names") from error
+        raise SteelyardError(
+            str(error), where=where, mend="write a value of the type that the setting's help names"
+        ) from error

@@ -78,9 +78,17 @@ def method(
     def register(cls: type[T]) -> type[T]:
         params = getattr(cls, "__dataclass_params__", None)
         if params is None or not params.frozen:
-            raise TypeError(f"@method({id!r}): {cls.__name__} must be a frozen dataclass (put @dataclass(frozen=True) below)")
-        card = Card(id, room or cls.__module__.split(".")[1 if "." in cls.__module__ else 0], cls, paper, proof,
-                    MappingProxyType(dict(exemptions or {})))
+            raise TypeError(
+                f"@method({id!r}): {cls.__name__} must be a frozen dataclass (put @dataclass(frozen=True) below)"
+            )
+        card = Card(
+            id,
+            room or cls.__module__.split(".")[1 if "." in cls.__module__ else 0],
+            cls,
+            paper,
+            proof,
+            MappingProxyType(dict(exemptions or {})),
+        )
         held = _cards.get(id)
         if held is not None and (held.cls.__module__, held.name) != (cls.__module__, cls.__name__):
             raise ValueError(f"method id {id!r} is taken by {held.cls.__module__}.{held.name}")

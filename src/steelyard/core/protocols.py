@@ -32,7 +32,9 @@ class Score:
 class Reward(Protocol):
     """Scores finished episodes; one `Score` for each, in order. Never raises for a bad completion."""
 
-    def __call__(self, episodes: Sequence[Episode]) -> list[Score]: ...
+    def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
+        """The scores."""
+        ...
 
 
 @runtime_checkable
@@ -95,7 +97,9 @@ class Replay(Protocol):
         """Store trajectories arriving while the learner is at `version`; returns how many were admitted."""
         ...
 
-    def sample(self, num_prompts: int, num_generations: int, *, version: int, draw: int) -> list[list[Trajectory]] | None:
+    def sample(
+        self, num_prompts: int, num_generations: int, *, version: int, draw: int
+    ) -> list[list[Trajectory]] | None:
         """Groups for the learner's step at `version`, or None if it must wait. `draw` addresses the randomness."""
         ...
 
@@ -114,4 +118,8 @@ class Curriculum(Protocol):
 
     def state(self) -> Mapping[str, Any]:
         """All that a resume needs."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`."""
         ...

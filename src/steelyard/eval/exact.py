@@ -5,8 +5,8 @@
 
 N completions of a prompt; probabilities and log-probabilities are exact sums over all N, in float64. pi and pi_ref are
 the policy and the reference at the sampling temperature. KL and log Z in nats.
-VarGrad's estimate of log Z(x) is the mean of r / beta - log(pi / pi_ref) over samples of pi: its exact expectation falls
-short of log Z(x) by KL(pi || pi*), so the gap closes only at pi*.
+VarGrad's estimate of log Z(x) is the mean of r / beta - log(pi / pi_ref) over samples of pi. Its exact expectation
+falls short of log Z(x) by KL(pi || pi*), so that gap and this distance are one number; both are reported.
 Source: the target is that of Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
@@ -68,9 +68,9 @@ def exact_distance(
 ) -> dict[str, float]:
     """How far the policy, as it stands, is from pi*; each number is a mean over the task's training prompts.
 
-    `eval/total_variation` TV(pi, pi*); `eval/kl` KL(pi || pi*); `eval/kl_reverse` KL(pi* || pi); `eval/log_z` the exact
-    log Z; `eval/log_z_error` how far VarGrad's estimate under pi is from it, in expectation; `eval/reward_exact` the mean
-    reward under pi, and `eval/reward_target` under pi*.
+    `eval/total_variation` is TV(pi, pi*), `eval/kl` KL(pi || pi*) and `eval/kl_reverse` KL(pi* || pi); `eval/log_z` the
+    exact log Z, `eval/log_z_error` how far VarGrad's expected estimate under pi is from it; `eval/reward_exact` the
+    mean reward under pi, `eval/reward_target` under pi*.
 
     Args:
         policy: what is measured.
@@ -113,12 +113,15 @@ def list_logp(
     logp_N = torch.cat(steps).double().sum(1).cpu().numpy()
     total = float(np.exp(logp_N).sum())
     require(abs(total - 1) < 1e-3, f"the listed completions hold {total:.4f} of the policy's probability",
-            where="exact_distance", mend="use a model whose vocabulary spells these completions and nothing else")  # fmt: skip
+            where="exact_distance", mend="use a model whose vocabulary spells these and nothing else")  # fmt: skip
     return logp_N - np.log(total)
 
 
 def _distance(
-    logp_N: Float64[np.ndarray, "N"], logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float
+    logp_N: Float64[np.ndarray, "N"],
+    logp_ref_N: Float64[np.ndarray, "N"],
+    reward_N: Float64[np.ndarray, "N"],
+    beta: float,
 ) -> dict[str, float]:
     pi_N, star_N, log_z_ = np.exp(logp_N), target(logp_ref_N, reward_N, beta), log_z(logp_ref_N, reward_N, beta)
     estimate = float((pi_N * (reward_N / beta - (logp_N - logp_ref_N))).sum())

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
 from steelyard.core import Batch, Linear, Loss, SteelyardError, Trajectory, Weights

@@ -1,7 +1,7 @@
 """Adam with the settings that post-training needs: clipping, and a warm-up / stable / decay learning rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ class Adam:
     """Decoupled weight decay."""
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled down to it."""
-    schedule: WarmupStableDecay = WarmupStableDecay()
+    schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
     """Learning-rate multiplier over learner steps."""
 
     def __post_init__(self) -> None:

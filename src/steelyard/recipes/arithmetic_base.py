@@ -49,7 +49,12 @@ class ArithmeticBase:
 
     def __post_init__(self) -> None:
         for name in ("skill_steps", "habit_steps", "batch"):
-            require(getattr(self, name) > 0, f"is {getattr(self, name)}", where=f"--{name.replace('_', '-')}", mend="use 1 or more")
+            require(
+                getattr(self, name) > 0,
+                f"is {getattr(self, name)}",
+                where=f"--{name.replace('_', '-')}",
+                mend="use 1 or more",
+            )
 
     def __call__(self) -> dict[str, Any]:
         """Train, measure and save; returns the measurements.
@@ -66,7 +71,11 @@ class ArithmeticBase:
         for step in range(steps):
             row = learner.step(self._batch(step, learner.policy))
             if (step + 1) % 100 == 0:
-                print(f"step {step + 1}/{steps}  loss {row['learner/loss']:.4f}  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                print(
+                    f"step {step + 1}/{steps}  loss {row['learner/loss']:.4f}  {time.monotonic() - began:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
         learner.policy.save(directory)
         found = measure(learner.policy)
         for name, value in found.items():
@@ -94,10 +103,17 @@ def new_policy(seed: int) -> Policy:
     import transformers
 
     config = transformers.LlamaConfig(
-        vocab_size=2 + len(CHARACTERS), hidden_size=96, intermediate_size=192, num_hidden_layers=3,
-        num_attention_heads=4, max_position_embeddings=64, tie_word_embeddings=True, bos_token_id=None, eos_token_id=1,
+        vocab_size=2 + len(CHARACTERS),
+        hidden_size=96,
+        intermediate_size=192,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
         pad_token_id=0,
-    )  # fmt: skip
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Policy(transformers.LlamaForCausalLM(config), character_tokenizer())
@@ -113,7 +129,11 @@ def character_tokenizer() -> Any:
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
     inner.decoder = tokenizers.decoders.Fuse()
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>", model_max_length=64, clean_up_tokenization_spaces=False
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        model_max_length=64,
+        clean_up_tokenization_spaces=False,
     )
 
 
@@ -124,7 +144,16 @@ def demonstration(policy: Policy, prompt: str, completion: str) -> Trajectory:
     action_T[len(before) :] = True
     nothing_T = np.zeros(len(action_T), np.float32)
     return Trajectory(
-        prompt, np.array(before + after, np.int32), action_T, nothing_T, 0, "", _NEVER, "stop", logp_ref_T=nothing_T, reward=0.0
+        prompt,
+        np.array(before + after, np.int32),
+        action_T,
+        nothing_T,
+        0,
+        "",
+        _NEVER,
+        "stop",
+        logp_ref_T=nothing_T,
+        reward=0.0,
     )
 
 
@@ -134,7 +163,9 @@ def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
     prompts = task.prompts("held-out")
 
     def ask(prompts: Sequence[Prompt], samples: int) -> dict[str, Any]:
-        found = evaluate(engine, task, prompts, policy.encode, policy.decode, sampling=_NEVER, samples_per_prompt=samples)
+        found = evaluate(
+            engine, task, prompts, policy.encode, policy.decode, sampling=_NEVER, samples_per_prompt=samples
+        )
         return dict(found.metrics)
 
     whole = ask(prompts, 8)
@@ -144,5 +175,9 @@ def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
         if begun:
             forced[style] = round(ask(begun, 0)["eval/accuracy"], 3)
     shares = {style: round(share, 3) for style, share in whole["eval/styles"].items()}
-    return {"greedy_accuracy": whole["eval/accuracy"], "sampled_accuracy": whole["eval/reward_mean"],
-            "style_shares": shares, "style_accuracy": forced}  # fmt: skip
+    return {
+        "greedy_accuracy": whole["eval/accuracy"],
+        "sampled_accuracy": whole["eval/reward_mean"],
+        "style_shares": shares,
+        "style_accuracy": forced,
+    }

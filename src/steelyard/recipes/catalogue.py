@@ -1,4 +1,4 @@
-"""Recipes by name: every module of `steelyard.recipes.named` holds one `RECIPE`, and its file name is the recipe's name."""
+"""Recipes by name: every module of `steelyard.recipes.named` holds one `RECIPE` and is called by its file's name."""
 
 import importlib
 import pkgutil

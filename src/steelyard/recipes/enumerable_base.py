@@ -1,10 +1,11 @@
 """Makes the base model of the enumerable world: a tiny random Llama whose vocabulary is exactly the alphabet.
 
-Random but not flat: the weights are drawn wide, so that the reference has a structure of its own and pi* is seen to keep
-it. There is no special token, so "uniform over the vocabulary" is uniform over the completions.
+Random but not flat: its matrices are drawn wide, so that the reference has a structure of its own, which pi* keeps.
+There is no special token, so "uniform over the vocabulary" is uniform over the completions.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,11 +14,11 @@ from steelyard.policy import Policy
 from steelyard.task.enumerable import LETTERS
 
 WIDTH = 48
-SPREAD = 0.15  # standard deviation of every matrix entry, about 1 / sqrt(WIDTH)
+SPREAD = 0.07  # standard deviation of a matrix entry: next-letter logits then have one of about 0.07 sqrt(WIDTH) = 0.5
 
 
 def make(directory: Path | str, seed: int = 0) -> Path:
-    """Write the model to an empty or absent `directory`; the same seed gives the same weights bit for bit.
+    """Write the model to an empty or absent `directory`; the same seed gives the same weights, bit for bit.
 
     Raises:
         SteelyardError: the directory is not empty.
@@ -25,28 +26,37 @@ def make(directory: Path | str, seed: int = 0) -> Path:
     import transformers
 
     config = transformers.LlamaConfig(
-        vocab_size=len(LETTERS), hidden_size=WIDTH, intermediate_size=2 * WIDTH, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=16, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None,
-    )  # fmt: skip
+        vocab_size=len(LETTERS),
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=16,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
     model = transformers.LlamaForCausalLM(config)
-    _draw(model, seed)
-    return Policy(model, _tokenizer()).save(directory)
+    draw(model, seed)
+    return Policy(model, letter_tokenizer()).save(directory)
 
 
 @torch.no_grad()
-def _draw(model: torch.nn.Module, seed: int) -> None:
-    """Fill the matrices, each from a stream of its own: neither torch's generator nor the order of modules matters."""
+def draw(model: torch.nn.Module, seed: int) -> None:
+    """Fill the matrices, each from a stream of its own: neither torch's generator nor the modules' order matters."""
     for name, weight in model.named_parameters():
         if weight.dim() == 2:
             weight.copy_(torch.from_numpy(stream(seed, "enumerable-base", name).normal(0.0, SPREAD, weight.shape)))
 
 
-def _tokenizer() -> object:
-    """One letter, one token; any other character is an error."""
+def letter_tokenizer() -> Any:
+    """One token for each letter of the alphabet and no other; any other character is refused."""
     import tokenizers
     import transformers
 
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel({letter: i for i, letter in enumerate(LETTERS)}))
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel({letter: id for id, letter in enumerate(LETTERS)}))
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
     inner.decoder = tokenizers.decoders.Fuse()
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=16)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner, model_max_length=16, clean_up_tokenization_spaces=False
+    )

@@ -1,15 +1,15 @@
 """`train`: a recipe in, a run directory and its summary out."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import SteelyardError, suggest
+from steelyard.core import SteelyardError, require, suggest
 from steelyard.recipes.catalogue import load
 from steelyard.report import write_report
-from steelyard.reward import reward_function
+from steelyard.reward import Closable, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, describe
 from steelyard.runtime.records import Watch
 
@@ -41,6 +41,7 @@ def train(
     watch: Watch | None = None,
     report: bool = True,
     name: str | None = None,
+    command: Sequence[str] | None = None,
     **settings: Any,
 ) -> Result:
     """Post-train a model.
@@ -52,6 +53,7 @@ def train(
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
         name: the recipe's name in the records, where `recipe` is a `Run`.
+        command: the command line that this run came from, for its page.
         settings: fields of the recipe to change, for example `max_steps=50`.
 
     Raises:
@@ -60,15 +62,18 @@ def train(
     run, name = (load(recipe), name or recipe) if isinstance(recipe, str) else (recipe, name or "custom")
     run = _changed(run, settings | ({"reward": reward} if isinstance(reward, str) else {}))
     directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    records = Records(directory, watch)
+    require(bool(run.model), "is missing", where="--model", mend="name a directory, a shipped model or a hub id")
+    records = Records(directory, watch, describe(run, name, command))
+    verifier = reward_function(reward) if callable(reward) else None
     try:
-        records.write_json("config.json", describe(run, name))
-        verifier = reward_function(reward) if callable(reward) else None
         runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier)
         result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
         records.write_json("result.json", result)
     finally:
         records.close()
+        for part in (run.task, verifier):
+            if isinstance(part, Closable):
+                part.close()
     if report:
         write_report(directory)
     return Result(directory, result)

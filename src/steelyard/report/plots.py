@@ -82,6 +82,7 @@ def lines(
         if share:
             axes.set_ylim(0, min(1.02, axes.get_ylim()[1]))
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        axes.xaxis.get_major_locator().set_params(integer=drawn[0].x == "step")
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         if len(drawn) > 1:
@@ -102,16 +103,17 @@ def areas(name: str, alt: str, rows: Sequence[Mapping[str, Any]], key: str, styl
     known = [row for row in rows if row.get(key)]
     if len(known) < 2:
         return None
-    shown, rest = (list(styles), []) if len(styles) <= len(SHARES) else (list(styles[:6]), list(styles[6:]))
+    shown, rest = (styles, []) if len(styles) <= len(SHARES) else (styles[: len(SHARES) - 1], styles[len(SHARES) - 1 :])
     stacks = [[row[key].get(style, 0.0) for row in known] for style in shown]
     if rest:
-        shown, stacks = [*shown, "other"], [*stacks, [sum(row[key].get(style, 0.0) for style in rest) for row in known]]
+        shown = [*shown, "other"]
+        stacks.append([sum(row[key].get(style, 0.0) for style in rest) for row in known])
     with _axes(name) as (figure, axes):
-        patches = axes.stackplot(
-            _column(rows, "step"), stacks, colors=SHARES[: len(shown)], edgecolor="white", linewidth=0.8
-        )
+        colors = SHARES[: len(shown)]
+        patches = axes.stackplot(_column(known, "step"), stacks, colors=colors, edgecolor="white", linewidth=0.8)
         axes.set_ylim(0, 1)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("learner step")
         axes.set_ylabel("share of samples")
         axes.set_xlim(rows[0]["step"], rows[-1]["step"])  # plots of one run line up

@@ -12,7 +12,9 @@ from steelyard.report.template import figure, section
 
 
 def held_out(run: RunRecords) -> Markup | None:
-    """Accuracy with its interval, and pass@k at the training temperature."""
+    """Accuracy with its interval, and pass@k at the training temperature; not where the exact distance says more."""
+    if any("eval/total_variation" in row for row in run.evals):
+        return None
     interval = ("eval/accuracy_low", "eval/accuracy_high")
     accuracy = Series(run.evals, "eval/accuracy", "accuracy", HELD_OUT, band=interval)
     keys = {key for row in run.evals for key in row if key.startswith("eval/pass_at_")}
@@ -140,7 +142,7 @@ def loss(run: RunRecords) -> Markup | None:
     return _side_by_side("loss", "Loss and gradient", figures)
 
 
-CHARTS = (held_out, target, reward, length, style, staleness, replay, idle, speed, loss)
+CHARTS = (target, held_out, reward, length, style, staleness, replay, idle, speed, loss)
 
 
 def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:

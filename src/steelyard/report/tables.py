@@ -80,11 +80,10 @@ def settings(run: RunRecords) -> Markup:
 def reproduce(run: RunRecords) -> Markup:
     """The command that runs it again."""
     config = run.config
-    flags = ["--seed", str(config["seed"])] if "seed" in config else []
-    command = shlex.join(["steelyard", "train", str(config["recipe"]), *flags])
+    command = shlex.join(map(str, config.get("command") or ["steelyard", "train", config["recipe"]]))
     lines = [f"git checkout {shlex.quote(str(config['commit']))}"] if config.get("commit") else []
     version = f"Steelyard {config['version']}. " if config.get("version") else ""
-    note = f"{version}Flags that changed the recipe's own settings are to be repeated; the table above has every value."
+    note = f"{version}The table above has every setting as it was resolved."
     return section(
         "reproduce", "Run it again", element("pre", "\n".join([*lines, command])), element("p", note, class_="soft")
     )

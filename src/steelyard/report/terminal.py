@@ -1,4 +1,4 @@
-"""Held-out accuracy against step, drawn in characters for plain terminals."""
+"""Held-out accuracy against step (or the distance to an exact target), drawn in characters for plain terminals."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ Write = Callable[[float], str]
 
 # What is drawn, and how its numbers are written: the first of these that the rows have.
 CURVES = (
+    ("eval/total_variation", "total variation to the exact target", number),
     ("eval/accuracy", "held-out accuracy", percent),
-    ("eval/total_variation", "total variation to the target", number),
 )
 
 
 def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) -> str:
     """A plot of `width` x `height` characters and one line of numbers below it.
 
-    ● is the measurement, │ its 95% interval. Runs on an enumerable task without accuracy show total variation.
+    ● is the measurement, │ its 95% interval. Runs on an enumerable task show total variation.
 
     Args:
         run: a run directory, or rows of its eval.jsonl.

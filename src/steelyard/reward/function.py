@@ -8,8 +8,8 @@ reward, never 0, and says why.
 Source: the convention of Hugging Face TRL's trainers.
 """
 
+import math
 import numbers
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,10 +50,13 @@ def _scores(values: Any, count: int, where: str) -> list[Score]:
 
 
 def _score(value: Any, where: str) -> Score:
-    # NaN fails this comparison, as do the infinities and integers that no float can hold
-    if value is None or not abs(value) <= sys.float_info.max:
-        return Score(None, error=f"{where}: it gave {value} for this completion")
-    return Score(float(value))
+    try:
+        number = math.nan if value is None else float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if math.isfinite(number):
+        return Score(number)
+    return Score(None, error=f"{where}: it gave {value if value is None else number} for this completion")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -74,6 +75,9 @@ class _Worker:
             code = self.end()
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             return Reply(error=f"its process died with {how}")
+        except BaseException:  # an interrupt: its reply must not be taken for the next job's
+            self.end()
+            raise
 
     @property
     def ended(self) -> bool:
@@ -152,7 +156,8 @@ class Pool(Closable):
         fresh = _Worker()
         self._workers.add(fresh)
         # the working directory last, so that a file there hides nothing that is installed
-        path = [*(p or str(os.getcwd()) for p in sys.path), str(os.getcwd())]  # noqa: PTH109
+        here = str(Path.cwd())
+        path = [*(p or here for p in sys.path), here]
         reply = fresh.ask(worker.encode(Start(path, self.target, self.memory_mb)), START_S)
         if problem := reply.mistake or reply.error:
             self._workers.discard(fresh)

@@ -100,7 +100,7 @@ class Decoding:
         self._logits_NV = self._logits_NV[index_N]
 
     def _pad_left(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        longest = max(len(prompt) for prompt in prompts)
-        tokens = [[self._policy.pad_id] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
+        longest, pad = max(len(prompt) for prompt in prompts), self._policy.pad_id
+        tokens = [[pad] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
         attend = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         return torch.tensor(tokens, device=self._policy.device), torch.tensor(attend, device=self._policy.device)

@@ -91,8 +91,14 @@ class Inline:
         self._evaluate(Weights.of(self.learner.policy.weights(), self.learner.version))
         self.learner.policy.save(self.records.directory / "model")
         idle = self.idle / self.now if self.now else 0.0
-        return {**self.tally.result(), "searcher_pids": [], "learner_idle": idle, "searcher_idle": 0.0,
-                "clock": self.now, "seconds": time.monotonic() - started}  # fmt: skip
+        return {
+            **self.tally.result(),
+            "searcher_pids": [],
+            "learner_idle": idle,
+            "searcher_idle": 0.0,
+            "clock": self.now,
+            "seconds": time.monotonic() - started,
+        }
 
     def _at(self, when: float, kind: int, happen: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (when, kind, next(self._order), happen))
@@ -123,8 +129,16 @@ class Inline:
         run, learner = self.run, self.learner
         metrics = self.tally.stepped(learner.step(groups))
         self._learning, self.waiting_since = False, self.now
-        self.records.write("metrics", {"step": learner.version, "version": learner.version, "clock": self.now,
-                                       **metrics, **self.replay.metrics()})  # fmt: skip
+        self.records.write(
+            "metrics",
+            {
+                "step": learner.version,
+                "version": learner.version,
+                "clock": self.now,
+                **metrics,
+                **self.replay.metrics(),
+            },
+        )
         if learner.version % run.weight_sync_steps == 0:
             self.weights.publish(learner.policy.weights(), learner.version)
         if learner.reference.version == learner.version:

@@ -61,9 +61,13 @@ class Local:
         self._measuring, self._measured_step, self._saved = False, -1, False
         self.children: list[Child] = []
         self._handlers: dict[type, Callable[[Child, Any], None]] = {
-            Found: self._found, Searched: self._searched, Stepped: self._stepped, Measured: self._measured,
-            Saved: self._save_done, Failed: self._failed,
-        }  # fmt: skip
+            Found: self._found,
+            Searched: self._searched,
+            Stepped: self._stepped,
+            Measured: self._measured,
+            Saved: self._save_done,
+            Failed: self._failed,
+        }
 
     def train(self) -> dict[str, Any]:
         """Run to the last step; returns the summary. No child outlives this call."""
@@ -194,8 +198,16 @@ class Local:
         self.records.write(
             "metrics", {"step": step, "version": step, "clock": None, **metrics, **self.replay.metrics()}
         )
-        self.records.write("timing", {"step": step, "seconds": seconds, **self._idle(seconds), "steps_per_s": step / seconds,
-                                      "completions_per_s": self.tally.trajectories / seconds})  # fmt: skip
+        self.records.write(
+            "timing",
+            {
+                "step": step,
+                "seconds": seconds,
+                **self._idle(seconds),
+                "steps_per_s": step / seconds,
+                "completions_per_s": self.tally.trajectories / seconds,
+            },
+        )
 
     def _idle(self, seconds: float) -> dict[str, float]:
         spent = self.searcher_busy + self.searcher_idle

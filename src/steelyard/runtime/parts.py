@@ -19,18 +19,17 @@ Measure = Callable[[Weights, int], tuple[dict[str, Any], list[dict[str, Any]]]]
 
 
 class Scored:
-    """A task whose verifier is replaced by a reward function."""
+    """A task whose verifier is replaced by a reward function; whatever else the task can do, this can."""
 
     def __init__(self, task: Any, reward: Reward) -> None:
         self.task, self.reward = task, reward
 
-    def prompts(self, split: str) -> Sequence[Prompt]:
-        """The task's prompts."""
-        return self.task.prompts(split)
-
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward function's scores."""
         return self.reward(episodes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
 
 
 class Assigner:
@@ -120,9 +119,16 @@ def make_measure(run: Run, policy: Policy, task: Any, reference: Weights) -> Mea
 
     def measure(weights: Weights, step: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         found = evaluate(
-            engine, task, prompts, policy.encode, policy.decode, sampling=sampling, weights=weights,
-            samples_per_prompt=run.evaluation.samples, num_sampled_prompts=run.evaluation.sampled_prompts,
-        )  # fmt: skip
+            engine,
+            task,
+            prompts,
+            policy.encode,
+            policy.decode,
+            sampling=sampling,
+            weights=weights,
+            samples_per_prompt=run.evaluation.samples,
+            num_sampled_prompts=run.evaluation.sampled_prompts,
+        )
         row = found.row(step)
         if isinstance(run.task, Listable):
             row |= exact_distance(

@@ -1,8 +1,9 @@
 """What a run writes: rows of JSON, one file for each kind, flushed as they come."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,34 +12,37 @@ from steelyard.core import SteelyardError, encode
 from steelyard.runtime.run import Run
 
 Watch = Callable[[str, Mapping[str, Any]], None]
-FILES = ("metrics", "timing", "eval", "samples")
 
 
 class Records:
     """Appends rows to the run directory's files and shows them to a watcher, such as the progress view.
 
+    Directory and config.json are made with the first row: a run that fails before it begins leaves nothing.
+
     Args:
-        directory: the run directory; made if missing.
+        directory: the run directory.
         watch: called with the file's name and each row.
+        config: the contents of config.json.
 
     Raises:
-        SteelyardError: the directory holds something already.
+        SteelyardError: the directory holds something already, or cannot be made.
     """
 
-    def __init__(self, directory: Path, watch: Watch | None = None) -> None:
+    def __init__(self, directory: Path, watch: Watch | None = None, config: Mapping[str, Any] | None = None) -> None:
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise SteelyardError("is not empty", where=str(directory), mend="choose another --output-dir")
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SteelyardError(
-                f"cannot be made: {error.strerror}", where=str(directory), mend="choose another --output-dir"
-            ) from error
-        self.directory, self._watch = directory, watch
+        above = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            raise SteelyardError(f"cannot be made in {above}", where=str(directory), mend="choose another --output-dir")
+        self.directory, self._watch, self._config = directory, watch, config
         self._files: dict[str, TextIO] = {}
 
     def write(self, file: str, row: Mapping[str, Any]) -> None:
         """Append one row to `file`.jsonl."""
+        if not self._files:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if self._config is not None:
+                self.write_json("config.json", self._config)
         if file not in self._files:
             self._files[file] = (self.directory / f"{file}.jsonl").open("w", encoding="utf-8")
         self._files[file].write(json.dumps(row) + "\n")
@@ -57,9 +61,16 @@ class Records:
         self._files.clear()
 
 
-def describe(run: Run, recipe: str) -> dict[str, Any]:
-    """The contents of config.json: the settings as resolved, with recipe, seed, version and commit."""
-    return {"recipe": recipe, "seed": run.seed, "version": version("steelyard"), "commit": _commit(), "run": encode(run)}
+def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, Any]:
+    """The contents of config.json: the settings as resolved, with recipe, command, seed, version and commit."""
+    return {
+        "recipe": recipe,
+        "command": None if command is None else list(command),
+        "seed": run.seed,
+        "version": version("steelyard"),
+        "commit": _commit(),
+        "run": encode(run),
+    }
 
 
 def _commit() -> str | None:

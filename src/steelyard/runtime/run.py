@@ -25,7 +25,7 @@ class VirtualClock:
     search_cost: float = 1.0
     """Virtual seconds of one searcher batch."""
     learn_cost: float = 1.0
-    """Virtual seconds of one learner step; 0 is one step at each delivery, before the searcher goes on (synchronous)."""
+    """Virtual seconds of one learner step; 0 is one step per delivery, before the searcher goes on (synchronous)."""
     publication_lag: int = 0
     """Weights become visible to searchers this many publications after they were made."""
     threads: int = 1
@@ -127,7 +127,7 @@ class Run:
     """Of the searchers, where it differs from the policy's; inf samples uniformly."""
     learning_rate: float = 1e-4
     """Before the schedule's multiplier."""
-    optimizer: Adam = Adam()
+    optimizer: Adam = field(default_factory=Adam)
     """Adam, clipping and the learning-rate schedule."""
     beta_final: float | None = None
     """Value that the objective's beta reaches linearly over beta_steps; it stays constant without."""
@@ -161,13 +161,24 @@ class Run:
     """The run's directory; by default runs/RECIPE-TIME."""
 
     def __post_init__(self) -> None:
-        for name in ("num_searchers", "max_steps", "num_prompts", "search_prompts", "max_completion_length",
-                     "weight_sync_steps", "micro_tokens"):  # fmt: skip
+        for name in (
+            "num_searchers",
+            "max_steps",
+            "num_prompts",
+            "search_prompts",
+            "max_completion_length",
+            "weight_sync_steps",
+            "micro_tokens",
+        ):
             _positive(name, getattr(self, name))
         group = getattr(self.objective, "group_size", None)
         if group is not None:
-            require(self.num_generations == group, f"is {self.num_generations}", where="--num-generations",
-                    mend=f"{type(self.objective).__name__} compares {group} completions of a prompt")  # fmt: skip
+            require(
+                self.num_generations == group,
+                f"is {self.num_generations}",
+                where="--num-generations",
+                mend=f"{type(self.objective).__name__} compares {group} completions of a prompt",
+            )
         _positive("num_generations", self.num_generations)
         _positive("temperature", self.temperature)
         _positive("learning_rate", self.learning_rate)
@@ -188,8 +199,12 @@ class Run:
             mend="use 0 or more",
         )
         require(self.lora_rank >= 0, f"is {self.lora_rank}", where="--lora-rank", mend="use 0 (no adapters) or more")
-        require(self.beta_final is None or hasattr(self.objective, "beta"), f"is set, but {type(self.objective).__name__} has no beta",
-                where="--beta-final", mend="leave it out")  # fmt: skip
+        require(
+            self.beta_final is None or hasattr(self.objective, "beta"),
+            f"is set, but {type(self.objective).__name__} has no beta",
+            where="--beta-final",
+            mend="leave it out",
+        )
 
     @property
     def lora(self) -> LoRA | None:

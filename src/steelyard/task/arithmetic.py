@@ -46,7 +46,12 @@ class Arithmetic:
 
     def __post_init__(self) -> None:
         for name in ("problems", "held_out"):
-            require(1 <= getattr(self, name) <= 100_000, f"{name} is {getattr(self, name)}", where="arithmetic", mend="use 1 to 100000")
+            require(
+                1 <= getattr(self, name) <= 100_000,
+                f"{name} is {getattr(self, name)}",
+                where="arithmetic",
+                mend="use 1 to 100000",
+            )
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, each with its sum under `answer`; always the same for a seed."""

@@ -70,7 +70,7 @@ class Gym(Closable):
 
     @cached_property
     def _pool(self) -> Pool:
-        return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run", num_workers=2)
+        return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run")
 
     @cached_property
     def _settings(self) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""Prompts and right answers from a file of one's own, checked by math-verify or by a named reward function.
+"""Prompts and right answers from a file of one's own, checked by math-verify.
 
-A JSONL or Parquet file has a column `prompt` or `question` (a string or chat messages) and, unless a reward function
-is named, a column `answer`, `solution` or `ground_truth`; of a worked solution the part after its last `####` counts
-(as in GSM8K). All columns but the prompt's reach the reward. Equal prompts count once, the first stays; the split is by
-hash of the prompt, so shuffling the file moves none.
+    r(y | x) = [ last expression of y  ==  answer of x ]
+
+A JSONL or Parquet file has a column `prompt` or `question` (a string or chat messages) and, unless `needs_answer` is
+false, a column `answer`, `solution` or `ground_truth`; of a worked solution the part after its last `####` counts (as
+in GSM8K). All columns but the prompt's reach a reward function. Equal prompts count once, the first stays; the split is
+by hash of the prompt, so shuffling the file moves none.
+Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
-from steelyard.reward import Closable, FunctionReward, MathVerify
+from steelyard.reward import Closable, MathVerify
 from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
 from steelyard.task.files import Row, read_rows
 
@@ -52,10 +55,10 @@ class Rows(Closable):
     """Share of the prompts held out of training, chosen by hash of the prompt."""
     prompt_template: str = "{prompt}"
     """Text around each prompt, for example "Q: {prompt} A:"."""
-    reward: str | None = None
-    """Reward function module:function or path/to/file.py:function; without one, math-verify checks the answer."""
+    needs_answer: bool = True
+    """False for a file without answers, where --reward scores the completions."""
     timeout_s: float = 5.0
-    """Deadline of the check of one answer, or of one call of the reward function (seconds)."""
+    """Deadline of the check of one answer (seconds)."""
 
     def __post_init__(self) -> None:
         require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="rows")
@@ -72,9 +75,7 @@ class Rows(Closable):
         return split_by_hash(self._prompts(), self.held_out_share, where=self.path)
 
     @cached_property
-    def _reward(self) -> FunctionReward | MathVerify:
-        if self.reward is not None:
-            return FunctionReward(self.reward, timeout_s=self.timeout_s)
+    def _reward(self) -> MathVerify:
         return MathVerify(timeout_s=self.timeout_s)
 
     def _prompts(self) -> Iterator[tuple[Text, Prompt]]:
@@ -83,7 +84,7 @@ class Rows(Closable):
             name = _column(row, PROMPTS, where)
             text = _text(row[name], where)
             columns = {column: value for column, value in row.items() if column != name}
-            if self.reward is None:
+            if self.needs_answer:
                 columns["answer"] = row[_column(row, ANSWERS, where)]
             yield text, make_prompt(self._templated(text, where), columns)
 
@@ -104,7 +105,14 @@ class Rows(Closable):
         return take_split(self._splits, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score for each episode, in order; None where the check failed or was late."""
+        """One score for each episode, in order; None where the check failed or was late.
+
+        Raises:
+            SteelyardError: the task was told that there are no answers, and no reward function scores instead.
+        """
+        require(
+            self.needs_answer, "nothing says what is right", where="rows.needs_answer", mend="name a --reward function"
+        )
         return self._reward(episodes)
 
     def close(self) -> None:

@@ -1,0 +1,87 @@
+"""Several runs side by side, as many at a time as there are cores, each in a process of its own."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from steelyard.core import SteelyardError, decode, encode
+from steelyard.recipes.training import train
+from steelyard.runtime import Run
+
+_DEADLINE = 3600.0
+
+
+def sweep(
+    name: str, runs: Mapping[str, Run], *, jobs: int = 0, directory: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Carry out `runs`; returns the summary of each by its label.
+
+    Args:
+        name: of the study; runs go to runs/study-NAME-TIME/LABEL.
+        runs: label -> settings.
+        jobs: runs at a time; 0 for one per core.
+        directory: where runs go instead.
+
+    Raises:
+        SteelyardError: a run failed; the message is its last line.
+    """
+    root = Path(directory or f"runs/study-{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    placed = {label: replace(run, output_dir=str(root / label)) for label, run in runs.items()}
+
+    def one(item: tuple[str, Run]) -> tuple[str, dict[str, Any]]:
+        label, run = item
+        result = _run(label, run)
+        print(f"  {label:<28} {result['seconds']:6.1f} s", file=sys.stderr, flush=True)
+        return label, result
+
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        results = dict(pool.map(one, placed.items()))
+    (root / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return results
+
+
+def _run(label: str, run: Run) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "steelyard.recipes.sweep", label],
+        input=json.dumps(encode(run)),
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise SteelyardError(last[0], where=label, mend="run it alone to see more")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def median(values: Sequence[float]) -> str:
+    """`median [lowest, highest]` of a few numbers, with three decimals."""
+    return f"{statistics.median(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on standard output."""
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    settings: Run = decode(json.load(sys.stdin), Run)
+    print(json.dumps(dict(train(settings, name=sys.argv[1], report=False).summary)))

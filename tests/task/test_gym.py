@@ -1,0 +1,149 @@
+"""Data sets of reasoning-gym from end to end."""
+
+import importlib.util
+import json
+
+import pytest
+
+from steelyard.core import SteelyardError, Task, decode, encode
+from steelyard.task import Gym
+from steelyard.task.gym import final_answer
+
+SHORT = json.dumps({"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 2})
+JUNK = ["", " ", "\x00", "zzz" * 99, "[[", "nan", "9**9", '{"a": 1}', "<answer></answer>", "####", "é∞"]
+
+
+@pytest.fixture(scope="module")
+def worker():
+    """One process for the whole file: each start imports reasoning-gym anew."""
+    pytest.importorskip("reasoning_gym")
+    with Gym()._pool as pool:
+        yield pool
+
+
+@pytest.fixture
+def make(worker):
+    def make(**settings):
+        task = Gym(**settings)
+        task.__dict__["_pool"] = worker
+        return task
+
+    return make
+
+
+# countdown evaluates what the model wrote; list_functions draws from the global random state
+@pytest.mark.parametrize("dataset", ["chain_sum", "countdown", "list_functions", "spell_backward"])
+def test_right_answers_score_1_and_others_0(dataset, make, answered):
+    task = make(dataset=dataset, size=30, held_out_share=0.3)
+    assert isinstance(task, Task)
+    train = task.prompts("train")
+    assert len(train) > 5
+    rights = [p.columns["answer"] for p in train]
+    right = task.score([answered(p, f" {a}\n") for p, a in zip(train, rights, strict=True)])
+    assert [(s.value, s.error) for s in right] == [(1.0, None)] * len(train)
+    padded = task.score([answered(p, f"the answer is {a}") for p, a in zip(train, rights, strict=True)])
+    assert [s.value for s in padded] == [0.0] * len(train)
+    tagged = task.score([answered(p, f"so <answer>{a}</answer>.") for p, a in zip(train, rights, strict=True)])
+    assert [s.value for s in tagged] == [1.0] * len(train)
+    junk = task.score([answered(train[0], text) for text in JUNK])
+    assert all(s.value == 0.0 or (s.value is None and s.error) for s in junk)
+
+
+def test_settings_reach_the_data_set_and_bare_prompts(answered):
+    with (
+        Gym(config=SHORT, size=60, bare=True, prompt_template="{prompt}=") as bare,
+        Gym(config=SHORT, size=60) as worded,
+    ):
+        train = bare.prompts("train")
+        assert all(len(p.text) <= len("99 - 99 - 99=") for p in train)
+        assert "State the final answer" in worded.prompts("train")[0].text
+        first = train[0]
+        value = eval(first.text[:-1])
+        assert [s.value for s in bare.score([answered(first, str(value)), answered(first, str(value + 1))])] == [
+            1.0,
+            0.0,
+        ]
+        assert bare.num_skipped == 0
+
+
+def test_two_processes_make_the_same_prompts():
+    """list_functions and isomorphic_strings differ from process to process where nobody sees to it."""
+    for dataset in ("list_functions", "isomorphic_strings"):
+        with (
+            Gym(dataset=dataset, size=20, held_out_share=0.3) as a,
+            Gym(dataset=dataset, size=20, held_out_share=0.3) as b,
+        ):
+            assert a.prompts("train") == b.prompts("train")
+
+
+def test_a_threshold_of_none_keeps_graded_scores(make, answered):
+    task = make(config=SHORT, size=40, threshold=None)
+    prompt = task.prompts("train")[0]
+    (score,) = task.score([answered(prompt, f"the answer is {prompt.columns['answer']}")])
+    assert 0 < score.value < 1
+
+
+def test_items_without_an_answer_are_counted(make):
+    task = make(dataset="propositional_logic", size=10)
+    with pytest.raises(SteelyardError, match="all 0 prompts"):
+        task.prompts("train")
+    assert task.num_skipped == 10
+
+
+def test_a_question_of_other_settings_is_an_error_not_a_zero(make, answered):
+    one, other = make(config=SHORT, size=40), make(config=SHORT, size=40, data_seed=1)
+    (score,) = one.score([answered(other.prompts("train")[0], "1")])
+    assert score.value is None
+    assert "is not the question asked" in score.error
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"dataset": "chain_summ"}, "did you mean 'chain_sum'"),
+        ({"config": '{"min_term": 2}'}, "no parameter 'min_term'; did you mean 'min_terms'"),
+        ({"config": '{"size": 2}'}, "no parameter 'size'"),
+        ({"config": "{min_terms: 2}"}, "it is not JSON"),
+        ({"config": "[]"}, "not a JSON object"),
+        ({"config": '{"min_terms": 9, "max_terms": 2}'}, "AssertionError"),
+        ({"config": '{"min_terms": "x"}'}, "TypeError"),
+        ({"dataset": "composite"}, "AssertionError"),
+    ],
+)
+def test_wrong_settings_are_one_clear_line(make, settings, says):
+    with pytest.raises(SteelyardError) as caught:
+        make(size=20, **settings).prompts("train")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [{"size": 0}, {"threshold": 0.0}, {"threshold": 1.5}, {"timeout_s": 0.0}])
+def test_ranges(wrong):
+    with pytest.raises(SteelyardError, match=r"gym\."):
+        Gym(**wrong)
+
+
+def test_a_missing_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with Gym() as task, pytest.raises(SteelyardError, match=r"pip install 'steelyard\[gym\]'"):
+        task.prompts("train")
+
+
+def test_settings_survive_a_round_trip():
+    assert decode(json.loads(json.dumps(encode(Gym(config=SHORT, threshold=None))))) == Gym(
+        config=SHORT, threshold=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (" -103\n", "-103"),
+        ("<answer>1</answer> no <answer> 2\n</answer> 3", "2"),
+        ("first #### 1 then #### 2 ", "2"),
+        ("<answer>1", "<answer>1"),
+        ("", ""),
+    ],
+)
+def test_final_answer(completion, answer):
+    assert final_answer(completion) == answer

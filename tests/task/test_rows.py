@@ -1,0 +1,171 @@
+"""A file of one's own: read, split, scored; and every way a file can be wrong, in one line."""
+
+import json
+import random
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from steelyard.core import SteelyardError, Task, decode, encode
+from steelyard.reward import FunctionReward
+from steelyard.task import Rows
+
+ROWS = [{"question": f"What is {i}+{i}?", "answer": f"{i}+{i}={2 * i}\n#### {2 * i}", "level": i} for i in range(60)]
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def gsm8k(tmp_path):
+    return write(tmp_path / "rows.jsonl", ROWS)
+
+
+def test_prompts_in_the_files_order_with_their_columns(gsm8k):
+    task = Rows(gsm8k, held_out_share=0.3, prompt_template="Q: {prompt} A:")
+    assert isinstance(task, Task)
+    train, held = task.prompts("train"), task.prompts("held-out")
+    assert len(train) + len(held) == 60
+    assert not {p.id for p in train} & {p.id for p in held}
+    levels = [p.columns["level"] for p in train]
+    assert levels == sorted(levels)
+    first = train[0]
+    assert first.text == f"Q: What is {levels[0]}+{levels[0]}? A:"
+    assert first.columns == {"answer": ROWS[levels[0]]["answer"], "level": levels[0]}
+    assert task.prompts("train") == train
+
+
+def test_shuffling_the_file_moves_no_prompt(gsm8k, tmp_path):
+    shuffled = random.Random(0).sample(ROWS, len(ROWS))
+    other = Rows(write(tmp_path / "shuffled.jsonl", shuffled))
+    for split in ("train", "held-out"):
+        assert {p.id for p in Rows(gsm8k).prompts(split)} == {p.id for p in other.prompts(split)}
+
+
+def test_a_template_changes_ids_but_moves_no_prompt(gsm8k):
+    plain, templated = Rows(gsm8k), Rows(gsm8k, prompt_template="{prompt}!")
+    assert [p.columns for p in plain.prompts("held-out")] == [p.columns for p in templated.prompts("held-out")]
+    assert not {p.id for p in plain.prompts("train")} & {p.id for p in templated.prompts("train")}
+
+
+def test_answers_are_checked_by_value(gsm8k, answered):
+    with Rows(gsm8k) as task:
+        prompt = task.prompts("train")[3]
+        right = 2 * prompt.columns["level"]
+        completions = [f"#### {right}", f"\\boxed{{{right}.0}}", f"it is {right + 1}", "", "\\frac{}{"]
+        assert [s.value for s in task.score([answered(prompt, c) for c in completions])] == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("column", ["answer", "solution", "ground_truth"])
+def test_parquet_and_the_names_of_the_answer(tmp_path, answered, column):
+    path = tmp_path / "rows.parquet"
+    rows = [{"prompt": f"half of {i}", column: f"{i}/2"} for i in range(40)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    with Rows(str(path)) as task:
+        prompt = task.prompts("train")[0]
+        half = int(prompt.text.split()[-1]) / 2
+        assert [s.value for s in task.score([answered(prompt, str(half)), answered(prompt, "0.25")])] == [1.0, 0.0]
+
+
+def test_chat_messages_and_a_reward_by_name(tmp_path, answered):
+    (tmp_path / "mine.py").write_text(
+        "def length(prompts, completions, level, **columns):\n"
+        "    assert prompts[0][0]['role'] == 'user'\n"
+        "    return [float(len(c[0]['content']) + l) for c, l in zip(completions, level)]\n"
+    )
+    rows = [{"prompt": [{"role": "user", "content": f"go {i}"}], "level": 100} for i in range(40)]
+    task = Rows(write(tmp_path / "rows.jsonl", rows), needs_answer=False)
+    prompt = task.prompts("train")[0]
+    assert prompt.text[0]["role"] == "user"
+    with FunctionReward(f"{tmp_path}/mine.py:length") as reward:
+        assert [s.value for s in reward([answered(prompt, "abc"), answered(prompt, "")])] == [103.0, 100.0]
+    with pytest.raises(SteelyardError, match="name a --reward function"):
+        task.score([answered(prompt, "abc")])
+
+
+def test_a_byte_order_mark_blank_lines_and_duplicates_are_fine(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps(row) for row in ROWS]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n\r\n".join([*lines, *lines]).encode())
+    task = Rows(str(path))
+    assert len(task.prompts("train")) + len(task.prompts("held-out")) == 60
+
+
+BAD = {
+    "empty": (b"", "it holds no rows"),
+    "blank": (b"\n \n", "it holds no rows"),
+    "malformed": (b'{"prompt": "a", "answer": "1"}\n{"prompt": \n', "line 2: it is not a JSON object"),
+    "an array": (b'[{"prompt": "a", "answer": "1"}]', "line 1: it is not a JSON object"),
+    "a number": (b"3", "line 1: it is not a JSON object"),
+    "deep": (b"[" * 100_000, "line 1: it is not a JSON object"),
+    "latin-1": ('{"prompt": "a", "answer": "1"}\n{"prompt": "\xe9"}'.encode("latin-1"), "line 2: it is not UTF-8"),
+    "no prompt": (b'{"promt": "a", "answer": "1"}', "its columns are promt, answer; rename 'promt' to 'prompt'"),
+    "no answer": (
+        b'{"prompt": "a", "label": "1"}',
+        "no answer or solution or ground_truth; its columns are prompt, label",
+    ),
+    "null answer": (b'{"prompt": "a", "answer": null}', "there is no answer"),
+    "no columns": (b"{}", "its columns are none"),
+    "empty prompt": (b'{"prompt": " ", "answer": "1"}', "neither text nor chat messages"),
+    "bad chat": (b'{"prompt": [{"role": "user"}], "answer": "1"}', "neither text nor chat messages"),
+    "one prompt": (b'{"prompt": "a", "answer": "1"}', "all 1 prompts fall in"),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), BAD.values(), ids=BAD.keys())
+def test_a_wrong_file_is_one_clear_line(tmp_path, content, says):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(SteelyardError) as caught:
+        Rows(str(path)).prompts("train")
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_parquet_file(tmp_path):
+    path = tmp_path / "rows.parquet"
+    path.write_text("not parquet")
+    with pytest.raises(SteelyardError, match="it is not a Parquet file"):
+        Rows(str(path)).prompts("train")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("", "no file is named"),
+        ("no/such.jsonl", "no such file"),
+        (".", "no such file"),
+        (__file__, "'.py' is not read"),
+    ],
+)
+def test_a_wrong_path(path, says):
+    with (
+        pytest.raises(SteelyardError, match=says.replace("'", "")) if "'" not in says else pytest.raises(SteelyardError)
+    ):
+        Rows(path).prompts("train")
+
+
+def test_a_template_around_chat_messages(tmp_path):
+    path = write(tmp_path / "rows.jsonl", [{"prompt": [{"role": "user", "content": "a"}], "answer": "1"}])
+    with pytest.raises(SteelyardError, match="around chat messages"):
+        Rows(path, prompt_template="Q: {prompt}").prompts("train")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"held_out_share": 0.0}, {"held_out_share": 1.0}, {"prompt_template": "Q"}, {"timeout_s": 0.0}],
+)
+def test_ranges(wrong):
+    with pytest.raises(SteelyardError, match=r"rows\."):
+        Rows(**wrong)
+
+
+def test_settings_survive_a_round_trip(gsm8k):
+    task = Rows(gsm8k, needs_answer=False)
+    task.prompts("train")  # what is remembered is not a setting
+    assert decode(json.loads(json.dumps(encode(task)))) == task
+    assert hash(decode(encode(task))) == hash(task)
