@@ -25,10 +25,8 @@ SMALL = Run(
 
 
 def train(run: Run, directory: Path, reward: object = None) -> dict:
-    records = Records(directory)
-    summary = Inline(run, records, reward).train()  # type: ignore[arg-type]
-    records.close()
-    return summary
+    with Records(directory) as records:
+        return Inline(run, records, reward).train()  # type: ignore[arg-type]
 
 
 def rows(directory: Path, name: str = "metrics") -> list[dict]:

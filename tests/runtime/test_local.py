@@ -51,10 +51,9 @@ def shared_blocks() -> set[str]:
 
 def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_path: Path) -> None:
     before, blocks = descriptors(), shared_blocks()
-    records = Records(tmp_path / "run")
-    local = Local(replace(SMALL, num_searchers=2), records)
-    summary = local.train()
-    records.close()
+    with Records(tmp_path / "run") as records:
+        local = Local(replace(SMALL, num_searchers=2), records)
+        summary = local.train()
     assert summary["steps"] == 8
     assert len(summary["searcher_pids"]) == 2
     assert os.getpid() not in summary["searcher_pids"]
@@ -79,14 +78,16 @@ def test_a_bare_callable_scores_in_this_process(tmp_path: Path) -> None:
         seen.append(os.getpid())
         return [-float(len(c)) for c in completions]
 
-    summary = Local(replace(SMALL, max_steps=2), Records(tmp_path), reward_function(brevity)).train()
+    with Records(tmp_path / "run") as records:
+        summary = Local(replace(SMALL, max_steps=2), records, reward_function(brevity)).train()
     assert set(seen) == {os.getpid()}
     assert summary["verifier_errors"] == 0
 
 
 @pytest.mark.parametrize("role", ["searcher", "learner"])
 def test_a_killed_child_ends_the_run_with_its_name(tmp_path: Path, role: str) -> None:
-    local = Local(replace(SMALL, max_steps=10_000), Records(tmp_path))
+    records = Records(tmp_path / "run")
+    local = Local(replace(SMALL, max_steps=10_000), records)
 
     def kill() -> None:
         while local.version < 2:
@@ -95,7 +96,7 @@ def test_a_killed_child_ends_the_run_with_its_name(tmp_path: Path, role: str) ->
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(SteelyardError, match=rf"{role}.*killed by signal 9"):
+    with records, pytest.raises(SteelyardError, match=rf"{role}.*killed by signal 9"):
         local.train()
     killer.join()
     assert not any(alive(child.process.pid) for child in local.children)
@@ -104,8 +105,8 @@ def test_a_killed_child_ends_the_run_with_its_name(tmp_path: Path, role: str) ->
 def test_a_learner_without_data_is_a_stall_that_names_who_waits(tmp_path: Path) -> None:
     run = replace(SMALL, local=Processes(deadline=3.0))
     fails = reward_function(lambda prompts, completions, **columns: [None] * len(prompts))
-    with pytest.raises(SteelyardError, match="learner waits for searchers"):
-        Local(run, Records(tmp_path), fails).train()
+    with Records(tmp_path / "run") as records, pytest.raises(SteelyardError, match="learner waits for searchers"):
+        Local(run, records, fails).train()
 
 
 def test_a_wrong_model_is_one_line_from_the_child(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 def digest_of(data: UInt8[np.ndarray, "B"]) -> str:
     """16 hexadecimal digits that name these B bytes."""
-    return hashlib.blake2b(memoryview(data), digest_size=8).hexdigest()
+    return hashlib.blake2b(data.data, digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def locate(model: str) -> tuple[str, bool]:
         require(model in shipped(), f"no model {model!r} is shipped", where="model", mend=suggest(model, shipped()))
         return str(SHIPPED / model.removeprefix(_PREFIX)), True
     path = Path(model).expanduser()
-    looks_local = model.startswith((".", "~", os.sep)) or model.count("/") > 1 or not model.strip()
+    # A hub id is OWNER/NAME. Anything else that is not here is a slip, and must not go looking on the network.
+    looks_local = model.startswith((".", "~", os.sep)) or model.count("/") != 1
     if not path.exists() and not looks_local:
         return model, False
     mend = "give a directory that save_pretrained wrote"

@@ -4,6 +4,7 @@ Random but not flat: its matrices are drawn wide, so that the reference has a st
 There is no special token, so "uniform over the vocabulary" is uniform over the completions.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,21 @@ from steelyard.task.enumerable import LETTERS
 
 WIDTH = 48
 SPREAD = 0.07  # standard deviation of a matrix entry: next-letter logits then have one of about 0.07 sqrt(WIDTH) = 0.5
+
+
+@dataclass(frozen=True)
+class EnumerableBase:
+    """Draw the base model of the enumerable recipes: random weights, no training."""
+
+    output_dir: str = "runs/warmstart-enumerable"
+    """Where the model is written."""
+    seed: int = 0
+    """Of the weights."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Write the model."""
+        print(f"model: {make(self.output_dir, self.seed)}")
+        return {"model": self.output_dir}
 
 
 def make(directory: Path | str, seed: int = 0) -> Path:

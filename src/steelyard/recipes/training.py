@@ -63,14 +63,13 @@ def train(
     run = _changed(run, settings | ({"reward": reward} if isinstance(reward, str) else {}))
     directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     require(bool(run.model), "is missing", where="--model", mend="name a directory, a shipped model or a hub id")
-    records = Records(directory, watch, describe(run, name, command))
     verifier = reward_function(reward) if callable(reward) else None
     try:
-        runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier)
-        result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
-        records.write_json("result.json", result)
+        with Records(directory, watch, describe(run, name, command)) as records:
+            runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier)
+            result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
+            records.write_json("result.json", result)
     finally:
-        records.close()
         for part in (run.task, verifier):
             if isinstance(part, Closable):
                 part.close()

@@ -2,11 +2,15 @@
 
 from steelyard.core import SteelyardError, suggest
 from steelyard.recipes.arithmetic_base import ArithmeticBase
+from steelyard.recipes.enumerable_base import EnumerableBase
 
-BY_NAME = {"arithmetic": ArithmeticBase}
+BY_NAME: dict[str, type[ArithmeticBase] | type[EnumerableBase]] = {
+    "arithmetic": ArithmeticBase,
+    "enumerable": EnumerableBase,
+}
 
 
-def find(name: str) -> type[ArithmeticBase]:
+def find(name: str) -> type[ArithmeticBase] | type[EnumerableBase]:
     """The settings class of that name.
 
     Raises:

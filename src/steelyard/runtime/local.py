@@ -16,6 +16,7 @@ from steelyard.core.trajectory import Trajectory
 from steelyard.runtime.children import Child, dead, spawn
 from steelyard.runtime.messages import (
     Assign,
+    Down,
     Failed,
     Found,
     Go,
@@ -106,7 +107,7 @@ class Local:
                 self._failed(child, message)
             assert isinstance(message, Ready)
         for child in self.children:
-            send(child.pipe, Go())
+            self._tell(child, Go())
         self._measure(0)
         self.started = time.monotonic()
         for child in self._of("searcher"):
@@ -123,6 +124,12 @@ class Local:
         try:
             return receive_up(child.pipe)
         except (EOFError, ConnectionResetError) as error:
+            raise dead(child) from error
+
+    def _tell(self, child: Child, message: Down) -> None:
+        try:
+            send(child.pipe, message)
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise dead(child) from error
 
     def _serve(self, done: Callable[[], bool], waiter: str) -> None:
@@ -161,7 +168,7 @@ class Local:
             )
 
     def _assign(self, child: Child) -> None:
-        send(child.pipe, Assign([(a.prompt, a.sample) for a in self.assigner.next()]))
+        self._tell(child, Assign([(a.prompt, a.sample) for a in self.assigner.next()]))
 
     def _found(self, _: Child, message: Found) -> None:
         trajectories = [from_bytes(t) for t in message.trajectories]
@@ -218,20 +225,20 @@ class Local:
 
     def _feed(self) -> None:
         """Give a waiting learner its groups, if replay has them."""
-        if self.waiting_since is None:
+        if self.waiting_since is None or self.version >= self.run.max_steps:
             return
         groups = self.replay.sample(
             self.run.num_prompts, self.run.num_generations, version=self.version, draw=self.version
         )
         if groups is not None:
             self.waiting_since = None
-            send(self._of("learner")[0].pipe, Groups([[to_bytes(t) for t in group] for group in groups]))
+            self._tell(self._of("learner")[0], Groups([[to_bytes(t) for t in group] for group in groups]))
 
     def _measure(self, step: int) -> None:
         """Ask for an evaluation, unless one is still going."""
         if not self._measuring:
             self._measuring = True
-            send(self._of("evaluator")[0].pipe, Measure(step))
+            self._tell(self._of("evaluator")[0], Measure(step))
 
     def _measured(self, _: Child, message: Measured) -> None:
         self._measuring, self._measured_step = False, message.row["version"]

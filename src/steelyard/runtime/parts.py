@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from steelyard.core import Episode, Prompt, Replay, Reward, Score, SteelyardError, Weights, WeightStore
-from steelyard.eval import evaluate
-from steelyard.eval.exact import Listable, exact_distance
+from steelyard.eval import Listable, evaluate, exact_distance
 from steelyard.learner import Learner
 from steelyard.policy import Policy
 from steelyard.rollout import TransformersEngine
@@ -132,7 +131,7 @@ def make_measure(run: Run, policy: Policy, task: Any, reference: Weights) -> Mea
         row = found.row(step)
         if isinstance(run.task, Listable):
             row |= exact_distance(
-                policy, run.task, beta=run.objective.beta, reference=reference, temperature=run.temperature
+                policy, run.task, beta=run.beta, reference=reference, temperature=run.temperature
             )
         return row, [{"step": step, "staleness": 0, **s} for s in found.samples]
 

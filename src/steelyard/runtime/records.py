@@ -37,6 +37,12 @@ class Records:
         self.directory, self._watch, self._config = directory, watch, config
         self._files: dict[str, TextIO] = {}
 
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def write(self, file: str, row: Mapping[str, Any]) -> None:
         """Append one row to `file`.jsonl."""
         if not self._files:

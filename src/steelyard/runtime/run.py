@@ -207,6 +207,17 @@ class Run:
         )
 
     @property
+    def beta(self) -> float:
+        """Temperature of the target pi* proportional to pi_ref exp(r / beta), where the objective ends.
+
+        Raises:
+            SteelyardError: the objective has no beta, so there is no target to measure a distance to.
+        """
+        require(hasattr(self.objective, "beta"), f"{type(self.objective).__name__} has no beta, so pi* is not defined",
+                where="objective", mend="choose a recipe whose objective has one")
+        return self.objective.beta if self.beta_final is None else self.beta_final
+
+    @property
     def lora(self) -> LoRA | None:
         """The adapters' settings, or None where all weights are trained."""
         return LoRA(self.lora_rank, self.lora_alpha, targets=self.lora_targets) if self.lora_rank else None
@@ -222,7 +233,7 @@ class Run:
         return None if self.beta_final is None else Linear(self.objective.beta, self.beta_final, self.beta_steps)
 
 
-def _positive(name: str, value: float) -> None:
+def _positive(name: str, value: float | int) -> None:
     require(
         value > 0 and math.isfinite(value),
         f"is {value}",
