@@ -26,16 +26,18 @@ studies: .venv/.run
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "steelyard needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv
 
 .venv/.run: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) --editable .
+	@echo "installing steelyard and its packages into .venv (about a minute)"
+	@$(PIP) --editable .
 	@touch $@
 
 # reasoning-gym compiles a C extension, so the tests need a C compiler and the demo does not.
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
 	@command -v $${CC:-cc} >/dev/null || { echo "make test needs a C compiler (for the gym extra): install gcc or clang, or set CC"; exit 1; }
-	$(PIP) --editable '.[dev]'
+	@echo "installing steelyard with its development packages into .venv (about two minutes)"
+	@$(PIP) --editable '.[dev]'
 	@touch .venv/.run $@
 
 clean:

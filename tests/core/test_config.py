@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import dataclass, field
 
@@ -50,6 +51,35 @@ def test_infinity_survives_in_memory():
     assert decode(encode(Sampling(temperature=math.inf)), Sampling).temperature == math.inf
 
 
+@dataclass(frozen=True)
+class Endless:
+    plain: float = 1.0
+    optional: float | None = None
+    named: str = "inf"
+    either: float | str = "inf"
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinity_is_a_text_in_strict_json_and_comes_back(value):
+    settings = Endless(value, value)
+    text = json.dumps(encode(settings), allow_nan=False)
+    assert json.loads(text)["plain"] == str(value)
+    assert decode(json.loads(text), Endless) == settings
+
+
+def test_nan_survives_and_other_texts_are_no_numbers():
+    assert math.isnan(decode(encode(Endless(math.nan)), Endless).plain)
+    assert decode({"named": "inf", "either": "inf"}, Endless) == Endless()
+    with pytest.raises(SteelyardError, match=r"config\.plain: Expected `float`"):
+        decode({"plain": "infinite"}, Endless)
+
+
+@pytest.mark.parametrize("method", [Linear(1.0, math.inf, 3), GRPO(clip=math.inf)])
+def test_infinity_in_nested_settings_and_methods(method):
+    data = json.loads(json.dumps(encode(method), allow_nan=False))
+    assert decode(data, type(method)) == method
+
+
 @pytest.mark.parametrize(
     ("data", "cls", "message"),
     [
@@ -60,6 +90,7 @@ def test_infinity_survives_in_memory():
         ({"clip": -1.0}, GRPO, r"grpo\.clip"),
         ({"sampling": {"heat": 1}}, Run, r"config\.sampling: unknown setting 'heat'"),
         ({"objective": {"method": "nope"}}, Run, "unknown method 'nope'"),
+        ({"objective": {"method": "grpo", "module": "no.such"}}, Run, "module 'no.such' cannot be imported"),
     ],
 )
 def test_mistakes_are_one_line_that_says_where(data, cls, message):

@@ -110,3 +110,19 @@ def test_settings_out_of_range_name_the_flag() -> None:
             replace(SMALL, **settings)
     with pytest.raises(SteelyardError, match="no beta"):
         replace(SMALL, objective=DrGRPO(), beta_final=0.1)
+
+
+def test_max_staleness_bounds_what_is_learned_from(tmp_path: Path) -> None:
+    slow = VirtualClock(search_cost=3.0, learn_cost=1.0)
+    free = train(replace(SMALL, max_steps=8, inline=slow), tmp_path / "free")
+    bound = train(replace(SMALL, max_steps=8, inline=slow, max_staleness=1), tmp_path / "bound")
+    assert free["staleness_max"] > 1
+    assert bound["staleness_max"] <= 1
+    assert bound["learner_idle"] > free["learner_idle"], "the bound is paid for by waiting"
+
+
+def test_data_that_is_always_too_old_is_a_stall_not_a_hang(tmp_path: Path) -> None:
+    clock = VirtualClock(learn_cost=0.0, publication_lag=3, deadline=10.0)
+    run = replace(SMALL, max_steps=8, inline=clock, max_staleness=1, replay=SingleUse())
+    with pytest.raises(StallError, match="--max-staleness"):
+        train(run, tmp_path)

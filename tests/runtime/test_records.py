@@ -22,7 +22,7 @@ def test_nothing_existing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").write_text("mine")
     with pytest.raises(SteelyardError, match="is not empty"):
         Records(tmp_path)
-    with pytest.raises(SteelyardError, match="is not empty"):
+    with pytest.raises(SteelyardError, match="is a file"):
         Records(tmp_path / "kept.txt")
     assert (tmp_path / "kept.txt").read_text() == "mine"
 

@@ -82,8 +82,8 @@ def test_chat_messages_and_a_reward_by_name(tmp_path, answered):
     assert prompt.text[0]["role"] == "user"
     with FunctionReward(f"{tmp_path}/mine.py:length") as reward:
         assert [s.value for s in reward([answered(prompt, "abc"), answered(prompt, "")])] == [103.0, 100.0]
-    with pytest.raises(SteelyardError, match="name a --reward function"):
-        task.score([answered(prompt, "abc")])
+    (score,) = task.score([answered(prompt, "abc")])
+    assert score.value is None
 
 
 def test_a_byte_order_mark_blank_lines_and_duplicates_are_fine(tmp_path):

@@ -1,58 +1,80 @@
-"""Flags to settings by tyro, with its multi-line complaints folded into the one line that steelyard promises."""
+"""Words of the command line to settings, by tyro."""
 
 import contextlib
+import inspect
 import io
-import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from steelyard.core import SteelyardError
+from steelyard.cli import complaint
+from steelyard.core import SteelyardError, suggest
 
 T = TypeVar("T")
 
+RunDirectory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+"""The directory of a run, as a command's first word."""
 
-def parse(cls: type[T], arguments: Sequence[str], *, command: str, default: T | None = None) -> T:
-    """Settings of type `cls` from flags.
+
+def parse(
+    cls: type[T], words: Sequence[str], *, command: str, default: T | None = None, description: str | None = None
+) -> T:
+    """Settings of type `cls`; every word must have a meaning.
+
+    Args:
+        cls: the settings.
+        words: the command line, after `command`.
+        command: what stands between `steelyard` and the words.
+        default: settings to start from.
+        description: opens the help text; by default the docstring of `cls`.
 
     Raises:
-        SteelyardError: a flag is unknown or its value is of the wrong type.
+        SteelyardError: an option or word is unknown, has no value, or one of the wrong type or range.
         SystemExit: help was asked for and has been printed.
     """
-    complaint, program = io.StringIO(), f"steelyard {command}"
-    config = (tyro.conf.AvoidSubcommands,)
+    box = io.StringIO()
+    text = f"{description or inspect.getdoc(cls)}\n\nAlso --json and --debug, as steelyard --help explains."
+    options: dict[str, Any] = {} if default is None else {"default": default}
     try:
-        with contextlib.redirect_stderr(complaint):
-            if default is None:
-                return tyro.cli(cls, args=list(arguments), prog=program, config=config)
-            return tyro.cli(cls, args=list(arguments), prog=program, config=config, default=default)
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(
+                cls,
+                args=list(words),
+                prog=f"steelyard {command}",
+                description=text,
+                config=(tyro.conf.AvoidSubcommands,),
+                **options,
+            )
     except SystemExit as end:
         if not end.code:
             raise
-        raise SteelyardError(_fold(complaint.getvalue()), where=program, mend=f"see {program} --help") from end
+        raise complaint.read(box.getvalue(), command) from end
 
 
-def _fold(box: str) -> str:
-    """The words inside tyro's boxes, up to its pointer to the help text."""
-    lines = [re.sub(r"[│╭╰╮╯─]+", " ", line).strip() for line in box.splitlines()]
-    words = " ".join(line for line in lines if line)
-    return re.split(r"For full helptext|Argument helptext", words)[0].strip()
+def choose(words: Sequence[str], known: Mapping[str, str], *, command: str, what: str, purpose: str) -> str:
+    """The first word, which names one of `known`.
 
-
-def first(arguments: Sequence[str], *, command: str, what: str, known: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """The leading positional argument, and the rest.
+    Args:
+        words: the command line, after the command.
+        known: name -> what it is, in a line.
+        command: the command.
+        what: what the word is, in capitals.
+        purpose: what the command does with it, for the help text.
 
     Raises:
-        SteelyardError: it is missing.
+        SteelyardError: it is missing or unknown.
         SystemExit: only help was asked for, and has been printed.
     """
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: steelyard {command} {what} [OPTIONS]")
-        if known:
-            print(f"\n{what} is one of: {', '.join(known)}\n\nsteelyard {command} {what} --help lists its options.")
+    if words and words[0] in ("-h", "--help"):
+        width = max(map(len, known))
+        print(f"usage: steelyard {command} {what} [OPTIONS]\n\n{purpose}\n\n{what} is one of:")
+        print("\n".join(f"  {name:<{width}}  {line}" for name, line in known.items()))
+        print(f"\nsteelyard {command} {what} --help lists its options, each with its default.")
         raise SystemExit(0)
-    if not arguments or arguments[0].startswith("-"):
-        mend = f"name one of {', '.join(known)}" if known else f"write steelyard {command} {what}"
-        raise SteelyardError(f"{what} is missing", where=f"steelyard {command}", mend=mend)
-    return arguments[0], list(arguments[1:])
+    if not words or words[0].startswith("-"):
+        found = f", which comes first; found {words[0]}" if words else ""
+        raise SteelyardError(f"{what} is missing{found}", where=command, mend=f"name one of {', '.join(known)}")
+    if words[0] not in known:
+        raise SteelyardError(f"unknown {what} {words[0]!r}", where=command, mend=suggest(words[0], known))
+    return words[0]

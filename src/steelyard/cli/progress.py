@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -14,10 +14,16 @@ _PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluati
 
 
 class Progress:
-    """Watches a run's rows. Used as a context manager; `watch` goes to `train`."""
+    """Watches a run's rows. Used as a context manager; `watch` goes to `train`.
 
-    def __init__(self, max_steps: int, console: Console | None = None) -> None:
-        self.max_steps = max_steps
+    Args:
+        max_steps: learner steps that the run makes.
+        title: printed above the first row.
+        console: where to; by default standard error.
+    """
+
+    def __init__(self, max_steps: int, title: str = "", console: Console | None = None) -> None:
+        self.max_steps, self._title = max_steps, title
         self.console = console or Console(file=sys.stderr)
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
@@ -25,9 +31,10 @@ class Progress:
         self._latest: dict[str, Any] = {}
         self._printed = time.monotonic()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         if self._live is not None:
             self._live.start()
+            self._live.update("loading the model ...", refresh=True)
         return self
 
     def __exit__(
@@ -38,6 +45,9 @@ class Progress:
 
     def watch(self, file: str, row: Mapping[str, Any]) -> None:
         """Take note of a row."""
+        if self._title:  # not before: a run that cannot begin says what is wrong, and nothing else
+            self.console.print(self._title, highlight=False, soft_wrap=True)
+            self._title = ""
         if file == "samples":
             return
         self._latest.update(row)

@@ -1,16 +1,25 @@
 """`steelyard report RUN`: write a run's page again from its records alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.cli.flags import first
+from steelyard.cli.flags import RunDirectory, parse
 from steelyard.report import write_report
 
 
-def run(arguments: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Report:
+    """Write a run's page, report.html, again from its records alone. It needs neither the model nor a network."""
+
+    run: RunDirectory
+    """A run's directory, as `steelyard train` names it when it ends."""
+
+
+def run(words: Sequence[str]) -> dict[str, Any]:
     """Write the page and say where it is."""
-    directory, _ = first(arguments, command="report", what="RUN")
-    page = write_report(Path(directory))
+    asked = parse(Report, words, command="report")
+    page = write_report(Path(asked.run))
     print(f"page: {page}")
-    return {"page": str(page)}
+    return {"run_dir": asked.run, "page": str(page)}

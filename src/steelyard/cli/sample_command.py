@@ -4,55 +4,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard.cli.flags import first, parse
-from steelyard.core import Episode, Prompt, Request, Sampling, SteelyardError
+from steelyard.cli.flags import RunDirectory, parse
+from steelyard.core import Episode, Prompt, Request, Sampling, require
+from steelyard.policy import Policy
 from steelyard.recipes.finished import open_run
 from steelyard.rollout import TransformersEngine
-from steelyard.runtime.parts import make_policy, make_task
+from steelyard.runtime.parts import make_policy, make_task, tokens_of
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Completions of held-out prompts, or of a prompt of your own, with their rewards."""
+    """Show what a run's model writes after held-out prompts, with rewards, or after a prompt of your own."""
 
+    run: RunDirectory
+    """A run's directory, as `steelyard train` names it when it ends."""
     prompt: str | None = None
     """Complete this text instead of held-out prompts; it has no reward."""
     prompts: int = 4
-    """Held-out prompts."""
+    """How many held-out prompts."""
     samples: int = 2
     """Completions of each."""
     temperature: float | None = None
-    """By default the run's; 0 is greedy."""
+    """Temperature of the samples, by default the run's; 0 is greedy."""
     seed: int = 0
-    """Of the samples."""
+    """Seed of the samples."""
     base: bool = False
     """Sample the model that the run started from instead."""
 
+    def __post_init__(self) -> None:
+        for name in ("prompts", "samples"):
+            value = getattr(self, name)
+            require(value >= 1, f"is {value}", where=f"--{name}", mend="use 1 or more")
 
-def run(arguments: Sequence[str]) -> dict[str, Any]:
+
+def run(words: Sequence[str]) -> dict[str, Any]:
     """Print completions."""
-    directory, flags = first(arguments, command="sample", what="RUN")
-    asked = parse(Sample, flags, command="sample RUN")
-    if asked.prompts < 1 or asked.samples < 1:
-        raise SteelyardError("asks for nothing", where="--prompts, --samples", mend="use 1 or more")
-    finished = open_run(directory)
+    asked = parse(Sample, words, command="sample")
+    finished = open_run(asked.run)
     settings = finished.run if asked.base else finished.trained
     policy, task = make_policy(settings), make_task(settings)
-    prompts = (
-        [Prompt("typed", asked.prompt)] if asked.prompt is not None else list(task.prompts("held-out"))[: asked.prompts]
-    )
+    typed = asked.prompt is not None
+    prompts = [Prompt("typed", asked.prompt)] if asked.prompt is not None else task.prompts("held-out")[: asked.prompts]
     temperature = settings.temperature if asked.temperature is None else asked.temperature
-    sampling = Sampling(temperature, settings.max_completion_length)
-    requests = [Request(p.id, tuple(policy.encode(p.text)), i) for p in prompts for i in range(asked.samples)]
-    by_id = {p.id: p for p in prompts}
-    found = sorted(
-        TransformersEngine(policy, asked.seed).generate(requests, sampling),
-        key=lambda t: (list(by_id).index(t.prompt_id), t.sample),
+    episodes = complete(
+        policy, prompts, asked.samples, Sampling(temperature, settings.max_completion_length), asked.seed
     )
-    episodes = [Episode(by_id[t.prompt_id], policy.decode(t.completion_T), t) for t in found]
-    rewards = [None] * len(episodes) if asked.prompt is not None else [s.value for s in task.score(episodes)]
+    rewards = [None] * len(episodes) if typed else [score.value for score in task.score(episodes)]
     rows = []
     for episode, reward in zip(episodes, rewards, strict=True):
         print(f"{'' if reward is None else f'{reward:5.2f}  '}{episode.prompt.text}{episode.completion}")
         rows.append({"prompt": episode.prompt.text, "completion": episode.completion, "reward": reward})
-    return {"run_dir": directory, "samples": rows}
+    return {"run_dir": asked.run, "base": asked.base, "samples": rows}
+
+
+def complete(policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int) -> list[Episode]:
+    """`samples` completions of each prompt, in order."""
+    requests = [Request(p.id, tuple(tokens_of(policy, p)), i) for p in prompts for i in range(samples)]
+    found = {(t.prompt_id, t.sample): t for t in TransformersEngine(policy, seed).generate(requests, sampling)}
+    ordered = [(p, found[p.id, i]) for p in prompts for i in range(samples)]
+    return [Episode(p, policy.decode(t.completion_T), t) for p, t in ordered]

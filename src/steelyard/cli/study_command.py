@@ -3,12 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from steelyard.cli.flags import first, parse
-from steelyard.recipes import names, studies, study
+from steelyard.cli.flags import choose, parse
+from steelyard.core import require
+from steelyard.recipes import study, summaries
+from steelyard.recipes.catalogue import studies
+
+PURPOSE = "Measure a claim: several runs side by side, each with several seeds, a table, and a verdict that can fail."
 
 
-def run(arguments: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> dict[str, Any]:
     """Run the study; print its table."""
-    name, flags = first(arguments, command="study", what="NAME", known=names(studies))
+    name = choose(words, summaries(studies), command="study", what="NAME", purpose=PURPOSE)
     found = study(name)
-    return found.measure(parse(found.Study, flags, command=f"study {name}"))
+    asked = parse(found.Study, words[1:], command=f"study {name}", description=found.__doc__)
+    for count in ("seeds", "steps"):
+        value = getattr(asked, count, 1)
+        require(value >= 1, f"is {value}", where=f"--{count}", mend="use 1 or more")
+    return {"study": name, **found.measure(asked)}

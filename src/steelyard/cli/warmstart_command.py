@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from steelyard.cli.flags import first, parse
-from steelyard.recipes import warmstarts
+from steelyard.cli.flags import choose, parse
+from steelyard.recipes.warmstarts import BY_NAME
+
+PURPOSE = "Make a base model that ships with the package again, by the same seeded steps."
 
 
-def run(arguments: Sequence[str]) -> dict[str, Any]:
-    """Train the base model; print its accuracy and styles."""
-    name, flags = first(arguments, command="warmstart", what="NAME", known=sorted(warmstarts.BY_NAME))
-    settings = parse(warmstarts.find(name), flags, command=f"warmstart {name}")
-    return settings()
+def run(words: Sequence[str]) -> dict[str, Any]:
+    """Make the base model; print what it is like."""
+    known = {name: (cls.__doc__ or "").strip() for name, cls in BY_NAME.items()}
+    name = choose(words, known, command="warmstart", what="NAME", purpose=PURPOSE)
+    return {"base": name, **parse(BY_NAME[name], words[1:], command=f"warmstart {name}")()}

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import Prompt, Sampling, SteelyardError, Trajectory, WarmupStableDecay, require, stream
+from steelyard.core import Prompt, Sampling, Trajectory, WarmupStableDecay, require, stream
 from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.rollout import TransformersEngine
+from steelyard.runtime.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
 
 CHARACTERS = "0123456789+-=,:><tp"
@@ -45,7 +46,7 @@ class ArithmeticBase:
     learning_rate: float = 4e-3
     """Highest learning rate; it falls linearly to a fiftieth."""
     seed: int = 0
-    """Of weights and problems."""
+    """Seed of weights and problems."""
 
     def __post_init__(self) -> None:
         for name in ("skill_steps", "habit_steps", "batch"):
@@ -55,16 +56,22 @@ class ArithmeticBase:
                 where=f"--{name.replace('_', '-')}",
                 mend="use 1 or more",
             )
+        require(
+            0 < self.learning_rate < 1,
+            f"is {self.learning_rate}",
+            where="--learning-rate",
+            mend="use a number above 0, below 1",
+        )
+        require(0 <= self.seed < 2**63, f"is {self.seed}", where="--seed", mend="use 0 to 2^63 - 1")
 
     def __call__(self) -> dict[str, Any]:
         """Train, measure and save; returns the measurements.
 
         Raises:
-            SteelyardError: the output directory is not empty.
+            SteelyardError: the output directory is not empty, or cannot be made.
         """
         directory = Path(self.output_dir)
-        if directory.exists() and any(directory.iterdir()):
-            raise SteelyardError("is not empty", where=str(directory), mend="choose another --output-dir")
+        check_output(directory)
         torch.set_num_threads(1)  # so that the weights do not depend on the number of cores
         began, steps = time.monotonic(), self.skill_steps + self.habit_steps
         learner = self._learner(steps)
@@ -84,7 +91,8 @@ class ArithmeticBase:
         return {"model": str(directory), "seconds": time.monotonic() - began, **found}
 
     def _learner(self, steps: int) -> Learner:
-        schedule = WarmupStableDecay(warmup=100, stable=0, decay=steps - 100, floor=0.02)
+        warmup = min(100, steps // 2)
+        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
         optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
         return Learner(new_policy(self.seed), SFT(), optimizer, learning_rate=self.learning_rate)
 

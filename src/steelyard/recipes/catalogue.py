@@ -29,6 +29,11 @@ def module(name: str, package: ModuleType = named) -> ModuleType:
     return importlib.import_module(f"{package.__name__}.{name.replace('-', '_')}")
 
 
+def summaries(package: ModuleType = named) -> dict[str, str]:
+    """Name -> the first line of its module's docstring."""
+    return {name: (module(name, package).__doc__ or "").strip().partition("\n")[0] for name in names(package)}
+
+
 def load(name: str) -> Run:
     """The recipe of that name."""
     return module(name).RECIPE

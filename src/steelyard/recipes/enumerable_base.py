@@ -12,6 +12,7 @@ import torch
 
 from steelyard.core import stream
 from steelyard.policy import Policy
+from steelyard.runtime.records import check_output
 from steelyard.task.enumerable import LETTERS
 
 WIDTH = 48
@@ -25,10 +26,15 @@ class EnumerableBase:
     output_dir: str = "runs/warmstart-enumerable"
     """Where the model is written."""
     seed: int = 0
-    """Of the weights."""
+    """Seed of the weights."""
 
     def __call__(self) -> dict[str, Any]:
-        """Write the model."""
+        """Write the model.
+
+        Raises:
+            SteelyardError: the output directory is not empty, or cannot be made.
+        """
+        check_output(Path(self.output_dir))
         print(f"model: {make(self.output_dir, self.seed)}")
         return {"model": self.output_dir}
 

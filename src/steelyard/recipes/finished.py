@@ -38,8 +38,8 @@ def open_run(directory: Path | str) -> Finished:
         )
     try:
         data = json.loads(config.read_text(encoding="utf-8"))
-        recipe, settings = data["recipe"], data["run"]
-    except (ValueError, KeyError, TypeError) as error:
+        recipe, settings = data["recipe"], dict(data["run"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SteelyardError(
             "is damaged", where=str(config), mend="train again; the model alone is in model/"
         ) from error

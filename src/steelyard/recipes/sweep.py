@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from steelyard.core import SteelyardError, decode, encode
+from steelyard.core import SteelyardError, decode, encode, require
 from steelyard.recipes.training import train
-from steelyard.runtime import Run
+from steelyard.runtime import Run, to_json
 
 _DEADLINE = 3600.0
 
@@ -31,30 +31,42 @@ def sweep(
         name: of the study; runs go to runs/study-NAME-TIME/LABEL.
         runs: label -> settings.
         jobs: runs at a time; 0 for one per core.
-        directory: where runs go instead.
+        directory: where runs go instead. Runs that ended there before, with the same settings, are taken as they are.
 
     Raises:
         SteelyardError: a run failed; the message is its last line.
     """
+    require(jobs >= 0, f"is {jobs}", where="--jobs", mend="use 1 or more, or 0 for one per core")
     root = Path(directory or f"runs/study-{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     placed = {label: replace(run, output_dir=str(root / label)) for label, run in runs.items()}
 
     def one(item: tuple[str, Run]) -> tuple[str, dict[str, Any]]:
         label, run = item
-        result = _run(label, run)
+        result = _ended(run) or _run(label, run)
         print(f"  {label:<28} {result['seconds']:6.1f} s", file=sys.stderr, flush=True)
         return label, result
 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         results = dict(pool.map(one, placed.items()))
-    (root / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (root / "results.json").write_text(to_json(results, indent=1) + "\n", encoding="utf-8")
     return results
+
+
+def _ended(run: Run) -> dict[str, Any] | None:
+    """The summary of an earlier run in the same place with the same settings, if there is one."""
+    place = Path(str(run.output_dir))
+    if not (place / "result.json").is_file():
+        return None
+    settings = json.loads((place / "config.json").read_text(encoding="utf-8"))["run"]
+    if settings != json.loads(to_json(encode(run))):
+        raise SteelyardError("holds a run with other settings", where=str(place), mend="choose another --output-dir")
+    return json.loads((place / "result.json").read_text(encoding="utf-8"))
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "steelyard.recipes.sweep", label],
-        input=json.dumps(encode(run)),
+        input=to_json(encode(run)),
         capture_output=True,
         text=True,
         timeout=_DEADLINE,
@@ -84,4 +96,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 if __name__ == "__main__":
     settings: Run = decode(json.load(sys.stdin), Run)
-    print(json.dumps(dict(train(settings, name=sys.argv[1], report=False).summary)))
+    try:
+        print(to_json(train(settings, name=sys.argv[1], report=False).summary))
+    except SteelyardError as error:
+        sys.exit(str(error))

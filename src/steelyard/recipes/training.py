@@ -49,7 +49,8 @@ def train(
     Args:
         recipe: a `Run`, or the name of a recipe.
         reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
-            which then runs in this process, or "module:function", which runs in worker processes.
+            which then runs in this process and holds up its message loop while it does, or "module:function",
+            which runs in worker processes. Held-out accuracy is always the task's own verifier's.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
         name: the recipe's name in the records, where `recipe` is a `Run`.

@@ -1,7 +1,8 @@
 """Tables, plots and pages from a run's records alone."""
 
 from steelyard.report.page import write_report
+from steelyard.report.picture import draw_runs
 from steelyard.report.records import RunRecords, read_rows, read_run
 from steelyard.report.terminal import curve_text
 
-__all__ = ["RunRecords", "curve_text", "read_rows", "read_run", "write_report"]
+__all__ = ["RunRecords", "curve_text", "draw_runs", "read_rows", "read_run", "write_report"]

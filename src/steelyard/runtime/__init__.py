@@ -2,7 +2,7 @@
 
 from steelyard.runtime.inline import Inline
 from steelyard.runtime.local import Local
-from steelyard.runtime.records import Records, describe
+from steelyard.runtime.records import Records, describe, to_json
 from steelyard.runtime.run import HeldOut, Processes, Run, VirtualClock
 
-__all__ = ["HeldOut", "Inline", "Local", "Processes", "Records", "Run", "VirtualClock", "describe"]
+__all__ = ["HeldOut", "Inline", "Local", "Processes", "Records", "Run", "VirtualClock", "describe", "to_json"]

@@ -54,8 +54,9 @@ def spawn(role: Role, name: str, run: Run, *, weights: int, references: int, sco
         [sys.executable, "-m", "steelyard.runtime.worker", str(theirs.fileno())],
         pass_fds=(theirs.fileno(), weights, references),
         stdin=subprocess.DEVNULL,
-        # A child's standard output must not mix with the one JSON object that --json promises.
-        stdout=sys.stderr,
+        # A child's standard output must not mix with the one JSON object that --json promises. By number: in a
+        # notebook sys.stderr is no file.
+        stdout=2,
         env=environment,
     )
     theirs.close()

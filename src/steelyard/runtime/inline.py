@@ -18,6 +18,7 @@ import torch
 from steelyard.core import Reward, StallError, Trajectory, Weights
 from steelyard.runtime.parts import (
     Assigner,
+    check_prompts,
     make_learner,
     make_measure,
     make_policy,
@@ -68,10 +69,11 @@ class Inline:
         prompts = self.task.prompts("train")
         self.learner = make_learner(run, make_policy(run))
         searching = make_policy(run)
+        check_prompts(run, searching)
         self.weights = LaggedStore(self.learner.reference, run.inline.publication_lag)
         self.references = LaggedStore(self.learner.reference)
         self.searcher = make_searcher(run, searching, prompts, self.task.score, self.weights, self.references)
-        self.measure = make_measure(run, searching, self.task, self.learner.reference)
+        self.measure = make_measure(run, searching, self.learner.reference)
         self.assigner, self.replay = Assigner(run, prompts), make_replay(run)
         self.now, self.waiting_since, self.idle = 0.0, 0.0, 0.0
         self._learning = False
@@ -149,7 +151,7 @@ class Inline:
             self._try_to_learn()
 
     def _evaluate(self, weights: Weights) -> None:
-        row, samples = self.measure(weights, weights.version)
+        row, samples = self.measure(weights)
         self.searcher.held = None  # evaluation put its own weights into the searchers' policy
         self.tally.evaluated(row)
         self.records.write("eval", row)

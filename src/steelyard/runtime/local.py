@@ -59,7 +59,7 @@ class Local:
         self.started = self.finished = 0.0
         self.waiting_since: float | None = None
         self.learner_idle = self.searcher_idle = self.searcher_busy = 0.0
-        self._measuring, self._measured_step, self._saved = False, -1, False
+        self._measuring, self._measured_version, self._saved = False, -1, False
         self.children: list[Child] = []
         self._handlers: dict[type, Callable[[Child, Any], None]] = {
             Found: self._found,
@@ -108,7 +108,7 @@ class Local:
             assert isinstance(message, Ready)
         for child in self.children:
             self._tell(child, Go())
-        self._measure(0)
+        self._measure()
         self.started = time.monotonic()
         for child in self._of("searcher"):
             for _ in range(_AHEAD):
@@ -196,7 +196,7 @@ class Local:
         if message.metrics is not None:
             self._record(self.tally.stepped(message.metrics))
             if self.version % self.run.evaluation.every == 0 and self.version < self.run.max_steps:
-                self._measure(self.version)
+                self._measure()
         if self.version < self.run.max_steps:
             self._feed()
 
@@ -234,14 +234,14 @@ class Local:
             self.waiting_since = None
             self._tell(self._of("learner")[0], Groups([[to_bytes(t) for t in group] for group in groups]))
 
-    def _measure(self, step: int) -> None:
+    def _measure(self) -> None:
         """Ask for an evaluation, unless one is still going."""
         if not self._measuring:
             self._measuring = True
-            self._tell(self._of("evaluator")[0], Measure(step))
+            self._tell(self._of("evaluator")[0], Measure())
 
     def _measured(self, _: Child, message: Measured) -> None:
-        self._measuring, self._measured_step = False, message.row["version"]
+        self._measuring, self._measured_version = False, message.row["version"]
         self.tally.evaluated(message.row)
         self.records.write("eval", message.row)
         for sample in message.samples:
@@ -253,8 +253,8 @@ class Local:
         self._of("learner")[0].stop(save=str(self.records.directory / "model"))
         self._serve(lambda: self._saved, "learner to save the model")
         self._serve(lambda: not self._measuring, "evaluator")
-        if self._measured_step != self.version:
-            self._measure(self.version)
+        if self._measured_version != self.version:
+            self._measure()
             self._serve(lambda: not self._measuring, "evaluator")
 
     def _save_done(self, _: Child, message: Saved) -> None:

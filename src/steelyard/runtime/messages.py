@@ -36,9 +36,7 @@ class Groups(msgspec.Struct, tag=True):
 
 
 class Measure(msgspec.Struct, tag=True):
-    """Supervisor to evaluator: measure the newest weights, learned up to `step`."""
-
-    step: int
+    """Supervisor to evaluator: measure the newest weights."""
 
 
 class Stop(msgspec.Struct, tag=True):

@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from steelyard.core import Episode, Prompt, Replay, Reward, Score, SteelyardError, Weights, WeightStore
+from steelyard.core import Episode, Prompt, Replay, Reward, Score, SteelyardError, Weights, WeightStore, require
 from steelyard.eval import Listable, evaluate, exact_distance
 from steelyard.learner import Learner
 from steelyard.policy import Policy
+from steelyard.reward import reward_function
 from steelyard.rollout import TransformersEngine
 from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment, Scorer, Searcher
 
-Measure = Callable[[Weights, int], tuple[dict[str, Any], list[dict[str, Any]]]]
-"""Weights and learner step -> the row of eval.jsonl, and samples to read."""
+Measure = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
+"""Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
 
 
 class Scored:
@@ -56,12 +57,58 @@ class Assigner:
 
 
 def make_task(run: Run, reward: Reward | None = None) -> Any:
-    """The task, scored by `reward` if one is given, or by the reward function that the run names."""
-    if reward is None and run.reward is not None:
-        from steelyard.reward import reward_function
+    """The task, scored by `reward` if one is given, or by the reward function that the run names.
 
+    Raises:
+        SteelyardError: the task has no verifier of its own and there is no reward function.
+    """
+    if reward is None and run.reward is not None:
         reward = reward_function(run.reward)
-    return run.task if reward is None else Scored(run.task, reward)
+    if reward is not None:
+        return Scored(run.task, reward)
+    if not getattr(run.task, "needs_answer", True):
+        raise SteelyardError("has nothing to score with", where="task", mend="name a --reward function")
+    return run.task
+
+
+def check_prompts(run: Run, policy: Policy) -> None:
+    """Read every prompt once, before anything is generated: a run must not end at the prompt it meets last.
+
+    Raises:
+        SteelyardError: the model's tokenizer cannot read a prompt, or its context has no room for a completion.
+    """
+    for prompt in (*run.task.prompts("train"), *run.task.prompts("held-out")):
+        length, most = len(tokens_of(policy, prompt)), policy.context_length
+        require(
+            length + run.max_completion_length <= most,
+            f"{length} tokens and {run.max_completion_length} to generate exceed the model's context of {most}",
+            where=f"prompt {_short(prompt)}",
+            mend="lower --max-completion-length, shorten the prompt, or take a model with a longer context",
+        )
+
+
+def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
+    """The tokens of a prompt.
+
+    Raises:
+        SteelyardError: the model's tokenizer cannot read it.
+    """
+    mend = "take a model whose tokenizer knows the task's characters"
+    try:
+        tokens = policy.encode(prompt.text)
+    except Exception as error:  # tokenizers raises a bare Exception where a text has no tokens
+        if type(error) is not Exception:
+            raise
+        what = f"the model's tokenizer cannot read {_short(prompt)} ({error})"
+        raise SteelyardError(what, where="--model", mend=mend) from error
+    known = isinstance(prompt.text, list) or bool(policy.decode(tokens).strip()) or not prompt.text.strip()
+    require(known, f"the model's tokenizer knows nothing of {_short(prompt)}", where="--model", mend=mend)
+    return tokens
+
+
+def _short(prompt: Prompt) -> str:
+    text = str(prompt.text)
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
 def make_policy(run: Run) -> Policy:
@@ -109,14 +156,14 @@ def make_replay(run: Run) -> Replay:
     return run.replay.open(seed=run.seed, max_staleness=run.max_staleness)
 
 
-def make_measure(run: Run, policy: Policy, task: Any, reference: Weights) -> Measure:
-    """Held-out evaluation, and exact distances where the task can be enumerated."""
-    prompts = task.prompts("held-out")[: run.evaluation.prompts]
+def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
+    """Held-out evaluation by the task's own verifier, and exact distances where the task can be enumerated."""
+    task, prompts = run.task, run.task.prompts("held-out")[: run.evaluation.prompts]
     # An address of its own: evaluation never shares randomness with the searchers.
     engine = TransformersEngine(policy, run.seed ^ 0x5EED)
     sampling = replace(run.sampling, temperature=run.temperature)
 
-    def measure(weights: Weights, step: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         found = evaluate(
             engine,
             task,
@@ -128,11 +175,9 @@ def make_measure(run: Run, policy: Policy, task: Any, reference: Weights) -> Mea
             samples_per_prompt=run.evaluation.samples,
             num_sampled_prompts=run.evaluation.sampled_prompts,
         )
-        row = found.row(step)
+        row = found.row(weights.version)
         if isinstance(run.task, Listable):
-            row |= exact_distance(
-                policy, run.task, beta=run.beta, reference=reference, temperature=run.temperature
-            )
-        return row, [{"step": step, "staleness": 0, **s} for s in found.samples]
+            row |= exact_distance(policy, run.task, beta=run.beta, reference=reference, temperature=run.temperature)
+        return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]
 
     return measure

@@ -1,6 +1,7 @@
 """What a run writes: rows of JSON, one file for each kind, flushed as they come."""
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +30,7 @@ class Records:
     """
 
     def __init__(self, directory: Path, watch: Watch | None = None, config: Mapping[str, Any] | None = None) -> None:
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise SteelyardError("is not empty", where=str(directory), mend="choose another --output-dir")
-        above = next(p for p in (directory, *directory.absolute().parents) if p.exists())
-        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-            raise SteelyardError(f"cannot be made in {above}", where=str(directory), mend="choose another --output-dir")
+        check_output(directory)
         self.directory, self._watch, self._config = directory, watch, config
         self._files: dict[str, TextIO] = {}
 
@@ -46,25 +43,59 @@ class Records:
     def write(self, file: str, row: Mapping[str, Any]) -> None:
         """Append one row to `file`.jsonl."""
         if not self._files:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                what, mend = f"cannot be made ({error.strerror})", "choose another --output-dir"
+                raise SteelyardError(what, where=str(self.directory), mend=mend) from error
             if self._config is not None:
                 self.write_json("config.json", self._config)
         if file not in self._files:
             self._files[file] = (self.directory / f"{file}.jsonl").open("w", encoding="utf-8")
-        self._files[file].write(json.dumps(row) + "\n")
+        self._files[file].write(to_json(row) + "\n")
         self._files[file].flush()
         if self._watch is not None:
             self._watch(file, row)
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         """Write one JSON file."""
-        (self.directory / name).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        (self.directory / name).write_text(to_json(data, indent=1) + "\n", encoding="utf-8")
 
     def close(self) -> None:
         """Close the files."""
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+def check_output(directory: Path) -> None:
+    """Refuse a directory that holds something already, or that cannot be made; nothing is written.
+
+    Raises:
+        SteelyardError: it is such a directory.
+    """
+    mend = "choose another --output-dir"
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise SteelyardError("is not empty" if directory.is_dir() else "is a file", where=str(directory), mend=mend)
+    above = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise SteelyardError(f"cannot be made in {above}", where=str(directory), mend=mend)
+
+
+def to_json(data: Any, *, indent: int | None = None) -> str:
+    """Strict JSON, as every parser reads it: a measurement that is not finite is null.
+
+    Settings do not lose their infinities that way; `steelyard.core.encode` has written them as texts.
+    """
+    return json.dumps(_finite(data), indent=indent, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, Any]:

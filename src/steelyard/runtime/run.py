@@ -4,7 +4,7 @@ A recipe is a `Run`; every number in it is a flag of `steelyard train`. Which me
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -106,41 +106,41 @@ class Run:
     curriculum: Any = field(default_factory=Shuffled)
     """Which prompts are searched next."""
     runtime: Literal["local", "inline"] = "local"
-    """local: searchers, learner and buffer in processes of their own. inline: one process on a seeded virtual clock."""
+    """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock."""
     num_searchers: int = 1
     """Searchers that generate at the same time."""
-    seed: int = 0
-    """Of every random draw."""
+    max_staleness: int | None = None
+    """Versions by which data may trail the learner; --replay.over-age says what happens then. None sets no bound."""
     max_steps: int = 200
-    """Learner steps."""
+    """Learner steps to make."""
+    learning_rate: float = 1e-4
+    """The optimizer's learning rate; --optimizer.schedule multiplies it."""
     num_prompts: int = 32
     """Prompts in a learner step (P)."""
     num_generations: int = 8
-    """Trajectories of each prompt in a learner step (G)."""
+    """Completions of each prompt in a learner step (G)."""
     search_prompts: int = 32
-    """Prompts in a searcher batch; each is sampled num_generations times."""
+    """Prompts in a searcher batch; each gets num_generations completions."""
     max_completion_length: int = 32
-    """Tokens."""
+    """Most tokens that a completion may have."""
     temperature: float = 1.0
-    """Of the policy: what is sampled, compared with the reference, and trained."""
+    """Temperature of the policy: what is sampled, compared with the reference, and trained."""
+    seed: int = 0
+    """Seed of every random draw."""
+    output_dir: str | None = None
+    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
+    reward: str | None = None
+    """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
     search_temperature: float | None = None
-    """Of the searchers, where it differs from the policy's; inf samples uniformly."""
-    learning_rate: float = 1e-4
-    """Before the schedule's multiplier."""
-    optimizer: Adam = field(default_factory=Adam)
-    """Adam, clipping and the learning-rate schedule."""
+    """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
     beta_final: float | None = None
-    """Value that the objective's beta reaches linearly over beta_steps; it stays constant without."""
+    """Value that the objective's beta reaches linearly over beta_steps; None keeps it constant."""
     beta_steps: int = 0
     """Learner steps of that change."""
-    max_staleness: int | None = None
-    """Versions by which a trajectory may trail the learner; see --replay.over-age for what happens then."""
     weight_sync_steps: int = 1
     """Learner steps between two publications of weights."""
     reference_reset: int = 0
     """The reference becomes the policy every so many steps; 0 never."""
-    micro_tokens: int = 16384
-    """Padded tokens in one forward pass of the learner."""
     lora_rank: int = 0
     """Train low-rank adapters of this rank instead of all weights; 0 trains all."""
     lora_alpha: float = 16.0
@@ -148,17 +148,17 @@ class Run:
     lora_targets: str = "all-linear"
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the weights."""
+    """Number format of the weights."""
+    micro_tokens: int = 16384
+    """Padded tokens in one forward pass of the learner."""
+    optimizer: Adam = field(default_factory=Adam)
+    """Adam, clipping and the learning-rate schedule."""
     evaluation: HeldOut = HeldOut()
     """Held-out evaluation beside training."""
     inline: VirtualClock = VirtualClock()
     """Costs and lags of --runtime inline."""
     local: Processes = Processes()
     """Processes of --runtime local."""
-    reward: str | None = None
-    """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
-    output_dir: str | None = None
-    """The run's directory; by default runs/RECIPE-TIME."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -199,6 +199,13 @@ class Run:
             mend="use 0 or more",
         )
         require(self.lora_rank >= 0, f"is {self.lora_rank}", where="--lora-rank", mend="use 0 (no adapters) or more")
+        _refuse_endless(self)
+        for part in filter(is_dataclass, (self.task, self.objective)):
+            _refuse_endless(part)
+        require(0 <= self.seed < 2**63, f"is {self.seed}", where="--seed", mend="use 0 to 2^63 - 1")
+        require(self.beta_steps >= 0, f"is {self.beta_steps}", where="--beta-steps", mend="use 0 or more")
+        if self.beta_final is not None:
+            _positive("beta_final", self.beta_final)
         require(
             self.beta_final is None or hasattr(self.objective, "beta"),
             f"is set, but {type(self.objective).__name__} has no beta",
@@ -213,8 +220,12 @@ class Run:
         Raises:
             SteelyardError: the objective has no beta, so there is no target to measure a distance to.
         """
-        require(hasattr(self.objective, "beta"), f"{type(self.objective).__name__} has no beta, so pi* is not defined",
-                where="objective", mend="choose a recipe whose objective has one")
+        require(
+            hasattr(self.objective, "beta"),
+            f"{type(self.objective).__name__} has no beta, so pi* is not defined",
+            where="objective",
+            mend="choose a recipe whose objective has one",
+        )
         return self.objective.beta if self.beta_final is None else self.beta_final
 
     @property
@@ -231,6 +242,14 @@ class Run:
     def beta_schedule(self) -> Linear | None:
         """The objective's beta over learner steps, or None where it is constant."""
         return None if self.beta_final is None else Linear(self.objective.beta, self.beta_final, self.beta_steps)
+
+
+def _refuse_endless(settings: Any) -> None:
+    """Refuse infinity and nan among the plain numbers, but for a search temperature, where infinity has a meaning."""
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        endless = isinstance(value, float) and not math.isfinite(value) and f.name != "search_temperature"
+        require(not endless, f"is {value}", where=f"--{f.name.replace('_', '-')}", mend="use a finite number")
 
 
 def _positive(name: str, value: float | int) -> None:

@@ -33,7 +33,7 @@ from steelyard.runtime.messages import (
     receive_down,
     send,
 )
-from steelyard.runtime.parts import make_learner, make_measure, make_policy, make_searcher, make_task
+from steelyard.runtime.parts import check_prompts, make_learner, make_measure, make_policy, make_searcher, make_task
 from steelyard.runtime.run import Run
 from steelyard.runtime.shared import SharedWeights
 from steelyard.searcher import Assignment
@@ -94,14 +94,15 @@ def learn(pipe: Connection, start: Start, run: Run) -> None:
 
 def measure(pipe: Connection, start: Start, run: Run) -> None:
     """Measure the newest weights whenever asked."""
-    task, policy = make_task(run), make_policy(run)
+    policy = make_policy(run)
+    check_prompts(run, policy)
     send(pipe, Ready())
     receive_down(pipe, run.local.start_deadline, "evaluator")
     weights = SharedWeights.attach(start.weights)
-    evaluation = make_measure(run, policy, task, SharedWeights.attach(start.references).read())
+    evaluation = make_measure(run, policy, SharedWeights.attach(start.references).read())
     # Nobody owes the evaluator a request, so this wait ends with the supervisor, not with a deadline.
-    while isinstance(message := receive_down(pipe, None, "evaluator"), Measure):
-        send(pipe, Measured(*evaluation(weights.read(), message.step)))
+    while isinstance(receive_down(pipe, None, "evaluator"), Measure):
+        send(pipe, Measured(*evaluation(weights.read())))
 
 
 ROLES = {"searcher": search, "learner": learn, "evaluator": measure}

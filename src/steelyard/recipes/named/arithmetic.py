@@ -10,7 +10,7 @@ RECIPE = Run(
     task=Arithmetic(),
     objective=VarGradTB(beta=0.1),
     model="steelyard/arithmetic",
-    replay=Prioritised(recent_probability=0.8, warmup=256),
+    replay=Prioritised(recent_probability=0.5, warmup=256),
     learning_rate=1e-4,
     optimizer=Adam(),
     max_steps=150,

@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.sweep import show, sweep
-from steelyard.report import read_rows
+from steelyard.report import draw_runs, read_rows
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,15 @@ class Study:
 
     seeds: int = 3
     """Seeds 0, 1, ..."""
+    output_dir: str | None = None
+    """Where the runs go; runs that ended there before are not repeated."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run the seeds alone on the machine, print the table, judge the claim."""
-    results = sweep("seeds", {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}, jobs=1)
+    results = sweep(
+        "seeds", {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}, jobs=1, directory=study.output_dir
+    )
     rows = []
     for label, r in results.items():
         evaluations, _ = read_rows(Path(r["run_dir"]) / "eval.jsonl")
@@ -53,6 +57,8 @@ def measure(study: Study) -> dict[str, Any]:
         ],
         rows,
     )
+    directories = [Path(r["run_dir"]) for r in results.values()]
+    print(f"picture: {draw_runs(directories, directories[0].parent / 'seeds.png')}")
     shown = all(
         r["accuracy_before"] <= 0.25 and r["accuracy_after"] >= 0.9 and r["seconds"] <= 60 for r in results.values()
     )

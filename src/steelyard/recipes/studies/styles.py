@@ -21,6 +21,8 @@ class Study:
 
     seeds: int = 3
     """Seeds 0, 1, ..."""
+    output_dir: str | None = None
+    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 200
     """Learner steps of each run; Dr. GRPO passes 90 % within a quarter of it, which the table says."""
     jobs: int = 0
@@ -41,7 +43,7 @@ def measure(study: Study) -> dict[str, Any]:
         "dr-grpo": replace(base, objective=DrGRPO(max_length=20), replay=SingleUse(capacity=64)),
     }
     runs = {f"{m}-seed{s}": replace(run, seed=s) for s in range(study.seeds) for m, run in methods.items()}
-    results = sweep("styles", runs, jobs=study.jobs)
+    results = sweep("styles", runs, jobs=study.jobs, directory=study.output_dir)
     rows, kept = [], []
     for label, result in results.items():
         evaluations, _ = read_rows(Path(result["run_dir"]) / "eval.jsonl")

@@ -1,0 +1,243 @@
+"""What each command does when all is well, in this process, and the object that --json prints last."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from steelyard.cli import COMMANDS, main
+from steelyard.core import cards
+from steelyard.recipes import load, names
+from steelyard.recipes.finished import open_run
+from steelyard.recipes.studies import lag
+from steelyard.runtime import to_json
+
+EXECUTABLE = Path(sys.executable).with_name("steelyard")
+PROMISED = {
+    "run_dir", "runtime", "searcher_pids", "accuracy_before", "accuracy_after", "seconds", "steps", "trajectories",
+    "staleness_mean", "staleness_max", "learner_idle", "searcher_idle",
+}  # fmt: skip
+
+
+def test_train_arithmetic(call, few_arithmetic, tmp_path):
+    run = tmp_path / "run"
+    answer = call(
+        "train", "arithmetic", *few_arithmetic, "--runtime", "inline", "--beta", 0.2, "--output-dir", run, "--json"
+    )
+    assert answer.code == 0
+    assert answer.json.keys() >= PROMISED
+    assert (answer.json["run_dir"], answer.json["runtime"], answer.json["steps"]) == (str(run), "inline", 2)
+    assert answer.json["searcher_pids"] == []
+    assert answer.out.count("\n") == 1  # all else goes to standard error
+    for word in ("Arithmetic with VarGradTB", "held-out accuracy", "2 steps", str(run / "report.html")):
+        assert word in answer.err
+    config = json.loads((run / "config.json").read_text())
+    assert config["command"][:5] == ["steelyard", "train", "arithmetic", "--max-steps", "2"]
+    assert config["run"]["objective"]["beta"] == 0.2
+    assert json.loads((run / "result.json").read_text()) == answer.json
+
+
+def test_train_from_the_shell(few_uniform, tmp_path):
+    words = ["train", "enumerable", *few_uniform, "--output-dir", str(tmp_path / "run"), "--json"]
+    done = subprocess.run([EXECUTABLE, *words], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1  # all else goes to standard error
+    assert json.loads(done.stdout).keys() >= PROMISED
+
+
+def test_train_enumerable_on_uniform_data(call, few_uniform, enumerable_run, tmp_path):
+    """An infinite temperature reaches the searchers, and the settings file that names it is strict JSON."""
+    answer = call("train", "enumerable", *few_uniform, "--output-dir", tmp_path / "run", "--json")
+    extra = {"total_variation_before", "total_variation", "total_variation_lowest", "log_z_error"}
+    assert answer.json.keys() >= PROMISED | extra
+    assert "total variation to pi*" in answer.err
+    for run in (tmp_path / "run", enumerable_run):
+        config = json.loads((run / "config.json").read_text(), parse_constant=pytest.fail)
+        assert config["run"]["search_temperature"] == "inf"
+        assert open_run(run).run.search_temperature == math.inf
+
+
+def test_eval(call, arithmetic_run):
+    few = ["--prompts", 12, "--sampled-prompts", 3, "--samples", 2]
+    answer = call("eval", arithmetic_run, *few, "--json")
+    assert answer.json["eval/prompts"] == 12
+    assert 0 <= answer.json["eval/accuracy"] <= 1
+    assert answer.out.startswith("accuracy ")
+    base = call("eval", *few, "--base", arithmetic_run, "--json")  # the run may come last
+    assert base.json["base"] is True
+    before = json.loads((arithmetic_run / "result.json").read_text())["accuracy_before"]
+    whole = call("eval", arithmetic_run, "--base", "--prompts", 8, "--sampled-prompts", 1, "--samples", 1, "--json")
+    assert whole.json["eval/accuracy"] == before
+
+
+def test_eval_measures_the_exact_distance(call, enumerable_run):
+    answer = call("eval", enumerable_run, "--prompts", 2, "--sampled-prompts", 1, "--samples", 1, "--json")
+    result = json.loads((enumerable_run / "result.json").read_text())
+    assert answer.json["eval/total_variation"] == pytest.approx(result["total_variation"], abs=1e-6)
+
+
+def test_sample_held_out_prompts(call, arithmetic_run):
+    answer = call("sample", arithmetic_run, "--prompts", 3, "--samples", 2, "--json")
+    rows = answer.json["samples"]
+    asked = [row["prompt"] for row in rows]
+    assert len(rows) == 6
+    assert asked[0::2] == asked[1::2]
+    assert len(set(asked)) == 3
+    assert {row["reward"] for row in rows} <= {0.0, 1.0}
+    assert f"{asked[0]}{rows[0]['completion']}" in answer.out
+    assert call("sample", arithmetic_run, "--prompts", 3, "--samples", 2, "--json").json == answer.json
+
+
+def test_sample_a_prompt_of_ones_own(call, arithmetic_run):
+    greedy = ["--samples", 2, "--temperature", 0]
+    rows = call("sample", arithmetic_run, "--prompt", "12+7-15+9=", *greedy, "--json").json["samples"]
+    assert [row["reward"] for row in rows] == [None, None]
+    assert rows[0] == rows[1]
+
+
+def test_report(call, arithmetic_run, tmp_path):
+    copy = Path(shutil.copytree(arithmetic_run, tmp_path / "copy"))
+    (copy / "report.html").unlink()
+    answer = call("report", copy, "--json")
+    assert answer.json == {"run_dir": str(copy), "page": str(copy / "report.html")}
+    assert (copy / "report.html").read_text().startswith("<!")
+
+
+def test_methods_lists_every_card(call):
+    answer = call("methods", "--json")
+    assert {m["id"] for m in answer.json["methods"]} == {card.id for card in cards()}
+    rooms = {m["room"] for m in answer.json["methods"]}
+    assert rooms >= {"objective", "task", "replay", "reward", "curriculum"}
+    assert [m["room"] for m in call("methods", "--room", "replay", "--json").json["methods"]] == ["replay", "replay"]
+    assert "vargrad-tb" in answer.out
+
+
+def test_methods_explains_one(call):
+    answer = call("methods", "vargrad-tb", "--json")
+    assert (answer.json["paper"], answer.json["settings"]) == ("arXiv:2503.18929", {"beta": 0.05})
+    assert "stop_grad" in answer.out or "mean" in answer.out
+    assert "beta = 0.05" in answer.out
+
+
+def test_warmstart(call, tmp_path):
+    answer = call("warmstart", "enumerable", "--output-dir", tmp_path / "base", "--json")
+    assert answer.json == {"base": "enumerable", "model": str(tmp_path / "base")}
+    assert (tmp_path / "base/model.safetensors").is_file()
+
+
+def test_study(call, monkeypatch):
+    """The table and the verdict of a study whose runs are given: trajectory balance loses 2 points, the other 30."""
+    after = {
+        "vargrad-tb": {1: 0.95, 4: 0.95, 16: 0.94, 64: 0.93},
+        "dr-grpo-uncorrected": {1: 0.9, 4: 0.8, 16: 0.7, 64: 0.6},
+    }
+
+    def results(name, runs, **_):
+        assert name == "lag"
+        assert all(run.max_steps == 5 for run in runs.values())
+        return {f"{m}-lag{n}-seed0": {"accuracy_after": a} for m in after for n, a in after[m].items()}
+
+    monkeypatch.setattr(lag, "sweep", results)
+    answer = call("study", "lag", "--seeds", 1, "--steps", 5, "--json")
+    assert answer.json["study"] == "lag"
+    assert answer.json["shown"] is True
+    assert answer.json["points_lost"]["dr-grpo-uncorrected"] == pytest.approx(30)
+    assert "0.930 [0.930, 0.930]" in answer.out
+
+
+def test_version_and_ctrl_c(call, monkeypatch):
+    assert call("--version").out.startswith("steelyard 0.")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("steelyard.cli.report_command.run", stop)
+    assert call("report", "x").code == 130
+
+
+def test_json_says_null_where_a_number_is_not_finite():
+    data = {"loss": math.nan, "rows": [(1, math.inf), -math.inf], "name": "é", 3: True, "none": None}
+    assert json.loads(to_json(data)) == {"loss": None, "rows": [[1, None], None], "name": "é", "3": True, "none": None}
+
+
+# Help
+
+
+def test_help_comes_at_once_and_without_torch():
+    code = (
+        "import sys, steelyard.cli as c; c.main(['--help']); sys.exit('torch' in sys.modules or 'tyro' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    spent = os.times().children_user + os.times().children_system
+    done = subprocess.run([EXECUTABLE, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    spent = os.times().children_user + os.times().children_system - spent
+    assert spent < 0.3  # seconds of computing, which other processes do not lengthen
+    for name, text in COMMANDS.items():
+        assert f"  {name:<10} {text}" in done.stdout
+    assert main(["help"]) == main(["--json"]) == main([]) == 0
+
+
+def help_of(*words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--help"])
+    assert not end.value.code
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_train_help_lists_the_recipes_with_what_they_show(capsys):
+    text = help_of("train", capsys=capsys)
+    assert "usage: steelyard train RECIPE [OPTIONS]" in text
+    assert "arithmetic Trajectory balance selects the habit of working sums out" in text
+    assert all(name in text for name in names())
+
+
+@pytest.mark.parametrize("recipe", ["arithmetic", "enumerable", "rows"])
+def test_a_recipes_help_has_the_plain_names(capsys, recipe):
+    text = help_of("train", recipe, capsys=capsys)
+    plain = ("model", "learning-rate", "num-generations", "max-completion-length", "temperature", "beta", "max-steps",
+             "output-dir", "seed", "max-staleness", "runtime", "num-searchers")  # fmt: skip
+    assert [name for name in plain if f"--{name} " not in text] == []
+    assert text.index("--model ") < text.index("--lora-rank ")  # what is asked for most comes first
+    assert f"(default: {load(recipe).learning_rate})" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["study"], "lag Old data: trajectory balance against Dr. GRPO"),
+        (["study", "lag"], "Source of the claim: Bartoldson"),
+        (["warmstart"], "arithmetic Train the base model of the arithmetic recipes"),
+        (["warmstart", "arithmetic"], "Seed of weights and problems. (default: 0)"),
+        (["eval"], "RUN A run's directory, as `steelyard train` names it when it ends."),
+        (["sample"], "0 is greedy"),
+        (["report"], "usage: steelyard report [-h] RUN"),
+        (["methods"], "its equation, its source and its settings"),
+    ],
+)
+def test_every_command_explains_itself(capsys, words, said):
+    assert said in help_of(*words, capsys=capsys)
+
+
+def test_a_changed_recipe_is_what_the_flags_say(call, monkeypatch):
+    """Flags reach the settings, and nothing else changes."""
+    seen = []
+
+    def take(settings, **_):
+        seen.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("steelyard.cli.train_command.train", take)
+    assert (
+        call("train", "arithmetic", "--beta", 0.3, "--max-staleness", 4, "--optimizer.schedule.warmup", 7).code == 130
+    )
+    recipe = load("arithmetic")
+    schedule = replace(recipe.optimizer.schedule, warmup=7)
+    expected = replace(recipe, objective=replace(recipe.objective, beta=0.3), max_staleness=4)
+    assert seen == [replace(expected, optimizer=replace(recipe.optimizer, schedule=schedule))]

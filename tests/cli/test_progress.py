@@ -1,0 +1,100 @@
+import io
+
+from rich.console import Console
+
+from steelyard.cli import progress as module
+from steelyard.cli.progress import Progress
+from steelyard.cli.train_command import headline
+
+METRICS = {"step": 3, "learner/loss": 0.25, "search/reward_mean": None, "batch/length_mean": 7.0, "replay/size": 512}
+ACCURACY = {"step": 0, "eval/accuracy": 0.125, "eval/accuracy_low": 0.1, "eval/accuracy_high": 0.15}
+SUMMARY = {"seconds": 41.7, "steps": 150, "trajectories": 9000, "staleness_mean": 2.04, "staleness_max": 7,
+           "learner_idle": 0.1, "searcher_idle": 0.0}  # fmt: skip
+
+
+def watched(rows, *, terminal, title=""):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=120, color_system=None)
+    with Progress(150, title, console) as progress:
+        for kind, row in rows:
+            progress.watch(kind, row)
+    return file.getvalue()
+
+
+def test_nothing_is_said_before_the_first_row():
+    assert watched([], terminal=False, title="steelyard train x") == ""
+    said = watched([("eval", ACCURACY), ("eval", ACCURACY)], terminal=False, title="steelyard train x")
+    assert said.startswith("steelyard train x\n")
+    assert said.count("steelyard train x") == 1
+
+
+def test_plain_lines_without_a_terminal(monkeypatch):
+    monkeypatch.setattr(module, "_PLAIN_EVERY", -1.0)
+    said = watched([("metrics", METRICS), ("samples", {"step": 9, "completion": "secret"})], terminal=False)
+    assert said == "step 3/150 loss 0.25 length 7 stored 512\n"  # what is unknown is not shown
+    assert "\x1b" not in said
+
+
+def test_plain_lines_are_not_too_many():
+    assert watched([("metrics", METRICS)] * 50, terminal=False) == ""
+
+
+def test_timing_rows_add_to_the_next_plain_line(monkeypatch):
+    monkeypatch.setattr(module, "_PLAIN_EVERY", -1.0)
+    rows = [("timing", {"step": 2, "steps_per_s": 3.14159}), ("metrics", METRICS)]
+    assert watched(rows, terminal=False) == "step 3/150 loss 0.25 length 7 stored 512 steps/s 3.142\n"
+
+
+def test_an_evaluation_is_one_line_of_accuracy_length_and_styles():
+    more = {"eval/length_mean": 7.25, "eval/distinct_correct": 1.5, "eval/correct_styles": {"left": 0.75, "bare": 0.25}}
+    assert watched([("eval", ACCURACY | more)], terminal=False) == (
+        "  step    0  accuracy 12.5% [10.0%, 15.0%]  length 7.2  distinct right answers 1.5  left 75%  bare 25%\n"
+    )
+
+
+def test_an_evaluation_of_an_enumerable_world_is_its_distance():
+    row = {**ACCURACY, "step": 20, "eval/total_variation": 0.5, "eval/log_z_error": 0.25}
+    assert (
+        watched([("eval", row)], terminal=False) == "  step   20  total variation to pi* 0.5000  log Z error 0.2500\n"
+    )
+
+
+def test_a_live_table_on_a_terminal():
+    said = watched([("eval", ACCURACY), ("metrics", METRICS)], terminal=True)
+    assert "loading the model" in said
+    for word in ("step", "3/150", "loss", "0.25", "stored", "512", "accuracy 12.5%"):
+        assert word in said
+    assert "\x1b[" in said  # it redraws itself, and clears itself at the end
+
+
+def test_the_live_table_is_taken_down_when_the_run_fails():
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    progress = Progress(10, console=console)
+    try:
+        with progress:
+            progress.watch("metrics", METRICS)
+            raise RuntimeError
+    except RuntimeError:
+        assert not progress._live.is_started
+
+
+def test_the_headline_of_an_accuracy():
+    assert headline(SUMMARY | {"accuracy_before": 0.1, "accuracy_after": 0.934}) == (
+        "held-out accuracy 10.0% -> 93.4%; 42 s, 150 steps, 9000 trajectories; staleness mean 2.0, max 7; "
+        "idle: learner 10%, searchers 0%"
+    )
+
+
+def test_the_headline_of_a_distance_names_no_accuracy():
+    row = SUMMARY | {
+        "total_variation_before": 0.5,
+        "total_variation": 0.012,
+        "accuracy_before": 0.0,
+        "accuracy_after": 0.0,
+    }
+    assert headline(row).startswith("total variation to pi* 0.500 -> 0.012; 42 s")
+
+
+def test_the_headline_without_evaluation_or_staleness():
+    row = SUMMARY | {"accuracy_before": None, "accuracy_after": None, "staleness_mean": None}
+    assert headline(row) == "42 s, 150 steps, 9000 trajectories; idle: learner 10%, searchers 0%"
