@@ -9,10 +9,10 @@ demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
 
 test: .venv/.dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 fast: .venv/.dev
-	$(BIN)/python -m pytest -x -m "not slow"
+	$(BIN)/python -m pytest -n 2 -x tests/core tests/conformance tests/objective tests/replay tests/learner
 
 lint: .venv/.dev
 	$(BIN)/ruff check

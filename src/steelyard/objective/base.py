@@ -9,9 +9,10 @@ from steelyard.core import Batch, Loss
 class Objective(Protocol):
     """Maps a batch to a loss; a pure function of the batch that never looks at `tokens_PGT`.
 
-    Two things an objective may declare besides:
+    Three things an objective may declare besides:
 
     - `group_size: ClassVar[int] = 2` where it only takes groups of that size (pairs); read by whoever builds batches.
+    - `least_group: ClassVar[int] = 2` where a prompt with fewer samples teaches nothing, since they are compared.
     - `build(hidden_size) -> torch.nn.Module` where it trains parts of its own; the learner says what it feeds them.
     """
 

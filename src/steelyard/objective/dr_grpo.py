@@ -13,6 +13,7 @@ Source: Liu et al. 2025, arXiv:2503.20783.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import centred, reward_of
@@ -24,6 +25,8 @@ from steelyard.objective.kernels import policy_gradient
 @dataclass(frozen=True)
 class DrGRPO:
     """GRPO done right: centred rewards, no division by standard deviation or by the sequence's own length."""
+
+    least_group: ClassVar[int] = 2
 
     clip: float = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""

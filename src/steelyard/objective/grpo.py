@@ -14,6 +14,7 @@ Source: Shao et al. 2024, arXiv:2402.03300.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -29,6 +30,8 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 @dataclass(frozen=True)
 class GRPO:
     """Group-relative policy optimisation."""
+
+    least_group: ClassVar[int] = 2
 
     clip: float = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""

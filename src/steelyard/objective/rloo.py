@@ -10,6 +10,7 @@ Source: Kool et al. 2019; for language models Ahmadian et al. 2024, arXiv:2402.1
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import leave_one_out, shaped_reward
@@ -21,6 +22,8 @@ from steelyard.objective.reduce import metric
 @dataclass(frozen=True)
 class RLOO:
     """REINFORCE with a leave-one-out baseline."""
+
+    least_group: ClassVar[int] = 2
 
     beta: float = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""

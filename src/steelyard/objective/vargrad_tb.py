@@ -14,6 +14,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929; VarGrad: Richter et al. 2020, 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import centred, reward_of
@@ -25,6 +26,8 @@ from steelyard.objective.reduce import log_ratio, metric, prompt_mean
 @dataclass(frozen=True)
 class VarGradTB:
     """Trajectory balance with log Z estimated from the prompt's own group."""
+
+    least_group: ClassVar[int] = 2
 
     beta: float = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""

@@ -162,7 +162,7 @@ class Inline:
         waited = self.now - self.waiting_since
         if not self._learning and waited > self.run.inline.deadline:
             raise StallError(
-                f"no batch for {waited:.0f} virtual seconds ({self.replay.metrics()})",
+                f"no batch for {waited:.0f} virtual seconds ({self.tally.why_no_batch(self.replay.metrics())})",
                 where="learner waits for replay",
                 mend="look at the rewards and at --max-staleness, or raise --inline.deadline",
             )

@@ -156,7 +156,7 @@ class Local:
         now, limit = time.monotonic(), self.run.local.deadline
         if self.waiting_since is not None and now - self.waiting_since > limit:
             raise StallError(
-                f"no batch for {now - self.waiting_since:.0f} s ({dict(self.replay.metrics())})",
+                f"no batch for {now - self.waiting_since:.0f} s ({self.tally.why_no_batch(self.replay.metrics())})",
                 where="learner waits for searchers",
                 mend="look at the rewards and at --max-staleness, or raise --local.deadline",
             )

@@ -16,6 +16,11 @@ from steelyard.policy import LoRA
 from steelyard.replay import Prioritised
 
 Plain = tyro.conf.OmitArgPrefixes
+POSITIVE = (
+    "num_searchers", "max_steps", "num_prompts", "num_generations", "search_prompts", "max_completion_length",
+    "weight_sync_steps", "micro_tokens", "temperature", "learning_rate", "lora_alpha",
+)  # fmt: skip
+NOT_NEGATIVE = ("reference_reset", "max_staleness", "lora_rank", "beta_steps", "seed")
 
 
 @dataclass(frozen=True)
@@ -161,57 +166,32 @@ class Run:
     """Processes of --runtime local."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "num_searchers",
-            "max_steps",
-            "num_prompts",
-            "search_prompts",
-            "max_completion_length",
-            "weight_sync_steps",
-            "micro_tokens",
-        ):
+        for name in POSITIVE:
             _positive(name, getattr(self, name))
-        group = getattr(self.objective, "group_size", None)
-        if group is not None:
-            require(
-                self.num_generations == group,
-                f"is {self.num_generations}",
-                where="--num-generations",
-                mend=f"{type(self.objective).__name__} compares {group} completions of a prompt",
-            )
-        _positive("num_generations", self.num_generations)
-        _positive("temperature", self.temperature)
-        _positive("learning_rate", self.learning_rate)
-        if self.search_temperature is not None:
-            require(
-                self.search_temperature > 0,
-                f"is {self.search_temperature}",
-                where="--search-temperature",
-                mend="use a positive number or inf",
-            )
-        require(
-            self.reference_reset >= 0, f"is {self.reference_reset}", where="--reference-reset", mend="use 0 or more"
-        )
-        require(
-            self.max_staleness is None or self.max_staleness >= 0,
-            f"is {self.max_staleness}",
-            where="--max-staleness",
-            mend="use 0 or more",
-        )
-        require(self.lora_rank >= 0, f"is {self.lora_rank}", where="--lora-rank", mend="use 0 (no adapters) or more")
-        _refuse_endless(self)
-        for part in filter(is_dataclass, (self.task, self.objective)):
+        for name in NOT_NEGATIVE:
+            value = getattr(self, name)
+            _require(value is None or value >= 0, name, value, "use 0 or more")
+        _require(self.seed < 2**63, "seed", self.seed, "use 0 to 2^63 - 1")
+        heat = self.search_temperature
+        _require(heat is None or heat > 0, "search_temperature", heat, "use a positive number or inf")
+        for part in filter(is_dataclass, (self, self.task, self.objective)):
             _refuse_endless(part)
-        require(0 <= self.seed < 2**63, f"is {self.seed}", where="--seed", mend="use 0 to 2^63 - 1")
-        require(self.beta_steps >= 0, f"is {self.beta_steps}", where="--beta-steps", mend="use 0 or more")
-        if self.beta_final is not None:
-            _positive("beta_final", self.beta_final)
-        require(
-            self.beta_final is None or hasattr(self.objective, "beta"),
-            f"is set, but {type(self.objective).__name__} has no beta",
-            where="--beta-final",
-            mend="leave it out",
-        )
+        self._check_group()
+        self._check_beta()
+
+    def _check_group(self) -> None:
+        """An objective may compare the completions of a prompt, or take exactly so many of them."""
+        name, number = type(self.objective).__name__, self.num_generations
+        exact, least = getattr(self.objective, "group_size", None), getattr(self.objective, "least_group", 1)
+        mend = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
+        _require(number == exact if exact else number >= least, "num_generations", number, mend)
+
+    def _check_beta(self) -> None:
+        if self.beta_final is None:
+            return
+        _positive("beta_final", self.beta_final)
+        what = f"is set, but {type(self.objective).__name__} has no beta"
+        require(hasattr(self.objective, "beta"), what, where="--beta-final", mend="leave it out")
 
     @property
     def beta(self) -> float:
@@ -252,10 +232,9 @@ def _refuse_endless(settings: Any) -> None:
         require(not endless, f"is {value}", where=f"--{f.name.replace('_', '-')}", mend="use a finite number")
 
 
+def _require(condition: bool, name: str, value: object, mend: str) -> None:
+    require(condition, f"is {value}", where=f"--{name.replace('_', '-')}", mend=mend)
+
+
 def _positive(name: str, value: float | int) -> None:
-    require(
-        value > 0 and math.isfinite(value),
-        f"is {value}",
-        where=f"--{name.replace('_', '-')}",
-        mend="use a positive number",
-    )
+    _require(value > 0 and math.isfinite(value), name, value, "use a positive number")

@@ -12,6 +12,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.trajectories = self.errors = self.steps = 0
+        self.last_error: str | None = None
         self.staleness: Counter[int] = Counter()
         self.evaluations: list[Mapping[str, Any]] = []
         self._fresh: list[float] = []
@@ -19,7 +20,9 @@ class Tally:
     def found(self, trajectories: Sequence[Trajectory]) -> None:
         """Count what searchers found."""
         self.trajectories += len(trajectories)
-        self.errors += sum(not t.valid for t in trajectories)
+        failed = [t for t in trajectories if not t.valid]
+        self.errors += len(failed)
+        self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
         self._fresh += [t.reward for t in trajectories if t.reward is not None]
 
     def stepped(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,6 +35,11 @@ class Tally:
             "search/reward_mean": sum(fresh) / len(fresh) if fresh else None,
             "search/errors": self.errors,
         }
+
+    def why_no_batch(self, replay: Mapping[str, float]) -> str:
+        """What replay holds, and what the verifier said last, for the message of a stall."""
+        held = ", ".join(f"{name.removeprefix('replay/')} {value:g}" for name, value in replay.items() if value)
+        return f"replay: {held or 'empty'}" + (f"; last verifier error: {self.last_error}" if self.last_error else "")
 
     def evaluated(self, row: Mapping[str, Any]) -> None:
         """Keep an evaluation."""
