@@ -13,7 +13,7 @@ RECIPE = Run(
     replay=Prioritised(recent_probability=0.5, warmup=256),
     learning_rate=1e-4,
     optimizer=Adam(),
-    max_steps=150,
+    max_steps=100,
     num_prompts=32,
     num_generations=8,
     search_prompts=32,
