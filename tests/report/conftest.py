@@ -13,6 +13,7 @@ from steelyard.report import write_report
 CONFIG = {
     "recipe": "arithmetic",
     "seed": 3,
+    "command": ["steelyard", "train", "arithmetic", "--seed", "3"],
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "version": "0.1.0",
     "run": {
