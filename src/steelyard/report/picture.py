@@ -22,7 +22,7 @@ def draw_runs(run_dirs: Sequence[Path], path: Path) -> Path:
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
         for i, rows in enumerate(runs):
             left.plot([r["seconds"] for r in rows], [r["eval/accuracy"] for r in rows], color=HELD_OUT, marker="o",
-                      markersize=3, alpha=1 - 0.25 * i, label=f"seed {i}")  # fmt: skip
+                      markersize=3, alpha=max(0.3, 1 - 0.25 * i), label=f"seed {i}")  # fmt: skip
         left.set(xlabel="seconds of training", ylabel="held-out accuracy (greedy)", ylim=(0, 1.03))
         left.legend(loc="lower right")
         _stack(right, runs[0])
@@ -42,4 +42,4 @@ def _stack(axes: Any, rows: Rows) -> None:
     shares = [[row["eval/styles"].get(name, 0.0) for row in rows] for name in names]
     axes.stackplot([row["step"] for row in rows], shares, labels=names, colors=SHARES)
     axes.set(xlabel="learner step", ylabel="share of samples", ylim=(0, 1), title="how answers are written (seed 0)")
-    axes.legend(loc="center right", frameon=True)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
