@@ -3,14 +3,6 @@
 from dataclasses import replace
 
 from steelyard.objective import IPO
-from steelyard.recipes.named import arithmetic
-from steelyard.replay import SingleUse
+from steelyard.recipes.named import arithmetic_dpo
 
-RECIPE = replace(
-    arithmetic.RECIPE,
-    objective=IPO(),
-    replay=SingleUse(capacity=256),
-    num_generations=2,
-    num_prompts=128,
-    search_prompts=128,
-)
+RECIPE = replace(arithmetic_dpo.RECIPE, objective=IPO())

@@ -9,15 +9,16 @@ import statistics
 from dataclasses import dataclass, replace
 from typing import Any
 
-from steelyard.objective import DrGRPO, VarGradTB
+from steelyard.objective import DrGRPO
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.sweep import median, show, sweep
-from steelyard.replay import Prioritised, SingleUse
+from steelyard.replay import SingleUse
 from steelyard.runtime import HeldOut, Run, VirtualClock
 
 LAGS = (1, 4, 16, 64)
+# What each changes in the arithmetic recipe, which is trajectory balance with its replay buffer.
 METHODS: dict[str, dict[str, Any]] = {
-    "vargrad-tb": {"objective": VarGradTB(beta=0.1), "replay": Prioritised(recent_probability=0.5, warmup=256)},
+    "vargrad-tb": {},
     "dr-grpo-uncorrected": {"objective": DrGRPO(importance_ratio=False, max_length=20), "replay": SingleUse()},
 }
 
