@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint fast studies clean
+.PHONY: demo test lint fast studies chaos clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -19,6 +19,11 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Dozens of kills over real runs, then the books are checked: minutes. See docs/reliability.md.
+chaos: .venv/.dev
+	$(BIN)/python -m pytest -m long tests/faults
+	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py $(ARGS)
 
 # The measured claims of the README: minutes to an hour, not part of the tests.
 studies: .venv/.run

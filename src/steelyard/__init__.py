@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steelyard.recipes import Result, load, train
+    from steelyard.recipes import Result, load, resume, train
 
 __version__ = "0.1.0"
-__all__ = ["Result", "load", "train"]
+__all__ = ["Result", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,18 @@
-"""Two runs of two steps, made by the command line itself, and a way to call it."""
+"""Two runs of two steps, made by the command line itself, a way to call it, and a world to spoil."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.wrong.disks import unmount
+from cli.wrong.world import build, contents, restore
 from steelyard.cli import main
+from steelyard.policy.loading import SHIPPED
 
 FEW = ["--max-steps", "2", "--num-prompts", "2", "--search-prompts", "2", "--replay.warmup", "0"]
 FEW += ["--evaluation.prompts", "8", "--evaluation.sampled-prompts", "4", "--evaluation.samples", "2"]
@@ -70,3 +74,28 @@ def enumerable_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cli") / "enumerable"
     assert main(["train", "enumerable", *UNIFORM, "--output-dir", str(directory)]) == 0
     return directory
+
+
+@pytest.fixture(scope="session")
+def pristine(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Callable[[str], Path]
+) -> tuple[Path, dict[str, str]]:
+    """The world as it is before anything is spoiled, and its contents."""
+    directory = tmp_path_factory.mktemp("pristine")
+    build(directory, tiny_model_dir("llama"), SHIPPED / "enumerable")
+    return directory, contents(directory)
+
+
+@pytest.fixture(scope="session")
+def spoiled(tmp_path_factory: pytest.TempPathFactory, pristine: tuple[Path, dict[str, str]]) -> Path:
+    """The one copy of the world that all tests spoil, each after the last one's harm was undone."""
+    return Path(shutil.copytree(pristine[0], tmp_path_factory.mktemp("spoiled") / "world"))
+
+
+@pytest.fixture
+def world(spoiled: Path, pristine: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The world, as it is before anything is spoiled; it is the working directory."""
+    monkeypatch.chdir(spoiled)
+    yield spoiled
+    unmount(spoiled)
+    restore(spoiled, *pristine)

@@ -4,14 +4,17 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from steelyard.cli import COMMANDS, main
+from steelyard.cli.progress import Progress
 from steelyard.core import cards
 from steelyard.recipes import load, names
 from steelyard.recipes.finished import open_run
@@ -107,6 +110,99 @@ def test_report(call, arithmetic_run, tmp_path):
     answer = call("report", copy, "--json")
     assert answer.json == {"run_dir": str(copy), "page": str(copy / "report.html")}
     assert (copy / "report.html").read_text().startswith("<!")
+
+
+def test_replay_shows_what_is_stored(call, arithmetic_run):
+    answer = call("replay", arithmetic_run, "--prompts", 2, "--each", 1, "--json")
+    assert answer.code == 0
+    summary, prompts = answer.json["summary"], answer.json["prompts"]
+    assert answer.out.startswith(f"{summary['live']} trajectories of {summary['prompts']} prompts\n")
+    assert f"in all: admitted {summary['counts']['admitted']}" in answer.out
+    assert "\nreward: 0 to 1, mean " in answer.out
+    assert [len(prompts), len(prompts[0]["top"]), len(prompts[0]["worst"])] == [2, 1, 1]
+    first = prompts[0]
+    assert first["text"] == first["prompt"]  # this task's ids are its texts
+    assert first["top"][0]["reward"] >= first["worst"][0]["reward"]
+    assert f"\n{first['text']}: {first['count']} trajectories, reward " in answer.out
+    for shown in (*first["top"], *first["worst"]):
+        assert f" {shown['completion']}" in answer.out
+    assert answer.err == ""
+
+
+def test_replay_verifies_and_filters(call, arithmetic_run):
+    whole = call("replay", arithmetic_run, "--prompts", 0, "--verify", "--json")
+    assert whole.err == "every page and every trajectory is whole\n"
+    assert whole.json["verified"] is True
+    histogram = {bar["low"]: bar["count"] for bar in whole.json["summary"]["reward"]["histogram"]}
+    right = call("replay", arithmetic_run, "--where", "reward > 0.5", "--json").json
+    assert right["summary"]["live"] == histogram.get(1.0, 0)
+    assert all(t["reward"] == 1 for p in right["prompts"] for t in (*p["top"], *p["worst"]))
+    nothing = call("replay", arithmetic_run, "--where", "version > 99", "--json")
+    assert nothing.json["prompts"] == []
+    assert nothing.out.startswith("0 trajectories of 0 prompts where version > 99\n")
+
+
+def test_replay_exports_and_loads(call, arithmetic_run, tmp_path):
+    """What one run found goes to another as it was, in the same order, and can be shown and exported there."""
+    file, again = tmp_path / "found.parquet", tmp_path / "again.parquet"
+    exported = call("replay", arithmetic_run, "--prompts", 0, "--export", file, "--json")
+    assert exported.json["exported"] == exported.json["summary"]["live"]
+    assert f"exported {exported.json['exported']} trajectories to {file}" in exported.err
+    other = Path(shutil.copytree(arithmetic_run, tmp_path / "other", ignore=shutil.ignore_patterns("replay.sqlite*")))
+    loaded = call("replay", other, "--load", file, "--export", again, "--json")
+    assert loaded.json["loaded"] == loaded.json["exported"] == exported.json["exported"]
+    assert pq.read_table(again).equals(pq.read_table(file))
+    shown = call("replay", arithmetic_run, "--json")
+    assert loaded.json["prompts"] == shown.json["prompts"]
+
+
+def test_replay_shows_tokens_where_the_tokenizer_is_gone(call, arithmetic_run, tmp_path):
+    (tmp_path / "run").mkdir()
+    shutil.copy(arithmetic_run / "replay.sqlite", tmp_path / "run")
+    answer = call("replay", tmp_path / "run", "--prompts", 1, "--json")
+    assert answer.err.startswith("tokens are shown, since there is no tokenizer: ")
+    assert answer.json["prompts"][0]["top"][0]["completion"].startswith("tokens [")
+
+
+def test_repeat(call, arithmetic_run):
+    answer = call("repeat", arithmetic_run, "--json")
+    events = len((arithmetic_run / "events.jsonl").read_text().splitlines())
+    assert answer.json == {"run_dir": str(arithmetic_run), "events": events, "divergence": None}
+    assert answer.out.startswith(f"{events} events, all the same\n")
+
+
+def test_repeat_names_the_first_event_that_differs(call, arithmetic_run, tmp_path):
+    copy = Path(shutil.copytree(arithmetic_run, tmp_path / "copy"))
+    rows = [json.loads(line) for line in (copy / "events.jsonl").read_text().splitlines()]
+    rows[3]["clock"] += 1
+    (copy / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answer = call("repeat", copy)
+    assert answer.code == 1
+    assert answer.err.startswith("steelyard: event 4: came out otherwise: recorded {'event': 4")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_stopped_run_goes_on(call, few_arithmetic, arithmetic_run, tmp_path, monkeypatch):
+    """SIGTERM after the first of two steps, then --resume: the same rows and weights as the run that was left alone."""
+    run = tmp_path / "run"
+    watch = Progress.watch
+
+    def stop(progress, kind, row):
+        watch(progress, kind, row)
+        if kind == "metrics" and row["step"] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "watch", stop)
+        stopped = call("train", "arithmetic", *few_arithmetic, "--runtime", "inline", "--output-dir", run)
+    assert stopped.code == 143
+    assert f"steelyard train --resume {run}" in stopped.err.splitlines()[-1]
+    assert not (run / "result.json").exists()
+    answer = call("train", "--resume", run, "--json")
+    assert answer.code == 0
+    assert (answer.json["run_dir"], answer.json["steps"]) == (str(run), 2)
+    for name in ("metrics.jsonl", "events.jsonl", "eval.jsonl", "model/model.safetensors"):
+        assert (run / name).read_bytes() == (arithmetic_run / name).read_bytes(), name
 
 
 def test_methods_lists_every_card(call):
@@ -218,6 +314,9 @@ def test_a_recipes_help_has_the_plain_names(capsys, recipe):
         (["eval"], "RUN A run's directory, as `steelyard train` names it when it ends."),
         (["sample"], "0 is greedy"),
         (["report"], "usage: steelyard report [-h] RUN"),
+        (["replay"], "Only trajectories for which this holds, such as 'reward > 0.5 and version >= 10'"),
+        (["repeat"], "The directory of a run made with --runtime inline."),
+        (["train"], "steelyard train --resume RUN goes on with a run that was cut short"),
         (["methods"], "its equation, its source and its settings"),
     ],
 )

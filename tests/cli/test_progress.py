@@ -59,6 +59,13 @@ def test_an_evaluation_of_an_enumerable_world_is_its_distance():
     )
 
 
+def test_what_a_model_wrote_is_shown_and_not_obeyed():
+    styles = {"[/red]": 0.5, "[link=x]a": 0.25, "\x1b[2J:boom:": 0.25}
+    said = watched([("eval", ACCURACY | {"eval/correct_styles": styles})], terminal=False, title="train [bold] \x07")
+    assert said.startswith("train [bold] ␇\n")
+    assert said.endswith("  [/red] 50%  [link=x]a 25%  ␛[2J:boom: 25%\n")
+
+
 def test_a_live_table_on_a_terminal():
     said = watched([("eval", ACCURACY), ("metrics", METRICS)], terminal=True)
     assert "loading the model" in said

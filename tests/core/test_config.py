@@ -1,3 +1,4 @@
+import importlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ def test_infinity_in_nested_settings_and_methods(method):
         ({"method": "grppo"}, None, "did you mean 'grpo'"),
         ({"clip": 0.1}, None, "no method is named"),
         ({"clip": -1.0}, GRPO, r"grpo\.clip"),
+        ({"steps": 10**400}, Run, r"config\.steps: is a number of more than 64 bits"),
+        ({"clip": 2**63}, GRPO, r"config\.clip: is a number of more than 64 bits"),
         ({"sampling": {"heat": 1}}, Run, r"config\.sampling: unknown setting 'heat'"),
         ({"objective": {"method": "nope"}}, Run, "unknown method 'nope'"),
         ({"objective": {"method": "grpo", "module": "no.such"}}, Run, "module 'no.such' cannot be imported"),
@@ -114,3 +117,87 @@ def test_numbers_round_trip_exactly(clip, ratio, length):
 def test_plain_dataclasses_round_trip(temperature, top_p, top_k):
     sampling = Sampling(temperature, 5, top_p, top_k)
     assert decode(through_json(encode(sampling)), Sampling) == sampling
+
+
+CANARY = """
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.core import method
+
+Path("ran").write_text("")
+
+
+@method("canary-{0}", room="objective")
+@dataclass(frozen=True)
+class Canary:
+    size: int = 1
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """`foreign(name)`: settings that name a method of a module in the working directory, which leaves a file "ran"."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def foreign(name):
+        (tmp_path / f"{name}.py").write_text(CANARY.format(name))
+        return {"method": f"canary-{name}", "module": name, "size": 3}
+
+    return foreign
+
+
+def test_a_file_gets_no_module_imported_that_is_not_ours(foreign, tmp_path):
+    data = foreign("stranger")
+    with pytest.raises(SteelyardError, match="'stranger' cannot be imported on the word of a file") as caught:
+        decode(data)
+    assert "STEELYARD_MODULES" in str(caught.value)
+    with pytest.raises(SteelyardError, match=r"config\.objective: the module 'stranger'"):
+        decode({"objective": data}, Run)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("way", ["trusted", "named", "imported"])
+def test_a_module_that_the_user_trusts_is_imported(foreign, tmp_path, monkeypatch, way):
+    data = foreign(f"friend_{way}")
+    if way == "named":
+        monkeypatch.setenv("STEELYARD_MODULES", "other, friend_named")
+    if way == "imported":
+        importlib.import_module("friend_imported")
+    assert decode(data, trusted=way == "trusted").size == 3
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "module", [3, "", ".", "..os", "os\0", "os", "steelyard", "steelyard.__main__", "steelyardx.y", "steelyard.a b", []]
+)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_is_no_module_of_methods_is_refused(module, trusted):
+    with pytest.raises(SteelyardError) as caught:
+        decode({"method": "no-such", "module": module}, trusted=trusted and module != "steelyard.__main__")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_method_stands_only_where_a_method_may(foreign):
+    with pytest.raises(SteelyardError, match=r"config\.steps: Expected `int`"):
+        decode({"steps": {"method": "grpo"}}, Run)
+    with pytest.raises(SteelyardError, match=r"config\.sampling: is a GRPO; name a Sampling"):
+        decode({"sampling": {"method": "grpo"}}, Run)
+
+
+@dataclass(frozen=True)
+class Nest:
+    next: "Nest | None" = None
+
+
+def test_settings_without_end():
+    data = {"method": "grpo"}
+    for _ in range(20_000):
+        data = {"objective": data}
+    with pytest.raises(SteelyardError):
+        decode(data, Run)
+    nest = {}
+    nest["next"] = nest
+    with pytest.raises(SteelyardError, match="nested too deeply"):
+        decode(nest, Nest)

@@ -89,7 +89,17 @@ def test_missing_weights_are_not_made_up(copied):
 
 def test_weights_of_another_size(copied):
     _change_config(copied, intermediate_size=64)
-    _refused(copied, "no model can be loaded")
+    _refused(copied, r"layers.0.mlp.down_proj.weight of .* is \[16, 32\], and its config.json says \[16, 64\]")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite(copied, value):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copied / "model.safetensors")
+    weights["model.layers.1.self_attn.q_proj.weight"][-1, -1] = value
+    save_file(weights, copied / "model.safetensors", {"format": "pt"})
+    _refused(copied, "model.layers.1.self_attn.q_proj.weight of .* holds numbers that are not finite")
 
 
 @pytest.mark.parametrize("text", ["{", '{"model_type": "nothing"}', '{"model_type": "t5"}', "{}"])
@@ -102,6 +112,23 @@ def test_missing_tokenizer(copied):
     for path in copied.glob("tokenizer*"):
         path.unlink()
     _refused(copied, "no tokenizer can be loaded")
+
+
+@pytest.mark.parametrize("changes", [{"hidden_size": "wide"}, {"hidden_size": 15}])
+def test_settings_that_transformers_itself_refuses(copied, changes):
+    _change_config(copied, **changes)
+    _refused(copied, "no model can be loaded .*hidden.size")
+
+
+def test_the_tokenizer_alone_needs_no_whole_weights(copied):
+    whole = Policy.load(str(copied)).tokenizer
+    (copied / "model.safetensors").write_bytes(b"")
+    assert loading.load_tokenizer(str(copied)).get_vocab() == whole.get_vocab()
+    (copied / "tokenizer.json").write_text("{")
+    with pytest.raises(SteelyardError, match="no tokenizer can be loaded"):
+        loading.load_tokenizer(str(copied))
+    with pytest.raises(SteelyardError, match="no such directory"):
+        loading.load_tokenizer("./nowhere")
 
 
 def test_broken_tokenizer(copied):

@@ -1,11 +1,12 @@
 """A short way to write a trajectory: what replay reads of it, and nothing else."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from steelyard.core import Sampling, Trajectory
+from steelyard.core import Sampling, Trajectory, to_bytes
 
 
 def _trajectory(prompt_id="p", answer=0, *, version=0, reward: float | None = 0.0, logp=-0.5, **changes) -> Trajectory:
@@ -46,3 +47,15 @@ def unchecked() -> Callable[..., object]:
 def answers() -> Callable[..., list[int]]:
     """The answer tokens of a group."""
     return lambda group: [int(t.tokens_T[1]) for t in group]
+
+
+@pytest.fixture(scope="session")
+def bodies() -> Callable[..., object]:
+    """Groups of trajectories as their bytes, which compare; None stays None."""
+    return lambda groups: groups if groups is None else [[to_bytes(t) for t in group] for group in groups]
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Where a replay file may be made."""
+    return tmp_path / "replay.sqlite"

@@ -31,8 +31,8 @@ def test_a_hand_worked_run(make, answers):
     assert answers([newest, older]) == [3, 1]
     assert (older.version, older.reward) == (1, 0.5)
     assert buffer.metrics() == {
-        "replay/size": 3, "replay/prompts": 2, "replay/admitted": 5, "replay/refused": 0, "replay/evicted": 1,
-        "replay/duplicates": 1, "replay/errors": 1, "replay/recent_short": 0, "replay/replaced": 0,
+        "replay/size": 3, "replay/prompts": 2, "replay/admitted": 5, "replay/refused": 0, "replay/foreign": 0,
+        "replay/evicted": 1, "replay/duplicates": 1, "replay/errors": 1, "replay/recent_short": 0, "replay/replaced": 0,
     }  # fmt: skip
 
 
@@ -220,3 +220,32 @@ def test_seed_and_draw_address_the_randomness(make):
     assert [ids(forwards[d]) for d in range(9)] == [ids(backwards[d]) for d in range(9)]
     assert len({str(ids(g)) for g in forwards.values()}) > 6
     assert [ids(g) for g in draws(1, range(9)).values()] != [ids(g) for g in forwards.values()]
+
+
+def test_draws_are_the_same_after_opening_again(make, path, bodies):
+    buffer = Prioritised(reward_temperature=1.0, capacity=30).open(seed=7, path=path)
+    for version in range(8):
+        fill(buffer, make, "abcdefg"[version % 3 :], 3, version=version, first=version)
+    before = [bodies(buffer.sample(3, 4, version=8, draw=d)) for d in range(20)]
+    buffer.close()
+    again = ReplayBuffer.open(path)
+    assert [bodies(again.sample(3, 4, version=8, draw=d)) for d in range(20)] == before
+    again.close()
+
+
+def test_a_file_is_the_same_buffer_as_memory(make, path, bodies):
+    buffers = [Prioritised(capacity_per_prompt=4).open(seed=7, max_staleness=3, path=p) for p in (None, path)]
+    for version in range(8):
+        for buffer in buffers:
+            fill(buffer, make, "abcd", 3, version=version, first=version)
+        first, second = (b.sample(3, 4, version=version + 1, draw=version) for b in buffers)
+        assert bodies(first) == bodies(second)
+    assert buffers[0].state() == buffers[1].state() and buffers[0].metrics() == buffers[1].metrics()
+    buffers[1].close()
+
+
+def test_prompts_share_one_name_in_memory(make):
+    """A trajectory from another process brings its own copy of the name; a million of them would be 60 MB."""
+    buffer = Prioritised().open(seed=0)
+    buffer.add([make("".join(["a long", " name"]), i) for i in range(3)], version=0)
+    assert len({id(row.prompt_id) for row in buffer._store.by_key.values()}) == 1

@@ -1,15 +1,23 @@
-"""The buffer against a naive model that scans lists, over random histories of adds and draws."""
+"""The durable buffer against a naive model that scans lists: random histories of adds, draws, publications,
+checkpoints, roll-backs, forgetting and opening the file again."""
 
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from steelyard.core import Sampling, Trajectory
-from steelyard.replay import Prioritised, ReplayBuffer, Store
+from steelyard.core import Sampling, SteelyardError, Trajectory, to_bytes
+from steelyard.replay import Prioritised, ReplayBuffer
+from steelyard.replay.inspect import open_view
+
+LAWFUL = ("admitted", "refused", "foreign", "evicted", "duplicates", "errors")
 
 
 @dataclass(eq=False)
@@ -26,6 +34,10 @@ class Kept:
     def twin(self):
         return (self.trajectory.prompt_id, tuple(self.trajectory.tokens_T.tolist()))
 
+    @property
+    def body(self):
+        return to_bytes(self.trajectory)
+
 
 class Model:
     """The rules in their plainest form."""
@@ -33,18 +45,23 @@ class Model:
     def __init__(self, config, max_staleness):
         self.config, self.max_staleness = config, max_staleness
         self.kept: list[Kept] = []
+        self.taken: list[tuple[str, int]] = []
+        self.ledger: dict[int, str] = {}
         self.counts = Counter()
 
     def selectable(self, trajectory, version):
         return self.max_staleness is None or version - trajectory.version <= self.max_staleness
 
     def add(self, trajectory, version):
-        if trajectory.reward is None:
+        if self.ledger and self.ledger.get(trajectory.version) != trajectory.digest:
+            self.counts["foreign"] += 1
+        elif trajectory.reward is None:
             self.counts["errors"] += 1
         elif self.config.over_age == "drop" and not self.selectable(trajectory, version):
             self.counts["refused"] += 1
         else:
             self.counts["admitted"] += 1
+            self.taken.append((trajectory.prompt_id, trajectory.sample))
             self.store(Kept(trajectory, version, self.counts["admitted"]))
 
     def store(self, new):
@@ -68,13 +85,13 @@ class Model:
         self.kept = fresh
 
 
-def trajectory(prompt, answer, version, reward):
+def trajectory(prompt, answer, version, reward, digest, sample):
     tokens_T = np.array([answer, 1], np.int32)
-    return Trajectory(prompt, tokens_T, np.ones(2, bool), np.zeros(2, np.float32), version, "d", Sampling(), "stop",
-                      reward=reward)  # fmt: skip
+    return Trajectory(prompt, tokens_T, np.ones(2, bool), np.zeros(2, np.float32), version, digest, Sampling(), "stop",
+                      sample, reward=reward)  # fmt: skip
 
 
-capacities = st.none() | st.integers(1, 8)
+capacities = st.none() | st.integers(1, 6)
 configs = st.builds(
     Prioritised,
     capacity_per_prompt=capacities,
@@ -87,94 +104,152 @@ configs = st.builds(
     warmup=st.integers(0, 3),
 )
 arrivals = st.tuples(
-    st.sampled_from("abcde"), st.integers(0, 4), st.integers(0, 4), st.sampled_from([None, -1.0, 0.0, 0.5, 1.0])
-)
+    st.sampled_from("abcd"), st.integers(0, 3), st.integers(0, 4), st.sampled_from([None, -1.0, 0.0, 0.5, 1.0]),
+    st.sampled_from(["d", "d", "d", "e"]),
+)  # fmt: skip
 
 
 class BufferAgainstModel(RuleBasedStateMachine):
     @initialize(config=configs, max_staleness=st.none() | st.integers(0, 4))
     def begin(self, config, max_staleness):
-        self.config, self.max_staleness, self.version = config, max_staleness, 0
-        self.buffer = config.open(seed=11, max_staleness=max_staleness)
+        self.config, self.max_staleness, self.version, self.sent = config, max_staleness, 0, 0
+        self.directory = tempfile.TemporaryDirectory()
+        self.path = Path(self.directory.name) / "replay.sqlite"
+        self.buffer = config.open(seed=11, max_staleness=max_staleness, path=self.path)
         self.model = Model(config, max_staleness)
+        self.checkpoints = [None]  # (state, model, version) of each that can be gone back to; None is the beginning
 
-    @rule(items=st.lists(arrivals, max_size=6))
+    def teardown(self):
+        if hasattr(self, "buffer"):
+            self.buffer.close()
+            with open_view(self.path) as view:
+                view.verify()
+            self.directory.cleanup()
+
+    @rule(items=st.lists(arrivals, min_size=1, max_size=8))
     def add(self, items):
-        made = [trajectory(p, a, max(0, self.version - lag), r) for p, a, lag, r in items]
+        made = []
+        for prompt, answer, lag, reward, digest in items:
+            self.sent += 1
+            made.append(trajectory(prompt, answer, max(0, self.version - lag), reward, digest, self.sent))
         before = self.model.counts["admitted"]
         for t in made:
             self.model.add(t, self.version)
         assert self.buffer.add(made, version=self.version) == self.model.counts["admitted"] - before
 
-    @rule(versions=st.integers(1, 2))
-    def publish(self, versions):
+    @rule(versions=st.integers(1, 2), enter=st.booleans())
+    def publish(self, versions, enter):
         self.version += versions
+        if enter:
+            for version in range(self.version - versions + 1, self.version + 1):
+                self.buffer.publish(version, "d")
+                self.model.ledger[version] = "d"
+            with pytest.raises(SteelyardError, match="is known with digest"):
+                self.buffer.publish(self.version, "e")
+
+    @rule()
+    def checkpoint(self):
+        self.checkpoints.append((self.buffer.state(), deepcopy(self.model), self.version))
+
+    @precondition(lambda self: any(self.checkpoints))
+    @rule(back=st.integers(1, 3))
+    def roll_back(self, back):
+        """To one of the last checkpoints, or to the beginning; what came after it is no more."""
+        del self.checkpoints[len(self.checkpoints) - min(back, len(self.checkpoints)) + 1 :]
+        state, model, version = self.checkpoints[-1] or (None, Model(self.config, self.max_staleness), 0)
+        self.buffer.restore(state, keep_later=False)
+        self.model, self.version = deepcopy(model), version
+        assert state in (None, self.buffer.state())
+
+    @precondition(lambda self: any(self.checkpoints))
+    @rule(back=st.integers(1, 3))
+    def forget(self, back):
+        """What one of the last checkpoints does not need; the beginning can always be gone back to."""
+        kept = [c for c in self.checkpoints if c][-back:]
+        self.buffer.forget(kept[0][0])
+        oldest = self.checkpoints[1][0]
+        if oldest["position"] < kept[0][0]["position"]:
+            with pytest.raises(SteelyardError, match="has forgotten"):
+                self.buffer.restore(oldest, keep_later=False)
+        self.checkpoints = [None, *kept]
+
+    @rule()
+    def open_again(self):
+        metrics = self.buffer.metrics()
+        self.buffer.close()
+        self.buffer = ReplayBuffer.open(self.path)
+        assert self.buffer.metrics() == metrics
 
     @rule(num_prompts=st.integers(1, 4), num_generations=st.integers(1, 4), draw=st.integers(0, 9))
     def sample(self, num_prompts, num_generations, draw):
         bounded = self.max_staleness is not None
         if bounded and self.config.over_age == "drop":
             self.model.drop_over_age(self.version)
-        clone = self.clone()
+        state = self.buffer.state()
         groups = self.buffer.sample(num_prompts, num_generations, version=self.version, draw=draw)
-        again = clone.sample(num_prompts, num_generations, version=self.version, draw=draw)
+        after = self.buffer.state()
+        self.buffer.restore(state, keep_later=False)
+        again = self.buffer.sample(num_prompts, num_generations, version=self.version, draw=draw)
+        assert bodies(again) == bodies(groups) and self.buffer.state() == after, "going back gives the same draw"
         fresh = [k for k in self.model.kept if self.model.selectable(k.trajectory, self.version)]
         members = Counter(k.twin[0] for k in fresh)
         enough = len(members) >= (num_prompts if bounded and self.config.over_age == "wait" else 1)
         if self.model.counts["admitted"] < self.config.warmup or not enough:
             assert groups is None
             return
-        assert groups is not None and again is not None
-        assert [[id(t) for t in g] for g in groups] == [[id(t) for t in g] for g in again], "a draw is a pure function"
+        assert groups is not None
+        clone = self.clone().sample(num_prompts, num_generations, version=self.version, draw=draw)
+        assert bodies(clone) == bodies(groups), "a draw is a function of the contents, not of the history"
         self.check(groups, fresh, members, num_prompts, num_generations, bounded)
 
     def check(self, groups, fresh, members, num_prompts, num_generations, bounded):
         prompts = Counter(g[0].prompt_id for g in groups)
         assert len(groups) == (min(num_prompts, len(members)) if bounded else num_prompts)
         assert max(prompts.values()) == -(-len(groups) // len(members)), "prompts repeat only when short, and evenly"
-        selectable = {id(k.trajectory) for k in fresh}
+        selectable = {k.body for k in fresh}
         for group in groups:
             assert len(group) == num_generations
             assert {t.prompt_id for t in group} == {group[0].prompt_id}
-            assert {id(t) for t in group} <= selectable
+            assert {to_bytes(t) for t in group} <= selectable
             distinct = {t.tokens_T.tobytes() for t in group}
             assert len(distinct) == min(num_generations, members[group[0].prompt_id])
             if bounded:
                 assert all(self.version - t.version <= self.max_staleness for t in group)
 
     def clone(self):
-        """A buffer with the same contents and none of the history: as after a resume."""
-        age = self.buffer._age
-        clone = ReplayBuffer(self.config, age, 11, Store(self.config.eviction))
-        clone._counts["admitted"] = self.buffer._counts["admitted"]
-        for row in sorted(self.buffer._store.rows.values(), key=lambda row: row.seq):
-            clone._store.put(row.trajectory, row.arrived)
+        """A buffer in memory with the same contents and none of the history."""
+        config = replace(self.config, capacity=None, capacity_per_prompt=None, warmup=0)
+        clone = config.open(seed=11, max_staleness=self.max_staleness)
+        for kept in sorted(self.model.kept, key=lambda k: k.seq):
+            clone.add([kept.trajectory], version=kept.arrived)
         return clone
 
     @invariant()
     def same_contents(self):
-        stored = {(id(row.trajectory), row.arrived) for row in self.buffer._store.rows.values()}
-        assert stored == {(id(k.trajectory), k.arrived) for k in self.model.kept}
+        with open_view(self.path) as view:
+            stored = [(to_bytes(t), arrived) for arrived, t in view.trajectories()]
+        assert stored == [(k.body, k.arrived) for k in sorted(self.model.kept, key=lambda k: k.seq)]
+        assert self.buffer.newest_version() == max(self.model.ledger, default=None)
+        state, model, _ = self.checkpoints[-1] or (None, Model(self.config, self.max_staleness), 0)
+        assert self.buffer.taken_since(state) == self.model.taken[len(model.taken) :]
 
     @invariant()
     def indexes_hold_what_is_stored(self):
         store = self.buffer._store
+        rows = sorted(store.by_key.values())
+        assert {row.seq for row in rows} == {row.seq for row in self.buffer._file.live()}
         for prompt_id, group in store.groups.items():
-            assert group.rows == sorted(
-                (r for r in store.rows.values() if r.trajectory.prompt_id == prompt_id), key=lambda r: r.age
-            )
-        assert store.by_newest.keys == sorted((g.newest, p) for p, g in store.groups.items())
-        assert store.by_arrival.keys == sorted((max(r.arrived for r in g.rows), p) for p, g in store.groups.items())
-        assert store.by_age.keys == sorted(r.age for r in store.rows.values())
-        assert len(store.by_rank) == len(store.rows)
+            assert group.rows == [r for r in rows if r.prompt_id == prompt_id]
+        assert list(store.by_newest) == sorted((g.newest, p) for p, g in store.groups.items())
+        assert list(store.by_arrival) == sorted((max(r.arrived for r in g.rows), p) for p, g in store.groups.items())
+        assert list(store.by_age) == (rows if self.buffer._age.drops else [])
+        assert len(store.by_rank) == (len(rows) if self.config.capacity is not None else 0)
 
     @invariant()
     def counters_and_capacities(self):
         metrics = self.buffer.metrics()
-        counts = {
-            name: metrics[f"replay/{name}"] for name in ("admitted", "refused", "evicted", "duplicates", "errors")
-        }
-        assert counts == {name: self.model.counts[name] for name in counts}
+        counts = {name: metrics[f"replay/{name}"] for name in LAWFUL}
+        assert counts == {name: self.model.counts[name] for name in LAWFUL}
         assert counts["admitted"] == metrics["replay/size"] + counts["evicted"] + counts["duplicates"]
         assert metrics["replay/size"] <= (self.config.capacity or float("inf"))
         sizes = Counter(k.twin[0] for k in self.model.kept)
@@ -182,5 +257,9 @@ class BufferAgainstModel(RuleBasedStateMachine):
         assert all(n <= (self.config.capacity_per_prompt or float("inf")) for n in sizes.values())
 
 
-BufferAgainstModel.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+def bodies(groups):
+    return groups if groups is None else [[to_bytes(t) for t in group] for group in groups]
+
+
+BufferAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
 TestBufferAgainstModel = BufferAgainstModel.TestCase

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.core import Replay, SteelyardError, decode, encode
-from steelyard.replay import SingleUse
+from steelyard.replay import SingleUse, SingleUseQueue
 
 
 def test_a_hand_worked_queue(make, answers):
@@ -26,6 +26,7 @@ def test_a_hand_worked_queue(make, answers):
     metrics = queue.metrics()
     assert (metrics["replay/admitted"], metrics["replay/errors"], metrics["replay/size"]) == (6, 1, 0)
     assert metrics["replay/duplicates"] == metrics["replay/evicted"] == metrics["replay/prompts"] == 0
+    assert metrics["replay/used"] == 6
 
 
 def test_waiting_takes_nothing(make):
@@ -107,7 +108,7 @@ events = st.lists(
 
 @given(events, st.integers(1, 3))
 @settings(deadline=None)
-def test_every_trajectory_is_used_at_most_once_and_in_order(make, script, num_generations):
+def test_every_trajectory_is_used_at_most_once_and_in_order(make, bodies, script, num_generations):
     queue, added, out = SingleUse().open(seed=0), [], []
     for kind, argument in script:
         if kind == "add":
@@ -120,7 +121,7 @@ def test_every_trajectory_is_used_at_most_once_and_in_order(make, script, num_ge
             out += groups or []
     while (groups := queue.sample(1, num_generations, version=0, draw=0)) is not None:
         out += groups
-    assert [[id(t) for t in g] for g in out] == [[id(t) for t in g] for g in naive_groups(added, num_generations)]
+    assert bodies(out) == bodies(naive_groups(added, num_generations))
     left = Counter(t.prompt_id for t in added) - Counter(t.prompt_id for g in out for t in g)
     assert all(n < num_generations for n in left.values())
     assert queue.metrics()["replay/size"] == left.total()
@@ -156,5 +157,130 @@ def test_the_age_limit_and_the_capacity_always_hold(make, script, max_staleness,
         if capacity is not None:
             assert len(queue._ready) <= capacity
         m = queue.metrics()
-        assert m["replay/admitted"] == m["replay/size"] + m["replay/evicted"] + seen.total()
+        assert m["replay/used"] == seen.total()
+        assert m["replay/admitted"] == m["replay/size"] + m["replay/evicted"] + m["replay/used"]
     assert set(seen.values()) <= {1}
+
+
+# Going back
+
+
+def ids(groups):
+    return groups if groups is None else [[(t.prompt_id, int(t.tokens_T[1])) for t in group] for group in groups]
+
+
+def test_restore_puts_every_row_where_it_stood(make, path):
+    """Two complete groups, one of which aged while it filled; one that fills; arrivals are none: G is known."""
+    queue = SingleUse(over_age="wait").open(seed=0, max_staleness=1, path=path)
+    queue.sample(1, 2, version=0, draw=0)
+    queue.add([make("a", 0), make("b", 1), make("b", 2)], version=0)
+    queue.add([make("a", 3, version=5), make("c", 4, version=5)], version=5)
+    state = queue.state()
+    assert state["ready"] == [[2, 3], [1]] and state["filling"] == {"a": [4], "c": [5]} and state["arrivals"] == []
+    assert state["num_generations"] == 2
+    queue.add([make("c", 5, version=5), make("a", 6, version=5)], version=5)
+    drawn = ids(queue.sample(2, 2, version=5, draw=0))
+    assert drawn == [[("c", 4), ("c", 5)], [("a", 3), ("a", 6)]]
+    queue.close()
+    again = SingleUseQueue.open(path)
+    again.restore(state, keep_later=False)
+    assert again.state() == state and again.metrics()["replay/used"] == 0
+    again.add([make("c", 5, version=5), make("a", 6, version=5)], version=5)
+    assert ids(again.sample(2, 2, version=5, draw=0)) == drawn
+    again.close()
+
+
+def test_keep_later_queues_again_what_was_handed_out(make, path):
+    queue = SingleUse().open(seed=0, path=path)
+    queue.add([make("a", 0), make("a", 1), make("b", 2), make("b", 3)], version=0)
+    assert ids(queue.sample(1, 2, version=0, draw=0)) == [[("a", 0), ("a", 1)]]
+    state = queue.state()
+    assert ids(queue.sample(1, 2, version=0, draw=1)) == [[("b", 2), ("b", 3)]]
+    queue.add([make("c", 4), make("c", 5)], version=1)
+    assert queue.metrics()["replay/used"] == 4
+    queue.restore(state, keep_later=True)
+    metrics = queue.metrics()
+    assert (metrics["replay/used"], metrics["replay/admitted"], metrics["replay/size"]) == (2, 6, 4)
+    with pytest.raises(SteelyardError, match="from 2 to 4"):
+        queue.sample(1, 4, version=1, draw=1)
+    assert ids(queue.sample(2, 2, version=1, draw=1)) == [[("b", 2), ("b", 3)], [("c", 4), ("c", 5)]]
+
+
+def test_keep_later_cannot_give_back_what_was_forgotten(make, path):
+    queue = SingleUse().open(seed=0, path=path)
+    early = queue.state()
+    queue.add([make("a", 0), make("b", 1)], version=0)
+    queue.sample(1, 1, version=0, draw=0)
+    queue.forget(queue.state())
+    for state in (early, None):
+        with pytest.raises(SteelyardError, match="has forgotten what was removed before event 3"):
+            queue.restore(state, keep_later=True)
+    assert queue.metrics()["replay/size"] == 1
+
+
+def test_a_state_that_names_other_rows_is_refused(make, path):
+    queue = SingleUse().open(seed=0, path=path)
+    queue.add([make("a", 0), make("b", 1)], version=0)
+    state = queue.state()
+    for wrong in (
+        {"arrivals": [1]},
+        {"arrivals": [1, 2, 3]},
+        {"arrivals": [1], "ready": [[7]]},
+        {"filling": {"a": [9]}},
+    ):
+        with pytest.raises(SteelyardError, match="holds other trajectories than the checkpoint names"):
+            queue.restore(state | wrong, keep_later=False)
+    assert queue.metrics()["replay/size"] == 2, "and nothing has changed"
+    queue.restore(state, keep_later=False)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("add"), st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3)), min_size=1, max_size=5)
+        ),
+        st.tuples(st.just("sample"), st.integers(1, 2)),
+        st.tuples(st.just("newer"), st.integers(1, 2)),
+    ),
+    max_size=25,
+)
+
+
+def play(make, queue, script, version, count):
+    """Run a script; returns what was handed out at each step, and the version and the count of additions after it."""
+    out = []
+    for kind, argument in script:
+        if kind == "add":
+            arrivals = [make(p, count + i, version=max(0, version - lag)) for i, (p, lag) in enumerate(argument)]
+            queue.add(arrivals, version=version)
+            count += len(arrivals)
+        elif kind == "sample":
+            out.append(ids(queue.sample(argument, 2, version=version, draw=0)))
+        else:
+            version += argument
+    return out, version, count
+
+
+@given(
+    steps, steps, st.none() | st.integers(0, 2), st.sampled_from(["drop", "wait"]), st.none() | st.integers(2, 3),
+    st.booleans(),
+)  # fmt: skip
+def test_a_restored_queue_goes_on_as_the_first_did(make, before, after, max_staleness, over_age, capacity, forget):
+    queue = SingleUse(capacity=capacity, over_age=over_age).open(seed=0, max_staleness=max_staleness)
+    _, version, count = play(make, queue, before, 0, 0)
+    state = queue.state()
+    if forget:
+        queue.forget(state)
+    first = play(make, queue, after, version, count)
+    ended, metrics = queue.state(), queue.metrics()
+    queue.restore(state, keep_later=False)
+    assert queue.state() == state
+    assert play(make, queue, after, version, count) == first
+    assert (queue.state(), queue.metrics()) == (ended, metrics)
+    queue.restore(state, keep_later=True)
+    kept = queue.metrics()
+    assert (
+        kept["replay/admitted"]
+        == metrics["replay/admitted"]
+        == kept["replay/size"] + sum(state["counts"].get(name, 0) for name in ("evicted", "used"))
+    )

@@ -43,6 +43,12 @@ def test_one_row_and_none():
     assert "nothing was measured" in curve_text([{"step": 0, "eval/accuracy": None}])
 
 
+@pytest.mark.parametrize("steps", [(0, 10**70), (0, -5), (7, 3, 5), (0, 1e300)])
+def test_steps_that_no_run_makes(steps):
+    text = curve_text([{"step": step, "eval/accuracy": 0.5} for step in steps])
+    assert text.count("●") >= 2 and f"at step {steps[-1]}" in text
+
+
 def test_a_run_directory_will_do(make_run, tmp_path):
     text = curve_text(make_run(40))
     assert text.count("●") == 9 and "at step 40" in text

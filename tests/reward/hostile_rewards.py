@@ -6,10 +6,13 @@ import math
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+
+import msgspec
 
 
 def hang_on_slow(prompts, completions, **columns):
@@ -122,3 +125,120 @@ def alarmed(prompts, completions, **columns):
 
 
 not_callable = 3
+
+
+# With any arguments: in the place of a verifier's own function
+
+
+def raises(**anything):
+    raise ArithmeticError("broke")
+
+
+def hangs(**anything):
+    time.sleep(3600)
+
+
+def dies(**anything):
+    os._exit(7)
+
+
+def hogs(**anything):
+    return sum(bytearray(64 << 30))
+
+
+def gives_nan(**anything):
+    return math.nan
+
+
+def gives_infinity(**anything):
+    return math.inf
+
+
+def gives_text(**anything):
+    return "1.0"
+
+
+def gives_nothing(**anything):
+    return None
+
+
+def huge_number(prompts, completions, **columns):
+    return [10**400 for _ in completions]
+
+
+def half_a_character(prompts, completions, **columns):
+    return ["\ud800" for _ in completions]
+
+
+def without_end(prompts, completions, **columns):
+    nest = []
+    for _ in range(100_000):
+        nest = [nest]
+    return nest
+
+
+async def cancelled(prompts, completions, **columns):
+    raise asyncio.CancelledError
+
+
+def hog_once(prompts, completions, **columns):
+    """Says whether this process has run out of memory before."""
+    global hungry
+    if "hog" in completions:
+        hungry = True
+        return bytearray(64 << 30)
+    return [float(hungry)]
+
+
+hungry = False
+
+
+def fork_bomb(prompts, completions, **columns):
+    """Thirty-two processes, each started by another, each with its number in a file; all of them hang."""
+    for _ in range(5):
+        os.fork()
+    with (pathlib.Path(prompts[0]) / str(os.getpid())).open("w"):
+        time.sleep(3600)
+
+
+# On the wire: what a verifier that was taken over might send in the place of its answer
+
+
+def _say(data):
+    with socket.socket(fileno=os.dup(int(sys.argv[1]))) as pipe:
+        pipe.sendall(data)
+    time.sleep(3600)
+
+
+def _message(packed):
+    return len(packed).to_bytes(4, "big") + packed
+
+
+def says_nonsense(prompts, completions, **columns):
+    _say(_message(b"\xc1nonsense"))
+
+
+def says_a_pickle(prompts, completions, **columns):
+    _say(_message(b"cos\nsystem\n(S'touch owned'\ntR."))
+
+
+def says_wrong_types(prompts, completions, **columns):
+    _say(_message(msgspec.msgpack.encode({"value": 1.0, "error": 3, "mistake": [], "spent": "no"})))
+
+
+def says_a_list(prompts, completions, **columns):
+    _say(_message(msgspec.msgpack.encode([1.0, None, None])))
+
+
+def says_a_lot(prompts, completions, **columns):
+    _say(b"\xff\xff\xff\xff" + b"x" * 1000)
+
+
+def says_too_deep(prompts, completions, **columns):
+    _say(_message(b"\x81\xa5value" + b"\x91" * 100_000 + b"\xc0"))
+
+
+def says_half(prompts, completions, **columns):
+    with socket.socket(fileno=os.dup(int(sys.argv[1]))) as pipe:
+        pipe.sendall(b"\x00\x00\x00\xffabc")
+    os._exit(0)

@@ -55,8 +55,13 @@ def test_what_is_no_finite_number_is_no_reward(episode, named):
     assert "None" in scores[3].error
 
 
-def test_a_number_that_no_float_holds_is_no_reward(episode):
-    assert FunctionReward(lambda prompts, completions: [10**400])([episode("a")])[0].value is None
+@BOTH
+@pytest.mark.parametrize("name", ["huge_number", "cancelled", "say_exit", "recurse"])
+def test_what_goes_wrong_with_a_value_is_no_reward(episode, named, name):
+    with make(name, named) as reward:
+        (score,) = reward([episode("a")])
+    assert score.value is None
+    assert score.error
 
 
 @BOTH

@@ -70,6 +70,22 @@ def test_a_pathological_answer_costs_its_own_reward_only(episode):
     assert "killed" in scores[1].error
 
 
+def test_a_check_out_of_stack_is_no_verdict(verify, episode):
+    """Right, but too deep to read: math-verify alone would call it wrong."""
+    (score,) = verify([episode("\\boxed{" + "\\sqrt{" * 300 + "1" + "}" * 300 + "}", answer="1")])
+    assert score.value is None
+    assert score.error
+    assert "RecursionError" in score.error
+
+
+def test_a_check_out_of_memory_is_no_verdict(episode):
+    with MathVerify(timeout_s=60.0, num_workers=1, memory_mb=256) as verify:
+        scores = verify([episode(c, answer="42") for c in ("\\boxed{2^{2^{33}}}", "42")])
+    assert [s.value for s in scores] == [None, 1.0]
+    assert scores[0].error
+    assert "MemoryError" in scores[0].error
+
+
 def test_a_right_answer_without_mathematics_is_an_error_not_a_zero(verify, episode):
     (score,) = verify([episode("42", answer="... ####")])
     assert score.value is None

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from steelyard.core import SteelyardError
+from steelyard.core import FaultError, SteelyardError
 from steelyard.reward import Pool
 from steelyard.reward.worker import Start, encode
 
@@ -65,6 +66,96 @@ def test_processes_started_by_a_verifier_are_killed_with_it(tmp_path, gone):
     with Pool("hostile_rewards:with_child") as pool:
         pool.call(job("a", prompts=[str(note)]), timeout_s=2.0)
     assert gone(int(note.read_text()))
+
+
+def test_a_fork_bomb_is_killed_whole(tmp_path, gone):
+    with Pool("hostile_rewards:fork_bomb") as pool:
+        assert "killed" in pool.call(job("a", prompts=[str(tmp_path)]), timeout_s=3.0).error
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(pids) == 32
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_worker_killed_from_outside_costs_its_job_and_the_next_goes_well():
+    with Pool("hostile_rewards:hang_on_slow") as pool, ThreadPoolExecutor(1) as thread:
+        pool.call(job("warm"), timeout_s=60.0)
+        reply = thread.submit(pool.call, job("slow"), timeout_s=60.0)
+        time.sleep(0.3)
+        (victim,) = pool._workers
+        os.kill(victim.process.pid, signal.SIGKILL)
+        assert reply.result(20).error == "its process died with signal SIGKILL"
+        assert pool.call(job("a"), timeout_s=60.0).value == [1.0]
+
+
+def test_a_worker_killed_while_idle_costs_the_job_that_finds_it():
+    with Pool("hostile_rewards:pid") as pool:
+        first = pool.call(job("a"), timeout_s=60.0).value[0]
+        os.kill(int(first), signal.SIGKILL)
+        assert pool.call(job("a"), timeout_s=60.0).error
+        assert pool.call(job("a"), timeout_s=60.0).value[0] != first
+
+
+def test_a_worker_that_ran_out_of_memory_is_not_used_again():
+    with Pool("hostile_rewards:hog_once", memory_mb=512) as pool:
+        assert "MemoryError" in pool.call(job("hog"), timeout_s=60.0).error
+        assert pool.call(job("a"), timeout_s=60.0).value == [0.0]
+
+
+def test_a_worker_that_cannot_start_again_is_an_error_of_its_job(tmp_path):
+    """At first the function is to blame, and the run ends; later the moment is, and the next may be better."""
+    target, leave = tmp_path / "moody.py", "import os\n\nos._exit(4)\n"
+    target.write_text("import os\n\ndef f(**anything):\n    os._exit(3)\n")
+    with Pool(f"{target}:f") as pool:
+        assert "exit code 3" in pool.call({}, timeout_s=60.0).error
+        target.write_text(leave)
+        assert "died" in pool.call({}, timeout_s=60.0).error
+        target.write_text("def f(**anything):\n    return 5\n")
+        assert pool.call({}, timeout_s=60.0).value == 5
+    target.write_text(leave)
+    with Pool(f"{target}:f") as pool, pytest.raises(SteelyardError, match="exit code 4"):
+        pool.call({}, timeout_s=60.0)
+
+
+def test_no_process_to_be_had_is_a_clear_fault(monkeypatch):
+    def refuse(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with Pool("hostile_rewards:pid") as pool, pytest.raises(FaultError, match="Resource temporarily unavailable"):
+        pool.call(job("a"), timeout_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("huge_number", "OverflowError"),
+        ("half_a_character", "UnicodeEncodeError"),
+        ("without_end", "RecursionError"),
+        ("cancelled", "CancelledError"),
+    ],
+)
+def test_a_result_that_cannot_be_sent_is_an_error_of_its_job(name, says):
+    with Pool(f"hostile_rewards:{name}") as pool:
+        reply = pool.call(job("a"), timeout_s=60.0)
+    assert reply.value is None
+    assert says in reply.error
+
+
+@pytest.mark.parametrize("name", ["nonsense", "a_pickle", "wrong_types", "a_list", "a_lot", "too_deep"])
+def test_a_message_of_another_form_is_an_error_and_ends_the_worker(name, gone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Pool(f"hostile_rewards:says_{name}") as pool:
+        reply = pool.call(job("a"), timeout_s=60.0)
+        assert reply.value is None
+        assert "cannot be read" in reply.error
+        assert "\n" not in reply.error
+        assert not any(not w.ended for w in pool._workers)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_half_a_message_is_an_error():
+    with Pool("hostile_rewards:says_half") as pool:
+        assert "died" in pool.call(job("a"), timeout_s=60.0).error
 
 
 def test_close_leaves_no_process_and_a_later_call_starts_one(gone):
@@ -199,4 +290,5 @@ def test_workers_leave_when_the_parent_is_killed(gone, name):
 
 
 def test_messages_are_data():
-    assert encode(Start(["a"], "m:f", 64)) == b"\x83\xa4path\x91\xa1a\xa6target\xa3m:f\xa9memory_mb@"
+    packed = b"\x84\xa4path\x91\xa1a\xa6target\xa3m:f\xa9memory_mb@\xa6candid\x90"
+    assert encode(Start(["a"], "m:f", 64)) == packed

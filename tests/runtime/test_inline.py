@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +128,55 @@ def test_data_that_is_always_too_old_is_a_stall_not_a_hang(tmp_path: Path) -> No
     run = replace(SMALL, max_steps=8, inline=clock, max_staleness=1, replay=SingleUse())
     with pytest.raises(StallError, match="--max-staleness"):
         train(run, tmp_path)
+
+
+def test_weights_are_in_the_ledger_and_checked_against_the_engine(tmp_path: Path) -> None:
+    run = replace(SMALL, weight_sync_steps=2, inline=VirtualClock(publication_lag=1))
+    train(run, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "replay.sqlite")) as database:
+        ledger = database.execute("SELECT version FROM weights ORDER BY version").fetchall()
+    assert ledger == [(0,), (2,), (4,)], "every publication, seen or not"
+    for row in rows(tmp_path):
+        assert row["replay/foreign"] == row["faults/restarts"] == 0
+        assert 0 <= row["search/parity_mean"] <= row["search/parity_max"] < run.parity_bound
+
+
+def test_every_event_is_logged(tmp_path: Path) -> None:
+    """One searcher, both costs 1: a batch comes at 1, 2, ...; a step that began then ends before the next one."""
+    train(replace(SMALL, max_steps=2), tmp_path)
+    found = rows(tmp_path, "events")
+    assert [(r["event"], r["clock"], r["kind"], r["searcher"], r["version"]) for r in found] == [
+        (1, 0.0, "search", 0, 0),
+        (2, 1.0, "deliver", 0, 0),
+        (3, 1.0, "search", 0, 0),
+        (4, 2.0, "deliver", 0, 0),
+        (5, 2.0, "learn", None, 0),
+        (6, 2.0, "search", 0, 1),
+        (7, 3.0, "deliver", 0, 1),
+        (8, 3.0, "learn", None, 1),
+    ]
+    assert len({r["state"] for r in found}) == len(found)
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SteelyardError, match="no-such-model"):
+        train(replace(SMALL, model="./no-such-model"), tmp_path / "run")
+    with pytest.raises(SteelyardError, match="context"):
+        train(replace(SMALL, max_completion_length=10_000), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_verifier_failed_on_is_kept_to_be_read(tmp_path: Path) -> None:
+    from steelyard.reward import reward_function
+
+    def picky(prompts: list, completions: list, **columns: object) -> list[float | None]:
+        return [None if number % 2 else 1.0 for number, _ in enumerate(completions)]
+
+    summary = train(replace(SMALL, max_steps=2), tmp_path, reward_function(picky))
+    assert len(rows(tmp_path, "quarantine")) == summary["verifier_errors"] > 0
+
+
+def test_a_batch_that_comes_at_the_deadline_is_in_time(tmp_path: Path) -> None:
+    assert train(replace(SMALL, inline=VirtualClock(search_cost=5.0, deadline=5.0)), tmp_path / "on time")["steps"] == 4
+    with pytest.raises(StallError, match=r"no batch since 0, for 4\.9 virtual seconds \(searcher 0 at work since 0;"):
+        train(replace(SMALL, inline=VirtualClock(search_cost=5.0, deadline=4.9)), tmp_path / "late")

@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +63,7 @@ def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_
     assert measured[0] == 0
     assert measured[-1] == 8
     assert (tmp_path / "run/model/model.safetensors").is_file()
-    assert not any(alive(child.process.pid) for child in local.children)
+    assert not any(alive(child.process.pid) for child in local.crew.children)
     assert descriptors() == before
     assert shared_blocks() == blocks
 
@@ -82,24 +79,6 @@ def test_a_bare_callable_scores_in_this_process(tmp_path: Path) -> None:
         summary = Local(replace(SMALL, max_steps=2), records, reward_function(brevity)).train()
     assert set(seen) == {os.getpid()}
     assert summary["verifier_errors"] == 0
-
-
-@pytest.mark.parametrize("role", ["searcher", "learner"])
-def test_a_killed_child_ends_the_run_with_its_name(tmp_path: Path, role: str) -> None:
-    records = Records(tmp_path / "run")
-    local = Local(replace(SMALL, max_steps=10_000), records)
-
-    def kill() -> None:
-        while local.version < 2:
-            time.sleep(0.05)
-        os.kill(local._of(role)[0].process.pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with records, pytest.raises(SteelyardError, match=rf"{role}.*killed by signal 9"):
-        local.train()
-    killer.join()
-    assert not any(alive(child.process.pid) for child in local.children)
 
 
 def test_a_learner_without_data_is_a_stall_that_names_who_waits(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ def test_what_is_published_is_read(descriptor: int, size: int) -> None:
     store = SharedWeights.create(descriptor, Weights.of(data, 0))
     reader = SharedWeights.attach(descriptor)
     for version in range(1, 5):
-        digest = store.publish(data + version, version)
+        newest = Weights.of(data + version, version)
+        store.publish(newest)
         assert reader.newest() == version
         got = reader.read()
-        assert (got.version, got.digest) == (version, digest)
+        assert (got.version, got.digest) == (version, newest.digest)
         np.testing.assert_array_equal(got.data, data + version)
     store.close()
     reader.close()
@@ -33,8 +34,8 @@ def test_what_is_published_is_read(descriptor: int, size: int) -> None:
 def test_publishing_keeps_the_copy_a_reader_took(descriptor: int) -> None:
     store = SharedWeights.create(descriptor, Weights.of(np.zeros(64, np.uint8), 0))
     held = store.read()
-    store.publish(np.ones(64, np.uint8), 1)
-    store.publish(np.full(64, 2, np.uint8), 2)
+    store.publish(Weights.of(np.ones(64, np.uint8), 1))
+    store.publish(Weights.of(np.full(64, 2, np.uint8), 2))
     assert held.digest == digest_of(np.zeros(64, np.uint8))
     assert not held.data.any()
 
@@ -46,7 +47,7 @@ def test_a_reader_never_sees_a_torn_copy(descriptor: int) -> None:
 
     def write() -> None:
         for version in range(1, last + 1):
-            store.publish(np.full(size, version % 251, np.uint8), version)
+            store.publish(Weights.of(np.full(size, version % 251, np.uint8), version))
 
     writer = threading.Thread(target=write)
     writer.start()

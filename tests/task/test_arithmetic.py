@@ -93,6 +93,11 @@ def test_the_steps_of_a_solution_add_up(terms):
     assert solution("right", terms).startswith(f"<{c + d},")
 
 
+@pytest.mark.parametrize("tail", ["9" * 19, "9" * 5000, "0" * 5000])
+def test_a_number_longer_than_python_reads_is_wrong(tail):
+    assert score((1, -1, 0, 0), tail) == 0.0
+
+
 def test_the_first_term_is_positive_and_all_are_small():
     terms = draw_terms(stream(0, "test"), 5000)
     assert terms[:, 0].min() == 1

@@ -97,6 +97,15 @@ def test_a_question_of_other_settings_is_an_error_not_a_zero(make, answered):
     assert "is not the question asked" in score.error
 
 
+def test_an_answer_that_eats_memory_is_an_error_not_a_zero(make, answered):
+    """spiral_matrix evaluates what the model wrote, and hides what comes of it."""
+    task = make(dataset="spiral_matrix", size=20)
+    prompt = task.prompts("train")[0]
+    scores = task.score([answered(prompt, text) for text in ("[0] * 10**12", "1/0", prompt.columns["answer"])])
+    assert [s.value for s in scores] == [None, 0.0, 1.0]
+    assert "MemoryError" in scores[0].error
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -3,8 +3,9 @@
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 # Nothing that imports torch is imported here: help must come at once.
 COMMANDS = {
@@ -12,6 +13,8 @@ COMMANDS = {
     "eval": "measure a run's model on held-out prompts",
     "sample": "show what a run's model writes",
     "report": "write a run's page again from its records",
+    "replay": "show what a run has stored; export it, add to it, check it",
+    "repeat": "run an inline run again and compare",
     "methods": "list the methods, or explain one",
     "study": "measure a claim: several runs side by side, a table and a verdict",
     "warmstart": "make a base model that ships with the package again",
@@ -20,7 +23,10 @@ EVERYWHERE = ("--json", "--debug")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a mistake the user can mend, 130 after Ctrl-C."""
+    """Run one command; returns the exit code.
+
+    0; 2 for a mistake that the user can mend; 1 for a run that could not go on; 130 after Ctrl-C, 143 after SIGTERM.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word not in EVERYWHERE]
     if not words or words[0] in ("-h", "--help", "help"):
@@ -31,19 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"steelyard {__version__}")
         return 0
-    return _carry_out(words[0], words[1:], as_json="--json" in given, debug="--debug" in given)
+    return carry_out(lambda: _command(words[0]).run(words[1:]), as_json="--json" in given, debug="--debug" in given)
 
 
-def _carry_out(name: str, words: Sequence[str], *, as_json: bool, debug: bool) -> int:
+def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, debug: bool = False) -> int:
+    """Do it, say in one line what went wrong, and return the exit code that `main` describes."""
+    from steelyard.cli.plain import plain
     from steelyard.core import SteelyardError
 
     try:
-        answer = _command(name).run(words)
+        answer = act()
     except SteelyardError as error:
         if debug:
             traceback.print_exc()
-        print(f"steelyard: {error}", file=sys.stderr)
-        return 2
+        print(f"steelyard: {plain(str(error))}", file=sys.stderr)
+        return error.exit_code
     except KeyboardInterrupt:
         print("steelyard: stopped by Ctrl-C", file=sys.stderr)
         return 130

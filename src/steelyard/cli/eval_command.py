@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import Weights
 from steelyard.recipes.finished import open_run
-from steelyard.runtime.parts import make_measure, make_policy
+from steelyard.runtime.parts import make_measure, make_policy, tokens_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     )
     settings = replace(base if asked.base else finished.trained, evaluation=held_out, seed=asked.seed)
     policy = make_policy(settings)
+    for prompt in settings.task.prompts("held-out")[: asked.prompts]:
+        tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
     row, _ = make_measure(settings, policy, reference)(Weights.of(policy.weights(), 0))
     metrics = {name: value for name, value in row.items() if name.startswith("eval/")}

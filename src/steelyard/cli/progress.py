@@ -1,4 +1,8 @@
-"""How a run shows itself: a live line on a terminal, plain lines elsewhere. Both on standard error."""
+"""How a run shows itself: a live line on a terminal, plain lines elsewhere. Both on standard error.
+
+Names of styles come from what the model wrote, and a title may hold a path: they are shown as they are, and obeyed by
+neither rich nor the terminal.
+"""
 
 import sys
 import time
@@ -9,6 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from steelyard.cli.plain import plain
 
 _PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
 
@@ -46,18 +52,28 @@ class Progress:
     def watch(self, file: str, row: Mapping[str, Any]) -> None:
         """Take note of a row."""
         if self._title:  # not before: a run that cannot begin says what is wrong, and nothing else
-            self.console.print(self._title, highlight=False, soft_wrap=True)
+            self._say(self._title)
             self._title = ""
-        if file == "samples":
+        if file in ("samples", "events"):
+            return
+        if file == "faults":
+            self.console.print(self._fault(row), highlight=False, markup=False, soft_wrap=True)
             return
         self._latest.update(row)
         if file == "eval":
-            self.console.print(self._evaluation(row), highlight=False, soft_wrap=True)
+            self._say(self._evaluation(row))
         elif self._live is not None:
             self._live.update(self._table(), refresh=True)
         elif file == "metrics" and time.monotonic() - self._printed > _PLAIN_EVERY:
             self._printed = time.monotonic()
-            self.console.print(" ".join(f"{k} {v}" for k, v in self._facts().items()), highlight=False, soft_wrap=True)
+            self._say(" ".join(f"{k} {v}" for k, v in self._facts().items()))
+
+    def _say(self, line: str) -> None:
+        self.console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def _fault(self, row: Mapping[str, Any]) -> str:
+        again = "" if row["again_in"] is None else f"; started again in {row['again_in']:.1f} s"
+        return f"  {row['who']}: {row['why']}{again}"
 
     def _evaluation(self, row: Mapping[str, Any]) -> str:
         text = f"  step {row['step']:>4}"

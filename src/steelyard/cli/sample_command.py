@@ -1,14 +1,17 @@
 """`steelyard sample RUN`: read what a run's model writes."""
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
+from steelyard.cli.plain import plain
 from steelyard.core import Episode, Prompt, Request, Sampling, require
 from steelyard.policy import Policy
 from steelyard.recipes.finished import open_run
 from steelyard.rollout import TransformersEngine
+from steelyard.runtime import Run
 from steelyard.runtime.parts import make_policy, make_task, tokens_of
 
 
@@ -30,6 +33,8 @@ class Sample:
     """Seed of the samples."""
     base: bool = False
     """Sample the model that the run started from instead."""
+    reward: str | None = None
+    """The reward function, module:function, of a run that was trained with one: a file's word alone does not run it."""
 
     def __post_init__(self) -> None:
         for name in ("prompts", "samples"):
@@ -42,19 +47,38 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     asked = parse(Sample, words, command="sample")
     finished = open_run(asked.run)
     settings = finished.run if asked.base else finished.trained
-    policy, task = make_policy(settings), make_task(settings)
-    typed = asked.prompt is not None
-    prompts = [Prompt("typed", asked.prompt)] if asked.prompt is not None else task.prompts("held-out")[: asked.prompts]
+    policy, typed = make_policy(settings), asked.prompt
+    prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
     temperature = settings.temperature if asked.temperature is None else asked.temperature
     episodes = complete(
         policy, prompts, asked.samples, Sampling(temperature, settings.max_completion_length), asked.seed
     )
-    rewards = [None] * len(episodes) if typed else [score.value for score in task.score(episodes)]
     rows = []
-    for episode, reward in zip(episodes, rewards, strict=True):
-        print(f"{'' if reward is None else f'{reward:5.2f}  '}{episode.prompt.text}{episode.completion}")
+    for episode, reward in zip(episodes, _rewards(asked, settings, episodes), strict=True):
+        print(_line(episode, reward))
         rows.append({"prompt": episode.prompt.text, "completion": episode.completion, "reward": reward})
     return {"run_dir": asked.run, "base": asked.base, "samples": rows}
+
+
+def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[float | None]:
+    """By the task's own verifier, or the reward function asked for; none for a typed prompt."""
+    nothing = [None] * len(episodes)
+    if asked.prompt is not None:
+        return nothing
+    if asked.reward is None and run.reward is not None:
+        print(
+            f"without rewards: the run names the function {plain(run.reward)}; to run it, give --reward",
+            file=sys.stderr,
+        )
+        return nothing
+    return [score.value for score in make_task(replace(run, reward=asked.reward)).score(episodes)]
+
+
+def _line(episode: Episode, reward: float | None) -> str:
+    """The reward, what was asked and what was written; further lines are indented, lest one pass for a sample."""
+    margin = "" if reward is None else f"{reward:5.2f}  "
+    text = f"{episode.prompt.text}{episode.completion}".split("\n")
+    return f"\n{' ' * max(2, len(margin))}".join([margin + plain(text[0]), *map(plain, text[1:])])
 
 
 def complete(policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int) -> list[Episode]:

@@ -6,31 +6,50 @@ from typing import Any
 
 from steelyard.cli.flags import choose, parse
 from steelyard.cli.progress import Progress
-from steelyard.recipes import load, summaries, train
+from steelyard.core import require
+from steelyard.recipes import Result, load, resume, summaries, train
+from steelyard.recipes.finished import open_begun
 from steelyard.report import curve_text
 from steelyard.runtime import Run
 
 PURPOSE = (
     "Post-train a model. A recipe says which task and method; options say how much. Settings, records, the trained\n"
-    "model and a page to read go to runs/RECIPE-TIME, or to --output-dir."
+    "model and a page to read go to runs/RECIPE-TIME, or to --output-dir.\n\n"
+    "steelyard train --resume RUN goes on with a run that was cut short; the run knows its own settings."
 )
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Train, print the curve, say where the files are."""
-    known = summaries()
-    name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
-    settings = parse(Run, words[1:], command=f"train {name}", default=load(name), description=known[name])
-    title = (
-        f"steelyard train {name}: {type(settings.task).__name__} with {type(settings.objective).__name__}, runtime "
-        f"{settings.runtime}, {settings.max_steps} steps of {settings.num_prompts} x {settings.num_generations}"
-    )
-    with Progress(settings.max_steps, title) as progress:
-        result = train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
+    """Train or resume, print the curve, say where the files are."""
+    result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
     say(curve_text(result.run_dir))
     say(headline(result.summary))
     say(f"page: {result.run_dir / 'report.html'}   model: {result.run_dir / 'model'}   records: {result.run_dir}")
     return dict(result.summary)
+
+
+def _resume(words: Sequence[str]) -> Result:
+    require(bool(words), "names no run", where="--resume", mend="write steelyard train --resume RUN")
+    mend = "leave it out: a resumed run keeps its own recipe and settings"
+    require(len(words) == 1, f"unexpected {' '.join(words[1:])}", where="train --resume", mend=mend)
+    begun = open_begun(words[0])
+    with Progress(begun.run.max_steps, _title(f"--resume {words[0]}", begun.run)) as progress:
+        return resume(words[0], watch=progress.watch)
+
+
+def _train(words: Sequence[str]) -> Result:
+    known = summaries()
+    name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
+    settings = parse(Run, words[1:], command=f"train {name}", default=load(name), description=known[name])
+    with Progress(settings.max_steps, _title(name, settings)) as progress:
+        return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
+
+
+def _title(what: str, run: Run) -> str:
+    return (
+        f"steelyard train {what}: {type(run.task).__name__} with {type(run.objective).__name__}, runtime "
+        f"{run.runtime}, {run.max_steps} steps of {run.num_prompts} x {run.num_generations}"
+    )
 
 
 def say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode
-from steelyard.core.errors import StallError, SteelyardError, require, suggest
+from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, require, suggest
 from steelyard.core.method import Card, cards, find, id_of, method, settings
 from steelyard.core.padding import Padded, pad, stack
 from steelyard.core.protocols import (
@@ -27,6 +27,7 @@ __all__ = [
     "Curriculum",
     "Engine",
     "Episode",
+    "FaultError",
     "Finish",
     "Linear",
     "Loss",
@@ -39,6 +40,7 @@ __all__ = [
     "Score",
     "StallError",
     "SteelyardError",
+    "Stopped",
     "Task",
     "Trajectory",
     "WarmupStableDecay",

@@ -1,14 +1,24 @@
-"""Settings to JSON and back: nested frozen dataclasses, where a registered method carries its id under `method`."""
+"""Settings to JSON and back: nested frozen dataclasses, where a registered method carries its id under `method`.
+
+A method also names its module, so that another process can import it: to import is to run code. Settings that were read
+from a file, which may be somebody else's, therefore get modules of this package imported and no others, but for those
+that the environment variable STEELYARD_MODULES names (separated by commas).
+"""
 
 import dataclasses
 import importlib
 import math
+import os
+import re
 import typing
 
 import msgspec
 
 from steelyard.core.errors import SteelyardError, suggest
-from steelyard.core.method import find, id_of
+from steelyard.core.method import cards, find, id_of
+
+ALLOWED = "STEELYARD_MODULES"
+_OURS = re.compile(r"steelyard(\.[a-z][a-z0-9_]*)+")
 
 
 def encode(settings: object) -> dict[str, object]:
@@ -33,21 +43,32 @@ def _plain(value: object) -> object:
     return msgspec.to_builtins(value)
 
 
-def decode(data: dict[str, typing.Any], cls: type | None = None, *, where: str = "config") -> typing.Any:
+def decode(
+    data: dict[str, typing.Any], cls: type | None = None, *, where: str = "config", trusted: bool = False
+) -> typing.Any:
     """Build the settings that `encode` wrote.
 
     Args:
         data: the dictionary.
         cls: the dataclass to build; not needed where `data` names a method.
         where: prefix for error messages.
+        trusted: the settings are this program's own, or the user asked to run what they name: import any module.
 
     Raises:
-        SteelyardError: unknown method or field, or a value of the wrong type.
+        SteelyardError: unknown method or field, a value of the wrong type, or a module that may not be imported.
     """
+    try:
+        return _decode(data, cls, where, trusted)
+    except RecursionError as error:
+        raise SteelyardError("is nested too deeply", where=where, mend="write it as encode does") from error
+
+
+def _decode(data: dict[str, typing.Any], cls: type | None, where: str, trusted: bool) -> typing.Any:
     data = dict(data)
     if "method" in data:
-        _import(data.pop("module", None), where)
-        cls = find(str(data.pop("method"))).cls
+        id, module = str(data.pop("method")), data.pop("module", None)
+        _import(id, module, where, trusted)
+        cls = find(id).cls
     if cls is None:
         raise SteelyardError("no method is named", where=where, mend='add a "method" key with a registered id')
     hints = typing.get_type_hints(cls)
@@ -57,29 +78,40 @@ def decode(data: dict[str, typing.Any], cls: type | None = None, *, where: str =
     missing = [f.name for f in dataclasses.fields(cls) if f.name not in data and _required(f)]
     if missing:
         raise SteelyardError(f"setting {missing[0]!r} is missing", where=where, mend="add it")
-    return cls(**{name: _field(value, hints[name], f"{where}.{name}") for name, value in data.items()})
+    return cls(**{name: _field(value, hints[name], f"{where}.{name}", trusted) for name, value in data.items()})
 
 
-def _import(module: str | None, where: str) -> None:
-    """Import the module of a method, so that the method is registered."""
+def _import(id: str, module: object, where: str, trusted: bool) -> None:
+    """Import the module of a method, so that the method is registered; nothing to do where it is already."""
+    if module is None or any((card.id, card.cls.__module__) == (id, module) for card in cards()):
+        return
+    allowed = (name.strip() for name in os.environ.get(ALLOWED, "").split(","))
+    if not isinstance(module, str) or not (trusted or _OURS.fullmatch(module) or module in allowed):
+        what = f"the module {module!r} cannot be imported on the word of a file, because it is not part of steelyard"
+        raise SteelyardError(what, where=where, mend=f"if you trust it, import it first, or name it in {ALLOWED}")
     try:
-        importlib.import_module(module or __name__)
-    except ImportError as error:
-        raise SteelyardError(
-            f"module {module!r} cannot be imported ({error})", where=where, mend="run where it can be imported"
-        ) from error
+        importlib.import_module(module)
+    except (ImportError, ValueError, TypeError) as error:  # the last two where it is no name of a module
+        what = f"the module {module!r} cannot be imported ({error})"
+        raise SteelyardError(what, where=where, mend="run where it can be imported") from error
 
 
 def _required(f: "dataclasses.Field[typing.Any]") -> bool:
     return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
 
-def _field(value: typing.Any, hint: typing.Any, where: str) -> typing.Any:
-    nested = next((t for t in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(t)), None)
-    if isinstance(value, dict) and ("method" in value or nested is not None):
-        return decode(value, typing.cast(type | None, nested), where=where)
+def _field(value: typing.Any, hint: typing.Any, where: str, trusted: bool) -> typing.Any:
+    classes = tuple(t for t in (hint, *typing.get_args(hint)) if isinstance(t, type) and dataclasses.is_dataclass(t))
+    if isinstance(value, dict) and (classes or (hint is typing.Any and "method" in value)):
+        found = _decode(value, next(iter(classes), None), where, trusted)
+        if classes and not isinstance(found, classes):
+            names = " or ".join(c.__name__ for c in classes)
+            raise SteelyardError(f"is a {type(found).__name__}", where=where, mend=f"name a {names}")
+        return found
     if value in ("inf", "-inf", "nan") and float in (kinds := (hint, *typing.get_args(hint))) and str not in kinds:
         return float(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise SteelyardError("is a number of more than 64 bits", where=where, mend="write a smaller one")
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:

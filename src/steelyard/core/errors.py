@@ -13,13 +13,29 @@ class SteelyardError(Exception):
         mend: what to do about it.
     """
 
+    exit_code = 2
+
     def __init__(self, what: str, *, where: str, mend: str) -> None:
         self.what, self.where, self.mend = what, where, mend
         super().__init__(" ".join(f"{where}: {what}; {mend}".split()))
 
 
-class StallError(SteelyardError):
+class FaultError(SteelyardError):
+    """A run that was rightly begun could not go on: a process died, data was damaged, a disk filled up. Exit code 1."""
+
+    exit_code = 1
+
+
+class StallError(FaultError):
     """A wait ran past its deadline. `where` names who waits for whom."""
+
+
+class Stopped(SteelyardError):  # noqa: N818  (not an error: it was asked for)
+    """A run ended early because it was asked to, and can be resumed. Exit code 128 + the signal's number."""
+
+    def __init__(self, what: str, *, where: str, mend: str, signal: int) -> None:
+        super().__init__(what, where=where, mend=mend)
+        self.exit_code = 128 + signal
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from steelyard.core.trajectory import Prompt, Sampling, Trajectory
 from steelyard.core.weights import Weights
 
@@ -76,8 +74,8 @@ class Engine(Protocol):
 class WeightStore(Protocol):
     """Where the learner publishes and searchers look. Publishing never blocks."""
 
-    def publish(self, data: np.ndarray, version: int) -> str:
-        """Make `data` the newest weights; returns their digest."""
+    def publish(self, weights: Weights) -> None:
+        """Make these the newest weights."""
         ...
 
     def newest(self) -> int:
@@ -105,6 +103,34 @@ class Replay(Protocol):
 
     def metrics(self) -> Mapping[str, float]:
         """Size and counters, named `replay/...`."""
+        ...
+
+    def publish(self, version: int, digest: str) -> None:
+        """Enter weights into the ledger; from the first entry on, data of other weights is refused."""
+        ...
+
+    def newest_version(self) -> int | None:
+        """The highest version in the ledger."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """All that a resume needs beside the file; what it describes is on disk when this returns."""
+        ...
+
+    def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
+        """Go back to `state` (None: the beginning); with `keep_later`, data accepted since then stays."""
+        ...
+
+    def taken_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+        """(prompt id, sample) of all that was accepted after `state`."""
+        ...
+
+    def forget(self, state: Mapping[str, Any]) -> None:
+        """Give back the room of what was removed before `state`: no kept checkpoint needs it."""
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
         ...
 
 

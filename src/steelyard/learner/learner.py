@@ -4,13 +4,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
-from steelyard.core import Batch, Linear, Loss, SteelyardError, Trajectory, Weights
+from steelyard.core import Batch, Linear, Loss, SteelyardError, Trajectory, Weights, digest_of
+from steelyard.learner import saved
 from steelyard.learner.collate import Group, collate, micro_batches
-from steelyard.learner.optimizer import Adam
+from steelyard.learner.optimizer import Adam, memory, remember
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 
@@ -27,6 +31,9 @@ class Trainable(Protocol):
 
 class Learner:
     """Holds policy, optimiser and schedules; `step` is one update.
+
+    `steps` counts updates and drives the schedules and the reference's reset; `version` names the weights. Both advance
+    by one with each update. They part where a resumed run must not use a version again that once named other weights.
 
     Args:
         policy: the model to train.
@@ -55,33 +62,82 @@ class Learner:
         self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
         self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
         self.head = objective.build(policy.hidden_size) if hasattr(objective, "build") else None  # pyright: ignore[reportFunctionMemberAccess]
-        self.parameters = [*policy.trainable().values(), *(self.head.parameters() if self.head else ())]
+        self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
+        self._named |= {f"head.{name}": p for name, p in self.head.named_parameters()} if self.head else {}
+        self.parameters = [*self._named.values()]
         self.optimizer = optimizer.open(self.parameters)
-        self.version = 0
+        self.steps = self.version = 0
         self.reference = Weights.of(policy.weights(), 0)
+        self._start = self.reference.digest
 
     def step(self, groups: Sequence[Group]) -> dict[str, Any]:
-        """Update the policy once; returns the step's metrics. The policy is at `version` + 1 afterwards.
+        """Update the policy once; returns the step's metrics. `steps` and `version` are one more afterwards.
 
         Raises:
             SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
         """
         groups = [self._refer(group) for group in groups]
         objective = self._scheduled()
-        rate = self.learning_rate * self.settings.schedule(self.version)
+        rate = self.learning_rate * self.settings.schedule(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         losses = [self._backward(objective, part) for part in micro_batches(groups, self.micro_tokens)]
         metrics = _combine(losses)
         norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
         staleness = describe_batch(groups, self.version)
-        self.version += 1
-        if self.reference_reset and self.version % self.reference_reset == 0:
+        self.steps, self.version = self.steps + 1, self.version + 1
+        if self.reference_reset and self.steps % self.reference_reset == 0:
             self.reference = Weights.of(self.policy.weights(), self.version)
-        beta = {} if self.beta is None else {"learner/beta": self.beta(self.version - 1)}
+        beta = {} if self.beta is None else {"learner/beta": self.beta(self.steps - 1)}
         return {**metrics, "learner/grad_norm": norm, "learner/learning_rate": rate, **beta, **staleness}
 
+    def save(self, directory: Path) -> None:
+        """Write all that a restored learner needs to make the same next step, bit for bit, into `directory`.
+
+        The reference is left out while it is the model that the run began with: that can be loaded again.
+
+        Raises:
+            FaultError: the disk does not let it be written.
+        """
+        moved = {"reference": torch.from_numpy(self.reference.data)} if self.reference.version else {}
+        saved.write(directory, self._facts(), self._named | memory(self.optimizer, self._named) | moved)
+
+    def restore(self, directory: Path, *, version: int | None = None) -> None:
+        """Go on from what `save` wrote. To be asked of a learner that has made no step, on the run's own model.
+
+        Args:
+            directory: a checkpoint.
+            version: a new name for the weights, above every version that the run has used; None keeps the saved one.
+
+        Raises:
+            SteelyardError: a file is missing or damaged, or of another model or other settings; the learner is then
+                as it was.
+        """
+        facts, tensors = saved.read(directory, self._facts(), self._named, self.policy.num_bytes)
+        with torch.no_grad():
+            for name, p in self._named.items():
+                p.copy_(tensors[name])
+        remember(self.optimizer, self._named, tensors)
+        self.steps, self.version = facts.steps, facts.version if version is None else version
+        if facts.reference_version:
+            self.reference = Weights.of(tensors["reference"].numpy().copy(), facts.reference_version)
+
+    def _facts(self) -> saved.Facts:
+        return saved.Facts(
+            steps=self.steps,
+            version=self.version,
+            digest=digest_of(self.policy.weights()),
+            start=self._start,
+            frozen=self._frozen,
+            reference_version=self.reference.version,
+            reference_digest=self.reference.digest,
+        )
+
+    @cached_property
+    def _frozen(self) -> str:
+        return saved.frozen_digest(self.policy)
+
     def _scheduled(self) -> Objective:
-        return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.version))  # pyright: ignore[reportArgumentType]
+        return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.steps))  # pyright: ignore[reportArgumentType]
 
     def _refer(self, group: Group) -> Group:
         """Reference log-probabilities of an earlier reference are computed anew."""
@@ -120,7 +176,7 @@ class Learner:
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm))
         if not (math.isfinite(norm) and math.isfinite(metrics["learner/loss"])):
             raise SteelyardError(
-                f"loss {metrics['learner/loss']:.4g} with gradient norm {norm:.4g} at step {self.version + 1}",
+                f"loss {metrics['learner/loss']:.4g} with gradient norm {norm:.4g} at step {self.steps + 1}",
                 where="learner",
                 mend="lower --learning-rate, or look for extreme rewards",
             )

@@ -1,12 +1,15 @@
 """Adam with the settings that post-training needs: clipping, and a warm-up / stable / decay learning rate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from steelyard.core import WarmupStableDecay, require
+
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW remembers of a parameter: updates made (a number), and the running means."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,24 @@ class Adam:
         return torch.optim.AdamW(
             parameters, lr=0.0, betas=(self.beta1, self.beta2), weight_decay=self.weight_decay, fused=True
         )
+
+
+def memory(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """All that the optimiser remembers, as adam.KEY.NAME; a parameter that never had a gradient has no memory."""
+    return {
+        f"adam.{key}.{name}": value
+        for name, p in parameters.items()
+        for key, value in optimizer.state.get(p, {}).items()
+    }
+
+
+def remember(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]
+) -> None:
+    """Give the optimiser what `memory` returned, bit for bit; what it remembers now is forgotten."""
+    optimizer.state.clear()
+    for name, p in parameters.items():
+        # Not load_state_dict, which casts to the parameter's type.
+        kept = {key: tensors[at].to(p.device, copy=True) for key in ADAM if (at := f"adam.{key}.{name}") in tensors}
+        if kept:
+            optimizer.state[p] = kept

@@ -1,7 +1,13 @@
-"""From a name to a model and its tokenizer: local, shipped or from the hub; safetensors only, and never remote code."""
+"""From a name to a model and its tokenizer: local, shipped or from the hub; safetensors only, and never remote code.
 
+A model's files are data, and may be hostile. What they can ask transformers for beyond weights (code beside them,
+kernels from the hub, pickled shards, files elsewhere) is refused, not run.
+"""
+
+import json
 import os
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +17,9 @@ import torch
 from steelyard.core import SteelyardError, require, suggest
 
 SHIPPED = Path(__file__).parent / "base"
+ATTENTION = (None, "eager", "sdpa")
+"""What config.json may choose; other names can fetch code from the hub."""
+INDEX = "model.safetensors.index.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _PREFIX = "steelyard/"
 
@@ -64,38 +73,105 @@ def load(model: str, dtype: str) -> tuple[Any, Any]:
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", mend=suggest(dtype, DTYPES))
     place, local = locate(model)
     options = {"trust_remote_code": False, "local_files_only": local}
+
+    def network() -> Any:
+        config = AutoConfig.from_pretrained(place, **options)
+        _check_config(config, model)
+        _check_shards(place, local, model)
+        kind = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True}
+        # Other sizes are ignored here because the report names them, and the exception does not.
+        return AutoModelForCausalLM.from_pretrained(
+            place, config=config, ignore_mismatched_sizes=True, **kind, **options
+        )
+
     with quiet():
-        try:
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                place, dtype=DTYPES[dtype], use_safetensors=True, output_loading_info=True, **options
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise _broken("model", model, local, error) from error
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(place, **options)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise _broken("tokenizer", model, local, error) from error
-    net, report = loaded
-    missing = sorted(report["missing_keys"])
-    require(not missing, f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}", where="model",
-            mend="save the model again, whole")  # fmt: skip
+        net, report = _read("model", model, local, network)
+        tokenizer = _read("tokenizer", model, local, lambda: AutoTokenizer.from_pretrained(place, **options))
+    _check_report(report, model)
+    _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
     _check_head(net, model)
     return net, tokenizer
 
 
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer alone, of a model that is on this machine.
+
+    Raises:
+        SteelyardError: nothing of that name, or damaged files.
+    """
+    from transformers import AutoTokenizer
+
+    place, _ = locate(model)
+    options = {"trust_remote_code": False, "local_files_only": True}
+    with quiet():
+        return _read("tokenizer", model, True, lambda: AutoTokenizer.from_pretrained(place, **options))
+
+
+def _read(what: str, model: str, local: bool, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except SteelyardError:
+        raise
+    except Exception as error:  # transformers raises whatever the files make it raise; it is shown
+        raise _broken(what, model, local, error) from error
+
+
+def _check_config(config: Any, model: str) -> None:
+    """Refuse a config.json that asks for more than an architecture."""
+    attention, mend = config._attn_implementation, "take its key attn_implementation out of config.json"
+    require(attention in ATTENTION, f"{model} asks for the attention {attention!r}, which may be code from the hub",
+            where="model", mend=mend)  # fmt: skip
+    require(getattr(config, "quantization_config", None) is None, f"{model} is quantised", where="model",
+            mend="take the model in float32, bfloat16 or float16")  # fmt: skip
+
+
+def _check_shards(place: str, local: bool, model: str) -> None:
+    """Refuse an index that names anything but safetensors files beside it."""
+    from transformers.utils.hub import cached_file
+
+    index = cached_file(place, INDEX, local_files_only=local, _raise_exceptions_for_missing_entries=False,
+                        _raise_exceptions_for_connection_errors=False)  # fmt: skip
+    if index is None:
+        return
+    for name in set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()):
+        plain = name == Path(name).name and name.endswith(".safetensors")
+        require(plain, f"{INDEX} of {model} names {name!r}", where="model", mend="save the model again, as safetensors")
+
+
 def _broken(what: str, model: str, local: bool, error: Exception) -> SteelyardError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    reason = _first_words(str(error)) or type(error).__name__
     mend = f"it is no directory here, so it was taken for a hub id: check {model!r} and the network"
     if local:
         mend = f"give a directory that holds a whole {what}, as save_pretrained writes it"
     return SteelyardError(f"no {what} can be loaded from {model} ({reason})", where="model", mend=mend)
+
+
+def _first_words(message: str) -> str:
+    """The first line, and the second where the first only leads up to it: what follows is advice for other programs."""
+    lines = [line.strip() for line in message.strip().splitlines()[:2]]
+    return textwrap.shorten(" ".join(lines if lines[:1] and lines[0].endswith(":") else lines[:1]), 300)
+
+
+def _check_report(report: Any, model: str) -> None:
+    """Refuse weights that are not those of the config: transformers would draw what is missing at random."""
+    for name, found, expected in sorted(report["mismatched_keys"]):
+        what = f"{name} of {model} is {[*found]}, and its config.json says {[*expected]}"
+        raise SteelyardError(what, where="model", mend="save weights and config.json again, together")
+    missing = sorted(report["missing_keys"])
+    require(not missing, f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}", where="model",
+            mend="save the model again, whole")  # fmt: skip
+
+
+def _check_finite(net: Any, model: str) -> None:
+    for name, weight in net.named_parameters():
+        require(bool(weight.isfinite().all()), f"{name} of {model} holds numbers that are not finite", where="model",
+                mend="take an earlier checkpoint of it")  # fmt: skip
 
 
 def _check_vocabulary(net: Any, tokenizer: Any, model: str) -> None:

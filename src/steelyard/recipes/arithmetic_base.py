@@ -20,6 +20,7 @@ from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
+from steelyard.recipes.new_model import save_new
 from steelyard.rollout import TransformersEngine
 from steelyard.runtime.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
@@ -83,7 +84,7 @@ class ArithmeticBase:
                     file=sys.stderr,
                     flush=True,
                 )
-        learner.policy.save(directory)
+        save_new(learner.policy, directory)
         found = measure(learner.policy)
         for name, value in found.items():
             print(f"{name:<22} {value}")

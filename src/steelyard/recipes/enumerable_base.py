@@ -12,7 +12,7 @@ import torch
 
 from steelyard.core import stream
 from steelyard.policy import Policy
-from steelyard.runtime.records import check_output
+from steelyard.recipes.new_model import save_new
 from steelyard.task.enumerable import LETTERS
 
 WIDTH = 48
@@ -34,16 +34,15 @@ class EnumerableBase:
         Raises:
             SteelyardError: the output directory is not empty, or cannot be made.
         """
-        check_output(Path(self.output_dir))
-        print(f"model: {make(self.output_dir, self.seed)}")
+        print(f"model: {make(Path(self.output_dir), self.seed)}")
         return {"model": self.output_dir}
 
 
-def make(directory: Path | str, seed: int = 0) -> Path:
+def make(directory: Path, seed: int = 0) -> Path:
     """Write the model to an empty or absent `directory`; the same seed gives the same weights, bit for bit.
 
     Raises:
-        SteelyardError: the directory is not empty.
+        SteelyardError: the directory is not empty, or the disk does not take the model.
     """
     import transformers
 
@@ -60,7 +59,7 @@ def make(directory: Path | str, seed: int = 0) -> Path:
     )
     model = transformers.LlamaForCausalLM(config)
     draw(model, seed)
-    return Policy(model, letter_tokenizer()).save(directory)
+    return save_new(Policy(model, letter_tokenizer()), directory)
 
 
 @torch.no_grad()

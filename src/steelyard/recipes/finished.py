@@ -1,4 +1,4 @@
-"""A run directory read back: its settings and its model."""
+"""A run directory read back: its settings, and its model once it has ended."""
 
 import json
 from dataclasses import dataclass, replace
@@ -6,6 +6,16 @@ from pathlib import Path
 
 from steelyard.core import SteelyardError, decode
 from steelyard.runtime import Run
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that has begun: its recipe's name and its settings."""
+
+    recipe: str
+    run: Run
+    callable_reward: bool
+    """It was scored by a callable of the process that began it."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +32,11 @@ class Finished:
         return replace(self.run, model=str(self.model), lora_rank=0)
 
 
-def open_run(directory: Path | str) -> Finished:
-    """Read a run directory.
+def open_begun(directory: Path | str) -> Begun:
+    """Read the settings of a run directory.
 
     Raises:
-        SteelyardError: it is no run directory, its settings are damaged, or it holds no model yet.
+        SteelyardError: it is no run directory, or its settings are damaged.
     """
     directory = Path(directory)
     config = directory / "config.json"
@@ -38,12 +48,22 @@ def open_run(directory: Path | str) -> Finished:
         )
     try:
         data = json.loads(config.read_text(encoding="utf-8"))
-        recipe, settings = data["recipe"], dict(data["run"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        recipe, settings, asked = str(data["recipe"]), dict(data["run"]), bool(data.get("callable_reward"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SteelyardError(
             "is damaged", where=str(config), mend="train again; the model alone is in model/"
         ) from error
-    model = directory / "model"
+    return Begun(recipe, decode(settings, Run, where=str(config)), asked)
+
+
+def open_run(directory: Path | str) -> Finished:
+    """Read a run directory.
+
+    Raises:
+        SteelyardError: it is no run directory, its settings are damaged, or it holds no model yet.
+    """
+    begun, model = open_begun(directory), Path(directory) / "model"
     if not (model / "config.json").is_file():
-        raise SteelyardError("holds no model", where=str(directory), mend="the run did not reach its end: train again")
-    return Finished(recipe, decode(settings, Run, where=str(config)), model)
+        mend = f"the run did not reach its end: steelyard train --resume {directory}"
+        raise SteelyardError("holds no model", where=str(directory), mend=mend)
+    return Finished(begun.recipe, begun.run, model)

@@ -96,7 +96,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
 
 if __name__ == "__main__":
-    settings: Run = decode(json.load(sys.stdin), Run)
+    settings: Run = decode(json.load(sys.stdin), Run, trusted=True)
     try:
         print(to_json(train(settings, name=sys.argv[1], report=False).summary))
     except SteelyardError as error:

@@ -14,7 +14,8 @@ from steelyard.core import SteelyardError, Trajectory, require
 
 OverAge = Literal["drop", "wait"]
 
-COUNTERS = ("admitted", "refused", "evicted", "duplicates", "errors", "recent_short", "replaced")
+COUNTERS = ("admitted", "refused", "foreign", "errors", "evicted", "duplicates")
+"""What every replay counts; each adds its own."""
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,24 @@ sampled a trajectory, then by arrival. Source: Bartoldson et al. 2025, arXiv:250
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
-from steelyard.core import Trajectory, method, require, stream
+from steelyard.core import Trajectory, method, require, stream, to_bytes
 from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
+from steelyard.replay.database import Database
 from steelyard.replay.draw import Slot, choose_prompts, choose_rows, shuffled
+from steelyard.replay.durable import Durable, Position, read_state
+from steelyard.replay.events import Events
+from steelyard.replay.origin import Origin
+from steelyard.replay.row import Row
 from steelyard.replay.store import Eviction, Store
+
+_COUNTERS = (*COUNTERS, "recent_short", "replaced")
 
 
 @method("replay-buffer", paper="arXiv:2503.18929")
@@ -68,61 +75,90 @@ class Prioritised:
         )
         check_over_age(self.over_age)
 
-    def open(self, *, seed: int, max_staleness: int | None = None) -> "ReplayBuffer":
-        """An empty buffer.
+    def open(self, *, seed: int, max_staleness: int | None = None, path: Path | None = None) -> "ReplayBuffer":
+        """An empty buffer, or the one that `path` holds.
 
         Args:
             seed: of all its draws.
             max_staleness: most versions a trajectory may lag behind the learner that trains on it; None is no bound.
+            path: the file; None keeps all in memory.
+
+        Raises:
+            SteelyardError: the file is open elsewhere, damaged, not a replay's, or was begun with other settings.
         """
-        return ReplayBuffer(self, AgeLimit(max_staleness, self.over_age), seed, Store(self.eviction))
+        AgeLimit(max_staleness, self.over_age)
+        return ReplayBuffer(Database.open(path, Origin(self, seed, max_staleness)))
 
 
-class ReplayBuffer:
+class ReplayBuffer(Durable):
     """The live buffer: it alone decides what is admitted, selected and evicted.
 
-    Every trajectory that arrives is refused, an error, or admitted; every admitted one is stored, evicted, or gave way
-    to its duplicate. A draw is a function of what is stored, the seed, and the arguments of `sample`.
+    Every trajectory that arrives is refused, foreign, an error, or admitted; every admitted one is stored, evicted, or
+    gave way to its duplicate. A draw is a function of what is stored, the seed, and the arguments of `sample`; it costs
+    O(log N) in the N trajectories stored, and O(n) in the n of each prompt drawn, which `capacity_per_prompt` bounds.
     """
 
-    def __init__(self, settings: Prioritised, age: AgeLimit, seed: int, store: Store) -> None:
-        self._settings, self._age, self._seed, self._store = settings, age, seed, store
-        self._counts: Counter[str] = Counter()
+    @classmethod
+    def open(cls, path: Path) -> "ReplayBuffer":
+        """Continue an existing file with its own settings.
+
+        Raises:
+            SteelyardError: there is none, or it cannot be continued.
+        """
+        return cls(Database.existing(path, Prioritised))
+
+    def _load(self, rows: list[Row]) -> None:
+        origin = self._file.origin
+        self._settings: Prioritised = origin.settings
+        self._age, self._seed = AgeLimit(origin.max_staleness, self._settings.over_age), origin.seed
+        self._store = Store(self._settings.eviction, aged=self._age.drops, ranked=self._settings.capacity is not None)
+        self._store.load(rows)
 
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
         """Store trajectories arriving while the learner is at `version`; returns how many were admitted.
 
-        One whose reward is None is counted and not stored. Under "drop" one that is over age is refused.
+        They are in the file when this returns. One whose reward is None is counted and not stored. One whose weights
+        are not in the ledger is counted as foreign. Under "drop" one that is over age is refused.
 
         Raises:
-            SteelyardError: a reward or log-probability is not finite; then nothing of the call is stored.
+            SteelyardError: a reward or log-probability is not finite, or the file cannot be written; then nothing of
+                the call is stored.
         """
         check_finite(trajectories)
-        before = self._counts["admitted"]
-        for trajectory in trajectories:
-            if trajectory.reward is None:
-                self._counts["errors"] += 1
-            elif self._age.refuses(trajectory, version):
-                self._counts["refused"] += 1
-            else:
-                self._admit(trajectory, version)
-        return self._counts["admitted"] - before
+        bodies, before = [to_bytes(t) for t in trajectories], self._file.counts["admitted"]
+        with self._file.transaction() as events:
+            for trajectory, body in zip(trajectories, bodies, strict=True):
+                self._take(trajectory, body, version, events)
+        return self._file.counts["admitted"] - before
 
-    def _admit(self, trajectory: Trajectory, version: int) -> None:
-        self._counts["admitted"] += 1
-        if not self._store.put(trajectory, version):
-            self._counts["duplicates"] += 1
+    def _take(self, trajectory: Trajectory, body: bytes, version: int, events: Events) -> None:
+        counts = self._file.counts
+        if self._is_foreign(trajectory):
+            counts["foreign"] += 1
+        elif trajectory.reward is None:
+            counts["errors"] += 1
+        elif self._age.refuses(trajectory, version):
+            counts["refused"] += 1
+        else:
+            counts["admitted"] += 1
+            self._admit(events.put(trajectory, version, body), events)
+
+    def _admit(self, row: Row, events: Events) -> None:
+        loser = self._store.put(row)
+        if loser is not None:
+            events.remove(loser)
+            self._file.counts["duplicates"] += 1
             return
-        store, settings, prompt_id = self._store, self._settings, trajectory.prompt_id
-        if (
-            settings.capacity_per_prompt is not None
-            and len(store.groups[prompt_id].rows) > settings.capacity_per_prompt
-        ):
-            store.remove(store.worst_of(prompt_id))
-            self._counts["evicted"] += 1
-        if settings.capacity is not None and len(store.rows) > settings.capacity:
-            store.remove(store.worst())
-            self._counts["evicted"] += 1
+        store, most, most_of_prompt = self._store, self._settings.capacity, self._settings.capacity_per_prompt
+        if most_of_prompt is not None and len(store.groups[row.prompt_id].rows) > most_of_prompt:
+            self._evict(store.worst_of(row.prompt_id), events)
+        if most is not None and len(store) > most:
+            self._evict(store.worst(), events)
+
+    def _evict(self, row: Row, events: Events) -> None:
+        self._store.remove(row)
+        events.remove(row)
+        self._file.counts["evicted"] += 1
 
     def sample(
         self, num_prompts: int, num_generations: int, *, version: int, draw: int
@@ -134,25 +170,47 @@ class ReplayBuffer:
         Trajectories repeat in a group only when their prompt has fewer than G. `draw` addresses the randomness.
         """
         check_request(num_prompts, num_generations)
+        with self._file.transaction() as events:
+            chosen = self._choose(num_prompts, num_generations, version, draw, events)
+            found = self._file.trajectories(row for group in chosen or () for row in group)
+        return None if chosen is None else [[found[row.seq] for row in group] for group in chosen]
+
+    def metrics(self) -> Mapping[str, float]:
+        """Trajectories and prompts now stored, and counts since the buffer was begun, named `replay/...`."""
+        self._file.check_usable()
+        now = {"replay/size": float(len(self._store)), "replay/prompts": float(len(self._store.groups))}
+        return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
+
+    def state(self) -> dict[str, Any]:
+        """The position in the file, and the counters; what is stored survives a power cut when this returns."""
+        self._file.sync()
+        return {"position": self._file.position, "counts": self._file.counted}
+
+    def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
+        """Be as at `state` (None: empty), to the bit; or with `keep_later` only check that the file reaches it.
+
+        Raises:
+            SteelyardError: the file ends before `state`, has forgotten it, or is not the one that it describes.
+        """
+        at = read_state(state, Position, self._file.where)
+        self._check_fits(at)
+        if not keep_later:
+            self._file.roll_back(at.position, at.counts)
+            self._reload()
+
+    def _choose(
+        self, num_prompts: int, num_generations: int, version: int, draw: int, events: Events
+    ) -> list[list[Row]] | None:
         floor = self._age.floor(version)
-        if self._age.drops:
-            self._evict_before(floor)
-        selectable = len(self._store.by_newest) - self._store.by_newest.start(floor)
-        if self._counts["admitted"] < self._settings.warmup or selectable < (num_prompts if self._age.waits else 1):
+        while self._age.drops and len(self._store) and (row := self._store.oldest()).version < floor:
+            self._evict(row, events)
+        selectable = len(self._store.by_newest) - self._store.by_newest.bisect_left((floor,))
+        enough = num_prompts if self._age.waits else 1
+        if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:
             return None
         rng = stream(self._seed, "replay", draw)
         slots = self._slots(num_prompts, version, rng)
         return [self._members(slot, num_generations, floor, rng) for slot in slots]
-
-    def metrics(self) -> Mapping[str, float]:
-        """Trajectories and prompts now stored, and counts since the buffer was opened, named `replay/...`."""
-        now = {"replay/size": float(len(self._store.rows)), "replay/prompts": float(len(self._store.groups))}
-        return now | {f"replay/{name}": float(self._counts[name]) for name in COUNTERS}
-
-    def _evict_before(self, floor: int | float) -> None:
-        while self._store.rows and (row := self._store.oldest()).trajectory.version < floor:
-            self._store.remove(row)
-            self._counts["evicted"] += 1
 
     def _slots(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
         """One round of different prompts; without an age limit, further rounds until all slots are filled."""
@@ -160,27 +218,22 @@ class ReplayBuffer:
         distinct = len(slots)
         while len(slots) < num_prompts and self._age.max_staleness is None:
             slots += self._round(num_prompts - len(slots), version, rng)
-        self._counts["replaced"] += len(slots) - distinct
-        self._counts["recent_short"] += sum(slot.short for slot in slots)
+        self._file.counts["replaced"] += len(slots) - distinct
+        self._file.counts["recent_short"] += sum(slot.short for slot in slots)
         return slots
 
     def _round(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
         store, floor = self._store, self._age.floor(version)
-        arrivals = shuffled(
-            store.by_arrival.keys, store.by_arrival.start(version - self._settings.recent_window + 1), rng
-        )
-        recent = (prompt_id for _, prompt_id in arrivals if store.groups[prompt_id].newest >= floor)
-        stored = (prompt_id for _, prompt_id in shuffled(store.by_newest.keys, store.by_newest.start(floor), rng))
+        since = store.by_arrival.bisect_left((version - self._settings.recent_window + 1,))
+        recent = (p for _, p in shuffled(store.by_arrival, since, rng) if store.groups[p].newest >= floor)
+        stored = (p for _, p in shuffled(store.by_newest, store.by_newest.bisect_left((floor,)), rng))
         return list(
             choose_prompts(num_prompts, self._settings.recent_probability, recent=recent, stored=stored, rng=rng)
         )
 
-    def _members(
-        self, slot: Slot, num_generations: int, floor: int | float, rng: np.random.Generator
-    ) -> list[Trajectory]:
+    def _members(self, slot: Slot, num_generations: int, floor: int | float, rng: np.random.Generator) -> list[Row]:
         rows = self._store.groups[slot.prompt_id].since(floor)
-        self._counts["replaced"] += max(0, num_generations - len(rows))
-        chosen = choose_rows(
+        self._file.counts["replaced"] += max(0, num_generations - len(rows))
+        return choose_rows(
             rows, num_generations, newest=slot.newest, inverse_temperature=self._settings.reward_temperature, rng=rng
         )
-        return [row.trajectory for row in chosen]

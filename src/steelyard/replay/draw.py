@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from steelyard.replay.store import Row
+from steelyard.replay.row import Row
 
 K = TypeVar("K")
 
@@ -88,6 +88,6 @@ def choose_rows(
     if newest:
         order = range(len(rows) - 1, -1, -1)
     else:
-        reward_N = np.array([row.trajectory.reward for row in rows], dtype=np.float64)
+        reward_N = np.array([row.reward for row in rows], dtype=np.float64)
         order = softmax_order(reward_N, inverse_temperature, rng).tolist()
     return [rows[order[i % len(rows)]] for i in range(num_generations)]

@@ -27,6 +27,7 @@ def write_report(run_dir: Path) -> Path:
     title = f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
     text = document(f"{title} · Steelyard", _header(run, title), sections, FOOTER)
     page, partial = run_dir / "report.html", run_dir / "report.html.partial"
+    partial.unlink(missing_ok=True)  # it might be a link that leads elsewhere
     partial.write_text(text, encoding="utf-8")
     partial.replace(page)  # a reader never sees half a page
     return page

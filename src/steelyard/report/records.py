@@ -9,6 +9,8 @@ from typing import Any
 from steelyard.core import SteelyardError
 
 Row = Mapping[str, Any]
+KINDS = ("metrics", "timing", "eval", "samples", "faults", "quarantine")
+"""The files of rows, in the order of `RunRecords`."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class RunRecords:
     timing: Sequence[Row]
     evals: Sequence[Row]
     samples: Sequence[Row]
+    faults: Sequence[Row]
+    """Children that died or hung, and what a resume found damaged."""
+    quarantine: Sequence[Row]
+    """Completions that the verifier failed on; they have no reward."""
     result: Row | None
     """The summary that a finished run ends with; None where it was stopped or is still going."""
     torn: Sequence[str]
@@ -39,10 +45,11 @@ def read_run(run_dir: Path) -> RunRecords:
     config = _read_object(run_dir / "config.json")
     if config is None or "recipe" not in config:
         raise SteelyardError("is not a run directory", where=str(run_dir), mend=mend)
-    kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in ("metrics", "timing", "eval", "samples")}
-    metrics, timing, evals, samples = (rows for rows, _ in kinds.values())
+    kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in KINDS}
+    metrics, timing, evals, samples, faults, quarantine = (rows for rows, _ in kinds.values())
     torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
-    return RunRecords(run_dir, config, metrics, timing, evals, samples, _read_object(run_dir / "result.json"), torn)
+    result = _read_object(run_dir / "result.json")
+    return RunRecords(run_dir, config, metrics, timing, evals, samples, faults, quarantine, result, torn)
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool]:

@@ -142,7 +142,36 @@ def loss(run: RunRecords) -> Markup | None:
     return _side_by_side("loss", "Loss and gradient", figures)
 
 
-CHARTS = (target, held_out, reward, length, style, staleness, replay, idle, speed, loss)
+def parity(run: RunRecords) -> Markup | None:
+    """How far the engine's log-probabilities are from the learner's."""
+    series = [
+        Series(run.metrics, "search/parity_mean", "mean", SEARCHER),
+        Series(run.metrics, "search/parity_max", "largest", OTHER, "--"),
+    ]
+    plot = lines("gauge", "Difference between engine and learner.", series, y="nats per token")
+    text = f"Differences of log-probabilities on a few tokens of each batch. {_change(run.metrics, *_PARITY)}."
+    return _half("parity", "Engine and learner agree", figure(plot, text))
+
+
+def faults(run: RunRecords) -> Markup | None:
+    """What died or hung, and what the verifier failed on."""
+    shown = []
+    if run.faults:
+        cells = [[number(row.get("step")), str(row.get("who")), str(row.get("why"))] for row in run.faults[-_SHOWN:]]
+        shown.append(table(["step", "who", "why"], cells, caption=f"{len(run.faults)} faults, the latest last."))
+    if run.quarantine:
+        cells = [
+            [str(row.get("prompt_id")), str(row.get("completion")), str(row.get("error"))]
+            for row in run.quarantine[-_SHOWN:]
+        ]
+        caption = f"{len(run.quarantine)} completions without a reward, the latest last: see quarantine.jsonl."
+        shown.append(table(["prompt", "completion", "error of the verifier"], cells, caption=caption))
+    return section("faults", "Faults and failed verifications", *shown) if shown else None
+
+
+_SHOWN = 20
+_PARITY = ("search/parity_mean", number)
+CHARTS = (target, held_out, reward, length, style, staleness, replay, idle, speed, loss, parity, faults)
 
 
 def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:

@@ -37,7 +37,7 @@ def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) 
 
 
 def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) -> list[str]:
-    first, last = rows[0]["step"], rows[-1]["step"]
+    first, last = min(row["step"] for row in rows), max(row["step"] for row in rows)
     top = _top(max(_end(row, key, "high") for row in rows))
     cells = [[" "] * width for _ in range(height)]
 
@@ -51,7 +51,7 @@ def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) 
         cells[line(row[key])][column] = "●"
     labels = {line(top * part): write(top * part) for part in (0.0, 0.5, 1.0)}
     body = [f"{labels.get(i, ''):>8} {'┤' if i in labels else '│'}{''.join(cells[i]).rstrip()}" for i in range(height)]
-    ends = f"{first:<{width - len(str(last))}}{last}" if last > first else str(first)
+    ends = f"{first:<{max(1, width - len(str(last)))}}{last}" if last > first else str(first)
     return [*body, " " * 9 + "└" + "─" * width, " " * 10 + ends + "  step"]
 
 

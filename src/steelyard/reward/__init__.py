@@ -5,7 +5,9 @@ from steelyard.reward.function import FunctionReward, reward_function
 from steelyard.reward.gold import after, gold_of
 from steelyard.reward.math import MathVerify
 from steelyard.reward.pool import Closable, Pool
+from steelyard.reward.score import score_of, score_of_reply
 
 __all__ = [
     "Closable", "ExactAnswer", "FunctionReward", "MathVerify", "Pool", "after", "gold_of", "reward_function",
+    "score_of", "score_of_reply",
 ]  # fmt: skip

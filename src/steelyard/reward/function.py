@@ -1,14 +1,18 @@
 """Reward functions of the ecosystem, `f(prompts, completions, **columns) -> list[float | None]`, sync or async.
 
-A bare callable runs in the calling process, without a deadline. A name, `module:function` or
-`path/to/file.py:function`, runs in a killable worker. Each column of the prompts is passed as a list, one entry per
-episode (None where a prompt lacks it). Where a prompt is chat messages, so is its completion:
-[{"role": "assistant", "content": text}]. A None, a non-finite number, an exception, a time-out or a death gives no
-reward, never 0, and says why.
+A name, `module:function` or `path/to/file.py:function`, runs in a killable worker, with a deadline and a limit of
+memory. A bare callable runs in the calling process and costs what that means: no deadline, no limit of memory, and a
+crash or a hang of it is a crash or a hang of the run. In the local runtime that process also answers the messages of
+searchers and learner, and while the callable works everybody waits. Use it for what is quick and tame.
+
+Each column of the prompts is passed as a list, one entry per episode (None where a prompt lacks it). Where a prompt is
+chat messages, so is its completion: [{"role": "assistant", "content": text}].
+A None or a number that is not finite is a failure of that completion; an exception, a time-out or a death one of the
+whole call. A failure gives no reward, never 0, and says why. What breaks the contract (no list, another length, an
+entry that is no number) is an error that ends the run.
 Source: the convention of Hugging Face TRL's trainers.
 """
 
-import math
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from typing import Any
 
 from steelyard.core import Episode, Reward, Score, SteelyardError, id_of, require
 from steelyard.reward.pool import Closable, Pool, require_limits
+from steelyard.reward.score import score_of
 from steelyard.reward.worker import Reply, call
 
 
@@ -46,25 +51,19 @@ def _scores(values: Any, count: int, where: str) -> list[Score]:
         if value is not None and not isinstance(value, numbers.Real):
             what = f"its reward {index} is a {type(value).__name__}, not a number"
             raise SteelyardError(what, where=where, mend=mend)
-    return [_score(value, where) for value in values]
-
-
-def _score(value: Any, where: str) -> Score:
-    try:
-        number = math.nan if value is None else float(value)
-    except OverflowError:  # an integer beyond all floats
-        number = math.inf
-    if math.isfinite(number):
-        return Score(number)
-    return Score(None, error=f"{where}: it gave {value if value is None else number} for this completion")
+    return [score_of(value, where) for value in values]
 
 
 @dataclass(frozen=True)
 class FunctionReward(Closable):
-    """A reward function as a `Reward`."""
+    """A reward function as a `Reward`.
+
+    A name is run in a worker that can be killed. A callable is run here, in the calling process: nothing limits its
+    time or memory, and in the local runtime searchers and learner wait for it (their messages are answered here).
+    """
 
     function: Callable[..., Any] | str
-    """A callable, or a name: `module:function` or `path/to/file.py:function`."""
+    """A name, `module:function` or `path/to/file.py:function`, or a callable."""
     timeout_s: float = 60.0
     """Deadline of one batch (seconds), where the function is named."""
     memory_mb: int = 8192
@@ -117,6 +116,9 @@ class FunctionReward(Closable):
 
 def reward_function(reward: Callable[..., Any] | str) -> Reward:
     """What a user gives as a reward, as a `Reward`: a verifier of ours stays as it is, all else is a reward function.
+
+    A name runs in a killable worker; a bare callable runs in the calling process, without limits, and holds up its
+    message loop while it works (see `FunctionReward`).
 
     Raises:
         SteelyardError: a name is not of the form `module:function` or `path/to/file.py:function`.

@@ -4,7 +4,8 @@ r"""Mathematical answers: reward 1 where the completion's final expression equal
 
 The final expression is the last `\boxed{}`, else the text after the last `####`, else what math-verify finds last.
 Each check is a job with a deadline in a killable worker: an answer such as 9^{9^{9^9}} costs its own reward and nothing
-else. A check that fails or is late gives no reward, never 0; a completion without an expression is wrong, so 0.
+else. A check that fails, is late or runs out of memory gives no reward, never 0 (math-verify alone hides the last: see
+`candid.py`); a completion without an expression is wrong, so 0.
 Differs: a right answer in bare LaTeX is read whole; math-verify alone would take 2\sqrt{3} for 2.
 Source: Hugging Face, math-verify (https://github.com/huggingface/Math-Verify).
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from steelyard.core import Episode, Score, method
 from steelyard.reward.gold import MARKER, after, gold_of
 from steelyard.reward.pool import Closable, Pool, require_limits
+from steelyard.reward.score import score_of_reply
 
 
 def _whole(text: str) -> str:
@@ -49,7 +51,8 @@ class MathVerify(Closable):
     @cached_property
     def _pool(self) -> Pool:
         grader = Path(__file__).with_name("grader.py")
-        return Pool(f"{grader}:check", num_workers=self.num_workers, memory_mb=self.memory_mb)
+        candid = ("math_verify", "latex2sympy2_extended")
+        return Pool(f"{grader}:check", num_workers=self.num_workers, memory_mb=self.memory_mb, candid=candid)
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order.
@@ -59,7 +62,7 @@ class MathVerify(Closable):
         """
         jobs = [{"gold": _whole(gold_of(e, self.answer_column)), "completion": _final(e.completion)} for e in episodes]
         replies = self._pool.map(jobs, timeout_s=self.timeout_s)
-        return [Score(None if r.error else r.value, error=r.error) for r in replies]
+        return [score_of_reply(reply, "math-verify") for reply in replies]
 
     def close(self) -> None:
         """End the child processes."""

@@ -3,6 +3,8 @@
 The parent keeps the clock. A worker that is late is killed with all the processes it started, and the next job starts
 a fresh one; a job whose worker was late or died gets an error for an answer. Workers start with the first job and
 leave with `close`, with the pool, or with the parent; none outlives them.
+
+This is no sandbox: a worker has the rights of its user. It holds in bounds what goes wrong, not what means harm.
 """
 
 import contextlib
@@ -19,11 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-
-from steelyard.core import SteelyardError, require
+from steelyard.core import FaultError, SteelyardError, require
 from steelyard.reward import worker
-from steelyard.reward.worker import Job, Reply, Start
+from steelyard.reward.worker import GarbledError, Job, Reply, Start
 
 C = TypeVar("C", bound="Closable")
 
@@ -50,7 +50,8 @@ class _Worker:
 
     def __init__(self) -> None:
         self.pipe, theirs = socket.socketpair()
-        with theirs:
+        with theirs, contextlib.ExitStack() as unless_started:
+            unless_started.callback(self.pipe.close)
             number = theirs.fileno()
             self.process = subprocess.Popen(
                 [sys.executable, "-P", worker.__file__, str(number)],
@@ -61,17 +62,24 @@ class _Worker:
                 # one thread each; hashes as in every other process, because some data sets depend on them
                 env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
             )
+            unless_started.pop_all()
 
     def ask(self, message: bytes, timeout_s: float) -> Reply:
         """Send an encoded message and wait for its reply; one that is late or lost ends the process and is an error."""
         deadline = time.monotonic() + timeout_s
         try:
             worker.send(self.pipe, message, deadline)
-            return worker.receive(self.pipe, Reply, deadline)
+            reply = worker.receive(self.pipe, Reply, deadline)
+            if reply.spent:
+                self.end()
+            return reply
         except TimeoutError:
             self.end()
             return Reply(error=f"no answer within {timeout_s:g} s: its process was killed")
-        except (OSError, EOFError, msgspec.MsgspecError):
+        except GarbledError as error:
+            self.end()
+            return Reply(error=f"its answer cannot be read ({error}): its process was killed")
+        except (OSError, EOFError):
             code = self.end()
             how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
             return Reply(error=f"its process died with {how}")
@@ -106,10 +114,12 @@ class Pool(Closable):
         target: `module:function` or `path/to/file.py:function`; arguments and results are plain data (as JSON).
         num_workers: child processes, at most.
         memory_mb: what each may allocate (MB), where the system can limit it.
+        candid: packages that may not take a lack of memory or stack for an answer (see `candid.py`).
     """
 
-    def __init__(self, target: str, *, num_workers: int = 1, memory_mb: int = 4096) -> None:
-        self.target, self.num_workers, self.memory_mb = target, num_workers, memory_mb
+    def __init__(self, target: str, *, num_workers: int = 1, memory_mb: int = 4096, candid: Sequence[str] = ()) -> None:
+        self.target, self.num_workers, self.memory_mb, self.candid = target, num_workers, memory_mb, list(candid)
+        self._proven = False
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(num_workers):
             self._idle.put(None)
@@ -128,12 +138,13 @@ class Pool(Closable):
 
         Raises:
             SteelyardError: the function cannot be loaded or called so, or its arguments or result are not plain data.
+            FaultError: the system starts no more processes.
         """
         try:
             job = worker.encode(Job(dict(arguments), timeout_s))
         except UnicodeEncodeError as error:  # half a character, in this one text
             return Reply(error=worker.describe(error))
-        except (TypeError, OverflowError) as error:
+        except (TypeError, OverflowError, RecursionError) as error:
             raise self._mistaken(f"its arguments are not plain data: {error}") from error
         held = self._idle.get()
         try:
@@ -153,16 +164,24 @@ class Pool(Closable):
         _end_all(self._workers)
 
     def _start(self) -> _Worker:
-        fresh = _Worker()
+        """A fresh worker; one that dies where others started before is returned all the same, and fails its job."""
+        try:
+            fresh = _Worker()
+        except OSError as error:
+            mend = "look at memory, and at the limit of processes and open files"
+            raise FaultError(
+                f"cannot be started ({error.strerror})", where="a verifier's process", mend=mend
+            ) from error
         self._workers.add(fresh)
         # the working directory last, so that a file there hides nothing that is installed
         here = str(Path.cwd())
         path = [*(p or here for p in sys.path), here]
-        reply = fresh.ask(worker.encode(Start(path, self.target, self.memory_mb)), START_S)
-        if problem := reply.mistake or reply.error:
+        reply = fresh.ask(worker.encode(Start(path, self.target, self.memory_mb, self.candid)), START_S)
+        if problem := reply.mistake or (None if self._proven else reply.error):
             self._workers.discard(fresh)
             fresh.end()
             raise self._mistaken(problem)
+        self._proven = True
         return fresh
 
     def _mistaken(self, what: str) -> SteelyardError:

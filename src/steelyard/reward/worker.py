@@ -1,11 +1,12 @@
 """The far side of a killable worker: a child process that loads one function and answers jobs, one at a time.
 
-    parent -> child   Start(path, target, memory_mb), then Job(arguments, timeout_s) ...
-    child -> parent   one Reply(value, error, mistake) to each, in order
+    parent -> child   Start(path, target, memory_mb, candid), then Job(arguments, timeout_s) ...
+    child -> parent   one Reply(value, error, mistake, spent) to each, in order
 
-Messages are msgpack behind a 4-byte length, on a socket pair whose file number is the only argument; nothing is ever
-unpickled. The function runs in the main thread, so that verifiers that use signals work. The child leaves when the
-parent closes the pair or dies; where it is busy then, it ends itself soon after the job's deadline.
+Messages are msgpack behind a 4-byte length, on a socket pair whose file number is the only argument. Nothing is ever
+unpickled, and neither side takes a message that is longer than `LARGEST` or of another form. The function runs in the
+main thread, so that verifiers that use signals work. The child leaves when the parent closes the pair or dies; where it
+is busy then, it ends itself soon after the job's deadline.
 
 Differs from the other child processes, which start as `python -m`: this file is run by its path and imports nothing of
 steelyard, because `-m` imports the room and torch with it, a second and 200 MB for each worker and each restart.
@@ -23,22 +24,31 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 GRACE_S = 5.0
 """How long after a job's deadline (seconds) a worker that nobody killed ends itself."""
+LARGEST = 1 << 30
+"""Bytes of the longest message."""
 
 T = TypeVar("T")
 
 
+class GarbledError(Exception):
+    """What came is no message of the kind that was due."""
+
+
 class Start(msgspec.Struct):
-    """The first message: where to import from, what to load, and how much memory (MB) it may take."""
+    """The first message: where to import from, what to load, how much memory (MB) it may take, and the packages that
+    may not hide a lack of it (see `candid.py`)."""
 
     path: list[str]
     target: str
     memory_mb: int
+    candid: list[str] = []
 
 
 class Job(msgspec.Struct):
@@ -49,20 +59,27 @@ class Job(msgspec.Struct):
 
 
 class Reply(msgspec.Struct):
-    """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet."""
+    """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet.
+
+    `spent` says that the process ran out of memory, and is no good for another call.
+    """
 
     value: Any = None
     error: str | None = None
     mistake: str | None = None
+    spent: bool = False
 
 
 def encode(message: msgspec.Struct) -> bytes:
     """The message's bytes.
 
     Raises:
-        TypeError, OverflowError, UnicodeEncodeError: it holds something that msgpack cannot say.
+        TypeError, OverflowError, UnicodeEncodeError, RecursionError: it holds something that msgpack cannot say.
     """
-    return msgspec.msgpack.encode(message, enc_hook=_plain)
+    data = msgspec.msgpack.encode(message, enc_hook=_plain)
+    if len(data) > LARGEST:
+        raise OverflowError(f"{len(data)} bytes are too many")
+    return data
 
 
 def send(pipe: socket.socket, data: bytes, deadline: float | None = None) -> None:
@@ -81,9 +98,15 @@ def receive(pipe: socket.socket, kind: type[T], deadline: float | None = None) -
     Raises:
         TimeoutError: the deadline passed.
         EOFError: the other side is gone.
+        GarbledError: the message is too long, or none of this kind.
     """
     size = int.from_bytes(_exactly(pipe, 4, deadline), "big")
-    return msgspec.msgpack.decode(_exactly(pipe, size, deadline), type=kind)
+    if size > LARGEST:
+        raise GarbledError(f"{size} bytes are too many")
+    try:
+        return msgspec.msgpack.decode(_exactly(pipe, size, deadline), type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise GarbledError(describe(error)) from error
 
 
 def _exactly(pipe: socket.socket, size: int, deadline: float | None) -> bytes:
@@ -133,8 +156,8 @@ def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Reply:
     try:
         value = function(**arguments)
         return Reply(_await(value) if inspect.isawaitable(value) else value)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a verifier raises is its error, and is reported
-        return Reply(error=describe(error))
+    except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  a verifier's error is reported
+        return Reply(error=describe(error), spent=isinstance(error, MemoryError))
 
 
 def _await(value: Any) -> Any:
@@ -163,6 +186,8 @@ def _limit(memory_mb: int) -> None:
 def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
     sys.path[:] = start.path
     _limit(start.memory_mb)
+    if start.candid:
+        load(f"{Path(__file__).with_name('candid.py')}:install")(start.candid)
     try:
         return load(start.target), Reply()
     except (Exception, SystemExit) as error:  # noqa: BLE001  a module may raise anything while it is imported
@@ -172,8 +197,10 @@ def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
 def _answer(function: Callable[..., Any], job: Job) -> bytes:
     try:
         return encode(call(function, job.arguments))
-    except (TypeError, OverflowError, UnicodeEncodeError) as error:
+    except TypeError as error:
         return encode(Reply(mistake=f"its result is not plain data: {error}"))
+    except (OverflowError, UnicodeEncodeError, RecursionError) as error:  # of this one value
+        return encode(Reply(error=f"its result cannot be sent: {describe(error)}"))
 
 
 def serve(pipe: socket.socket) -> None:

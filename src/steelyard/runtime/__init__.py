@@ -3,6 +3,8 @@
 from steelyard.runtime.inline import Inline
 from steelyard.runtime.local import Local
 from steelyard.runtime.records import Records, describe, to_json
-from steelyard.runtime.run import HeldOut, Processes, Run, VirtualClock
+from steelyard.runtime.run import HeldOut, Processes, Restarts, Run, VirtualClock
 
-__all__ = ["HeldOut", "Inline", "Local", "Processes", "Records", "Run", "VirtualClock", "describe", "to_json"]
+__all__ = [
+    "HeldOut", "Inline", "Local", "Processes", "Records", "Restarts", "Run", "VirtualClock", "describe", "to_json",
+]  # fmt: skip

@@ -1,23 +1,33 @@
 """The inline runtime: searchers, buffer and learner in one process, on a seeded virtual clock.
 
-What each part does is computed at once; when its effect is seen is decided by the clock. Events at the same time come
-in the order deliver, learn, search, so a learner step of cost 0 is seen by the searcher that delivered. A run is a pure
-function of its settings: the same seed gives the same metrics and the same weights, bit for bit.
+What each part does is computed at once; when its effect is seen is decided by the clock (`events`). A run is a pure
+function of its settings, faults included: the same seed gives the same rows and the same weights, bit for bit, in one
+go or in pieces. What decides its future lies in few places, all of which `save` writes down between two events:
+
+    clock       virtual time and counters            queue     what is under way
+    learner     weights, optimiser, reference        weights   published, not all of it seen yet
+    assigner    what is searched next                replay    what was found
+    failures    what still counts against restarts   tally     what the summary adds up
 """
 
-import heapq
-import itertools
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from steelyard.core import Reward, StallError, Trajectory, Weights
+from steelyard.core import Replay, Reward, StallError, Trajectory, Weights
+from steelyard.runtime import checkpoint, snapshot
+from steelyard.runtime.assigner import Assigner
+from steelyard.runtime.event_log import state_digest
+from steelyard.runtime.events import Event, Kind, Queue
+from steelyard.runtime.failures import Failures
+from steelyard.runtime.faults import moment
 from steelyard.runtime.parts import (
-    Assigner,
     check_prompts,
     make_learner,
     make_measure,
@@ -25,46 +35,36 @@ from steelyard.runtime.parts import (
     make_replay,
     make_searcher,
     make_task,
+    save_model,
 )
+from steelyard.runtime.publication import LaggedStore
 from steelyard.runtime.records import Records
 from steelyard.runtime.run import Run
+from steelyard.runtime.snapshot import Clock
+from steelyard.runtime.stopping import Stop, stop_signals
 from steelyard.runtime.tally import Tally
-
-_DELIVER, _LEARN, _SEARCH = range(3)
-
-
-class LaggedStore:
-    """Published weights, each visible `lag` publications after it was made."""
-
-    def __init__(self, first: Weights, lag: int = 0) -> None:
-        self._kept = deque([first], maxlen=lag + 1)
-
-    def publish(self, data: np.ndarray, version: int) -> str:
-        """Add the newest weights."""
-        self._kept.append(Weights.of(data, version))
-        return self._kept[-1].digest
-
-    def newest(self) -> int:
-        """The newest visible version: the oldest kept."""
-        return self._kept[0].version
-
-    def read(self) -> Weights:
-        """The newest visible weights."""
-        return self._kept[0]
 
 
 class Inline:
     """One run on the virtual clock.
 
+    `train` runs it to its end. A caller that wants to look in between calls `begin`, then `advance` as long as there
+    are `steps_left`, `save` wherever it likes, and `close`.
+
     Args:
         run: the settings.
         records: where rows go.
         reward: replaces the task's verifier.
+        checkpoint: what to go on from; None begins anew, whatever the run directory's buffer holds.
     """
 
-    def __init__(self, run: Run, records: Records, reward: Reward | None = None) -> None:
+    def __init__(
+        self, run: Run, records: Records, reward: Reward | None = None, checkpoint: Path | None = None
+    ) -> None:
         torch.set_num_threads(run.inline.threads)
-        self.run, self.records, self.tally = run, records, Tally()
+        self.run, self.records, self.checkpoint = run, records, checkpoint
+        self.clock, self.queue, self.tally = Clock(), Queue(), Tally()
+        self.failures = Failures(run.restarts)
         self.task = make_task(run, reward)
         prompts = self.task.prompts("train")
         self.learner = make_learner(run, make_policy(run))
@@ -74,81 +74,222 @@ class Inline:
         self.references = LaggedStore(self.learner.reference)
         self.searcher = make_searcher(run, searching, prompts, self.task.score, self.weights, self.references)
         self.measure = make_measure(run, searching, self.learner.reference)
-        self.assigner, self.replay = Assigner(run, prompts), make_replay(run)
-        self.now, self.waiting_since, self.idle = 0.0, 0.0, 0.0
-        self._learning = False
-        self._queue: list[tuple[float, int, int, Callable[[], None]]] = []
-        self._order = itertools.count()
+        self.assigner = Assigner(run, prompts)
+        self.replay: Replay
+        self._digest = self.learner.reference.digest  # of the learner's weights
+        self._open = ExitStack()
+        self._handlers = {
+            "deliver": self._deliver,
+            "crash": lambda event: self._fail(event, "died"),
+            "kill": lambda event: self._fail(event, f"said nothing for {run.inline.search_deadline:g} s"),
+            "learn": self._learn,
+            "search": self._search,
+        }
 
     def train(self) -> dict[str, Any]:
-        """Run to the last step; returns the summary."""
+        """Run to the last step; returns the summary.
+
+        Raises:
+            Stopped: a signal asked for it; there is a checkpoint to go on from.
+            FaultError: searchers failed too often, or nothing came for too long.
+        """
         started = time.monotonic()
-        self._evaluate(Weights.of(self.learner.policy.weights(), 0))
-        for _ in range(self.run.num_searchers):
-            self._at(0.0, _SEARCH, self._search)
-        while self.learner.version < self.run.max_steps:
-            self.now, _, _, happen = heapq.heappop(self._queue)
-            happen()
-            self._check_stall()
-        self._evaluate(Weights.of(self.learner.policy.weights(), self.learner.version))
-        self.learner.policy.save(self.records.directory / "model")
-        idle = self.idle / self.now if self.now else 0.0
+        with stop_signals() as stop, self._open:
+            self.begin()
+            while self.steps_left:
+                self._stop_if_asked(stop)
+                event = self.advance()
+                if event.kind == "learn" and self.run.save_steps and self.learner.steps % self.run.save_steps == 0:
+                    self.save()
+            self._evaluate(self._newest())
+            save_model(self.learner.policy, self.records.directory)
+        clock = self.clock
         return {
             **self.tally.result(),
             "searcher_pids": [],
-            "learner_idle": idle,
+            "restarts": self.failures.total,
+            "learner_idle": clock.idle / clock.now if clock.now else 0.0,
             "searcher_idle": 0.0,
-            "clock": self.now,
+            "clock": clock.now,
             "seconds": time.monotonic() - started,
         }
 
-    def _at(self, when: float, kind: int, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._queue, (when, kind, next(self._order), happen))
+    @property
+    def steps_left(self) -> int:
+        """Learner steps to make."""
+        return self.run.max_steps - self.learner.steps
 
-    def _search(self) -> None:
-        """A searcher starts a batch with the weights it can see now."""
-        found = [t for part in self.searcher.search(self.assigner.next()) for t in part]
-        self._at(self.now + self.run.inline.search_cost, _DELIVER, lambda: self._deliver(found))
+    def begin(self) -> None:
+        """Measure the first weights and send the searchers off; or go back to where the checkpoint was made."""
+        if self.checkpoint is None:
+            self._evaluate(self._newest())  # its row makes the run directory, where the buffer's file goes
+        self.replay = self._open.enter_context(closing(make_replay(self.run, self.records.directory / "replay.sqlite")))
+        if self.checkpoint is not None:
+            self._restore(self.checkpoint)
+            self.records.begin()  # not before: what cannot be resumed stays as it was
+            return
+        self.replay.restore(None, keep_later=False)
+        self.replay.publish(0, self._digest)
+        for searcher in range(self.run.num_searchers):
+            self._at(0.0, "search", searcher=searcher)
 
-    def _deliver(self, found: list[Trajectory]) -> None:
-        self.tally.found(found)
-        self.replay.add(found, version=self.learner.version)
+    def advance(self) -> Event:
+        """Let the next event happen, and log it.
+
+        Raises:
+            StallError: the learner has waited for longer than its deadline.
+            FaultError: searchers failed too often.
+        """
+        self._check_stall()
+        event = self.queue.pop()
+        self.clock.now = event.when
+        self._handlers[event.kind](event)
+        self._log(event)
+        return event
+
+    def save(self) -> Path:
+        """Make a checkpoint of everything between two events; returns its directory.
+
+        Raises:
+            FaultError: the disk does not let it be written; earlier checkpoints are still whole.
+        """
+        run_dir = self.records.directory
+        part = checkpoint.begin(run_dir, self.learner.steps)
+        self.learner.save(part)
+        snapshot.write(part, self._snapshot(), self.queue, self.weights, self._known())
+        made = checkpoint.seal(part)
+        oldest = checkpoint.rotate(run_dir, self.run.keep_checkpoints)
+        if oldest is not None:
+            self.replay.forget(snapshot.read_snapshot(oldest).replay)
+        return made
+
+    def close(self) -> None:
+        """Close the buffer's file."""
+        self._open.close()
+
+    def _snapshot(self) -> snapshot.Snapshot:
+        return snapshot.Snapshot(
+            clock=self.clock,
+            weights=self.weights.stamps(),
+            assigner=self.assigner.state(),
+            failures=self.failures.state(),
+            tally=self.tally.state(),
+            parity=self.searcher.parity,
+            replay=dict(self.replay.state()),
+            records=self.records.sizes(),
+        )
+
+    def _restore(self, made: Path) -> None:
+        state = snapshot.read_snapshot(made)
+        self.learner.restore(made)
+        self._digest = self._newest().digest
+        self.weights.restore(state.weights, snapshot.read_weights(made, self._known()))
+        self.references.publish(self.learner.reference)
+        self.queue, self.clock = snapshot.read_queue(made), state.clock
+        self.assigner.restore(state.assigner)
+        self.failures.restore(state.failures)
+        self.tally.restore(state.tally)
+        self.searcher.parity = state.parity
+        self.replay.restore(state.replay, keep_later=False)
+
+    def _known(self) -> dict[str, np.ndarray]:
+        """Weights that the learner's own file brings back, by digest."""
+        return {w.digest: w.data for w in (self._newest(), self.learner.reference)}
+
+    def _newest(self) -> Weights:
+        return Weights.of(self.learner.policy.weights(), self.learner.version)
+
+    def _stop_if_asked(self, stop: Stop) -> None:
+        if stop.requested is not None:
+            self.save()
+            raise stop.stopped(self.records.directory, self.learner.steps, self.learner.steps)
+
+    def _at(self, when: float, kind: Kind, **facts: Any) -> None:
+        self.queue.put(Event(when, kind, self.clock.now, **facts))
+
+    def _search(self, event: Event) -> None:
+        """A searcher takes up a batch with the weights it can see now; or dies over it, or falls silent."""
+        run, clock = self.run, self.clock
+        batch, clock.batches = clock.batches, clock.batches + 1
+        assignments = self.assigner.next()
+        facts = {"searcher": event.searcher, "version": self.weights.newest(), "assignments": assignments}
+        if run.inline.faults.strikes("crash", run.seed, batch):
+            self._at(clock.now + run.inline.search_cost * moment(run.seed, batch), "crash", **facts)
+        elif run.inline.faults.strikes("hang", run.seed, batch):
+            self._at(clock.now + run.inline.search_deadline, "kill", **facts)
+        else:
+            found = [t for part in self.searcher.search(assignments) for t in part]
+            found = run.inline.faults.spoil(found, run.seed, batch)
+            self._at(clock.now + run.inline.search_cost, "deliver", **facts, groups=[found])
+
+    def _deliver(self, event: Event) -> None:
+        [found] = event.groups
+        if self._take(found):
+            self.tally.found(found)
+            self.records.quarantine(found)
+        else:
+            self.assigner.give_back(event.assignments)
         self._try_to_learn()
-        self._at(self.now, _SEARCH, self._search)
+        self._at(self.clock.now, "search", searcher=event.searcher)
+
+    def _take(self, found: Sequence[Trajectory]) -> bool:
+        """Store a batch; False where replay refuses it, because its weights are not those of its version."""
+        before = self.replay.metrics()["replay/foreign"]
+        self.replay.add(found, version=self.learner.version)
+        return self.replay.metrics()["replay/foreign"] == before
+
+    def _fail(self, event: Event, why: str) -> None:
+        """A searcher is gone: its assignments are handed out again, and it is started again."""
+        clock, who = self.clock, f"searcher {event.searcher}"
+        self.assigner.give_back(event.assignments)
+        pause = self.failures.note(who, why, clock.now)
+        fault = {"step": self.learner.steps, "seconds": clock.now, "who": who, "why": why, "again_in": pause}
+        self.records.write("faults", fault)
+        self._at(clock.now + pause, "search", searcher=event.searcher)
 
     def _try_to_learn(self) -> None:
-        run, version = self.run, self.learner.version
-        if self._learning or version == run.max_steps:
+        run, learner, clock = self.run, self.learner, self.clock
+        if self.queue.learning or not self.steps_left:
             return
-        groups = self.replay.sample(run.num_prompts, run.num_generations, version=version, draw=version)
+        groups = self.replay.sample(run.num_prompts, run.num_generations, version=learner.version, draw=learner.version)
         if groups is None:
             return
-        self.idle += self.now - self.waiting_since
-        self._learning = True
-        self._at(self.now + run.inline.learn_cost, _LEARN, lambda: self._learn(groups))
+        clock.idle += clock.now - clock.waiting_since
+        self._at(clock.now + run.inline.learn_cost, "learn", version=learner.version, groups=groups)
 
-    def _learn(self, groups: list[list[Trajectory]]) -> None:
+    def _learn(self, event: Event) -> None:
         run, learner = self.run, self.learner
-        metrics = self.tally.stepped(learner.step(groups))
-        self._learning, self.waiting_since = False, self.now
-        self.records.write(
-            "metrics",
-            {
-                "step": learner.version,
-                "version": learner.version,
-                "clock": self.now,
-                **metrics,
-                **self.replay.metrics(),
-            },
-        )
-        if learner.version % run.weight_sync_steps == 0:
-            self.weights.publish(learner.policy.weights(), learner.version)
+        metrics = self.tally.stepped(learner.step(event.groups))
+        self.clock.waiting_since = self.clock.now
+        newest = self._newest()
+        self._digest = newest.digest
+        self._write_metrics(metrics)
+        if learner.steps % run.weight_sync_steps == 0:
+            self._publish(newest)
         if learner.reference.version == learner.version:
-            self.references.publish(learner.reference.data, learner.version)
-        if learner.version % run.evaluation.every == 0 and learner.version < run.max_steps:
-            self._evaluate(Weights.of(learner.policy.weights(), learner.version))
+            self.references.publish(learner.reference)
+        if learner.steps % run.evaluation.every == 0 and self.steps_left:
+            self._evaluate(newest)
         if run.inline.learn_cost > 0:
             self._try_to_learn()
+
+    def _write_metrics(self, metrics: dict[str, Any]) -> None:
+        learner, parity = self.learner, self.searcher.parity
+        row = {"step": learner.steps, "version": learner.version, "clock": self.clock.now, **metrics}
+        gauges = {
+            "search/parity_mean": parity and parity.mean,
+            "search/parity_max": parity and parity.max,
+            "faults/restarts": self.failures.total,
+        }
+        self.records.write("metrics", {**row, **self.replay.metrics(), **gauges})
+
+    def _publish(self, newest: Weights) -> None:
+        """Into the ledger first: nobody may hold weights that replay does not know."""
+        self.replay.publish(newest.version, newest.digest)
+        if self.run.inline.faults.strikes("lose", self.run.seed, newest.version):
+            self.weights.lose()
+        else:
+            self.weights.publish(newest)
 
     def _evaluate(self, weights: Weights) -> None:
         row, samples = self.measure(weights)
@@ -158,11 +299,32 @@ class Inline:
         for sample in samples:
             self.records.write("samples", sample)
 
+    def _log(self, event: Event) -> None:
+        self.clock.events += 1
+        facts = [self._digest, self.weights.stamps(), asdict(self.clock), dict(self.replay.metrics())]
+        self.records.write(
+            "events",
+            {
+                "event": self.clock.events,
+                "clock": event.when,
+                "kind": event.kind,
+                "searcher": event.searcher,
+                "version": self.weights.newest() if event.kind == "search" else event.version,
+                "state": state_digest(facts, event.groups),
+            },
+        )
+
     def _check_stall(self) -> None:
-        waited = self.now - self.waiting_since
-        if not self._learning and waited > self.run.inline.deadline:
-            raise StallError(
-                f"no batch for {waited:.0f} virtual seconds ({self.tally.why_no_batch(self.replay.metrics())})",
-                where="learner waits for replay",
-                mend="look at the rewards and at --max-staleness, or raise --inline.deadline",
-            )
+        """The learner's wait ends at its deadline, whatever comes later."""
+        clock, deadline = self.clock, self.run.inline.deadline
+        until = clock.waiting_since + deadline
+        if self.queue.learning or self.queue.next_time <= until:
+            return
+        searchers = "; ".join(event.doing(until) for event in sorted(self.queue, key=lambda event: event.searcher or 0))
+        seen, learner = self.weights.newest(), self.learner.version
+        raise StallError(
+            f"no batch since {clock.waiting_since:g}, for {deadline:g} virtual seconds ({searchers}; weights visible: "
+            f"version {seen} while the learner is at {learner}; {self.tally.why_no_batch(self.replay.metrics())})",
+            where="learner waits for replay",
+            mend="look at the rewards and at --max-staleness, or raise --inline.deadline",
+        )

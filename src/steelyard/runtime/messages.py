@@ -5,18 +5,26 @@ from typing import Any, Literal
 
 import msgspec
 
-from steelyard.core import StallError
+from steelyard.core import FaultError, StallError, SteelyardError
+
+Role = Literal["searcher", "learner", "evaluator"]
 
 
 class Start(msgspec.Struct, tag=True):
-    """Supervisor to child: build yourself from these settings. `weights` and `references` are open descriptors."""
+    """Supervisor to child: build yourself from these settings. `weights` and `references` are open descriptors.
 
-    role: Literal["searcher", "learner", "evaluator"]
+    `version` is that of the first weights; what is newer was published before. The learner takes the rest from
+    `checkpoint`, if there is one.
+    """
+
+    role: Role
     run: bytes
     weights: int
     references: int
     scores: bool
     threads: int
+    version: int
+    checkpoint: str | None
 
 
 class Go(msgspec.Struct, tag=True):
@@ -39,14 +47,19 @@ class Measure(msgspec.Struct, tag=True):
     """Supervisor to evaluator: measure the newest weights."""
 
 
-class Stop(msgspec.Struct, tag=True):
-    """Supervisor to child: end; the learner first saves its model to `save`, if that is given."""
+class Save(msgspec.Struct, tag=True):
+    """Supervisor to learner: write its part of a checkpoint, or its model, into a directory."""
 
-    save: str | None = None
+    what: Literal["checkpoint", "model"]
+    directory: str
+
+
+class Stop(msgspec.Struct, tag=True):
+    """Supervisor to child: end."""
 
 
 class Ready(msgspec.Struct, tag=True):
-    """Child to supervisor: the parts are built (learner: and published)."""
+    """Child to supervisor: the parts are built (learner: and its first weights published)."""
 
 
 class Found(msgspec.Struct, tag=True):
@@ -56,15 +69,24 @@ class Found(msgspec.Struct, tag=True):
 
 
 class Searched(msgspec.Struct, tag=True):
-    """Searcher to supervisor: a batch is done; seconds spent in it, and waiting for it."""
+    """Searcher to supervisor: a batch is done; seconds spent in it, and waiting for it; the batch's parity gauge."""
 
     busy: float
     idle: float
+    parity: tuple[float, float] | None = None
+
+
+class Published(msgspec.Struct, tag=True):
+    """Learner to supervisor: weights that are about to become visible. Sent before anybody can sample from them."""
+
+    version: int
+    digest: str
 
 
 class Stepped(msgspec.Struct, tag=True):
-    """Learner to supervisor: the learner is at `version` (`metrics` None at the start) and wants groups."""
+    """Learner to supervisor: it has made `steps` steps (`metrics` None at the start) and wants groups."""
 
+    steps: int
     version: int
     metrics: dict[str, Any] | None
     idle: float
@@ -78,18 +100,28 @@ class Measured(msgspec.Struct, tag=True):
 
 
 class Failed(msgspec.Struct, tag=True):
-    """Child to supervisor: it ended by an exception. `mistake` holds what, where, mend if the user can mend it."""
+    """Child to supervisor: it ended by an exception. `mistake` holds what, where, mend and exit code of a known one."""
 
     error: str
-    mistake: tuple[str, str, str] | None
+    mistake: tuple[str, str, str, int] | None
+
+    def known(self) -> SteelyardError | None:
+        """The error to end the run with, where the child knew what was wrong."""
+        if self.mistake is None:
+            return None
+        what, where, mend, code = self.mistake
+        kind = FaultError if code == FaultError.exit_code else SteelyardError
+        return kind(what, where=where, mend=mend)
 
 
 class Saved(msgspec.Struct, tag=True):
-    """Learner to supervisor: the model is saved."""
+    """Learner to supervisor: what was asked is saved."""
+
+    what: Literal["checkpoint", "model"]
 
 
-Down = Start | Go | Assign | Groups | Measure | Stop
-Up = Ready | Found | Searched | Stepped | Measured | Failed | Saved
+Down = Start | Go | Assign | Groups | Measure | Save | Stop
+Up = Ready | Found | Searched | Published | Stepped | Measured | Failed | Saved
 
 _encoder = msgspec.msgpack.Encoder()
 _down, _up = msgspec.msgpack.Decoder(Down), msgspec.msgpack.Decoder(Up)

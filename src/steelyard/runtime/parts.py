@@ -1,8 +1,9 @@
 """The parts of a run, built from its settings: the only place where settings become live objects."""
 
-from collections import Counter
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from steelyard.core import Episode, Prompt, Replay, Reward, Score, SteelyardError, Weights, WeightStore, require
@@ -12,7 +13,7 @@ from steelyard.policy import Policy
 from steelyard.reward import reward_function
 from steelyard.rollout import TransformersEngine
 from steelyard.runtime.run import Run
-from steelyard.searcher import Assignment, Scorer, Searcher
+from steelyard.searcher import Scorer, Searcher
 
 Measure = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
 """Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
@@ -30,30 +31,6 @@ class Scored:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
-
-
-class Assigner:
-    """Hands out what to search next: the curriculum's prompts, and the next sample numbers of each.
-
-    Sample numbers address the randomness of a sample, so each is given out once.
-    """
-
-    def __init__(self, run: Run, prompts: Sequence[Prompt]) -> None:
-        if not prompts:
-            raise SteelyardError(
-                "has no training prompts", where="task", mend="give it more data, or a smaller held-out share"
-            )
-        self._curriculum = run.curriculum.open(len(prompts), run.seed)
-        self._num_prompts, self._num_samples = run.search_prompts, run.num_generations
-        self._given: Counter[int] = Counter()
-
-    def next(self) -> list[Assignment]:
-        """The next searcher batch."""
-        batch = []
-        for prompt in self._curriculum.draw(self._num_prompts):
-            batch += [Assignment(prompt, self._given[prompt] + i) for i in range(self._num_samples)]
-            self._given[prompt] += self._num_samples
-        return batch
 
 
 def make_task(run: Run, reward: Reward | None = None) -> Any:
@@ -148,12 +125,23 @@ def make_searcher(
         references=references,
         sampling=run.sampling,
         temperature=run.temperature,
+        parity_bound=run.parity_bound,
     )
 
 
-def make_replay(run: Run) -> Replay:
-    """The live buffer or queue."""
-    return run.replay.open(seed=run.seed, max_staleness=run.max_staleness)
+def make_replay(run: Run, path: Path | None = None) -> Replay:
+    """The live buffer or queue, in memory or in the file at `path`, which it continues where it exists."""
+    return run.replay.open(seed=run.seed, max_staleness=run.max_staleness, path=path)
+
+
+def save_model(policy: Policy, run_dir: Path) -> None:
+    """Write RUN/model, whole or not at all, in place of one that may be there."""
+    part, model = run_dir / ".model.part", run_dir / "model"
+    for rest in (part, model):
+        if rest.exists():
+            shutil.rmtree(rest)
+    policy.save(part)
+    part.replace(model)
 
 
 def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:

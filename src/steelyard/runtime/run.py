@@ -14,13 +14,15 @@ from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam
 from steelyard.policy import LoRA
 from steelyard.replay import Prioritised
+from steelyard.runtime.faults import Faults
 
 Plain = tyro.conf.OmitArgPrefixes
 POSITIVE = (
     "num_searchers", "max_steps", "num_prompts", "num_generations", "search_prompts", "max_completion_length",
-    "weight_sync_steps", "micro_tokens", "temperature", "learning_rate", "lora_alpha",
+    "weight_sync_steps", "micro_tokens", "keep_checkpoints", "parity_bound", "temperature", "learning_rate",
+    "lora_alpha",
 )  # fmt: skip
-NOT_NEGATIVE = ("reference_reset", "max_staleness", "lora_rank", "beta_steps", "seed")
+NOT_NEGATIVE = ("reference_reset", "max_staleness", "lora_rank", "beta_steps", "save_steps", "seed")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,18 @@ class VirtualClock:
     """Compute threads; runs repeat bit for bit only at the same number."""
     deadline: float = 1000.0
     """Virtual seconds that the learner may wait for a batch before the run stops and says why."""
+    search_deadline: float = 60.0
+    """Virtual seconds after which a searcher that an injected fault has silenced is killed and started again."""
+    faults: Faults = field(default_factory=Faults)
+    """Faults to inject."""
 
     def __post_init__(self) -> None:
         require(self.search_cost > 0, f"search_cost is {self.search_cost}", where="inline", mend="use a positive cost")
         require(self.learn_cost >= 0, f"learn_cost is {self.learn_cost}", where="inline", mend="use 0 or more")
         require(self.threads > 0, f"threads is {self.threads}", where="inline", mend="use 1 or more")
-        require(self.deadline > 0, f"deadline is {self.deadline}", where="inline", mend="use a positive number")
+        for name in ("deadline", "search_deadline"):
+            value = getattr(self, name)
+            require(value > 0, f"{name} is {value}", where="inline", mend="use a positive number")
         require(
             self.publication_lag >= 0,
             f"publication_lag is {self.publication_lag}",
@@ -61,16 +69,38 @@ class Processes:
     """Seconds that a process may take to load its model."""
     deadline: float = 120.0
     """Seconds that any process may wait for another before the run stops and says who waited for whom."""
+    search_deadline: float = 60.0
+    """Seconds without a word after which a searcher that has work is killed and started again."""
 
     def __post_init__(self) -> None:
         require(self.threads > 0, f"threads is {self.threads}", where="local", mend="use 1 or more")
-        for name in ("start_deadline", "deadline"):
+        for name in ("start_deadline", "deadline", "search_deadline"):
             require(
                 getattr(self, name) > 0,
                 f"{name} is {getattr(self, name)}",
                 where="local",
                 mend="use a positive number of seconds",
             )
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """Searchers and evaluator that die or hang are started again, but not for ever."""
+
+    limit: int = 5
+    """Failures within the window that a run survives; one more ends it."""
+    window: float = 300.0
+    """Seconds (inline: virtual) that a failure counts."""
+    backoff: float = 0.5
+    """Seconds before the first restart of a process; doubled with each further failure of it within the window."""
+    longest_backoff: float = 30.0
+    """Most seconds before a restart."""
+
+    def __post_init__(self) -> None:
+        require(self.limit >= 0, f"limit is {self.limit}", where="restarts", mend="use 0 or more")
+        for name in ("window", "backoff", "longest_backoff"):
+            value = getattr(self, name)
+            require(value > 0, f"{name} is {value}", where="restarts", mend="use a positive number of seconds")
 
 
 @dataclass(frozen=True)
@@ -156,6 +186,12 @@ class Run:
     """Number format of the weights."""
     micro_tokens: int = 16384
     """Padded tokens in one forward pass of the learner."""
+    save_steps: int = 50
+    """Learner steps between two checkpoints; 0 makes one only when the run is stopped."""
+    keep_checkpoints: int = 2
+    """Checkpoints kept; older ones are deleted."""
+    parity_bound: float = 0.05
+    """Largest mean difference between the engine's log-probabilities and the learner's (nats per token)."""
     optimizer: Adam = field(default_factory=Adam)
     """Adam, clipping and the learning-rate schedule."""
     evaluation: HeldOut = HeldOut()
@@ -164,6 +200,8 @@ class Run:
     """Costs and lags of --runtime inline."""
     local: Processes = Processes()
     """Processes of --runtime local."""
+    restarts: Restarts = Restarts()
+    """What happens when a searcher dies or hangs."""
 
     def __post_init__(self) -> None:
         for name in POSITIVE:

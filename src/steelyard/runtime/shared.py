@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core import StallError, Weights, digest_of
+from steelyard.core import StallError, Weights
 
 _HEADER = 64
 _EMPTY = -1
@@ -53,7 +53,7 @@ class SharedWeights:
         with mmap.mmap(descriptor, _HEADER) as header:
             header[:16] = np.array([_EMPTY, len(first.data)], np.int64).tobytes()
         store = cls(descriptor)
-        store.publish(first.data, first.version)
+        store.publish(first)
         return store
 
     @classmethod
@@ -61,16 +61,15 @@ class SharedWeights:
         """Open a store that `create` has filled."""
         return cls(descriptor)
 
-    def publish(self, data: np.ndarray, version: int) -> str:
-        """Copy `data` into the slot that is not the newest and name it the newest; returns its digest."""
+    def publish(self, weights: Weights) -> None:
+        """Copy the weights into the slot that is not the newest, and name it the newest."""
         slot = self._slots[1 if self._holds(0, self.newest()) else 0]
         front, back = slot[:8].view(np.int64), slot[-8:].view(np.int64)
         back[0] = _EMPTY
-        front[0] = version
-        slot[8 : 8 + self._size] = data
-        back[0] = version
-        self._newest[0] = version
-        return digest_of(data)
+        front[0] = weights.version
+        slot[8 : 8 + self._size] = weights.data
+        back[0] = weights.version
+        self._newest[0] = weights.version
 
     def newest(self) -> int:
         """The newest published version."""

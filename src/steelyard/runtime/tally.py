@@ -1,10 +1,24 @@
 """What a run adds up to while it goes on, and the summary it ends with."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steelyard.core import Trajectory
+import msgspec
+
+from steelyard.core import SteelyardError, Trajectory
+from steelyard.runtime.records import to_json
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    trajectories: int
+    errors: int
+    steps: int
+    last_error: str | None
+    staleness: dict[int, int]
+    evaluations: list[dict[str, Any]]
+    fresh: list[float]
 
 
 class Tally:
@@ -23,7 +37,7 @@ class Tally:
         failed = [t for t in trajectories if not t.valid]
         self.errors += len(failed)
         self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
-        self._fresh += [t.reward for t in trajectories if t.reward is not None]
+        self._fresh += [t.reward for t in trajectories if t.reward is not None and t.valid]
 
     def stepped(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """Count a learner step; returns the metrics with the mean reward of what was found since the last one."""
@@ -45,6 +59,34 @@ class Tally:
         """Keep an evaluation."""
         self.evaluations.append(row)
 
+    def state(self) -> dict[str, Any]:
+        """All that a resume needs, as JSON reads it back: a measurement that is not finite is None."""
+        state = {
+            "trajectories": self.trajectories,
+            "errors": self.errors,
+            "steps": self.steps,
+            "last_error": self.last_error,
+            "staleness": self.staleness,
+            "evaluations": self.evaluations,
+            "fresh": self._fresh,
+        }
+        return json.loads(to_json(state))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            SteelyardError: not a state of a tally.
+        """
+        try:
+            kept = msgspec.convert(state, _State, str_keys=True)
+        except msgspec.ValidationError as error:
+            mend = "resume from another checkpoint"
+            raise SteelyardError(str(error), where="tally state", mend=mend) from error
+        self.trajectories, self.errors, self.steps = kept.trajectories, kept.errors, kept.steps
+        self.last_error, self.staleness = kept.last_error, Counter(kept.staleness)
+        self.evaluations, self._fresh = [*kept.evaluations], kept.fresh
+
     def result(self) -> dict[str, Any]:
         """The summary: staleness, and each score before and after."""
         uses = self.staleness.total()
@@ -63,10 +105,11 @@ class Tally:
             )
             if "eval/total_variation" in last:
                 distances = [row["eval/total_variation"] for row in self.evaluations]
+                known = [distance for distance in distances if distance is not None]
                 summary |= {
                     "total_variation_before": distances[0],
                     "total_variation": distances[-1],
-                    "total_variation_lowest": min(distances),
+                    "total_variation_lowest": min(known, default=None),
                     "log_z_error": last["eval/log_z_error"],
                 }
         return summary

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from steelyard.core import SteelyardError, Weights, decode, from_bytes, to_bytes
+from steelyard.learner import Learner
 from steelyard.runtime.messages import (
     Assign,
     Down,
@@ -24,7 +25,9 @@ from steelyard.runtime.messages import (
     Groups,
     Measure,
     Measured,
+    Published,
     Ready,
+    Save,
     Saved,
     Searched,
     Start,
@@ -33,7 +36,15 @@ from steelyard.runtime.messages import (
     receive_down,
     send,
 )
-from steelyard.runtime.parts import check_prompts, make_learner, make_measure, make_policy, make_searcher, make_task
+from steelyard.runtime.parts import (
+    check_prompts,
+    make_learner,
+    make_measure,
+    make_policy,
+    make_searcher,
+    make_task,
+    save_model,
+)
 from steelyard.runtime.run import Run
 from steelyard.runtime.shared import SharedWeights
 from steelyard.searcher import Assignment
@@ -44,7 +55,8 @@ def search(pipe: Connection, start: Start, run: Run) -> None:
     task, policy = make_task(run), make_policy(run)
     prompts = task.prompts("train")
     send(pipe, Ready())
-    receive_down(pipe, run.local.start_deadline, "searcher")  # Go: the first weights are published
+    if isinstance(receive_down(pipe, run.local.start_deadline, "searcher"), Stop):
+        return
     weights, references = SharedWeights.attach(start.weights), SharedWeights.attach(start.references)
     searcher = make_searcher(run, policy, prompts, task.score if start.scores else None, weights, references)
     waiting: deque[Down] = deque()
@@ -61,45 +73,71 @@ def search(pipe: Connection, start: Start, run: Run) -> None:
         assert isinstance(message, Assign)
         for found in searcher.search([Assignment(*item) for item in message.items]):
             send(pipe, Found([to_bytes(t) for t in found]))
-        send(pipe, Searched(busy=time.monotonic() - got, idle=got - began))
+        gauge = searcher.parity
+        parity = None if gauge is None else (gauge.mean, gauge.max)
+        send(pipe, Searched(busy=time.monotonic() - got, idle=got - began, parity=parity))
 
 
 def learn(pipe: Connection, start: Start, run: Run) -> None:
-    """Step on what replay hands over; publish; save the model at the end."""
+    """Step on what replay hands over; publish; save what is asked for."""
     learner = make_learner(run, make_policy(run))
-    first = Weights.of(learner.policy.weights(), 0)
+    if start.checkpoint is not None:
+        learner.restore(Path(start.checkpoint), version=start.version)
+    learner.version = start.version
+    first = Weights.of(learner.policy.weights(), start.version)
+    send(pipe, Published(first.version, first.digest))
     weights = SharedWeights.create(start.weights, first)
-    references = SharedWeights.create(start.references, first)
+    references = SharedWeights.create(start.references, learner.reference)
     send(pipe, Ready())
-    receive_down(pipe, run.local.start_deadline, "learner")
+    if isinstance(receive_down(pipe, run.local.start_deadline, "learner"), Stop):
+        return
     metrics, idle = None, 0.0
     while True:
-        send(pipe, Stepped(learner.version, metrics, idle))
+        send(pipe, Stepped(learner.steps, learner.version, metrics, idle))
         began = time.monotonic()
+        groups = _wait_for_groups(pipe, learner, run)
+        if groups is None:
+            return
+        idle = time.monotonic() - began
+        metrics = learner.step([[from_bytes(t) for t in group] for group in groups.groups])
+        if learner.steps % run.weight_sync_steps == 0 or learner.steps == run.max_steps:
+            _publish(pipe, weights, learner)
+        if learner.reference.version == learner.version:
+            references.publish(learner.reference)
+
+
+def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> Groups | None:
+    """The next groups, after whatever is to be saved before them; None to stop."""
+    while True:
         # The supervisor decides how long a learner may wait for data; this bound is for a supervisor that hangs.
         message = receive_down(pipe, 2 * run.local.deadline, "learner")
-        if isinstance(message, Stop):
-            if message.save is not None:
-                learner.policy.save(Path(message.save))
-                send(pipe, Saved())
-            return
-        assert isinstance(message, Groups)
-        idle = time.monotonic() - began
-        metrics = learner.step([[from_bytes(t) for t in group] for group in message.groups])
-        if learner.version % run.weight_sync_steps == 0 or learner.version == run.max_steps:
-            weights.publish(learner.policy.weights(), learner.version)
-        if learner.reference.version == learner.version:
-            references.publish(learner.reference.data, learner.version)
+        if not isinstance(message, Save):
+            assert isinstance(message, Groups | Stop)
+            return message if isinstance(message, Groups) else None
+        if message.what == "checkpoint":
+            learner.save(Path(message.directory))
+        else:
+            save_model(learner.policy, Path(message.directory))
+        send(pipe, Saved(message.what))
+
+
+def _publish(pipe: Connection, weights: SharedWeights, learner: Learner) -> None:
+    """Announce the weights to the supervisor, then show them: it must know them before it gets data of theirs."""
+    newest = Weights.of(learner.policy.weights(), learner.version)
+    send(pipe, Published(newest.version, newest.digest))
+    weights.publish(newest)
 
 
 def measure(pipe: Connection, start: Start, run: Run) -> None:
     """Measure the newest weights whenever asked."""
     policy = make_policy(run)
     check_prompts(run, policy)
+    beginning = Weights.of(policy.weights(), 0)
     send(pipe, Ready())
-    receive_down(pipe, run.local.start_deadline, "evaluator")
+    if isinstance(receive_down(pipe, run.local.start_deadline, "evaluator"), Stop):
+        return
     weights = SharedWeights.attach(start.weights)
-    evaluation = make_measure(run, policy, SharedWeights.attach(start.references).read())
+    evaluation = make_measure(run, policy, beginning)
     # Nobody owes the evaluator a request, so this wait ends with the supervisor, not with a deadline.
     while isinstance(receive_down(pipe, None, "evaluator"), Measure):
         send(pipe, Measured(*evaluation(weights.read())))
@@ -110,20 +148,22 @@ ROLES = {"searcher": search, "learner": learn, "evaluator": measure}
 
 def main(descriptor: int) -> int:
     """Serve one role; returns the exit code."""
-    # Ctrl-C goes to the whole process group; the supervisor decides what it means.
+    # Ctrl-C and a SIGTERM to the group reach everyone; the supervisor decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pipe = Connection(descriptor)
     try:
         start = receive_down(pipe, 60.0, "worker")
         assert isinstance(start, Start)
         torch.set_num_threads(start.threads)
-        ROLES[start.role](pipe, start, decode(json.loads(start.run), Run))
+        ROLES[start.role](pipe, start, decode(json.loads(start.run), Run, trusted=True))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 1  # the supervisor is gone: there is nobody to tell
     except SteelyardError as error:
-        send(pipe, Failed(str(error), (error.what, error.where, error.mend)))
-        return 2
-    except Exception:  # noqa: BLE001  (not hidden: the supervisor ends the run with it)
+        send(pipe, Failed(str(error), (error.what, error.where, error.mend, error.exit_code)))
+        return error.exit_code
+    except Exception:  # noqa: BLE001  (not hidden: the supervisor counts it and shows it, or ends the run with it)
+        traceback.print_exc()
         send(pipe, Failed(traceback.format_exc(), None))
         return 1
     return 0

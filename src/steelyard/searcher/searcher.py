@@ -1,18 +1,24 @@
 """A searcher: takes the newest weights, generates, adds reference log-probabilities and rewards, hands on.
 
 It never waits for the learner. What it yields has left the engine at most `chunk` trajectories ago: they are scored
-together, since a forward pass of the reference for every single one would cost more than the wait.
+together, since a forward pass of the reference for every single one would cost more than the wait. The first chunk of
+every batch is compared with the learner's code before it is handed on (see `parity.py`).
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from steelyard.core import Episode, Prompt, Request, Sampling, Score, Trajectory, Weights, WeightStore
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
+from steelyard.searcher.parity import Parity, probe
+from steelyard.searcher.verdict import judged
 
 Scorer = Callable[[Sequence[Episode]], list[Score]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Searcher:
 
     Args:
         engine: generates with `policy`'s weights.
-        policy: the model, also used for the reference's log-probabilities.
+        policy: the model, also used for the reference's log-probabilities and the parity probe.
         prompts: the training prompts that assignments point into.
         score: the verifier; None leaves rewards to the receiver, who finds the text in `info["completion"]`.
         weights: where the policy's weights are published.
@@ -36,6 +42,7 @@ class Searcher:
         sampling: how the searcher samples.
         temperature: of the policy and reference distributions that the objective compares.
         chunk: trajectories that are scored together.
+        parity_bound: largest mean difference between the engine's log-probabilities and the learner's (nats per token).
     """
 
     def __init__(
@@ -50,36 +57,41 @@ class Searcher:
         sampling: Sampling,
         temperature: float,
         chunk: int = 64,
+        parity_bound: float = 0.05,
     ) -> None:
         self.engine, self.policy, self.prompts, self.score = engine, policy, prompts, score
         self.weights, self.references = weights, references
         self.sampling, self.temperature, self.chunk = sampling, temperature, chunk
+        self.parity_bound = parity_bound
         self.held: Weights | None = None
         self.reference = references.read()
+        self.parity: Parity | None = None
+        """The gauge of the latest batch; None before the first, and where sampling is greedy or cut."""
         self._tokens: dict[int, tuple[int, ...]] = {}
 
-    def refresh(self) -> int:
-        """Take newer weights if there are any; returns the version held."""
+    def refresh(self) -> Weights:
+        """Take newer weights if there are any; returns the weights held."""
         if self.held is None or self.weights.newest() != self.held.version:
             self.held = self.weights.read()
             self.engine.load(self.held)
         if self.references.newest() != self.reference.version:
             self.reference = self.references.read()
-        return self.held.version
+        return self.held
 
     def search(self, assignments: Sequence[Assignment]) -> Iterator[list[Trajectory]]:
-        """Generate the assigned samples; yields scored trajectories as they finish, in chunks."""
-        self.refresh()
+        """Generate the assigned samples; yields scored trajectories as they finish, in chunks.
+
+        Raises:
+            FaultError: engine and learner disagree by more than the bound; nothing of the batch has been yielded.
+        """
+        held = self.refresh()
         places = {self.prompts[a.prompt].id: a.prompt for a in assignments}
         requests = [Request(self.prompts[a.prompt].id, self._encode(a.prompt), a.sample) for a in assignments]
-        ready: list[Trajectory] = []
-        for trajectory in self.engine.generate(requests, self.sampling):
-            ready.append(trajectory)
-            if len(ready) == self.chunk:
-                yield self._finish(ready, places)
-                ready = []
-        if ready:
-            yield self._finish(ready, places)
+        found = _chunks(self.engine.generate(requests, self.sampling), self.chunk)
+        for number, trajectories in enumerate(found):
+            if number == 0:
+                self.parity = probe(self.policy, held, trajectories, self.parity_bound)
+            yield self._finish(trajectories, places)
 
     def _encode(self, prompt: int) -> tuple[int, ...]:
         if prompt not in self._tokens:
@@ -87,19 +99,16 @@ class Searcher:
         return self._tokens[prompt]
 
     def _finish(self, trajectories: list[Trajectory], places: dict[str, int]) -> list[Trajectory]:
-        trajectories = reference_logp(self.policy, self.reference, trajectories, self.temperature)
-        episodes = [
-            Episode(self.prompts[places[t.prompt_id]], self.policy.decode(t.completion_T), t) for t in trajectories
+        trajectories = [
+            t.replace(info={**t.info, "completion": self.policy.decode(t.completion_T)})
+            for t in reference_logp(self.policy, self.reference, trajectories, self.temperature)
         ]
         if self.score is None:
-            return [
-                t.replace(info={**t.info, "completion": e.completion})
-                for t, e in zip(trajectories, episodes, strict=True)
-            ]
-        return [scored(t, s) for t, s in zip(trajectories, self.score(episodes), strict=True)]
+            return trajectories
+        episodes = [Episode(self.prompts[places[t.prompt_id]], t.info["completion"], t) for t in trajectories]
+        return judged(trajectories, self.score(episodes))
 
 
-def scored(trajectory: Trajectory, score: Score) -> Trajectory:
-    """The trajectory with its verifier's answer; a failure leaves the reward absent and says why in `info`."""
-    info = trajectory.info if score.error is None else {**trajectory.info, "error": score.error}
-    return trajectory.replace(reward=score.value, reward_parts=dict(score.parts), info=info)
+def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(itertools.islice(items, size)):
+        yield chunk

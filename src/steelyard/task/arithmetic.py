@@ -78,7 +78,8 @@ def _answer(episode: Episode) -> int | None:
     if episode.trajectory.finish != "stop":
         return None
     tail = (str(episode.prompt.text) + episode.completion).rpartition("=")[2]
-    return int(tail) if re.fullmatch(NUMBER, tail) else None
+    # No sum has more than 18 digits, and Python reads no number of more than 4300.
+    return int(tail) if re.fullmatch(NUMBER, tail) and len(tail) <= 18 else None
 
 
 def draw_terms(draws: np.random.Generator, number: int) -> np.ndarray:

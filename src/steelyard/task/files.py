@@ -10,6 +10,10 @@ from steelyard.core import SteelyardError, require
 
 Row = dict[str, Any]
 
+LONGEST = 1 << 24
+"""Bytes of the longest line of JSONL, and characters of the longest text of a Parquet file, that is read as a row."""
+_BATCH = 1024  # rows of a Parquet file that are held as Arrow at a time
+
 
 def read_rows(path: str) -> list[tuple[str, Row]]:
     """All rows of a file, in order, with where each stands.
@@ -30,28 +34,57 @@ def read_rows(path: str) -> list[tuple[str, Row]]:
 
 def _jsonl(file: Path) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        where = f"{file}, line {number}"
-        try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            raise SteelyardError("it is not UTF-8 text", where=where, mend="save the file as UTF-8") from error
-        if not text.strip():
-            continue
-        try:
-            yield f"line {number}", msgspec.json.decode(text, type=Row)
-        except (msgspec.DecodeError, RecursionError) as error:
-            mend = "write one JSON object per line"
-            raise SteelyardError(f"it is not a JSON object: {error}", where=where, mend=mend) from error
+        if (row := _parse(line, f"{file}, line {number}")) is not None:
+            yield f"line {number}", row
+
+
+def _parse(line: bytes, where: str) -> Row | None:
+    """The row of a line; None for an empty one."""
+    mend = "write one JSON object per line"
+    require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, mend=mend)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise SteelyardError("it is not UTF-8 text", where=where, mend="save the file as UTF-8") from error
+    if not text.strip():
+        return None
+    try:
+        return msgspec.json.decode(text, type=Row)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise SteelyardError(f"it is not a JSON object: {error}", where=where, mend=mend) from error
 
 
 def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
     import pyarrow
     import pyarrow.parquet
 
+    number = 0
     try:
-        table = pyarrow.parquet.read_table(file)
+        with pyarrow.parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(_BATCH):
+                _check_values(batch, f"{file}, rows {number + 1} to {number + len(batch)}")
+                for row in batch.to_pylist():
+                    number += 1
+                    _check_lengths(row, f"{file}, row {number}")
+                    yield f"row {number}", row
     except (pyarrow.ArrowException, OSError) as error:
         what = f"it is not a Parquet file: {error}"
         raise SteelyardError(what, where=str(file), mend="write it again, or use .jsonl") from error
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"row {number}", row
+
+
+def _check_values(batch: Any, where: str) -> None:
+    """Refuse what is not of its column's type, such as text that is not UTF-8: Arrow itself does not look."""
+    import pyarrow
+
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pyarrow.ArrowException as error:
+            mend = "write the column again, and text as UTF-8"
+            raise SteelyardError(f"column {name!r} is damaged: {error}", where=where, mend=mend) from error
+
+
+def _check_lengths(row: Row, where: str) -> None:
+    for name, value in row.items():
+        fits = not isinstance(value, str | bytes) or len(value) <= LONGEST
+        require(fits, f"column {name!r} is longer than {LONGEST}", where=where, mend="shorten it, or leave it out")

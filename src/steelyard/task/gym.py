@@ -4,6 +4,7 @@
 
 The answer of a completion is what its last <answer>...</answer> holds, else what follows its last `####`, else all of
 it. `score_answer` alone pays part of the reward to a long text that merely contains the answer; hence the threshold.
+A check that fails, is late or runs out of memory gives no reward, never 0.
 Items that raise or have no answer are left out and counted; of equal prompts the first stays.
 Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extra: pip install 'steelyard[gym]'.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
-from steelyard.reward import Closable, Pool, after
+from steelyard.reward import Closable, Pool, after, score_of_reply
 from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
 
 GENERATE_S = 600.0
@@ -70,7 +71,7 @@ class Gym(Closable):
 
     @cached_property
     def _pool(self) -> Pool:
-        return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run")
+        return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run", candid=("reasoning_gym",))
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class Gym(Closable):
         """One score for each episode, in order; None where the verifier failed or was late."""
         jobs = [{"task": "score", "arguments": self._settings | self._question(e)} for e in episodes]
         replies = self._pool.map(jobs, timeout_s=self.timeout_s)
-        return [Score(None, error=r.error) if r.error else Score(self._counted(r.value)) for r in replies]
+        return [self._counted(score_of_reply(reply, f"data set {self.dataset!r}")) for reply in replies]
 
     def _question(self, episode: Episode) -> dict[str, Any]:
         columns = episode.prompt.columns
@@ -141,8 +142,10 @@ class Gym(Closable):
             "answer": final_answer(episode.completion),
         }
 
-    def _counted(self, score: float) -> float:
-        return score if self.threshold is None or score >= self.threshold else 0.0
+    def _counted(self, score: Score) -> Score:
+        if score.value is None or self.threshold is None or score.value >= self.threshold:
+            return score
+        return Score(0.0)
 
     def close(self) -> None:
         """End the child processes that make items and check answers."""

@@ -21,15 +21,18 @@ from steelyard.task.files import Row, read_rows
 
 PROMPTS = ("prompt", "question")
 ANSWERS = ("answer", "solution", "ground_truth")
+_SHOWN = 20  # columns that an error message lists
 
 
 def _column(row: Row, names: Sequence[str], where: str) -> str:
     for name in names:
         if row.get(name) is not None:
             return name
-    near = next((c for c in row if suggest(c, names).startswith("did you mean")), None)
+    shown = list(row)[:_SHOWN]
+    near = next((c for c in shown if suggest(c, names).startswith("did you mean")), None)
     mend = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"
-    what = f"there is no {' or '.join(names)}; its columns are {', '.join(row) or 'none'}"
+    more = f" and {len(row) - _SHOWN} more" if len(row) > _SHOWN else ""
+    what = f"there is no {' or '.join(names)}; its columns are {', '.join(shown) or 'none'}{more}"
     raise SteelyardError(what, where=where, mend=mend)
 
 

@@ -1,0 +1,123 @@
+"""`steelyard replay RUN`: what a run's replay buffer holds; filter it, export it, add to it."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from steelyard.cli.flags import RunDirectory, parse
+from steelyard.cli.plain import plain
+from steelyard.cli.replay_text import Decode, completion_of, prompt_of, show
+from steelyard.core import SteelyardError, Trajectory, require
+from steelyard.policy import loading, text
+from steelyard.recipes.finished import open_begun
+from steelyard.replay.inspect import PromptSummary, View, open_view
+from steelyard.runtime.parts import make_replay
+
+FILE = "replay.sqlite"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Show what a run's replay buffer holds: counts, rewards, versions, the best and worst trajectories of each prompt.
+
+    Nothing is changed, also while the run goes on, unless --load is given.
+    """
+
+    run: RunDirectory
+    """A run's directory."""
+    where: str | None = None
+    """Only trajectories for which this holds, such as 'reward > 0.5 and version >= 10'; it may compare prompt, version,
+    reward, arrived (learner version at arrival), length (tokens) and sample."""
+    prompts: int = 5
+    """Prompts shown in full: those with the most trajectories."""
+    each: int = 2
+    """Best and worst trajectories shown of each."""
+    export: str | None = None
+    """Write what is shown to this Parquet file."""
+    load: str | None = None
+    """Add the trajectories of this Parquet file, which --export wrote, to the buffer of a run that is not going on."""
+    verify: bool = False
+    """Read every page and every trajectory first, and say if anything is damaged."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("prompts", 0), ("each", 1)):
+            value = getattr(self, name)
+            require(value >= low, f"is {value}", where=f"--{name}", mend=f"use {low} or more")
+
+
+def run(words: Sequence[str]) -> dict[str, Any]:
+    """Load, verify, export, then show."""
+    asked = parse(Replay, words, command="replay")
+    path, moved = Path(asked.run) / FILE, {}
+    if asked.load is not None:
+        moved["loaded"] = _load(asked.run, path, Path(asked.load))
+    if asked.verify:
+        with open_view(path) as view:
+            view.verify()
+        moved["verified"] = True
+        say("every page and every trajectory is whole")
+    if asked.export is not None:
+        moved["exported"] = _export(asked.where, path, Path(asked.export))
+    with open_view(path) as view:
+        return {"run_dir": asked.run, **_show(view, asked), **moved}
+
+
+def _show(view: View, asked: Replay) -> dict[str, Any]:
+    summary = view.summary(asked.where)
+    prompts = view.prompts(asked.where, limit=asked.prompts, each=asked.each) if asked.prompts else []
+    decode = _decoder(Path(asked.run)) if prompts else str
+    show(summary, prompts, asked.where, decode)
+    return {"summary": msgspec.to_builtins(summary), "prompts": [_brief(p, decode) for p in prompts]}
+
+
+def _brief(prompt: PromptSummary, decode: Decode) -> dict[str, Any]:
+    def told(rows: Iterable[Trajectory]) -> list[dict[str, Any]]:
+        return [
+            {"reward": t.reward, "version": t.version, "sample": t.sample, "completion": completion_of(t, decode)}
+            for t in rows
+        ]
+
+    shown = [*prompt.top, *prompt.worst]
+    facts = {"prompt": prompt.prompt, "text": prompt_of(shown[0], decode) if shown else None, "count": prompt.count}
+    rewards = {"mean": prompt.mean, "low": prompt.low, "high": prompt.high}
+    return {**facts, **rewards, "top": told(prompt.top), "worst": told(prompt.worst)}
+
+
+def _decoder(run_dir: Path) -> Decode:
+    """By the tokenizer of the run's model; where that is not here any more, tokens are shown, and why is said."""
+    try:
+        trained = run_dir / "model"
+        tokenizer = loading.load_tokenizer(str(trained) if trained.is_dir() else open_begun(run_dir).run.model)
+    except SteelyardError as error:
+        say(f"tokens are shown, since there is no tokenizer: {plain(str(error))}")
+        return lambda tokens_T: f"tokens {tokens_T.tolist()}"
+    return lambda tokens_T: text.decode(tokenizer, tokens_T.tolist())
+
+
+def _export(where: str | None, path: Path, out: Path) -> int:
+    from steelyard.replay.parquet import export_parquet
+
+    number = export_parquet(path, out, where)
+    say(f"exported {number} trajectories to {out}")
+    return number
+
+
+def _load(run_dir: str, path: Path, file: Path) -> int:
+    from steelyard.replay.parquet import import_parquet
+
+    replay = make_replay(open_begun(run_dir).run, path)
+    try:
+        number = import_parquet(file, replay)  # pyright: ignore[reportArgumentType]
+    finally:
+        replay.close()
+    say(f"loaded {number} trajectories from {file}")
+    return number
+
+
+def say(line: str) -> None:
+    """Print on standard error: standard output is for what is stored."""
+    print(line, file=sys.stderr)

@@ -1,0 +1,112 @@
+"""What a replay holds, for people: a headline, three histograms, and prompts with their best and worst completions.
+
+Prompts, completions and filters come from elsewhere, so all of them go through `plain`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from steelyard.cli.plain import plain
+from steelyard.core import Trajectory
+from steelyard.replay.inspect import Bar, PromptSummary, Spread, Summary
+
+Decode = Callable[[np.ndarray], str]
+"""Tokens to text."""
+_BAR = 40
+
+
+def prompt_of(trajectory: Trajectory, decode: Decode) -> str:
+    """The text before the first token that the policy chose."""
+    acted = np.flatnonzero(trajectory.action_T)
+    return decode(trajectory.tokens_T[: acted[0] if len(acted) else None])
+
+
+def completion_of(trajectory: Trajectory, decode: Decode) -> str:
+    """The text that the policy wrote."""
+    return decode(trajectory.completion_T)
+
+
+def show(summary: Summary, prompts: Sequence[PromptSummary], where: str | None, decode: Decode) -> None:
+    """Print it all on standard output."""
+    console = Console(highlight=False)
+    for line in _headline(summary, where):
+        console.print(line, soft_wrap=True)
+    for title, table in _tables(summary, prompts, decode):
+        console.print(f"\n{title}", soft_wrap=True)
+        console.print(table)
+
+
+def _headline(summary: Summary, where: str | None) -> Iterator[str]:
+    shown = "" if where is None else f" where {escape(plain(where))}"
+    counts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.counts.items() if value)
+    yield f"{summary.live} trajectories of {summary.prompts} prompts{shown}"
+    yield (
+        f"in all: {counts or 'nothing yet'}; {summary.published} versions of weights, the newest "
+        f"{summary.newest_version}; {_size(summary.num_bytes)}"
+    )
+    if summary.removed:
+        yield f"{summary.removed} removed ones are still in the file, for checkpoints to go back to"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 2**20:.1f} MiB" if num_bytes >= 2**20 else f"{num_bytes / 2**10:.0f} KiB"
+
+
+def _tables(summary: Summary, prompts: Sequence[PromptSummary], decode: Decode) -> Iterator[tuple[str, Table]]:
+    """Titles and what stands below them."""
+    for name, spread, span in (
+        ("reward", summary.reward, _span),
+        ("version of the weights", summary.version, _whole_span),
+        ("length (tokens)", summary.length, _whole_span),
+    ):
+        if spread is not None:
+            yield f"{name}: {spread.low:g} to {spread.high:g}, mean {spread.mean:.4g}", _histogram(spread, span)
+    for prompt in prompts:
+        yield f"{escape(plain(_name(prompt, decode)))}: {_facts(prompt)}", _completions(prompt, decode)
+
+
+def _histogram(spread: Spread, span: Callable[[Bar, bool], str]) -> Table:
+    table = Table(box=None, show_header=False)
+    for justify in ("right", "right", "left"):
+        table.add_column(justify=justify)
+    most, last = max(bar.count for bar in spread.histogram), spread.histogram[-1]
+    for bar in spread.histogram:
+        table.add_row(span(bar, bar is last), str(bar.count), "█" * -(-_BAR * bar.count // most))
+    return table
+
+
+def _span(bar: Bar, last: bool) -> str:
+    return f"{bar.low:g}" if bar.low == bar.high else f"{bar.low:.4g} to {bar.high:.4g}"
+
+
+def _whole_span(bar: Bar, last: bool) -> str:
+    """The whole numbers from `low` to below `high`; of the last bar, up to `high`."""
+    low, high = math.ceil(bar.low), math.floor(bar.high) if last else math.ceil(bar.high) - 1
+    return f"{low}" if high <= low else f"{low} to {high}"
+
+
+def _completions(prompt: PromptSummary, decode: Decode) -> Table:
+    table = Table("", "reward", "version", "sample", "completion", box=None)
+    for name, rows in (("best", prompt.top), ("worst", prompt.worst)):
+        for t in rows:
+            text = escape(plain(completion_of(t, decode)))
+            table.add_row(name, f"{t.reward:g}", str(t.version), str(t.sample), text)
+    return table
+
+
+def _name(prompt: PromptSummary, decode: Decode) -> str:
+    """The prompt's text, where there is a trajectory to take it from, and its id where that is something else."""
+    shown = [*prompt.top, *prompt.worst]
+    text = prompt_of(shown[0], decode) if shown else prompt.prompt
+    return text if text == prompt.prompt else f"{text} ({prompt.prompt})"
+
+
+def _facts(prompt: PromptSummary) -> str:
+    if prompt.mean is None:
+        return f"{prompt.count} trajectories, no reward"
+    return f"{prompt.count} trajectories, reward {prompt.low:g} to {prompt.high:g}, mean {prompt.mean:.3g}"

@@ -1,0 +1,152 @@
+"""A learner's two files in a checkpoint: learner.safetensors holds every tensor, learner.json the counts and digests.
+
+    NAME                  policy.* the trained weights, head.* the objective's own
+    adam.KEY.NAME         the optimiser's memory of NAME; absent before NAME's first gradient
+    reference             the reference's bytes, where it is no longer the model that the run began with
+
+What is read back is compared with the learner that asks, before anything of it is used.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import torch
+from torch import Tensor
+
+from steelyard.core import FaultError, SteelyardError, digest_of, require
+from steelyard.learner.optimizer import ADAM
+from steelyard.policy import Policy, flat
+
+TENSORS, FACTS = "learner.safetensors", "learner.json"
+_MEND = "resume with the model and the settings that the run began with, or from another checkpoint"
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Facts(msgspec.Struct, forbid_unknown_fields=True):
+    """What learner.json says."""
+
+    steps: Count
+    """Updates made."""
+    version: Count
+    """Names the weights."""
+    digest: str
+    """Of the weights."""
+    start: str
+    """Digest of the weights that the run began with."""
+    frozen: str
+    """Digest of the model's parameters that are not trained."""
+    reference_version: Count
+    """Version at which the reference was taken; 0 is the start."""
+    reference_digest: str
+    """Of the reference."""
+
+
+def frozen_digest(policy: Policy) -> str:
+    """16 hexadecimal digits that name what is not trained: under LoRA, the model below the adapters."""
+    trained, digest = policy.trainable(), hashlib.blake2b(digest_size=8)
+    for name, p in policy.model.named_parameters():
+        if name not in trained:
+            digest.update(p.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
+    """Write both files.
+
+    Raises:
+        SteelyardError: there are numbers that are not finite: nothing could go on from such a checkpoint.
+        FaultError: the disk does not let them be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    for name, tensor in tensors.items():
+        _check_finite(name, tensor, "learner", "go on from the checkpoint before, at a lower --learning-rate")
+    try:
+        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS)
+        (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+    except (OSError, SafetensorError) as error:
+        mend = "look at the disk's room and permissions"
+        raise FaultError(f"cannot be written ({error})", where=str(directory), mend=mend) from error
+
+
+def read(
+    directory: Path, own: Facts, parameters: Mapping[str, Tensor], num_bytes: int
+) -> tuple[Facts, dict[str, Tensor]]:
+    """Read both files, on the CPU.
+
+    Args:
+        directory: the checkpoint.
+        own: of a learner on the model that the run began with.
+        parameters: of that learner; what is read has to fit them.
+        num_bytes: the size of its reference.
+
+    Raises:
+        SteelyardError: a file is missing, damaged, of another model, or holds numbers that are not finite.
+    """
+    facts, tensors = _facts(directory / FACTS), _tensors(directory / TENSORS)
+    for part in ("start", "frozen"):
+        same = getattr(facts, part) == getattr(own, part)
+        require(same, "the model has changed since the run began", where=str(directory / FACTS), mend=_MEND)
+    needs = _expected(parameters, tensors)
+    if facts.reference_version:
+        needs["reference"] = torch.empty(num_bytes, dtype=torch.uint8)
+    for name in sorted(needs.keys() | tensors.keys()):
+        _check(name, tensors.get(name), needs.get(name), directory / TENSORS)
+    _check_digests(facts, own, parameters, tensors, directory / TENSORS)
+    return facts, tensors
+
+
+def _expected(parameters: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What the file must hold: every parameter, and all of Adam's memory of those that it has any of."""
+    fitting = dict(parameters)
+    for name, p in parameters.items():
+        if any(f"adam.{key}.{name}" in found for key in ADAM):
+            fitting |= {f"adam.{key}.{name}": torch.zeros(()) if key == "step" else p for key in ADAM}
+    return fitting
+
+
+def _check(name: str, found: Tensor | None, fitting: Tensor | None, path: Path) -> None:
+    has, needs = _kind(found), _kind(fitting)
+    require(has == needs, f"{name} is {has} here and {needs} in this learner", where=str(path), mend=_MEND)
+    assert found is not None
+    _check_finite(name, found, str(path), _MEND)
+
+
+def _check_finite(name: str, tensor: Tensor, where: str, mend: str) -> None:
+    finite = not tensor.is_floating_point() or bool(tensor.isfinite().all())
+    require(finite, f"{name} holds numbers that are not finite", where=where, mend=mend)
+
+
+def _check_digests(
+    facts: Facts, own: Facts, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path
+) -> None:
+    weights = digest_of(flat.read([tensors[name] for name in parameters if name.startswith("policy.")]))
+    reference = digest_of(tensors["reference"].numpy()) if facts.reference_version else own.reference_digest
+    for name, found, said in (("weights", weights, facts.digest), ("reference", reference, facts.reference_digest)):
+        require(found == said, f"{name} with digest {found} in place of {said}", where=str(path), mend=_MEND)
+
+
+def _kind(tensor: Tensor | None) -> str:
+    return "absent" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _facts(path: Path) -> Facts:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Facts)
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), mend=_MEND) from error
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), mend=_MEND) from error

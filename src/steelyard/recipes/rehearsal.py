@@ -1,0 +1,33 @@
+"""A named reward function is tried before a run begins, so that one that cannot be used leaves no run behind.
+
+It scores two empty completions in a worker of its own, as it will score real ones. That it fails on them is not held
+against it: a failure is a failure of a completion. What would end every run does: it cannot be imported, it does not
+take the columns, it returns something other than one number or None for each completion.
+"""
+
+import numpy as np
+
+from steelyard.core import Episode, Prompt, Sampling, Trajectory
+from steelyard.reward import FunctionReward
+from steelyard.runtime import Run
+
+
+def rehearse(run: Run) -> None:
+    """Try the reward function that the run names, if it names one.
+
+    Raises:
+        SteelyardError: it cannot be loaded or called, or breaks the contract of reward functions.
+    """
+    if run.reward is not None:
+        prompts = run.task.prompts("train")[:2]
+        with FunctionReward(run.reward) as reward:
+            reward([_empty(prompt) for prompt in prompts])
+
+
+def _empty(prompt: Prompt) -> Episode:
+    """Nothing, said after a prompt."""
+    none_T = np.zeros(0, np.float32)
+    trajectory = Trajectory(
+        prompt.id, none_T.astype(np.int32), none_T.astype(bool), none_T, 0, "", Sampling(), "length"
+    )
+    return Episode(prompt, "", trajectory)

@@ -1,0 +1,263 @@
+"""A look into a replay file that changes nothing, for people: counts, ranges, the best and the worst.
+
+A filter is an SQL expression over the columns prompt, version, reward, arrived, length (tokens) and sample, such as
+"reward > 0.5 and version >= 10" or "prompt like 'add-%'". It sees what is stored now; removed rows are only counted.
+A view is one moment of the file, even while a run writes it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from steelyard.core import SteelyardError, Trajectory, from_bytes, require
+from steelyard.replay.origin import Origin
+from steelyard.replay.schema import origin_of, state_of
+from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, opening, reading_mode
+
+COLUMNS = ("prompt", "version", "reward", "arrived", "length", "sample")
+"""What a filter may name."""
+
+_BARS = 10
+_ENDS = """, fullest AS (SELECT prompt, count(*) AS n FROM chosen GROUP BY prompt ORDER BY n DESC, prompt LIMIT ?),
+    ranked AS (SELECT seq, prompt, row_number() OVER (PARTITION BY prompt ORDER BY reward DESC, seq) AS best,
+        row_number() OVER (PARTITION BY prompt ORDER BY reward, seq DESC) AS worst
+        FROM chosen JOIN fullest USING (prompt) WHERE reward IS NOT NULL)
+    SELECT seq, prompt, best, data FROM ranked JOIN bodies USING (seq) WHERE best <= ? OR worst <= ?
+    ORDER BY prompt, best"""
+_CHECKS = {
+    "pages": "SELECT group_concat(integrity_check) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+    "trajectories are missing": "SELECT count(*) FROM rows LEFT JOIN bodies USING (seq) WHERE data IS NULL",
+    "prompts are missing": "SELECT count(*) FROM rows WHERE prompt NOT IN (SELECT id FROM prompts)",
+}
+"""What would be wrong -> a query that finds nothing, or 0, in a whole file."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`count` trajectories have a value from `low` to `high`; the two are equal where values are few."""
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The values of one column, over the trajectories that have one."""
+
+    low: float
+    high: float
+    mean: float
+    histogram: list[Bar]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a file holds. The filter bears on `live`, `prompts`, `reward`, `version` and `length`, on nothing else."""
+
+    origin: Origin
+    live: int
+    prompts: int
+    reward: Spread | None
+    version: Spread | None
+    length: Spread | None
+    removed: int
+    """Trajectories evicted, replaced or handed out that a checkpoint may still need."""
+    counts: dict[str, int]
+    """The replay's own counters."""
+    position: int
+    """Events so far."""
+    published: int
+    """Weights in the ledger."""
+    newest_version: int | None
+    num_bytes: int
+
+
+@dataclass(frozen=True)
+class PromptSummary:
+    """One prompt: how many trajectories, their rewards, and some of them in full.
+
+    `top` are the highest rewards, best first; `worst` the lowest of the others, worst first.
+    """
+
+    prompt: str
+    count: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    top: list[Trajectory]
+    worst: list[Trajectory]
+
+
+class View:
+    """One moment of a replay file; use it in a `with` block, or close it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection, self._path = connection, path
+        self._connection.execute("BEGIN")
+        self.origin = origin_of(connection, str(path))
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._connection.close()
+
+    def summary(self, where: str | None = None) -> Summary:
+        """Counts and ranges.
+
+        Raises:
+            SteelyardError: a wrong filter, or a damaged file.
+        """
+        ((live, prompts),) = self._ask("SELECT count(*), count(DISTINCT prompt) FROM chosen", where)
+        ((removed,),) = self._ask("SELECT count(*) FROM rows WHERE gone IS NOT NULL")
+        position, _, counts = state_of(self._connection, str(self._path))
+        ((published, newest),) = self._ask("SELECT count(*), max(version) FROM weights")
+        return Summary(
+            self.origin,
+            live,
+            prompts,
+            self._spread("reward", where),
+            self._spread("version", where),
+            self._spread("length", where),
+            removed=removed,
+            counts=counts,
+            position=position,
+            published=published,
+            newest_version=newest,
+            num_bytes=self._path.stat().st_size,
+        )
+
+    def prompts(self, where: str | None = None, *, limit: int = 10, each: int = 3) -> list[PromptSummary]:
+        """The prompts with the most trajectories, and of each the best and the worst.
+
+        Args:
+            where: a filter.
+            limit: most prompts.
+            each: most trajectories in `top`, and in `worst`.
+
+        Raises:
+            SteelyardError: a wrong filter, or a damaged file.
+        """
+        fullest = "SELECT prompt, count(*) AS n, avg(reward), min(reward), max(reward) FROM chosen GROUP BY prompt"
+        found = self._ask(f"{fullest} ORDER BY n DESC, prompt LIMIT ?", where, limit)
+        ends = self._ends(where, limit, each)
+        return [
+            PromptSummary(prompt, count, mean, low, high, *ends.get(prompt, ([], [])))
+            for prompt, count, mean, low, high in found
+        ]
+
+    def trajectories(self, where: str | None = None) -> Iterator[tuple[int, Trajectory]]:
+        """(learner version at arrival, trajectory), in the order of arrival, one at a time.
+
+        Raises:
+            SteelyardError: a wrong filter, or a damaged file.
+        """
+        for seq, arrived, body in self._iterate("SELECT seq, arrived, data FROM chosen JOIN bodies USING (seq)", where):
+            yield arrived, self._decode(seq, body)
+
+    def verify(self) -> None:
+        """Read every page and every trajectory.
+
+        Raises:
+            SteelyardError: the file is damaged, and how.
+        """
+        for what, query in _CHECKS.items():
+            ((wrong,),) = self._ask(query)
+            if wrong:
+                raise self._damaged(f"{what} ({wrong})")
+        for _ in self.trajectories():
+            pass
+
+    def _spread(self, name: str, where: str | None) -> Spread | None:
+        ((low, high, mean, different),) = self._ask(
+            f"SELECT min({name}), max({name}), avg({name}), count(DISTINCT {name}) FROM chosen", where
+        )
+        if low is None:
+            return None
+        bars = self._values(name, where) if different <= _BARS else self._bars(name, where, low, (high - low) / _BARS)
+        return Spread(float(low), float(high), mean, bars)
+
+    def _values(self, name: str, where: str | None) -> list[Bar]:
+        """A bar for each value."""
+        rows = self._ask(f"SELECT {name}, count(*) FROM chosen WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1", where)
+        return [Bar(float(value), float(value), count) for value, count in rows]
+
+    def _bars(self, name: str, where: str | None, low: float, width: float) -> list[Bar]:
+        """Bars of equal width; the last holds the highest value too."""
+        place = f"min(CAST(({name} - ?) / ? AS INTEGER), {_BARS - 1})"
+        select = f"SELECT {place}, count(*) FROM chosen WHERE {name} IS NOT NULL GROUP BY 1"
+        counts = dict(self._ask(select, where, low, width))
+        return [Bar(low + i * width, low + (i + 1) * width, counts.get(i, 0)) for i in range(_BARS)]
+
+    def _ends(self, where: str | None, limit: int, each: int) -> dict[str, tuple[list[Trajectory], list[Trajectory]]]:
+        """Prompt -> its best and its worst trajectories; none is in both."""
+        ends: dict[str, tuple[list[Trajectory], list[Trajectory]]] = {}
+        for seq, prompt, best, body in self._ask(_ENDS, where, limit, each, each):
+            top_and_worst = ends.setdefault(prompt, ([], []))
+            top_and_worst[best > each].append(self._decode(seq, body))
+        for _, worst in ends.values():
+            worst.reverse()
+        return ends
+
+    def _decode(self, seq: int, body: bytes) -> Trajectory:
+        try:
+            return from_bytes(body)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise self._damaged(f"trajectory {seq} cannot be read ({error})") from error
+
+    def _damaged(self, what: str) -> SteelyardError:
+        return SteelyardError(f"is damaged: {what}", where=str(self._path), mend=DAMAGED)
+
+    def _ask(self, select: str, where: str | None = None, *values: object) -> list[Any]:
+        return list(self._iterate(select, where, *values))
+
+    def _iterate(self, select: str, where: str | None = None, *values: object) -> Iterator[Any]:
+        """Rows of a query over `chosen`, the trajectories that the filter lets through."""
+        chosen = f"WITH chosen AS (SELECT * FROM trajectories WHERE (\n{where or 'true'}\n))"  # \n: it may end in --
+        try:
+            yield from self._connection.execute(f"{chosen} {select}", values)
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            if where is not None and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+                raise _wrong_filter(where, error) from error
+            raise self._damaged(str(error)) from error
+
+
+def _wrong_filter(where: str, error: Exception) -> SteelyardError:
+    return SteelyardError(
+        f"{where!r} is no filter ({str(error).partition(chr(10))[0]})",
+        where="--where",
+        mend=f"compare {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}, such as 'reward > 0.5 and version >= 10'",
+    )
+
+
+def open_view(path: Path) -> View:
+    """Look into a replay file. Nothing is written to it, also while a run holds it.
+
+    Raises:
+        SteelyardError: there is none, or it is not a replay's, or damaged.
+    """
+    require(path.exists(), "is missing", where=str(path), mend="name the replay.sqlite of a run")
+    check_path(path)
+    with opening(str(path)), ExitStack() as undo:
+        connection = _connect(path)
+        undo.callback(connection.close)
+        require(is_ours(connection, str(path)), "is empty", where=str(path), mend="name the replay.sqlite of a run")
+        view = View(connection, path)
+        undo.pop_all()
+    return view
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A live log is followed; where nothing can be written beside the file, none can appear, and there is none."""
+    return connect(path, "mode=ro" if os.access(path.parent, os.W_OK) else reading_mode(path))

@@ -1,0 +1,131 @@
+"""A replay as a Parquet file: what is stored now, one trajectory per line, nothing lost, for any other tool.
+
+The columns are those of `tables`. `import_parquet` takes such a file in again: the same trajectories in the same order,
+and their weights in the ledger.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steelyard.core import SteelyardError, require
+from steelyard.replay.durable import Durable
+from steelyard.replay.inspect import open_view
+from steelyard.replay.tables import SCHEMA, Arrival, from_table, to_table
+
+_ROWS = 4096  # in memory at a time, and in a row group
+
+
+def export_parquet(replay: Path, out: Path, where: str | None = None) -> int:
+    """Write the stored trajectories of a replay file, in the order of arrival; returns how many.
+
+    Args:
+        replay: a `replay.sqlite`, also one that a run is writing.
+        out: the new file; an existing one stays as it is.
+        where: a filter, as `inspect` has it.
+
+    Raises:
+        SteelyardError: the replay cannot be read, the filter is wrong, or `out` exists or cannot be written.
+    """
+    require(not out.exists(), "exists already", where=str(out), mend="name a new file")
+    part = out.with_name(f".{out.name}.part")
+    with open_view(replay) as view, _writing(out, part):
+        count = _write(view.trajectories(where), part)
+        part.replace(out)
+    return count
+
+
+@contextmanager
+def _writing(out: Path, part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        mend = "free some space, or name a directory that exists and can be written"
+        raise SteelyardError(f"cannot be written ({error.strerror or error})", where=str(out), mend=mend) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(arrivals: Iterable[Arrival], path: Path) -> int:
+    count = 0
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+        for some in _batches(arrivals):
+            writer.write_table(to_table(some))
+            count += len(some)
+    return count
+
+
+def _batches(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
+    rest = iter(arrivals)
+    while some := list(itertools.islice(rest, _ROWS)):
+        yield some
+
+
+def import_parquet(file: Path, replay: Durable) -> int:
+    """Add the trajectories of a Parquet file to a replay, in order; returns how many it admitted.
+
+    The file is read twice: the first time all of it is checked, so that a wrong file changes nothing.
+
+    Raises:
+        SteelyardError: not a Parquet file, torn, other columns, wrong values, or weights that the replay's ledger knows
+            by another digest.
+    """
+    replay.publish_all(_weights(file))
+    admitted = 0
+    for arrived, group in itertools.groupby(_read(file), key=lambda arrival: arrival[0]):
+        for some in _batches(group):
+            admitted += replay.add([trajectory for _, trajectory in some], version=arrived)
+    return admitted
+
+
+def _weights(file: Path) -> dict[int, str]:
+    """The weights behind a file, version -> digest, after every trajectory has been checked."""
+    weights: dict[int, str] = {}
+    for _, t in _read(file):
+        known = weights.setdefault(t.version, t.digest)
+        require(
+            known == t.digest,
+            f"version {t.version} has digest {known} and {t.digest}",
+            where=str(file),
+            mend="import the trajectories of one run at a time",
+        )
+    return weights
+
+
+def _read(file: Path) -> Iterator[Arrival]:
+    """Every trajectory, checked.
+
+    Raises:
+        SteelyardError: a wrong file or a wrong value.
+    """
+    with _reading(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        _check_columns(opened.schema_arrow.names)
+        for batch in opened.iter_batches(_ROWS, columns=SCHEMA.names):
+            yield from from_table(pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA))
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except SteelyardError as error:
+        raise SteelyardError(error.what, where=f"{file}: {error.where}", mend=error.mend) from error
+    except (pa.ArrowException, OSError) as error:
+        cause = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise SteelyardError(
+            f"cannot be read as Parquet ({cause})", where=str(file), mend="name a file made by an export"
+        ) from error
+
+
+def _check_columns(names: list[str]) -> None:
+    missing = [name for name in SCHEMA.names if name not in names]
+    require(
+        not missing,
+        f"has no column {', '.join(missing)}",
+        where="columns",
+        mend=f"a replay has {', '.join(SCHEMA.names)}",
+    )

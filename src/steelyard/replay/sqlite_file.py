@@ -1,0 +1,144 @@
+"""The file as SQLite sees it: how it is opened, how ours is told from any other, and what its errors mean.
+
+Write-ahead logging with synchronous=NORMAL: a commit survives the death of any process at once, and a power cut from
+the next sync on.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from steelyard.core import FaultError, SteelyardError, require
+
+APPLICATION_ID = 0x5354594C
+"""In the file's header ("STYL"): what `file` and SQLite's own tools read first."""
+FORMAT = 1
+
+_CACHE_KIB = 16_384
+
+_MENDS = {
+    sqlite3.SQLITE_FULL: "free some space, then go on with --resume",
+    sqlite3.SQLITE_READONLY: "make the file and its directory writable",
+    sqlite3.SQLITE_CANTOPEN: "check that the file and its directory can be read and written",
+    sqlite3.SQLITE_BUSY: "close the other program that holds the file",
+    sqlite3.SQLITE_LOCKED: "close the other program that holds the file",
+    sqlite3.SQLITE_IOERR: "check the disk, then go on with --resume",
+    sqlite3.SQLITE_NOTADB: "name a replay.sqlite of a run, or another path",
+}
+DAMAGED = "take a copy that is whole, or begin a new run"
+
+
+def _cause_and_mend(error: sqlite3.Error) -> tuple[str, str]:
+    """What SQLite says, and what to do about it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return str(error), _MENDS.get(code, DAMAGED)
+
+
+def writing_failed(error: sqlite3.Error, where: str) -> FaultError:
+    """A file that was rightly open can no longer be written."""
+    cause, mend = _cause_and_mend(error)
+    return FaultError(f"cannot be written ({cause}); what was stored before is safe", where=where, mend=mend)
+
+
+def reading_failed(error: sqlite3.Error, where: str) -> FaultError:
+    """A file that was rightly open can no longer be read."""
+    cause, mend = _cause_and_mend(error)
+    return FaultError(f"cannot be read ({cause})", where=where, mend=mend)
+
+
+@contextmanager
+def opening(where: str) -> Iterator[None]:
+    """While a file is being opened, whatever is wrong with it is a wrong input and not a fault of the run.
+
+    Raises:
+        SteelyardError: the file cannot be read, or is damaged.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        cause, mend = _cause_and_mend(error)
+        raise SteelyardError(f"cannot be opened ({cause})", where=where, mend=mend) from error
+    except FaultError as error:
+        raise SteelyardError(error.what, where=error.where, mend=error.mend) from error
+
+
+def connect(path: Path | None, mode: str) -> sqlite3.Connection:
+    """Open a file by one of SQLite's URI modes (`mode=rwc`, `mode=ro`, `immutable=1`), or a store in memory."""
+    name = ":memory:" if path is None else f"{path.absolute().as_uri()}?{mode}"
+    return sqlite3.connect(name, uri=path is not None, isolation_level=None)
+
+
+def connect_writer(path: Path | None) -> sqlite3.Connection:
+    """The writer's connection."""
+    connection = connect(path, "mode=rwc")
+    journal, _ = (connection.execute(f"PRAGMA {p}").fetchone() for p in ("journal_mode=WAL", "synchronous=NORMAL"))
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    connection.execute("PRAGMA secure_delete=OFF")
+    require(
+        path is None or journal == ("wal",),
+        "its file system has no write-ahead log",
+        where=str(path),
+        mend="keep the run on a local disk",
+    )
+    return connection
+
+
+def check_path(path: Path) -> None:
+    """Refuse, without changing a byte, what is neither ours nor new. A file of no bytes is new: its maker died at once.
+
+    Raises:
+        SteelyardError: a directory, another kind of file, a newer format, or a damaged file.
+    """
+    require(not path.is_dir(), "is a directory", where=str(path), mend="name a file")
+    require(path.parent.is_dir(), "its directory is missing", where=str(path), mend="make the directory first")
+    if not path.exists() or not path.stat().st_size:
+        return
+    with opening(str(path)), closing(connect(path, reading_mode(path))) as connection:
+        is_ours(connection, str(path))
+        _check_length(connection, path)
+
+
+def log_of(path: Path) -> Path:
+    """The write-ahead log beside a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def reading_mode(path: Path) -> str:
+    """How to look at a file that nobody writes: without its log where there is none, since that leaves no trace."""
+    log = log_of(path)
+    return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+
+
+def _check_length(connection: sqlite3.Connection, path: Path) -> None:
+    """A last page cut short reads as zeros in SQLite. With a log, the missing part may still be in that."""
+    (size,), (pages,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count"))
+    require(
+        reading_mode(path) == "mode=ro" or path.stat().st_size >= size * pages,
+        f"is truncated: {path.stat().st_size} bytes of {size * pages}",
+        where=str(path),
+        mend=DAMAGED,
+    )
+
+
+def is_ours(connection: sqlite3.Connection, where: str) -> bool:
+    """True for our file, False for an empty one.
+
+    Raises:
+        SteelyardError: another program's file, or a newer format.
+        sqlite3.Error: it cannot be read.
+    """
+    (mark,), (version,) = (
+        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+    )
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not mark and not tables:
+        return False
+    require(mark == APPLICATION_ID, "is not a replay file", where=where, mend=_MENDS[sqlite3.SQLITE_NOTADB])
+    require(
+        version == FORMAT,
+        f"has format {version}, and this steelyard reads {FORMAT}",
+        where=where,
+        mend="use the version of steelyard that wrote it",
+    )
+    return True

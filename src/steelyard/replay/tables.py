@@ -1,0 +1,143 @@
+"""Trajectories as an Arrow table and back, nothing lost. One line per trajectory; lists have one entry per step (T).
+
+`arrived` is the learner's version at arrival, `info` is JSON, and the settings of sampling are columns of their own.
+"""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from steelyard.core import Finish, Sampling, SteelyardError, Trajectory, require
+from steelyard.replay.admission import check_finite
+
+Arrival = tuple[int, Trajectory]
+"""(learner's version at arrival, trajectory)."""
+
+_STEPS = {
+    "tokens": pa.int32(),
+    "action": pa.bool_(),
+    "logp_behaviour": pa.float32(),
+    "logp_ref": pa.float32(),
+}
+_SCALARS = {
+    "prompt_id": pa.string(),
+    "sample": pa.int64(),
+    "version": pa.int64(),
+    "digest": pa.string(),
+    "ref_version": pa.int64(),
+    "reward": pa.float64(),
+    "arrived": pa.int64(),
+    "finish": pa.string(),
+    "temperature": pa.float64(),
+    "max_tokens": pa.int64(),
+    "top_p": pa.float64(),
+    "top_k": pa.int64(),
+    "reward_parts": pa.map_(pa.string(), pa.float64()),
+    "info": pa.string(),
+}
+_MAY_BE_NULL = ("reward", "logp_ref")
+
+SCHEMA = pa.schema([*_SCALARS.items(), *((name, pa.list_(kind)) for name, kind in _STEPS.items())])
+"""The columns."""
+
+
+def to_table(arrivals: list[Arrival]) -> pa.Table:
+    """The table of some trajectories.
+
+    Raises:
+        SteelyardError: an `info` holds what JSON cannot.
+    """
+    scalars = pa.Table.from_pylist([_scalars(t, arrived) for arrived, t in arrivals], pa.schema(_SCALARS.items()))
+    steps = [_lists([getattr(t, f"{name}_T") for _, t in arrivals], kind) for name, kind in _STEPS.items()]
+    return pa.Table.from_arrays([*scalars.columns, *steps], schema=SCHEMA)
+
+
+def _scalars(t: Trajectory, arrived: int) -> dict[str, Any]:
+    return {
+        "prompt_id": t.prompt_id,
+        "sample": t.sample,
+        "version": t.version,
+        "digest": t.digest,
+        "ref_version": t.ref_version,
+        "reward": t.reward,
+        "arrived": arrived,
+        "finish": t.finish,
+        "temperature": t.sampling.temperature,
+        "max_tokens": t.sampling.max_tokens,
+        "top_p": t.sampling.top_p,
+        "top_k": t.sampling.top_k,
+        "reward_parts": list(t.reward_parts.items()),
+        "info": _info(t),
+    }
+
+
+def _info(t: Trajectory) -> str:
+    text = msgspec.json.encode(t.info)
+    require(
+        msgspec.json.decode(text) == t.info,
+        "its info holds what JSON cannot: bytes, keys that are no text, or numbers that are not finite",
+        where=f"prompt {t.prompt_id!r}, sample {t.sample}",
+        mend="leave it out with a filter",
+    )
+    return text.decode()
+
+
+def _lists(arrays: list[np.ndarray | None], kind: Any) -> pa.ListArray:
+    """One list per trajectory, null where there is none."""
+    full = [np.empty(0) if array is None else array for array in arrays]
+    ends_N1 = np.cumsum([0, *map(len, full)], dtype=np.int32)
+    values = pa.array(np.concatenate(full), kind)
+    return pa.ListArray.from_arrays(ends_N1, values, mask=pa.array([array is None for array in arrays]))
+
+
+def from_table(table: pa.Table) -> Iterator[Arrival]:
+    """The trajectories of a table with the columns of `SCHEMA`.
+
+    Raises:
+        SteelyardError: a missing or a wrong value; the message names its trajectory.
+    """
+    for name in SCHEMA.names:
+        missing = table[name].null_count and name not in _MAY_BE_NULL
+        require(not missing, "has nulls", where=f"column {name}", mend="give each line a value")
+    steps = [_arrays(table[name], name) for name in _STEPS]
+    for scalars, *arrays in zip(table.select(list(_SCALARS)).to_pylist(), *steps, strict=True):
+        trajectory = _trajectory(scalars, *arrays)
+        check_finite([trajectory])
+        yield scalars["arrived"], trajectory
+
+
+def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
+    """One array per trajectory, None where there is none."""
+    lists = column.combine_chunks()
+    require(not lists.flatten().null_count, "has nulls", where=f"column {name}", mend="give each step a value")
+    values, ends_N1 = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
+    return [
+        values[ends_N1[i] : ends_N1[i + 1]] if valid else None for i, valid in enumerate(lists.is_valid().to_pylist())
+    ]
+
+
+def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any) -> Trajectory:
+    where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
+    lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T) if array is not None}
+    require(len(lengths) == 1, "its lists differ in length", where=where, mend="give each one entry per step")
+    require(
+        s["finish"] in get_args(Finish),
+        f"finish is {s['finish']!r}",
+        where=where,
+        mend=f"use {', '.join(get_args(Finish))}",
+    )
+    sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"])
+    return Trajectory(
+        s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],
+        ref_T, s["ref_version"], s["reward"], dict(s["reward_parts"]), _decode_info(s["info"], where),
+    )  # fmt: skip
+
+
+def _decode_info(text: str, where: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise SteelyardError(f"its info is no JSON object ({error})", where=where, mend="write {} for none") from error
