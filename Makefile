@@ -22,7 +22,7 @@ lint: .venv/.dev
 
 # Dozens of kills over real runs, then the books are checked: minutes. See docs/reliability.md.
 chaos: .venv/.dev
-	$(BIN)/python -m pytest -m long tests/faults
+	$(BIN)/python -m pytest -n 2 -m long
 	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py $(ARGS)
 
 # The measured claims of the README: minutes to an hour, not part of the tests.

@@ -34,10 +34,14 @@ def test_train_with_a_reward_of_ones_own(tmp_path: Path) -> None:
 
     result = steelyard.train("arithmetic", reward=brief, output_dir=str(tmp_path / "run"), **FEW)
     assert finished(result.run_dir) == [
+        ".lock",
         "config.json",
         "eval.jsonl",
+        "events.jsonl",
         "metrics.jsonl",
         "model",
+        "replay.sqlite",
+        "replay.sqlite.lock",
         "report.html",
         "result.json",
         "samples.jsonl",

@@ -109,3 +109,19 @@ def test_an_error_in_a_block_leaves_the_file_as_it_was(file, path, make):
     again = Database.open(path, ORIGIN)
     assert dump(again) == before
     again.close()
+
+
+def test_forgetting_ends_at_its_position_exactly(file, make):
+    a, b = put(file, make("a"), make("b"))
+    with file.transaction() as events:
+        events.remove(a)  # event 3
+        events.remove(b)  # event 4
+    file.forget(3)
+    assert [row[0] for row in dump(file)["rows"]] == [row[0] for row in dump(file)["bodies"]] == [b.seq]
+    assert file.live_at(3) == [b.seq] and file.remembers(3) and not file.remembers(2)
+    with pytest.raises(SteelyardError, match="has forgotten what was removed before event 3"):
+        file.roll_back(2, {"admitted": 2})
+    file.roll_back(3, {"admitted": 2, "evicted": 1})
+    assert file.live() == [b]
+    file.forget(2)
+    assert not file.remembers(2), "what is forgotten stays so"

@@ -16,8 +16,12 @@ from steelyard.core import Stopped
 from steelyard.runtime import Inline, Records, Run, checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_power_cuts")
-EXHAUSTIVE = ("two searchers with lag", "queue", "faults")
-SAMPLED = [name for name in RECIPES if name not in (*EXHAUSTIVE, "long with faults")]
+EXHAUSTIVE = (
+    "two searchers with lag",
+    pytest.param("queue", marks=pytest.mark.long),
+    pytest.param("faults", marks=pytest.mark.long),
+)
+SAMPLED = [name for name in RECIPES if name not in ("two searchers with lag", "long with faults")]
 
 
 def check_resumes(run: Run, directory: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
@@ -38,6 +42,7 @@ def test_killed_at_some_moments(name: str, tmp_path: Path, monkeypatch: pytest.M
     check_resumes(RECIPES[name], tmp_path, monkeypatch, every=6)
 
 
+@pytest.mark.long
 def test_killed_for_real_again_and_again(tmp_path: Path) -> None:
     """SIGKILL inside two checkpoints, at an event, and at random times; then to its end."""
     name, script = "long with faults", Path(__file__).with_name("killed_runs.py")

@@ -159,7 +159,10 @@ def check_accounts(inline: Inline, ledger: Ledger) -> None:
     "run",
     [
         replace(SMALL, replay=Prioritised(capacity=6)),
-        replace(SMALL, objective=DrGRPO(max_length=3), replay=SingleUse(capacity=2), inline=clock(learn_cost=3.0)),
+        pytest.param(
+            replace(SMALL, objective=DrGRPO(max_length=3), replay=SingleUse(capacity=2), inline=clock(learn_cost=3.0)),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["buffer", "queue"],
 )

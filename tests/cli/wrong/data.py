@@ -92,16 +92,12 @@ MALFORMED_JSONL = [
     Wrong(NEW, "line 1: it is not a JSON object", rows("{'prompt': '1+1=', 'answer': 2}")),
     Wrong(NEW, "line 1: it is not a JSON object", rows('{"prompt": "1+1=", "answer": NaN}')),
     Wrong(NEW, "line 3: it is not a JSON object", rows(ROW, "", '{"prompt": "1+1=",}')),
-    Wrong(
-        "report run", "metrics.jsonl: line 2 is not a JSON object", write("run/metrics.jsonl", '{"step": 1}\n{\n{}\n')
-    ),
+    Wrong("report run", "metrics.jsonl: line 2 is not a JSON object",
+          write("run/metrics.jsonl", '{"step": 1}\n{\n{}\n')),
     Wrong("repeat run", "events.jsonl: is not what a run writes", write("run/events.jsonl", '{"event": 1}\n[]\n')),
-    Wrong(
-        "train --resume stopped",
-        "metrics.jsonl: has no row that ends at byte",
-        write("stopped/metrics.jsonl", "x" * 9999),
-    ),
-]
+    Wrong("train --resume stopped", "metrics.jsonl: has no row that ends at byte",
+          write("stopped/metrics.jsonl", "x" * 9999)),
+]  # fmt: skip
 
 EMPTY_JSONL = [
     Wrong(NEW, "good.jsonl: it holds no rows", rows("")),
@@ -114,7 +110,7 @@ EMPTY_JSONL = [
     Wrong("report run", "is not a run directory", write("run/config.json", "{}")),
     Wrong("train --resume stopped", "metrics.jsonl: has 0 bytes of", write("stopped/metrics.jsonl", "")),
     Wrong("train --resume stopped", "events.jsonl: has 0 bytes of", write("stopped/events.jsonl", "")),
-]
+]  # fmt: skip
 
 HUGE_JSONL = [
     Wrong(NEW, "good.jsonl, line 1: it has 52428827 bytes, and a row at most 16777216",
@@ -142,7 +138,7 @@ NOT_UTF8_JSONL = [
     Wrong("report run", "line 1 is not a JSON object", write("run/eval.jsonl", b'{"step": "\xe9"}\n{}\n')),
     Wrong("repeat run", "events.jsonl: is not what a run writes", write("run/events.jsonl", b'{"event": "\xe9"}\n')),
     Wrong("eval run", "config.json: is damaged", write("run/config.json", b'{"recipe": "\xe9"}')),
-]
+]  # fmt: skip
 
 WRONG_COLUMN_JSONL = [
     Wrong(NEW, "there is no prompt or question; its columns are text; name a column", rows('{"text": "1+1="}')),
@@ -182,7 +178,7 @@ MALFORMED_PARQUET = [
     Wrong(LOAD, "cannot be read as Parquet", write("out.parquet", b"PAR1" + b"\xff" * 200 + b"\xff\xff\xff\x7fPAR1")),
     Wrong("replay run --load none.parquet", "none.parquet: cannot be read as Parquet"),
     Wrong("replay run --load full", "full: cannot be read as Parquet"),
-]
+]  # fmt: skip
 
 EMPTY_PARQUET = [
     Wrong(PARQUET, "rows.parquet: it is not a Parquet file", write("rows.parquet", "")),
@@ -195,7 +191,7 @@ EMPTY_PARQUET = [
     Wrong(LOAD, "has no column prompt_id", table("out.parquet")),
     Wrong(LOAD, "column digest: has nulls", column("digest", lambda values: pa.nulls(len(values), pa.string()))),
     Wrong(LOAD, "its lists differ in length", column("tokens", each([], pa.list_(pa.int32())))),
-]
+]  # fmt: skip
 
 HUGE_PARQUET = [
     Wrong(PARQUET, "row 1: column 'prompt' is longer than 16777216", table(prompt=["1" * BIG, "1="], answer=[1, 2])),
@@ -244,7 +240,7 @@ WRONG_COLUMN_PARQUET = [
     Wrong(LOAD, "version", column("version", last(-1)), known=_UNCHECKED),
     Wrong(LOAD, "import the trajectories of one run at a time", column("digest", last("0" * 16))),
     Wrong("replay other --load out.parquet", "a version names one set of weights"),
-]
+]  # fmt: skip
 
 KINDS = {
     "malformed JSONL": MALFORMED_JSONL,

@@ -52,7 +52,7 @@ READ_ONLY = disk("run", "stopped", options="ro")
 
 NO_SPACE = [
     Wrong(f"{NEW} --output-dir disk/new", "disk/new/config.json: cannot be written (No space left on device)",
-          FULL, shell=True),
+          FULL),
     Wrong("train --resume disk/stopped", "disk/stopped/replay.sqlite: cannot be opened (disk I/O error)", FULL,
           known=_LEFT),
     Wrong("replay run --export disk/new.parquet", "disk/new.parquet: cannot be written (Error writing bytes", FULL,

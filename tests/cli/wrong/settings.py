@@ -1,7 +1,7 @@
 """What is wrong stands on the command line, or among the settings that a run keeps in its config.json."""
 
 from cli.wrong.data import among
-from cli.wrong.entry import VIEW, Wrong, change, move, remove, write
+from cli.wrong.entry import VIEW, Wrong, change, move, write
 from cli.wrong.world import ARITHMETIC, NEW
 
 SET = ("run/config.json", "run")  # where a finished run keeps its settings
@@ -22,7 +22,7 @@ COMMANDS = [
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
     Wrong("methods vargard-tb --json", "did you mean 'vargrad-tb'?", shell=True),
     Wrong("methods --room objectve", "no method lives in room 'objectve'; did you mean 'objective'?"),
-]
+]  # fmt: skip
 
 WORDS = [
     Wrong("train arithmetic enumerable", "train arithmetic: unexpected argument 'enumerable'; leave it out"),
@@ -41,7 +41,7 @@ WORDS = [
     Wrong("eval --prompts 3", "eval: RUN is missing"),
     Wrong("train arithmetic --max-steps", "--max-steps: has no value; write --max-steps VALUE"),
     Wrong("replay run --where", "--where: has no value; write --where VALUE"),
-]
+]  # fmt: skip
 
 TYPES = [
     Wrong("train arithmetic --max-steps three", "--max-steps: is 'three'; give a whole number"),
@@ -99,7 +99,7 @@ RANGES = [
     Wrong("warmstart arithmetic --learning-rate nan", "--learning-rate: is nan"),
     Wrong("eval run", "--seed: is -5", change(*SET, seed=-5)),
     Wrong("train --resume stopped", "--keep-checkpoints: is 0", change(*STOPPED, keep_checkpoints=0)),
-]
+]  # fmt: skip
 
 NAMES = [
     Wrong("train arithmetic --max-stepz 3", "unknown option --max-stepz; did you mean --max-steps?", shell=True),
@@ -116,7 +116,7 @@ NAMES = [
     Wrong("repeat run", "unknown method 'grppo'; did you mean 'grpo'", change(*SET, objective={"method": "grppo"})),
     Wrong("eval run", "the module 'no.such' cannot be imported",
           change(*SET, objective={"method": "grpo", "module": "no.such"})),
-    Wrong("replay run --where rewrad>0", "--where: 'rewrad>0' is no filter (no such column: rewrad); compare prompt,", known=VIEW),
+    Wrong("replay run --where rewrad>0", "'rewrad>0' is no filter (no such column: rewrad); compare", known=VIEW),
     Wrong("replay run --where reward>", "is no filter (near", known=VIEW),
     Wrong("replay run --where 1);drop/**/table/**/rows;--", "is no filter", known=VIEW),
     Wrong("replay run --where load_extension('x')", "is no filter", known=VIEW),
@@ -136,7 +136,7 @@ GENERATIONS = [
     Wrong("eval run --prompts 0", "prompts is 0"),
     Wrong("sample run --prompts 0", "--prompts: is 0; use 1 or more"),
     Wrong("train --resume stopped", "--num-generations: is 0", change(*STOPPED, num_generations=0)),
-]
+]  # fmt: skip
 
 LENGTHS = [
     Wrong(f"{ARITHMETIC} --max-completion-length 60 --output-dir new",
@@ -165,8 +165,8 @@ EXISTING = [
     Wrong("replay run --export text.txt", "text.txt: exists already; name a new file"),
     Wrong("replay run --export out.parquet", "out.parquet: exists already; name a new file"),
     Wrong("replay run --export full", "full: exists already; name a new file"),
-    Wrong("train --resume run", "run: has reached its end; begin a new run", shell=True),
-]
+    Wrong("train --resume run", "run: has reached its end; begin a new run"),
+]  # fmt: skip
 
 RUNS = [
     Wrong("eval nowhere", "nowhere: holds no config.json"),
@@ -186,17 +186,12 @@ RUNS = [
     Wrong("report run", "is not a JSON object", write("run/config.json", '{"recipe": "a", "ru')),
     Wrong("train --resume stopped", "config.json: is damaged", write("stopped/config.json", b"\xff\xfe{}")),
     Wrong("train --resume stopped", "config.json: is damaged", write("stopped/config.json", "[" * 10**5)),
-    Wrong(
-        "report run",
-        "is not a JSON object",
-        write("run/config.json", "[" * 10**5),
-        known="report/records.py: RecursionError",
-    ),
+    Wrong("report run", "is not a JSON object", write("run/config.json", "[" * 10**5),
+          known="report/records.py: RecursionError"),
     Wrong("repeat run", "is not what a run writes", write("run/config.json", "[" * 10**5)),
     Wrong("train --resume stopped", "no such directory: 'llama'", move("llama", "moved")),
-    Wrong("train --resume stopped", "good.jsonl: there is no such file", remove("good.jsonl")),
     Wrong("repeat run", "says --runtime local", change(*SET, runtime="local")),
-]
+]  # fmt: skip
 
 KINDS = {
     "commands": COMMANDS,

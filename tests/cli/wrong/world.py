@@ -52,7 +52,7 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     (world / "good.jsonl").write_text("\n".join(rows))
     shutil.copytree(model, world / "llama")
     shutil.copytree(enumerable, world / "enumerable")
-    _carry_out(world, f"{ROWS} {SAVING} --output-dir run")
+    _carry_out(world, f"{ARITHMETIC} {SAVING} --output-dir run")
     _carry_out(world, f"{ARITHMETIC} {SAVING} --seed 1 --learning-rate 0.1 --output-dir other")
     _carry_out(world, "replay run --prompts 0 --export out.parquet")
     _leave_out(world / "run", "replay.sqlite-shm", "replay.sqlite-wal")
