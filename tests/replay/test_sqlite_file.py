@@ -202,7 +202,7 @@ def test_settings_and_kind_must_match(path):
 
 def test_one_writer_and_any_number_of_readers(path, make):
     buffer = Prioritised().open(seed=0, path=path)
-    with pytest.raises(SteelyardError, match="is open in another process"):
+    with pytest.raises(SteelyardError, match="is being written by another process"):
         ReplayBuffer.open(path)
     with open_view(path) as before:
         buffer.add([make()], version=0)

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from steelyard.core import FaultError, SteelyardError, Trajectory, from_bytes, require
+from steelyard.core.lock import Lock
 from steelyard.replay.events import Events
-from steelyard.replay.lock import Lock
 from steelyard.replay.origin import Origin
 from steelyard.replay.row import Row
 from steelyard.replay.schema import create, origin_of, state_of
@@ -92,7 +92,7 @@ class Database:
             lock = None
             if path is not None:
                 check_path(path)
-                lock = Lock(path)
+                lock = Lock(path.with_name(f"{path.name}.lock"), path)
                 undo.callback(lock.release)
             connection = connect_writer(path)
             undo.callback(connection.close)

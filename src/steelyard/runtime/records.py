@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
+from steelyard.core.lock import Lock
 from steelyard.runtime.cut import check, cut
 from steelyard.runtime.disk import append, put, sync, writing
-from steelyard.runtime.lock import LOCK, take_lock
 from steelyard.runtime.run import Run
 
+LOCK = ".lock"
 Watch = Callable[[str, Mapping[str, Any]], None]
 QUARANTINE = 1000
 """Most rows of quarantine.jsonl: enough to see what is wrong with a verifier that always fails."""
@@ -54,7 +55,7 @@ class Records:
     ) -> None:
         self.directory, self._watch, self._config = directory, watch, config
         self._files: dict[str, int] = {}
-        self._lock: int | None = None
+        self._lock: Lock | None = None
         self._quarantined = 0
         self._resume, self._damaged = resume, damaged
         self._begun = False
@@ -129,10 +130,11 @@ class Records:
 
     def close(self) -> None:
         """Close the files and let others write the run."""
-        for descriptor in (*self._files.values(), *([] if self._lock is None else [self._lock])):
+        for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
-        self._lock = None
+        if self._lock is not None:
+            self._lock.release()
 
     def _append(self, file: str, row: Mapping[str, Any]) -> None:
         self.begin()
@@ -150,7 +152,7 @@ class Records:
         made = not self.directory.exists()
         with writing(self.directory, SteelyardError):
             self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = take_lock(self.directory)
+        self._lock = Lock(self.directory / LOCK, self.directory)
         try:
             _refuse_contents(self.directory, LOCK)
             if self._config is not None:
@@ -163,7 +165,7 @@ class Records:
     def _reopen(self, sizes: Mapping[str, int]) -> None:
         """Take a run's directory and see that its rows are whole; nothing is changed yet."""
         require(self.directory.is_dir(), "is not a directory", where=str(self.directory), mend="name a run's directory")
-        self._lock = take_lock(self.directory)
+        self._lock = Lock(self.directory / LOCK, self.directory)
         try:
             check(self.directory, sizes)
         except SteelyardError:

@@ -1,0 +1,39 @@
+"""One writer: an advisory lock on a file of its own; the kernel gives it back when a process ends, however it ends."""
+
+import fcntl
+import os
+import weakref
+from pathlib import Path
+
+from steelyard.core.errors import SteelyardError
+
+
+class Lock:
+    """The right to write something, held until `release`.
+
+    Args:
+        path: the lock's own file, made if absent. Never the file that is written: to close a second descriptor of a
+            SQLite database would drop the locks that SQLite itself holds on it.
+        what: that which is locked, for the message.
+
+    Raises:
+        SteelyardError: another process, or another object of this one, holds it; or the file cannot be made.
+    """
+
+    def __init__(self, path: Path, what: Path) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            mend = "choose a directory that can be written"
+            raise SteelyardError(f"cannot be written ({error.strerror})", where=str(path), mend=mend) from error
+        self._release = weakref.finalize(self, os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            mend = "wait until it ends, or stop it"
+            raise SteelyardError("is being written by another process", where=str(what), mend=mend) from error
+
+    def release(self) -> None:
+        """Let the next writer in. Doing it twice does nothing."""
+        self._release()
