@@ -77,25 +77,29 @@ def enumerable_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pristine(
-    tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Callable[[str], Path]
-) -> tuple[Path, dict[str, str]]:
-    """The world as it is before anything is spoiled, and its contents."""
+def pristine(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Callable[[str], Path]) -> Path:
+    """The world as it is before anything is spoiled; do not write to it."""
     directory = tmp_path_factory.mktemp("pristine")
     build(directory, tiny_model_dir("llama"), SHIPPED / "enumerable")
-    return directory, contents(directory)
+    return directory
 
 
 @pytest.fixture(scope="session")
-def spoiled(tmp_path_factory: pytest.TempPathFactory, pristine: tuple[Path, dict[str, str]]) -> Path:
+def right(pristine: Path) -> dict[str, str]:
+    """Its contents."""
+    return contents(pristine)
+
+
+@pytest.fixture(scope="session")
+def spoiled(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> Path:
     """The one copy of the world that all tests spoil, each after the last one's harm was undone."""
-    return Path(shutil.copytree(pristine[0], tmp_path_factory.mktemp("spoiled") / "world"))
+    return Path(shutil.copytree(pristine, tmp_path_factory.mktemp("spoiled") / "world"))
 
 
 @pytest.fixture
-def world(spoiled: Path, pristine: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def world(spoiled: Path, pristine: Path, right: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The world, as it is before anything is spoiled; it is the working directory."""
     monkeypatch.chdir(spoiled)
     yield spoiled
     unmount(spoiled)
-    restore(spoiled, *pristine)
+    restore(spoiled, pristine, right)

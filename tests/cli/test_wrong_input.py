@@ -35,6 +35,14 @@ def known(why: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(reason=why, strict=True)
 
 
+def harmed(world: Path, right: dict[str, str], wrong: Wrong) -> dict[str, str]:
+    """The contents of the world after the harm."""
+    if wrong.harm is None:
+        return right
+    wrong.harm(world)
+    return contents(world)
+
+
 def check_answer(world: Path, before: dict[str, str], wrong: Wrong, code: int | None, out: str, err: str) -> None:
     assert "Traceback" not in err, err
     assert err.endswith("\n")
@@ -62,20 +70,18 @@ def in_run(name: str, run: str) -> bool:
 
 
 @pytest.mark.parametrize("wrong", listed(shell=False))
-def test_one_clear_line_and_no_file_changed(world: Path, capfd: pytest.CaptureFixture[str], wrong: Wrong) -> None:
-    if wrong.harm is not None:
-        wrong.harm(world)
-    before = contents(world)
+def test_one_clear_line_and_no_file_changed(
+    world: Path, right: dict[str, str], capfd: pytest.CaptureFixture[str], wrong: Wrong
+) -> None:
+    before = harmed(world, right, wrong)
     capfd.readouterr()
     code = main(wrong.line.split())
     check_answer(world, before, wrong, code, *capfd.readouterr())
 
 
 @pytest.mark.parametrize("wrong", listed(shell=True))
-def test_the_same_from_the_shell(world: Path, wrong: Wrong) -> None:
-    if wrong.harm is not None:
-        wrong.harm(world)
-    before = contents(world)
+def test_the_same_from_the_shell(world: Path, right: dict[str, str], wrong: Wrong) -> None:
+    before = harmed(world, right, wrong)
     words = [EXECUTABLE, *wrong.line.split()]
     done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
     check_answer(world, before, wrong, done.returncode, done.stdout, done.stderr)

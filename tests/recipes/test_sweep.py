@@ -40,6 +40,17 @@ def test_two_runs_side_by_side_are_kept_by_label(tmp_path: Path, capsys):
     assert "first" in capsys.readouterr().err
 
 
+def test_a_study_that_was_cut_short_goes_on(tmp_path: Path):
+    directory = str(tmp_path / "study")
+    first = sweep("test", {"cut": TINY}, directory=directory)["cut"]
+    (tmp_path / "study/cut/result.json").unlink()
+    again = sweep("test", {"cut": TINY}, directory=directory)["cut"]
+    assert again | {"seconds": 0.0} == first | {"seconds": 0.0}
+    assert sweep("test", {"cut": TINY}, directory=directory)["cut"] == again, "it has ended: taken as it is"
+    with pytest.raises(SteelyardError, match="holds a run with other settings"):
+        sweep("test", {"cut": replace(TINY, seed=2)}, directory=directory)
+
+
 def test_a_failing_run_gives_its_last_line(tmp_path: Path):
     with pytest.raises(SteelyardError, match=r"^bad: model: no such directory: './nowhere'; give .*; run it alone"):
         sweep("test", {"bad": replace(TINY, model="./nowhere")}, directory=str(tmp_path / "study"))

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from steelyard.core import SteelyardError, decode, encode, require
-from steelyard.recipes.training import train
+from steelyard.recipes.training import resume, train
 from steelyard.runtime import Run, to_json
 
 _DEADLINE = 3600.0
@@ -32,7 +32,8 @@ def sweep(
         name: of the study; runs go to runs/study-NAME-TIME/LABEL.
         runs: label -> settings.
         jobs: runs at a time; 0 for one per core.
-        directory: where runs go instead. Runs that ended there before, with the same settings, are taken as they are.
+        directory: where runs go instead. Runs that ended there before, with the same settings, are taken as they are;
+            those that were cut short go on.
 
     Raises:
         SteelyardError: a run failed; the message is its last line.
@@ -54,13 +55,15 @@ def sweep(
 
 
 def _ended(run: Run) -> dict[str, Any] | None:
-    """The summary of an earlier run in the same place with the same settings, if there is one."""
+    """The summary of an earlier run in the same place with the same settings, if there is one and it has ended."""
     place = Path(str(run.output_dir))
-    if not (place / "result.json").is_file():
+    if not (place / "config.json").is_file():
         return None
     settings = json.loads((place / "config.json").read_text(encoding="utf-8"))["run"]
     if settings != json.loads(to_json(encode(run))):
         raise SteelyardError("holds a run with other settings", where=str(place), mend="choose another --output-dir")
+    if not (place / "result.json").is_file():
+        return None
     return json.loads((place / "result.json").read_text(encoding="utf-8"))
 
 
@@ -98,6 +101,10 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 if __name__ == "__main__":
     settings: Run = decode(json.load(sys.stdin), Run, trusted=True)
     try:
-        print(to_json(train(settings, name=sys.argv[1], report=False).summary))
+        begun = (Path(str(settings.output_dir)) / "config.json").is_file()
+        ended = (
+            resume(str(settings.output_dir), report=False) if begun else train(settings, name=sys.argv[1], report=False)
+        )
+        print(to_json(ended.summary))
     except SteelyardError as error:
         sys.exit(str(error))

@@ -10,7 +10,7 @@ from cli.wrong.entry import VIEW, Harm, Wrong
 from cli.wrong.world import NEW
 
 
-def disk(*things: str, size: str = "4m", options: str = "", full: bool = False) -> Harm:
+def disk(*things: str, size: str = "2m", options: str = "", full: bool = False) -> Harm:
     """`disk` is a file system of its own that holds copies of these things, and takes no more."""
 
     def do(world: Path) -> None:
@@ -69,7 +69,7 @@ NO_PERMISSION = [
     Wrong("warmstart enumerable --output-dir /proc/steelyard", "/proc/steelyard: cannot be written"),
     Wrong("replay run --export /proc/steelyard.parquet", "/proc/steelyard.parquet: cannot be written", known=VIEW),
     Wrong(f"{NEW} --output-dir disk/new", "disk/new: cannot be made in", READ_ONLY),
-    Wrong("train --resume disk/stopped", "disk/stopped: cannot be written (Read-only", READ_ONLY, shell=True),
+    Wrong("train --resume disk/stopped", "cannot be written (Read-only file system)", READ_ONLY, shell=True),
     Wrong("replay run --export disk/new.parquet", "disk/new.parquet: cannot be written", READ_ONLY,
           known="replay/parquet.py: OSError"),
     Wrong("replay disk/run --load out.parquet", "replay.sqlite.lock: cannot be written (Read-only", READ_ONLY),
