@@ -24,15 +24,11 @@ EXECUTABLE = Path(sys.executable).with_name("steelyard")
 def listed(*, shell: bool) -> list[Any]:
     """The table's rows, with the kind and a number as their name."""
     return [
-        pytest.param(wrong, id=f"{kind} {number}", marks=[known(wrong.known)] if wrong.known else [])
+        pytest.param(wrong, id=f"{kind} {number}")
         for kind, entries in KINDS.items()
         for number, wrong in enumerate(entries, start=1)
         if wrong.shell == shell
     ]
-
-
-def known(why: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(reason=why, strict=True)
 
 
 def harmed(world: Path, right: dict[str, str], wrong: Wrong) -> dict[str, str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.core import SteelyardError
+from steelyard.core import FaultError, SteelyardError, encode
 from steelyard.objective import VarGradTB
 from steelyard.recipes import sweep as module
 from steelyard.recipes.finished import open_run
@@ -49,6 +49,42 @@ def test_a_study_that_was_cut_short_goes_on(tmp_path: Path):
     assert sweep("test", {"cut": TINY}, directory=directory)["cut"] == again, "it has ended: taken as it is"
     with pytest.raises(SteelyardError, match="holds a run with other settings"):
         sweep("test", {"cut": replace(TINY, seed=2)}, directory=directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("study/a/notes.txt", "mine", "a: is not empty; choose another"),
+        ("study/a", "a file", "a: is a file"),
+        ("study", "a file", "study/b: cannot be made in"),
+        ("study/a/config.json", "{", "config.json: is damaged"),
+    ],
+)
+def test_what_is_in_the_way_is_found_before_any_run_begins(tmp_path: Path, monkeypatch, name, text, message):
+    monkeypatch.setattr(module, "_run", lambda *_: pytest.fail("a run was begun"))
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SteelyardError, match=message):
+        sweep("test", {"b": TINY, "a": TINY}, directory=str(tmp_path / "study"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"seconds": ', "\xff", "[" * 10**5])
+def test_a_damaged_result_is_named(tmp_path: Path, monkeypatch, text):
+    place = tmp_path / "study/a"
+    place.mkdir(parents=True)
+    run = replace(TINY, output_dir=str(place))
+    (place / "config.json").write_text(json.dumps({"recipe": "x", "run": encode(run)}))
+    (place / "result.json").write_text(text, encoding="latin-1")
+    with pytest.raises(SteelyardError, match=r"result.json: is damaged; take it away, to carry out the run again"):
+        sweep("test", {"a": TINY}, directory=str(tmp_path / "study"))
+
+
+def test_a_run_past_its_deadline(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(module, "_DEADLINE", 0.01)
+    with pytest.raises(FaultError, match=r"slow: has not ended within 0 s; begin the study again with the same"):
+        sweep("test", {"slow": TINY}, directory=str(tmp_path / "study"))
 
 
 def test_a_failing_run_gives_its_last_line(tmp_path: Path):

@@ -8,6 +8,20 @@ from pathlib import Path
 from steelyard.core.errors import SteelyardError
 
 
+def is_held(path: Path) -> bool:
+    """True while somebody holds the lock of this file; nothing is changed or made."""
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class Lock:
     """The right to write something, held until `release`.
 

@@ -3,6 +3,9 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from steelyard.core import SteelyardError, decode
 from steelyard.runtime import Run
@@ -67,3 +70,18 @@ def open_run(directory: Path | str) -> Finished:
         mend = f"the run did not reach its end: steelyard train --resume {directory}"
         raise SteelyardError("holds no model", where=str(directory), mend=mend)
     return Finished(begun.recipe, begun.run, model)
+
+
+def read_result(directory: Path) -> dict[str, Any] | None:
+    """The summary that a run ended with; None where it has not ended.
+
+    Raises:
+        SteelyardError: the file is damaged.
+    """
+    file = directory / "result.json"
+    if not file.exists():
+        return None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SteelyardError("is damaged", where=str(file), mend="take it away, to carry out the run again") from error

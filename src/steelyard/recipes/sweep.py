@@ -16,9 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from steelyard.core import SteelyardError, decode, encode, require
+from steelyard.core import FaultError, SteelyardError, decode, encode, require
+from steelyard.recipes.finished import open_begun, read_result
 from steelyard.recipes.training import resume, train
 from steelyard.runtime import Run, to_json
+from steelyard.runtime.disk import put, writing
+from steelyard.runtime.records import check_output
 
 _DEADLINE = 3600.0
 
@@ -36,47 +39,59 @@ def sweep(
             those that were cut short go on.
 
     Raises:
-        SteelyardError: a run failed; the message is its last line.
+        SteelyardError: something else lies where a run goes, and none was begun; or a run failed, and the message is
+            its last line.
     """
     require(jobs >= 0, f"is {jobs}", where="--jobs", mend="use 1 or more, or 0 for one per core")
     root = Path(directory or f"runs/study-{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     placed = {label: replace(run, output_dir=str(root / label)) for label, run in runs.items()}
 
+    ended = {label: result for label, run in placed.items() if (result := _ended(run)) is not None}
+    with writing(root, SteelyardError):
+        root.mkdir(parents=True, exist_ok=True)
+
     def one(item: tuple[str, Run]) -> tuple[str, dict[str, Any]]:
         label, run = item
-        result = _ended(run) or _run(label, run)
+        result = ended[label] if label in ended else _run(label, run)
         print(f"  {label:<28} {result['seconds']:6.1f} s", file=sys.stderr, flush=True)
         return label, result
 
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         results = dict(pool.map(one, placed.items()))
-    (root / "results.json").write_text(to_json(results, indent=1) + "\n", encoding="utf-8")
+    with writing(root / "results.json", SteelyardError):
+        put(root / "results.json", to_json(results, indent=1).encode() + b"\n")
     return results
 
 
 def _ended(run: Run) -> dict[str, Any] | None:
-    """The summary of an earlier run in the same place with the same settings, if there is one and it has ended."""
+    """The summary of an earlier run in the same place with the same settings, if there is one and it has ended.
+
+    Raises:
+        SteelyardError: something else is there, or the run is damaged.
+    """
     place = Path(str(run.output_dir))
     if not (place / "config.json").is_file():
+        check_output(place)
         return None
-    settings = json.loads((place / "config.json").read_text(encoding="utf-8"))["run"]
-    if settings != json.loads(to_json(encode(run))):
-        raise SteelyardError("holds a run with other settings", where=str(place), mend="choose another --output-dir")
-    if not (place / "result.json").is_file():
-        return None
-    return json.loads((place / "result.json").read_text(encoding="utf-8"))
+    same = encode(open_begun(place).run) == encode(run)  # encoded, a nan is equal to itself
+    require(same, "holds a run with other settings", where=str(place), mend="choose another --output-dir")
+    return read_result(place)
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "steelyard.recipes.sweep", label],
-        input=to_json(encode(run)),
-        capture_output=True,
-        text=True,
-        timeout=_DEADLINE,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "steelyard.recipes.sweep", label],
+            input=to_json(encode(run)),
+            capture_output=True,
+            text=True,
+            timeout=_DEADLINE,
+            check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    except subprocess.TimeoutExpired as error:
+        mend = "begin the study again with the same --output-dir: the run goes on"
+        raise FaultError(f"has not ended within {_DEADLINE:.0f} s", where=label, mend=mend) from error
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise SteelyardError(last[0], where=label, mend="run it alone to see more")

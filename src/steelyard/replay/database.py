@@ -20,9 +20,11 @@ from steelyard.replay.row import Row
 from steelyard.replay.schema import create, origin_of, state_of
 from steelyard.replay.sqlite_file import (
     DAMAGED,
+    beside,
     check_path,
     connect_writer,
     is_ours,
+    lock_of,
     opening,
     reading_failed,
     writing_failed,
@@ -92,8 +94,9 @@ class Database:
             lock = None
             if path is not None:
                 check_path(path)
-                lock = Lock(path.with_name(f"{path.name}.lock"), path)
+                lock = Lock(lock_of(path), path)
                 undo.callback(lock.release)
+                undo.callback(_remove_new, [p for p in beside(path) if not p.exists()])
             connection = connect_writer(path)
             undo.callback(connection.close)
             origin = _origin(connection, asked, where)
@@ -287,6 +290,12 @@ class Database:
 
     def _damaged(self, what: str) -> FaultError:
         return FaultError(f"is damaged: {what}", where=self.where, mend=DAMAGED)
+
+
+def _remove_new(paths: Iterable[Path]) -> None:
+    """Take away what SQLite made beside a file that then could not be opened."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _origin(connection: sqlite3.Connection, asked: Origin | None, where: str) -> Origin:

@@ -5,7 +5,6 @@ A filter is an SQL expression over the columns prompt, version, reward, arrived,
 A view is one moment of the file, even while a run writes it.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,9 +15,10 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, Trajectory, from_bytes, require
+from steelyard.core.lock import is_held
 from steelyard.replay.origin import Origin
 from steelyard.replay.schema import origin_of, state_of
-from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, opening, reading_mode
+from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, lock_of, opening, reading_mode
 
 COLUMNS = ("prompt", "version", "reward", "arrived", "length", "sample")
 """What a filter may name."""
@@ -259,5 +259,5 @@ def open_view(path: Path) -> View:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A live log is followed; where nothing can be written beside the file, none can appear, and there is none."""
-    return connect(path, "mode=ro" if os.access(path.parent, os.W_OK) else reading_mode(path))
+    """A log that a run is writing is followed; where nobody writes, a look leaves no trace."""
+    return connect(path, "mode=ro" if is_held(lock_of(path)) else reading_mode(path))

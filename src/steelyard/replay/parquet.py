@@ -47,7 +47,8 @@ def _writing(out: Path, part: Path) -> Iterator[None]:
         mend = "free some space, or name a directory that exists and can be written"
         raise SteelyardError(f"cannot be written ({error.strerror or error})", where=str(out), mend=mend) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
 
 
 def _write(arrivals: Iterable[Arrival], path: Path) -> int:
@@ -114,7 +115,7 @@ def _reading(file: Path) -> Iterator[None]:
         yield
     except SteelyardError as error:
         raise SteelyardError(error.what, where=f"{file}: {error.where}", mend=error.mend) from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         cause = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise SteelyardError(
             f"cannot be read as Parquet ({cause})", where=str(file), mend="name a file made by an export"

@@ -99,6 +99,16 @@ def check_path(path: Path) -> None:
         _check_length(connection, path)
 
 
+def beside(path: Path) -> list[Path]:
+    """The files that SQLite keeps beside a database while it is written."""
+    return [log_of(path), path.with_name(f"{path.name}-shm")]
+
+
+def lock_of(path: Path) -> Path:
+    """The file beside a database that its writer locks."""
+    return path.with_name(f"{path.name}.lock")
+
+
 def log_of(path: Path) -> Path:
     """The write-ahead log beside a database."""
     return path.with_name(f"{path.name}-wal")

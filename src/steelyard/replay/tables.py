@@ -93,6 +93,10 @@ def _lists(arrays: list[np.ndarray | None], kind: Any) -> pa.ListArray:
     return pa.ListArray.from_arrays(ends_N1, values, mask=pa.array([array is None for array in arrays]))
 
 
+_LEAST = {"version": 0, "ref_version": 0, "sample": 0, "arrived": 0, "temperature": 0, "max_tokens": 1, "top_k": 0}
+"""The least value that a trajectory may have."""
+
+
 def from_table(table: pa.Table) -> Iterator[Arrival]:
     """The trajectories of a table with the columns of `SCHEMA`.
 
@@ -129,6 +133,10 @@ def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, re
         where=where,
         mend=f"use {', '.join(get_args(Finish))}",
     )
+    for name, low in _LEAST.items():
+        require(s[name] >= low, f"{name} is {s[name]}", where=where, mend=f"use {low} or more")
+    require(len(tokens_T) > 0 and int(tokens_T.min()) >= 0, "its tokens are negative, or there are none", where=where,
+            mend="export the trajectories again")  # fmt: skip
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"])
     return Trajectory(
         s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],

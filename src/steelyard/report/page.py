@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from steelyard.core import SteelyardError
 from steelyard.report.format import duration, is_number, number, percent
 from steelyard.report.markup import Markup, element
 from steelyard.report.records import Row, RunRecords, read_run
@@ -27,9 +28,15 @@ def write_report(run_dir: Path) -> Path:
     title = f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
     text = document(f"{title} · Steelyard", _header(run, title), sections, FOOTER)
     page, partial = run_dir / "report.html", run_dir / "report.html.partial"
-    partial.unlink(missing_ok=True)  # it might be a link that leads elsewhere
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(page)  # a reader never sees half a page
+    try:
+        partial.unlink(missing_ok=True)  # it might be a link that leads elsewhere
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(page)  # a reader never sees half a page
+    except OSError as error:
+        if partial.exists():
+            partial.unlink()
+        mend = "make room on the disk, or copy the run to one that can be written"
+        raise SteelyardError(f"cannot be written ({error.strerror})", where=str(page), mend=mend) from error
     return page
 
 

@@ -81,7 +81,7 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
 def _parse(line: bytes) -> Row | None:
     try:
         row = json.loads(line)
-    except ValueError:  # torn JSON, or a character cut in two
+    except (ValueError, RecursionError):  # torn JSON, a character cut in two, or nested without end
         return None
     return row if isinstance(row, dict) else None
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from steelyard.core import SteelyardError
 from steelyard.report.format import is_number, number, percent
 from steelyard.report.markup import Markup, element, table
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
@@ -97,12 +98,20 @@ def staleness(run: RunRecords) -> Markup | None:
     """How old the trajectories were that the learner used, over the whole run."""
     counts: Counter[int] = Counter()
     for row in run.metrics:
-        counts.update({int(age): n for age, n in (row.get("batch/staleness") or {}).items()})
+        counts.update(_ages(row.get("batch/staleness") or {}))
     mean = sum(age * n for age, n in counts.items()) / max(1, counts.total())
     text = f"{number(counts.total())} uses, mean staleness {number(mean)}, at most {number(max(counts, default=0))}."
     plot = histogram("ages", text, counts, x="versions behind the learner", y="times used")
     caption = f"How many versions old a trajectory's weights were when the learner used it. {text}"
     return _half("staleness", "Staleness", figure(plot, caption))
+
+
+def _ages(found: Any) -> dict[int, int]:
+    try:
+        return {int(age): int(n) for age, n in found.items()}
+    except (AttributeError, ValueError, TypeError) as error:
+        what, mend = f"batch/staleness is {found!r}, which is no count of ages", "restore the file that the run wrote"
+        raise SteelyardError(what, where="metrics.jsonl", mend=mend) from error
 
 
 def idle(run: RunRecords) -> Markup | None:

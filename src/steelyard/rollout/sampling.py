@@ -32,18 +32,29 @@ def check(sampling: Sampling) -> None:
 def draw(
     logits_NV: Float[Tensor, "N V"], uniform_N: Float64[Tensor, "N"], sampling: Sampling
 ) -> tuple[Int64[Tensor, "N"], Float[Tensor, "N"]]:
-    """The tokens, and their log-probabilities (nats) under the law that they were drawn from."""
+    """The tokens, and their log-probabilities (nats) under the law that they were drawn from.
+
+    Raises:
+        SteelyardError: logits that are not finite, or not after the division by the temperature.
+    """
     if sampling.temperature == 0:
-        token_N = logits_NV.argmax(1)
+        highest_N, token_N = logits_NV.max(1)
+        _check_finite(highest_N)
         return token_N, torch.zeros_like(token_N, dtype=torch.float32)
     scaled_NV = _cut(logits_NV.float() / sampling.temperature, sampling)
     logp_NV = torch.log_softmax(scaled_NV, 1)
     cumulative_NV = logp_NV.double().exp().cumsum(1)
     total_N = cumulative_NV[:, -1]
+    _check_finite(total_N)  # one value that is not finite spoils its row's sum
     # Rounding must not carry u up to the total, above which lie no tokens.
     point_N = torch.minimum(uniform_N * total_N, torch.nextafter(total_N, torch.zeros_like(total_N)))
     token_N = torch.searchsorted(cumulative_NV, point_N[:, None], right=True)
     return token_N[:, 0], logp_NV.gather(1, token_N)[:, 0]
+
+
+def _check_finite(value_N: Float[Tensor, "N"]) -> None:
+    what, mend = "the model's logits are not finite", "look at the model, --learning-rate and --temperature"
+    require(bool(torch.isfinite(value_N).all()), what, where="engine", mend=mend)
 
 
 def _cut(scaled_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:

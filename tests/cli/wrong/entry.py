@@ -14,8 +14,6 @@ from steelyard.runtime import checkpoint
 Harm = Callable[[Path], Any]
 """Changes the world, whose directory it is given, before the command runs."""
 
-VIEW = "replay/inspect.py: a look leaves SQLite's -shm and -wal behind"
-
 
 @dataclass(frozen=True)
 class Wrong:
@@ -32,8 +30,6 @@ class Wrong:
     """Directory of a run that had rightly begun before the mistake could show; it stays, for --resume."""
     shell: bool = False
     """Tried through the real executable instead of `main`."""
-    known: str = ""
-    """What keeps this from being refused as it should be, for now."""
 
 
 def all_of(*harms: Harm) -> Harm:

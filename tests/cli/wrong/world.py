@@ -55,7 +55,6 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     _carry_out(world, f"{ARITHMETIC} {SAVING} --output-dir run")
     _carry_out(world, f"{ARITHMETIC} {SAVING} --seed 1 --learning-rate 0.1 --output-dir other")
     _carry_out(world, "replay run --prompts 0 --export out.parquet")
-    _leave_out(world / "run", "replay.sqlite-shm", "replay.sqlite-wal")
     shutil.copytree(world / "run", world / "stopped")
     _leave_out(world / "stopped", "result.json", "report.html", "model")
     _leave_out(world / "other", "result.json", "report.html", "model", "events.jsonl", "metrics.jsonl", "eval.jsonl")
