@@ -135,8 +135,12 @@ def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, re
     )
     for name, low in _LEAST.items():
         require(s[name] >= low, f"{name} is {s[name]}", where=where, mend=f"use {low} or more")
-    require(len(tokens_T) > 0 and int(tokens_T.min()) >= 0, "its tokens are negative, or there are none", where=where,
-            mend="export the trajectories again")  # fmt: skip
+    require(
+        int(tokens_T.min(initial=0)) >= 0,
+        "its tokens are negative",
+        where=where,
+        mend="export the trajectories again",
+    )
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"])
     return Trajectory(
         s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],

@@ -196,6 +196,7 @@ def _verify(checkpoint: Path) -> None:
     """
     _refuse_link(checkpoint)
     manifest = _read(checkpoint / MANIFEST, _Manifest)
+    require(bool(manifest.files), "lists no files", where=str(checkpoint / MANIFEST), mend=_MEND)
     for name, said in manifest.files.items():
         inside = name == Path(name).name and name not in ("", "..") and "\0" not in name
         require(inside, f"names {name!r}, which is no file of its own", where=str(checkpoint / MANIFEST), mend=_MEND)

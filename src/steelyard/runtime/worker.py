@@ -4,6 +4,7 @@ It is told its role and the run's settings over the pipe, builds its parts, and 
 supervisor is gone. What goes wrong is sent to the supervisor, which owns the run.
 """
 
+import contextlib
 import json
 import signal
 import sys
@@ -160,13 +161,19 @@ def main(descriptor: int) -> int:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 1  # the supervisor is gone: there is nobody to tell
     except SteelyardError as error:
-        send(pipe, Failed(str(error), (error.what, error.where, error.mend, error.exit_code)))
+        _tell(pipe, Failed(str(error), (error.what, error.where, error.mend, error.exit_code)))
         return error.exit_code
     except Exception:  # noqa: BLE001  (not hidden: the supervisor counts it and shows it, or ends the run with it)
         traceback.print_exc()
-        send(pipe, Failed(traceback.format_exc(), None))
+        _tell(pipe, Failed(traceback.format_exc(), None))
         return 1
     return 0
+
+
+def _tell(pipe: Connection, failed: Failed) -> None:
+    """Send the last word; where another child failed first, the supervisor is gone and nobody is left to hear it."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        send(pipe, failed)
 
 
 if __name__ == "__main__":
