@@ -15,9 +15,7 @@ from steelyard.core import SteelyardError, Trajectory, require
 from steelyard.policy import loading, text
 from steelyard.recipes.finished import open_begun
 from steelyard.replay.inspect import PromptSummary, View, open_view
-from steelyard.runtime.parts import make_replay
-
-FILE = "replay.sqlite"
+from steelyard.runtime.parts import BUFFER, make_replay
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Replay:
 def run(words: Sequence[str]) -> dict[str, Any]:
     """Load, verify, export, then show."""
     asked = parse(Replay, words, command="replay")
-    path, moved = Path(asked.run) / FILE, {}
+    path, moved = Path(asked.run) / BUFFER, {}
     if asked.load is not None:
         moved["loaded"] = _load(asked.run, path, Path(asked.load))
     if asked.verify:

@@ -13,6 +13,7 @@ from steelyard.recipes.rehearsal import rehearse
 from steelyard.report import write_report
 from steelyard.reward import Closable, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, checkpoint, describe
+from steelyard.runtime.parts import BUFFER
 from steelyard.runtime.records import Watch
 
 
@@ -117,7 +118,7 @@ def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:
     mend = "restore the run's own files"
     mine = state.get("runtime") == run.runtime and isinstance(state.get("records"), dict)
     require(mine, f"is no checkpoint of a run with --runtime {run.runtime}", where=str(newest), mend=mend)
-    buffer = directory / "replay.sqlite"
+    buffer = directory / BUFFER
     require(buffer.is_file(), f"is missing, and {newest.name} counts on it", where=str(buffer), mend=mend)
     return state["records"]
 

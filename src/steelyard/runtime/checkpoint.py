@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import Replay, SteelyardError, require
 from steelyard.runtime.disk import reading, sync, writing
 
 MANIFEST, STATE = "manifest.json", "state.json"
@@ -113,6 +113,19 @@ def rotate(run_dir: Path, keep: int) -> Path | None:
         for surplus in found[keep:]:
             _discard(surplus)
     return found[:keep][-1] if found else None
+
+
+def conclude(part: Path, keep: int, replay: Replay) -> Path:
+    """Seal `part`, delete all but the newest `keep`, and let replay forget what none of those needs.
+
+    Raises:
+        FaultError: as for `seal` and `rotate`.
+    """
+    made = seal(part)
+    oldest = rotate(part.parent, keep)
+    if oldest is not None:
+        replay.forget(read_state(oldest)["replay"])
+    return made
 
 
 def write_state(part: Path, state: Mapping[str, Any]) -> None:

@@ -48,6 +48,8 @@ class Child:
     """When it last said something, or was given something to do after it had nothing."""
     ready: bool = False
     stopping: bool = False
+    blocked: bool = False
+    """It did not take a message in time."""
     work: deque[Items] = field(default_factory=deque)
     """Batches assigned and not yet done, oldest first; a pair goes when its trajectory arrives."""
 
@@ -55,9 +57,6 @@ class Child:
     def label(self) -> str:
         """Its name and process id."""
         return f"{self.name} (pid {self.process.pid})"
-
-    blocked: bool = False
-    """It did not take a message in time."""
 
     def tell(self, message: Down) -> None:
         """Send a message. One that is gone is not told; its death is noticed where its pipe is read."""
@@ -88,6 +87,11 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    @property
+    def busy(self) -> bool:
+        """It owes something."""
+        return any(self.work)
 
     def undone(self) -> Items:
         """What it was given and has not delivered."""

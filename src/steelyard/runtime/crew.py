@@ -119,7 +119,7 @@ class Crew:
             return None
         if not child.ready:
             return local.start_deadline
-        return local.search_deadline if child.role == "searcher" and child.undone() else None
+        return local.search_deadline if child.role == "searcher" and child.busy else None
 
     def _give_up(self, child: Child, why: str) -> None:
         """Replace a child, or end the run where it was the learner."""

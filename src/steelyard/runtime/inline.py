@@ -28,6 +28,7 @@ from steelyard.runtime.events import Event, Kind, Queue
 from steelyard.runtime.failures import Failures
 from steelyard.runtime.faults import moment
 from steelyard.runtime.parts import (
+    BUFFER,
     check_prompts,
     make_learner,
     make_measure,
@@ -123,7 +124,7 @@ class Inline:
         """Measure the first weights and send the searchers off; or go back to where the checkpoint was made."""
         if self.checkpoint is None:
             self._evaluate(self._newest())  # its row makes the run directory, where the buffer's file goes
-        self.replay = self._open.enter_context(closing(make_replay(self.run, self.records.directory / "replay.sqlite")))
+        self.replay = self._open.enter_context(closing(make_replay(self.run, self.records.directory / BUFFER)))
         if self.checkpoint is not None:
             self._restore(self.checkpoint)
             self.records.begin()  # not before: what cannot be resumed stays as it was
@@ -153,15 +154,10 @@ class Inline:
         Raises:
             FaultError: the disk does not let it be written; earlier checkpoints are still whole.
         """
-        run_dir = self.records.directory
-        part = checkpoint.begin(run_dir, self.learner.steps)
+        part = checkpoint.begin(self.records.directory, self.learner.steps)
         self.learner.save(part)
         snapshot.write(part, self._snapshot(), self.queue, self.weights, self._known())
-        made = checkpoint.seal(part)
-        oldest = checkpoint.rotate(run_dir, self.run.keep_checkpoints)
-        if oldest is not None:
-            self.replay.forget(snapshot.read_snapshot(oldest).replay)
-        return made
+        return checkpoint.conclude(part, self.run.keep_checkpoints, self.replay)
 
     def close(self) -> None:
         """Close the buffer's file."""
@@ -243,8 +239,7 @@ class Inline:
         clock, who = self.clock, f"searcher {event.searcher}"
         self.assigner.give_back(event.assignments)
         pause = self.failures.note(who, why, clock.now)
-        fault = {"step": self.learner.steps, "seconds": clock.now, "who": who, "why": why, "again_in": pause}
-        self.records.write("faults", fault)
+        self.records.fault(who, why, step=self.learner.steps, seconds=clock.now, again_in=pause)
         self._at(clock.now + pause, "search", searcher=event.searcher)
 
     def _try_to_learn(self) -> None:

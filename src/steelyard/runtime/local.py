@@ -35,7 +35,7 @@ from steelyard.runtime.messages import (
     Searched,
     Stepped,
 )
-from steelyard.runtime.parts import make_replay, make_task
+from steelyard.runtime.parts import BUFFER, make_replay, make_task
 from steelyard.runtime.records import Records
 from steelyard.runtime.run import Run
 from steelyard.runtime.shared import unnamed_file
@@ -44,7 +44,6 @@ from steelyard.runtime.tally import Tally
 from steelyard.runtime.watches import Watches
 from steelyard.searcher import Assignment, judged
 
-BUFFER = "replay.sqlite"
 _AHEAD = 2  # batches that a searcher holds: the one it draws and the next, so that it never waits for a message
 _LAST_WORD = 6.0  # seconds that a run which was asked to stop gives its learner for a last checkpoint
 
@@ -241,7 +240,7 @@ class Local:
 
     def _assign(self, child: Child) -> None:
         items = [(a.prompt, a.sample) for a in self.assigner.next()]
-        if not child.undone():
+        if not child.busy:
             child.heard = time.monotonic()
         child.work.append(items)
         child.tell(Assign(items))
@@ -250,11 +249,8 @@ class Local:
         """A searcher's undone work is drawn by whoever asks next."""
         self.assigner.give_back(Assignment(*pair) for pair in lost.child.undone())
         if self.begun:
-            self.records.write(
-                "faults",
-                {"step": self.steps, "seconds": self.watches.seconds(), "who": lost.child.label, "why": lost.why,
-                 "again_in": lost.again_in},
-            )  # fmt: skip
+            now = {"step": self.steps, "seconds": self.watches.seconds()}
+            self.records.fault(lost.child.label, lost.why, **now, again_in=lost.again_in)
 
     def _found(self, child: Child, message: Found) -> None:
         trajectories = [from_bytes(t) for t in message.trajectories]
@@ -351,11 +347,8 @@ class Local:
             return
         assert self._part is not None
         checkpoints.write_state(self._part, self._state())
-        checkpoints.seal(self._part)
+        checkpoints.conclude(self._part, self.run.keep_checkpoints, self.replay)
         self._part, self._saved_step = None, self.steps
-        oldest = checkpoints.rotate(self.records.directory, self.run.keep_checkpoints)
-        if oldest is not None:
-            self.replay.forget(checkpoints.read_state(oldest)["replay"])
         self._feed()
 
     def _finish(self) -> None:

@@ -15,6 +15,8 @@ from steelyard.rollout import TransformersEngine
 from steelyard.runtime.run import Run
 from steelyard.searcher import Scorer, Searcher
 
+BUFFER = "replay.sqlite"
+"""The buffer's file in a run directory."""
 Measure = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
 """Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
 

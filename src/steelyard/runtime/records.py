@@ -84,7 +84,7 @@ class Records:
             self._cut(self._resume)
         self._begun = True
         for line in self._damaged:
-            self.write("faults", {"step": None, "seconds": None, "who": "resume", "why": line, "again_in": None})
+            self.fault("resume", line)
 
     def write(self, file: str, row: Mapping[str, Any]) -> None:
         """Append one row to `file`.jsonl.
@@ -95,6 +95,18 @@ class Records:
         self._append(file, row)
         if self._watch is not None:
             self._watch(file, row)
+
+    def fault(
+        self,
+        who: str,
+        why: str,
+        *,
+        step: int | None = None,
+        seconds: float | None = None,
+        again_in: float | None = None,
+    ) -> None:
+        """One row of faults.jsonl: what was lost or found damaged, when, and the seconds until it is started again."""
+        self.write("faults", {"step": step, "seconds": seconds, "who": who, "why": why, "again_in": again_in})
 
     def quarantine(self, trajectories: Sequence[Trajectory]) -> None:
         """Keep those that the verifier failed on in quarantine.jsonl: which, why and what; at most 1000 in a run."""
