@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint fast studies chaos clean
+.PHONY: demo test lint fast studies chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -29,6 +29,11 @@ chaos: .venv/.dev
 studies: .venv/.run
 	for study in lag off-policy styles seeds; do $(BIN)/steelyard study $$study || exit 1; done
 
+# What docs/performance.md says: most of two hours on a machine that does nothing else. One part: make bench PART=replay.
+PART ?= all
+bench: .venv/.bench
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/steelyard bench $(PART) --page docs/performance.md $(ARGS)
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "steelyard needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv
@@ -43,6 +48,12 @@ studies: .venv/.run
 	@command -v $${CC:-cc} >/dev/null || { echo "make test needs a C compiler (for the gym extra): install gcc or clang, or set CC"; exit 1; }
 	@echo "installing steelyard with its development packages into .venv (about two minutes)"
 	@$(PIP) --editable '.[dev]'
+	@touch .venv/.run $@
+
+.venv/.bench: .venv/bin/python pyproject.toml constraints.txt
+	@command -v $${CXX:-c++} >/dev/null || { echo "make bench needs a C++ compiler (for torchrl): install g++ or clang, or set CXX"; exit 1; }
+	@echo "installing steelyard and what it is measured against into .venv (about two minutes)"
+	@$(PIP) --editable '.[bench]'
 	@touch .venv/.run $@
 
 clean:

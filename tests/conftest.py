@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -59,6 +60,21 @@ def _tokenizer(family: str):
     if family == "qwen3":
         outer.chat_template = CHAT_TEMPLATE
     return outer
+
+
+@pytest.fixture(scope="session")
+def by_transformers() -> Callable[..., Any]:
+    """`by_transformers(policy)`: another policy of the same model and weights, whose model is transformers' own."""
+
+    def again(policy: Any) -> Any:
+        from steelyard.policy import Policy, loading
+
+        dtype = str(policy.head.weight.dtype).removeprefix("torch.")
+        other = Policy(*loading.load(policy.model.name_or_path, dtype))
+        other.load_weights(policy.weights())
+        return other
+
+    return again
 
 
 @pytest.fixture(scope="session")

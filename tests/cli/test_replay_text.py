@@ -84,3 +84,9 @@ def test_what_is_stored_cannot_command_the_terminal(capsys: pytest.CaptureFixtur
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
     assert "[red]␛[2J (\\u009b): 1 trajectories" in text
     assert "␛]0;mine␇␊\\u202e[/red]" in text
+
+
+def test_several_versions_are_shown_as_first_and_last(capsys: pytest.CaptureFixture[str]) -> None:
+    mixed = trajectory("1+1=", "2", 1.0).replace(version_T=np.array([7, 7, 7, 7, 9], np.int32))
+    lines = shown(capsys, summary(), [PromptSummary("id", 1, 1.0, 1.0, 1.0, [mixed], [])], None)
+    assert lines[-1] == " best  1       7 to 9   3       2"

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +29,21 @@ def test_of_stamps_its_own_digest():
     weights = Weights.of(data, 7)
     assert (weights.version, weights.digest) == (7, digest_of(data))
     assert weights.data is data
+
+
+def test_bytes_that_are_not_the_digests_are_not_intact():
+    data = np.arange(8, dtype=np.uint8)
+    weights = Weights.of(data, 1)
+    assert weights.intact
+    assert Weights(data.copy(), 1, weights.digest).intact
+    assert not Weights(data + 1, 1, weights.digest).intact
+    assert not replace(weights, data=data + 1).intact
+    assert not replace(weights, digest="0" * 16).intact
+
+
+def test_what_was_stamped_here_is_not_read_again(monkeypatch):
+    weights, foreign = Weights.of(np.arange(8, dtype=np.uint8), 1), Weights(np.arange(8, dtype=np.uint8), 1, "0" * 16)
+    monkeypatch.setattr("steelyard.core.weights.digest_of", lambda _: pytest.fail("read again"))
+    assert weights.intact
+    with pytest.raises(pytest.fail.Exception):
+        _ = foreign.intact

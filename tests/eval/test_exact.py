@@ -91,7 +91,8 @@ def test_list_logp_is_the_chain_rule(world):
     logp = list_logp(policy, Prompt("p", "be"), Enumerable().completions(), 0.7)
     place = Enumerable().completions().index("dag")
     with torch.no_grad():
-        steps = (policy.model(input_ids=torch.tensor([[1, 4, 3, 0, 6]])).logits[0] / 0.7).log_softmax(-1)
+        hidden = policy.backbone(input_ids=torch.tensor([[1, 4, 3, 0, 6]]))[0]
+        steps = (policy.head(hidden)[0] / 0.7).log_softmax(-1)
     assert logp[place] == pytest.approx(float(steps[1, 3] + steps[2, 0] + steps[3, 6]), abs=1e-4)
     assert np.exp(logp).sum() == pytest.approx(1)
 

@@ -45,6 +45,26 @@ def test_micro_batches_keep_groups_whole_and_within_budget(shapes: list[tuple[in
         assert padded <= budget or len(part) == 1
 
 
+@given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 200))
+def test_shared_prompts_count_once_and_padding_not_at_all(shapes: list[tuple[int, int]], budget: int) -> None:
+    groups = [[trajectory(f"p{i}", length)] * size for i, (length, size) in enumerate(shapes)]
+    parts = list(micro_batches(groups, budget, shared=True))
+    assert sorted(g[0].prompt_id for part in parts for g in part) == sorted(g[0].prompt_id for g in groups)
+    for part in parts:
+        computed = sum(len(g[0].tokens_T) - 2 + len(g) for g in part)  # of two actions the first is fed in
+        assert computed <= budget or len(part) == 1
+
+
+def test_shared_prompts_let_more_groups_pass_at_once() -> None:
+    groups = [[trajectory(f"p{i}", 10)] * 8 for i in range(4)]
+    assert [len(part) for part in micro_batches(groups, 160)] == [2, 2]
+    assert [len(part) for part in micro_batches(groups, 64, shared=True)] == [4]
+    other = [trajectory("q", 10), trajectory("q", 6)]
+    other[1] = other[1].replace(tokens_T=other[1].tokens_T + 1)
+    assert [len(part) for part in micro_batches([other, other], 27, shared=True)] == [1, 1], "8 + 4 + 1 + 1 each"
+    assert [len(part) for part in micro_batches([other, other], 28, shared=True)] == [2]
+
+
 def test_masks_are_boolean_and_lengths_agree() -> None:
     batch = collate([[trajectory("a", 6)]])
     assert batch.action_PGT.dtype == torch.bool

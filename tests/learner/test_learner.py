@@ -11,7 +11,7 @@ from steelyard.learner import Adam, Learner
 from steelyard.objective import LearnedZTB, Reinforce, VarGradTB
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 
 Made = tuple[Learner, list[list[Trajectory]]]
 
@@ -21,7 +21,7 @@ def make(tiny_model_dir: Callable[[str], Path]) -> Callable[..., Made]:
     def make(objective: object = None, **settings: object) -> Made:
         policy = Policy.load(str(tiny_model_dir("llama")))
         requests = [Request(p, tuple(policy.encode(p)), s) for p in ("1+2=", "7-5=") for s in range(4)]
-        found = list(TransformersEngine(policy, 0).generate(requests, Sampling(max_tokens=6)))
+        found = list(engine_for(policy, 0).generate(requests, Sampling(max_tokens=6)))
         found = reference_logp(policy, Weights.of(policy.weights(), 0), found, 1.0)
         rewarded = [t.replace(reward=float(t.tokens_T.sum() % 3)) for t in found]
         groups = [[t for t in rewarded if t.prompt_id == p] for p in ("1+2=", "7-5=")]

@@ -25,7 +25,7 @@ from steelyard.learner.optimizer import memory
 from steelyard.objective import LearnedZTB, Reinforce, VarGradTB
 from steelyard.policy import LoRA, Policy
 from steelyard.policy.reference import reference_logp
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 
 Groups = list[list[Trajectory]]
 Make = Callable[..., Learner]
@@ -63,7 +63,7 @@ def groups(make: Make) -> Groups:
     """The same data for every learner; its reference log-probabilities are those of the float32 model."""
     policy = make().policy
     requests = [Request(p, tuple(policy.encode(p)), s) for p in ("1+2=", "7-5=") for s in range(4)]
-    found = list(TransformersEngine(policy, 0).generate(requests, Sampling(max_tokens=6)))
+    found = list(engine_for(policy, 0).generate(requests, Sampling(max_tokens=6)))
     found = reference_logp(policy, Weights.of(policy.weights(), 0), found, 1.0)
     rewarded = [t.replace(reward=float(t.tokens_T.sum() % 3)) for t in found]
     return [[t for t in rewarded if t.prompt_id == p] for p in ("1+2=", "7-5=")]

@@ -35,6 +35,12 @@ def test_bytes_are_a_copy_and_read_only_bytes_can_be_loaded():
     assert p.tolist() == [0, 1, 2, 3]
 
 
+def test_a_copy_can_be_made_in_place():
+    p, block = [torch.arange(4.0), torch.ones(3, dtype=torch.bfloat16)], np.full(22, 7, np.uint8)
+    assert flat.read(p, block) is block
+    assert np.array_equal(block, flat.read(p))
+
+
 def test_not_a_number_travels_too():
     p, q = torch.tensor([float("nan"), -0.0, 1e-45]), torch.zeros(3)
     flat.write([q], flat.read([p]))

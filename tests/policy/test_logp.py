@@ -29,12 +29,12 @@ def _to_left(rows_NT):
     return torch.stack([row.roll(WIDTH - n) for row, n in zip(rows_NT, LENGTHS, strict=True)])
 
 
-def _naive(policy, temperature=1.0):
-    """Full log-softmax, one unpadded row at a time."""
+def _naive(whole, temperature=1.0):
+    """Full log-softmax by transformers' model, one unpadded row at a time."""
     tokens_NT, _, action_NT = _rows()
     logp_NT, entropy_NT = torch.zeros(tokens_NT.shape), torch.zeros(tokens_NT.shape)
     for i, n in enumerate(LENGTHS):
-        logp_TV = (policy.model(tokens_NT[i : i + 1, :n]).logits[0] / temperature).log_softmax(-1)
+        logp_TV = (whole.model(tokens_NT[i : i + 1, :n]).logits[0] / temperature).log_softmax(-1)
         for t in action_NT[i].nonzero()[:, 0]:
             logp_NT[i, t] = logp_TV[t - 1, tokens_NT[i, t]]
             entropy_NT[i, t] = -(logp_TV[t - 1].exp() * logp_TV[t - 1]).sum()
@@ -42,9 +42,9 @@ def _naive(policy, temperature=1.0):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.3])
-def test_equals_the_full_log_softmax(policy, temperature):
+def test_equals_the_full_log_softmax(policy, by_transformers, temperature):
     found = policy.step_logp(*_rows(), temperature=temperature, entropy=True)
-    logp_NT, entropy_NT = _naive(policy, temperature)
+    logp_NT, entropy_NT = _naive(by_transformers(policy), temperature)
     torch.testing.assert_close(found.logp_NT, logp_NT, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.entropy_NT, entropy_NT, atol=1e-5, rtol=1e-5)
     assert policy.step_logp(*_rows()).entropy_NT is None
@@ -79,10 +79,12 @@ def test_chunks_change_neither_value_nor_gradient(policy, chunk):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_the_gradient_is_that_of_the_full_log_softmax(policy):
-    parameters = [*policy.trainable().values()]
-    found = torch.autograd.grad(policy.step_logp(*_rows(), chunk=4).logp_NT.sum(), parameters)
-    for a, b in zip(found, torch.autograd.grad(_naive(policy)[0].sum(), parameters), strict=True):
+def test_the_gradient_is_that_of_the_full_log_softmax(policy, by_transformers):
+    whole = by_transformers(policy)
+    assert [*policy.trainable()] == [*whole.trainable()]
+    found = torch.autograd.grad(policy.step_logp(*_rows(), chunk=4).logp_NT.sum(), [*policy.trainable().values()])
+    expected = torch.autograd.grad(_naive(whole)[0].sum(), [*whole.trainable().values()])
+    for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 

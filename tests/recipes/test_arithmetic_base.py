@@ -83,9 +83,10 @@ def test_a_demonstration_acts_on_the_completion_and_its_end(fresh):
     assert found.tokens_T[-1] == fresh.eos_ids[0]
 
 
-def test_the_shipped_model_is_of_the_kind_that_is_trained(shipped, fresh):
+def test_the_shipped_model_is_of_the_kind_that_is_trained(shipped, fresh, by_transformers):
     other = ("dtype", "_name_or_path", "transformers_version", "architectures")
-    configs = [{k: v for k, v in p.model.config.to_dict().items() if k not in other} for p in (shipped, fresh)]
+    both = (by_transformers(shipped), fresh)
+    configs = [{k: v for k, v in p.model.config.to_dict().items() if k not in other} for p in both]
     assert configs[0] == configs[1]
     assert {n: p.shape for n, p in shipped.trainable().items()} == {n: p.shape for n, p in fresh.trainable().items()}
     tokenizers = [p.tokenizer.backend_tokenizer for p in (shipped, fresh)]

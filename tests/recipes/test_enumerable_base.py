@@ -7,7 +7,7 @@ from steelyard.eval.exact import exact_distance, list_logp, total_variation
 from steelyard.policy import Policy
 from steelyard.policy.loading import SHIPPED
 from steelyard.recipes.enumerable_base import make
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 from steelyard.task import Enumerable
 from steelyard.task.enumerable import LETTERS
 
@@ -52,7 +52,7 @@ def test_the_reference_is_neither_flat_nor_near_the_target(shipped):
 def test_the_engine_samples_what_the_list_says(shipped, temperature):
     """1500 completions finish by length; each first letter comes as often as its probability says, within 5 sigma."""
     prompt, num = TASK.prompts("train")[0], 1500
-    engine = TransformersEngine(shipped, 0)
+    engine = engine_for(shipped, 0)
     requests = [Request(prompt.id, tuple(shipped.encode(prompt.text)), i) for i in range(num)]
     drawn = list(engine.generate(requests, Sampling(temperature, max_tokens=3)))
     assert {t.finish for t in drawn} == {"length"} and {len(t.completion_T) for t in drawn} == {3}

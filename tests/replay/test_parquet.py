@@ -68,6 +68,13 @@ def test_other_tools_can_read_it(exported):
     assert table["digest"].to_pylist() == ["d", "e", "d"] and table["finish"].to_pylist() == ["stop"] * 3
 
 
+def test_a_table_from_before_versions_of_steps_is_taken(exported):
+    pq.write_table(pq.read_table(exported).drop_columns(["step_version"]), exported)
+    buffer = Prioritised().open(seed=0)
+    assert import_parquet(exported, buffer) == 3
+    assert all(t.version_T is None for group in buffer.sample(3, 1, version=3, draw=0) for t in group)
+
+
 def test_an_empty_replay_is_an_empty_table(path, tmp_path):
     Prioritised().open(seed=0, path=path).close()
     out = tmp_path / "out.parquet"
@@ -102,6 +109,10 @@ def arrivals(draw):
         draw(st.dictionaries(texts, st.floats(allow_nan=False), max_size=2)),
         draw(st.dictionaries(texts, values, max_size=2)),
     )  # fmt: skip
+    if draw(st.booleans()):
+        later_T = steps(st.integers(0, 9), np.int32)
+        later_T[:1] = 0
+        trajectory = trajectory.replace(version_T=trajectory.version + later_T)
     return draw(st.integers(0, 99)), trajectory
 
 
@@ -178,6 +189,7 @@ WRONG = {
     lambda f: changed(f, tokens=[[7, 1], [7, None], [7, 2]]): "column tokens: has nulls",
     lambda f: changed(f, tokens=[[7, 1], [7], [7, 2]]): "prompt 'a', sample 0: its lists differ in length",
     lambda f: changed(f, finish=["stop", "stop", "done"]): "prompt 'c', sample 0: finish is 'done'; use stop, length",
+    lambda f: changed(f, step_version=[None, [1, 0], None]): "'a', sample 0: version is 1, and version 0 drew some",
     lambda f: changed(f, info=["{}", "[]", "{}"]): "prompt 'a', sample 0: its info is no JSON object",
     lambda f: changed(f, digest=["d", "e", "x"]): "version 0 has digest d and x",
     lambda f: changed(f, digest=["x", "e", "x"]): "version 0 is known with digest d, and x is published",
@@ -207,4 +219,4 @@ def test_large_types_of_other_tools_are_taken(exported, bodies):
 
 
 def test_the_columns_are_those_of_the_docs():
-    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 18
+    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 19

@@ -7,22 +7,51 @@ import torch
 from scipy import stats
 
 from steelyard.core import Engine, Request, Sampling, SteelyardError, Weights
-from steelyard.policy import LoRA, Policy
-from steelyard.rollout import TransformersEngine
+from steelyard.policy import LoRA, Policy, loading
+from steelyard.rollout import NativeEngine, TransformersEngine, native
 
 FAMILIES = ("llama", "qwen3", "gpt2", "gpt-neox")
+OURS = ("llama", "qwen3")
+KINDS = [(TransformersEngine, family, 0) for family in FAMILIES]
+# Prompts among the rows' own columns, and apart from them, however little that pays.
+KINDS += [(NativeEngine, family, least) for family in OURS for least in (math.inf, -1)]
 PROMPTS = {"a": (5, 14, 6, 16), "b": (9,), "c": (4, 4, 15, 7, 7, 16, 20)}
 EOS = 0
 
 
-@pytest.fixture(params=FAMILIES)
-def policy(request, tiny_model_dir):
-    return Policy.load(str(tiny_model_dir(request.param)))
+def _name(kind):
+    engine, family, least = kind
+    return f"{family}-{engine.__name__}" + ("-shared" if least < 0 else "")
 
 
-@pytest.fixture
-def llama(tiny_model_dir):
-    return Policy.load(str(tiny_model_dir("llama")))
+def _load(directory, engine):
+    """A policy for an engine, which remembers the engine."""
+    policy = Policy(*loading.load(str(directory), "float32"))
+    policy.engine = engine
+    return policy
+
+
+def _kinds(family=None):
+    chosen = [kind for kind in KINDS if family in (None, kind[1])]
+    return pytest.fixture(params=chosen, ids=_name)
+
+
+@_kinds()
+def policy(request, tiny_model_dir, monkeypatch):
+    engine, family, least = request.param
+    monkeypatch.setattr(native, "SHARED", least)
+    return _load(tiny_model_dir(family), engine)
+
+
+@_kinds("llama")
+def llama(request, tiny_model_dir, monkeypatch):
+    engine, family, least = request.param
+    monkeypatch.setattr(native, "SHARED", least)
+    return _load(tiny_model_dir(family), engine)
+
+
+def _again(policy):
+    return _load(policy.model.name_or_path, policy.engine)
 
 
 def _requests(samples=3, prompts=PROMPTS):
@@ -31,7 +60,7 @@ def _requests(samples=3, prompts=PROMPTS):
 
 def _run(policy, requests, sampling, *, seed=0, **options):
     """(prompt_id, sample) -> trajectory."""
-    found = list(TransformersEngine(policy, seed, **options).generate(requests, sampling))
+    found = list(policy.engine(policy, seed, **options).generate(requests, sampling))
     by_address = {(t.prompt_id, t.sample): t for t in found}
     assert len(by_address) == len(found) == len(requests)
     return by_address
@@ -46,7 +75,7 @@ def _step_logp(policy, trajectory, temperature):
 
 
 def test_it_is_an_engine(llama):
-    assert isinstance(TransformersEngine(llama, 0), Engine)
+    assert isinstance(llama.engine(llama, 0), Engine)
 
 
 def test_trajectories_are_whole(policy):
@@ -155,7 +184,7 @@ def test_cut_sampling_gives_the_normalised_log_probabilities(policy, cut):
 
 
 def test_rows_come_as_they_end(llama):
-    engine = TransformersEngine(llama, 0)
+    engine = llama.engine(llama, 0)
     lengths = [len(t.completion_T) for t in engine.generate(_requests(8), Sampling(max_tokens=12))]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[-1]
@@ -166,8 +195,8 @@ def test_all_may_end_at_once_and_nothing_may_be_asked(llama):
     assert _run(llama, [], Sampling()) == {}
 
 
-def test_prompts_are_read_once_for_all_their_samples(llama):
-    rows = []
+def test_prompts_are_read_once_for_all_their_samples(tiny_model_dir):
+    llama, rows = _load(tiny_model_dir("llama"), TransformersEngine), []
     hook = llama.head.register_forward_hook(lambda _, inputs, out: rows.append(len(inputs[0])))
     _run(llama, _requests(5), Sampling(max_tokens=4))
     hook.remove()
@@ -183,11 +212,11 @@ def _changed(policy, version):
 
 
 def test_version_and_digest_are_those_of_the_weights(policy, tiny_model_dir):
-    engine = TransformersEngine(policy, 0)
+    engine = policy.engine(policy, 0)
     first = Weights.of(policy.weights(), 0)
     old = list(engine.generate(_requests(), Sampling(max_tokens=8)))
     assert {(t.version, t.digest) for t in old} == {(0, first.digest)}
-    other = Policy.load(policy.model.name_or_path)
+    other = _again(policy)
     weights = _changed(other, 7)
     engine.load(weights)
     new = list(engine.generate(_requests(), Sampling(max_tokens=8)))
@@ -198,7 +227,7 @@ def test_version_and_digest_are_those_of_the_weights(policy, tiny_model_dir):
 
 
 def test_a_batch_keeps_the_weights_it_began_with(llama):
-    engine, first = TransformersEngine(llama, 0, max_rows=9), llama.weights()
+    engine, first = llama.engine(llama, 0, max_rows=9), llama.weights()
     weights = _changed(llama, 3)
     llama.load_weights(first)
     running = engine.generate(_requests(6), Sampling(max_tokens=8))
@@ -206,13 +235,13 @@ def test_a_batch_keeps_the_weights_it_began_with(llama):
     engine.load(weights)
     found += running
     assert [t.version for t in found] == [0] * 9 + [3] * 9
-    expected = _run(Policy.load(llama.model.name_or_path), _requests(6), Sampling(max_tokens=8), max_rows=9)
+    expected = _run(_again(llama), _requests(6), Sampling(max_tokens=8), max_rows=9)
     for t in found[:9]:
         assert t.tokens_T.tolist() == expected[t.prompt_id, t.sample].tokens_T.tolist()
 
 
 def test_damaged_or_foreign_weights_are_refused(llama):
-    engine, data = TransformersEngine(llama, 0), llama.weights()
+    engine, data = llama.engine(llama, 0), llama.weights()
     digest = Weights.of(data, 1).digest
     data[17] ^= 1
     with pytest.raises(SteelyardError, match="version 1 are damaged"):
@@ -222,10 +251,11 @@ def test_damaged_or_foreign_weights_are_refused(llama):
     assert next(engine.generate(_requests(1), Sampling(max_tokens=1))).version == 0
 
 
-def test_adapters_can_be_loaded(tiny_model_dir):
+@pytest.mark.parametrize("kind", [TransformersEngine, NativeEngine])
+def test_adapters_can_be_loaded(tiny_model_dir, kind):
     directory = str(tiny_model_dir("qwen3"))
     learner, searcher = (Policy.load(directory, lora=LoRA(rank=2)) for _ in range(2))
-    engine = TransformersEngine(searcher, 0)
+    engine = kind(searcher, 0)
     with torch.no_grad():
         for p in learner.trainable().values():
             p.add_(0.1)
@@ -236,17 +266,17 @@ def test_adapters_can_be_loaded(tiny_model_dir):
 
 def test_gradients_stay_on_between_trajectories_and_the_model_stays_in_eval_mode(llama):
     llama.model.train()
-    for _ in TransformersEngine(llama, 0).generate(_requests(), Sampling(max_tokens=4)):
+    for _ in llama.engine(llama, 0).generate(_requests(), Sampling(max_tokens=4)):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
-        assert not llama.model.training
+        assert not llama.model.training or llama.engine is NativeEngine  # which leaves the model alone
     tokens_NT = torch.tensor([[5, 14, 6]])
     yes_NT, action_NT = torch.ones_like(tokens_NT, dtype=torch.bool), torch.tensor([[False, False, True]])
     llama.step_logp(tokens_NT, yes_NT, action_NT).logp_NT.sum().backward()
 
 
 def test_what_cannot_be_generated_names_its_prompt(llama):
-    engine = TransformersEngine(llama, 0)
+    engine = llama.engine(llama, 0)
     long = Request("sum-17", (5,) * 60, 0)
     with pytest.raises(SteelyardError, match=r"prompt sum-17: 60 tokens and 5 .* context of 64"):
         next(engine.generate([*_requests(), long], Sampling(max_tokens=5)))
@@ -256,4 +286,4 @@ def test_what_cannot_be_generated_names_its_prompt(llama):
     with pytest.raises(SteelyardError, match="temperature"):
         next(engine.generate(_requests(), Sampling(-1.0)))
     with pytest.raises(SteelyardError, match="max_rows"):
-        TransformersEngine(llama, 0, max_rows=0)
+        llama.engine(llama, 0, max_rows=0)

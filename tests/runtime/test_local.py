@@ -5,10 +5,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.objective import VarGradTB
+from steelyard.replay.inspect import open_view
 from steelyard.reward import reward_function
 from steelyard.runtime import HeldOut, Local, Processes, Records, Run
 from steelyard.task.arithmetic import Arithmetic
@@ -66,6 +68,19 @@ def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_
     assert not any(alive(child.process.pid) for child in local.crew.children)
     assert descriptors() == before
     assert shared_blocks() == blocks
+
+
+def test_weights_are_taken_in_the_middle_of_a_batch_when_that_is_switched_on(tmp_path: Path) -> None:
+    with Records(tmp_path / "run") as records:
+        Local(replace(SMALL, search_prompts=32, in_flight=True), records).train()
+    with open_view(tmp_path / "run/replay.sqlite") as view:
+        stored = [t for _, t in view.trajectories()]
+    mixed = [t for t in stored if t.version_T is not None]
+    for t in mixed:
+        assert t.version_T is not None
+        assert t.version == t.version_T[0] < t.version_T[-1] <= 8
+        assert (np.diff(t.version_T) >= 0).all()
+    assert mixed
 
 
 def test_a_bare_callable_scores_in_this_process(tmp_path: Path) -> None:

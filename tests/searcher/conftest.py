@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from steelyard.core import Episode, Prompt, Sampling, Score, Weights
-from steelyard.policy import LoRA, Policy
+from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout import TransformersEngine
 from steelyard.searcher import Searcher
 
@@ -49,7 +49,7 @@ def make(tiny_model_dir: Callable[[str], Path]) -> Callable[..., Searcher]:
         temperature: float = 1.0,
         **options: Any,
     ) -> Searcher:
-        policy = Policy.load(str(tiny_model_dir(family)), lora=lora, dtype=dtype)
+        policy = Policy(*loading.load(str(tiny_model_dir(family)), dtype), lora)
         first = Weights.of(policy.weights(), 0)
         sampling = search if isinstance(search, Sampling) else Sampling(search, 6)
         return Searcher(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from steelyard.core import FaultError, Request, Sampling, Trajectory, Weights
-from steelyard.policy import LoRA, Policy
+from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout import TransformersEngine
 from steelyard.searcher import Assignment, Parity, Searcher
 from steelyard.searcher.parity import PROBED, choose, compare
@@ -46,7 +46,7 @@ class Apart(TransformersEngine):
     """Has a model of its own, as an engine in another process has."""
 
     def __init__(self, policy: Policy, seed: int) -> None:
-        super().__init__(Policy.load(policy.model.name_or_path), seed)
+        super().__init__(Policy(*loading.load(policy.model.name_or_path, "float32")), seed)
 
 
 def publish_other(searcher: Searcher, seed: int = 0) -> None:

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from steelyard.core import Weights, pad
 from steelyard.searcher import Assignment, Searcher
@@ -49,3 +50,15 @@ def test_trajectories_stream_in_chunks(make: Callable[..., Searcher]) -> None:
     assert [len(part) for part in make(chunk=2).search(BATCH)] == [2, 2, 2]
     assert [len(part) for part in make(chunk=4).search(BATCH)] == [4, 2]
     assert list(make().search([])) == []
+
+
+def test_a_delay_comes_after_each_batch(make: Callable[..., Searcher], monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("steelyard.searcher.searcher.time.sleep", slept.append)
+    searcher = make(chunk=4, delay=0.25)
+    batch = searcher.search(BATCH)
+    for size in (4, 2):
+        assert len(next(batch)) == size
+        assert slept == []
+    assert list(batch) == []
+    assert slept == [0.25]

@@ -1,9 +1,11 @@
 """The command line: `steelyard COMMAND`. Each command is a module here; none is imported before it is asked for."""
 
+import gc
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ COMMANDS = {
     "repeat": "run an inline run again and compare",
     "methods": "list the methods, or explain one",
     "study": "measure a claim: several runs side by side, a table and a verdict",
+    "bench": "measure speed, side by side with what people run today",
     "warmstart": "make a base model that ships with the package again",
 }
 EVERYWHERE = ("--json", "--debug")
@@ -42,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, debug: bool = False) -> int:
     """Do it, say in one line what went wrong, and return the exit code that `main` describes."""
-    from steelyard.cli.plain import plain
-    from steelyard.core import SteelyardError
+    with _lasting():
+        from steelyard.cli.plain import plain
+        from steelyard.core import SteelyardError
 
     try:
         answer = act()
@@ -82,4 +86,16 @@ def _command(name: str) -> ModuleType:
 
     if name not in COMMANDS:
         raise SteelyardError(f"unknown command {name!r}", where="COMMAND", mend=suggest(name, COMMANDS))
-    return importlib.import_module(f"steelyard.cli.{name}_command")
+    with _lasting():
+        return importlib.import_module(f"steelyard.cli.{name}_command")
+
+
+@contextmanager
+def _lasting() -> Iterator[None]:
+    """Around imports: what they leave behind stays, so the garbage collector does not look through it, now or later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -95,8 +95,15 @@ def _completions(prompt: PromptSummary, decode: Decode) -> Table:
     for name, rows in (("best", prompt.top), ("worst", prompt.worst)):
         for t in rows:
             text = escape(plain(completion_of(t, decode)))
-            table.add_row(name, f"{t.reward:g}", str(t.version), str(t.sample), text)
+            table.add_row(name, f"{t.reward:g}", _versions(t), str(t.sample), text)
     return table
+
+
+def _versions(trajectory: Trajectory) -> str:
+    """The version that drew it, or the first and the last of several."""
+    first, mixed_T = trajectory.version, trajectory.version_T
+    last = first if mixed_T is None else int(mixed_T.max(initial=first))
+    return f"{first}" if last == first else f"{first} to {last}"
 
 
 def _name(prompt: PromptSummary, decode: Decode) -> str:

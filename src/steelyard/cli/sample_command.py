@@ -10,7 +10,7 @@ from steelyard.cli.plain import plain
 from steelyard.core import Episode, Prompt, Request, Sampling, require
 from steelyard.policy import Policy
 from steelyard.recipes.finished import open_run
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 from steelyard.runtime import Run
 from steelyard.runtime.parts import make_policy, make_task, tokens_of
 
@@ -84,6 +84,6 @@ def _line(episode: Episode, reward: float | None) -> str:
 def complete(policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int) -> list[Episode]:
     """`samples` completions of each prompt, in order."""
     requests = [Request(p.id, tuple(tokens_of(policy, p)), i) for p in prompts for i in range(samples)]
-    found = {(t.prompt_id, t.sample): t for t in TransformersEngine(policy, seed).generate(requests, sampling)}
+    found = {(t.prompt_id, t.sample): t for t in engine_for(policy, seed).generate(requests, sampling)}
     ordered = [(p, found[p.id, i]) for p in prompts for i in range(samples)]
     return [Episode(p, policy.decode(t.completion_T), t) for p, t in ordered]

@@ -17,7 +17,7 @@ from steelyard.core.protocols import (
     WeightStore,
 )
 from steelyard.core.schedule import Linear, WarmupStableDecay
-from steelyard.core.seeds import derive, hash_share, stream
+from steelyard.core.seeds import derive, hash_share, stream, uniforms
 from steelyard.core.trajectory import Finish, Prompt, Sampling, Trajectory, from_bytes, to_bytes
 from steelyard.core.weights import Weights, digest_of
 
@@ -63,4 +63,5 @@ __all__ = [
     "stream",
     "suggest",
     "to_bytes",
+    "uniforms",
 ]

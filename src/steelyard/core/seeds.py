@@ -1,8 +1,10 @@
 """Counter-based randomness: a draw is a function of its address, not of the order in which draws are made."""
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
+from jaxtyping import Float64
 
 
 def derive(seed: int, *address: int | str) -> int:
@@ -14,6 +16,17 @@ def derive(seed: int, *address: int | str) -> int:
 def stream(seed: int, *address: int | str) -> np.random.Generator:
     """An independent generator for `address`, for example `stream(seed, "sample", prompt_id, 17)`."""
     return np.random.Generator(np.random.Philox(key=derive(seed, *address)))
+
+
+def uniforms(seed: int, addresses: Iterable[tuple[int | str, ...]], steps: int) -> Float64[np.ndarray, "N S"]:
+    """`stream(seed, *address).random(steps)` of each address: one generator is wound to each, which is faster."""
+    generator = np.random.Generator(np.random.Philox(key=0))
+    start, rows = generator.bit_generator.state, []
+    for address in addresses:
+        key = np.array([derive(seed, *address), 0], np.uint64)
+        generator.bit_generator.state = {**start, "state": {**start["state"], "key": key}}
+        rows.append(generator.random(steps))
+    return np.array(rows).reshape(len(rows), steps)
 
 
 def hash_share(text: str) -> float:

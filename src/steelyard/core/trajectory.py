@@ -48,6 +48,9 @@ class Trajectory:
     the verifier failed or has not run: an error is never a reward of 0. `version` and `digest` name the weights that
     sampled it, stamped by the engine that held them; `ref_version` those of the reference behind `logp_ref_T`.
     `sample` counts the samples drawn for this prompt and addresses its randomness.
+
+    Where newer weights came in the middle of an episode, `version` and `digest` are those of the oldest that drew any
+    of it, and `version_T` is the version behind each token (the first one's over the prompt); elsewhere it is None.
     """
 
     prompt_id: str
@@ -64,6 +67,9 @@ class Trajectory:
     reward: float | None = None
     reward_parts: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+    version_T: Int32[np.ndarray, "T"] | None = None
+    _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    """The bytes that it was read from: it passes on as it came. A changed copy has none."""
 
     @property
     def valid(self) -> bool:
@@ -97,18 +103,29 @@ class _Wire(msgspec.Struct, array_like=True):
     info: dict[str, Any]
 
 
-_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Wire)
+class _MixedWire(_Wire, array_like=True):
+    """Of more than one version; all others keep the bytes that they had before there were such."""
+
+    versions: bytes | None = None
+
+
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_MixedWire)
 
 
 def to_bytes(trajectory: Trajectory) -> bytes:
     """Msgpack bytes of a trajectory: what crosses processes and is stored."""
+    if trajectory._wire is not None:
+        return trajectory._wire
     t, s = trajectory, trajectory.sampling
     ref = None if t.logp_ref_T is None else t.logp_ref_T.astype("<f4").tobytes()
-    return _encoder.encode(
-        _Wire(t.prompt_id, t.tokens_T.astype("<i4").tobytes(), np.packbits(t.action_T).tobytes(),
-              t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
-              t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info))
+    fields = (
+        t.prompt_id, t.tokens_T.astype("<i4").tobytes(), np.packbits(t.action_T).tobytes(),
+        t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
+        t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info),
     )  # fmt: skip
+    if t.version_T is None:
+        return _encoder.encode(_Wire(*fields))
+    return _encoder.encode(_MixedWire(*fields, t.version_T.astype("<i4").tobytes()))
 
 
 def from_bytes(data: bytes) -> Trajectory:
@@ -119,9 +136,13 @@ def from_bytes(data: bytes) -> Trajectory:
     """
     w = _decoder.decode(data)
     tokens_T = np.frombuffer(w.tokens, "<i4")
-    action_T = np.unpackbits(np.frombuffer(w.action, np.uint8), count=len(tokens_T)).astype(bool)
-    return Trajectory(
+    action_T = np.unpackbits(np.frombuffer(w.action, np.uint8), count=len(tokens_T)).view(bool)
+    logp_ref_T = None if w.logp_ref is None else np.frombuffer(w.logp_ref, "<f4")
+    version_T = None if w.versions is None else np.frombuffer(w.versions, "<i4")
+    trajectory = Trajectory(
         w.prompt_id, tokens_T, action_T, np.frombuffer(w.logp_behaviour, "<f4"), w.version, w.digest,
-        Sampling(*w.sampling), w.finish, w.sample, None if w.logp_ref is None else np.frombuffer(w.logp_ref, "<f4"),
-        w.ref_version, w.reward, w.reward_parts, w.info,
+        Sampling(*w.sampling), w.finish, w.sample, logp_ref_T, w.ref_version, w.reward, w.reward_parts, w.info,
+        version_T,
     )  # fmt: skip
+    object.__setattr__(trajectory, "_wire", data)
+    return trajectory

@@ -1,7 +1,7 @@
 """Weights on the move: a flat block of bytes, and the digest that names it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,13 +14,25 @@ def digest_of(data: UInt8[np.ndarray, "B"]) -> str:
 
 @dataclass(frozen=True)
 class Weights:
-    """Trainable weights as B flat bytes (`Policy.weights`), with the version and digest that name them."""
+    """Trainable weights as B flat bytes (`Policy.weights`), with the version and digest that name them.
+
+    Nobody changes the bytes of weights: who wants others copies them.
+    """
 
     data: UInt8[np.ndarray, "B"]
     version: int
     digest: str
+    _stamped: bool = field(default=False, init=False, repr=False, compare=False)
+    """The digest was taken here, from these bytes."""
 
     @classmethod
     def of(cls, data: UInt8[np.ndarray, "B"], version: int) -> "Weights":
         """Stamp `data` with its own digest."""
-        return cls(data, version, digest_of(data))
+        weights = cls(data, version, digest_of(data))
+        object.__setattr__(weights, "_stamped", True)
+        return weights
+
+    @property
+    def intact(self) -> bool:
+        """True where the bytes are those that the digest names. What `of` stamped is not read a second time."""
+        return self._stamped or digest_of(self.data) == self.digest

@@ -10,21 +10,23 @@ from steelyard.core import Batch, Trajectory, pad, stack
 Group = list[Trajectory]
 
 
-def micro_batches(groups: Sequence[Group], max_tokens: int) -> Iterator[list[Group]]:
-    """Cut `groups` into runs whose padded size stays within `max_tokens`, longest first so that padding is least.
+def micro_batches(groups: Sequence[Group], max_tokens: int, *, shared: bool = False) -> Iterator[list[Group]]:
+    """Cut `groups` into runs whose computed tokens stay within `max_tokens`, longest first so that padding is least.
 
+    Computed is the padded rectangle or, with `shared`, each prompt of a group once and what follows it in every row.
     A group larger than the budget stands alone: a group is never split.
     """
     ordered = sorted(groups, key=_longest, reverse=True)
     taken: list[Group] = []
-    width = size = 0
+    width = size = tokens = 0
     for group in ordered:
-        if taken and (size + len(group)) * width > max_tokens:
+        own = _without_padding(group) if shared else 0
+        if taken and (tokens + own if shared else (size + len(group)) * width) > max_tokens:
             yield taken
-            taken, size = [], 0
+            taken, size, tokens = [], 0, 0
         width = width if taken else _longest(group)
         taken.append(group)
-        size += len(group)
+        size, tokens = size + len(group), tokens + own
     if taken:
         yield taken
 
@@ -63,6 +65,18 @@ def collate(groups: Sequence[Group]) -> Batch:
 
 def _longest(group: Group) -> int:
     return max(len(t.tokens_T) for t in group)
+
+
+def _without_padding(group: Group) -> int:
+    """Tokens that `steelyard.policy.grouped` feeds in: prompts once, and no row's last action."""
+    prompts: dict[bytes, int] = {}
+    rest = 0
+    for t in group:
+        (steps,) = np.nonzero(t.action_T)
+        start, end = (int(steps[0]), int(steps[-1])) if len(steps) else (len(t.tokens_T),) * 2
+        prompts[t.tokens_T[:start].tobytes()] = start
+        rest += end - start
+    return sum(prompts.values()) + rest
 
 
 def _zeros(trajectory: Trajectory) -> np.ndarray:

@@ -43,7 +43,8 @@ class Learner:
         temperature: of the policy distribution that the objective compares.
         beta: schedule of the objective's `beta`; None leaves it as it is.
         reference_reset: the reference becomes the policy every so many steps; 0 never.
-        micro_tokens: padded tokens per forward pass.
+        micro_tokens: tokens computed per forward pass: each prompt once and no padding where the policy shares
+            prompts, else the padded rectangle. A group is never split.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class Learner:
         objective = self._scheduled()
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = [self._backward(objective, part) for part in micro_batches(groups, self.micro_tokens)]
+        parts = micro_batches(groups, self.micro_tokens, shared=self.policy.shares_prompts)
+        losses = [self._backward(objective, part) for part in parts]
         metrics = _combine(losses)
         norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
         staleness = describe_batch(groups, self.version)

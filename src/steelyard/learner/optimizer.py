@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
 from steelyard.core import WarmupStableDecay, require
+from steelyard.learner.adamw import AdamW
 
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of a parameter: updates made (a number), and the running means."""
@@ -43,14 +43,12 @@ class Adam:
         )
         require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}", where="optimizer", mend="use 0 or more")
 
-    def open(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
+    def open(self, parameters: Sequence[nn.Parameter]) -> AdamW:
         """The live optimiser; its learning rate is set at every step."""
-        return torch.optim.AdamW(
-            parameters, lr=0.0, betas=(self.beta1, self.beta2), weight_decay=self.weight_decay, fused=True
-        )
+        return AdamW(parameters, (self.beta1, self.beta2), self.weight_decay)
 
 
-def memory(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+def memory(optimizer: AdamW, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
     """All that the optimiser remembers, as adam.KEY.NAME; a parameter that never had a gradient has no memory."""
     return {
         f"adam.{key}.{name}": value
@@ -59,9 +57,7 @@ def memory(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Paramet
     }
 
 
-def remember(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]
-) -> None:
+def remember(optimizer: AdamW, parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
     """Give the optimiser what `memory` returned, bit for bit; what it remembers now is forgotten."""
     optimizer.state.clear()
     for name, p in parameters.items():

@@ -30,7 +30,7 @@ class Rotary:
     high_freq_factor: float = 4.0
     original_context: int = 8192
 
-    def inverse_frequencies(self, head_dim: int) -> Float[Tensor, "D/2"]:
+    def inverse_frequencies(self, head_dim: int) -> Float[Tensor, "pairs"]:
         """Radians per position of each pair of dimensions."""
         inverse = 1.0 / self.theta ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim)
         if self.kind == "linear":
@@ -100,7 +100,11 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture | None:
     if kind not in ("llama", "qwen2", "qwen3", "mistral") or rotary is None or not _plain(config):
         return None
     try:
-        heads, hidden, bias = int(config["num_attention_heads"]), int(config["hidden_size"]), bool(get("attention_bias"))
+        heads, hidden, bias = (
+            int(config["num_attention_heads"]),
+            int(config["hidden_size"]),
+            bool(get("attention_bias")),
+        )
         return Architecture(
             vocab_size=int(config["vocab_size"]),
             hidden_size=hidden,

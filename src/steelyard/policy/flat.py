@@ -24,9 +24,9 @@ def _pairs(parameters: Iterable[Tensor], block: Tensor) -> Iterator[tuple[Tensor
         start += own.numel()
 
 
-def read(parameters: list[Tensor]) -> UInt8[np.ndarray, "B"]:
-    """A copy of the parameters as B bytes, one after another."""
-    data = np.empty(size_of(parameters), np.uint8)
+def read(parameters: list[Tensor], into: UInt8[np.ndarray, "B"] | None = None) -> UInt8[np.ndarray, "B"]:
+    """A copy of the parameters as B bytes, one after another; in place of what `into` holds, where it is given."""
+    data = np.empty(size_of(parameters), np.uint8) if into is None else into
     for own, stretch in _pairs(parameters, torch.from_numpy(data)):
         stretch.copy_(own)
     return data

@@ -6,6 +6,7 @@ kernels from the hub, pickled shards, files elsewhere) is refused, not run.
 
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,18 +16,22 @@ from typing import Any
 import torch
 
 from steelyard.core import SteelyardError, require, suggest
+from steelyard.policy.bare import INDEX, read_model
+from steelyard.policy.tokenizer import read_tokenizer
 
 SHIPPED = Path(__file__).parent / "base"
 ATTENTION = (None, "eager", "sdpa")
 """What config.json may choose; other names can fetch code from the hub."""
-INDEX = "model.safetensors.index.json"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _PREFIX = "steelyard/"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Transformers without its progress bars and reports; what matters in them is raised as an error."""
+    """Transformers, where it is in use, without its progress bars and reports; what matters is raised as an error."""
+    if "transformers" not in sys.modules:
+        yield
+        return
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -67,16 +72,33 @@ def locate(model: str) -> tuple[str, bool]:
     return str(path), True
 
 
+def read(model: str, dtype: str) -> tuple[Any, Any]:
+    """The model and the tokenizer that `model` names, as `load`, but without transformers where we can do without it.
+
+    Raises:
+        SteelyardError: as for `load`.
+    """
+    _check_dtype(dtype)
+    place, local = locate(model)
+    net = read_model(Path(place), DTYPES[dtype]) if local else None
+    if net is None:
+        return load(model, dtype)
+    tokenizer = load_tokenizer(model)
+    _check_finite(net, model)
+    _check_vocabulary(net, tokenizer, model)
+    return net, tokenizer
+
+
 def load(model: str, dtype: str) -> tuple[Any, Any]:
-    """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode.
+    """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode, by transformers.
 
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
+    _check_dtype(dtype)
+    place, local = locate(model)
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", mend=suggest(dtype, DTYPES))
-    place, local = locate(model)
     options = {"trust_remote_code": False, "local_files_only": local}
 
     def network() -> Any:
@@ -105,12 +127,18 @@ def load_tokenizer(model: str) -> Any:
     Raises:
         SteelyardError: nothing of that name, or damaged files.
     """
+    place, _ = locate(model)
+    if (bare := read_tokenizer(Path(place))) is not None:
+        return bare
     from transformers import AutoTokenizer
 
-    place, _ = locate(model)
     options = {"trust_remote_code": False, "local_files_only": True}
     with quiet():
         return _read("tokenizer", model, True, lambda: AutoTokenizer.from_pretrained(place, **options))
+
+
+def _check_dtype(dtype: str) -> None:
+    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", mend=suggest(dtype, DTYPES))
 
 
 def _read(what: str, model: str, local: bool, read: Callable[[], Any]) -> Any:

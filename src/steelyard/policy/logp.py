@@ -16,6 +16,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from steelyard.policy import grouped
+from steelyard.policy.decoder import Decoder
+
 LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
 
 
@@ -50,9 +53,8 @@ def step_logp(
     """`StepLogp` of the tokens; see the module's equation and `Policy.step_logp`."""
     if not (attend_NT[:, 1:] & attend_NT[:, :-1])[action_NT[:, 1:]].all() or action_NT[:, 0].any():
         raise ValueError("an action must be an attended token with an attended token before it")
-    mask, positions = attend_NT.long(), positions_of(attend_NT)
-    hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]
-    hidden_MD, token_M = hidden_NTD[:, :-1][action_NT[:, 1:]], tokens_NT[:, 1:][action_NT[:, 1:]]
+    hidden_MD, prompt_ND = _states(backbone, tokens_NT, attend_NT, action_NT)
+    token_M = tokens_NT[action_NT]
 
     def at_actions(hidden_MD: Tensor, token_M: Tensor) -> tuple[Tensor, ...]:
         logp_MV = torch.log_softmax(head(hidden_MD).float() / temperature, -1)
@@ -68,7 +70,22 @@ def step_logp(
 
     blank_NT = torch.zeros_like(action_NT, dtype=torch.float32)
     spread = [blank_NT.masked_scatter(action_NT, column_M) for column_M in columns]
+    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND)
+
+
+def _states(
+    backbone: Callable[..., Any],
+    tokens_NT: Int[Tensor, "N T"],
+    attend_NT: Bool[Tensor, "N T"],
+    action_NT: Bool[Tensor, "N T"],
+) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]]:
+    """Hidden states that precede the actions, and each row's mean over its prompt."""
+    if isinstance(backbone, Decoder):
+        shared = grouped.states(backbone, tokens_NT, attend_NT, action_NT)
+        if shared is not None:
+            return shared
+    mask, positions = attend_NT.long(), positions_of(attend_NT)
+    hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]
     prompt_NT = attend_NT & (action_NT.cumsum(1) == 0)
     share_NT = prompt_NT / prompt_NT.sum(1, keepdim=True).clamp(min=1)
-    prompt_ND = torch.einsum("nt,ntd->nd", share_NT, hidden_NTD.float())
-    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND)
+    return hidden_NTD[:, :-1][action_NT[:, 1:]], torch.einsum("nt,ntd->nd", share_NT, hidden_NTD.float())

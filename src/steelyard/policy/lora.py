@@ -65,3 +65,12 @@ def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:
 def merged(adapted: Any) -> Any:
     """A copy of the model with the adapters added into its own weights."""
     return copy.deepcopy(adapted).merge_and_unload()
+
+
+@torch.no_grad()
+def changes(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Name -> W + (alpha / rank) B A of every layer that has adapters."""
+    return {
+        f"{name}.weight": (layer.base_layer.weight + layer.get_delta_weight("default")).to(layer.base_layer.weight.dtype)
+        for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight")
+    }  # fmt: skip

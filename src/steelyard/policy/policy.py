@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from steelyard.core import require
 from steelyard.policy import flat, loading, logp, text
+from steelyard.policy.architecture import Architecture, architecture_of
+from steelyard.policy.decoder import Decoder
 from steelyard.policy.logp import StepLogp
-from steelyard.policy.lora import LoRA, adapt, merged
+from steelyard.policy.lora import LoRA, adapt, changes, merged
 
 
 class Policy:
@@ -24,7 +27,10 @@ class Policy:
     """
 
     def __init__(self, model: Any, tokenizer: Any, lora: LoRA | None = None, seed: int = 0) -> None:
-        """Wrap a loaded transformers model; `Policy.load` also checks it. Adapters go into `model` itself."""
+        """Wrap a loaded transformers model, or a `BareModel`; `Policy.load` also checks it.
+
+        Adapters go into `model` itself, which is then a transformers model.
+        """
         self.model, self.tokenizer = model.eval(), tokenizer
         self.backbone, self.head = model.base_model, model.get_output_embeddings()
         self._adapted = None if lora is None else adapt(model, lora, seed)
@@ -47,7 +53,7 @@ class Policy:
             SteelyardError: no such model, no safetensors, damaged or missing files, a tokenizer that does not fit, or a
                 model whose logits are not a plain head on its hidden states.
         """
-        return cls(*loading.load(model, dtype), lora, seed)
+        return cls(*(loading.load if lora else loading.read)(model, dtype), lora, seed)
 
     # Words
 
@@ -92,7 +98,23 @@ class Policy:
         """Where the model is."""
         return self.head.weight.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the model's own weights."""
+        return self.head.weight.dtype
+
+    @cached_property
+    def architecture(self) -> Architecture | None:
+        """What our own engine needs to know of a model of the Llama and Qwen family; None for others."""
+        found = architecture_of(self.model.config.to_dict())
+        return found if found and found.shapes().keys() == self.plain_weights().keys() else None
+
     # Log-probabilities
+
+    @property
+    def shares_prompts(self) -> bool:
+        """True where `step_logp` computes a prompt once for all rows that have it, and no padding; see `grouped`."""
+        return isinstance(self.backbone, Decoder)
 
     def step_logp(
         self,
@@ -144,9 +166,9 @@ class Policy:
         """B: the size of `weights()`."""
         return flat.size_of(self._trainable.values())
 
-    def weights(self) -> UInt8[np.ndarray, "B"]:
-        """A copy of the trainable parameters as B bytes, in the order of `trainable()`."""
-        return flat.read([*self._trainable.values()])
+    def weights(self, into: UInt8[np.ndarray, "B"] | None = None) -> UInt8[np.ndarray, "B"]:
+        """A copy of the trainable parameters as B bytes, in the order of `trainable()`; made in `into`, if given."""
+        return flat.read([*self._trainable.values()], into)
 
     def load_weights(self, data: UInt8[np.ndarray, "B"]) -> None:
         """Copy what `weights()` returned into the parameters, in place and bit for bit.
@@ -155,6 +177,14 @@ class Policy:
             SteelyardError: the block has another size.
         """
         flat.write([*self._trainable.values()], data)
+
+    def plain_weights(self) -> dict[str, Tensor]:
+        """Name -> weights of the whole model, with adapters added in: views where nothing had to be added."""
+        plain: dict[str, Tensor] = {}
+        for name, p in self.model.named_parameters():
+            if ".lora_" not in name:
+                plain[name.replace(".base_layer.", ".")] = p.detach()
+        return plain if self._adapted is None else plain | changes(self.model)
 
     @contextmanager
     def holding(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:

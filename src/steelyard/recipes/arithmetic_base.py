@@ -21,7 +21,7 @@ from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.recipes.new_model import save_new
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 from steelyard.runtime.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
 
@@ -168,7 +168,7 @@ def demonstration(policy: Policy, prompt: str, completion: str) -> Trajectory:
 
 def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
     """Greedy accuracy and style shares, and the accuracy of each style when it is begun for the model."""
-    task, engine = Arithmetic(held_out=num_prompts), TransformersEngine(policy, 0)
+    task, engine = Arithmetic(held_out=num_prompts), engine_for(policy, 0)
     prompts = task.prompts("held-out")
 
     def ask(prompts: Sequence[Prompt], samples: int) -> dict[str, Any]:

@@ -75,16 +75,23 @@ def check_finite(trajectories: Sequence[Trajectory]) -> None:
     Raises:
         SteelyardError: a reward or log-probability that is infinite or not a number.
     """
+    logps = [logp_T for t in trajectories for logp_T in (t.logp_behaviour_T, t.logp_ref_T) if logp_T is not None]
+    rewarded = all(t.reward is None or math.isfinite(t.reward) for t in trajectories)
+    if rewarded and (not logps or np.isfinite(np.concatenate(logps)).all()):
+        return
     for t in trajectories:
-        where = f"replay: prompt {t.prompt_id!r}, sample {t.sample}"
-        if t.reward is not None and not math.isfinite(t.reward):
-            raise SteelyardError(
-                f"reward is {t.reward}", where=where, mend="return a finite reward, or None for a failure"
-            )
-        for name in ("logp_behaviour_T", "logp_ref_T"):
-            logp_T = getattr(t, name)
-            if logp_T is not None and not np.isfinite(logp_T).all():
-                raise SteelyardError(f"{name} is not finite", where=where, mend="check the engine that computed it")
+        _check_finite(t)
+
+
+def _check_finite(t: Trajectory) -> None:
+    """Name what is wrong with one."""
+    where = f"replay: prompt {t.prompt_id!r}, sample {t.sample}"
+    if t.reward is not None and not math.isfinite(t.reward):
+        raise SteelyardError(f"reward is {t.reward}", where=where, mend="return a finite reward, or None for a failure")
+    for name in ("logp_behaviour_T", "logp_ref_T"):
+        logp_T = getattr(t, name)
+        if logp_T is not None and not np.isfinite(logp_T).all():
+            raise SteelyardError(f"{name} is not finite", where=where, mend="check the engine that computed it")
 
 
 def check_request(num_prompts: int, num_generations: int) -> None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from steelyard.core import SteelyardError, require
 from steelyard.replay.durable import Durable
 from steelyard.replay.inspect import open_view
-from steelyard.replay.tables import SCHEMA, Arrival, from_table, to_table
+from steelyard.replay.tables import MAY_BE_ABSENT, SCHEMA, Arrival, from_table, to_table
 
 _ROWS = 4096  # in memory at a time, and in a row group
 
@@ -104,9 +104,18 @@ def _read(file: Path) -> Iterator[Arrival]:
         SteelyardError: a wrong file or a wrong value.
     """
     with _reading(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
-        _check_columns(opened.schema_arrow.names)
-        for batch in opened.iter_batches(_ROWS, columns=SCHEMA.names):
-            yield from from_table(pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA))
+        names = opened.schema_arrow.names
+        _check_columns(names)
+        for batch in opened.iter_batches(_ROWS, columns=[name for name in SCHEMA.names if name in names]):
+            yield from from_table(_completed(pa.Table.from_batches([batch])).select(SCHEMA.names).cast(SCHEMA))
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """The table with nulls for what older exports lack."""
+    for name in MAY_BE_ABSENT:
+        if name not in table.schema.names:
+            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
+    return table
 
 
 @contextmanager
@@ -123,7 +132,7 @@ def _reading(file: Path) -> Iterator[None]:
 
 
 def _check_columns(names: list[str]) -> None:
-    missing = [name for name in SCHEMA.names if name not in names]
+    missing = [name for name in SCHEMA.names if name not in (*names, *MAY_BE_ABSENT)]
     require(
         not missing,
         f"has no column {', '.join(missing)}",

@@ -1,6 +1,7 @@
 """Trajectories as an Arrow table and back, nothing lost. One line per trajectory; lists have one entry per step (T).
 
 `arrived` is the learner's version at arrival, `info` is JSON, and the settings of sampling are columns of their own.
+`step_version` is null where one version drew every token, and absent in tables made before there was any other.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ _STEPS = {
     "action": pa.bool_(),
     "logp_behaviour": pa.float32(),
     "logp_ref": pa.float32(),
+    "step_version": pa.int32(),
 }
+_FIELDS = {name: f"{name}_T" for name in _STEPS} | {"step_version": "version_T"}
 _SCALARS = {
     "prompt_id": pa.string(),
     "sample": pa.int64(),
@@ -38,7 +41,9 @@ _SCALARS = {
     "reward_parts": pa.map_(pa.string(), pa.float64()),
     "info": pa.string(),
 }
-_MAY_BE_NULL = ("reward", "logp_ref")
+_MAY_BE_NULL = ("reward", "logp_ref", "step_version")
+MAY_BE_ABSENT = ("step_version",)
+"""Columns that older tables lack; all their values are null then."""
 
 SCHEMA = pa.schema([*_SCALARS.items(), *((name, pa.list_(kind)) for name, kind in _STEPS.items())])
 """The columns."""
@@ -51,7 +56,7 @@ def to_table(arrivals: list[Arrival]) -> pa.Table:
         SteelyardError: an `info` holds what JSON cannot.
     """
     scalars = pa.Table.from_pylist([_scalars(t, arrived) for arrived, t in arrivals], pa.schema(_SCALARS.items()))
-    steps = [_lists([getattr(t, f"{name}_T") for _, t in arrivals], kind) for name, kind in _STEPS.items()]
+    steps = [_lists([getattr(t, _FIELDS[name]) for _, t in arrivals], kind) for name, kind in _STEPS.items()]
     return pa.Table.from_arrays([*scalars.columns, *steps], schema=SCHEMA)
 
 
@@ -123,9 +128,9 @@ def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
     ]
 
 
-def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any) -> Trajectory:
+def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any, version_T: Any) -> Trajectory:
     where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
-    lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T) if array is not None}
+    lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T) if array is not None}
     require(len(lengths) == 1, "its lists differ in length", where=where, mend="give each one entry per step")
     require(
         s["finish"] in get_args(Finish),
@@ -141,10 +146,18 @@ def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, re
         where=where,
         mend="export the trajectories again",
     )
+    oldest = s["version"] if version_T is None else int(version_T.min(initial=s["version"]))
+    require(
+        oldest == s["version"],
+        f"version is {s['version']}, and version {oldest} drew some of it",
+        where=where,
+        mend="give it the oldest version that drew any of its tokens",
+    )
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"])
     return Trajectory(
         s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],
         ref_T, s["ref_version"], s["reward"], dict(s["reward_parts"]), _decode_info(s["info"], where),
+        version_T,
     )  # fmt: skip
 
 

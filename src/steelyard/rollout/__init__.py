@@ -1,5 +1,21 @@
 """Engines: prompts in, trajectories with behaviour log-probabilities out, stamped with the weights that made them."""
 
+from steelyard.core import Engine, require
+from steelyard.policy import Policy
 from steelyard.rollout.engine import TransformersEngine
+from steelyard.rollout.native import NativeEngine
 
-__all__ = ["TransformersEngine"]
+__all__ = ["NativeEngine", "TransformersEngine", "engine_for"]
+
+
+def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:
+    """The fastest engine for a policy: our own for the Llama and Qwen family, transformers' model for any other.
+
+    Raises:
+        SteelyardError: `in_flight` for a policy of another family.
+    """
+    if policy.architecture is not None:
+        return NativeEngine(policy, seed, in_flight=in_flight)
+    require(not in_flight, "is set, but only models of the Llama and Qwen family can change weights in a batch",
+            where="--in-flight", mend="leave it out")  # fmt: skip
+    return TransformersEngine(policy, seed)

@@ -121,7 +121,7 @@ def spawn(role: Role, name: str, plan: Plan) -> Child:
     ours, theirs = Pipe()
     threads = plan.run.local.threads
     process = subprocess.Popen(
-        [sys.executable, "-m", "steelyard.runtime.worker", str(theirs.fileno())],
+        [sys.executable, "-m", "steelyard.runtime.entry", str(theirs.fileno())],
         pass_fds=(theirs.fileno(), plan.weights, plan.references),
         stdin=subprocess.DEVNULL,
         # A child's standard output must not mix with the one JSON object that --json promises. By number: in a

@@ -76,7 +76,7 @@ class Local:
         """The children are built, and what they do counts."""
         self._measuring = self._model_saved = self._winding_down = False
         self._measured_step = -1
-        self._parity: dict[str, float] = {}
+        self._parity: dict[str, float | None] = {}
         self._handlers: dict[type, Callable[[Child, Any], None]] = {
             Ready: self._ready,
             Published: self._published,
@@ -270,8 +270,8 @@ class Local:
     def _searched(self, child: Child, message: Searched) -> None:
         child.work.popleft()
         self.watches.searched(message.busy, message.idle)
-        if message.parity is not None:
-            self._parity = dict(zip(("search/parity_mean", "search/parity_max"), message.parity, strict=True))
+        mean, largest = message.parity or (None, None)
+        self._parity = {"search/parity_mean": mean, "search/parity_max": largest}
         if self.steps < self.run.max_steps and not self._winding_down:
             self._assign(child)
 
@@ -326,6 +326,7 @@ class Local:
 
     def _measured(self, _: Child, message: Measured) -> None:
         self._measuring = False
+        self.watches.measured(message.busy)
         # The evaluator knows versions; steps differ from them after a resume.
         step = self._measured_step = self.steps - (self.version - message.row["version"])
         row = {**message.row, "step": step}

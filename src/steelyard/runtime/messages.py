@@ -84,7 +84,10 @@ class Published(msgspec.Struct, tag=True):
 
 
 class Stepped(msgspec.Struct, tag=True):
-    """Learner to supervisor: it has made `steps` steps (`metrics` None at the start) and wants groups."""
+    """Learner to supervisor: it has made `steps` steps (`metrics` None at the start) and wants groups.
+
+    `idle` are the seconds that it waited for the groups of its last step.
+    """
 
     steps: int
     version: int
@@ -93,10 +96,11 @@ class Stepped(msgspec.Struct, tag=True):
 
 
 class Measured(msgspec.Struct, tag=True):
-    """Evaluator to supervisor: a row of eval.jsonl, and samples to read."""
+    """Evaluator to supervisor: a row of eval.jsonl, samples to read, and the seconds that it took."""
 
     row: dict[str, Any]
     samples: list[dict[str, Any]]
+    busy: float
 
 
 class Failed(msgspec.Struct, tag=True):

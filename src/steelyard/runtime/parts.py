@@ -11,7 +11,7 @@ from steelyard.eval import Listable, evaluate, exact_distance
 from steelyard.learner import Learner
 from steelyard.policy import Policy
 from steelyard.reward import reward_function
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import engine_for
 from steelyard.runtime.run import Run
 from steelyard.searcher import Scorer, Searcher
 
@@ -119,7 +119,7 @@ def make_searcher(
 ) -> Searcher:
     """A searcher that looks for weights in the given stores."""
     return Searcher(
-        TransformersEngine(policy, run.seed),
+        engine_for(policy, run.seed, in_flight=run.in_flight),
         policy,
         prompts,
         score,
@@ -128,6 +128,8 @@ def make_searcher(
         sampling=run.sampling,
         temperature=run.temperature,
         parity_bound=run.parity_bound,
+        in_flight=run.in_flight,
+        delay=run.search_delay,
     )
 
 
@@ -150,7 +152,7 @@ def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
     """Held-out evaluation by the task's own verifier, and exact distances where the task can be enumerated."""
     task, prompts = run.task, run.task.prompts("held-out")[: run.evaluation.prompts]
     # An address of its own: evaluation never shares randomness with the searchers.
-    engine = TransformersEngine(policy, run.seed ^ 0x5EED)
+    engine = engine_for(policy, run.seed ^ 0x5EED)
     sampling = replace(run.sampling, temperature=run.temperature)
 
     def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -22,7 +22,9 @@ POSITIVE = (
     "weight_sync_steps", "micro_tokens", "keep_checkpoints", "parity_bound", "temperature", "learning_rate",
     "lora_alpha",
 )  # fmt: skip
-NOT_NEGATIVE = ("reference_reset", "max_staleness", "lora_rank", "beta_steps", "save_steps", "seed")
+NOT_NEGATIVE = (
+    "reference_reset", "max_staleness", "lora_rank", "beta_steps", "save_steps", "seed", "search_delay",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,10 @@ class Run:
     """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
     search_temperature: float | None = None
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
+    search_delay: float = 0.0
+    """Seconds that a searcher waits after each batch: stands in for an engine that takes longer, elsewhere."""
+    in_flight: bool = False
+    """Searchers take newer weights in the middle of a batch; every token keeps the version that drew it."""
     beta_final: float | None = None
     """Value that the objective's beta reaches linearly over beta_steps; None keeps it constant."""
     beta_steps: int = 0
@@ -185,7 +191,7 @@ class Run:
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights."""
     micro_tokens: int = 16384
-    """Padded tokens in one forward pass of the learner."""
+    """Tokens in one forward pass of the learner: shared prompts once and no padding, or padded for other models."""
     save_steps: int = 50
     """Learner steps between two checkpoints; 0 makes one only when the run is stopped."""
     keep_checkpoints: int = 2
@@ -216,6 +222,7 @@ class Run:
             _refuse_endless(part)
         self._check_group()
         self._check_beta()
+        self._check_search()
 
     def _check_group(self) -> None:
         """An objective may compare the completions of a prompt, or take exactly so many of them."""
@@ -230,6 +237,15 @@ class Run:
         _positive("beta_final", self.beta_final)
         what = f"is set, but {type(self.objective).__name__} has no beta"
         require(hasattr(self.objective, "beta"), what, where="--beta-final", mend="leave it out")
+
+    def _check_search(self) -> None:
+        mend = "take --runtime local, or leave it out"
+        what = "is set, but the weights of an inline run do not change in the middle of a batch"
+        require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", mend=mend)
+        limit = self.local.search_deadline
+        patient = self.runtime == "inline" or self.search_delay < limit
+        mend = f"use less than --local.search-deadline, which is {limit:g}"
+        _require(patient, "search_delay", self.search_delay, mend)
 
     @property
     def beta(self) -> float:

@@ -2,19 +2,22 @@
 
 The memory is an unnamed file, passed to children as an open descriptor: when the last process closes it, it is gone,
 however that process ended. Layout: one header (the slot count, the newest version), then two slots, each a pair of
-version stamps around its bytes. The writer fills the slot that is not the newest: it stamps the front, copies, stamps
-the back, and then names the new version in the header. A reader whose two stamps differ was overtaken and reads again.
+version stamps around its bytes. The writer fills the slot that is not the newest: it clears the back stamp, stamps the
+front, and copies its parameters straight into the slot, where they are hashed; to show them it stamps the back, and
+then names the new version in the header. A reader whose two stamps differ was overtaken and reads again.
 """
 
 import mmap
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
-from steelyard.core import StallError, Weights
+from steelyard.core import StallError, Weights, digest_of
 
 _HEADER = 64
 _EMPTY = -1
@@ -63,13 +66,38 @@ class SharedWeights:
 
     def publish(self, weights: Weights) -> None:
         """Copy the weights into the slot that is not the newest, and name it the newest."""
-        slot = self._slots[1 if self._holds(0, self.newest()) else 0]
-        front, back = slot[:8].view(np.int64), slot[-8:].view(np.int64)
-        back[0] = _EMPTY
-        front[0] = weights.version
-        slot[8 : 8 + self._size] = weights.data
-        back[0] = weights.version
-        self._newest[0] = weights.version
+        self._fill(weights.version, lambda slot_B: np.copyto(slot_B, weights.data))
+        self.show(weights.version)
+
+    def write(self, version: int, fill: Callable[[UInt8[np.ndarray, "B"]], object]) -> str:
+        """Fill the slot that is not the newest; nobody sees it before `show`.
+
+        Args:
+            version: of the weights that `fill` puts there.
+            fill: overwrites all B bytes that it is given, and keeps no hold of them.
+
+        Returns:
+            The digest of the bytes in the slot.
+        """
+        return digest_of(self._fill(version, fill))
+
+    def show(self, version: int) -> None:
+        """Name the slot that was filled last, with weights of this version, the newest."""
+        self._spare()[-8:].view(np.int64)[0] = version
+        self._newest[0] = version
+
+    def _fill(self, version: int, fill: Callable[[UInt8[np.ndarray, "B"]], object]) -> UInt8[np.ndarray, "B"]:
+        slot = self._spare()
+        slot[-8:].view(np.int64)[0] = _EMPTY
+        slot[:8].view(np.int64)[0] = version
+        data = slot[8 : 8 + self._size]
+        fill(data)
+        return data
+
+    def _spare(self) -> UInt8[np.ndarray, "S"]:
+        """The slot that is not the newest; the first while there is none, though its own stamp then says so too."""
+        newest = self.newest()
+        return self._slots[1 if newest != _EMPTY and self._holds(0, newest) else 0]
 
     def newest(self) -> int:
         """The newest published version."""

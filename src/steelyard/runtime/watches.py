@@ -13,6 +13,7 @@ class _Spent:
     learner_idle: float = 0.0
     searcher_idle: float = 0.0
     searcher_busy: float = 0.0
+    evaluator_busy: float = 0.0
 
 
 class Watches:
@@ -65,14 +66,25 @@ class Watches:
         self._spent.searcher_busy += busy
         self._spent.searcher_idle += idle
 
+    # The evaluator
+
+    def measured(self, busy: float) -> None:
+        """The evaluator has measured some weights; what it does after the last step is in nobody's way."""
+        if self._finished is None:
+            self._spent.evaluator_busy += busy
+
     # What is told of it
 
     def shares(self) -> dict[str, float]:
-        """The idle share of the learner's time and of the searchers'."""
+        """The idle share of the learner's time and of the searchers', and the busy share of the evaluator's.
+
+        The evaluator competes with the others for the cores.
+        """
         seconds, searching = self.seconds(), self._spent.searcher_busy + self._spent.searcher_idle
         return {
             "learner_idle": self._spent.learner_idle / seconds if seconds else 0.0,
             "searcher_idle": self._spent.searcher_idle / searching if searching else 0.0,
+            "evaluator_busy": self._spent.evaluator_busy / seconds if seconds else 0.0,
         }
 
     def row(self, step: int, trajectories: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A child process of a local run: `python -m steelyard.runtime.worker DESCRIPTOR`.
+"""A child process of a local run, from the pipe on; see `entry.py` for how it begins.
 
 It is told its role and the run's settings over the pipe, builds its parts, and serves until it is told to stop or the
 supervisor is gone. What goes wrong is sent to the supervisor, which owns the run.
@@ -7,7 +7,6 @@ supervisor is gone. What goes wrong is sent to the supervisor, which owns the ru
 import contextlib
 import json
 import signal
-import sys
 import time
 import traceback
 from collections import deque
@@ -95,11 +94,9 @@ def learn(pipe: Connection, start: Start, run: Run) -> None:
     metrics, idle = None, 0.0
     while True:
         send(pipe, Stepped(learner.steps, learner.version, metrics, idle))
-        began = time.monotonic()
-        groups = _wait_for_groups(pipe, learner, run)
+        groups, idle = _wait_for_groups(pipe, learner, run)
         if groups is None:
             return
-        idle = time.monotonic() - began
         metrics = learner.step([[from_bytes(t) for t in group] for group in groups.groups])
         if learner.steps % run.weight_sync_steps == 0 or learner.steps == run.max_steps:
             _publish(pipe, weights, learner)
@@ -107,14 +104,17 @@ def learn(pipe: Connection, start: Start, run: Run) -> None:
             references.publish(learner.reference)
 
 
-def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> Groups | None:
-    """The next groups, after whatever is to be saved before them; None to stop."""
+def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> tuple[Groups | None, float]:
+    """The next groups, after whatever is to be saved before them, and the seconds waited; None to stop."""
+    idle = 0.0
     while True:
+        began = time.monotonic()
         # The supervisor decides how long a learner may wait for data; this bound is for a supervisor that hangs.
         message = receive_down(pipe, 2 * run.local.deadline, "learner")
+        idle += time.monotonic() - began
         if not isinstance(message, Save):
             assert isinstance(message, Groups | Stop)
-            return message if isinstance(message, Groups) else None
+            return (message if isinstance(message, Groups) else None), idle
         if message.what == "checkpoint":
             learner.save(Path(message.directory))
         else:
@@ -124,9 +124,9 @@ def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> Groups | N
 
 def _publish(pipe: Connection, weights: SharedWeights, learner: Learner) -> None:
     """Announce the weights to the supervisor, then show them: it must know them before it gets data of theirs."""
-    newest = Weights.of(learner.policy.weights(), learner.version)
-    send(pipe, Published(newest.version, newest.digest))
-    weights.publish(newest)
+    digest = weights.write(learner.version, learner.policy.weights)
+    send(pipe, Published(learner.version, digest))
+    weights.show(learner.version)
 
 
 def measure(pipe: Connection, start: Start, run: Run) -> None:
@@ -141,7 +141,9 @@ def measure(pipe: Connection, start: Start, run: Run) -> None:
     evaluation = make_measure(run, policy, beginning)
     # Nobody owes the evaluator a request, so this wait ends with the supervisor, not with a deadline.
     while isinstance(receive_down(pipe, None, "evaluator"), Measure):
-        send(pipe, Measured(*evaluation(weights.read())))
+        began = time.monotonic()
+        row, samples = evaluation(weights.read())
+        send(pipe, Measured(row, samples, busy=time.monotonic() - began))
 
 
 ROLES = {"searcher": search, "learner": learn, "evaluator": measure}
@@ -174,7 +176,3 @@ def _tell(pipe: Connection, failed: Failed) -> None:
     """Send the last word; where another child failed first, the supervisor is gone and nobody is left to hear it."""
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         send(pipe, failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))

@@ -4,11 +4,12 @@
 
 A few trajectories of a batch are scored again by the learner's code, under the weights as they were published. The
 engine's own word is not asked: an engine that scales its logits otherwise, or that never took the weights it was given,
-is found out. Where sampling is greedy or cut (top-p, top-k) its law is not the policy's, and nothing is compared.
+is found out. Where sampling is greedy or cut (top-p, top-k) its law is not the policy's, and nothing is compared; nor
+is a trajectory that newer weights have drawn some of.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,23 +36,28 @@ class Parity:
     """Sampled tokens that were compared."""
 
 
-def probe(policy: Policy, held: Weights, trajectories: Sequence[Trajectory], bound: float) -> Parity | None:
-    """Compare some of the trajectories; None where their sampling has not full support.
+def probe(
+    policy: Policy, held: Weights, trajectories: Sequence[Trajectory], bound: float, newer: Collection[str] = ()
+) -> Parity | None:
+    """Compare some of the trajectories; None where their sampling has not full support, or `held` drew none wholly.
 
     Args:
         policy: scores them; its own weights are the same afterwards.
         held: the weights that were given to the engine.
         trajectories: of one batch, fresh from the engine.
         bound: largest mean gap that is let pass (nats per token).
+        newer: digests of weights that the engine was given since, in the middle of the batch.
 
     Raises:
         FaultError: the mean gap is beyond the bound, or the engine names other weights than it was given.
     """
     if not trajectories[0].sampling.full_support:
         return None
-    chosen = choose(trajectories)
-    _check_stamps(held, chosen)
-    parity = compare(policy, held, chosen)
+    _check_stamps(held, trajectories, newer)
+    whole = [t for t in trajectories if t.version_T is None and t.digest == held.digest]
+    if not whole:
+        return None
+    parity = compare(policy, held, choose(whole))
     if not parity.mean <= bound:  # NaN is beyond every bound
         what = (
             f"mean {parity.mean:.3g}, max {parity.max:.3g} nats over {parity.tokens} tokens of version {held.version}; "
@@ -66,9 +72,9 @@ def choose(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
     return heapq.nsmallest(PROBED, trajectories, key=lambda t: derive(t.version, "parity", t.prompt_id, t.sample))
 
 
-def _check_stamps(held: Weights, trajectories: Sequence[Trajectory]) -> None:
+def _check_stamps(held: Weights, trajectories: Sequence[Trajectory], newer: Collection[str]) -> None:
     for t in trajectories:
-        if t.digest != held.digest:
+        if t.digest != held.digest and t.digest not in newer:
             what = f"the engine samples version {t.version} ({t.digest}), not version {held.version} ({held.digest})"
             raise FaultError(what, where=WHERE, mend=MEND)
 

@@ -3,9 +3,13 @@
 It never waits for the learner. What it yields has left the engine at most `chunk` trajectories ago: they are scored
 together, since a forward pass of the reference for every single one would cost more than the wait. The first chunk of
 every batch is compared with the learner's code before it is handed on (see `parity.py`).
+
+In flight, it looks for newer weights after each trajectory that finishes, and gives them to the engine while the rest
+of the batch is still being drawn.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -43,6 +47,8 @@ class Searcher:
         temperature: of the policy and reference distributions that the objective compares.
         chunk: trajectories that are scored together.
         parity_bound: largest mean difference between the engine's log-probabilities and the learner's (nats per token).
+        in_flight: take newer weights in the middle of a batch too.
+        delay: seconds to wait after each batch.
     """
 
     def __init__(
@@ -58,15 +64,19 @@ class Searcher:
         temperature: float,
         chunk: int = 64,
         parity_bound: float = 0.05,
+        in_flight: bool = False,
+        delay: float = 0.0,
     ) -> None:
         self.engine, self.policy, self.prompts, self.score = engine, policy, prompts, score
         self.weights, self.references = weights, references
         self.sampling, self.temperature, self.chunk = sampling, temperature, chunk
-        self.parity_bound = parity_bound
+        self.parity_bound, self.in_flight, self.delay = parity_bound, in_flight, delay
         self.held: Weights | None = None
         self.reference = references.read()
         self.parity: Parity | None = None
-        """The gauge of the latest batch; None before the first, and where sampling is greedy or cut."""
+        """The gauge of the latest batch; None before the first, and where there was nothing to compare."""
+        self._newer: set[str] = set()
+        """Digests of weights that came in the middle of the batch."""
         self._tokens: dict[int, tuple[int, ...]] = {}
 
     def refresh(self) -> Weights:
@@ -85,13 +95,20 @@ class Searcher:
             FaultError: engine and learner disagree by more than the bound; nothing of the batch has been yielded.
         """
         held = self.refresh()
+        self._newer.clear()
         places = {self.prompts[a.prompt].id: a.prompt for a in assignments}
         requests = [Request(self.prompts[a.prompt].id, self._encode(a.prompt), a.sample) for a in assignments]
-        found = _chunks(self.engine.generate(requests, self.sampling), self.chunk)
-        for number, trajectories in enumerate(found):
+        for number, trajectories in enumerate(_chunks(self._generate(requests), self.chunk)):
             if number == 0:
-                self.parity = probe(self.policy, held, trajectories, self.parity_bound)
+                self.parity = probe(self.policy, held, trajectories, self.parity_bound, self._newer)
             yield self._finish(trajectories, places)
+        time.sleep(self.delay)
+
+    def _generate(self, requests: Sequence[Request]) -> Iterator[Trajectory]:
+        for trajectory in self.engine.generate(requests, self.sampling):
+            yield trajectory
+            if self.in_flight:
+                self._newer.add(self.refresh().digest)
 
     def _encode(self, prompt: int) -> tuple[int, ...]:
         if prompt not in self._tokens:

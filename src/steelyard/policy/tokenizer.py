@@ -1,0 +1,151 @@
+"""A tokenizer read from tokenizer.json by the tokenizers library alone, and equal to what transformers makes of it.
+
+Equal only where nothing beside tokenizer.json has a say. A class of its own (some rewrite what stands in front of a
+text), a special token that tokenizer.json does not know as one, a key with another meaning: each makes it None, and the
+tokenizer is left to transformers. So is the writing of chat messages, when some come.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from steelyard.policy.bare import CONFIG, known, read_json
+
+TOKENIZER, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+OTHERS = (
+    "added_tokens.json", "special_tokens_map.json", "chat_template.json", "additional_chat_templates",
+    "tokenizer.model", "tekken.json",
+)  # fmt: skip
+"""Files beside tokenizer.json that transformers would look at."""
+KINDS = ("llama", "qwen3")
+"""Models for which transformers takes a generic class at its word."""
+UNBOUNDED = int(1e30)
+"""What transformers says of a tokenizer that states no longest text."""
+NAMED = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True):
+    """Every key of tokenizer_config.json whose meaning is known here."""
+
+    tokenizer_class: Literal["TokenizersBackend", "PreTrainedTokenizerFast"]
+    backend: Literal["tokenizers"] = "tokenizers"
+    bos_token: str | None = None
+    eos_token: str | None = None
+    unk_token: str | None = None
+    pad_token: str | None = None
+    sep_token: str | None = None
+    cls_token: str | None = None
+    mask_token: str | None = None
+    chat_template: str | None = None
+    model_max_length: int | None = None
+    clean_up_tokenization_spaces: bool = False
+    is_local: bool = True
+    local_files_only: bool = True
+    padding_side: Literal["left", "right"] = "right"
+    truncation_side: Literal["left", "right"] = "right"
+    model_input_names: list[str] | None = None
+
+
+class BareTokenizer:
+    """The part of a transformers tokenizer that a policy needs, by the same names.
+
+    Args:
+        inner: the tokenizer.
+        settings: what tokenizer_config.json holds.
+        template: what chat_template.jinja holds, which goes before the settings' own.
+    """
+
+    def __init__(self, inner: Any, settings: Mapping[str, Any], template: str | None = None) -> None:
+        self.backend_tokenizer, self._settings, self._template = inner, settings, template
+        told = msgspec.convert(settings, Settings)
+        self.bos_token, self.eos_token, self.pad_token = told.bos_token, told.eos_token, told.pad_token
+        self.chat_template = template if template is not None else told.chat_template
+        self.model_max_length = UNBOUNDED if told.model_max_length is None else told.model_max_length
+
+    @property
+    def bos_token_id(self) -> int | None:
+        """The token that begins a text, or None."""
+        return self._id(self.bos_token)
+
+    @property
+    def eos_token_id(self) -> int | None:
+        """The token that ends a text, or None."""
+        return self._id(self.eos_token)
+
+    @property
+    def pad_token_id(self) -> int | None:
+        """The token that fills rows, or None."""
+        return self._id(self.pad_token)
+
+    def _id(self, token: str | None) -> int | None:
+        return None if token is None else self.backend_tokenizer.token_to_id(token)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Every token and its id."""
+        return self.backend_tokenizer.get_vocab(with_added_tokens=True)
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """Tokens of a text."""
+        return self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+
+    def decode(
+        self, tokens: Sequence[int], skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool = False
+    ) -> str:
+        """The text of tokens."""
+        assert not clean_up_tokenization_spaces
+        return self.backend_tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **options: Any) -> Any:
+        """Chat messages by the template, which takes transformers."""
+        from transformers import PreTrainedTokenizerFast
+
+        named = {name: self._settings.get(name) for name in NAMED}
+        outer = PreTrainedTokenizerFast(
+            tokenizer_object=self.backend_tokenizer, chat_template=self.chat_template, **named
+        )
+        return outer.apply_chat_template(messages, **options)
+
+    def save_pretrained(self, path: Path) -> None:
+        """Write what `AutoTokenizer.from_pretrained` loads."""
+        (path / TOKENIZER).write_text(self.backend_tokenizer.to_str(pretty=True), encoding="utf-8")
+        (path / SETTINGS).write_text(json.dumps(self._settings, indent=2) + "\n", encoding="utf-8")
+        (path / TEMPLATE).unlink(missing_ok=True)
+        if self._template is not None:
+            (path / TEMPLATE).write_text(self._template, encoding="utf-8")
+
+
+def read_tokenizer(place: Path) -> BareTokenizer | None:
+    """The tokenizer in a model's directory; None where anything about it is not known here."""
+    from tokenizers import Tokenizer
+
+    config, data, settings = (read_json(place / name) for name in (CONFIG, TOKENIZER, SETTINGS))
+    if any((place / name).exists() for name in OTHERS) or not isinstance(config, dict):
+        return None
+    if config.get("model_type") not in KINDS or "tokenizer_class" in config or not known(settings, Settings):
+        return None
+    if not isinstance(data, dict) or not _alone(data, settings):
+        return None
+    try:
+        template = (place / TEMPLATE).read_text(encoding="utf-8") if (place / TEMPLATE).exists() else None
+        return BareTokenizer(Tokenizer.from_file(str(place / TOKENIZER)), settings, template)
+    except (OSError, ValueError):
+        return None
+    except Exception as error:  # tokenizers raises a bare Exception where it cannot read a file
+        if type(error) is not Exception:
+            raise
+        return None
+
+
+def _alone(data: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Nothing that transformers would change: it marks the tokens that the settings name as special."""
+    added = data.get("added_tokens")
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
+        return False
+    special = [token.get("content") for token in added if plain.items() <= token.items()]
+    named = [settings[name] for name in NAMED if settings.get(name) is not None]
+    whole = data.get("truncation") is None and data.get("padding") is None
+    return whole and all(name in special for name in named)

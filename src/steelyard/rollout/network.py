@@ -1,0 +1,264 @@
+"""A Llama-like decoder laid out for generation: one token for each of many rows, in as few operations as can be.
+
+Against the model as it is trained, and equal to it but for rounding:
+
+    norms       x / hypot(|x|, sqrt(D eps)); their gains, and sqrt(D), are multiplied into the weights that follow
+    attention   one weight for queries, keys and values; 1 / sqrt(E) is multiplied into the queries' rows
+    rotation    pairs of dimensions lie side by side, so that it is one product of complex numbers, in place
+
+A row attends to its own columns, which come in blocks, and where rows share a prompt to that prompt's as well: its keys
+and values are there once, and all its rows ask them together.
+
+    softmax over [q . k of the shared prompt | q . k of each block]
+
+Shapes: L layers, S rows of the cache of which N run, W columns of a block or a prompt, T of all blocks, D hidden size,
+H key-value heads, R queries per key-value head, E head size, V vocabulary; U shared prompts with at most G rows each.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from steelyard.policy.architecture import Architecture
+from steelyard.rollout.linear import Linear, linear
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Prompts that rows share."""
+
+    cache: Float[Tensor, "L 2 U H W E"]
+    bias_UW: Float[Tensor, "U W"] | None
+    """0 where there is a prompt, minus infinity before it; None where all fill their columns."""
+    rows_UG: Int[Tensor, "U G"]
+    """The rows of each prompt, filled up with row 0."""
+    place_N: Int[Tensor, "N"]
+    """Where each row stands in `rows_UG`, flattened."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The weights of one block."""
+
+    qkv: Linear
+    gains: Tensor | None
+    """Of the norms of queries and keys [heads, E], where the model has them."""
+    out: Linear
+    gate: Linear
+    up: Linear
+    down: Linear
+
+
+class Network:
+    """The decoder's weights, and what they make of tokens.
+
+    Args:
+        architecture: of the model.
+        device: where to compute.
+        dtype: of weights, activations and cache; norms, rotations and logits are float32 whatever it is.
+    """
+
+    def __init__(self, architecture: Architecture, device: torch.device, dtype: torch.dtype) -> None:
+        self.architecture, self.device, self.dtype = architecture, device, dtype
+        a = architecture
+        self.heads, self.queries, self.size = a.num_kv_heads, a.num_heads // a.num_kv_heads, a.head_dim
+        self._turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
+        self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
+        self._layers: list[Layer] = []
+
+    def reserve(self, positions: int) -> None:
+        """Prepare rotations for rows of so many tokens."""
+        if positions > len(self._turns):
+            angles = torch.outer(
+                torch.arange(positions).float(), self.architecture.rotary.inverse_frequencies(self.size)
+            )
+            self._turns = torch.polar(torch.ones_like(angles), angles).to(self.device)
+
+    # Weights
+
+    def take(self, weights: Mapping[str, Tensor]) -> None:
+        """Lay out new weights, named as in `Architecture.shapes`; copies all that it keeps."""
+        self._embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
+        head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
+        self._head = self._linear([head], norm=weights["model.norm.weight"])
+        self._layers = [self._layer(weights, f"model.layers.{i}.") for i in range(self.architecture.num_layers)]
+
+    def _layer(self, weights: Mapping[str, Tensor], layer: str) -> Layer:
+        def part(name: str, kind: str = "weight") -> Tensor | None:
+            return weights.get(f"{layer}{name}.{kind}")
+
+        def turned(name: str, kind: str, scale: float = 1.0) -> Tensor | None:
+            """Within each head, dimensions i and i + E/2, which turn together, become neighbours."""
+            rows = part(f"self_attn.{name}", kind)
+            if rows is None:
+                return None
+            return rows.float().unflatten(0, (-1, 2, self.size // 2)).transpose(1, 2).flatten(0, 2) * scale
+
+        shrink = self.size**-0.5
+        before, after = part("input_layernorm"), part("post_attention_layernorm")
+        normed = self.architecture.qk_norm  # the scale of queries is then their norm's business
+        qkv, bias = (
+            [turned("q_proj", kind, 1.0 if normed else shrink), turned("k_proj", kind), part("self_attn.v_proj", kind)]
+            for kind in ("weight", "bias")
+        )
+        gains = None
+        if normed:
+            q_gain, k_gain = turned("q_norm", "weight", shrink), turned("k_norm", "weight")
+            assert q_gain is not None and k_gain is not None
+            gains = torch.cat([q_gain.expand(self.heads * self.queries, -1), k_gain.expand(self.heads, -1)])
+        return Layer(
+            qkv=self._linear(qkv, bias, before),
+            gains=None if gains is None else gains.to(self.device),
+            out=self._linear([part("self_attn.o_proj")], [part("self_attn.o_proj", "bias")]),
+            gate=self._linear([part("mlp.gate_proj")], [part("mlp.gate_proj", "bias")], after),
+            up=self._linear([part("mlp.up_proj")], [part("mlp.up_proj", "bias")], after),
+            down=self._linear([part("mlp.down_proj")], [part("mlp.down_proj", "bias")]),
+        )
+
+    def _linear(
+        self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
+    ) -> Linear:
+        """Weights one below the other, each column times the gain of the norm before it."""
+        whole = torch.cat([w.float() for w in weights if w is not None])
+        if norm is not None:
+            whole = whole * (norm.float() * math.sqrt(self.architecture.hidden_size))
+        present = [b.float() for b in biases or [] if b is not None]
+        bias = torch.cat(present).to(self.device, self.dtype) if present else None
+        return linear(whole.to(self.device, self.dtype), bias)
+
+    # Tokens
+
+    def blank(self, rows: int, columns: int) -> Float[Tensor, "L 2 N H W E"]:
+        """Room for keys and values of each layer."""
+        shape = (self.architecture.num_layers, 2, rows, self.heads, columns, self.size)
+        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+
+    def step(
+        self,
+        tokens_N: Int[Tensor, "N"],
+        positions_N: Int[Tensor, "N"],
+        window: Sequence[Tensor],
+        bias_NT: Float[Tensor, "N T"] | None,
+        shared: Shared | None,
+    ) -> Float[Tensor, "N V"]:
+        """Logits after one more token of the first N rows of the cache.
+
+        Args:
+            tokens_N: the tokens that were drawn last.
+            positions_N: where they stand in their rows.
+            window: the columns of the cache that rows attend to, in blocks [L, 2, S, H, W, E] of some W; the last column
+                is the tokens' own, and is written.
+            bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None for all.
+            shared: the prompts before the columns, where they are not in them.
+        """
+        x_ND, turns_NE = self._embedding[tokens_N], self._turns[positions_N, None]
+        bias = None if bias_NT is None else bias_NT[:, None, None]
+        for i, layer in enumerate(self._layers):
+            query, new = self._attend(layer, x_ND, turns_NE)
+            blocks = [block[i, :, : len(x_ND)] for block in window]
+            blocks[-1][:, :, :, -1] = new
+            score = [query @ block[0].transpose(-1, -2) for block in blocks]
+            own = score[0] if len(score) == 1 else torch.cat(score, -1)
+            own = own if bias is None else own.add_(bias)
+            if shared is None:
+                found = _weighed(torch.softmax(own, -1), blocks)
+            else:
+                found = _attend_both(query, own, blocks, shared, i)
+            x_ND = self._rest(layer, x_ND, found)
+        return self._logits(x_ND)
+
+    def read(
+        self, tokens_NT: Int[Tensor, "N T"], attend_NT: Bool[Tensor, "N T"]
+    ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "L 2 N H T E"]]:
+        """Logits after left-padded prompts, and their keys and values."""
+        N, T = tokens_NT.shape
+        positions_NT = (attend_NT.cumsum(1) - 1).clamp(min=0)
+        x_MD, turns_ME = self._embedding[tokens_NT.flatten()], self._turns[positions_NT.flatten(), None]
+        allowed = attend_NT[:, None, None] & torch.ones(T, T, dtype=torch.bool, device=self.device).tril()
+        # A padded position attends to itself, so that no row of scores is empty.
+        allowed = allowed | torch.eye(T, dtype=torch.bool, device=self.device)
+        made = self.blank(N, T)
+        for i, layer in enumerate(self._layers):
+            query, new = self._attend(layer, x_MD, turns_ME)
+            made[i] = new.unflatten(1, (N, T)).transpose(2, 3)
+            query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
+            found = F.scaled_dot_product_attention(
+                query, made[i, 0], made[i, 1], allowed, scale=1.0, enable_gqa=self.queries > 1
+            ).transpose(1, 2)  # fmt: skip
+            if i + 1 == len(self._layers):  # only the last position is asked for
+                x_MD, found = x_MD.unflatten(0, (N, T))[:, -1].contiguous(), found[:, -1:]
+            x_MD = self._rest(layer, x_MD, found.reshape(len(x_MD), -1))
+        return self._logits(x_MD), made
+
+    def _attend(self, layer: Layer, x_ND: Tensor, turns_NE: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries [N, H, R, E], and the new keys and values [2, N, H, E]."""
+        fused = layer.qkv.plain(self._normed(x_ND)).unflatten(1, (-1, self.size))
+        num = self.heads * self.queries
+        turning = fused[:, : num + self.heads]
+        if layer.gains is not None:
+            turning.copy_(F.rms_norm(turning.float(), (self.size,), eps=self.architecture.eps) * layer.gains)
+        if self.dtype == torch.float32:
+            torch.view_as_complex(turning.unflatten(-1, (-1, 2))).mul_(turns_NE)
+        else:
+            turned = torch.view_as_complex(turning.float().unflatten(-1, (-1, 2))) * turns_NE
+            turning.copy_(torch.view_as_real(turned).flatten(-2))
+        new = fused[:, num:].unflatten(1, (2, self.heads)).transpose(0, 1)
+        return fused[:, :num].unflatten(1, (self.heads, self.queries)), new
+
+    def _rest(self, layer: Layer, x_ND: Tensor, found: Tensor) -> Tensor:
+        """What attention found added to x, and the feed-forward part."""
+        x_ND = layer.out.plus(found.flatten(1), x_ND)
+        normed_ND = self._normed(x_ND)
+        return layer.down.plus(layer.up.times(normed_ND, layer.gate.silu(normed_ND)), x_ND)
+
+    def _normed(self, x_ND: Tensor) -> Tensor:
+        length_N = torch.linalg.vector_norm(x_ND, dim=1, keepdim=True, dtype=torch.float32)
+        return (x_ND / torch.hypot(length_N, self._floor)).to(self.dtype)
+
+    def _logits(self, x_ND: Tensor) -> Tensor:
+        return self._head.plain(self._normed(x_ND)).float()
+
+
+def _weighed(share: Float[Tensor, "N H R T"], blocks: Sequence[Tensor]) -> Float[Tensor, "N H R E"]:
+    """The blocks' values, weighed."""
+    parts = share.split([block.shape[3] for block in blocks], -1)
+    found = parts[0] @ blocks[0][1]
+    for part, block in zip(parts[1:], blocks[1:], strict=True):
+        found += part @ block[1]
+    return found
+
+
+def _attend_both(query: Tensor, own: Tensor, blocks: Sequence[Tensor], shared: Shared, layer: int) -> Tensor:
+    """What rows find in the prompts that they share and in their own columns [N, H, R, E].
+
+    Args:
+        query: [N, H, R, E].
+        own: scores of their own columns [N, H, R, T].
+        blocks: keys and values of those.
+        shared: the prompts.
+        layer: whose cache to take.
+    """
+    keys, values = shared.cache[layer]
+    score = _to_prompts(query, shared) @ keys.transpose(-1, -2)
+    score = score if shared.bias_UW is None else score.add_(shared.bias_UW[:, None, None])
+    width, queries = score.shape[-1], own.shape[2]
+    share = torch.softmax(torch.cat([_to_rows(score, shared, queries), own], -1), -1)
+    prompt = _to_prompts(share[..., :width], shared) @ values
+    return _to_rows(prompt, shared, queries).add_(_weighed(share[..., width:], blocks))
+
+
+def _to_prompts(rows: Float[Tensor, "N H R X"], shared: Shared) -> Float[Tensor, "U H GR X"]:
+    (U, G), (_, H, R, X) = shared.rows_UG.shape, rows.shape
+    gathered = rows.reshape(len(rows), -1)[shared.rows_UG.flatten()].view(U, G, H, R, X)
+    return gathered.transpose(1, 2).reshape(U, H, G * R, X)
+
+
+def _to_rows(prompts: Float[Tensor, "U H GR X"], shared: Shared, queries: int) -> Float[Tensor, "N H R X"]:
+    (U, G), X = shared.rows_UG.shape, prompts.shape[-1]
+    flat = prompts.view(U, -1, G, queries, X).transpose(1, 2).reshape(U * G, -1)
+    return flat[shared.place_N].view(len(shared.place_N), -1, queries, X)

@@ -1,0 +1,168 @@
+"""The rows of a running batch: what each serves, its tokens, and its keys and values.
+
+All rows share the column of the token that is drawn next, so that a step writes one slice. A row that is let in at
+column t has its prompt in the columns before t. A row that ends gives its place to the last one, so the rows that run
+are always the first N. Where the columns run out, everything moves to the front.
+
+    column   0 . . . . . . . . . t
+    row 0    . . p p p x x x x x          p prompt, x drawn; the token of column t is drawn next
+    row 1    . . . . . p p p p x          let in later
+
+Where rows share long prompts, these are not in the columns but in `Prefixes`.
+Shapes: N rows that run, M new ones, C columns, S steps at most, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from steelyard.core import Request
+from steelyard.rollout.cache import Cache
+from steelyard.rollout.network import Network
+from steelyard.rollout.prefixes import Prefixes
+from steelyard.rollout.shelf import Read
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that ended: T tokens, prompt first; log-probabilities and versions of those that were drawn."""
+
+    request: Request
+    tokens_T: np.ndarray
+    logp: np.ndarray
+    versions: np.ndarray
+
+
+class Rows:
+    """Room for `size` rows of `columns` columns, and perhaps for the prompts that they share."""
+
+    def __init__(self, network: Network, size: int, columns: int, prefixes: Prefixes | None = None) -> None:
+        device = network.device
+        self._network, self._cache, self._prefixes = network, Cache(network, size, columns), prefixes
+        self.size, self.running, self.column, columns = size, 0, 0, self._cache.columns
+        self._tokens = torch.zeros(size, columns, dtype=torch.long, device=device)
+        self._logp = torch.zeros(size, columns, device=device)
+        self._uniform = torch.zeros(size, columns, dtype=torch.float64, device=device)
+        self._bias = torch.zeros(size, columns, device=device)  # 0 where a row attends, minus infinity before it
+        self._positions = torch.zeros(size, dtype=torch.long, device=device)
+        self._logits = torch.zeros(size, network.architecture.vocab_size, device=device)
+        self._start, self._begin, self._last, self._prompt = (np.zeros(size, np.int64) for _ in range(4))
+        self._requests: list[Request] = []
+        self._versions = np.zeros(columns, np.int64)
+
+    @property
+    def free(self) -> int:
+        """How many rows can be let in."""
+        return self.size - self.running
+
+    @property
+    def logits_NV(self) -> Float[Tensor, "N V"]:
+        """What the next tokens are drawn from."""
+        return self._logits[: self.running]
+
+    @property
+    def uniform_N(self) -> Float64[Tensor, "N"]:
+        """What they are drawn with."""
+        return self._uniform[: self.running, self.column]
+
+    def renew(self) -> None:
+        """The weights have changed while rows run: these keep what older ones made of their tokens, new rows do not."""
+        if self._prefixes is not None:
+            self._prefixes.seal()
+
+    def make_room(self, prompt: int, steps: int) -> None:
+        """Have columns for a prompt of so many tokens before the next one, and `steps` from it on."""
+        before = prompt if self._prefixes is None else 0
+        if not self.running:
+            self.column = before
+        elif self.column + steps > self._cache.columns:
+            self._drop(min(int(self._start[: self.running].min()), self.column - before))
+
+    def _drop(self, columns: int) -> None:
+        """Move everything to the front, by at most so many columns."""
+        n, by = self.running, self._cache.drop(columns)
+        if by:
+            for each in (self._tokens, self._logp, self._bias, self._uniform):
+                each[:n, :-by] = each[:n, by:].clone()
+            self._bias[:n, -by:] = 0
+            self._versions[:-by] = self._versions[by:].copy()
+            for each in (self._start, self._begin, self._last):
+                each[:n] -= by
+            self.column -= by
+
+    def let_in(
+        self, requests: Sequence[Request], index: Sequence[int], read: Read, uniform_MS: Float64[np.ndarray, "M S"]
+    ) -> None:
+        """Begin M rows: `index` says which of the prompts that were read is whose; `uniform_MS` draws their tokens."""
+        t, steps, device = self.column, uniform_MS.shape[1], self._logits.device
+        rows, at = slice(self.running, self.running + len(requests)), torch.tensor(index, device=device)
+        lengths = np.array([len(request.tokens) for request in requests])
+        if self._prefixes is None:
+            self._cache.put(rows, read.cache[:, :, at], t)
+            self._start[rows] = t - lengths
+        else:
+            self._prompt[rows] = self._prefixes.let_in([request.tokens for request in requests], index, read)
+            self._start[rows] = t
+        self._logits[rows] = read.logits_UV[at]
+        self._uniform[rows, t : t + steps] = torch.from_numpy(uniform_MS).to(device)
+        self._begin[rows], self._last[rows] = t, t + steps - 1
+        self._positions[rows] = torch.from_numpy(lengths).to(device)
+        before_MC = np.arange(self._cache.columns) < self._start[rows, None]
+        self._bias[rows] = torch.from_numpy(np.where(before_MC, -np.inf, 0.0).astype(np.float32)).to(device)
+        self._requests += requests
+        self.running = rows.stop
+
+    def write(self, token_N: Int64[Tensor, "N"], logp_N: Float[Tensor, "N"], version: int) -> np.ndarray:
+        """Note what was drawn; returns which rows have all their steps."""
+        n, t = self.running, self.column
+        self._tokens[:n, t], self._logp[:n, t], self._versions[t] = token_N, logp_N, version
+        return self._last[:n] == t
+
+    def end(self, rows: np.ndarray) -> list[Row]:
+        """Take rows out; the last ones that run move to their places."""
+        t, of = self.column, torch.from_numpy(rows).to(self._logits.device)
+        tokens, logp = (x[of, : t + 1].cpu().numpy() for x in (self._tokens, self._logp))
+        ended = [
+            Row(
+                self._requests[row],
+                np.concatenate([self._requests[row].tokens, tokens[i, self._begin[row] :]], dtype=np.int32),
+                logp[i, self._begin[row] :],
+                self._versions[self._begin[row] : t + 1].copy(),
+            )
+            for i, row in enumerate(rows)
+        ]
+        self._close(rows)
+        return ended
+
+    def _close(self, rows: np.ndarray) -> None:
+        n = self.running - len(rows)
+        holes, movers = rows[rows < n], np.setdiff1d(np.arange(n, self.running), rows, assume_unique=True)
+        first, t = int(self._start[: self.running].min()), self.column
+        self.running = n
+        if len(holes):
+            to, of = (torch.from_numpy(x).to(self._logits.device) for x in (holes, movers))
+            for each in (self._tokens, self._logp, self._uniform, self._bias, self._positions):
+                each[to] = each[of]
+            for each in (self._start, self._begin, self._last, self._prompt):
+                each[holes] = each[movers]
+            for hole, mover in zip(holes, movers, strict=True):
+                self._cache.move(int(mover), int(hole), first, t)
+                self._requests[hole] = self._requests[mover]
+        del self._requests[n:]
+        if self._prefixes is not None:
+            self._prefixes.keep(self._prompt[:n])
+
+    def advance(self) -> None:
+        """Read the tokens that were drawn last; the next column's logits are then there."""
+        n, t = self.running, self.column
+        first, latest = int(self._start[:n].min()), int(self._start[:n].max())
+        bias = self._bias[:n, first : t + 1] if latest > first else None
+        shared = None if self._prefixes is None else self._prefixes.shared(self._prompt[:n])
+        window = self._cache.window(first, t)
+        self._logits[:n] = self._network.step(self._tokens[:n, t], self._positions[:n], window, bias, shared)
+        self._positions[:n] += 1
+        self.column = t + 1
