@@ -32,7 +32,7 @@ studies: .venv/.run
 # What docs/performance.md says: most of two hours on a machine that does nothing else. One part: make bench PART=replay.
 PART ?= all
 bench: .venv/.bench
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/steelyard bench $(PART) --page docs/performance.md $(ARGS)
+	$(BIN)/steelyard bench $(PART) --page docs/performance.md $(ARGS)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "steelyard needs Python 3.11 or newer: make PYTHON=python3.12"; exit 1; }

@@ -1,6 +1,7 @@
 import importlib
 import json
 import math
+import sys
 from dataclasses import dataclass, field
 
 import msgspec
@@ -137,7 +138,12 @@ class Canary:
 
 @pytest.fixture
 def foreign(tmp_path, monkeypatch):
-    """`foreign(name)`: settings that name a method of a module in the working directory, which leaves a file "ran"."""
+    """`foreign(name)`: settings that name a method of a module in the working directory, which leaves a file "ran".
+
+    The registry forgets the method after the test.
+    """
+    home = sys.modules["steelyard.core.method"]  # the package's attribute of that name is the decorator
+    monkeypatch.setattr(home, "_cards", dict(home._cards))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import derive, hash_share, stream
+from steelyard.core import derive, hash_share, stream, uniforms
 
 addresses = st.lists(st.one_of(st.integers(), st.text()), max_size=4)
 
@@ -49,6 +49,20 @@ def test_streams_of_neighbouring_addresses_are_uncorrelated():
     draws = np.stack([stream(0, i).normal(size=2000) for i in range(8)])
     off_diagonal = np.corrcoef(draws) - np.eye(8)
     assert np.abs(off_diagonal).max() < 0.1
+
+
+@given(st.integers(), st.lists(addresses.map(tuple), max_size=5), st.integers(0, 9))
+def test_uniforms_are_those_of_each_stream(seed, addresses, steps):
+    """One generator, wound to each address, remembers nothing of the one before."""
+    found = uniforms(seed, addresses, steps)
+    assert found.shape == (len(addresses), steps)
+    for row, address in zip(found, addresses, strict=True):
+        assert row.tolist() == stream(seed, *address).random(steps).tolist()
+
+
+def test_longer_uniforms_begin_as_shorter_ones():
+    (long,), (short,) = (uniforms(1, [("sample", "p-7", 3)], steps) for steps in (20, 7))
+    assert long[:7].tolist() == short.tolist()
 
 
 @given(st.text())

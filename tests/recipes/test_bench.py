@@ -231,7 +231,8 @@ def test_random_models_are_as_large_as_they_are_called():
     ("operation", "kind"),
     [("aten::mm", "matrix products"), ("aten::bmm", "attention"), ("mkldnn::_linear_pointwise", "matrix products"),
      ("aten::_softmax", "attention"), ("aten::_log_softmax", "log-softmax, sampling"),
-     ("aten::mul", "other operations"), ("aten::_scaled_dot_product_flash_attention_for_cpu", "attention"), ("aten::cat", "copies")],
+     ("aten::mul", "other operations"), ("aten::_scaled_dot_product_flash_attention_for_cpu", "attention"),
+     ("aten::cat", "copies")],
 )  # fmt: skip
 def test_operations_have_kinds(operation: str, kind: str):
     assert profile.kind_of(operation) == kind

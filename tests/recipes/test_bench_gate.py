@@ -10,14 +10,14 @@ from steelyard.recipes.bench.processes import ask_module
 
 
 def test_native_rollouts_stay_ahead_of_generate(tmp_path: Path):
-    asked = {"shape": "unique", "size": "2M", "batch": 64, "new": 24, "runs": 5, "engines": ["native", "dynamic"]}
+    asked = {"shape": "unique", "size": "2M", "batch": 64, "new": 16, "runs": 4, "engines": ["native", "dynamic"]}
     rows = ask_module("steelyard.recipes.bench.rollout", {**asked, "directory": str(make("2M", tmp_path / "2M"))})
     best = {row["engine"]: min(row["seconds"]) for row in rows}
     assert best["dynamic"] / best["native"] > 1.15, best
 
 
 def test_the_learner_stays_ahead_of_a_padded_step(tmp_path: Path):
-    asked = {"directory": str(make("2M", tmp_path / "2M")), "num_groups": 8, "runs": 4}
+    asked = {"directory": str(make("2M", tmp_path / "2M")), "num_groups": 6, "runs": 3}
     found = ask_module("steelyard.recipes.bench.learner", asked)
     best = {side: min(taken) for side, taken in found["seconds"].items()}
     assert best["plain"] / best["ours"] > 1.2, best

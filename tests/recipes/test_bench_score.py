@@ -16,7 +16,7 @@ from steelyard.task import Arithmetic
 
 
 def row(system: str, seed: int, seconds: float | None, steps: float | None = 10.0) -> dict:
-    return {"system": system, "seed": seed, "seconds_to_80": seconds, "steps_to_80": steps,
+    return {"contest": "tuned", "system": system, "seed": seed, "seconds_to_80": seconds, "steps_to_80": steps,
             "completions_per_s": 100.0, "steps_per_s": 2.0, "accuracy_last": 0.9}  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_ratios_pair_seeds_and_leave_out_what_was_never_reached():
 def test_the_table_has_a_line_for_each_system_and_the_ratios_below():
     rows = [row("local", 1, 2.0), row("local", 2, 4.0), row("trl", 1, 6.0), row("trl", 2, None)]
     columns, lines = table(rows)
-    assert [line[0] for line in lines] == ["local", "trl", "trl / local, by seed"]
+    assert [line[0] for line in lines] == ["tuned: local", "tuned: trl", "tuned: trl / local, by seed"]
     assert lines[0][1] == "3 [2, 4]"
     assert lines[1][1] == "6 [6, 6] (1 never)"
     assert lines[2][1] == "3 [3, 3]"
@@ -76,9 +76,9 @@ def test_an_interpreter_that_is_none_is_refused():
         has_trl("no/such/python", lambda line: None)
 
 
-@pytest.mark.parametrize("name", ["runs", "steps", "snapshot_steps"])
+@pytest.mark.parametrize("name", ["runs", "steps"])
 def test_counts_begin_at_one(name: str):
-    with pytest.raises(SteelyardError, match=f"--{name.replace('_', '-')}: is 0"):
+    with pytest.raises(SteelyardError, match=f"--{name}: is 0"):
         Score(**{name: 0})
 
 
@@ -87,13 +87,13 @@ def test_one_round_of_ours(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(score, "_PROMPTS", 8)
     monkeypatch.setattr(score, "has_trl", lambda python, say: False)
     said = []
-    rows = measure(Score(runs=1, steps=2, snapshot_steps=2), tmp_path, said.append)
+    rows = measure(Score(runs=1, steps=2, contests=("tuned",)), tmp_path, said.append)
     assert [(r["system"], r["seed"]) for r in rows] == [("local", 100), ("inline", 100)]
     for r in rows:
-        assert [point[0] for point in r["curve"]] == [0, 2]
-        assert 0 < r["curve"][1][1] < 60
+        assert [point[0] for point in r["curve"]] == [0, 1, 2]
+        assert 0 < r["curve"][2][1] < 60
         assert r["completions_per_s"] > 0
-        assert r["steps_per_s"] == pytest.approx(2 / r["curve"][1][1])
+        assert r["steps_per_s"] == pytest.approx(2 / r["curve"][2][1])
     assert rows[0]["curve"][0] == rows[1]["curve"][0]
     assert len(said) == 2
     json.dumps(rows)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
+from rollout.drawn import PROMPTS, changed, requests_for, run, step_logp
 from steelyard.core import Engine, Request, Sampling, SteelyardError, Weights
 from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout import NativeEngine, TransformersEngine, native
@@ -15,7 +16,6 @@ OURS = ("llama", "qwen3")
 KINDS = [(TransformersEngine, family, 0) for family in FAMILIES]
 # Prompts among the rows' own columns, and apart from them, however little that pays.
 KINDS += [(NativeEngine, family, least) for family in OURS for least in (math.inf, -1)]
-PROMPTS = {"a": (5, 14, 6, 16), "b": (9,), "c": (4, 4, 15, 7, 7, 16, 20)}
 EOS = 0
 
 
@@ -54,24 +54,9 @@ def _again(policy):
     return _load(policy.model.name_or_path, policy.engine)
 
 
-def _requests(samples=3, prompts=PROMPTS):
-    return [Request(id, tokens, sample) for id, tokens in prompts.items() for sample in range(samples)]
-
-
 def _run(policy, requests, sampling, *, seed=0, **options):
     """(prompt_id, sample) -> trajectory."""
-    found = list(policy.engine(policy, seed, **options).generate(requests, sampling))
-    by_address = {(t.prompt_id, t.sample): t for t in found}
-    assert len(by_address) == len(found) == len(requests)
-    return by_address
-
-
-def _step_logp(policy, trajectory, temperature):
-    with torch.no_grad():
-        tokens_NT = torch.tensor(trajectory.tokens_T)[None].long()
-        action_NT = torch.tensor(trajectory.action_T)[None]
-        found = policy.step_logp(tokens_NT, torch.ones_like(action_NT), action_NT, temperature=temperature)
-    return found.logp_NT[0].numpy()
+    return run(policy.engine(policy, seed, **options), requests, sampling)
 
 
 def test_it_is_an_engine(llama):
@@ -80,7 +65,7 @@ def test_it_is_an_engine(llama):
 
 def test_trajectories_are_whole(policy):
     sampling = Sampling(max_tokens=12)
-    found = _run(policy, _requests(8), sampling)
+    found = _run(policy, requests_for(8), sampling)
     for (id, _), t in found.items():
         prompt, completion = PROMPTS[id], t.completion_T
         assert t.tokens_T.dtype == np.int32
@@ -98,13 +83,13 @@ def test_trajectories_are_whole(policy):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5, math.inf])
 def test_behaviour_log_probabilities_are_those_of_step_logp(policy, temperature):
-    for t in _run(policy, _requests(), Sampling(temperature, 12)).values():
-        np.testing.assert_allclose(t.logp_behaviour_T, _step_logp(policy, t, temperature), atol=1e-4)
+    for t in _run(policy, requests_for(), Sampling(temperature, 12)).values():
+        np.testing.assert_allclose(t.logp_behaviour_T, step_logp(policy, t, temperature), atol=1e-4)
 
 
 def test_first_tokens_are_distributed_as_the_model_says(policy):
     n, prompt = 3000, PROMPTS["a"]
-    found = _run(policy, _requests(n, {"a": prompt}), Sampling(max_tokens=1), max_rows=n)
+    found = _run(policy, requests_for(n, {"a": prompt}), Sampling(max_tokens=1), max_rows=n)
     counts_V = np.bincount([t.tokens_T[-1] for t in found.values()], minlength=policy.vocab_size)
     p_V = policy.model(torch.tensor([prompt])).logits[0, -1].double().softmax(0).detach().numpy()
     rare = p_V * n < 5
@@ -118,7 +103,7 @@ def test_first_tokens_are_distributed_as_the_model_says(policy):
 def test_second_tokens_are_distributed_as_the_model_says(policy):
     """Also after the cache was copied and cut."""
     n, prompt = 3000, PROMPTS["b"]
-    found = _run(policy, _requests(n, {"b": prompt}), Sampling(max_tokens=2), max_rows=n)
+    found = _run(policy, requests_for(n, {"b": prompt}), Sampling(max_tokens=2), max_rows=n)
     pairs = Counter(tuple(t.completion_T.tolist()) for t in found.values())
     first_V = policy.model(torch.tensor([prompt])).logits[0, -1].double().softmax(0)
     top = next(v for v in first_V.argsort(descending=True).tolist() if v != EOS)
@@ -132,7 +117,7 @@ def test_second_tokens_are_distributed_as_the_model_says(policy):
 
 
 def test_a_completion_does_not_depend_on_its_batch(policy):
-    requests = _requests()
+    requests = requests_for()
     together = _run(policy, requests, Sampling(max_tokens=12))
     reordered = _run(policy, requests[::-1], Sampling(max_tokens=12), max_rows=4)
     for request in requests:
@@ -145,15 +130,15 @@ def test_a_completion_does_not_depend_on_its_batch(policy):
 
 
 def test_another_seed_or_sample_draws_anew_and_a_longer_bound_keeps_the_beginning(llama):
-    one, two = (_run(llama, _requests(), Sampling(max_tokens=8), seed=seed) for seed in (0, 1))
+    one, two = (_run(llama, requests_for(), Sampling(max_tokens=8), seed=seed) for seed in (0, 1))
     assert any(one[k].tokens_T.tolist() != two[k].tokens_T.tolist() for k in one)
-    longer = _run(llama, _requests(), Sampling(max_tokens=16))
+    longer = _run(llama, requests_for(), Sampling(max_tokens=16))
     for key, t in one.items():
         assert longer[key].tokens_T.tolist()[: len(t.tokens_T)] == t.tokens_T.tolist()
 
 
 def test_greedy_is_what_transformers_generates(policy):
-    found = _run(policy, _requests(1), Sampling(0.0, 12))
+    found = _run(policy, requests_for(1), Sampling(0.0, 12))
     for (id, _), t in found.items():
         tokens = torch.tensor([PROMPTS[id]])
         theirs = policy.model.generate(
@@ -164,7 +149,7 @@ def test_greedy_is_what_transformers_generates(policy):
 
 
 def test_uniform_draws_every_token_with_minus_log_v(llama):
-    found = _run(llama, _requests(40), Sampling(math.inf, 8))
+    found = _run(llama, requests_for(40), Sampling(math.inf, 8))
     logp = np.concatenate([t.logp_behaviour_T[t.action_T] for t in found.values()])
     np.testing.assert_allclose(logp, -math.log(28), rtol=1e-6)
     assert {int(v) for t in found.values() for v in t.completion_T} == set(range(28))
@@ -172,8 +157,8 @@ def test_uniform_draws_every_token_with_minus_log_v(llama):
 
 @pytest.mark.parametrize("cut", [{"top_k": 3}, {"top_p": 0.6}])
 def test_cut_sampling_gives_the_normalised_log_probabilities(policy, cut):
-    for t in _run(policy, _requests(2), Sampling(max_tokens=6, **cut)).values():
-        assert (t.logp_behaviour_T >= _step_logp(policy, t, 1.0) - 1e-5).all()
+    for t in _run(policy, requests_for(2), Sampling(max_tokens=6, **cut)).values():
+        assert (t.logp_behaviour_T >= step_logp(policy, t, 1.0) - 1e-5).all()
         for i in np.flatnonzero(t.action_T):
             p_V = policy.model(torch.tensor(t.tokens_T[:i])[None].long()).logits[0, -1].softmax(0)
             p_V, order_V = p_V.sort(descending=True)
@@ -185,57 +170,50 @@ def test_cut_sampling_gives_the_normalised_log_probabilities(policy, cut):
 
 def test_rows_come_as_they_end(llama):
     engine = llama.engine(llama, 0)
-    lengths = [len(t.completion_T) for t in engine.generate(_requests(8), Sampling(max_tokens=12))]
+    lengths = [len(t.completion_T) for t in engine.generate(requests_for(8), Sampling(max_tokens=12))]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[-1]
 
 
 def test_all_may_end_at_once_and_nothing_may_be_asked(llama):
-    assert len(_run(llama, _requests(2), Sampling(max_tokens=1))) == 6
+    assert len(_run(llama, requests_for(2), Sampling(max_tokens=1))) == 6
     assert _run(llama, [], Sampling()) == {}
 
 
 def test_prompts_are_read_once_for_all_their_samples(tiny_model_dir):
     llama, rows = _load(tiny_model_dir("llama"), TransformersEngine), []
     hook = llama.head.register_forward_hook(lambda _, inputs, out: rows.append(len(inputs[0])))
-    _run(llama, _requests(5), Sampling(max_tokens=4))
+    _run(llama, requests_for(5), Sampling(max_tokens=4))
     hook.remove()
     assert rows[0] == 3
     assert rows[1] <= 15
 
 
-def _changed(policy, version):
-    with torch.no_grad():
-        for p in policy.trainable().values():
-            p.mul_(1.3)
-    return Weights.of(policy.weights(), version)
-
-
 def test_version_and_digest_are_those_of_the_weights(policy, tiny_model_dir):
     engine = policy.engine(policy, 0)
     first = Weights.of(policy.weights(), 0)
-    old = list(engine.generate(_requests(), Sampling(max_tokens=8)))
+    old = list(engine.generate(requests_for(), Sampling(max_tokens=8)))
     assert {(t.version, t.digest) for t in old} == {(0, first.digest)}
     other = _again(policy)
-    weights = _changed(other, 7)
+    weights = changed(other, 7)
     engine.load(weights)
-    new = list(engine.generate(_requests(), Sampling(max_tokens=8)))
+    new = list(engine.generate(requests_for(), Sampling(max_tokens=8)))
     assert {(t.version, t.digest) for t in new} == {(7, weights.digest)}
     assert weights.digest != first.digest
     for t in new:
-        np.testing.assert_allclose(t.logp_behaviour_T, _step_logp(other, t, 1.0), atol=1e-4)
+        np.testing.assert_allclose(t.logp_behaviour_T, step_logp(other, t, 1.0), atol=1e-4)
 
 
 def test_a_batch_keeps_the_weights_it_began_with(llama):
     engine, first = llama.engine(llama, 0, max_rows=9), llama.weights()
-    weights = _changed(llama, 3)
+    weights = changed(llama, 3)
     llama.load_weights(first)
-    running = engine.generate(_requests(6), Sampling(max_tokens=8))
+    running = engine.generate(requests_for(6), Sampling(max_tokens=8))
     found = [next(running)]
     engine.load(weights)
     found += running
     assert [t.version for t in found] == [0] * 9 + [3] * 9
-    expected = _run(_again(llama), _requests(6), Sampling(max_tokens=8), max_rows=9)
+    expected = _run(_again(llama), requests_for(6), Sampling(max_tokens=8), max_rows=9)
     for t in found[:9]:
         assert t.tokens_T.tolist() == expected[t.prompt_id, t.sample].tokens_T.tolist()
 
@@ -248,7 +226,7 @@ def test_damaged_or_foreign_weights_are_refused(llama):
         engine.load(Weights(data, 1, digest))
     with pytest.raises(SteelyardError, match="bytes of weights"):
         engine.load(Weights.of(data[:-4].copy(), 1))
-    assert next(engine.generate(_requests(1), Sampling(max_tokens=1))).version == 0
+    assert next(engine.generate(requests_for(1), Sampling(max_tokens=1))).version == 0
 
 
 @pytest.mark.parametrize("kind", [TransformersEngine, NativeEngine])
@@ -260,13 +238,13 @@ def test_adapters_can_be_loaded(tiny_model_dir, kind):
         for p in learner.trainable().values():
             p.add_(0.1)
     engine.load(Weights.of(learner.weights(), 1))
-    for t in engine.generate(_requests(), Sampling(max_tokens=8)):
-        np.testing.assert_allclose(t.logp_behaviour_T, _step_logp(learner, t, 1.0), atol=1e-4)
+    for t in engine.generate(requests_for(), Sampling(max_tokens=8)):
+        np.testing.assert_allclose(t.logp_behaviour_T, step_logp(learner, t, 1.0), atol=1e-4)
 
 
 def test_gradients_stay_on_between_trajectories_and_the_model_stays_in_eval_mode(llama):
     llama.model.train()
-    for _ in llama.engine(llama, 0).generate(_requests(), Sampling(max_tokens=4)):
+    for _ in llama.engine(llama, 0).generate(requests_for(), Sampling(max_tokens=4)):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
         assert not llama.model.training or llama.engine is NativeEngine  # which leaves the model alone
@@ -279,11 +257,11 @@ def test_what_cannot_be_generated_names_its_prompt(llama):
     engine = llama.engine(llama, 0)
     long = Request("sum-17", (5,) * 60, 0)
     with pytest.raises(SteelyardError, match=r"prompt sum-17: 60 tokens and 5 .* context of 64"):
-        next(engine.generate([*_requests(), long], Sampling(max_tokens=5)))
+        next(engine.generate([*requests_for(), long], Sampling(max_tokens=5)))
     assert len(next(engine.generate([long], Sampling(max_tokens=4))).tokens_T) <= 64
     with pytest.raises(SteelyardError, match="prompt sum-18: it has no tokens"):
         next(engine.generate([Request("sum-18", (), 0)], Sampling()))
     with pytest.raises(SteelyardError, match="temperature"):
-        next(engine.generate(_requests(), Sampling(-1.0)))
+        next(engine.generate(requests_for(), Sampling(-1.0)))
     with pytest.raises(SteelyardError, match="max_rows"):
         llama.engine(llama, 0, max_rows=0)

@@ -32,7 +32,7 @@ class Deaf(TransformersEngine):
     """Takes the name of new weights and goes on with its own (verl#7495)."""
 
     def load(self, weights: Weights) -> None:
-        self.version, self.digest = weights.version, weights.digest
+        self._held.version, self._held.digest = weights.version, weights.digest
 
 
 class Stubborn(TransformersEngine):

@@ -111,6 +111,9 @@ def test_modules_are_imported_by_name_in_few_places():
     assert places == {
         "cli/__init__.py",  # the commands in its own table
         "core/config.py",  # methods of this package, and modules that the user trusts
+        "recipes/bench/__init__.py",  # the parts in its own table
+        "recipes/bench/peers/torchrl_buffer.py",  # the compiled part of the torchrl that is installed
+        "recipes/bench/peers/trl_grpo.py",  # trl and datasets, which need not be installed
         "recipes/catalogue.py",  # the recipes and studies in the package
         "reward/worker.py",  # the function that the user names, in a process of its own
     }

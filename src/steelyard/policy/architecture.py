@@ -5,8 +5,8 @@
     x = x + down(silu(gate(n)) * up(n)),    n = norm(x)
     logits = head(norm(x))                  the head may be the embedding
 
-Anything else in a config (another activation, sliding windows, a rotary rule that is not here) makes it None, and such a
-model is left to transformers.
+Anything else in a config (another activation, sliding windows, a rotary rule that is not here) makes it None, and such
+a model is left to transformers.
 """
 
 import math
@@ -91,7 +91,7 @@ class Architecture:
 
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture | None:
-    """The architecture that a config (config.json, or `config.to_dict()`) describes; None where it is not of the family.
+    """The architecture that a config (config.json or `config.to_dict()`) describes; None where it is not of the family.
 
     Every key that changes the computation is looked at; a value that our code does not have makes it None.
     """
@@ -150,8 +150,8 @@ def _rotary(config: Mapping[str, Any]) -> Rotary | None:
         if kind == "linear":
             return Rotary(float(theta), kind, float(rules["factor"]))
         if kind == "llama3":
-            factors = (float(rules[key]) for key in ("factor", "low_freq_factor", "high_freq_factor"))
-            return Rotary(float(theta), kind, *factors, int(rules["original_max_position_embeddings"]))
+            factor, low, high = (float(rules[key]) for key in ("factor", "low_freq_factor", "high_freq_factor"))
+            return Rotary(float(theta), kind, factor, low, high, int(rules["original_max_position_embeddings"]))
     except (KeyError, TypeError, ValueError):
         return None
     return None

@@ -68,9 +68,8 @@ def merged(adapted: Any) -> Any:
 
 
 @torch.no_grad()
-def changes(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def changes(model: Any) -> dict[str, torch.Tensor]:
     """Name -> W + (alpha / rank) B A of every layer that has adapters."""
-    return {
-        f"{name}.weight": (layer.base_layer.weight + layer.get_delta_weight("default")).to(layer.base_layer.weight.dtype)
-        for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight")
-    }  # fmt: skip
+    adapted = ((name, layer) for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight"))
+    weights = ((name, layer.base_layer.weight, layer.get_delta_weight("default")) for name, layer in adapted)
+    return {f"{name}.weight": (weight + delta).to(weight.dtype) for name, weight, delta in weights}

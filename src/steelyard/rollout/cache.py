@@ -1,8 +1,8 @@
 """Keys and values of running rows, in blocks of columns.
 
-A step reads every column that a row attends to. Within a block these lie side by side in memory, which a processor reads
-several times faster than columns out of rows that are longer than what is used of them. And where columns run out, the
-blocks that nobody uses any more are put last, and nothing is copied.
+A step reads every column that a row attends to. Within a block these lie side by side in memory, which a processor
+reads several times faster than columns out of rows that are longer than what is used of them. And where columns run
+out, the blocks that nobody uses any more are put last, and nothing is copied.
 
 Shapes: L layers, S rows, H key-value heads, W columns of a block, E head size, M new rows, T columns.
 """

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 PACKED = 2**16
 """Weights with at least so many numbers are laid out for oneDNN; below that its overhead outweighs the gain."""
@@ -55,7 +55,7 @@ class _Plain:
         return x @ self._weight if self._bias is None else torch.addmm(self._bias, x, self._weight)
 
     def silu(self, x: Tensor) -> Tensor:
-        return F.silu(self.plain(x), inplace=True)
+        return functional.silu(self.plain(x), inplace=True)
 
     def times(self, x: Tensor, y: Tensor) -> Tensor:
         return self.plain(x).mul_(y)

@@ -145,10 +145,10 @@ class NativeEngine:
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
         shares = longest * (len(requests) - prompts) > SHARED * len(requests)
         size, columns = max(1, min(self.max_rows, len(requests))), (0 if shares else longest) + 2 * steps + WIDTH
-        shape = (size, columns, longest if shares else 0)
+        places = size if self.in_flight else min(size, prompts)
+        shape = (size, columns, *((places, longest) if shares else ()))
+        self._network.reserve(longest + steps)
         if self._rows is None or self._rows.running or self._shape != shape:
-            self._network.reserve(longest + steps)
-            places = size if self.in_flight else min(size, prompts)
             prefixes = Prefixes(self._network, places, longest) if shares else None
             self._rows, self._shape = Rows(self._network, size, columns, prefixes), shape
         return self._rows

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from steelyard.policy.architecture import Architecture
 from steelyard.rollout.linear import Linear, linear
@@ -151,8 +151,8 @@ class Network:
         Args:
             tokens_N: the tokens that were drawn last.
             positions_N: where they stand in their rows.
-            window: the columns of the cache that rows attend to, in blocks [L, 2, S, H, W, E] of some W; the last column
-                is the tokens' own, and is written.
+            window: the columns of the cache that rows attend to, in blocks [L, 2, S, H, W, E] of some W; the last
+                column is the tokens' own, and is written.
             bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None for all.
             shared: the prompts before the columns, where they are not in them.
         """
@@ -187,7 +187,7 @@ class Network:
             query, new = self._attend(layer, x_MD, turns_ME)
             made[i] = new.unflatten(1, (N, T)).transpose(2, 3)
             query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
-            found = F.scaled_dot_product_attention(
+            found = functional.scaled_dot_product_attention(
                 query, made[i, 0], made[i, 1], allowed, scale=1.0, enable_gqa=self.queries > 1
             ).transpose(1, 2)  # fmt: skip
             if i + 1 == len(self._layers):  # only the last position is asked for
@@ -201,7 +201,7 @@ class Network:
         num = self.heads * self.queries
         turning = fused[:, : num + self.heads]
         if layer.gains is not None:
-            turning.copy_(F.rms_norm(turning.float(), (self.size,), eps=self.architecture.eps) * layer.gains)
+            turning.copy_(functional.rms_norm(turning.float(), (self.size,), eps=self.architecture.eps) * layer.gains)
         if self.dtype == torch.float32:
             torch.view_as_complex(turning.unflatten(-1, (-1, 2))).mul_(turns_NE)
         else:

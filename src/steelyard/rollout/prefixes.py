@@ -20,7 +20,8 @@ class Prefixes:
     def __init__(self, network: Network, size: int, columns: int) -> None:
         self._cache = network.blank(size, columns)
         self._bias = torch.zeros(size, columns, device=network.device)
-        self._width, self._prompts = columns, list[tuple[int, ...] | None]()
+        self._width = columns
+        self._prompts: list[tuple[int, ...] | None] = []
         self._shared: Shared | None = None
 
     def let_in(self, prompts: Sequence[tuple[int, ...]], index: Sequence[int], read: Read) -> list[int]:

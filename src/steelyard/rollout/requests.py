@@ -1,4 +1,4 @@
-"""What every engine does with requests: refuse what cannot be generated, draw their uniforms, wrap up what was drawn."""
+"""What every engine does with requests: refuse what cannot be generated, and draw their uniforms."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ def check_requests(requests: Iterable[Request], sampling: Sampling, context: int
     """Refuse what no engine can do.
 
     Raises:
-        SteelyardError: sampling settings out of range, an empty prompt, or one too long for a context of so many tokens.
+        SteelyardError: sampling settings out of range, an empty prompt, or one too long for a context of so many.
     """
     check(sampling)
     for request in requests:

@@ -8,7 +8,8 @@ processes of their own, one thread each.
 A batch (32 prompts x 8) is timed first, in one process with one thread. Generation then costs 1, 4 or 16 times that:
 after each batch a searcher sleeps for the rest (`--search-delay`), as if it ran elsewhere and took so long. The gain of
 `local` is taken within a cost and a seed. A local run makes more steps than a synchronous one of that cost: its learner
-goes on with what is stored. Idle is the share of the time in which the learner (a searcher) waited.
+goes on with what is stored. Idle is the share of the time in which the learner (a searcher) waited; one that sleeps
+counts as busy.
 """
 
 import statistics
@@ -35,15 +36,15 @@ _UNMEASURED = HeldOut(every=10**9, prompts=1, sampled_prompts=1, samples=1)
 class Asynchrony:
     """Seconds to 80 %, local against a synchronous loop, at several costs of generation."""
 
-    runs: int = 5
+    runs: int = 3
     """Of each system at each cost, with seeds 100, 101, ..."""
     costs: tuple[int, ...] = (1, 4, 16)
     """What generation costs, in batches of this machine."""
     searchers: tuple[int, ...] = (1, 4)
     """Searchers of the local runs."""
-    steps: int = 40
+    steps: int = 60
     """Steps of each synchronous run."""
-    longer: int = 4
+    longer: int = 3
     """A local run whose generation costs more makes at most so many times these steps."""
     snapshots: int = 20
     """Measurements of the weights in a run."""
@@ -90,7 +91,8 @@ def _systems(settings: Asynchrony) -> Iterator[System]:
             yield System(name, {"runtime": "inline", "inline": clock}, settings.steps, cost)
         for number in settings.searchers:
             steps = settings.steps * min(cost, settings.longer)
-            yield System(f"local, {number} searchers", {"runtime": "local", "num_searchers": number}, steps, cost)
+            name = f"local, {number} searcher{'s' * (number > 1)}"
+            yield System(name, {"runtime": "local", "num_searchers": number}, steps, cost)
 
 
 def _settings_of(system: System, seed: int, delay: float, every: int, place: Path) -> Run:

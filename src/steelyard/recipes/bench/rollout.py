@@ -37,6 +37,8 @@ ENGINES = {
     "vllm": "vLLM CPU",
 }
 LEAST = 8
+VLLM_HEADS = 32
+"""vLLM's CPU attention takes heads whose size is a multiple of this: not the 0.2M model's, which have 24."""
 _NOMINAL = 40e9  # FLOP/s, to guess what a run takes
 
 
@@ -184,7 +186,7 @@ def cell(
             "dynamic": lambda: generation.transformers_generate(place, work, "dynamic"),
             "static": lambda: generation.transformers_generate(place, work, "static"),
         }
-        if vllm_python is not None:
+        if vllm_python is not None and SIZES[size].hidden // SIZES[size].heads % VLLM_HEADS == 0:
             makers["vllm"] = lambda: stack.enter_context(closing(generation.Vllm(vllm_python, place, work)))
         works = {engine: make_engine() for engine, make_engine in makers.items() if engine in engines}
         works["limit"] = lambda: gflops(SQUARE, SQUARE, SQUARE, repeats=1)

@@ -7,7 +7,7 @@ from steelyard.recipes.named import arithmetic
 from steelyard.replay import SingleUse
 
 RECIPE = replace(
-    arithmetic.STEADY,
+    arithmetic.RECIPE,
     objective=DPO(),
     replay=SingleUse(capacity=256),
     num_generations=2,

@@ -6,4 +6,4 @@ from steelyard.objective import DrGRPO
 from steelyard.recipes.named import arithmetic
 from steelyard.replay import SingleUse
 
-RECIPE = replace(arithmetic.STEADY, objective=DrGRPO(max_length=20), replay=SingleUse(capacity=64))
+RECIPE = replace(arithmetic.RECIPE, objective=DrGRPO(max_length=20), replay=SingleUse(capacity=64))

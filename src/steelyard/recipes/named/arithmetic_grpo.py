@@ -6,4 +6,4 @@ from steelyard.objective import GRPO
 from steelyard.recipes.named import arithmetic
 from steelyard.replay import SingleUse
 
-RECIPE = replace(arithmetic.STEADY, objective=GRPO(), replay=SingleUse(capacity=64))
+RECIPE = replace(arithmetic.RECIPE, objective=GRPO(), replay=SingleUse(capacity=64))

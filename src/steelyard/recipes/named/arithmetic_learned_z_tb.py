@@ -5,4 +5,4 @@ from dataclasses import replace
 from steelyard.objective import LearnedZTB
 from steelyard.recipes.named import arithmetic
 
-RECIPE = replace(arithmetic.STEADY, objective=LearnedZTB(beta=0.1))
+RECIPE = replace(arithmetic.RECIPE, objective=LearnedZTB(beta=0.1))

@@ -6,4 +6,4 @@ from steelyard.objective import Reinforce
 from steelyard.recipes.named import arithmetic
 from steelyard.replay import SingleUse
 
-RECIPE = replace(arithmetic.STEADY, objective=Reinforce(beta=0.1), replay=SingleUse(capacity=64))
+RECIPE = replace(arithmetic.RECIPE, objective=Reinforce(beta=0.1), replay=SingleUse(capacity=64))

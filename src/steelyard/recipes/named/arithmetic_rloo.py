@@ -6,4 +6,4 @@ from steelyard.objective import RLOO
 from steelyard.recipes.named import arithmetic
 from steelyard.replay import SingleUse
 
-RECIPE = replace(arithmetic.STEADY, objective=RLOO(beta=0.1), replay=SingleUse(capacity=64))
+RECIPE = replace(arithmetic.RECIPE, objective=RLOO(beta=0.1), replay=SingleUse(capacity=64))

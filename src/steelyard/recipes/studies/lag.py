@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.objective import DrGRPO
-from steelyard.recipes.named.arithmetic import STEADY
+from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.sweep import median, show, sweep
 from steelyard.replay import SingleUse
 from steelyard.runtime import HeldOut, Run, VirtualClock
@@ -42,7 +42,7 @@ class Study:
 def measure(study: Study) -> dict[str, Any]:
     """Run the grid, print the table, judge the claim."""
     base = replace(
-        STEADY,
+        RECIPE,
         runtime="inline",
         max_steps=study.steps,
         learning_rate=study.learning_rate,

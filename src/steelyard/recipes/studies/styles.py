@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.objective import DrGRPO
-from steelyard.recipes.named.arithmetic import STEADY
+from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.sweep import show, sweep
 from steelyard.replay import SingleUse
 from steelyard.report import read_rows
@@ -32,7 +32,7 @@ class Study:
 def measure(study: Study) -> dict[str, Any]:
     """Run both methods, print the styles, judge the claim."""
     base = replace(
-        STEADY,
+        RECIPE,
         runtime="inline",
         max_steps=study.steps,
         inline=VirtualClock(),

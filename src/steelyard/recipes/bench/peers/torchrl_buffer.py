@@ -5,6 +5,7 @@ the sources that the wheel carries are compiled for this one, once (a minute; it
 """
 
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,5 +75,6 @@ def _load_extension() -> None:
         spec = importlib.util.spec_from_file_location("_torchrl", next(root.glob("_torchrl*.so")))
         module = importlib.util.module_from_spec(spec)  # pyright: ignore[reportArgumentType]
     except ImportError:
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where pip puts ninja
         module = cpp_extension.load("_torchrl", [str(root / "csrc" / name) for name in ("pybind.cpp", "utils.cpp")])
     sys.modules["torchrl._torchrl"] = module  # pyright: ignore[reportArgumentType]

@@ -8,6 +8,7 @@ The weights, the prompts, the verifier, the samples per prompt, the temperature 
 recipe's. There is no KL penalty, so TRL needs no reference model and makes no pass through one.
 """
 
+import importlib
 import json
 import sys
 import time
@@ -48,13 +49,13 @@ class TrlGrpo:
     """Optimiser steps made with the completions of one generation, each with its own share of them."""
     num_iterations: int = 1
     """Times that every completion is used."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-3
     """The highest."""
-    stable_steps: int | None = None
+    stable_steps: int | None = 4
     """Steps at the highest learning rate; None for all. What follows is our schedule too."""
-    decay_steps: int = 0
+    decay_steps: int = 8
     """Steps of the linear decay after those."""
-    floor: float = 0.0
+    floor: float = 0.15
     """Share of the highest learning rate at which the decay ends."""
     beta2: float = 0.99
     """Of AdamW; beta1 is .9."""
@@ -93,11 +94,11 @@ def train(settings: TrlGrpo) -> Times:
         SteelyardError: TRL is not installed.
     """
     try:
-        import trl
+        trl: Any = importlib.import_module("trl")
+        datasets: Any = importlib.import_module("datasets")
     except ImportError as error:
         mend = 'pip install "steelyard[bench]", or name an interpreter that has it with --peer-python'
         raise SteelyardError(f"is not installed ({error})", where="trl", mend=mend) from error
-    import datasets
     import torch
     from safetensors.torch import save_file
 

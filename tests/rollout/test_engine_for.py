@@ -1,0 +1,37 @@
+import pytest
+
+from steelyard.core import SteelyardError
+from steelyard.policy import Policy, loading
+from steelyard.rollout import NativeEngine, TransformersEngine, engine_for
+
+
+@pytest.mark.parametrize(("family", "kind"), [
+    ("llama", NativeEngine), ("qwen3", NativeEngine), ("gpt2", TransformersEngine), ("gpt-neox", TransformersEngine),
+])  # fmt: skip
+def test_our_own_engine_serves_its_family_and_transformers_any_other(tiny_model_dir, family, kind):
+    engine = engine_for(Policy.load(str(tiny_model_dir(family))), 5)
+    assert type(engine) is kind
+    assert engine.seed == 5
+
+
+def test_it_does_not_matter_who_read_the_model(tiny_model_dir):
+    policy = Policy(*loading.load(str(tiny_model_dir("llama")), "float32"))
+    assert isinstance(engine_for(policy, 0), NativeEngine)
+
+
+def test_weights_change_in_flight_only_in_our_own(tiny_model_dir, llama):
+    engine = engine_for(llama, 0, in_flight=True)
+    assert isinstance(engine, NativeEngine)
+    assert engine.in_flight
+    with pytest.raises(SteelyardError, match="--in-flight: is set, but only models of the Llama and Qwen family"):
+        engine_for(Policy.load(str(tiny_model_dir("gpt2"))), 0, in_flight=True)
+
+
+def test_transformers_engine_wants_the_model_of_transformers(llama):
+    with pytest.raises(SteelyardError, match="read without transformers; use NativeEngine, or engine_for"):
+        TransformersEngine(llama, 0)
+
+
+def test_there_is_at_least_one_row(llama):
+    with pytest.raises(SteelyardError, match="max_rows is 0"):
+        NativeEngine(llama, 0, max_rows=0)
