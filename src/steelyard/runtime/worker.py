@@ -6,6 +6,7 @@ supervisor is gone. What goes wrong is sent to the supervisor, which owns the ru
 
 import contextlib
 import json
+import os
 import signal
 import time
 import traceback
@@ -48,6 +49,8 @@ from steelyard.runtime.parts import (
 from steelyard.runtime.run import Run
 from steelyard.runtime.shared import SharedWeights
 from steelyard.searcher import Assignment
+
+_YIELDS = 5
 
 
 def search(pipe: Connection, start: Start, run: Run) -> None:
@@ -159,6 +162,8 @@ def main(descriptor: int) -> int:
         start = receive_down(pipe, 60.0, "worker")
         assert isinstance(start, Start)
         torch.set_num_threads(start.threads)
+        if start.role != "learner":
+            os.nice(_YIELDS)  # where cores are short, everybody waits for the learner in the end
         ROLES[start.role](pipe, start, decode(json.loads(start.run), Run, trusted=True))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 1  # the supervisor is gone: there is nobody to tell

@@ -36,7 +36,7 @@ _UNMEASURED = HeldOut(every=10**9, prompts=1, sampled_prompts=1, samples=1)
 class Asynchrony:
     """Seconds to 80 %, local against a synchronous loop, at several costs of generation."""
 
-    runs: int = 3
+    runs: int = 5
     """Of each system at each cost, with seeds 100, 101, ..."""
     costs: tuple[int, ...] = (1, 4, 16)
     """What generation costs, in batches of this machine."""
