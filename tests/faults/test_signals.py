@@ -117,7 +117,8 @@ def test_a_run_that_is_going_cannot_be_resumed_beside_itself(tmp_path: Path) -> 
 
 def test_a_stop_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
     process = start_command(tmp_path / "run")
-    until(lambda: children_of(process.pid), "the children to start")
+    # Not at the first child: that is git, which is asked for the commit before the run listens to signals.
+    until(lambda: len(children_of(process.pid)) >= 3, "learner, evaluator and searcher to start")
     send(process.pid, SIGTERM)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
