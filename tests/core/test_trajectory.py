@@ -37,6 +37,7 @@ def trajectories(draw):
         reward_parts=draw(st.dictionaries(st.text(), numbers, max_size=3)),
         info=draw(plain),
         version_T=draw(st.none() | st.just(row(np.int32, st.integers(0, 2**31 - 1)))),
+        reward_T=draw(st.none() | st.just(row(np.float32, floats32))),
     )
 
 
@@ -50,7 +51,7 @@ def trajectory(**changes):
 @given(trajectories())
 def test_bytes_round_trip(one):
     two = from_bytes(to_bytes(one))
-    for name in ("tokens_T", "action_T", "logp_behaviour_T", "logp_ref_T", "version_T"):
+    for name in ("tokens_T", "action_T", "logp_behaviour_T", "logp_ref_T", "version_T", "reward_T"):
         a, b = getattr(one, name), getattr(two, name)
         assert (a is None) == (b is None)
         if a is not None:
@@ -58,7 +59,7 @@ def test_bytes_round_trip(one):
             assert a.tobytes() == b.tobytes()
     nothing = np.zeros(0, np.float32)
     cleared = {"tokens_T": nothing.astype(np.int32), "action_T": nothing.astype(bool), "logp_behaviour_T": nothing}
-    cleared |= {"logp_ref_T": None, "version_T": None}
+    cleared |= {"logp_ref_T": None, "version_T": None, "reward_T": None}
     assert str(one.replace(**cleared)) == str(two.replace(**cleared))
     assert to_bytes(two) == to_bytes(two.replace()) == to_bytes(one)
 
@@ -124,3 +125,18 @@ def test_bytes_are_small():
 )
 def test_full_support(sampling, full):
     assert sampling.full_support is full
+
+
+def test_rewards_of_steps_cross_the_wire_and_leave_other_bytes_as_they_were():
+    back = from_bytes(to_bytes(trajectory(reward_T=np.array([0, 1, -1], np.float32))))
+    assert back.reward_T.tolist() == [0, 1, -1]
+    assert back.version_T is None
+    assert to_bytes(back.replace(reward_T=None)) == to_bytes(trajectory())
+
+
+def test_constraints_and_demonstrations_are_read_from_parts_and_info():
+    assert trajectory().passes
+    assert not trajectory().demonstration
+    assert trajectory(reward_parts={"constraint/short": 1.0, "length": 0.0}).passes
+    assert not trajectory(reward_parts={"constraint/short": 1.0, "constraint/true": 0.0}).passes
+    assert trajectory(info={"demonstration": True}).demonstration

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.core import SteelyardError
+from steelyard.core import Prompt, SteelyardError
 from steelyard.policy import Policy
 from steelyard.policy.loading import SHIPPED
 from steelyard.recipes import arithmetic_base
@@ -14,10 +14,10 @@ from steelyard.recipes.arithmetic_base import (
     MARKERS,
     SKILL,
     ArithmeticBase,
-    demonstration,
     measure,
     new_policy,
 )
+from steelyard.recipes.lab import demonstration
 from steelyard.task.arithmetic import STYLES, is_held_out, solution
 
 TWO_STEPS = {"skill_steps": 1, "habit_steps": 1, "batch": 6}
@@ -77,7 +77,7 @@ def test_a_batch_is_worked_solutions_in_the_shares_of_its_phase(fresh):
 
 
 def test_a_demonstration_acts_on_the_completion_and_its_end(fresh):
-    found = demonstration(fresh, "12+7-15+9=", "13")
+    found = demonstration(fresh, Prompt("p", "12+7-15+9="), "13")
     assert fresh.decode(found.tokens_T) == "12+7-15+9=13"
     assert found.action_T.tolist() == [False] * 10 + [True] * 3
     assert found.tokens_T[-1] == fresh.eos_ids[0]

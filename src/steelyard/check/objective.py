@@ -76,7 +76,7 @@ def masked_silent(objective: Objective) -> None:
     batch = _batch(objective)
     clean = outcome(objective, batch)
     demand(not clean.by_logp_PGT[~batch.action_PGT].any(), "the gradient reaches steps that are no action")
-    names = ("logp_PGT", "logp_ref_PGT", "logp_behaviour_PGT", "reward_PGT", "entropy_PGT")
+    names = [name for name, x in _tensors(batch).items() if name.endswith("PGT") and x.is_floating_point()]
     noise = {name: batch.needs(name).where(batch.action_PGT, -3.0 - i) for i, name in enumerate(names)}
     _same(clean, outcome(objective, batch.replace(**noise)), "steps that are no action hold other values")
     steps = {name: torch.nn.functional.pad(batch.needs(name), (0, 2)) for name in (*names, "action_PGT", "tokens_PGT")}

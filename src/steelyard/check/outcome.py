@@ -46,6 +46,11 @@ def random_batch(group_size: int | None = None, seed: int = 0) -> Batch:
         entropy_PGT=normal(P, G, T).abs() * action_PGT,
         log_z_P=normal(P),
         ref_version_PG=torch.zeros(P, G, dtype=torch.long),
+        value_PGT=normal(P, G, T) * action_PGT,
+        demonstration_PG=((torch.arange(G) == G - 1) & (G > 2)).repeat(P, 1),
+        passes_PG=torch.rand(P, G, generator=draw) < 0.6,
+        domain_P=torch.arange(P) % 2,
+        retain_P=torch.arange(P) % 2 == 0,
     )
 
 

@@ -37,6 +37,16 @@ class Batch:
     entropy_PGT: Float[Tensor, "P G T"] | None = None
     log_z_P: Float[Tensor, "P"] | None = None
     ref_version_PG: Int[Tensor, "P G"] | None = None
+    value_PGT: Float[Tensor, "P G T"] | None = None
+    """A trained head's prediction before step t; carries a gradient."""
+    demonstration_PG: Bool[Tensor, "P G"] | None = None
+    """True where the steps were given, not sampled by a policy."""
+    passes_PG: Bool[Tensor, "P G"] | None = None
+    """True where every constraint that was judged is kept."""
+    domain_P: Int[Tensor, "P"] | None = None
+    """The number of the prompt's domain, where a task has several."""
+    retain_P: Bool[Tensor, "P"] | None = None
+    """In unlearning: true where the prompt's completions are to be kept, false where they are to be forgotten."""
 
     def __post_init__(self) -> None:
         sizes = dict(zip("PGT", self.logp_PGT.shape, strict=True))

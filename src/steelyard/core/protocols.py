@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float32
+
 from steelyard.core.trajectory import Prompt, Sampling, Trajectory
 from steelyard.core.weights import Weights
 
@@ -19,11 +22,16 @@ class Episode:
 
 @dataclass(frozen=True)
 class Score:
-    """A verifier's answer. `value` is None when the verifier failed; `error` then says how."""
+    """A verifier's answer. `value` is None when the verifier failed; `error` then says how.
+
+    A part named `constraint/...` is a judge's: above 0 where its constraint is kept. `reward_T` has a reward or label
+    for single steps, as long as the trajectory's tokens and 0 where there is none.
+    """
 
     value: float | None
     parts: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    reward_T: Float32[np.ndarray, "T"] | None = None
 
 
 @runtime_checkable

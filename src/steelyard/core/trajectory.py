@@ -68,6 +68,8 @@ class Trajectory:
     reward_parts: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     version_T: Int32[np.ndarray, "T"] | None = None
+    reward_T: Float32[np.ndarray, "T"] | None = None
+    """Rewards or labels of single steps, 0 where there is none; None where nobody looked at steps."""
     _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
     """The bytes that it was read from: it passes on as it came. A changed copy has none."""
 
@@ -75,6 +77,16 @@ class Trajectory:
     def valid(self) -> bool:
         """True where there is a finite reward to learn from."""
         return self.reward is not None and math.isfinite(self.reward)
+
+    @property
+    def demonstration(self) -> bool:
+        """True where the completion was given, not sampled."""
+        return bool(self.info.get("demonstration", False))
+
+    @property
+    def passes(self) -> bool:
+        """True where every constraint that was judged, a part named `constraint/...`, is kept."""
+        return all(part > 0 for name, part in self.reward_parts.items() if name.startswith("constraint/"))
 
     @property
     def completion_T(self) -> np.ndarray:
@@ -101,15 +113,12 @@ class _Wire(msgspec.Struct, array_like=True):
     sampling: tuple[float, int, float, int]
     reward_parts: dict[str, float]
     info: dict[str, Any]
-
-
-class _MixedWire(_Wire, array_like=True):
-    """Of more than one version; all others keep the bytes that they had before there were such."""
-
+    # What few have is left out at the end, so all others keep the bytes that they had before there were such.
     versions: bytes | None = None
+    step_rewards: bytes | None = None
 
 
-_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_MixedWire)
+_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Wire)
 
 
 def to_bytes(trajectory: Trajectory) -> bytes:
@@ -117,15 +126,14 @@ def to_bytes(trajectory: Trajectory) -> bytes:
     if trajectory._wire is not None:
         return trajectory._wire
     t, s = trajectory, trajectory.sampling
-    ref = None if t.logp_ref_T is None else t.logp_ref_T.astype("<f4").tobytes()
+    ref, steps, versions = _bytes(t.logp_ref_T, "<f4"), _bytes(t.reward_T, "<f4"), _bytes(t.version_T, "<i4")
     fields = (
         t.prompt_id, t.tokens_T.astype("<i4").tobytes(), np.packbits(t.action_T).tobytes(),
         t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
         t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info),
     )  # fmt: skip
-    if t.version_T is None:
-        return _encoder.encode(_Wire(*fields))
-    return _encoder.encode(_MixedWire(*fields, t.version_T.astype("<i4").tobytes()))
+    few = () if steps is None and versions is None else (versions,) if steps is None else (versions, steps)
+    return _encoder.encode((*fields, *few))
 
 
 def from_bytes(data: bytes) -> Trajectory:
@@ -137,12 +145,19 @@ def from_bytes(data: bytes) -> Trajectory:
     w = _decoder.decode(data)
     tokens_T = np.frombuffer(w.tokens, "<i4")
     action_T = np.unpackbits(np.frombuffer(w.action, np.uint8), count=len(tokens_T)).view(bool)
-    logp_ref_T = None if w.logp_ref is None else np.frombuffer(w.logp_ref, "<f4")
-    version_T = None if w.versions is None else np.frombuffer(w.versions, "<i4")
+    logp_ref_T, reward_T = _array(w.logp_ref, "<f4"), _array(w.step_rewards, "<f4")
     trajectory = Trajectory(
         w.prompt_id, tokens_T, action_T, np.frombuffer(w.logp_behaviour, "<f4"), w.version, w.digest,
         Sampling(*w.sampling), w.finish, w.sample, logp_ref_T, w.ref_version, w.reward, w.reward_parts, w.info,
-        version_T,
+        _array(w.versions, "<i4"), reward_T,
     )  # fmt: skip
     object.__setattr__(trajectory, "_wire", data)
     return trajectory
+
+
+def _bytes(array: np.ndarray | None, form: str) -> bytes | None:
+    return None if array is None else array.astype(form).tobytes()
+
+
+def _array(data: bytes | None, form: str) -> np.ndarray | None:
+    return None if data is None else np.frombuffer(data, form)

@@ -1,6 +1,7 @@
 """Groups of trajectories to batches, cut into micro-batches between groups and never inside one."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,13 @@ def collate(groups: Sequence[Group]) -> Batch:
     def steps(arrays: Sequence[np.ndarray]) -> torch.Tensor:
         return spread(torch.from_numpy(stack(arrays, width, np.float32)))
 
+    def marks(name: str) -> list[Any] | None:
+        """What the first trajectory of each group says of its prompt; None unless all say something."""
+        found = [group[0].info.get(name) for group in groups]
+        return None if None in found else found
+
+    domains, kept = marks("domain"), marks("retain")
+    labelled = any(t.reward_T is not None for t in rows)
     return Batch(
         logp_PGT=torch.zeros(num, size, width),
         tokens_PGT=spread(padded.tokens_NT),
@@ -60,6 +68,11 @@ def collate(groups: Sequence[Group]) -> Batch:
         logp_behaviour_PGT=steps([t.logp_behaviour_T for t in rows]),
         version_PG=spread(torch.tensor([t.version for t in rows])),
         ref_version_PG=spread(torch.tensor([t.ref_version for t in rows])),
+        reward_PGT=steps([_zeros(t) if t.reward_T is None else t.reward_T for t in rows]) if labelled else None,
+        demonstration_PG=spread(torch.tensor([t.demonstration for t in rows])),
+        passes_PG=spread(torch.tensor([t.passes for t in rows])),
+        domain_P=None if domains is None else torch.tensor(domains),
+        retain_P=None if kept is None else torch.tensor(kept),
     )
 
 

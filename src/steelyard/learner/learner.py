@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,14 +19,6 @@ from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 
 Objective = Callable[[Batch], Loss]
-
-
-class Trainable(Protocol):
-    """An objective with weights of its own, such as a learned log Z."""
-
-    def build(self, hidden_size: int) -> nn.Module:
-        """The module that maps pooled prompt states [P, D] to `log_z_P`."""
-        ...
 
 
 class Learner:
@@ -62,9 +54,10 @@ class Learner:
         self.policy, self.objective, self.settings = policy, objective, optimizer
         self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
         self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
-        self.head = objective.build(policy.hidden_size) if hasattr(objective, "build") else None  # pyright: ignore[reportFunctionMemberAccess]
+        self.head, self.value = (_built(objective, part, policy.hidden_size) for part in ("build", "build_value"))
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
-        self._named |= {f"head.{name}": p for name, p in self.head.named_parameters()} if self.head else {}
+        for part, module in (("head", self.head), ("value", self.value)):
+            self._named |= {f"{part}.{name}": p for name, p in module.named_parameters()} if module else {}
         self.parameters = [*self._named.values()]
         self.optimizer = optimizer.open(self.parameters)
         self.steps = self.version = 0
@@ -155,18 +148,24 @@ class Learner:
         return Loss(loss.value.detach(), loss.weight, loss.metrics)
 
     def _evaluate(self, batch: Batch) -> Batch:
-        """The batch with the current policy's log-probabilities, and log Z where the objective learns it."""
+        """The batch with the current policy's log-probabilities, and what else the objective asks for."""
         P, G, T = batch.logp_PGT.shape
         action_NT = batch.action_PGT.reshape(P * G, T)
         tokens_NT = batch.needs("tokens_PGT").reshape(P * G, T)
         # Rows are right-padded, so what follows the last action is padding; filler rows attend to one token, not none.
         attend_NT = action_NT.flip(-1).cumsum(-1).flip(-1) > 0
         attend_NT[:, 0] = True
-        steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, temperature=self.temperature)
-        batch = batch.replace(logp_PGT=steps.logp_NT.reshape(P, G, T))
-        if self.head is None:
-            return batch
-        return batch.replace(log_z_P=self.head(steps.prompt_ND.reshape(P, G, -1)[:, 0].detach()))
+        entropy = bool(getattr(self.objective, "needs_entropy", False))
+        steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, temperature=self.temperature, entropy=entropy)
+        found = {"logp_PGT": steps.logp_NT.reshape(P, G, T)}
+        if steps.entropy_NT is not None:
+            found["entropy_PGT"] = steps.entropy_NT.detach().reshape(P, G, T)
+        if self.value is not None:
+            value_M = self.value(steps.hidden_MD.float())
+            found["value_PGT"] = torch.zeros(P, G, T).masked_scatter(batch.action_PGT, value_M)
+        if self.head is not None:
+            found["log_z_P"] = self.head(steps.prompt_ND.reshape(P, G, -1)[:, 0].detach())
+        return batch.replace(**found)
 
     def _update(self, metrics: Mapping[str, float], rate: float, weight: float) -> float:
         """Clip and step; returns the gradient's norm before clipping. A batch of weight 0 changes nothing."""
@@ -186,6 +185,11 @@ class Learner:
             group["lr"] = rate
         self.optimizer.step()
         return norm
+
+
+def _built(objective: Objective, part: str, hidden_size: int) -> nn.Module | None:
+    """A module that the objective trains besides the policy, where it declares one."""
+    return getattr(objective, part)(hidden_size) if hasattr(objective, part) else None
 
 
 def _combine(losses: Sequence[Loss]) -> dict[str, float]:

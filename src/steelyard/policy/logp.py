@@ -32,6 +32,8 @@ class StepLogp:
     """Entropy of the distribution each action was drawn from (nats), 0 where not an action; None unless asked for."""
     prompt_ND: Float[Tensor, "N D"]
     """Mean hidden state over the prompt, for a learned log Z. Carries a gradient: detach it to train log Z alone."""
+    hidden_MD: Float[Tensor, "M D"]
+    """Hidden state before each action, row by row, for a learned value. Carries a gradient too."""
 
 
 def positions_of(attend_NT: Bool[Tensor, "N T"]) -> Int[Tensor, "N T"]:
@@ -70,7 +72,7 @@ def step_logp(
 
     blank_NT = torch.zeros_like(action_NT, dtype=torch.float32)
     spread = [blank_NT.masked_scatter(action_NT, column_M) for column_M in columns]
-    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND)
+    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND, hidden_MD)
 
 
 def _states(

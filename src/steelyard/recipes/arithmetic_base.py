@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from steelyard.core import Prompt, Sampling, Trajectory, WarmupStableDecay, require, stream
@@ -20,6 +19,7 @@ from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
+from steelyard.recipes.lab import demonstration, tiny_policy
 from steelyard.recipes.new_model import save_new
 from steelyard.rollout import engine_for
 from steelyard.runtime.records import check_output
@@ -29,7 +29,7 @@ CHARACTERS = "0123456789+-=,:><tp"
 MARKERS = {"left": ">", "right": "<", "tens": "t", "pairs": "p"}
 SKILL = {"bare": 0.04, "left": 0.24, "right": 0.24, "tens": 0.24, "pairs": 0.24}
 HABIT = {"bare": 0.80, "left": 0.05, "right": 0.05, "tens": 0.05, "pairs": 0.05}
-_NEVER = Sampling(max_tokens=20)
+_LONGEST = Sampling(max_tokens=20)
 
 
 @dataclass(frozen=True)
@@ -104,66 +104,14 @@ class ArithmeticBase:
         terms = draw_terms(draws, 2 * self.batch).tolist()
         kept = [t for t in terms if not is_held_out(problem(t))][: self.batch]
         styles = draws.choice(list(shares), size=len(kept), p=list(shares.values()))
-        return [[demonstration(policy, problem(t), solution(s, t))] for t, s in zip(kept, styles, strict=True)]
+        asked = [Prompt(problem(t), problem(t)) for t in kept]
+        rows = zip(asked, kept, styles, strict=True)
+        return [[demonstration(policy, prompt, solution(style, t))] for prompt, t, style in rows]
 
 
 def new_policy(seed: int) -> Policy:
     """The untrained model, 0.28M parameters, with its character tokenizer."""
-    import transformers
-
-    config = transformers.LlamaConfig(
-        vocab_size=2 + len(CHARACTERS),
-        hidden_size=96,
-        intermediate_size=192,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=1,
-        pad_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Policy(transformers.LlamaForCausalLM(config), character_tokenizer())
-
-
-def character_tokenizer() -> Any:
-    """One token for each character, after padding (0) and end of sequence (1)."""
-    import tokenizers
-    import transformers
-
-    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *CHARACTERS])}
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
-    inner.decoder = tokenizers.decoders.Fuse()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token="<pad>",
-        eos_token="<eos>",
-        model_max_length=64,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def demonstration(policy: Policy, prompt: str, completion: str) -> Trajectory:
-    """A prompt and its given completion, end of sequence included, as a trajectory to imitate."""
-    before, after = policy.encode(prompt), [*policy.encode(completion), policy.eos_ids[0]]
-    action_T = np.zeros(len(before) + len(after), bool)
-    action_T[len(before) :] = True
-    nothing_T = np.zeros(len(action_T), np.float32)
-    return Trajectory(
-        prompt,
-        np.array(before + after, np.int32),
-        action_T,
-        nothing_T,
-        0,
-        "",
-        _NEVER,
-        "stop",
-        logp_ref_T=nothing_T,
-        reward=0.0,
-    )
+    return tiny_policy(CHARACTERS, seed=seed, width=96, layers=3, heads=4, context=64)
 
 
 def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
@@ -173,7 +121,7 @@ def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
 
     def ask(prompts: Sequence[Prompt], samples: int) -> dict[str, Any]:
         found = evaluate(
-            engine, task, prompts, policy.encode, policy.decode, sampling=_NEVER, samples_per_prompt=samples
+            engine, task, prompts, policy.encode, policy.decode, sampling=_LONGEST, samples_per_prompt=samples
         )
         return dict(found.metrics)
 

@@ -116,16 +116,23 @@ class Searcher:
         return self._tokens[prompt]
 
     def _finish(self, trajectories: list[Trajectory], places: dict[str, int]) -> list[Trajectory]:
+        referred = reference_logp(self.policy, self.reference, trajectories, self.temperature)
+        prompts = [self.prompts[places[t.prompt_id]] for t in referred]
         trajectories = [
-            t.replace(info={**t.info, "completion": self.policy.decode(t.completion_T)})
-            for t in reference_logp(self.policy, self.reference, trajectories, self.temperature)
+            t.replace(info={**t.info, "completion": self.policy.decode(t.completion_T), **_domain(prompt)})
+            for t, prompt in zip(referred, prompts, strict=True)
         ]
         if self.score is None:
             return trajectories
-        episodes = [Episode(self.prompts[places[t.prompt_id]], t.info["completion"], t) for t in trajectories]
-        return judged(trajectories, self.score(episodes))
+        pairs = zip(prompts, trajectories, strict=True)
+        return judged(trajectories, self.score([Episode(prompt, t.info["completion"], t) for prompt, t in pairs]))
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
     while chunk := list(itertools.islice(items, size)):
         yield chunk
+
+
+def _domain(prompt: Prompt) -> dict[str, int]:
+    """The number of a prompt's domain goes with its trajectories, for objectives that treat domains differently."""
+    return {"domain": int(prompt.columns["domain"])} if "domain" in prompt.columns else {}
