@@ -88,7 +88,6 @@ class Rows:
         if by:
             for each in (self._tokens, self._logp, self._bias, self._uniform):
                 each[:n, :-by] = each[:n, by:].clone()
-            self._bias[:n, -by:] = 0  # a row that was let in late has minus infinity there, before its old start
             self._versions[:-by] = self._versions[by:].copy()
             for each in (self._start, self._begin, self._last):
                 each[:n] -= by
