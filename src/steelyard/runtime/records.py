@@ -242,12 +242,12 @@ def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dic
         "command": None if command is None else list(command),
         "seed": run.seed,
         "version": version("steelyard"),
-        "commit": _commit(),
+        "commit": commit(),
         "run": encode(run),
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the source tree, or None where the package is installed without one."""
     here = Path(__file__).parent
     try:

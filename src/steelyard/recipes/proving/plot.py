@@ -1,0 +1,49 @@
+"""A proof in one picture: for each claim the baseline, the method and the method switched off, seed by seed."""
+
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from steelyard.recipes.proving.record import ClaimRecord, Record, effect_of
+from steelyard.report.plots import RC
+from steelyard.runtime.disk import put
+
+_COLORS = {"baseline": "#666666", "ours": "#0072B2", "off": "#D55E00"}
+
+
+def draw(record: Record, file: Path) -> None:
+    """Write the picture as PNG."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    num = len(record.claims)
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(3.3 * num, 3.6), dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        for ax, claim in zip(figure.subplots(1, num, squeeze=False)[0], record.claims, strict=True):
+            _claim(ax, claim)
+        quick = ", a quick run" if record.quick else ""
+        figure.suptitle(f"{record.id}: {record.verdict} ({len(record.seeds)} seeds{quick})", fontsize=11)
+        box = io.BytesIO()
+        figure.savefig(box, format="png", metadata={"Software": None})
+    put(file, box.getvalue())
+
+
+def _claim(ax: Any, claim: ClaimRecord) -> None:
+    columns = {
+        "baseline": (str(claim.baseline), claim.baseline_by_seed),
+        "ours": (claim.ours, claim.ours_by_seed),
+        "off": ("switched off", claim.control_by_seed),
+    }
+    for one, two in (("baseline", "ours"), ("ours", "off")):  # a seed's points are joined: they are pairs
+        at = [list(columns).index(name) for name in (one, two)]
+        for pair in zip(columns[one][1], columns[two][1], strict=True):
+            ax.plot(at, pair, color="#c9ced4", linewidth=0.9, zorder=1)
+    for x, (name, (_, values)) in enumerate(columns.items()):
+        ax.scatter([x] * len(values), values, color=_COLORS[name], s=26, zorder=2)
+    ax.set_xticks(range(3), [textwrap.fill(label, 13) for label, _ in columns.values()], fontsize=8.5)
+    ax.set_xlim(-0.4, 2.4)
+    ax.set_ylabel(claim.metric + (" (lower is better)" if claim.lower_is_better else ""), fontsize=9)
+    ax.set_title(f"{textwrap.fill(claim.text, 38)}\n{effect_of(claim)}: {claim.verdict}", fontsize=8.5, loc="left")
