@@ -318,6 +318,7 @@ def test_a_recipes_help_has_the_plain_names(capsys, recipe):
         (["repeat"], "The directory of a run made with --runtime inline."),
         (["train"], "steelyard train --resume RUN goes on with a run that was cut short"),
         (["methods"], "its equation, its source and its settings"),
+        (["check"], "A class in a module that can be imported from here, such as my_module:MyObjective"),
     ],
 )
 def test_every_command_explains_itself(capsys, words, said):

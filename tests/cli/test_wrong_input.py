@@ -98,6 +98,7 @@ def test_the_table_is_wide() -> None:
         "replay",
         "repeat",
         "methods",
+        "check",
         "study",
         "warmstart",
     }

@@ -14,7 +14,9 @@ class Registered:
     size: int = 3
 
 
-DECLARE = method("test-only", paper="arXiv:0000.00000", exemptions={"finite": "a test"}, room="test-room")
+DECLARE = method(
+    "test-only", paper="arXiv:0000.00000", claim="it helps", exemptions={"finite": "a test"}, room="test-room"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,16 @@ def test_text_and_summary_come_from_the_module():
     card = find("vargrad-tb")
     assert card.summary == "Trajectory balance with log Z estimated from the prompt's own group."
     assert "arXiv:2503.18929" in card.text
+
+
+def test_parts_of_the_text():
+    card = find("dr-grpo")
+    assert card.equation.startswith("    A_j = r_j - mean_k r_k\n")
+    assert card.part("Source") == "Liu et al. 2025, arXiv:2503.20783."
+    assert card.part("Differs").startswith("the value is that of")
+    assert card.part("Differs").endswith("for old and behaviour policy alike.")
+    assert card.part("Nonsense") is None
+    assert (find("test-only").claim, find("test-only").equation) == ("it helps", "")
 
 
 def test_id_of_knows_instances_and_classes_but_not_subclasses():

@@ -121,6 +121,7 @@ def test_bytes_are_small():
         (Sampling(temperature=0.0), False),
         (Sampling(top_p=0.9), False),
         (Sampling(top_k=5), False),
+        (Sampling(rule="cntp"), False),
     ],
 )
 def test_full_support(sampling, full):
@@ -140,3 +141,12 @@ def test_constraints_and_demonstrations_are_read_from_parts_and_info():
     assert trajectory(reward_parts={"constraint/short": 1.0, "length": 0.0}).passes
     assert not trajectory(reward_parts={"constraint/short": 1.0, "constraint/true": 0.0}).passes
     assert trajectory(info={"demonstration": True}).demonstration
+
+
+def test_a_decode_rule_crosses_the_wire_and_leaves_other_bytes_as_they_were():
+    marked = trajectory(sampling=Sampling(1.2, 9, 0.9, 3, rule="cntp"))
+    assert from_bytes(to_bytes(marked)).sampling == marked.sampling
+    assert len(msgspec.msgpack.decode(to_bytes(marked))) == 17
+    assert to_bytes(marked.replace(sampling=Sampling())) == to_bytes(trajectory())
+    steps = marked.replace(reward_T=np.array([0, 1, -1], np.float32))
+    assert from_bytes(to_bytes(steps)).reward_T.tolist() == [0, 1, -1]

@@ -3,7 +3,7 @@ import math
 import torch
 
 from steelyard.check import random_batch
-from steelyard.objective import contrast, policy_gradient, squared_residual, weighted_likelihood
+from steelyard.objective import contrast, one_sided, policy_gradient, squared_residual, weighted_likelihood
 from steelyard.objective.reduce import steps_of
 
 NAN = float("nan")
@@ -62,6 +62,17 @@ def test_contrast_stays_finite_far_from_the_boundary():
     loss.value.backward()
     assert loss.value.item() == 1e4
     assert chosen_PK.grad.item() == -1.0
+
+
+def test_one_sided_by_hand():
+    score_K = torch.tensor([2.0, 2.0], requires_grad=True)
+    wanted_K, beta = torch.tensor([True, False]), math.log(3)
+    for log, (kept, lost) in {True: (-math.log(3 / 4), -math.log(1 / 4)), False: (1 / 4, 3 / 4)}.items():
+        loss_K = one_sided(score_K, 1.0, wanted_K, beta=beta, log=log)
+        assert torch.allclose(loss_K, torch.tensor([kept, lost]))
+    slope_K = torch.autograd.grad(one_sided(score_K, score_K - 1, wanted_K, beta=beta, log=False).sum(), score_K)[0]
+    assert torch.allclose(slope_K, beta * 3 / 16 * torch.tensor([-1.0, 1.0]))  # none passes through the reference
+    assert one_sided(score_K, 0.0, False, beta=1.0).equal(one_sided(-score_K, 0.0, True, beta=1.0))
 
 
 def test_nothing_to_learn_weighs_nothing(batch_of, grad):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from steelyard.core import Episode, Prompt, Score
+from steelyard.curriculum import Dump, UCBoost
 from steelyard.objective import DrGRPO, LearnedZTB, VarGradTB
 from steelyard.replay import Prioritised, SingleUse
 from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock, checkpoint
@@ -29,6 +30,14 @@ class Letters:
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         return Enumerable().score(episodes)
+
+
+@dataclass(frozen=True)
+class Parted(Letters):
+    """The same in two domains."""
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        return [Prompt(p.id, p.text, {"domain": i % 2}) for i, p in enumerate(super().prompts(split))]
 
 
 SMALL = Run(
@@ -77,8 +86,13 @@ RECIPES = {
     ),
     "over age is dropped": replace(SMALL, max_staleness=1, inline=SLOW),
     "over age waits": replace(SMALL, max_staleness=1, replay=Prioritised(over_age="wait"), inline=SLOW),
+    "domains by dump": replace(
+        SMALL, task=Parted(), curriculum=Dump(window=8), num_searchers=2, max_steps=5,
+        inline=VirtualClock(search_cost=1.5, search_deadline=4.0, faults=Faults(crash=0.1, corrupt=0.1, verifier=0.2)),
+    ),
+    "domains by ucboost": replace(SMALL, task=Parted(), curriculum=UCBoost(), num_searchers=2),
     "one checkpoint kept": replace(QUEUE, keep_checkpoints=1, save_steps=1),
-}
+}  # fmt: skip
 
 
 class Filmed(Inline):

@@ -1,13 +1,16 @@
-from dataclasses import replace
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from steelyard.core import Prompt, SteelyardError
+from steelyard.core import Prompt, Sampling, SteelyardError, Trajectory, to_bytes
 from steelyard.objective import Reinforce
 from steelyard.runtime.assigner import Assigner
 from steelyard.runtime.run import Run
@@ -173,6 +176,9 @@ def test_state_holds_only_the_prompts_that_were_drawn() -> None:
         {"given": None},
         {"curriculum": {"position": -3}},
         {"curriculum": []},
+        {"groups": [{"prompt": 7, "missing": [0], "found": []}]},
+        {"groups": [{"prompt": 0, "missing": [0], "found": ["?"]}]},
+        {"groups": [{"prompt": 0, "missing": [0], "found": ["AAAA"]}]},
         {"more": 1},
     ],
 )
@@ -182,6 +188,69 @@ def test_another_state_is_one_line(change: dict[str, Any]) -> None:
         assigner.restore(Assigner(RUN, prompts(7)).state() | change)
     with pytest.raises(SteelyardError, match="state"):
         assigner.restore({})
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A curriculum that draws one prompt after the other and keeps what it is told; to open it begins the list anew."""
+
+    told: list[list[bytes]] = field(default_factory=list)
+
+    def open(self, prompts: Sequence[Prompt], seed: int) -> "Listener":
+        self.told.clear()
+        return self
+
+    def draw(self, num_prompts: int) -> list[int]:
+        return [i % 2 for i in range(num_prompts)]
+
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        self.told.append(sorted(to_bytes(t) for t in trajectories))
+
+    def state(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        pass
+
+
+def trajectory(assignment: Assignment) -> Trajectory:
+    tokens_T, action_T, logp_T = np.array([1, 2], np.int32), np.array([False, True]), np.zeros(2, np.float32)
+    return Trajectory(
+        str(assignment.prompt), tokens_T, action_T, logp_T, 0, "", Sampling(), "stop", assignment.sample, reward=0.5
+    )
+
+
+@given(st.permutations(range(12)), st.lists(st.integers(0, 12), max_size=4), st.integers(0, 11))
+@settings(max_examples=40, deadline=None)
+def test_a_group_is_told_once_and_whole_in_whatever_pieces_it_comes(
+    order: list[int], cuts: list[int], again: int
+) -> None:
+    """Three groups, two of them of one prompt; with a resume between any two pieces, and pieces that come twice."""
+    run = replace(RUN, curriculum=Listener())
+    assigner, told = Assigner(run, prompts(2)), list[list[bytes]]()
+    batch = assigner.next()
+    edges = [0, *sorted(cuts), 12]
+    for start, end in itertools.pairwise(edges):
+        assigner.deliver([trajectory(batch[i]) for i in order[start:end]])
+        assigner.deliver([trajectory(batch[i]) for i in order[:end] if i == again])
+        told += run.curriculum.told
+        assigner = resumed(assigner, run, 2)
+    whole = [sorted(to_bytes(trajectory(a)) for a in batch[i : i + 4]) for i in (0, 4, 8)]
+    assert sorted(told) == sorted(whole)
+    assert assigner.state()["groups"] == []
+
+
+def test_of_a_group_that_reached_the_buffer_unheard_the_rest_is_told() -> None:
+    run = replace(RUN, curriculum=Listener(), search_prompts=1)
+    assigner = Assigner(run, prompts(2))
+    batch = assigner.next()
+    assigner.deliver([trajectory(a) for a in batch[:2]])
+    assigner.give_back(batch[2:])
+    assigner.skip([(0, 2), (1, 7)])
+    assert run.curriculum.told == []
+    assert pairs(assigner.next())[0] == (0, 3)
+    assigner.deliver([trajectory(batch[3])])
+    assert run.curriculum.told == [sorted(to_bytes(trajectory(batch[i])) for i in (0, 1, 3))]
 
 
 def test_no_prompts_is_one_line() -> None:

@@ -1,11 +1,15 @@
 """The conformance suite: what every method must do, as plain functions that anyone can run on a method of their own."""
 
+from steelyard.check.docstring import help_of
+from steelyard.check.kinds import KINDS, Kind, check_method, checks_for, kinds_of
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.objective import OBJECTIVE_CHECKS, check_objective
 from steelyard.check.outcome import Outcome, outcome, random_batch
+from steelyard.check.rooms import import_rooms, room_names
 from steelyard.check.verdict import Check, UnmetError, Verdict, demand, run_checks
 
 __all__ = [
-    "METHOD_CHECKS", "OBJECTIVE_CHECKS", "Check", "Outcome", "UnmetError", "Verdict", "check_objective", "demand",
-    "outcome", "random_batch", "run_checks",
+    "KINDS", "METHOD_CHECKS", "OBJECTIVE_CHECKS", "Check", "Kind", "Outcome", "UnmetError", "Verdict", "check_method",
+    "check_objective", "checks_for", "demand", "help_of", "import_rooms", "kinds_of", "outcome", "random_batch",
+    "room_names", "run_checks",
 ]  # fmt: skip

@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import tyro
 
+from steelyard.check.docstring import settings_explained
+from steelyard.check.proof import proof_exists
 from steelyard.check.verdict import Check, UnmetError, demand
-from steelyard.core import decode, encode, settings
+from steelyard.core import SteelyardError, decode, encode, settings
 
 
 def default_constructible(method: Any) -> None:
@@ -44,15 +46,26 @@ def cli_round_trip(method: Any) -> None:
     for name, value in settings(default).items():
         if not isinstance(value, bool | int | float):
             continue
-        other = _another(value)
+        other = _another(default, name, value)
         back = _parse(cls, _flag(name, other))
         demand(back == dataclasses.replace(default, **{name: other}), f"{_flag(name, other)} gives {back}")
 
 
-def _another(value: bool | int | float) -> bool | int | float:
+def _another(method: Any, name: str, value: bool | int | float) -> bool | int | float:
+    """Another value of a setting that the method takes."""
+    for other in _others(value):
+        try:
+            dataclasses.replace(method, **{name: other})
+        except SteelyardError:
+            continue
+        return other
+    raise UnmetError(f"{name} takes no value but its default, {value!r}")
+
+
+def _others(value: bool | int | float) -> tuple[bool | int | float, ...]:
     if isinstance(value, bool):
-        return not value
-    return value + 1 if isinstance(value, int) else value / 2 or 0.5
+        return (not value,)
+    return (value + 1, value - 1, value + 2, value - 2) if isinstance(value, int) else (value / 2 or 0.5, value * 2)
 
 
 def _flag(name: str, value: bool | int | float) -> list[str]:
@@ -84,5 +97,7 @@ METHOD_CHECKS: Mapping[str, Check] = MappingProxyType(
         "json-round-trip": json_round_trip,
         "cli-round-trip": cli_round_trip,
         "picklable": picklable,
+        "settings-explained": settings_explained,
+        "proof-exists": proof_exists,
     }
 )

@@ -3,9 +3,6 @@
 Each check compares values, weights, metrics and gradients on a random batch in double precision.
 """
 
-import inspect
-import re
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from steelyard.check.docstring import documented
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.outcome import CUT, Outcome, outcome, random_batch
 from steelyard.check.verdict import Check, Verdict, demand, run_checks
 from steelyard.core import Batch, Loss, settings
 from steelyard.objective import Objective
 
-_INPUTS = ("reward_PG", "reward_PGT", "logp_ref_PGT", "logp_behaviour_PGT")
+_INPUTS = ("reward_PG", "reward_PGT", "logp_ref_PGT", "logp_behaviour_PGT", "entropy_PGT")
 
 
 def _batch(objective: Objective) -> Batch:
@@ -43,16 +41,8 @@ def _same(a: Outcome, b: Outcome, when: str) -> None:
     for name, value in a.loss.metrics.items():
         demand(_near(value, b.loss.metrics[name]), f"the metric {name} changes when {when}")
     demand(_near(a.by_logp_PGT, b.by_logp_PGT), f"the gradient changes when {when}")
+    demand(_near(a.by_value_PGT, b.by_value_PGT), f"the gradient by value_PGT changes when {when}")
     demand(_near(a.by_log_z_P, b.by_log_z_P), f"the gradient by log_z_P changes when {when}")
-
-
-def documented(method: Any) -> None:
-    """The docstring of its module or class has an indented equation, a shapes legend and a source."""
-    cls = type(method)
-    text = f"{inspect.getdoc(sys.modules[cls.__module__])}\n{inspect.getdoc(cls)}"
-    demand(re.search(r"^ {4}.*=", text, re.M) is not None, "no equation (an indented line with =) in the docstring")
-    demand(re.search(r"\bP prompts\b", text) is not None, "no shapes legend (P prompts, ...) in the docstring")
-    demand(re.search(r"^Source:", text, re.M) is not None, "no line 'Source: ...' in the docstring")
 
 
 def finite(objective: Objective) -> None:
@@ -61,7 +51,8 @@ def finite(objective: Objective) -> None:
         got = outcome(objective, random_batch(getattr(type(objective), "group_size", None), seed))
         demand(bool(got.loss.value.isfinite()), f"the value is {got.loss.value}")
         demand(0 < got.loss.weight < float("inf"), f"the weight is {got.loss.weight}")
-        demand(bool(got.by_logp_PGT.isfinite().all()), "the gradient is not finite")
+        finite = all(bool(by.isfinite().all()) for by in (got.by_logp_PGT, got.by_value_PGT, got.by_log_z_P))
+        demand(finite, "the gradient is not finite")
         for name, value in got.loss.metrics.items():
             demand(type(value) is float and value - value == 0, f"the metric {name} is {value!r}, not a finite float")
 
@@ -75,14 +66,16 @@ def masked_silent(objective: Objective) -> None:
     """What stands at steps that are no action changes nothing and gets no gradient; so does padding."""
     batch = _batch(objective)
     clean = outcome(objective, batch)
-    demand(not clean.by_logp_PGT[~batch.action_PGT].any(), "the gradient reaches steps that are no action")
+    demand(not clean.reaches(~batch.action_PGT), "the gradient reaches steps that are no action")
     names = [name for name, x in _tensors(batch).items() if name.endswith("PGT") and x.is_floating_point()]
     noise = {name: batch.needs(name).where(batch.action_PGT, -3.0 - i) for i, name in enumerate(names)}
     _same(clean, outcome(objective, batch.replace(**noise)), "steps that are no action hold other values")
     steps = {name: torch.nn.functional.pad(batch.needs(name), (0, 2)) for name in (*names, "action_PGT", "tokens_PGT")}
     padded = outcome(objective, batch.replace(**steps))
-    demand(not padded.by_logp_PGT[..., -2:].any(), "the gradient reaches padding")
-    cut = Outcome(padded.loss, padded.by_logp_PGT[..., :-2], padded.by_log_z_P)
+    demand(
+        not (padded.by_logp_PGT[..., -2:].any() or padded.by_value_PGT[..., -2:].any()), "the gradient reaches padding"
+    )
+    cut = padded.changed(lambda by_PGT: by_PGT[..., :-2])
     _same(clean, cut, "the batch is padded by two steps")
 
 
@@ -90,7 +83,7 @@ def invalid_silent(objective: Objective) -> None:
     """Trajectories that are not valid change nothing and get no gradient, even with a reward of NaN."""
     batch = _batch(objective)
     clean = outcome(objective, batch)
-    demand(not clean.by_logp_PGT[~batch.valid_PG].any(), "the gradient reaches invalid trajectories")
+    demand(not clean.reaches(~batch.valid_PG), "the gradient reaches invalid trajectories")
     lost = batch.replace(reward_PG=batch.needs("reward_PG").where(batch.valid_PG, float("nan")))
     _same(clean, outcome(objective, lost), "the reward of invalid trajectories is NaN")
     other = batch.replace(logp_PGT=batch.logp_PGT.where(batch.valid_PG[..., None], -7.0))
@@ -103,7 +96,7 @@ def group_order(objective: Objective) -> None:
     order = torch.arange(batch.valid_PG.shape[1]).flip(0)
     fields = {name: value[:, order] for name, value in _tensors(batch).items() if name.endswith(("PG", "PGT"))}
     got = outcome(objective, batch.replace(**fields))
-    back = Outcome(got.loss, got.by_logp_PGT[:, order], got.by_log_z_P)
+    back = got.changed(lambda by_PGT: by_PGT[:, order])
     _same(outcome(objective, batch), back, "the samples of each group are reversed")
 
 
@@ -112,7 +105,7 @@ def prompt_order(objective: Objective) -> None:
     batch = _batch(objective)
     order = torch.arange(len(batch.valid_PG)).flip(0)
     got = outcome(objective, batch.prompts(order))
-    back = Outcome(got.loss, got.by_logp_PGT[order], got.by_log_z_P[order])
+    back = got.changed(lambda by_PGT: by_PGT[order], got.by_log_z_P[order])
     _same(outcome(objective, batch), back, "the prompts are reversed")
 
 
@@ -130,13 +123,14 @@ def micro_batches(objective: Objective) -> None:
     whole = Outcome(
         Loss(value, weight, metrics),
         torch.cat([share * part.by_logp_PGT for share, part in zip(shares, parts, strict=True)]),
+        torch.cat([share * part.by_value_PGT for share, part in zip(shares, parts, strict=True)]),
         torch.cat([share * part.by_log_z_P for share, part in zip(shares, parts, strict=True)]),
     )
     _same(outcome(objective, batch), whole, "the batch is cut between groups")
 
 
 def inputs_fixed(objective: Objective) -> None:
-    """No gradient reaches rewards, reference or behaviour."""
+    """No gradient reaches rewards, reference, behaviour or entropy."""
     batch = _batch(objective)
     leaves = {name: batch.needs(name).clone().requires_grad_() for name in _INPUTS}
     logp_PGT = batch.logp_PGT.clone().requires_grad_()
@@ -169,7 +163,8 @@ def nothing_valid(objective: Objective) -> None:
     got = outcome(objective, batch.replace(valid_PG=torch.zeros_like(batch.valid_PG), reward_PG=lost))
     demand(got.loss.weight == 0, f"the weight is {got.loss.weight} where nothing is valid")
     demand(float(got.loss.value.detach()) == 0, f"the value is {got.loss.value} where nothing is valid")
-    demand(not got.by_logp_PGT.any() and not got.by_log_z_P.any(), "there is a gradient where nothing is valid")
+    learns = got.by_logp_PGT.any() or got.by_value_PGT.any() or got.by_log_z_P.any()
+    demand(not learns, "there is a gradient where nothing is valid")
     for name, value in got.loss.metrics.items():
         demand(value - value == 0, f"the metric {name} is {value} where nothing is valid")
 

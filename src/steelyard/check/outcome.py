@@ -3,6 +3,7 @@
 P prompts, G samples per prompt, T steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -56,18 +57,28 @@ def random_batch(group_size: int | None = None, seed: int = 0) -> Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A loss, with its gradient by `logp_PGT` and, where it has one, by `log_z_P`."""
+    """A loss, with its gradient by `logp_PGT` and, where it has one, by `value_PGT` and `log_z_P`."""
 
     loss: Loss
     by_logp_PGT: Tensor
+    by_value_PGT: Tensor
     by_log_z_P: Tensor
+
+    def changed(self, change: Callable[[Tensor], Tensor], by_log_z_P: Tensor | None = None) -> "Outcome":
+        """Both gradients by steps after a change, and another one by `log_z_P` if it is given."""
+        by_log_z_P = self.by_log_z_P if by_log_z_P is None else by_log_z_P
+        return Outcome(self.loss, change(self.by_logp_PGT), change(self.by_value_PGT), by_log_z_P)
+
+    def reaches(self, where: Tensor) -> bool:
+        """True where a gradient by steps is not 0 at an index of these."""
+        return bool(self.by_logp_PGT[where].any() or self.by_value_PGT[where].any())
 
 
 def outcome(objective: Objective, batch: Batch) -> Outcome:
     """Call the objective and differentiate."""
-    logp_PGT = batch.logp_PGT.detach().clone().requires_grad_()
-    log_z_P = batch.needs("log_z_P").detach().clone().requires_grad_()
-    loss = objective(batch.replace(logp_PGT=logp_PGT, log_z_P=log_z_P))
+    names = ("logp_PGT", "value_PGT", "log_z_P")
+    leaves = {name: batch.needs(name).detach().clone().requires_grad_() for name in names}
+    loss = objective(batch.replace(**leaves))
     demand(loss.value.requires_grad, "the value carries no gradient")
-    by_logp, by_log_z = torch.autograd.grad(loss.value, (logp_PGT, log_z_P), allow_unused=True, materialize_grads=True)
-    return Outcome(loss, by_logp, by_log_z)
+    by = torch.autograd.grad(loss.value, [*leaves.values()], allow_unused=True, materialize_grads=True)
+    return Outcome(loss, *by)

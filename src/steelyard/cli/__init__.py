@@ -18,6 +18,8 @@ COMMANDS = {
     "replay": "show what a run has stored; export it, add to it, check it",
     "repeat": "run an inline run again and compare",
     "methods": "list the methods, or explain one",
+    "check": "run the conformance suite on a method of your own",
+    "prove": "measure a method's claim against its paper's baseline, with a verdict that can fail",
     "study": "measure a claim: several runs side by side, a table and a verdict",
     "bench": "measure speed, side by side with what people run today",
     "warmstart": "make a base model that ships with the package again",
@@ -28,7 +30,8 @@ EVERYWHERE = ("--json", "--debug")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
-    0; 2 for a mistake that the user can mend; 1 for a run that could not go on; 130 after Ctrl-C, 143 after SIGTERM.
+    0; 2 for a mistake that the user can mend; 1 for a run that could not go on, or an answer that is a failure (its
+    `exit_code` says so); 130 after Ctrl-C, 143 after SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word not in EVERYWHERE]
@@ -63,7 +66,7 @@ def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, de
         from steelyard.runtime import to_json
 
         print(to_json(answer))
-    return 0
+    return int(answer.get("exit_code", 0))
 
 
 def overview() -> str:

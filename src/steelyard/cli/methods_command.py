@@ -1,16 +1,17 @@
-"""`steelyard methods [ID]`: what is registered, read from the cards in the code."""
+"""`steelyard methods [ID]`: what is registered, read from the cards in the code and the records of their proofs."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from steelyard import curriculum, objective, replay, reward, task  # noqa: F401  (to import a room is to register it)
+from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
-from steelyard.core import Card, SteelyardError, cards, encode, find, suggest
-from steelyard.runtime import to_json
+from steelyard.core import SteelyardError, cards, find, require, suggest
+from steelyard.recipes import catalogue_page
+from steelyard.recipes.explained import claim_of, data_of, explain, proven
 
 
 @dataclass(frozen=True)
@@ -21,50 +22,35 @@ class Methods:
     """The method to explain."""
     room: str | None = None
     """List one room only, such as objective."""
+    page: str | None = None
+    """Write the list as a page of Markdown to this file, in place of what is there: docs/catalogue.md is one."""
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Print the list or the card."""
+    """Print the list or the card, or write the page."""
     asked = parse(Methods, words, command="methods")
+    import_rooms()
     rooms = sorted({card.room for card in cards()})
     if asked.room is not None and asked.room not in rooms:
         raise SteelyardError(f"no method lives in room {asked.room!r}", where="--room", mend=suggest(asked.room, rooms))
+    if asked.page is not None:
+        require(asked.id is None and asked.room is None, "is of all methods", where="--page", mend="give no other word")
+        return {"page": _write(Path(asked.page))}
     if asked.id is not None:
         card = find(asked.id)
         print(explain(card))
         return data_of(card)
     listed = cards(asked.room)
+    width = max(len(card.id) for card in listed)
     for card in listed:
-        print(f"{card.room:<11} {card.id:<18} {card.paper or '':<18} {card.summary}")
+        row = f"{card.room:<11} {card.id:<{width}} {card.paper or '':<23} {proven(card):<10} {claim_of(card)}"
+        print(row)
     return {"methods": [data_of(card) for card in listed]}
 
 
-def explain(card: Card) -> str:
-    """A card as text: what it is, where it comes from, its settings."""
-    lines = [f"{card.id} ({card.room}, {card.name})", "", card.text, "", "settings:"]
-    lines += [f"  {f.name} = {to_json(default_of(f))}" for f in dataclasses.fields(card.cls)] or ["  (none)"]
-    return "\n".join(lines)
-
-
-def default_of(field: "dataclasses.Field[Any]") -> Any:
-    """A setting's default as JSON; "required" where it has none."""
-    if field.default is not dataclasses.MISSING:
-        default = field.default
-    elif field.default_factory is not dataclasses.MISSING:
-        default = field.default_factory()
-    else:
-        return "required"
-    return encode(default) if dataclasses.is_dataclass(default) else default
-
-
-def data_of(card: Card) -> dict[str, Any]:
-    """A card as JSON."""
-    settings = {f.name: default_of(f) for f in dataclasses.fields(card.cls)}
-    return {
-        "id": card.id,
-        "room": card.room,
-        "name": card.name,
-        "paper": card.paper,
-        "summary": card.summary,
-        "settings": settings,
-    }
+def _write(page: Path) -> str:
+    mend = "name a file in a directory that is there, such as docs/catalogue.md"
+    require(page.parent.is_dir() and not page.is_dir(), f"{page} cannot be written", where="--page", mend=mend)
+    catalogue_page.write(page)
+    print(f"written: {page}")
+    return str(page)

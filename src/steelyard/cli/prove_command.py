@@ -13,6 +13,7 @@ import tyro
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
 from steelyard.core import cards, find, require
+from steelyard.recipes.explained import proof_id
 from steelyard.recipes.proving.conduct import Settings, prove
 from steelyard.recipes.proving.proof import load, module_of
 from steelyard.recipes.proving.publish import publish
@@ -48,8 +49,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     require((asked.id is None) == asked.all, "takes a method's id, or --all", where="prove",
             mend="see steelyard methods for those that have a proof")  # fmt: skip
     chosen = [card for card in cards() if card.proof is not None] if asked.id is None else [find(asked.id)]
-    modules = {card.id: module_of(card) for card in chosen}
-    default = "runs/prove" if asked.all else f"runs/prove-{asked.id}-{time.strftime('%Y%m%d-%H%M%S')}"
+    modules = {str(proof_id(card)): module_of(card) for card in chosen}  # methods of one paper may share a proof
+    default = "runs/prove" if asked.all else f"runs/prove-{next(iter(modules))}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = Path(asked.output_dir or default)
     records = prove(modules, asked.settings, directory, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     for record in records.values():

@@ -6,6 +6,7 @@ conformance suite, command line and run files read the registry, so there is no 
 
 import dataclasses
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class Card:
     """Dotted module of its executable proof, below `steelyard.`."""
     exemptions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Conformance check -> the reason this method is excused from it."""
+    claim: str | None = None
+    """One line: what its paper says it gains."""
 
     @property
     def name(self) -> str:
@@ -49,6 +52,16 @@ class Card:
         """One line saying what the method does."""
         return self.text.partition("\n")[0]
 
+    @property
+    def equation(self) -> str:
+        """The docstring's indented lines."""
+        return "\n".join(line for line in self.text.splitlines() if line.startswith("    "))
+
+    def part(self, label: str) -> str | None:
+        """What the docstring says after a sentence's `label...:`, up to the next empty, indented or labelled line."""
+        found = re.search(rf"(?:^|(?<=\. )){label}[^:\n]*: (.*(?:\n(?![A-Z][a-z]+: )\S.*)*)", self.text, re.M)
+        return " ".join(found[1].split()) if found else None
+
 
 _cards: dict[str, Card] = {}
 
@@ -57,6 +70,7 @@ def method(
     id: str,
     *,
     paper: str | None = None,
+    claim: str | None = None,
     proof: str | None = None,
     exemptions: Mapping[str, str] | None = None,
     room: str | None = None,
@@ -66,6 +80,7 @@ def method(
     Args:
         id: kebab-case name.
         paper: source, `arXiv:...`.
+        claim: one line, what the paper says the method gains.
         proof: dotted module below `steelyard.` that runs the paper's claim.
         exemptions: conformance checks this method cannot meet, each with its reason.
         room: the room; read from the module's name for methods inside the package.
@@ -88,6 +103,7 @@ def method(
             paper,
             proof,
             MappingProxyType(dict(exemptions or {})),
+            claim,
         )
         held = _cards.get(id)
         if held is not None and (held.cls.__module__, held.name) != (cls.__module__, cls.__name__):

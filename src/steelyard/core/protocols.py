@@ -144,10 +144,17 @@ class Replay(Protocol):
 
 @runtime_checkable
 class Curriculum(Protocol):
-    """Chooses which prompts are searched next."""
+    """Chooses which prompts are searched next. A method of the room gives one by `open(prompts, seed)`."""
 
     def draw(self, num_prompts: int) -> list[int]:
-        """Indices of the next prompts."""
+        """Indices of the next prompts, in the sequence that it was opened on."""
+        ...
+
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        """Take note of what was found: new trajectories with their scores, each told once and never from replay.
+
+        The samples of a prompt that were handed out together come in one call, however they arrived.
+        """
         ...
 
     def state(self) -> Mapping[str, Any]:

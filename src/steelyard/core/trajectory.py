@@ -27,17 +27,19 @@ class Sampling:
     """What is done to the logits before a token is drawn.
 
     temperature 0 is greedy; infinity is uniform over the vocabulary. `max_tokens` bounds the completion (tokens).
+    `rule` names a decode rule that chose among continuations: log-probabilities are then not those of the sample's law.
     """
 
     temperature: float = 1.0
     max_tokens: int = 32
     top_p: float = 1.0
     top_k: int = 0
+    rule: str = ""
 
     @property
     def full_support(self) -> bool:
-        """True where every token can be drawn, as trajectory balance asks of its data."""
-        return self.temperature > 0 and self.top_p == 1.0 and self.top_k == 0
+        """True where every token is drawn from the policy's own law at the temperature, nothing cut off and no rule."""
+        return self.temperature > 0 and self.top_p == 1.0 and self.top_k == 0 and not self.rule
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class _Wire(msgspec.Struct, array_like=True):
     # What few have is left out at the end, so all others keep the bytes that they had before there were such.
     versions: bytes | None = None
     step_rewards: bytes | None = None
+    rule: str | None = None
 
 
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Wire)
@@ -132,7 +135,9 @@ def to_bytes(trajectory: Trajectory) -> bytes:
         t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
         t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info),
     )  # fmt: skip
-    few = () if steps is None and versions is None else (versions,) if steps is None else (versions, steps)
+    few = [versions, steps, s.rule or None]
+    while few and few[-1] is None:
+        few.pop()
     return _encoder.encode((*fields, *few))
 
 
@@ -148,8 +153,8 @@ def from_bytes(data: bytes) -> Trajectory:
     logp_ref_T, reward_T = _array(w.logp_ref, "<f4"), _array(w.step_rewards, "<f4")
     trajectory = Trajectory(
         w.prompt_id, tokens_T, action_T, np.frombuffer(w.logp_behaviour, "<f4"), w.version, w.digest,
-        Sampling(*w.sampling), w.finish, w.sample, logp_ref_T, w.ref_version, w.reward, w.reward_parts, w.info,
-        _array(w.versions, "<i4"), reward_T,
+        Sampling(*w.sampling, rule=w.rule or ""), w.finish, w.sample, logp_ref_T, w.ref_version, w.reward,
+        w.reward_parts, w.info, _array(w.versions, "<i4"), reward_T,
     )  # fmt: skip
     object.__setattr__(trajectory, "_wire", data)
     return trajectory

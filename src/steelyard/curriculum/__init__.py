@@ -1,5 +1,8 @@
 """Which prompts are searched next."""
 
+from steelyard.curriculum.dump import Dump
 from steelyard.curriculum.shuffled import Shuffled, ShuffledWalk
+from steelyard.curriculum.ucb1 import UCB1
+from steelyard.curriculum.ucboost import UCBoost
 
-__all__ = ["Shuffled", "ShuffledWalk"]
+__all__ = ["UCB1", "Dump", "Shuffled", "ShuffledWalk", "UCBoost"]

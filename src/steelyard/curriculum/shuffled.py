@@ -5,14 +5,14 @@
 N prompts in all. The permutations are counter-based, so the position is the whole state. No paper.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Int
 from numpy import ndarray
 
-from steelyard.core import method, require, stream
+from steelyard.core import Prompt, Trajectory, method, require, stream
 
 
 @method("shuffled")
@@ -20,13 +20,13 @@ from steelyard.core import method, require, stream
 class Shuffled:
     """Settings of the shuffled walk: there are none."""
 
-    def open(self, num_prompts_total: int, seed: int) -> "ShuffledWalk":
-        """A walk over `num_prompts_total` prompts, at its beginning.
+    def open(self, prompts: Sequence[Prompt], seed: int) -> "ShuffledWalk":
+        """A walk over the prompts, at its beginning.
 
         Raises:
             SteelyardError: there are no prompts.
         """
-        return ShuffledWalk(num_prompts_total, seed)
+        return ShuffledWalk(len(prompts), seed)
 
 
 class ShuffledWalk:
@@ -45,6 +45,9 @@ class ShuffledWalk:
         indices = [self._at(self._position + i) for i in range(num_prompts)]
         self._position += num_prompts
         return indices
+
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        """The walk goes on whatever was found."""
 
     def state(self) -> Mapping[str, Any]:
         """The position, counted from the first epoch's first prompt: all that a resume needs."""

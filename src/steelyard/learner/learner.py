@@ -35,6 +35,7 @@ class Learner:
         temperature: of the policy distribution that the objective compares.
         beta: schedule of the objective's `beta`; None leaves it as it is.
         reference_reset: the reference becomes the policy every so many steps; 0 never.
+        demonstrations: a prompt's id -> its given completion, which joins the prompt's group at each step.
         micro_tokens: tokens computed per forward pass: each prompt once and no padding where the policy shares
             prompts, else the padded rectangle. A group is never split.
     """
@@ -50,10 +51,12 @@ class Learner:
         beta: Linear | None = None,
         reference_reset: int = 0,
         micro_tokens: int = 16384,
+        demonstrations: Mapping[str, Trajectory] | None = None,
     ) -> None:
         self.policy, self.objective, self.settings = policy, objective, optimizer
         self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
         self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
+        self._demonstrations = demonstrations or {}
         self.head, self.value = (_built(objective, part, policy.hidden_size) for part in ("build", "build_value"))
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
@@ -70,11 +73,11 @@ class Learner:
         Raises:
             SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
         """
-        groups = [self._refer(group) for group in groups]
+        learned = [self._refer(self._demonstrated(group)) for group in groups]
         objective = self._scheduled()
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        parts = micro_batches(groups, self.micro_tokens, shared=self.policy.shares_prompts)
+        parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)
         losses = [self._backward(objective, part) for part in parts]
         metrics = _combine(losses)
         norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
@@ -133,6 +136,11 @@ class Learner:
 
     def _scheduled(self) -> Objective:
         return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.steps))  # pyright: ignore[reportArgumentType]
+
+    def _demonstrated(self, group: Group) -> Group:
+        """The group with its prompt's demonstration, where there is one; it counts as data of today."""
+        given = self._demonstrations.get(group[0].prompt_id)
+        return group if given is None else [*group, given.replace(version=self.version)]
 
     def _refer(self, group: Group) -> Group:
         """Reference log-probabilities of an earlier reference are computed anew."""

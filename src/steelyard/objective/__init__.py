@@ -1,18 +1,29 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
 from steelyard.objective.base import Objective
+from steelyard.objective.canon import CANON
+from steelyard.objective.cgpo import CGPO
+from steelyard.objective.codpo import CODPO
+from steelyard.objective.crpg import CRPG
+from steelyard.objective.crraft import CRRAFT
 from steelyard.objective.dpo import DPO
 from steelyard.objective.dr_grpo import DrGRPO
 from steelyard.objective.grpo import GRPO
+from steelyard.objective.hpt import HPT
 from steelyard.objective.ipo import IPO
-from steelyard.objective.kernels import contrast, policy_gradient, squared_residual, weighted_likelihood
+from steelyard.objective.kernels import contrast, one_sided, policy_gradient, squared_residual, weighted_likelihood
+from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
 from steelyard.objective.reinforce import Reinforce
 from steelyard.objective.rloo import RLOO
 from steelyard.objective.sft import SFT
+from steelyard.objective.step_kto import StepKTO
+from steelyard.objective.topr import TOPR
+from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB
 
 __all__ = [
-    "DPO", "GRPO", "IPO", "RLOO", "SFT", "DrGRPO", "LearnedZTB", "Objective", "Reinforce", "VarGradTB", "contrast",
+    "CANON", "CGPO", "CODPO", "CRPG", "CRRAFT", "DPO", "GRPO", "HPT", "IPO", "KTO", "RLOO", "SFT", "TOPR", "DrGRPO",
+    "LearnedZTB", "Objective", "Reinforce", "StepKTO", "Unified", "VarGradTB", "contrast", "one_sided",
     "policy_gradient", "squared_residual", "weighted_likelihood",
 ]  # fmt: skip

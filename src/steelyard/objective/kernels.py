@@ -3,6 +3,7 @@
     weighted likelihood   - sum_PGT stop_grad(w) log pi(y_t) / normaliser
     squared residual      mean over prompts of mean_K residual^2
     contrast              mean over prompts of mean_K -log sigma(beta (s_w - s_l))
+    one-sided contrast    -log sigma(+-beta (s - z)) or 1 - sigma(+-beta (s - z)) of a single score s, + where wanted
 
 P prompts, G samples per prompt, T steps; K is G, or 1 where a prompt's samples make one comparison. Averages follow
 `reduce`. Every loss is differentiable, also with nothing to learn from: then value, weight and gradient are 0.
@@ -67,3 +68,28 @@ def contrast(
     """Mean over prompts of the mean of -log sigma(beta (chosen - rejected)) where the mask is true; scores in nats."""
     margin_PK = (chosen_PK - rejected_PK).where(mask_PK, 0.0)
     return Loss(batch_mean(-logsigmoid(beta * margin_PK), mask_PK), num_prompts(mask_PK), metrics or {})
+
+
+def one_sided(
+    score: Float[Tensor, "..."],
+    reference: Float[Tensor, "..."] | float,
+    wanted: Bool[Tensor, "..."] | bool,
+    *,
+    beta: float,
+    log: bool = True,
+) -> Float[Tensor, "..."]:
+    """The one-sided contrast of each score with its reference point: what methods without pairs average.
+
+    Falls in the score where `wanted`, and rises in it elsewhere; `reduce.batch_mean` makes a loss of it.
+
+    Args:
+        score: s in nats, finite; carries the gradient.
+        reference: z in nats, a number or one for each score; no gradient passes.
+        wanted: true where the score is to rise above z, false where it is to fall below.
+        beta: steepness.
+        log: -log sigma(m), whose pull stays when the margin m is lost; else 1 - sigma(m), which gives up on both ends.
+    """
+    reference = reference.detach() if isinstance(reference, Tensor) else reference
+    distance = beta * (score - reference)
+    margin = distance.where(wanted, -distance) if isinstance(wanted, Tensor) else distance if wanted else -distance
+    return -logsigmoid(margin) if log else (-margin).sigmoid()

@@ -13,14 +13,12 @@ import numpy as np
 import torch
 
 from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, stream
-from steelyard.learner import Adam, Learner
+from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.runtime.publication import LaggedStore
 from steelyard.searcher import Assignment, Searcher
-
-_GIVEN = Sampling(max_tokens=1)
 
 
 class Lab:
@@ -166,22 +164,3 @@ def imitate(
     given = [demonstration(policy, Prompt(text, text), completion) for text, completion in pairs]
     draws = stream(seed, "imitate")
     return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]
-
-
-def demonstration(
-    policy: Policy,
-    prompt: Prompt,
-    completion: str,
-    *,
-    reward: float = 1.0,
-    reward_T: np.ndarray | None = None,
-    info: dict[str, Any] | None = None,
-) -> Trajectory:
-    """A prompt and its given completion, end of sequence included, as a trajectory to imitate."""
-    before, after = policy.encode(prompt.text), [*policy.encode(completion), policy.eos_ids[0]]
-    nothing_T = np.zeros(len(before) + len(after), np.float32)
-    return Trajectory(
-        prompt.id, np.array(before + after, np.int32), np.arange(len(nothing_T)) >= len(before), nothing_T, 0, "",
-        _GIVEN, "stop", logp_ref_T=nothing_T, reward=reward, reward_T=reward_T,
-        info={"demonstration": True, **(info or {})},
-    )  # fmt: skip

@@ -4,8 +4,9 @@ from steelyard.core import Engine, require
 from steelyard.policy import Policy
 from steelyard.rollout.engine import TransformersEngine
 from steelyard.rollout.native import NativeEngine
+from steelyard.rollout.trials import TrialEngine
 
-__all__ = ["NativeEngine", "TransformersEngine", "engine_for"]
+__all__ = ["NativeEngine", "TransformersEngine", "TrialEngine", "engine_for"]
 
 
 def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:

@@ -27,6 +27,12 @@ def check(sampling: Sampling) -> None:
     require(0 < s.top_p <= 1, f"top_p is {s.top_p}", where="top_p", mend="use a share above 0, up to 1 (all)")
     require(s.top_k >= 0, f"top_k is {s.top_k}", where="top_k", mend="use 0 (all) or more")
     require(s.max_tokens >= 1, f"max_tokens is {s.max_tokens}", where="max_tokens", mend="use 1 or more")
+    require(not s.rule, f"rule is {s.rule!r}", where="rule", mend="leave it out, or use TrialEngine, which follows it")
+
+
+def warp(logits_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
+    """Logits whose softmax is the law that tokens are drawn from, at a temperature above 0; see the module's p."""
+    return _cut(logits_NV.float() / sampling.temperature, sampling)
 
 
 def draw(
@@ -41,8 +47,7 @@ def draw(
         highest_N, token_N = logits_NV.max(1)
         _check_finite(highest_N)
         return token_N, torch.zeros_like(token_N, dtype=torch.float32)
-    scaled_NV = _cut(logits_NV.float() / sampling.temperature, sampling)
-    logp_NV = torch.log_softmax(scaled_NV, 1)
+    logp_NV = torch.log_softmax(warp(logits_NV, sampling), 1)
     cumulative_NV = logp_NV.double().exp().cumsum(1)
     total_N = cumulative_NV[:, -1]
     _check_finite(total_N)  # one value that is not finite spoils its row's sum

@@ -221,6 +221,7 @@ class Inline:
     def _deliver(self, event: Event) -> None:
         [found] = event.groups
         if self._take(found):
+            self.assigner.deliver(found)
             self.tally.found(found)
             self.records.quarantine(found)
         else:

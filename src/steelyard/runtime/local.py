@@ -259,6 +259,7 @@ class Local:
         self.tally.found(trajectories)
         self.records.quarantine(trajectories)
         self.replay.add(trajectories, version=self.version)
+        self.assigner.deliver(trajectories)
         child.delivered({(self._places[t.prompt_id], t.sample) for t in trajectories})
         self._feed()
 

@@ -1,14 +1,25 @@
 """The parts of a run, built from its settings: the only place where settings become live objects."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import Episode, Prompt, Replay, Reward, Score, SteelyardError, Weights, WeightStore, require
+from steelyard.core import (
+    Episode,
+    Prompt,
+    Replay,
+    Reward,
+    Score,
+    SteelyardError,
+    Trajectory,
+    Weights,
+    WeightStore,
+    require,
+)
 from steelyard.eval import Listable, evaluate, exact_distance
-from steelyard.learner import Learner
+from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
 from steelyard.reward import reward_function
 from steelyard.rollout import engine_for
@@ -106,7 +117,21 @@ def make_learner(run: Run, policy: Policy) -> Learner:
         beta=run.beta_schedule,
         reference_reset=run.reference_reset,
         micro_tokens=run.micro_tokens,
+        demonstrations=make_demonstrations(run, policy),
     )
+
+
+def make_demonstrations(run: Run, policy: Policy) -> Mapping[str, Trajectory] | None:
+    """A demonstration of each training prompt, where the objective learns from such.
+
+    Raises:
+        SteelyardError: the task has none.
+    """
+    if not getattr(run.objective, "demonstrations", False):
+        return None
+    what, mend = f"{type(run.task).__name__} has no demonstrations", "choose a task that has, such as arithmetic"
+    require(isinstance(run.task, Demonstrator), what, where=type(run.objective).__name__, mend=mend)
+    return demonstrations_of(run.task, run.task.prompts("train"), policy, run.temperature)
 
 
 def make_searcher(

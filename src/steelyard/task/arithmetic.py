@@ -10,6 +10,7 @@
 The base model (`steelyard warmstart arithmetic`) guesses most of the time and works the answer out, in one of the four
 ways, now and then. When it does, it is nearly always right. Reward is 1 for the right sum and 0 otherwise, so
 post-training cannot teach it arithmetic and need not: it selects the habit of working out.
+Source: none, this world is ours.
 """
 
 import re
@@ -68,6 +69,13 @@ class Arithmetic:
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """1 where the number after the last `=` is the sum, else 0; a completion that was cut off has no answer."""
         return [Score(float(_answer(e) == e.prompt.columns["answer"])) for e in episodes]
+
+    def demonstration(self, prompt: Prompt) -> str:
+        """The problem worked out, in a style that a hash of the problem chooses."""
+        text = str(prompt.text)
+        worked = [style for style in STYLES if style != "bare"]
+        style = worked[int(hash_share(f"style of {text}") * len(worked))]
+        return solution(style, [int(term) for term in re.findall(r"[+-]?\d+", text)])
 
     def style(self, completion: str) -> str:
         """The style whose form the completion has, or "other"."""

@@ -34,7 +34,7 @@ def tunes(prompt: str) -> tuple[str, str, str]:
     return first + second + first, second * LENGTH, "".join(climb)
 
 
-@method("enumerable")
+@method("enumerable", exemptions={"task-splits": "both splits are the same; what counts is the distance to pi*"})
 @dataclass(frozen=True)
 class Enumerable:
     """A world small enough to list: two prompts, 1000 completions, a graded reward with three modes."""

@@ -47,7 +47,14 @@ def _text(value: Any, where: str) -> Text:
     return value
 
 
-@method("rows")
+_NO_FILE = "without a file there are no prompts"
+_OF_A_FILE = (
+    "task-ids", "task-splits", "task-repeatable", "scores-each", "scores-finite", "scores-alone", "scores-parts",
+    "scores-steps",
+)  # fmt: skip
+
+
+@method("rows", exemptions=dict.fromkeys(_OF_A_FILE, _NO_FILE))
 @dataclass(frozen=True)
 class Rows(Closable):
     """The task of a JSONL or Parquet file."""

@@ -22,6 +22,13 @@ COMMANDS = [
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
     Wrong("methods vargard-tb --json", "did you mean 'vargrad-tb'?", shell=True),
     Wrong("methods --room objectve", "no method lives in room 'objectve'; did you mean 'objective'?"),
+    Wrong("methods sft --page sft.md", "--page: is of all methods; give no other word"),
+    Wrong("methods --page nowhere/page.md", "--page: nowhere/page.md cannot be written; name a file in a directory"),
+    Wrong("check", "check: MODULE:CLASS is missing"),
+    Wrong("check vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
+    Wrong("check no_such_module:Objective", "module 'no_such_module': it cannot be imported", shell=True),
+    Wrong("check json:Decoder", "json: has no class 'Decoder'; did you mean 'JSONDecoder' or"),
+    Wrong("check json:JSONDecoder", "json:JSONDecoder: it is of no kind of method that is known (objective: called on"),
 ]  # fmt: skip
 
 WORDS = [
@@ -33,6 +40,7 @@ WORDS = [
     Wrong("replay run extra", "unexpected argument 'extra'"),
     Wrong("repeat run extra", "unexpected argument 'extra'"),
     Wrong("methods sft grpo", "unexpected argument 'grpo'"),
+    Wrong("check sft grpo", "unexpected argument 'grpo'"),
     Wrong("study lag extra", "unexpected argument 'extra'"),
     Wrong("warmstart enumerable extra", "unexpected argument 'extra'"),
     Wrong("report", "report: RUN is missing; see steelyard report --help"),

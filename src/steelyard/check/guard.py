@@ -1,0 +1,89 @@
+"""Checks for routers: that what they fit is a pure function of the state, and finds what the examples show."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from steelyard.check.verdict import Check, demand
+from steelyard.core import SteelyardError
+from steelyard.guard import Gate, Router
+
+
+def _examples(num: int = 128, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """States, and who is right: the small guard where the first number is negative, the large one nearly everywhere."""
+    draws = torch.Generator().manual_seed(seed)
+    state_ND = torch.randn(num, 4, generator=draws)
+    return state_ND, state_ND[:, 0] < 0, torch.rand(num, generator=draws) < 0.95
+
+
+@lru_cache(maxsize=8)
+def _fitted(router: Router) -> Gate:
+    return _fit(router)
+
+
+def _fit(router: Router) -> Gate:
+    return router.fit(*_examples(), seed=7)
+
+
+def gate_scores(router: Router) -> None:
+    """One score from 0 to 1 for each state, none for none; it routes what scores high."""
+    gate, (state_ND, *_) = _fitted(router), _examples()
+    score_N, routed_N = gate.score(state_ND), gate.routes(state_ND)
+    demand(len(score_N) == len(routed_N) == len(state_ND), f"{len(state_ND)} states got {len(score_N)} scores")
+    demand(bool(((score_N >= 0) & (score_N <= 1)).all()), "a score is not from 0 to 1")
+    demand(len(gate.score(state_ND[:0])) == len(gate.routes(state_ND[:0])) == 0, "no states do not give no scores")
+    if routed_N.any() and not routed_N.all():
+        demand(bool(score_N[routed_N].min() >= score_N[~routed_N].max()), "it routes a state and keeps a higher score")
+
+
+def gate_alone(router: Router) -> None:
+    """A state's score depends neither on its place nor on its company, and two calls agree."""
+    gate, (state_ND, *_) = _fitted(router), _examples()
+    score_N = gate.score(state_ND)
+    demand(torch.equal(score_N, gate.score(state_ND)), "two calls differ")
+    demand(torch.allclose(score_N, gate.score(state_ND.flip(0)).flip(0), atol=1e-5), "the order of states matters")
+    demand(torch.allclose(score_N[:1], gate.score(state_ND[:1]), atol=1e-5), "a state's company matters")
+
+
+def gate_seeded(router: Router) -> None:
+    """The same examples and seed give the same gate, whatever torch's own generator does; it is left alone, too."""
+    (state_ND, *_), before = _examples(), torch.get_rng_state()
+    first = _fit(router).score(state_ND)
+    demand(torch.equal(before, torch.get_rng_state()), "it draws from torch's global generator")
+    demand(torch.equal(first, _fitted(router).score(state_ND)), "two fits with one seed differ")
+
+
+def gate_learns(router: Router) -> None:
+    """Where the small guard is wrong in half of the space, it ranks most new states of that half above the others."""
+    state_ND, small_right_N, _ = _examples(seed=1)
+    score_N = _fitted(router).score(state_ND)
+    wrong, right = score_N[~small_right_N], score_N[small_right_N]
+    ordered = float((wrong[:, None] > right).float().mean())
+    demand(ordered > 0.8, f"of pairs of states it ranks {ordered:.0%} rightly, not more than 80 %")
+
+
+def gate_one_class(router: Router) -> None:
+    """Examples in which the large guard is never needed are learned from; none at all are refused."""
+    state_ND, *_ = _examples()
+    every = torch.ones(len(state_ND), dtype=torch.bool)
+    seldom = float(router.fit(state_ND, every, every, seed=7).score(state_ND).mean())
+    demand(seldom < 0.5, f"it scores {seldom:.2f} where the small guard does everywhere")
+    try:
+        router.fit(state_ND[:0], every[:0], every[:0], seed=7)
+    except SteelyardError:
+        return
+    demand(False, "it fits no examples at all")
+
+
+GATE_CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "gate-scores": gate_scores,
+        "gate-alone": gate_alone,
+        "gate-seeded": gate_seeded,
+        "gate-learns": gate_learns,
+        "gate-one-class": gate_one_class,
+    }
+)

@@ -1,0 +1,107 @@
+"""The kinds of methods: how each is recognised, by its shape alone, and what it is held to."""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from steelyard.check.curriculum import CURRICULUM_CHECKS
+from steelyard.check.decode import DECODE_CHECKS
+from steelyard.check.docstring import sourced
+from steelyard.check.guard import GATE_CHECKS
+from steelyard.check.method import METHOD_CHECKS
+from steelyard.check.objective import OBJECTIVE_CHECKS
+from steelyard.check.preparation import PREPARATION_CHECKS
+from steelyard.check.replay import REPLAY_CHECKS
+from steelyard.check.scoring import SCORING_CHECKS
+from steelyard.check.task import TASK_CHECKS
+from steelyard.check.verdict import Check, Verdict, run_checks
+from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
+from steelyard.decode import DecodeRule
+from steelyard.guard import Gate
+from steelyard.pretrain import Preparation
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of method."""
+
+    name: str
+    """What it is called."""
+    shape: str
+    """How it is recognised, in words."""
+    fits: Callable[[type], bool]
+    """Says of a class whether it is of this kind."""
+    checks: Mapping[str, Check]
+    """All that it is held to, METHOD_CHECKS among it."""
+
+
+def takes(cls: type) -> Any:
+    """The annotation of what an instance is called with first; None where it cannot be called."""
+    return next((hint for name, hint in hints(cls, "__call__").items() if name != "return"), None)
+
+
+def gives(cls: type, name: str) -> type:
+    """The class that a method of it is annotated to return; `object` where there is none."""
+    found = hints(cls, name).get("return")
+    return found if isinstance(found, type) else object
+
+
+def hints(cls: type, name: str) -> dict[str, Any]:
+    """The annotations of a function of the class, in order."""
+    owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+    function = None if owner is None else inspect.getattr_static(owner, name)
+    try:
+        return typing.get_type_hints(function) if inspect.isfunction(function) else {}
+    except NameError:  # an annotation of something that was never imported says nothing
+        return {}
+
+
+def _with(*checks: Mapping[str, Check]) -> Mapping[str, Check]:
+    every: dict[str, Check] = {**METHOD_CHECKS, "documented": sourced}
+    for table in checks:
+        every |= table
+    return MappingProxyType(every)
+
+
+KINDS = (
+    Kind("objective", "called on a Batch", lambda cls: takes(cls) is Batch, OBJECTIVE_CHECKS),
+    Kind(
+        "reward", "called on a Sequence[Episode]", lambda cls: takes(cls) == Sequence[Episode], _with(SCORING_CHECKS)
+    ),
+    Kind(
+        "curriculum", "open(...) gives what draws", lambda cls: issubclass(gives(cls, "open"), Curriculum),
+        _with(CURRICULUM_CHECKS),
+    ),
+    Kind("task", "has prompts and score", lambda cls: issubclass(cls, Task), _with(TASK_CHECKS, SCORING_CHECKS)),
+    Kind(
+        "replay", "open(...) gives what adds and samples", lambda cls: issubclass(gives(cls, "open"), Replay),
+        _with(REPLAY_CHECKS),
+    ),
+    Kind(
+        "preparation", "has prepare", lambda cls: issubclass(cls, Preparation), _with(PREPARATION_CHECKS)
+    ),
+    Kind("decode rule", "has trials, closes and choose", lambda cls: issubclass(cls, DecodeRule), _with(DECODE_CHECKS)),
+    Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
+)  # fmt: skip
+
+
+def kinds_of(cls: type) -> list[Kind]:
+    """The kinds that a class is of."""
+    return [kind for kind in KINDS if kind.fits(cls)]
+
+
+def checks_for(cls: type) -> Mapping[str, Check]:
+    """All checks of its kinds; of no kind, what any method is held to."""
+    every: dict[str, Check] = {}
+    for kind in kinds_of(cls):
+        every |= kind.checks
+    return MappingProxyType(every) if every else _with()
+
+
+def check_method(subject: Any) -> list[Verdict]:
+    """Run all checks of its kinds on a card, a class or an instance; one verdict each."""
+    cls = subject.cls if isinstance(subject, Card) else subject if isinstance(subject, type) else type(subject)
+    return run_checks(checks_for(cls), subject)

@@ -1,0 +1,95 @@
+"""`steelyard check my_module:MyObjective`: the conformance suite, on a method of one's own or on a registered one."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from steelyard.check import KINDS, Verdict, check_method, import_rooms, kinds_of
+from steelyard.cli.flags import parse
+from steelyard.cli.plain import plain
+from steelyard.core import SteelyardError, cards, find, suggest
+
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a module with a mistake in it raises when it is imported."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check that a method does what every method of its kind must do: one line for each check.
+
+    The kind is read from its shape: an objective is called on a Batch, a reward on a Sequence[Episode], and so on; the
+    annotations say so. Exit code 0 if it passes all checks, but for those that its card excuses it from; 1 if not.
+    """
+
+    method: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODULE:CLASS")]
+    """A class in a module that can be imported from here, such as my_module:MyObjective; or the id of a method."""
+
+
+def run(words: Sequence[str]) -> dict[str, Any]:
+    """Run the checks that are for it; the answer's exit code is 1 if some fail."""
+    asked = parse(Check, words, command="check")
+    import_rooms()
+    cls = _class_of(asked.method) if ":" in asked.method else find(asked.method).cls
+    kinds = [kind.name for kind in kinds_of(cls)]
+    card = next((card for card in cards() if card.cls is cls), None)
+    if not kinds and card is None:
+        shapes = ", ".join(f"{kind.name}: {kind.shape}" for kind in KINDS)
+        raise SteelyardError(f"it is of no kind of method that is known ({shapes})", where=asked.method,
+                             mend="give it one of these shapes, with annotations")  # fmt: skip
+    verdicts = check_method(card or cls)
+    print(f"{asked.method}: {' and '.join(kinds) or 'a method'}")
+    for verdict in verdicts:
+        print(_line(verdict))
+    wrong = sum(map(_wrong, verdicts))
+    print(f"{len(verdicts)} checks, {wrong or 'none'} failed")
+    return {
+        "method": asked.method,
+        "kinds": kinds,
+        "checks": [
+            {"check": v.check, "passed": v.passed, "reason": v.reason, "exemption": v.exemption} for v in verdicts
+        ],
+        "exit_code": int(wrong > 0),
+    }
+
+
+def _wrong(verdict: Verdict) -> bool:
+    """An exemption is strict: a check that is passed in spite of it is a fault of the card."""
+    return verdict.passed == (verdict.exemption is not None)
+
+
+def _line(verdict: Verdict) -> str:
+    word = "FAILED" if _wrong(verdict) else "exempt" if verdict.exemption else "passed"
+    said = f"its card excuses it, and it passes: {verdict.exemption}" if verdict.passed and verdict.exemption else ""
+    why = plain(said or verdict.exemption or verdict.reason)
+    return f"  {word}  {verdict.check:<22} {why}".rstrip()
+
+
+def _class_of(name: str) -> type:
+    """The class that `module:name` names; the working directory is searched first."""
+    module_name, _, attribute = name.partition(":")
+    if "" not in sys.path[:1]:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except BROKEN as error:
+        what = f"it cannot be imported ({type(error).__name__}: {error})"
+        raise SteelyardError(what, where=f"module {module_name!r}", mend="run where it can be imported") from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, type):
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise SteelyardError(f"has no class {attribute!r}", where=module_name, mend=suggest(attribute, classes))
+    return found

@@ -1,0 +1,115 @@
+"""DUMP: domains are drawn by how much their samples still teach, with a bonus for those that were seen little.
+
+Differs: a domain's prompts are walked in seeded permutations, not drawn with replacement; the standard deviation is the
+population's; each group counts once, when it is found, however often replay gives it out. The first weights, uniform
+here, are unconfirmed. With UCBoost as the index, which is ours, n_d + 1 and N + 1 take the place of pulls and time.
+
+    L(d)   = mean of |A_j| over the last `window` samples of domain d,    A_j = (r_j - mean_k r_k) / std_k r_k
+    UCB(d) = L(d) + sqrt(2 ln(N + 1) / (n_d + 1))
+    P(d)   = softmax(UCB(d) / tau)
+
+n_d samples of domain d were found so far, N of all. Each place of a batch draws its domain from P.
+P prompts, G samples per prompt: A_j runs over a prompt's own G samples.
+Source: Wang et al. 2025, arXiv:2504.09710, and the authors' code.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from jaxtyping import Float64
+
+from steelyard.core import Prompt, SteelyardError, Trajectory, method, require, stream
+from steelyard.curriculum.arms import Arms
+from steelyard.curriculum.bandit import MEND
+from steelyard.curriculum.ucb1 import UCB1
+from steelyard.curriculum.ucboost import UCBoost
+
+
+@method(
+    "dump",
+    paper="arXiv:2504.09710",
+    claim="faster convergence and a higher final reward than a uniform mixture of 12 difficulties",
+    proof="recipes.proofs.dump",
+)
+@dataclass(frozen=True)
+class Dump:
+    """Domains by how much their samples still teach."""
+
+    tau: float = 0.1
+    """Temperature of the softmax over domains; inf draws all alike."""
+    window: int = 300
+    """Samples of a domain that its mean advantage runs over."""
+    index: UCB1 | UCBoost = field(default_factory=UCB1)
+    """The bonus for domains that were seen little: the paper's, or UCBoost's. Its discount has no effect here."""
+
+    def __post_init__(self) -> None:
+        require(self.tau > 0, f"tau is {self.tau}", where="dump.tau", mend="use a number above 0, or inf")
+        require(self.window > 0, f"window is {self.window}", where="dump.window", mend="use 1 or more")
+
+    def open(self, prompts: Sequence[Prompt], seed: int) -> "DumpDraws":
+        """The live curriculum, over the domains of these prompts."""
+        return DumpDraws(self, prompts, seed)
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    position: int
+    walked: list[int]
+    seen: list[int]
+    recent: list[list[float]]
+
+
+class DumpDraws:
+    """The live curriculum: what was found of each domain, and how many prompts were drawn."""
+
+    def __init__(self, settings: Dump, prompts: Sequence[Prompt], seed: int) -> None:
+        self._settings, self._seed, self._arms = settings, seed, Arms(prompts, seed)
+        self._position, self._seen_D = 0, np.zeros(len(self._arms), np.int64)
+        self._recent = [deque[float](maxlen=settings.window) for _ in range(len(self._arms))]
+
+    def weights(self) -> Float64[np.ndarray, "D"]:
+        """P(d), in the order of the domains' numbers."""
+        learning_D = np.array([np.mean(recent) if recent else 0.0 for recent in self._recent])
+        bound_D = self._settings.index.index(learning_D, self._seen_D + 1.0, float(self._seen_D.sum() + 1))
+        weight_D = np.exp((bound_D - bound_D.max()) / self._settings.tau)
+        return weight_D / weight_D.sum()
+
+    def draw(self, num_prompts: int) -> list[int]:
+        """Indices of the next prompts."""
+        edges_D = np.cumsum(self.weights())[:-1]
+        places = range(self._position, self._position + num_prompts)
+        self._position += num_prompts
+        return [self._arms.next(int(np.searchsorted(edges_D, self._uniform(k), side="right"))) for k in places]
+
+    def _uniform(self, position: int) -> float:
+        return float(stream(self._seed, "dump", position).random())
+
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        """Count every sample with a reward."""
+        for arm, size_G in self._arms.groups(trajectories):
+            self._seen_D[arm] += len(size_G)
+            self._recent[arm].extend(size_G.tolist())
+
+    def state(self) -> Mapping[str, Any]:
+        """The last samples of each domain, and the counters."""
+        recent, seen = [list(r) for r in self._recent], self._seen_D.tolist()
+        return {"position": self._position, "walked": self._arms.state(), "seen": seen, "recent": recent}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            SteelyardError: not a state of this curriculum.
+        """
+        try:
+            kept = msgspec.convert(state, _State)
+        except msgspec.ValidationError as error:
+            raise SteelyardError(str(error), where="curriculum state", mend=MEND) from error
+        self._arms.restore(kept.walked)
+        right = len(kept.seen) == len(kept.recent) == len(self._arms)
+        require(right, "its lists have not one length", where="curriculum state", mend=MEND)
+        self._position, self._seen_D = kept.position, np.array(kept.seen, np.int64)
+        self._recent = [deque(recent, maxlen=self._settings.window) for recent in kept.recent]

@@ -1,0 +1,40 @@
+"""UCB1 over domains: the mean reward plus what chance may have kept from it.
+
+Differs: the paper's bandit is told each reward before the next pull; ours draws a batch at once, and a group that is
+being searched counts as a pull. The reward, a group's mean |advantage|, drifts as the policy learns: `discount` is
+ours.
+
+    index_a = mean_a + sqrt(2 ln n / n_a)
+
+n_a pulls of arm a, n of all. P prompts, G samples per prompt: a pull is a prompt, its reward comes from G samples.
+Source: Auer, Cesa-Bianchi and Fischer 2002, Machine Learning 47:235-256.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.core import Prompt, method, require
+from steelyard.curriculum.bandit import Array, Bandit
+
+
+@method("ucb1")
+@dataclass(frozen=True)
+class UCB1:
+    """The classic index."""
+
+    discount: float = 0.99
+    """What each new group leaves of the weight of those before it; 1 forgets nothing."""
+
+    def __post_init__(self) -> None:
+        what = f"discount is {self.discount}"
+        require(0 < self.discount <= 1, what, where="ucb1.discount", mend="use a number above 0, at most 1")
+
+    def index(self, mean: Array, pulls: Array, time: float) -> Array:
+        """Upper confidence bounds; they may pass 1."""
+        return mean + np.sqrt(2 * np.log(time) / pulls)
+
+    def open(self, prompts: Sequence[Prompt], seed: int) -> Bandit:
+        """The live bandit, over the domains of these prompts."""
+        return Bandit(prompts, seed, self, self.discount)

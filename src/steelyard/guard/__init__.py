@@ -1,0 +1,7 @@
+"""Who decides what is harmful: guards, and routers that ask a large one only where a small one does not do."""
+
+from steelyard.guard.bag import BagGuard, f1
+from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, needs_large
+from steelyard.guard.saferoute import SafeRoute
+
+__all__ = ["BagGuard", "Cascade", "Gate", "Guard", "Router", "Ruling", "SafeRoute", "f1", "needs_large"]

@@ -1,0 +1,68 @@
+"""A guard small enough for a proof: a network over which words stand in a text, in whatever order.
+
+    L = CE(harm(x), sigma(u . h(x))) + CE(words(z), sigma(U h(z))),    h a network of two hidden layers
+
+x are texts with labels, z texts with or without: the trunk also learns to give words back, as a language model's knows
+of words that no label ever spoke of. N texts, V words, D numbers of the last hidden layer. No paper.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from steelyard.core import derive, stream
+from steelyard.guard.base import Ruling
+
+
+class BagGuard(nn.Module):
+    """A guard on bags of words.
+
+    Args:
+        words: the vocabulary; other words are not seen.
+        width: of both hidden layers.
+        seed: of its first weights.
+    """
+
+    def __init__(self, words: Sequence[str], *, width: int, seed: int) -> None:
+        super().__init__()
+        self._places = {word: i for i, word in enumerate(words)}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "bag"))
+            self.body = nn.Sequential(nn.Linear(len(words), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
+            self.head, self.back = nn.Linear(width, 1), nn.Linear(width, len(words))
+
+    def bags(self, texts: Sequence[str]) -> Float[Tensor, "N V"]:
+        """1 where a word stands in a text."""
+        bags = torch.zeros(len(texts), len(self._places))
+        for row, text in enumerate(texts):
+            bags[row, [self._places[word] for word in text.split() if word in self._places]] = 1.0
+        return bags
+
+    def fit(
+        self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabelled: Sequence[str], *, steps: int, seed: int
+    ) -> "BagGuard":
+        """Itself, after so many steps of AdamW on the texts and their labels, and on more texts without."""
+        bags, plain, harm, draws = self.bags(texts), self.bags(unlabelled), harm_N.float(), stream(seed, "bag")
+        adam = torch.optim.AdamW(self.parameters(), lr=3e-3, weight_decay=1e-2)
+        for _ in range(steps):
+            of, any_of = (torch.from_numpy(draws.integers(len(x), size=128)) for x in (bags, plain))
+            loss = binary_cross_entropy_with_logits(self.head(self.body(bags[of])).squeeze(-1), harm[of])
+            loss = loss + binary_cross_entropy_with_logits(self.back(self.body(plain[any_of])), plain[any_of])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        return self
+
+    @torch.no_grad()
+    def forward(self, texts: Sequence[str]) -> Ruling:
+        """The rulings, with the last hidden layer."""
+        state_ND = self.body(self.bags(texts))
+        return Ruling(self.head(state_ND).squeeze(-1).sigmoid(), state_ND)
+
+
+def f1(said_N: Bool[Tensor, "N"], harm_N: Bool[Tensor, "N"]) -> float:
+    """Harmonic mean of precision and recall of harm: 2 hits / (said + true); 0 where nothing is said and none is."""
+    return float(2 * (said_N & harm_N).sum() / (said_N.sum() + harm_N.sum()).clamp(min=1))

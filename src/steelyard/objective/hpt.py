@@ -1,0 +1,74 @@
+"""Hybrid post-training: a prompt that its own samples do not solve is learned from its demonstration, any other by RL.
+
+Differs: the authors average the imitation loss over all tokens of a batch; here a demonstration's tokens are averaged
+for each prompt, so that a batch may be cut between prompts. Their rewards are 0 and 1; any others work with gamma.
+
+    P    = mean_j r_j over the prompt's own samples
+    L(x) = L_SFT    = - mean_t log pi(y*_t)                                where P <= gamma
+           L_RL     = - mean_j sum_t (r_j - mean_k r_k) log pi(y_jt) / max_length    elsewhere
+    L    = mean over prompts of a L_RL or b L_SFT,    in gradient
+
+P prompts, G samples per prompt, T steps; y* is the prompt's demonstration, a row of its group that `demonstration_PG`
+marks and that is in no mean of rewards. The two losses are settings of `Unified`: pi its own denominator, all steps
+stable, and an advantage of one or of centred rewards. gamma = 0 opens the gate only where nothing was solved, below 0
+never: then this is Dr. GRPO without a ratio. A prompt without a demonstration goes by RL.
+Source: Lv et al. 2025, arXiv:2509.04419.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.advantage import centred, reward_of
+from steelyard.objective.kernels import weighted_likelihood
+from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, steps_of
+
+
+@method(
+    "hpt",
+    paper="arXiv:2509.04419",
+    claim="choosing demonstrations or rollouts by each prompt's own success beats SFT, GRPO and SFT before GRPO",
+    proof="recipes.proofs.hpt",
+)
+@dataclass(frozen=True)
+class HPT:
+    """Hybrid post-training, with a switch for each prompt."""
+
+    demonstrations: ClassVar[bool] = True
+    least_group: ClassVar[int] = 2
+
+    gamma: float = 0.0
+    """Mean reward at or below which a prompt's demonstration takes the place of its samples; below 0 none does."""
+    imitation: float = 1.0
+    """b: weight of the imitation loss."""
+    max_length: int = 1
+    """The constant length (tokens) that divides a sample's sum."""
+
+    def __post_init__(self) -> None:
+        require(self.imitation >= 0, f"it is {self.imitation}", where="hpt.imitation", mend="use 0 or more")
+        require(self.max_length > 0, f"it is {self.max_length}", where="hpt.max_length", mend="use 1 or more")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs rewards and `demonstration_PG`.
+
+        Metrics: `objective/imitated` the share of prompts that are learned from a demonstration, and
+        `objective/solved` the mean reward of samples.
+        """
+        given_PG = batch.needs("demonstration_PG") & batch.valid_PG
+        own_PG = batch.valid_PG & ~given_PG
+        solved_P1 = prompt_mean(reward_of(batch), own_PG)
+        imitated_P1 = given_PG.any(-1, keepdim=True) & (solved_P1 <= self.gamma)
+        length_PG = steps_of(batch).sum(-1).clamp(min=1)
+        imitation_PG = self.imitation / length_PG / num_samples(given_PG)
+        advantage_PG = centred(reward_of(batch), own_PG) / self.max_length / num_samples(own_PG)
+        weight_PG = torch.where(imitated_P1, imitation_PG.where(given_PG, 0.0), advantage_PG)
+        total = num_prompts(batch.valid_PG)
+        metrics = {
+            "objective/imitated": float((imitated_P1 & batch.valid_PG.any(-1, keepdim=True)).sum()) / max(total, 1.0),
+            "objective/solved": float(solved_P1.sum()) / max(total, 1.0),
+        }
+        return weighted_likelihood(
+            batch, weight_PG[..., None].expand_as(batch.logp_PGT), normaliser=total, metrics=metrics
+        )

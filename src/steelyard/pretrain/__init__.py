@@ -1,0 +1,17 @@
+"""Learning from scored documents alone, from the first step on: no samples, no verifier in the loop.
+
+Data are prepared (`PHF`, which is conditional training, and `Filtering`), or tokens are weighted by their scores
+(`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories that any learner takes; plain likelihood is `SFT`.
+"""
+
+from steelyard.pretrain.awr import AWR
+from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
+from steelyard.pretrain.filtering import Filtering
+from steelyard.pretrain.phf import PHF
+from steelyard.pretrain.rwr import RWR
+from steelyard.pretrain.unlikelihood import Unlikelihood
+
+__all__ = [
+    "AWR", "PHF", "RWR", "Document", "Filtering", "Preparation", "Segment", "Unlikelihood", "document",
+    "trajectory_of",
+]  # fmt: skip

@@ -1,0 +1,71 @@
+"""Advantage-weighted regression on tokens: a token counts the more, the better its segment than was to be expected.
+
+    A_t = R_t - stop_grad(V_t),    V_t = - sigmoid(w h_t + b) on the state h_t before token t
+    L   = (alpha sum_t - min(exp(A_t / beta), w_max) log pi(x_t | x_<t) + (1 - alpha) sum_t (R_t - V_t)^2) / tokens
+
+P prompts, G samples per prompt, T steps: P documents, G = 1. R_t, in `reward_PGT`, is minus the score of the token's
+segment, and lies in [-1, 0] as V does. The value's gradient reaches the trunk. alpha = 1 and V = 0 is RWR.
+Source: Peng et al. 2019, arXiv:1910.00177, on tokens as in Korbak et al. 2023, arXiv:2302.08582.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.reduce import steps_of
+from steelyard.pretrain.rwr import weighted_tokens
+
+
+class ValueHead(nn.Module):
+    """Minus the sigmoid of a linear map of the state before a token: a score to be expected; begins at -1/2."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden_size, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, hidden_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M"]:
+        """The value before each action."""
+        return -self.linear(hidden_MD).squeeze(-1).sigmoid()
+
+
+@method(
+    "awr",
+    paper="arXiv:2302.08582",
+    claim="likelihood weighted by reward over a learned baseline",
+    proof="recipes.proofs.phf",
+)
+@dataclass(frozen=True)
+class AWR:
+    """Likelihood weighted by the exponential of the token's advantage."""
+
+    beta: float = 1.0
+    """Temperature of the weights; larger is nearer plain likelihood."""
+    alpha: float = 0.5
+    """Share of the likelihood in the loss; the rest is the value's."""
+    max_weight: float = 1000.0
+    """w_max: no token counts more than this."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, f"beta is {self.beta}", where="awr.beta", mend="use a number above 0")
+        require(0 <= self.alpha <= 1, f"alpha is {self.alpha}", where="awr.alpha", mend="use a share from 0 to 1")
+        require(self.max_weight > 0, f"it is {self.max_weight}", where="awr.max_weight", mend="use a number above 0")
+
+    def build_value(self, hidden_size: int) -> nn.Module:
+        """The head that fills `Batch.value_PGT`."""
+        return ValueHead(hidden_size)
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs token scores and values.
+
+        Metrics: `objective/weight` the mean weight of a token, `objective/value_error` the mean (R - V)^2.
+        """
+        reward_PGT, value_PGT = batch.needs("reward_PGT").detach(), batch.needs("value_PGT")
+        likelihood = weighted_tokens(batch, (reward_PGT - value_PGT) / self.beta, self.max_weight)
+        gap_PGT = (reward_PGT - value_PGT).where(steps_of(batch), 0.0)
+        error = gap_PGT.square().sum() / (likelihood.weight or 1.0)
+        value = self.alpha * likelihood.value + (1 - self.alpha) * error
+        return Loss(value, likelihood.weight, {**likelihood.metrics, "objective/value_error": float(error.detach())})

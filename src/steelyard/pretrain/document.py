@@ -1,0 +1,79 @@
+"""Documents with scored segments, and the trajectories that a learner makes of them.
+
+A score says how undesirable a segment (a sentence, a line of code) is: 0 is harmless. A token's reward is minus the
+score of its segment, and a document's is the mean over its segments.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from steelyard.core import Sampling, Trajectory, require
+from steelyard.policy import Policy
+from steelyard.task.base import make_prompt
+
+_GIVEN = Sampling(max_tokens=1)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of text and how undesirable it is."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Document:
+    """The segments of a text, in order."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(segment.text for segment in self.segments)
+
+    @property
+    def score(self) -> float:
+        """The mean of the segments' scores."""
+        return sum(segment.score for segment in self.segments) / len(self.segments)
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """What is done to a corpus before a model is trained on it."""
+
+    def prepare(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents to train on."""
+        ...
+
+
+def document(texts: Iterable[str], scorer: Callable[[str], float]) -> Document:
+    """A document of these segments, each scored."""
+    return Document(tuple(Segment(text, scorer(text)) for text in texts))
+
+
+def trajectory_of(policy: Policy, document: Document) -> Trajectory:
+    """A document as a trajectory that nobody sampled: all its tokens are actions, after one that begins it.
+
+    The end-of-sequence token stands at both ends. It belongs to no segment, so its reward is 0.
+
+    Raises:
+        SteelyardError: the model has no end-of-sequence token.
+    """
+    mend = "take a model with an end-of-sequence token"
+    require(bool(policy.eos_ids), "nothing separates documents", where="model", mend=mend)
+    end = policy.eos_ids[0]
+    tokens, rewards = [end], [0.0]
+    for segment in document.segments:
+        new = policy.tokenizer.encode(segment.text, add_special_tokens=False)
+        tokens, rewards = [*tokens, *new], [*rewards, *[-segment.score] * len(new)]
+    tokens_T, nothing_T = np.array([*tokens, end], np.int32), np.zeros(len(tokens) + 1, np.float32)
+    return Trajectory(
+        make_prompt(document.text, {}).id, tokens_T, np.arange(len(tokens_T)) > 0, nothing_T, 0, "", _GIVEN, "stop",
+        logp_ref_T=nothing_T, reward=-document.score, reward_T=np.array([*rewards, 0.0], np.float32),
+        info={"demonstration": True},
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Dataset filtering: documents that are too undesirable on the whole are left out.
+
+    keep x where mean_i score(x_i) <= threshold,    x_i the segments of document x
+
+P prompts, G samples per prompt, T steps: what is kept is trained on by plain likelihood (`SFT`), P documents at G = 1.
+Source: as in Korbak et al. 2023, arXiv:2302.08582.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.core import method, require
+from steelyard.pretrain.document import Document
+
+
+@method(
+    "filtering",
+    paper="arXiv:2302.08582",
+    claim="the simplest remedy: less undesirable text, at the price of the documents lost",
+    proof="recipes.proofs.phf",
+)
+@dataclass(frozen=True)
+class Filtering:
+    """Leave out documents whose mean score is above a threshold."""
+
+    threshold: float = 0.00078
+    """Highest mean score of a document that is kept; the paper's for a toxicity classifier."""
+
+    def prepare(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents that stay, in their order.
+
+        Raises:
+            SteelyardError: none stays.
+        """
+        kept = [document for document in documents if document.score <= self.threshold]
+        what = f"none of {len(documents)} documents has a mean score of {self.threshold} or less"
+        require(bool(kept), what, where="filtering.threshold", mend="raise it")
+        return kept

@@ -1,0 +1,56 @@
+"""Pretraining with human preferences by conditional training: every segment says beforehand what it is.
+
+Differs: control tokens are not banned while sampling; ask for one segment, or ban them in the sampler.
+
+    c(x_i) = <|aligned|> if score(x_i) <= threshold, else <|misaligned|>;    no tag for a share of the segments
+    L      = - sum_i log pi(c(x_i), x_i | c(x_1), x_1, ..., c(x_i-1), x_i-1)
+
+P prompts, G samples per prompt, T steps: here P documents, G = 1, and all tokens but the first are steps. x_i are a
+document's segments. L is plain likelihood (`SFT`) of the tagged documents, tags included. Nothing is thrown away: the
+model learns what is undesirable and how to say so, and a sample that begins with <|aligned|> keeps clear of it.
+The other objectives of the paper: `SFT` (MLE), `Filtering`, `Unlikelihood`, `AWR` and `RWR`.
+Source: Korbak et al. 2023, arXiv:2302.08582, and its code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.core import method, require, stream
+from steelyard.pretrain.document import Document, Segment
+
+
+@method(
+    "phf",
+    paper="arXiv:2302.08582",
+    claim="undesirable text falls up to tenfold, more than by fine-tuning after pretraining",
+    proof="recipes.proofs.phf",
+)
+@dataclass(frozen=True)
+class PHF:
+    """Conditional training: each segment after a tag that says whether it is desirable."""
+
+    threshold: float = 0.00056
+    """A segment with a higher score is misaligned; the paper's for a toxicity classifier."""
+    untagged: float = 0.01
+    """Share of the segments that get no tag, so that the model can also go on without one."""
+    aligned: str = "<|aligned|>"
+    """The tag of a desirable segment; sample after it."""
+    misaligned: str = "<|misaligned|>"
+    """The tag of an undesirable segment."""
+    seed: int = 0
+    """Of the choice of segments that get no tag."""
+
+    def __post_init__(self) -> None:
+        mend = "use a share from 0 to 1"
+        require(0 <= self.untagged <= 1, f"untagged is {self.untagged}", where="phf.untagged", mend=mend)
+        same = self.aligned == self.misaligned
+        require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", mend="use two tags")
+
+    def prepare(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents with a tag before each segment, save a few; a tag has the score of what follows it."""
+        draws = stream(self.seed, "phf")
+        return [Document(tuple(self._tagged(s, draws.random()) for s in d.segments)) for d in documents]
+
+    def _tagged(self, segment: Segment, draw: float) -> Segment:
+        tag = self.aligned if segment.score <= self.threshold else self.misaligned
+        return segment if draw < self.untagged else Segment(tag + segment.text, segment.score)

@@ -1,0 +1,51 @@
+"""Reward-weighted regression on tokens: a token counts the more, the better its segment.
+
+Differs: the code behind the paper weighs by exp((R + 1/2) / beta), a constant factor more.
+
+    L = - sum_t min(exp(R_t / beta), w_max) log pi(x_t | x_<t) / number of tokens
+
+P prompts, G samples per prompt, T steps: P documents, G = 1. R_t, in `reward_PGT`, is minus the score of the token's
+segment, so no weight is above 1 unless a score is negative. Small beta comes near to filtering single segments.
+Source: Peters and Schaal 2007, doi:10.1145/1273496.1273590, on tokens as in Korbak et al. 2023, arXiv:2302.08582.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.kernels import weighted_likelihood
+from steelyard.objective.reduce import steps_of
+
+
+@method(
+    "rwr",
+    paper="arXiv:2302.08582",
+    claim="likelihood weighted by reward, without a baseline",
+    proof="recipes.proofs.phf",
+)
+@dataclass(frozen=True)
+class RWR:
+    """Likelihood weighted by the exponential of the token's reward."""
+
+    beta: float = 1.0
+    """Temperature of the weights; larger is nearer plain likelihood."""
+    max_weight: float = 1000.0
+    """w_max: no token counts more than this."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, f"beta is {self.beta}", where="rwr.beta", mend="use a number above 0")
+        require(self.max_weight > 0, f"it is {self.max_weight}", where="rwr.max_weight", mend="use a number above 0")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs token scores. Metric `objective/weight` is the mean weight of a token."""
+        return weighted_tokens(batch, batch.needs("reward_PGT") / self.beta, self.max_weight)
+
+
+def weighted_tokens(batch: Batch, exponent_PGT: Float[Tensor, "P G T"], most: float) -> Loss:
+    """Mean over tokens of the negative log-likelihood, weighted by exp(exponent), at most `most`; no gradient there."""
+    steps_PGT, num_tokens = steps_of(batch), float(steps_of(batch).sum())
+    weight_PGT = exponent_PGT.detach().where(steps_PGT, 0.0).exp().clamp(max=most).where(steps_PGT, 0.0)
+    metrics = {"objective/weight": float(weight_PGT.sum()) / (num_tokens or 1.0)}
+    return weighted_likelihood(batch, weight_PGT, normaliser=num_tokens, metrics=metrics)

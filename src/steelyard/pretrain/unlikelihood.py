@@ -1,0 +1,50 @@
+"""Unlikelihood training: undesirable tokens are made less likely, the others are imitated.
+
+Differs: p is kept 1e-6 away from 1, where the code behind the paper keeps 1 - p above 1e-20.
+
+    l_t = - log p_t             where R_t >= - threshold
+        = - alpha log(1 - p_t)  elsewhere
+    L   = mean of l_t over all tokens,    p_t = pi(x_t | x_<t)
+
+P prompts, G samples per prompt, T steps: P documents, G = 1. R_t, in `reward_PGT`, is minus the score of the token's
+segment. Nats per token; the weight is the number of tokens.
+Source: Welleck et al. 2019, arXiv:1908.04319, on segments as in Korbak et al. 2023, arXiv:2302.08582.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.reduce import steps_of
+
+_NEAREST = 1e-6
+
+
+@method(
+    "unlikelihood",
+    paper="arXiv:2302.08582",
+    claim="undesirable tokens are pushed away, not only left out",
+    proof="recipes.proofs.phf",
+)
+@dataclass(frozen=True)
+class Unlikelihood:
+    """Likelihood of desirable tokens, unlikelihood of the others."""
+
+    threshold: float = 0.00056
+    """A token whose segment has a higher score is undesirable."""
+    alpha: float = 1.0
+    """Weight of the undesirable tokens' loss."""
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, f"alpha is {self.alpha}", where="unlikelihood.alpha", mend="use 0 or more")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs token scores. Metric `objective/undesirable` is the share of undesirable tokens."""
+        steps_PGT, num_tokens = steps_of(batch), float(steps_of(batch).sum())
+        bad_PGT = (batch.needs("reward_PGT").detach() < -self.threshold) & steps_PGT
+        logp_PGT = batch.logp_PGT.where(steps_PGT, -1.0)
+        far_PGT = torch.log(-torch.expm1(logp_PGT.clamp(max=-_NEAREST)))
+        loss_PGT = (-self.alpha * far_PGT).where(bad_PGT, -logp_PGT).where(steps_PGT, 0.0)
+        metrics = {"objective/undesirable": float(bad_PGT.sum()) / (num_tokens or 1.0)}
+        return Loss(loss_PGT.sum() / (num_tokens or 1.0), num_tokens, metrics)

@@ -1,0 +1,105 @@
+"""Sums on a ten-hour clock with a scratchpad of any length: most problems have a short and a long way to be right.
+
+    0+1+0+3+0+8              begin with the last number and add the others from the left, modulo 10
+    0=81=90=93=20=2          in full: every number is added, zeros too; the answer is the last digit
+    1=93=2                   in short: only what is not zero
+    3=1                      too short: one number is left out, and the answer is wrong
+    0=81~50=53~20=2          two steps guessed, six and four off: right for the wrong reason
+
+A scratchpad is up to six steps of a number, a sign and a digit; which sign it has does not matter. Reward is 1 for the
+right last digit and 0 otherwise, whatever was written before, so only the answer is judged, and brevity is free. An
+easy problem has one or two numbers that are not zero, a hard one five: there is no short way through that. The part
+`steps` counts those written, `easy` is 1 for an easy problem.
+Source: none, this world is ours.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream, suggest
+from steelyard.task.base import SPLITS
+
+CLOCK, TERMS, LARGEST = 10, 5, 3
+CHARACTERS = "0123456789+=~"
+HELD_OUT_SHARE = 0.2
+_PAD = re.compile(rf"(?:\d[=~]\d){{1,{TERMS + 1}}}")
+
+
+@method("scratchpad")
+@dataclass(frozen=True)
+class Scratchpad:
+    """Clock sums, half of them easy; reward 1 for the right end of a scratchpad of any length."""
+
+    problems: int = 1200
+    """Training problems."""
+    held_out: int = 200
+    """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
+    data_seed: int = 0
+    """Of the choice of problems."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("problems", 1400), ("held_out", 300)):
+            number = getattr(self, name)
+            require(
+                2 <= number <= most and number % 2 == 0,
+                f"{name} is {number}",
+                where="scratchpad",
+                mend=f"use an even number, 2 to {most}",
+            )
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """Distinct problems, easy and hard ones by turns, with columns `numbers`, `answer` and `easy`.
+
+        Raises:
+            SteelyardError: there is no such split.
+        """
+        require(split in SPLITS, f"unknown split {split!r}", where="prompts", mend=suggest(split, SPLITS))
+        number = (self.problems if split == "train" else self.held_out) // 2
+        draws = stream(self.data_seed, "scratchpad", split)
+        found: tuple[dict[str, Prompt], ...] = ({}, {})
+        while min(map(len, found)) < number:
+            easy = bool(draws.integers(2))
+            numbers = draw_numbers(draws, easy)
+            text = problem(numbers)
+            if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
+                columns = {"numbers": numbers, "answer": sum(numbers) % CLOCK, "easy": easy}
+                found[easy].setdefault(text, Prompt(text, text, columns))
+        return [p for pair in zip(*(list(f.values())[:number] for f in found), strict=True) for p in pair]
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """1 for the right last digit; what is no scratchpad, or was cut off, has no answer."""
+        return [_score(e) for e in episodes]
+
+
+def draw_numbers(draws: np.random.Generator, easy: bool) -> list[int]:
+    """The numbers of a problem: those to add, then the one to begin with."""
+    terms = draws.integers(1, LARGEST + 1, size=TERMS)
+    if easy:
+        terms[draws.permutation(TERMS)[int(draws.integers(1, 3)) :]] = 0
+    return [*terms.tolist(), int(draws.integers(CLOCK))]
+
+
+def problem(numbers: Sequence[int]) -> str:
+    """The text of a problem."""
+    return "+".join(map(str, numbers))
+
+
+def written(numbers: Sequence[int], kept: Sequence[bool], off: Sequence[int] = (0,) * TERMS) -> str:
+    """The scratchpad that adds the kept terms, guessed steps so far off: what a base model is trained on."""
+    *terms, at = numbers
+    text = ""
+    for term, keep, shift in zip(terms, kept, off, strict=True):
+        if keep:
+            at = (at + term + shift) % CLOCK
+            text += f"{term}{'~' if shift else '='}{at}"
+    return text
+
+
+def _score(episode: Episode) -> Score:
+    pad, columns = episode.completion, episode.prompt.columns
+    whole = episode.trajectory.finish == "stop" and _PAD.fullmatch(pad) is not None
+    value = float(whole and int(pad[-1]) == columns["answer"])
+    return Score(value, {"steps": len(pad) / 3 if whole else 0.0, "easy": float(columns["easy"])})

@@ -1,0 +1,16 @@
+"""How a model forgets what it was taught: objectives on prompts to forget and prompts to retain, and audits of both.
+
+A batch's `retain_P` (a trajectory's `info["retain"]`) says which prompts are kept. Refusal tuning (IDK) needs no method
+of its own: it is `SFT` on forgotten prompts whose completion is a refusal, beside retained ones.
+"""
+
+from steelyard.unlearn.audit import Audit, Quality, Question, audit, forget_quality, repetition, utility
+from steelyard.unlearn.gradient_ascent import GradientAscent
+from steelyard.unlearn.npo import NPO
+from steelyard.unlearn.protocol import unlearn
+from steelyard.unlearn.refusal_dpo import RefusalDPO
+
+__all__ = [
+    "NPO", "Audit", "GradientAscent", "Quality", "Question", "RefusalDPO", "audit", "forget_quality", "repetition",
+    "unlearn", "utility",
+]  # fmt: skip

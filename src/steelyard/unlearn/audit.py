@@ -1,0 +1,119 @@
+"""What a model still knows: probabilities, truth ratios, forget quality, utility, repetition.
+
+    p(y) = exp(mean over y's tokens of log pi),    R = geometric mean of p(wrong) / p(right),    below 1 where it knows
+    forget quality = p-value of the two-sample Kolmogorov-Smirnov test of R against a model retrained without the facts
+    utility = harmonic mean of what it should have kept
+
+Differs: a right answer is asked as it was learned, or in another form by the caller's choice, where TOFU rephrases it;
+p(wrong) enters by its geometric mean, as in the code of arXiv:2404.05868 (TOFU: arithmetic); accuracy is the share of
+questions whose greedy completion is the right answer token by token, where TOFU takes ROUGE. Repetition is ours.
+Source: Maini et al. 2024, arXiv:2401.06121. N questions; natural logarithms; the end of sequence is a token of y.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from scipy import stats
+
+from steelyard.core import Request, Sampling, Trajectory, pad, require
+from steelyard.policy import Policy
+from steelyard.rollout import engine_for
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt with its right answer, and wrong ones of the same kind."""
+
+    right: Trajectory
+    wrong: tuple[Trajectory, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a model knows of N questions."""
+
+    probability: float
+    """Mean p(right)."""
+    choice: float
+    """Mean p(right) / (p(right) + sum of p(wrong))."""
+    truth: float
+    """Mean of max(0, 1 - R)."""
+    accuracy: float
+    """Share of questions whose greedy completion is the right answer."""
+    repetition: float
+    """Mean `repetition` of the greedy completions."""
+    ratio_N: Float64[np.ndarray, "N"]
+    """R of each question."""
+
+
+class Quality(NamedTuple):
+    """The two-sample Kolmogorov-Smirnov test."""
+
+    distance: float
+    """Largest difference of the two cumulative distributions; 0 is best."""
+    pvalue: float
+    """Forget quality: how often equals would differ by as much; 1 is best."""
+
+
+def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> Audit:
+    """Ask a model; its greedy completions end after `max_tokens`.
+
+    Raises:
+        SteelyardError: no questions, or not all with the same number of wrong answers, at least one.
+    """
+    numbers = {len(question.wrong) for question in questions}
+    require(len(numbers) == 1 and 0 not in numbers, f"questions have {sorted(numbers)} wrong answers", where="audit",
+            mend="give questions, each with as many wrong answers")  # fmt: skip
+    rows = [t for question in questions for t in (question.right, *question.wrong)]
+    logp_NA = mean_logp(policy, rows).reshape(len(questions), -1)
+    ratio_N = np.exp(logp_NA[:, 1:].mean(1) - logp_NA[:, 0])
+    said = greedy(policy, [question.right for question in questions], max_tokens)
+    right = [np.array_equal(a, q.right.completion_T) for a, q in zip(said, questions, strict=True)]
+    return Audit(
+        probability=float(np.exp(logp_NA[:, 0]).mean()),
+        choice=float((np.exp(logp_NA[:, 0]) / np.exp(logp_NA).sum(1)).mean()),
+        truth=float(np.maximum(0.0, 1 - ratio_N).mean()),
+        accuracy=float(np.mean(right)),
+        repetition=float(np.mean([repetition(tokens) for tokens in said])),
+        ratio_N=ratio_N,
+    )
+
+
+@torch.no_grad()
+def mean_logp(policy: Policy, trajectories: Sequence[Trajectory], rows: int = 512) -> Float64[np.ndarray, "N"]:
+    """The mean log-probability of each trajectory's actions (nats per token)."""
+    found = []
+    for start in range(0, len(trajectories), rows):
+        batch = pad(trajectories[start : start + rows])
+        logp_NT = policy.step_logp(batch.tokens_NT, batch.attend_NT, batch.action_NT).logp_NT.double()
+        found.append((logp_NT.sum(1) / batch.action_NT.sum(1)).numpy())
+    return np.concatenate(found)
+
+
+def greedy(policy: Policy, trajectories: Sequence[Trajectory], max_tokens: int) -> list[np.ndarray]:
+    """The model's own completion of each trajectory's prompt: tokens, with the end of sequence."""
+    asked = [Request(str(i), tuple(t.tokens_T[~t.action_T].tolist()), 0) for i, t in enumerate(trajectories)]
+    drawn = engine_for(policy, 0).generate(asked, Sampling(temperature=0.0, max_tokens=max_tokens))
+    said = {int(t.prompt_id): t.completion_T for t in drawn}
+    return [said[i] for i in range(len(asked))]
+
+
+def repetition(tokens: np.ndarray, size: int = 2) -> float:
+    """Share of a text's runs of `size` tokens that it has had before; 0 for a text of no run."""
+    runs = [tuple(tokens[i : i + size].tolist()) for i in range(len(tokens) - size + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def forget_quality(ratio_N: Float64[np.ndarray, "N"], retrained_M: Float64[np.ndarray, "M"]) -> Quality:
+    """How far a model's truth ratios are from those of one that never knew."""
+    distance, pvalue = stats.ks_2samp(ratio_N, retrained_M)
+    return Quality(float(distance), float(pvalue))  # pyright: ignore[reportArgumentType]
+
+
+def utility(shares: Iterable[float]) -> float:
+    """The harmonic mean of shares in [0, 1]; one lost ability loses all."""
+    return float(stats.hmean(list(shares)))

@@ -1,0 +1,38 @@
+"""Gradient ascent: make the answers to be forgotten less likely, without end. With the retain loss it is GradDiff.
+
+Differs: forgotten and retained prompts have one mean, half the sum of theirs where there are as many of both; answers
+are summed over tokens, so this is the limit of NPO at beta -> 0 (code for it often takes the mean over tokens). KL on
+retained prompts is estimated by samples of the reference.
+
+    L_forget = mean over forgotten prompts of mean_j log pi(y_j|x)
+    L = (F L_forget + retain R L_retain) / (F + R)
+
+P prompts, F of them to be forgotten and R retained; G samples per prompt, T steps. Log-probabilities are sums over
+actions (nats). `steelyard.unlearn.parts` has L_retain: with given answers of the retained prompts this is GA+RT
+(GradDiff), with answers sampled from the model before unlearning GA+KL, with `retain` 0 GA alone. L has no lower bound.
+Source: Jang et al. 2022, arXiv:2210.01504; the retain terms as in Maini et al. 2024, arXiv:2401.06121.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective import policy_gradient
+from steelyard.unlearn.parts import forgotten, with_retained
+
+
+@method("gradient-ascent", paper="arXiv:2210.01504", claim="a few steps of ascent make given texts unlikely")
+@dataclass(frozen=True)
+class GradientAscent:
+    """Gradient ascent on what is to be forgotten."""
+
+    retain: float = 1.0
+    """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
+
+    def __post_init__(self) -> None:
+        require(self.retain >= 0, f"it is {self.retain}", where="gradient-ascent.retain", mend="use 0 or more")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs `retain_P`, and reports its terms."""
+        return with_retained(policy_gradient(forgotten(batch), -torch.ones_like(batch.logp_PGT)), batch, self.retain)

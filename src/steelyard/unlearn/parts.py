@@ -1,0 +1,39 @@
+"""The two parts of an unlearning batch, and how a loss on each becomes one.
+
+    L = (F L_forget + retain R L_retain) / (F + R),    L_retain = - mean over retained prompts of mean_j log pi(y_j|x)
+
+F forgotten and R retained prompts that have a valid completion; R = 0 where `retain` is 0. log pi(y|x) is a sum over
+actions (nats). So the parts are two micro-batches: where there are as many of one as of the other, L is half the sum
+of the means. P prompts, G samples per prompt, T steps.
+
+Where the completions of retained prompts are given, L_retain is the usual retain loss (RT). Where they were sampled
+from the reference it is KL(pi_ref || pi) of whole completions, but for a constant: (KL).
+"""
+
+import torch
+
+from steelyard.core import Batch, Loss
+from steelyard.objective import policy_gradient
+
+
+def forgotten(batch: Batch) -> Batch:
+    """The batch in which only completions that are to be forgotten are valid."""
+    return batch.replace(valid_PG=batch.valid_PG & ~batch.needs("retain_P")[:, None])
+
+
+def retained(batch: Batch) -> Batch:
+    """The batch in which only completions that are to be kept are valid."""
+    return batch.replace(valid_PG=batch.valid_PG & batch.needs("retain_P")[:, None])
+
+
+def with_retained(forget: Loss, batch: Batch, retain: float) -> Loss:
+    """Join a loss on the forgotten prompts with the retain loss, of coefficient `retain`.
+
+    The metrics `objective/forget` and `objective/retain` are the two terms of the loss.
+    """
+    keep = policy_gradient(retained(batch), torch.ones_like(batch.logp_PGT))
+    weight = forget.weight + (keep.weight if retain > 0 else 0.0)
+    forget_term = forget.value * (forget.weight / (weight or 1.0))
+    retain_term = keep.value * (retain * keep.weight / (weight or 1.0))
+    metrics = {"objective/forget": float(forget_term.detach()), "objective/retain": float(retain_term.detach())}
+    return Loss(forget_term + retain_term, weight, metrics)

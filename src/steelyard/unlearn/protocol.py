@@ -1,0 +1,60 @@
+"""How a model is made to forget: whole epochs over the forgotten prompts, each beside a retained one.
+
+As in the experiments of Zhang et al. 2024 (arXiv:2404.05868): the forgotten prompts are shuffled every epoch, each is
+joined by a retained prompt drawn at random, and the model before unlearning is the reference.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from steelyard.core import Trajectory, require, stream
+from steelyard.learner import Adam, Learner
+from steelyard.learner.learner import Objective
+from steelyard.policy import Policy
+from steelyard.policy.reference import reference_logp
+
+Group = Sequence[Trajectory]
+
+
+def unlearn(
+    policy: Policy,
+    objective: Objective,
+    forget: Sequence[Group],
+    retain: Sequence[Group],
+    *,
+    epochs: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+    optimizer: Adam | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Unlearn in place, and yield the metrics of each step as it is made, for audits on the way.
+
+    Args:
+        policy: what is changed; as it comes it is the reference.
+        objective: a method of this room, or another that does with trajectories what is wanted.
+        forget: completions of the prompts to be forgotten, `info["retain"]` false.
+        retain: completions of prompts to be kept, `info["retain"]` true; empty for none.
+        epochs: how often every forgotten prompt is seen.
+        batch: forgotten prompts in a step; as many retained ones come with them.
+        learning_rate: before the optimiser's schedule.
+        seed: of the order.
+        optimizer: Adam's settings; by default those of the paper's code, weight decay 0.01.
+
+    Raises:
+        SteelyardError: there is nothing to forget.
+    """
+    require(len(forget) > 0, "there is nothing to forget", where="unlearn", mend="give at least one group")
+    learner = Learner(policy, objective, optimizer or Adam(weight_decay=0.01), learning_rate=learning_rate)
+    forget, retain = ([_referred(learner, group) for group in groups] for groups in (forget, retain))
+    for epoch in range(epochs):
+        draws = stream(seed, "unlearn", epoch)
+        order = draws.permutation(len(forget))
+        beside = draws.integers(len(retain), size=len(forget)) if retain else order[:0]
+        for start in range(0, len(forget), batch):
+            turn = slice(start, start + batch)
+            yield learner.step([*(forget[i] for i in order[turn]), *(retain[i] for i in beside[turn])])
+
+
+def _referred(learner: Learner, group: Group) -> list[Trajectory]:
+    return reference_logp(learner.policy, learner.reference, group, learner.temperature)
