@@ -5,12 +5,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Prompt, Sampling, Trajectory, Weights
+from steelyard.core import Prompt, Sampling, Trajectory, require
 from steelyard.policy import Policy
-from steelyard.policy.reference import reference_logp
 
 _GIVEN = Sampling(max_tokens=1)
-_AT_ONCE = 256
 
 
 @runtime_checkable
@@ -31,22 +29,32 @@ def demonstration(
     reward_T: np.ndarray | None = None,
     info: dict[str, Any] | None = None,
 ) -> Trajectory:
-    """A prompt and its given completion, end of sequence included, as a trajectory to imitate."""
-    before, after = policy.encode(prompt.text), [*policy.encode(completion), policy.eos_ids[0]]
+    """A prompt and its given completion, end of sequence included, as a trajectory to imitate.
+
+    It has no reference log-probabilities: a learner that needs them reads them.
+
+    Raises:
+        SteelyardError: the model has no end-of-sequence token.
+    """
+    end, mend = policy.eos_ids, "take a model with an end-of-sequence token"
+    require(bool(end), "nothing ends a completion", where="model", mend=mend)
+    given = policy.tokenizer.encode(completion, add_special_tokens=False)
+    before, after = policy.encode(prompt.text), [*given, end[0]]
     nothing_T = np.zeros(len(before) + len(after), np.float32)
     return Trajectory(
         prompt.id, np.array(before + after, np.int32), np.arange(len(nothing_T)) >= len(before), nothing_T, 0, "",
-        _GIVEN, "stop", logp_ref_T=nothing_T, reward=reward, reward_T=reward_T,
-        info={"demonstration": True, **(info or {})},
+        _GIVEN, "stop", reward=reward, reward_T=reward_T, info={"demonstration": True, **(info or {})},
     )  # fmt: skip
 
 
-def demonstrations_of(
-    task: Demonstrator, prompts: Sequence[Prompt], policy: Policy, temperature: float
-) -> Mapping[str, Trajectory]:
-    """Each prompt's demonstration by the prompt's id, with log-probabilities of the policy as the reference."""
-    given = [demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts]
-    reference = Weights.of(policy.weights(), 0)
-    parts = [given[i : i + _AT_ONCE] for i in range(0, len(given), _AT_ONCE)]
-    referred = [t for part in parts for t in reference_logp(policy, reference, part, temperature)]
-    return {t.prompt_id: t for t in referred}
+def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Policy) -> Mapping[str, Trajectory]:
+    """Each prompt's demonstration, by the prompt's id.
+
+    Raises:
+        SteelyardError: one does not fit the model's context.
+    """
+    given = {prompt.id: demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts}
+    longest, most = max((len(t.tokens_T) for t in given.values()), default=0), policy.context_length
+    what, mend = f"{longest} tokens exceed the model's context of {most}", "take a model with a longer context"
+    require(longest <= most, what, where="demonstrations", mend=mend)
+    return given

@@ -56,7 +56,7 @@ class Learner:
         self.policy, self.objective, self.settings = policy, objective, optimizer
         self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
         self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
-        self._demonstrations = demonstrations or {}
+        self._demonstrations = dict(demonstrations or {})
         self.head, self.value = (_built(objective, part, policy.hidden_size) for part in ("build", "build_value"))
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
@@ -73,7 +73,7 @@ class Learner:
         Raises:
             SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
         """
-        learned = [self._refer(self._demonstrated(group)) for group in groups]
+        learned = self._demonstrated([self._refer(group) for group in groups])
         objective = self._scheduled()
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
@@ -137,10 +137,16 @@ class Learner:
     def _scheduled(self) -> Objective:
         return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.steps))  # pyright: ignore[reportArgumentType]
 
-    def _demonstrated(self, group: Group) -> Group:
-        """The group with its prompt's demonstration, where there is one; it counts as data of today."""
-        given = self._demonstrations.get(group[0].prompt_id)
-        return group if given is None else [*group, given.replace(version=self.version)]
+    def _demonstrated(self, groups: list[Group]) -> list[Group]:
+        """Each group with its prompt's demonstration, where there is one; that counts as data of today."""
+        known = self._demonstrations
+        now, asked = self.reference.version, {group[0].prompt_id for group in groups} & known.keys()
+        stale = [t for id in sorted(asked) if (t := known[id]).logp_ref_T is None or t.ref_version != now]
+        if stale:
+            referred = reference_logp(self.policy, self.reference, stale, self.temperature)
+            known |= {t.prompt_id: t for t in referred}
+        given = [known.get(group[0].prompt_id) for group in groups]
+        return [g if t is None else [*g, t.replace(version=self.version)] for g, t in zip(groups, given, strict=True)]
 
     def _refer(self, group: Group) -> Group:
         """Reference log-probabilities of an earlier reference are computed anew."""

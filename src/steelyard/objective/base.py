@@ -16,6 +16,8 @@ class Objective(Protocol):
     - `build(hidden_size) -> torch.nn.Module` where it learns log Z: maps a prompt's pooled state [P, D] to `log_z_P`.
     - `build_value(hidden_size) -> torch.nn.Module` where it learns values: maps the state before each action [M, D] to
       [M], which fills `value_PGT`. The gradient reaches the policy's trunk unless the module detaches.
+    - `demonstrations: ClassVar[bool] = True` where it learns from given completions too: the learner adds each prompt's
+      to its group, and `demonstration_PG` marks it.
     - `needs_entropy` true where it reads `entropy_PGT`: of the current policy, without gradient.
 
     Modules begin the same for everyone: at zero, or from a generator of their own.

@@ -11,7 +11,8 @@ for each prompt, so that a batch may be cut between prompts. Their rewards are 0
 P prompts, G samples per prompt, T steps; y* is the prompt's demonstration, a row of its group that `demonstration_PG`
 marks and that is in no mean of rewards. The two losses are settings of `Unified`: pi its own denominator, all steps
 stable, and an advantage of one or of centred rewards. gamma = 0 opens the gate only where nothing was solved, below 0
-never: then this is Dr. GRPO without a ratio. A prompt without a demonstration goes by RL.
+never: then this is Dr. GRPO without a ratio. A prompt without a demonstration goes by RL; one without a sample that
+could be scored teaches nothing.
 Source: Lv et al. 2025, arXiv:2509.04419.
 """
 
@@ -59,14 +60,15 @@ class HPT:
         given_PG = batch.needs("demonstration_PG") & batch.valid_PG
         own_PG = batch.valid_PG & ~given_PG
         solved_P1 = prompt_mean(reward_of(batch), own_PG)
-        imitated_P1 = given_PG.any(-1, keepdim=True) & (solved_P1 <= self.gamma)
+        tried_P1 = own_PG.any(-1, keepdim=True)  # where every verdict failed, nobody knows whether it was solved
+        imitated_P1 = given_PG.any(-1, keepdim=True) & tried_P1 & (solved_P1 <= self.gamma)
         length_PG = steps_of(batch).sum(-1).clamp(min=1)
         imitation_PG = self.imitation / length_PG / num_samples(given_PG)
         advantage_PG = centred(reward_of(batch), own_PG) / self.max_length / num_samples(own_PG)
         weight_PG = torch.where(imitated_P1, imitation_PG.where(given_PG, 0.0), advantage_PG)
-        total = num_prompts(batch.valid_PG)
+        total = num_prompts(own_PG)
         metrics = {
-            "objective/imitated": float((imitated_P1 & batch.valid_PG.any(-1, keepdim=True)).sum()) / max(total, 1.0),
+            "objective/imitated": float(imitated_P1.sum()) / max(total, 1.0),
             "objective/solved": float(solved_P1.sum()) / max(total, 1.0),
         }
         return weighted_likelihood(

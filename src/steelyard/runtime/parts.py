@@ -131,7 +131,7 @@ def make_demonstrations(run: Run, policy: Policy) -> Mapping[str, Trajectory] | 
         return None
     what, mend = f"{type(run.task).__name__} has no demonstrations", "choose a task that has, such as arithmetic"
     require(isinstance(run.task, Demonstrator), what, where=type(run.objective).__name__, mend=mend)
-    return demonstrations_of(run.task, run.task.prompts("train"), policy, run.temperature)
+    return demonstrations_of(run.task, run.task.prompts("train"), policy)
 
 
 def make_searcher(

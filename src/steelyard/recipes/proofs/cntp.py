@@ -80,7 +80,7 @@ def quality(
         for prompt, row, group in zip(prompts, texts, groups, strict=True)
         for text, t in zip(row, group, strict=True)
     ]
-    right = float(np.mean([score.value for score in task.score(said)]))  # pyright: ignore[reportArgumentType]
+    right = float(np.mean([score.value == 1 for score in task.score(said)]))
     return {"accuracy": right, "distinct": float(np.mean([len({*row}) for row in texts]))}
 
 

@@ -1,6 +1,7 @@
 """DUMP on sums of two to seven terms: an accuracy in fewer samples than a uniform mixture, and the hardest sums better.
 
-A small base model was shown many short sums and few long ones. GRPO teaches it the rest. All arms draw the same number
+A small base model learns to work sums out, then to give most of them up, nearly all long ones, which it partly forgets.
+GRPO undoes the habit in a few steps, and then mends what was forgotten. All arms draw the same number
 of prompts, 8 samples each, from the six domains; what differs is how many of each. The baseline draws all domains
 alike. The control is the same with other draws: DUMP with tau = infinity, which is told everything and heeds nothing.
 `dump-ucboost`, for information, has UCBoost as its index.
@@ -22,25 +23,33 @@ from steelyard.policy import Policy
 from steelyard.recipes.lab import Lab, imitate, tiny_policy
 from steelyard.recipes.proving import Claim, Proof
 from steelyard.task import Domains
-from steelyard.task.domains import CHARACTERS, solution
+from steelyard.task.domains import CHARACTERS, GIVEN_UP, solution
 
-SHOWN = {2: 0.35, 3: 0.35, 4: 0.2, 5: 0.06, 6: 0.03, 7: 0.01}
-"""Domain -> its share of the sums that the base model was shown."""
+WORKED = {2: 0.5, 3: 0.2, 4: 0.08, 5: 0.03, 6: 0.015, 7: 0.01}
+"""Domain -> the share of its sums that the base model was last shown worked out."""
 PROMPTS, SAMPLES, EVERY, MEASURED = 18, 8, 4, 72
 LEARNING_RATE, TARGET = 5e-4, 0.8
 ENDLESS = float("inf")
 
 
 def base_model(task: Domains, seed: int) -> Policy:
-    """Knows short sums, and has hardly seen long ones."""
+    """Knew how, then mostly gave up: it has partly forgotten long sums."""
     policy, draws = (
         tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=32, context=40),
         stream(seed, "base"),
     )
     by_domain = grouped(task.prompts("train"))
-    domains = draws.choice(list(SHOWN), size=8000, p=list(SHOWN.values())).tolist()
-    shown = [by_domain[d][draws.integers(len(by_domain[d]))] for d in domains]
-    imitate(policy, [(str(p.text), solution(p)) for p in shown], steps=450, batch=64, learning_rate=6e-3, seed=seed)
+
+    def shown(worked: Mapping[int, float]) -> list[tuple[str, str]]:
+        domains, coins = draws.integers(2, 8, size=6000).tolist(), draws.random(6000)
+        prompts = [by_domain[d][draws.integers(len(by_domain[d]))] for d in domains]
+        return [
+            (str(p.text), solution(p) if coin < worked[d] else GIVEN_UP)
+            for d, p, coin in zip(domains, prompts, coins, strict=True)
+        ]
+
+    imitate(policy, shown(dict.fromkeys(WORKED, 1.0)), steps=450, batch=64, learning_rate=6e-3, seed=seed)
+    imitate(policy, shown(WORKED), steps=120, batch=64, learning_rate=2e-3, seed=seed)
     return policy
 
 
@@ -55,9 +64,8 @@ def grouped(prompts: Sequence[Prompt]) -> dict[int, list[Prompt]]:
 def accuracies(lab: Lab) -> Float64[np.ndarray, "D"]:
     """The mean reward of some 72 samples of each domain's held-out prompts."""
     rows = [prompts[:MEASURED] for prompts in grouped(lab.task.prompts("held-out")).values()]
-    return np.array([
-        np.mean([t.reward or 0.0 for group in lab.sampled(row, -(-MEASURED // len(row))) for t in group]) for row in rows
-    ])  # fmt: skip
+    sampled = [sum(lab.sampled(row, -(-MEASURED // len(row))), []) for row in rows]
+    return np.array([np.mean([t.reward or 0.0 for t in samples]) for samples in sampled])
 
 
 def train(lab: Lab, curriculum: Curriculum, steps: int) -> Mapping[str, float]:

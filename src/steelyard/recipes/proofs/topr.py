@@ -5,8 +5,9 @@ learns ten epochs from these alone, with its baseline and limits as the only dif
 switched off, which is REINFORCE with rewards of +1 and -1 that takes the samples for fresh ones (the control); right
 answers alone; truncated importance sampling on all; and, as information, TOPR with other baselines. `accuracy` is the
 share of right answers among samples of held-out problems, `greedy` that without sampling, `invalid` the share of
-samples that have the form of none of the task's ways to answer. All arms have the same learning rate. In earlier runs
-on other seeds each arm was also run at the others' best rates.
+samples that have the form of none of the task's ways to answer. All arms have one learning rate. On a seed kept for
+trials, right answers alone gained less than 2 points from a third of it and lost 11 with thrice as much, and untapered
+REINFORCE collapsed with thrice as much too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
