@@ -50,8 +50,7 @@ def test_half_the_problems_are_easy():
         ("0=81=90=93=20=2", 1.0, 5),
         ("1=93=2", 1.0, 2),
         ("3=1", 0.0, 1),
-        ("0=81~50=53~20=2", 1.0, 5),
-        ("7~2", 1.0, 1),  # only the answer is judged
+        ("7=2", 1.0, 1),  # only the answer is judged
         ("", 0.0, 0),
         ("2", 0.0, 0),
         ("1=93=", 0.0, 0),
@@ -70,19 +69,29 @@ def test_what_was_cut_off_has_no_answer():
 NUMBERS_DRAWN = st.tuples(*[st.integers(0, 3)] * TERMS, st.integers(0, 9)).map(list)
 
 
-@given(NUMBERS_DRAWN.filter(lambda numbers: any(numbers[:-1])), st.lists(st.integers(0, 9), min_size=5, max_size=5))
-def test_zeros_may_be_left_out_and_guesses_may_cancel(numbers, off):
-    full, short = written(numbers, [True] * TERMS, off), written(numbers, [n > 0 for n in numbers[:-1]])
+@given(NUMBERS_DRAWN.filter(lambda numbers: any(numbers[:-1])))
+def test_zeros_may_be_left_out_and_nothing_else(numbers):
+    full, short = written(numbers, [True] * TERMS), written(numbers, [n > 0 for n in numbers[:-1]])
     assert set(full) <= set(CHARACTERS) and len(full) == 3 * TERMS
     assert len(short) == 3 * sum(n > 0 for n in numbers[:-1])
-    assert scored(short, numbers).value == 1.0
-    assert scored(full, numbers).value == float(sum(off) % 10 == 0)
+    assert scored(short, numbers).value == scored(full, numbers).value == 1.0
+    assert scored(full[:-3], numbers).value == float(numbers[-2] == 0)
+
+
+def test_a_hidden_number_is_in_every_hard_problem_and_takes_every_value():
+    hidden = set()
+    for prompt in TASK.prompts("train"):
+        seen = prompt.text.split("+")
+        assert seen.count("?") == (0 if prompt.columns["easy"] else 1)
+        hidden |= {n for n, s in zip(prompt.columns["numbers"], seen, strict=True) if s == "?"}
+    assert hidden == {1, 2, 3}
 
 
 def test_written_by_hand():
     assert written(NUMBERS, [True] * 5) == "0=81=90=93=20=2"
     assert written(NUMBERS, [False, True, False, True, False]) == "1=93=2"
-    assert written(NUMBERS, [True] * 5, [0, 6, 0, 4, 0]) == "0=81~50=53~20=2"
+    assert problem(NUMBERS) == "0+1+0+3+0+8"
+    assert problem([2, 1, 3, 3, 1, 8], 2) == "2+1+?+3+1+8"
 
 
 @pytest.mark.parametrize("sizes", [{"problems": 0}, {"held_out": 3}, {"problems": 1402}])

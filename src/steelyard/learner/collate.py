@@ -57,6 +57,7 @@ def collate(groups: Sequence[Group]) -> Batch:
         return None if None in found else found
 
     domains, kept = marks("domain"), marks("retain")
+    references = [t.logp_ref_T for t in rows if t.logp_ref_T is not None]
     labelled = any(t.reward_T is not None for t in rows)
     return Batch(
         logp_PGT=torch.zeros(num, size, width),
@@ -64,7 +65,7 @@ def collate(groups: Sequence[Group]) -> Batch:
         action_PGT=spread(padded.action_NT),
         valid_PG=spread(torch.tensor([t.valid for t in rows])),
         reward_PG=spread(torch.tensor([t.reward if t.reward is not None else 0.0 for t in rows])),
-        logp_ref_PGT=steps([_zeros(t) if t.logp_ref_T is None else t.logp_ref_T for t in rows]),
+        logp_ref_PGT=steps(references) if len(references) == len(rows) else None,
         logp_behaviour_PGT=steps([t.logp_behaviour_T for t in rows]),
         version_PG=spread(torch.tensor([t.version for t in rows])),
         ref_version_PG=spread(torch.tensor([t.ref_version for t in rows])),

@@ -35,7 +35,7 @@ _PHRASE = rf"({'|'.join(DETERMINERS)})({'|'.join(ADJECTIVES)})?(\w\w)"
 _SENTENCE = re.compile(rf"{_PHRASE}({'|'.join(VERBS)}){_PHRASE}\.")
 
 
-@method("grammar")
+@method("grammar", exemptions={"task-splits": "both splits are the same; what counts is the distance to the source"})
 @dataclass(frozen=True)
 class Grammar:
     """Sentences of invented words; reward 1 for a clean one."""

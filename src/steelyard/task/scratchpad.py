@@ -4,12 +4,14 @@
     0=81=90=93=20=2          in full: every number is added, zeros too; the answer is the last digit
     1=93=2                   in short: only what is not zero
     3=1                      too short: one number is left out, and the answer is wrong
-    0=81~50=53~20=2          two steps guessed, six and four off: right for the wrong reason
+    2+1+?+3+1+8              a hard problem: one number, from 1 to 3, is hidden
+    2=01=13=43=71=8          right if the hidden number was 3, so one time in three
+    2=01=1                   too short, and seldom right
 
-A scratchpad is up to six steps of a number, a sign and a digit; which sign it has does not matter. Reward is 1 for the
-right last digit and 0 otherwise, whatever was written before, so only the answer is judged, and brevity is free. An
-easy problem has one or two numbers that are not zero, a hard one five: there is no short way through that. The part
-`steps` counts those written, `easy` is 1 for an easy problem.
+A scratchpad is up to six steps of a number, `=` and a digit. Reward is 1 for the right last digit and 0 otherwise,
+whatever was written before: only the answer is judged, and brevity is free. An easy problem has one or two numbers that
+are not zero, a hard one five: there the long way is the only one, and it is worth a third. The part `steps` counts
+those written, `easy` is 1 for an easy problem.
 Source: none, this world is ours.
 """
 
@@ -23,9 +25,9 @@ from steelyard.core import Episode, Prompt, Score, hash_share, method, require, 
 from steelyard.task.base import SPLITS
 
 CLOCK, TERMS, LARGEST = 10, 5, 3
-CHARACTERS = "0123456789+=~"
+CHARACTERS = "0123456789+=?"
 HELD_OUT_SHARE = 0.2
-_PAD = re.compile(rf"(?:\d[=~]\d){{1,{TERMS + 1}}}")
+_PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
 
 
 @method("scratchpad")
@@ -63,7 +65,7 @@ class Scratchpad:
         while min(map(len, found)) < number:
             easy = bool(draws.integers(2))
             numbers = draw_numbers(draws, easy)
-            text = problem(numbers)
+            text = problem(numbers, None if easy else int(draws.integers(TERMS)))
             if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
                 columns = {"numbers": numbers, "answer": sum(numbers) % CLOCK, "easy": easy}
                 found[easy].setdefault(text, Prompt(text, text, columns))
@@ -82,19 +84,19 @@ def draw_numbers(draws: np.random.Generator, easy: bool) -> list[int]:
     return [*terms.tolist(), int(draws.integers(CLOCK))]
 
 
-def problem(numbers: Sequence[int]) -> str:
-    """The text of a problem."""
-    return "+".join(map(str, numbers))
+def problem(numbers: Sequence[int], hidden: int | None = None) -> str:
+    """The text of a problem, the term at place `hidden` unseen."""
+    return "+".join("?" if i == hidden else str(number) for i, number in enumerate(numbers))
 
 
-def written(numbers: Sequence[int], kept: Sequence[bool], off: Sequence[int] = (0,) * TERMS) -> str:
-    """The scratchpad that adds the kept terms, guessed steps so far off: what a base model is trained on."""
+def written(numbers: Sequence[int], kept: Sequence[bool]) -> str:
+    """The scratchpad that adds the kept terms: what a base model is trained on."""
     *terms, at = numbers
     text = ""
-    for term, keep, shift in zip(terms, kept, off, strict=True):
+    for term, keep in zip(terms, kept, strict=True):
         if keep:
-            at = (at + term + shift) % CLOCK
-            text += f"{term}{'~' if shift else '='}{at}"
+            at = (at + term) % CLOCK
+            text += f"{term}={at}"
     return text
 
 

@@ -1,16 +1,16 @@
 """Length-CANON on scratchpads: shorter at equal accuracy, where a fixed price of length costs accuracy.
 
 A tiny model imitates scratchpads. On easy problems half of them are in full and half in short, and both are right. On
-hard problems most are in full, with two steps in five guessed, and the others too short, so wrong: the long way is the
-only one, and fails four times in five at first. Each arm trains the model on-policy. `canon` favours short answers
-by alpha = 0.8. `canon-random`, the control, is the same with groups halved at random. `dr-grpo` knows no length.
+hard problems most are in full, with a guess for the hidden number, so right one time in three; the others are too
+short and seldom right. Each arm trains the model on-policy. `canon` favours short answers by alpha = 0.8.
+`canon-random`, the control, is the same with groups halved at random. `dr-grpo` knows no length.
 `penalty` is Dr. GRPO on the reward minus a price of length, 0.4 for a scratchpad in full: where all answers are right,
 CANON sets its halves that far apart. `penalty-half` asks half of it. `accuracy` and `length` (tokens, end included) are
 means over samples for held-out problems, half of them hard.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,88 +21,83 @@ from steelyard.policy import Policy
 from steelyard.recipes.lab import Lab, imitate, tiny_policy
 from steelyard.recipes.proving import Claim, Proof
 from steelyard.task import Scratchpad
-from steelyard.task.scratchpad import CHARACTERS, CLOCK, TERMS, written
+from steelyard.task.scratchpad import CHARACTERS, LARGEST, TERMS, written
 
-ALPHA, GUESSED, IN_FULL = 0.8, 0.4, {True: 0.5, False: 0.85}
+ALPHA, IN_FULL = 0.8, {True: 0.5, False: 0.85}
 LONGEST = 3 * TERMS + 1
 
 
-@dataclass(frozen=True)
-class Priced:
-    """Dr. GRPO on the reward minus a price of length: `price` for a scratchpad in full."""
+def seeing(change: Callable[[Batch], Batch], objective: Objective) -> Objective:
+    """The objective on a changed batch."""
 
-    price: float
+    def loss(batch: Batch) -> Loss:
+        return objective(change(batch))
 
-    def __call__(self, batch: Batch) -> Loss:
-        """The loss."""
-        length_PG = batch.action_PGT.sum(-1) / LONGEST
-        return DrGRPO(max_length=LONGEST)(batch.replace(reward_PG=batch.needs("reward_PG") - self.price * length_PG))
+    return loss
 
 
-class Halved:
-    """CANON with groups halved at random: what is called entropy is drawn."""
+def priced(batch: Batch, price: float) -> Batch:
+    """The reward minus a price of length: so much for a scratchpad in full."""
+    return batch.replace(reward_PG=batch.needs("reward_PG") - price / LONGEST * batch.action_PGT.sum(-1))
 
-    def __init__(self, seed: int) -> None:
-        self._canon, self._draw = CANON(alpha=ALPHA, max_length=LONGEST), torch.Generator().manual_seed(seed)
 
-    def __call__(self, batch: Batch) -> Loss:
-        """The loss."""
-        drawn_PG1 = torch.rand(*batch.valid_PG.shape, 1, generator=self._draw)
-        return self._canon(batch.replace(entropy_PGT=drawn_PG1.expand_as(batch.logp_PGT)))
+def drawn(batch: Batch, draw: torch.Generator) -> Batch:
+    """A number drawn for each sample in place of its entropy."""
+    return batch.replace(entropy_PGT=torch.rand(*batch.valid_PG.shape, 1, generator=draw).expand_as(batch.logp_PGT))
 
 
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
     torch.set_num_threads(1)
-    task = Scratchpad(data_seed=seed)
+    task = Scratchpad(held_out=300, data_seed=seed)
     policy = beginner(task, seed, steps=300 if quick else 700)
+    dr_grpo, draw = DrGRPO(max_length=LONGEST), torch.Generator().manual_seed(derive(seed, "halves"))
     arms: dict[str, Objective] = {
-        "dr-grpo": DrGRPO(max_length=LONGEST),
+        "dr-grpo": dr_grpo,
         "canon": CANON(trait="length", alpha=ALPHA, max_length=LONGEST),
-        "penalty": Priced(2 * (1 - ALPHA)),
-        "canon-random": Halved(derive(seed, "halves")),
-        "penalty-half": Priced(1 - ALPHA),
+        "canon-random": seeing(partial(drawn, draw=draw), CANON(alpha=ALPHA, max_length=LONGEST)),
+        "penalty": seeing(partial(priced, price=2 * (1 - ALPHA)), dr_grpo),
+        "penalty-half": seeing(partial(priced, price=1 - ALPHA), dr_grpo),
     }
     for arm, objective in arms.items():
         lab = Lab(policy, task, objective, learning_rate=5e-4, seed=seed, max_tokens=LONGEST + 3)
-        lab.run(25 if quick else 160, 16)
-        yield arm, quality(lab, task)
+        lab.run(25 if quick else 200, 16)
+        yield arm, quality(lab)
 
 
 def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:
-    """A model that writes in full most of the time, and guesses a step of a hard problem now and then."""
+    """A model of both ways, that guesses what is hidden."""
     policy, draws, pairs = tiny_policy(CHARACTERS, seed=seed, context=32), stream(seed, "pads"), []
     prompts = task.prompts("train")
     for i in draws.integers(len(prompts), size=6000):
-        numbers, easy = prompts[i].columns["numbers"], prompts[i].columns["easy"]
-        left_out = draws.permutation(TERMS)[int(draws.integers(1, 3)) :]
-        short = [n > 0 for n in numbers[:-1]] if easy else [k not in left_out for k in range(TERMS)]
+        easy, text = prompts[i].columns["easy"], str(prompts[i].text)
+        believed = [int(draws.integers(1, LARGEST + 1)) if c == "?" else int(c) for c in text.split("+")]
+        left = draws.permutation(TERMS)[: int(draws.integers(1, 3))]
+        short = [n > 0 if easy else i in left for i, n in enumerate(believed[:-1])]
         kept = [True] * TERMS if draws.random() < IN_FULL[easy] else short
-        off = draws.integers(1, CLOCK, size=TERMS) * (draws.random(TERMS) < (0 if easy else GUESSED))
-        pairs.append((str(prompts[i].text), written(numbers, kept, off.tolist())))
+        pairs.append((text, written(believed, kept)))
     imitate(policy, pairs, steps=steps, batch=64, learning_rate=4e-3, seed=seed)
     return policy
 
 
-def quality(lab: Lab, task: Scratchpad) -> dict[str, float]:
+def quality(lab: Lab) -> dict[str, float]:
     """Accuracy and length, over all and over each kind."""
-    groups = lab.sampled(task.prompts("held-out"), 4)
-    found: dict[str, float] = {}
+    found, row = [t for group in lab.sampled(lab.task.prompts("held-out"), 8) for t in group], dict[str, float]()
     for name, kinds in (("", (0.0, 1.0)), ("-hard", (0.0,)), ("-easy", (1.0,))):
-        some = [t for group in groups for t in group if t.reward_parts["easy"] in kinds]
-        found[f"accuracy{name}"] = float(np.mean([t.reward or 0.0 for t in some]))
-        found[f"length{name}"] = float(np.mean([int(t.action_T.sum()) for t in some]))
-    return found
+        some = [t for t in found if t.reward_parts["easy"] in kinds]
+        row[f"accuracy{name}"] = float(np.mean([t.reward or 0.0 for t in some]))
+        row[f"length{name}"] = float(np.mean([int(t.action_T.sum()) for t in some]))
+    return row
 
 
 PROOF = Proof(
     ours="canon",
     control="canon-random",
-    equal="the imitating model, 160 steps of 16 prompts with 8 samples each, learning rate, temperature",
+    equal="the imitating model, 200 steps of 16 prompts with 8 samples each, learning rate, temperature",
     claims=(
         Claim("CANON's answers are a fifth shorter than Dr. GRPO's", "length", "dr-grpo", 0.2, True, True),
-        Claim("Its accuracy is not more than 3 points below Dr. GRPO's", "accuracy", "dr-grpo", -0.03),
-        Claim("A fixed price of length with the same pull costs 10 points of accuracy", "accuracy", "penalty", 0.1),
+        Claim("Its accuracy is at most 5 points below Dr. GRPO's", "accuracy", "dr-grpo", -0.05),
+        Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1),
     ),
     measure=measure,
 )

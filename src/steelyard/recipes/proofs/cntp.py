@@ -28,6 +28,7 @@ from steelyard.task.arithmetic import STYLES, draw_terms, is_held_out, problem, 
 SAMPLES, SAMPLING = 8, Sampling(temperature=1.2, max_tokens=24)
 WORKED = [style for style in STYLES if style != "bare"]
 RULES = {"cntp": CNTP(), "one-trial": CNTP(n_max=1), "fixed": CNTP(n_min=5, n_max=5)}
+Groups = Sequence[Sequence[Trajectory]]
 
 
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
@@ -70,26 +71,19 @@ def complete(
     return list(groups.values())
 
 
-def quality(
-    policy: Policy, task: Arithmetic, prompts: Sequence[Prompt], groups: Sequence[Sequence[Trajectory]]
-) -> dict[str, float]:
-    """How many completions are right, and how many different ones there are."""
-    texts = [[policy.decode(t.completion_T) for t in group] for group in groups]
-    said = [
-        Episode(prompt, text, t)
-        for prompt, row, group in zip(prompts, texts, groups, strict=True)
-        for text, t in zip(row, group, strict=True)
-    ]
+def quality(policy: Policy, task: Arithmetic, prompts: Sequence[Prompt], groups: Groups) -> dict[str, float]:
+    """How many completions are right, and how many different ones a problem has."""
+    flat = [(prompt, t) for prompt, group in zip(prompts, groups, strict=True) for t in group]
+    said = [Episode(prompt, policy.decode(t.completion_T), t) for prompt, t in flat]
     right = float(np.mean([score.value == 1 for score in task.score(said)]))
-    return {"accuracy": right, "distinct": float(np.mean([len({*row}) for row in texts]))}
+    return {"accuracy": right, "distinct": len({(e.prompt.id, e.completion) for e in said}) / len(prompts)}
 
 
-def majority(policy: Policy, prompts: Sequence[Prompt], groups: Sequence[Sequence[Trajectory]]) -> float:
+def majority(policy: Policy, prompts: Sequence[Prompt], groups: Groups) -> float:
     """Share of problems whose most frequent result, after the last `=`, is right; the first of equals."""
     said = [Counter(policy.decode(t.completion_T).rpartition("=")[2] for t in group) for group in groups]
-    return float(
-        np.mean([c.most_common(1)[0][0] == str(p.columns["answer"]) for p, c in zip(prompts, said, strict=True)])
-    )
+    right = [c.most_common(1)[0][0] == str(p.columns["answer"]) for p, c in zip(prompts, said, strict=True)]
+    return float(np.mean(right))
 
 
 PROOF = Proof(

@@ -1,10 +1,10 @@
 """DUMP on sums of two to seven terms: an accuracy in fewer samples than a uniform mixture, and the hardest sums better.
 
 A small base model learns to work sums out, then to give most of them up, nearly all long ones, which it partly forgets.
-GRPO undoes the habit in a few steps, and then mends what was forgotten. All arms draw the same number
-of prompts, 8 samples each, from the six domains; what differs is how many of each. The baseline draws all domains
-alike. The control is the same with other draws: DUMP with tau = infinity, which is told everything and heeds nothing.
-`dump-ucboost`, for information, has UCBoost as its index.
+GRPO undoes the habit in a few steps, and then mends what was forgotten. All arms draw the same number of prompts, 8
+samples each, from the six domains; what differs is how many of each. The baseline draws all domains alike. The control
+is the same with other draws: DUMP with tau = infinity, which is told everything and heeds nothing. `dump-ucboost`, for
+information, has UCBoost as its index.
 
 Accuracy is the mean reward of samples on held-out prompts, domain by domain, and the mean of those. `samples`: drawn
 until the mean accuracy of two evaluations in a row is at least TARGET, or all that there were. `hardest`: the accuracy
@@ -34,11 +34,8 @@ ENDLESS = float("inf")
 
 def base_model(task: Domains, seed: int) -> Policy:
     """Knew how, then mostly gave up: it has partly forgotten long sums."""
-    policy, draws = (
-        tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=32, context=40),
-        stream(seed, "base"),
-    )
-    by_domain = grouped(task.prompts("train"))
+    policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=32, context=40)
+    draws, by_domain = stream(seed, "base"), grouped(task.prompts("train"))
 
     def shown(worked: Mapping[int, float]) -> list[tuple[str, str]]:
         domains, coins = draws.integers(2, 8, size=6000).tolist(), draws.random(6000)
@@ -64,8 +61,8 @@ def grouped(prompts: Sequence[Prompt]) -> dict[int, list[Prompt]]:
 def accuracies(lab: Lab) -> Float64[np.ndarray, "D"]:
     """The mean reward of some 72 samples of each domain's held-out prompts."""
     rows = [prompts[:MEASURED] for prompts in grouped(lab.task.prompts("held-out")).values()]
-    sampled = [sum(lab.sampled(row, -(-MEASURED // len(row))), []) for row in rows]
-    return np.array([np.mean([t.reward or 0.0 for t in samples]) for samples in sampled])
+    sampled = [lab.sampled(row, -(-MEASURED // len(row))) for row in rows]
+    return np.array([np.mean([t.reward or 0.0 for group in groups for t in group]) for groups in sampled])
 
 
 def train(lab: Lab, curriculum: Curriculum, steps: int) -> Mapping[str, float]:
