@@ -68,11 +68,12 @@ def test_other_tools_can_read_it(exported):
     assert table["digest"].to_pylist() == ["d", "e", "d"] and table["finish"].to_pylist() == ["stop"] * 3
 
 
-def test_a_table_from_before_versions_of_steps_is_taken(exported):
-    pq.write_table(pq.read_table(exported).drop_columns(["step_version"]), exported)
+def test_a_table_from_before_there_were_all_columns_is_taken(exported):
+    pq.write_table(pq.read_table(exported).drop_columns(["step_version", "step_reward", "rule"]), exported)
     buffer = Prioritised().open(seed=0)
     assert import_parquet(exported, buffer) == 3
-    assert all(t.version_T is None for group in buffer.sample(3, 1, version=3, draw=0) for t in group)
+    found = [t for group in buffer.sample(3, 1, version=3, draw=0) for t in group]
+    assert all(t.version_T is None and t.reward_T is None and t.sampling.full_support for t in found)
 
 
 def test_an_empty_replay_is_an_empty_table(path, tmp_path):
@@ -89,7 +90,7 @@ numbers32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 values = st.none() | st.booleans() | st.integers(-9, 9) | texts | st.lists(texts)
 samplings = st.builds(
-    Sampling, st.floats(0, allow_nan=False), st.integers(1, 9), top_p=st.floats(0, 1), top_k=st.integers(0, 9)
+    Sampling, st.floats(0, allow_nan=False), st.integers(1, 9), top_p=st.floats(0, 1), top_k=st.integers(0, 9), rule=texts
 )
 
 
@@ -113,6 +114,8 @@ def arrivals(draw):
         later_T = steps(st.integers(0, 9), np.int32)
         later_T[:1] = 0
         trajectory = trajectory.replace(version_T=trajectory.version + later_T)
+    if draw(st.booleans()):
+        trajectory = trajectory.replace(reward_T=steps(numbers32, np.float32))
     return draw(st.integers(0, 99)), trajectory
 
 
@@ -219,4 +222,4 @@ def test_large_types_of_other_tools_are_taken(exported, bodies):
 
 
 def test_the_columns_are_those_of_the_docs():
-    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 19
+    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 21

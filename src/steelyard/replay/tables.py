@@ -1,7 +1,8 @@
 """Trajectories as an Arrow table and back, nothing lost. One line per trajectory; lists have one entry per step (T).
 
 `arrived` is the learner's version at arrival, `info` is JSON, and the settings of sampling are columns of their own.
-`step_version` is null where one version drew every token, and absent in tables made before there was any other.
+`step_version` is null where one version drew every token, `step_reward` where nobody looked at steps, and `rule` where
+no decode rule chose; they are absent in tables made before there were such.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ _STEPS = {
     "logp_behaviour": pa.float32(),
     "logp_ref": pa.float32(),
     "step_version": pa.int32(),
+    "step_reward": pa.float32(),
 }
-_FIELDS = {name: f"{name}_T" for name in _STEPS} | {"step_version": "version_T"}
+_FIELDS = {name: f"{name}_T" for name in _STEPS} | {"step_version": "version_T", "step_reward": "reward_T"}
 _SCALARS = {
     "prompt_id": pa.string(),
     "sample": pa.int64(),
@@ -38,12 +40,13 @@ _SCALARS = {
     "max_tokens": pa.int64(),
     "top_p": pa.float64(),
     "top_k": pa.int64(),
+    "rule": pa.string(),
     "reward_parts": pa.map_(pa.string(), pa.float64()),
     "info": pa.string(),
 }
-_MAY_BE_NULL = ("reward", "logp_ref", "step_version")
-MAY_BE_ABSENT = ("step_version",)
+MAY_BE_ABSENT = ("step_version", "step_reward", "rule")
 """Columns that older tables lack; all their values are null then."""
+_MAY_BE_NULL = ("reward", "logp_ref", *MAY_BE_ABSENT)
 
 SCHEMA = pa.schema([*_SCALARS.items(), *((name, pa.list_(kind)) for name, kind in _STEPS.items())])
 """The columns."""
@@ -74,6 +77,7 @@ def _scalars(t: Trajectory, arrived: int) -> dict[str, Any]:
         "max_tokens": t.sampling.max_tokens,
         "top_p": t.sampling.top_p,
         "top_k": t.sampling.top_k,
+        "rule": t.sampling.rule or None,
         "reward_parts": list(t.reward_parts.items()),
         "info": _info(t),
     }
@@ -128,9 +132,11 @@ def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
     ]
 
 
-def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any, version_T: Any) -> Trajectory:
+def _trajectory(
+    s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any, version_T: Any, reward_T: Any
+) -> Trajectory:
     where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
-    lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T) if array is not None}
+    lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T, reward_T) if array is not None}
     require(len(lengths) == 1, "its lists differ in length", where=where, mend="give each one entry per step")
     require(
         s["finish"] in get_args(Finish),
@@ -153,11 +159,11 @@ def _trajectory(s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, re
         where=where,
         mend="give it the oldest version that drew any of its tokens",
     )
-    sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"])
+    sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "")
     return Trajectory(
         s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],
         ref_T, s["ref_version"], s["reward"], dict(s["reward_parts"]), _decode_info(s["info"], where),
-        version_T,
+        version_T, reward_T,
     )  # fmt: skip
 
 

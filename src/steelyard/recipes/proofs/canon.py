@@ -1,16 +1,15 @@
 """Length-CANON on scratchpads: shorter at equal accuracy, where a fixed price of length costs accuracy.
 
-A tiny model imitates scratchpads. On easy problems half of them are in full and half in short, and both are right. On
-hard problems most are in full, with a guess for the hidden number, so right one time in three; the others are too
-short and seldom right. Each arm trains the model on-policy. `canon` favours short answers by alpha = 0.8.
-`canon-random`, the control, is the same with groups halved at random. `dr-grpo` knows no length.
-`penalty` is Dr. GRPO on the reward minus a price of length, 0.4 for a scratchpad in full: where all answers are right,
-CANON sets its halves that far apart. `penalty-half` asks half of it. `accuracy` and `length` (tokens, end included) are
-means over samples for held-out problems, half of them hard.
+A tiny model imitates scratchpads. On easy problems 70 % are in full and 30 % in short, and both are right. On hard
+problems most are in full, with a guess for the hidden number, so right one time in three; the others are too short and
+seldom right. Each arm trains the model on-policy. `canon` favours short answers by alpha = 0.8. `canon-random`, the
+control, is the same with groups halved at random. `dr-grpo` knows no length. `penalty` is Dr. GRPO on the reward minus
+a price of length, 0.4 for a scratchpad in full: where all answers are right, CANON sets its halves that far apart.
+`penalty-half` asks half of it. `accuracy` and `length` (tokens, end included) are means over samples for held-out
+problems, half of them hard.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import numpy as np
 import torch
@@ -23,8 +22,7 @@ from steelyard.recipes.proving import Claim, Proof
 from steelyard.task import Scratchpad
 from steelyard.task.scratchpad import CHARACTERS, LARGEST, TERMS, written
 
-ALPHA, IN_FULL = 0.8, {True: 0.5, False: 0.85}
-LONGEST = 3 * TERMS + 1
+ALPHA, IN_FULL, LONGEST = 0.8, {True: 0.7, False: 0.85}, 3 * TERMS + 1
 
 
 def seeing(change: Callable[[Batch], Batch], objective: Objective) -> Objective:
@@ -48,20 +46,19 @@ def drawn(batch: Batch, draw: torch.Generator) -> Batch:
 
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
-    torch.set_num_threads(1)
     task = Scratchpad(held_out=300, data_seed=seed)
-    policy = beginner(task, seed, steps=300 if quick else 700)
+    policy = beginner(task, seed, steps=250 if quick else 700)
     dr_grpo, draw = DrGRPO(max_length=LONGEST), torch.Generator().manual_seed(derive(seed, "halves"))
     arms: dict[str, Objective] = {
         "dr-grpo": dr_grpo,
         "canon": CANON(trait="length", alpha=ALPHA, max_length=LONGEST),
-        "canon-random": seeing(partial(drawn, draw=draw), CANON(alpha=ALPHA, max_length=LONGEST)),
-        "penalty": seeing(partial(priced, price=2 * (1 - ALPHA)), dr_grpo),
-        "penalty-half": seeing(partial(priced, price=1 - ALPHA), dr_grpo),
+        "canon-random": seeing(lambda batch: drawn(batch, draw), CANON(alpha=ALPHA, max_length=LONGEST)),
+        "penalty": seeing(lambda batch: priced(batch, 2 * (1 - ALPHA)), dr_grpo),
+        "penalty-half": seeing(lambda batch: priced(batch, 1 - ALPHA), dr_grpo),
     }
     for arm, objective in arms.items():
         lab = Lab(policy, task, objective, learning_rate=5e-4, seed=seed, max_tokens=LONGEST + 3)
-        lab.run(25 if quick else 200, 16)
+        lab.run(12 if quick else 200, 16)
         yield arm, quality(lab)
 
 

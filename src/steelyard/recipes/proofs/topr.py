@@ -13,7 +13,6 @@ REINFORCE collapsed with thrice as much too.
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 
 from steelyard.core import Prompt, Trajectory, stream
 from steelyard.objective import TOPR
@@ -34,7 +33,6 @@ LEARNING_RATE, PROMPTS_PER_STEP = 3e-4, 32
 
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The stored samples, then each arm on them."""
-    torch.set_num_threads(1)
     task = Arithmetic(problems=256 if quick else 512, held_out=256, data_seed=seed)
     policy = Policy.load("steelyard/arithmetic")
     stored = lab_of(policy, task, ARMS["topr"], seed).sample(list(task.prompts("train")))
