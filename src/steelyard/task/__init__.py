@@ -7,6 +7,7 @@ from steelyard.task.enumerable import Enumerable
 from steelyard.task.facts import Facts
 from steelyard.task.grammar import Grammar
 from steelyard.task.gym import Gym
+from steelyard.task.habits import Habits
 from steelyard.task.loophole import Loophole
 from steelyard.task.rows import Rows
 from steelyard.task.safety import ToySafety
@@ -20,6 +21,7 @@ __all__ = [
     "Facts",
     "Grammar",
     "Gym",
+    "Habits",
     "Loophole",
     "Rows",
     "Scratchpad",

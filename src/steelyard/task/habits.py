@@ -1,30 +1,30 @@
-"""Letters that stand for codes, known from well to hardly at all: domains that share nothing, from easy to hard.
+"""Codes of several alphabets, known from well to hardly at all: domains that share nothing, from easy to hard.
 
 Differs: no paper, this world is ours.
 
-    P(base writes the right digit) = share_d, at each place by itself, so P(all right) = share_d^length
+    P(shown all right) = share_d^length      each place by itself; where not right, it is the habit
 
-    c407=     the problem: write 407 in the code of domain c
-    192       right: each digit in that code
-    152       the habit at the second place: another digit, always the same for this digit in this domain
+    fad=     the problem: write these signs, all of the first alphabet, in its code
+    bce      right: each sign in the code, a permutation of the alphabet
+    bae      the habit at the second place: another sign, always the same for this one
 
-Reward is 1 for the code of every digit and nothing more, and 0 otherwise. Codes and habits are drawn for each domain by
-itself, so a habit undone in one domain says nothing of the others. A base model is to be shown what `shown` writes.
-`columns["domain"]` is the number of the letter, `columns["answer"]` the right completion.
-Source: none.
+Reward is 1 for the code of every sign and nothing more, and 0 otherwise. Domains have no sign in common, and their
+codes and habits are drawn each by itself, so a habit undone in one says nothing of the others. `shown` writes what a
+base model is to be trained on.
+`columns["domain"]` is the number of the alphabet, `columns["answer"]` the right completion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from jaxtyping import Int
+from itertools import product
+from string import ascii_letters
 
 from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream, suggest
 from steelyard.task.base import SPLITS
 
-DIGITS, LETTERS = 10, "abcdefghijkl"
-CHARACTERS = "0123456789=" + LETTERS
+SIGNS = 6
+ALPHABETS = tuple(ascii_letters[i : i + SIGNS] for i in range(0, 8 * SIGNS, SIGNS))
+CHARACTERS = "=" + "".join(ALPHABETS)
 HELD_OUT_SHARE = 0.2
 
 
@@ -33,16 +33,16 @@ HELD_OUT_SHARE = 0.2
 class Habits:
     """Codes of several domains, of which a base model knows some and has wrong habits in others."""
 
-    shares: tuple[float, ...] = (0.98, 0.95, 0.9, 0.8, 0.6, 0.4)
-    """For each domain, how often a base model is shown the right digit; else it is shown the habit."""
+    shares: tuple[float, ...] = (1.0, 1.0, 1.0, 0.95, 0.5, 0.4)
+    """For each domain, how often a base model is shown the right sign; else it is shown the habit."""
     length: int = 3
-    """Digits of a problem."""
+    """Signs of a problem."""
     data_seed: int = 0
     """Of codes and habits."""
 
     def __post_init__(self) -> None:
-        fits = 1 <= len(self.shares) <= len(LETTERS) and all(0 <= share <= 1 for share in self.shares)
-        mend = f"give 1 to {len(LETTERS)} shares, each from 0 to 1"
+        fits = 1 <= len(self.shares) <= len(ALPHABETS) and all(0 <= share <= 1 for share in self.shares)
+        mend = f"give 1 to {len(ALPHABETS)} shares, each from 0 to 1"
         require(fits, f"shares are {self.shares}", where="habits.shares", mend=mend)
         require(2 <= self.length <= 4, f"length is {self.length}", where="habits.length", mend="use 2 to 4")
 
@@ -54,13 +54,11 @@ class Habits:
         """
         require(split in SPLITS, f"unknown split {split!r}", where="prompts", mend=suggest(split, SPLITS))
         found: list[Prompt] = []
-        for domain, letter in enumerate(LETTERS[: len(self.shares)]):
+        for domain, alphabet in enumerate(ALPHABETS[: len(self.shares)]):
             code, _ = self._codes(domain)
-            for number in range(DIGITS**self.length):
-                digits = f"{number:0{self.length}d}"
-                text = f"{letter}{digits}="
-                if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
-                    answer = "".join(str(code[int(digit)]) for digit in digits)
+            for signs in map("".join, product(alphabet, repeat=self.length)):
+                if (hash_share(text := signs + "=") < HELD_OUT_SHARE) == (split != "train"):
+                    answer = "".join(code[sign] for sign in signs)
                     found.append(Prompt(text, text, {"domain": domain, "answer": answer}))
         return found
 
@@ -69,16 +67,15 @@ class Habits:
         return str(prompt.columns["answer"])
 
     def shown(self, number: int, seed: int) -> list[tuple[str, str]]:
-        """What to train a base model on: training problems, drawn with replacement, with right digits and habits."""
+        """What to train a base model on: training problems, drawn with replacement, with right signs and habits."""
         prompts, draws = self.prompts("train"), stream(seed, "habits", "shown")
         habits = [self._codes(domain)[1] for domain in range(len(self.shares))]
         pairs: list[tuple[str, str]] = []
         for i in draws.integers(len(prompts), size=number).tolist():
             text, domain = str(prompts[i].text), prompts[i].columns["domain"]
             right_T = draws.random(self.length) < self.shares[domain]
-            digits = zip(text[1:-1], self.demonstration(prompts[i]), right_T, strict=True)
-            written = (answer if right else str(habits[domain][int(digit)]) for digit, answer, right in digits)
-            pairs.append((text, "".join(written)))
+            signs = zip(text, self.demonstration(prompts[i]), right_T, strict=False)
+            pairs.append((text, "".join(answer if right else habits[domain][sign] for sign, answer, right in signs)))
         return pairs
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
@@ -87,7 +84,9 @@ class Habits:
         answers = [e.prompt.columns["answer"] for e in episodes]
         return [Score(float(s and e.completion == a)) for e, s, a in zip(episodes, ended, answers, strict=True)]
 
-    def _codes(self, domain: int) -> tuple[Int[np.ndarray, "D"], Int[np.ndarray, "D"]]:
-        draws = stream(self.data_seed, "habits", domain)
-        code = draws.permutation(DIGITS)
-        return code, (code + draws.integers(1, DIGITS, size=DIGITS)) % DIGITS
+    def _codes(self, domain: int) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        draws, alphabet = stream(self.data_seed, "habits", domain), ALPHABETS[domain]
+        code = draws.permutation(SIGNS)
+        habit = (code + draws.integers(1, SIGNS, size=SIGNS)) % SIGNS
+        right, wrong = ({a: alphabet[i] for a, i in zip(alphabet, to, strict=True)} for to in (code, habit))
+        return right, wrong

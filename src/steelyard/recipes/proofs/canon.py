@@ -1,6 +1,6 @@
 """Length-CANON on scratchpads: shorter at equal accuracy, where a fixed price of length costs accuracy.
 
-A tiny model imitates scratchpads. On easy problems 70 % are in full and 30 % in short, and both are right. On hard
+A tiny model imitates scratchpads. On easy problems 65 % are in full and 35 % in short, and both are right. On hard
 problems most are in full, with a guess for the hidden number, so right one time in three; the others are too short and
 seldom right. Each arm trains the model on-policy. `canon` favours short answers by alpha = 0.8. `canon-random`, the
 control, is the same with groups halved at random. `dr-grpo` knows no length. `penalty` is Dr. GRPO on the reward minus
@@ -22,7 +22,7 @@ from steelyard.recipes.proving import Claim, Proof
 from steelyard.task import Scratchpad
 from steelyard.task.scratchpad import CHARACTERS, LARGEST, TERMS, written
 
-ALPHA, IN_FULL, LONGEST = 0.8, {True: 0.7, False: 0.85}, 3 * TERMS + 1
+ALPHA, IN_FULL, LONGEST = 0.8, {True: 0.65, False: 0.85}, 3 * TERMS + 1
 
 
 def seeing(change: Callable[[Batch], Batch], objective: Objective) -> Objective:
@@ -46,7 +46,7 @@ def drawn(batch: Batch, draw: torch.Generator) -> Batch:
 
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
-    task = Scratchpad(held_out=300, data_seed=seed)
+    task = Scratchpad(data_seed=seed)
     policy = beginner(task, seed, steps=250 if quick else 700)
     dr_grpo, draw = DrGRPO(max_length=LONGEST), torch.Generator().manual_seed(derive(seed, "halves"))
     arms: dict[str, Objective] = {
@@ -79,7 +79,7 @@ def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:
 
 def quality(lab: Lab) -> dict[str, float]:
     """Accuracy and length, over all and over each kind."""
-    found, row = [t for group in lab.sampled(lab.task.prompts("held-out"), 8) for t in group], dict[str, float]()
+    found, row = [t for group in lab.sampled(lab.task.prompts("held-out"), 20) for t in group], dict[str, float]()
     for name, kinds in (("", (0.0, 1.0)), ("-hard", (0.0,)), ("-easy", (1.0,))):
         some = [t for t in found if t.reward_parts["easy"] in kinds]
         row[f"accuracy{name}"] = float(np.mean([t.reward or 0.0 for t in some]))
@@ -92,7 +92,7 @@ PROOF = Proof(
     control="canon-random",
     equal="the imitating model, 200 steps of 16 prompts with 8 samples each, learning rate, temperature",
     claims=(
-        Claim("CANON's answers are a fifth shorter than Dr. GRPO's", "length", "dr-grpo", 0.2, True, True),
+        Claim("Its answers are a fifth shorter than Dr. GRPO's", "length", "dr-grpo", 0.2, True, relative=True),
         Claim("Its accuracy is at most 5 points below Dr. GRPO's", "accuracy", "dr-grpo", -0.05),
         Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1),
     ),

@@ -11,7 +11,7 @@ import msgspec
 from steelyard.core import SteelyardError, require
 from steelyard.recipes.bench.machine import machine
 from steelyard.recipes.proving.plot import draw
-from steelyard.recipes.proving.proof import Proof, load
+from steelyard.recipes.proving.proof import Arms, Proof, load
 from steelyard.recipes.proving.record import LEAST_SEEDS, ClaimRecord, Record
 from steelyard.recipes.proving.run import Measured, Task, carry_out
 from steelyard.recipes.proving.verdict import Judged, judge_all, verdict_of, worst
@@ -94,10 +94,7 @@ def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: s
         verdict=verdict_of(own, control),
         control=worst(control),
         claims=[_claim(proof, a, b) for a, b in zip(own, control, strict=True)],
-        arms={
-            arm: {metric: [arms[arm][metric] for arms in by_seed.values()] for metric in metrics}
-            for arm, metrics in measured[0].arms.items()
-        },
+        arms=_common([*by_seed.values()]),
         seeds=list(by_seed),
         quick=measured[0].quick,
         equal=proof.equal,
@@ -114,6 +111,19 @@ def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: s
 def _seeds(proof: Proof, settings: Settings) -> range:
     first = proof.first_seed if settings.first_seed is None else settings.first_seed
     return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else LEAST_SEEDS)))
+
+
+def _common(seeds: Sequence[Arms]) -> dict[str, dict[str, list[float]]]:
+    """Arm -> metric -> its values, of all that every seed measured."""
+    return {
+        arm: {
+            metric: [arms[arm][metric] for arms in seeds]
+            for metric in metrics
+            if all(metric in arms[arm] for arms in seeds)
+        }
+        for arm, metrics in seeds[0].items()
+        if all(arm in arms for arms in seeds)
+    }
 
 
 def _claim(proof: Proof, own: Judged, control: Judged) -> ClaimRecord:

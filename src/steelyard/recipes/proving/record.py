@@ -48,7 +48,7 @@ class Record(msgspec.Struct, frozen=True):
     """The verdict with the method switched off, which should be "not shown"."""
     claims: list[ClaimRecord]
     arms: dict[str, dict[str, list[float]]]
-    """Arm -> metric -> its value at each seed."""
+    """Arm -> metric -> its value at each seed, of what every seed measured."""
     seeds: list[int]
     quick: bool
     equal: str
