@@ -21,8 +21,7 @@ from steelyard.recipes.proving import Claim, Proof
 from steelyard.task import Domains
 from steelyard.task.domains import CHARACTERS, GIVEN_UP, solution
 
-EASY = 4  # terms
-STEPS, PROMPTS, SAMPLES, LENGTH, RATE = 80, 24, 8, 14, 3e-4
+EASY, STEPS, PROMPTS, SAMPLES, LENGTH, RATE = 4, 80, 24, 8, 14, 3e-4  # an easy sum has at most 4 terms
 RL = DrGRPO(importance_ratio=False, max_length=LENGTH)
 
 
@@ -40,35 +39,35 @@ def base_model(task: Domains, seed: int, steps: int) -> Policy:
 def scores(lab: Lab) -> dict[str, float]:
     """Right samples on held-out problems."""
     prompts = lab.task.prompts("held-out")
-    found = zip(prompts, lab.sampled(prompts, 4), strict=True)
-    rewards = [(p.columns["domain"] > EASY, float(np.mean([t.reward or 0.0 for t in group]))) for p, group in found]
-    hard = [reward for long, reward in rewards if long]
-    return {"accuracy": float(np.mean([reward for _, reward in rewards])), "hard": float(np.mean(hard))}
+    hard = np.array([p.columns["domain"] > EASY for p in prompts])
+    right = np.array([np.mean([t.reward or 0.0 for t in group]) for group in lab.sampled(prompts, 4)])
+    return {"accuracy": float(right.mean()), "hard": float(right[hard].mean())}
 
 
 class Course:
     """The steps of one arm."""
 
     def __init__(self, base: Policy, task: Domains, seed: int, steps: int) -> None:
-        self.base, self.task, self.seed, self.steps = base, task, seed, steps
-        self.given = demonstrations_of(task, task.prompts("train"), base)
+        self.base, self.task, self.seed, self.steps, self.train = base, task, seed, steps, task.prompts("train")
+        self.given = demonstrations_of(task, self.train, base)
 
     def prompts(self, step: int) -> list[Prompt]:
         """A step's prompts, the same for all arms."""
-        train = self.task.prompts("train")
-        return [train[i] for i in stream(self.seed, "order", step).choice(len(train), PROMPTS, replace=False)]
+        order = stream(self.seed, "order", step).permutation(len(self.train))
+        return [self.train[i] for i in order[:PROMPTS]]
 
     def lab(self, objective: Objective, base: Policy | None = None) -> Lab:
         """A laboratory that begins at the base."""
-        return Lab(base or self.base, self.task, objective, learning_rate=RATE, seed=self.seed,
-                   num_generations=SAMPLES, max_tokens=LENGTH,
-                   demonstrations=self.given if isinstance(objective, HPT) else None)  # fmt: skip
+        given, start = self.given if isinstance(objective, HPT) else None, base or self.base
+        return Lab(
+            start, self.task, objective, learning_rate=RATE, seed=self.seed, max_tokens=LENGTH, demonstrations=given
+        )
 
     def imitation(self, steps: range) -> Lab:
         """SFT, each step with as many rows as others sample."""
         lab = self.lab(SFT())
-        for step in steps:
-            lab.learn([[self.given[p.id]] * SAMPLES for p in self.prompts(step)])
+        for t in steps:
+            lab.learn([[self.given[p.id]] * SAMPLES for p in self.prompts(t)])
         return lab
 
     def sampling(self, lab: Lab, steps: range) -> tuple[Lab, dict[str, float]]:
@@ -84,7 +83,6 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
     base = base_model(Domains(problems=400, held_out=1, data_seed=seed), seed, 200 if quick else 600)
     course = Course(base, task, seed, 16 if quick else STEPS)
     whole, half = range(course.steps), course.steps // 2
-    yield "base", scores(course.lab(RL))
     yield "dr-grpo", scores(course.sampling(course.lab(RL), whole)[0])
     yield "sft", scores(course.imitation(whole))
     yield "sft-then-rl", scores(course.sampling(course.lab(RL, course.imitation(whole[:half]).policy), whole[half:])[0])
