@@ -33,8 +33,8 @@ def test_is_a_task_whose_splits_share_no_prompt_and_stay_the_same():
 
 def test_the_largest_sizes_can_be_made():
     for seed in range(3):
-        task = Scratchpad(problems=640, held_out=120, data_seed=seed)
-        assert (len(task.prompts("train")), len(task.prompts("held-out"))) == (640, 120)
+        task = Scratchpad(problems=360, held_out=60, data_seed=seed)
+        assert (len(task.prompts("train")), len(task.prompts("held-out"))) == (360, 60)
 
 
 def test_half_the_problems_are_easy():
@@ -94,7 +94,7 @@ def test_written_by_hand():
     assert problem([2, 1, 3, 3, 1, 8], 2) == "2+1+?+3+1+8"
 
 
-@pytest.mark.parametrize("sizes", [{"problems": 0}, {"held_out": 3}, {"problems": 642}])
+@pytest.mark.parametrize("sizes", [{"problems": 0}, {"held_out": 3}, {"problems": 362}])
 def test_impossible_sizes_are_refused(sizes):
     with pytest.raises(SteelyardError, match="scratchpad"):
         Scratchpad(**sizes)

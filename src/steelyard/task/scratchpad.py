@@ -3,13 +3,13 @@
     0+0+0+4+0+8              an easy problem: begin with the last number, add the others from the left, modulo 10
     0=80=80=84=20=2          in full: every number is added, zeros too; the answer is the last digit
     4=2                      in short: only what is not zero
-    2+1+?+3+1+8              a hard problem: one number, from 1 to 5, is hidden
-    2=01=13=43=71=8          right if the hidden number was 3, so one time in five
+    2+1+?+3+1+8              a hard problem: one number, from 1 to 3, is hidden
+    2=01=13=43=71=8          right if the hidden number was 3, so one time in three
     2=01=1                   too short, and seldom right
 
 A scratchpad is up to six steps of a number, `=` and a digit. Reward is 1 for the right last digit and 0 otherwise,
 whatever was written before: only the answer is judged, and brevity is free. An easy problem has one number that is
-not zero, a hard one five: there the long way is the only one, and it is worth a fifth. The part `steps` counts those
+not zero, a hard one five: there the long way is the only one, and it is worth a third. The part `steps` counts those
 written, `easy` is 1 for an easy problem.
 Source: none, this world is ours.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream, suggest
 from steelyard.task.base import SPLITS
 
-CLOCK, TERMS, LARGEST = 10, 5, 5
+CLOCK, TERMS, LARGEST, LARGEST_EASY = 10, 5, 3, 5
 CHARACTERS = "0123456789+=?"
 HELD_OUT_SHARE = 0.2
 _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
@@ -42,7 +42,7 @@ class Scratchpad:
     """Of the choice of problems."""
 
     def __post_init__(self) -> None:
-        for name, most in (("problems", 360), ("held_out", 70)):
+        for name, most in (("problems", 360), ("held_out", 60)):
             number = getattr(self, name)
             require(
                 2 <= number <= most and number % 2 == 0,
@@ -79,7 +79,7 @@ def draw_numbers(draws: np.random.Generator, easy: bool) -> list[int]:
     """The numbers of a problem: those to add, then the one to begin with."""
     terms = draws.integers(1, LARGEST + 1, size=TERMS)
     if easy:
-        terms = np.where(np.arange(TERMS) == draws.integers(TERMS), draws.integers(1, LARGEST + 1), 0)
+        terms = np.where(np.arange(TERMS) == draws.integers(TERMS), draws.integers(1, LARGEST_EASY + 1), 0)
     return [*terms.tolist(), int(draws.integers(CLOCK))]
 
 

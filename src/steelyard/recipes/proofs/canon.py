@@ -47,7 +47,7 @@ def drawn(batch: Batch, draw: torch.Generator) -> Batch:
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
     task = Scratchpad(data_seed=seed)
-    policy = beginner(task, seed, steps=250 if quick else 700)
+    policy = beginner(task, seed, steps=250 if quick else 900)
     dr_grpo, draw = DrGRPO(max_length=LONGEST), torch.Generator().manual_seed(derive(seed, "halves"))
     arms: dict[str, Objective] = {
         "dr-grpo": dr_grpo,
@@ -79,7 +79,7 @@ def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:
 
 def quality(lab: Lab) -> dict[str, float]:
     """Accuracy and length, over all and over each kind."""
-    found, row = [t for group in lab.sampled(lab.task.prompts("held-out"), 20) for t in group], dict[str, float]()
+    found, row = [t for group in lab.sampled(lab.task.prompts("held-out"), 40) for t in group], dict[str, float]()
     for name, kinds in (("", (0.0, 1.0)), ("-hard", (0.0,)), ("-easy", (1.0,))):
         some = [t for t in found if t.reward_parts["easy"] in kinds]
         row[f"accuracy{name}"] = float(np.mean([t.reward or 0.0 for t in some]))
