@@ -90,7 +90,12 @@ numbers32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 values = st.none() | st.booleans() | st.integers(-9, 9) | texts | st.lists(texts)
 samplings = st.builds(
-    Sampling, st.floats(0, allow_nan=False), st.integers(1, 9), top_p=st.floats(0, 1), top_k=st.integers(0, 9), rule=texts
+    Sampling,
+    st.floats(0, allow_nan=False),
+    st.integers(1, 9),
+    top_p=st.floats(0, 1),
+    top_k=st.integers(0, 9),
+    rule=texts,
 )
 
 

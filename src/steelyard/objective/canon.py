@@ -2,7 +2,8 @@
 
 Differs: samples with equal traits at the middle belong to both halves in equal shares, so that their order does not
 matter; in the authors' code the sort decides. Entropy is the current policy's, theirs is the sampling policy's: the
-same on fresh data. A prompt with one valid sample teaches nothing. Schedules of mu are left to the caller.
+same on fresh data. A prompt with one valid sample teaches nothing. Schedules of mu are left to the caller, and
+a constant tilt that the authors' code also knows is left out.
 
     F, O   = the favoured half and the other: by length short and long, by entropy high and low; C- has floor(n/2)
     in F:  A = mu (r - alpha mean_O r) + (1 - mu) (r - mean_F r)

@@ -9,6 +9,8 @@ from steelyard.recipes.proving.record import ClaimRecord, Record, effect_of
 from steelyard.report.plots import RC
 from steelyard.runtime.disk import put
 
+ACROSS = 4
+"""Claims side by side; more begin another row."""
 _COLORS = {"baseline": "#666666", "ours": "#0072B2", "off": "#D55E00"}
 
 
@@ -18,12 +20,16 @@ def draw(record: Record, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    num = len(record.claims)
+    num, across = len(record.claims), min(len(record.claims), ACROSS)
+    down = -(-num // across)
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(3.3 * num, 3.6), dpi=110, layout="constrained")
+        figure = Figure(figsize=(3.3 * across, 3.6 * down), dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
-        for ax, claim in zip(figure.subplots(1, num, squeeze=False)[0], record.claims, strict=True):
+        places = list(figure.subplots(down, across, squeeze=False).flat)
+        for ax, claim in zip(places, record.claims, strict=False):
             _claim(ax, claim)
+        for ax in places[num:]:
+            ax.remove()
         quick = ", a quick run" if record.quick else ""
         figure.suptitle(f"{record.id}: {record.verdict} ({len(record.seeds)} seeds{quick})", fontsize=11)
         box = io.BytesIO()
