@@ -6,8 +6,8 @@ from types import ModuleType
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
-from steelyard.recipes.explained import claim_of, effect, proof_id, proven
-from steelyard.recipes.proving.record import Record, published
+from steelyard.recipes.explained import claim_of, proof_id, proven
+from steelyard.recipes.proving.record import Record, effect_of, published
 
 LINKS = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 OPENING = """# Catalogue
@@ -48,7 +48,7 @@ def _proofs(ids: Sequence[str], directory: Path) -> Iterator[str]:
     yield "## Proofs"
     yield CRITERION
     if records:
-        head = ("method", "claim", "effect, its interval, what was asked for", "control", "verdict", "core minutes")
+        head = ("method", "claim", "effect, its interval, what was claimed", "control", "verdict", "core minutes")
         yield _table(head, (row for record in records for row in _found(record, directory)))
     if waiting:
         yield f"Not run yet: {', '.join(f'`{id}`' for id in waiting)}."
@@ -62,7 +62,7 @@ def _found(record: Record, directory: Path) -> Iterator[tuple[str, ...]]:
         yield (
             name,
             claim.text,
-            effect(claim),
+            effect_of(claim),
             claim.control_verdict,
             f"**{claim.verdict}**",
             f"{record.core_minutes:.1f}",

@@ -5,7 +5,7 @@ from typing import Any
 
 from steelyard.check import help_of
 from steelyard.core import Card, encode
-from steelyard.recipes.proving.record import ClaimRecord, Record, published, verdict_of
+from steelyard.recipes.proving.record import Record, effect_of, published, verdict_of
 from steelyard.runtime import to_json
 
 
@@ -58,13 +58,7 @@ def _found(record: Record) -> list[str]:
     seeds = (
         f"seeds {', '.join(map(str, record.seeds))}; {record.core_minutes:.1f} core minutes; control: {record.control}"
     )
-    return [f"  {seeds}", *(f"  {claim.text}: {effect(claim)} ({claim.verdict})" for claim in record.claims)]
-
-
-def effect(claim: ClaimRecord) -> str:
-    """`mean [low, high], at least asked`: by how much ours is better, as a share where the claim is relative."""
-    between = "" if claim.interval is None else f" [{claim.interval[0]:+.3g}, {claim.interval[1]:+.3g}]"
-    return f"{claim.effect:+.3g}{between}, asked {claim.least:+.3g}"
+    return [f"  {seeds}", *(f"  {claim.text}: {effect_of(claim)} ({claim.verdict})" for claim in record.claims)]
 
 
 def default_of(field: "dataclasses.Field[Any]") -> Any:
