@@ -53,8 +53,8 @@ def test_every_method_has_its_row_with_a_file_that_is_there():
 
 def test_a_record_gives_a_row_for_each_claim_and_a_picture_where_there_is_one(proven, tmp_path):
     page = catalogue_page.text(tmp_path)
-    assert "| saferoute | beats \\| entropy | +0.1 [+0.05, +0.15], asked +0.03 | not shown | **shown** | 1.3 |" in page
-    assert "|  | beats luck | +0.04, asked +0.03 | not shown | **too noisy** |" in page
+    assert "| saferoute | beats \\| entropy | 0.1 [0.05, 0.15], claimed 0.03 | not shown | **shown** | 1.3 |" in page
+    assert "|  | beats luck | +0.04, claimed 0.03 | not shown | **too noisy** |" in page
     assert "| too noisy |" in page
     (tmp_path / "proofs").mkdir()
     (tmp_path / "proofs/saferoute.png").touch()
@@ -65,7 +65,7 @@ def test_a_card_explains_itself(proven):
     text = explained.explain(find("saferoute"))
     for part in (
         "score(x) = mean over K draws", "Source: Lee et al.", "Differs", "hidden = 512", "Width of the hidden layer",
-        "claim: ", "proof: steelyard prove saferoute", "too noisy", "beats luck: +0.04, asked +0.03",
+        "claim: ", "proof: steelyard prove saferoute", "too noisy", "beats luck: 0.04, claimed 0.03",
     ):  # fmt: skip
         assert part in text
     data = explained.data_of(find("saferoute"))
