@@ -54,7 +54,7 @@ def test_every_method_has_its_row_with_a_file_that_is_there():
 def test_a_record_gives_a_row_for_each_claim_and_a_picture_where_there_is_one(proven, tmp_path):
     page = catalogue_page.text(tmp_path)
     assert "| saferoute | beats \\| entropy | 0.1 [0.05, 0.15], claimed 0.03 | not shown | **shown** | 1.3 |" in page
-    assert "|  | beats luck | +0.04, claimed 0.03 | not shown | **too noisy** |" in page
+    assert "|  | beats luck | 0.04, claimed 0.03 | not shown | **too noisy** |" in page
     assert "| too noisy |" in page
     (tmp_path / "proofs").mkdir()
     (tmp_path / "proofs/saferoute.png").touch()
