@@ -76,8 +76,9 @@ class Outcome:
 
 def outcome(objective: Objective, batch: Batch) -> Outcome:
     """Call the objective and differentiate."""
-    names = ("logp_PGT", "value_PGT", "log_z_P")
-    leaves = {name: batch.needs(name).detach().clone().requires_grad_() for name in names}
+    value_PGT = torch.zeros_like(batch.logp_PGT) if batch.value_PGT is None else batch.value_PGT
+    inputs = {"logp_PGT": batch.logp_PGT, "value_PGT": value_PGT, "log_z_P": batch.needs("log_z_P")}
+    leaves = {name: x.detach().clone().requires_grad_() for name, x in inputs.items()}
     loss = objective(batch.replace(**leaves))
     demand(loss.value.requires_grad, "the value carries no gradient")
     by = torch.autograd.grad(loss.value, [*leaves.values()], allow_unused=True, materialize_grads=True)
