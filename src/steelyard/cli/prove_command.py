@@ -17,7 +17,7 @@ from steelyard.recipes.explained import proof_id
 from steelyard.recipes.proving.conduct import Settings, prove
 from steelyard.recipes.proving.proof import load, module_of
 from steelyard.recipes.proving.publish import publish
-from steelyard.recipes.proving.record import Record, check_publishable, effect_of, spread
+from steelyard.recipes.proving.record import LEAST_SEEDS, Record, check_publishable, effect_of, spread
 from steelyard.recipes.sweep import show
 
 
@@ -48,6 +48,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     import_rooms()
     require((asked.id is None) == asked.all, "takes a method's id, or --all", where="prove",
             mend="see steelyard methods for those that have a proof")  # fmt: skip
+    if asked.publish:
+        _check_whole(asked.settings)
     chosen = [card for card in cards() if card.proof is not None] if asked.id is None else [find(asked.id)]
     modules = {str(proof_id(card)): module_of(card) for card in chosen}  # methods of one paper may share a proof
     default = "runs/prove" if asked.all else f"runs/prove-{next(iter(modules))}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -64,6 +66,13 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         publish(records, directory)
     print(f"records and plots: {directory}")
     return {"output_dir": str(directory), "proofs": {id: msgspec.to_builtins(r) for id, r in records.items()}}
+
+
+def _check_whole(settings: Settings) -> None:
+    """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
+    whole = not settings.quick and settings.first_seed is None and (settings.seeds or LEAST_SEEDS) >= LEAST_SEEDS
+    mend = f"leave out --quick and --first-seed, and use {LEAST_SEEDS} seeds or more"
+    require(whole, "takes whole runs on the proof's own seeds", where="--publish", mend=mend)
 
 
 def tell(record: Record) -> None:

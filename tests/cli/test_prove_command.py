@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from steelyard.cli import main
+from steelyard.recipes.proving import conduct
+from steelyard.recipes.proving.run import Measured
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("", "prove: takes a method's id, or --all"),
+        ("topr --all", "prove: takes a method's id, or --all"),
+        ("topp", "unknown method 'topp'; did you mean 'topr'"),
+        ("shuffled", "shuffled: has no proof"),
+        ("topr --seeds 0", "--seeds: is 0"),
+        ("topr --publish --quick", "--publish: takes whole runs on the proof's own seeds"),
+        ("topr --publish --seeds 2", "--publish: takes whole runs"),
+        ("topr --publish --first-seed 900", "--publish: takes whole runs"),
+    ],
+)
+def test_a_wrong_input_is_one_line_and_writes_nothing(words, line, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["prove", *words.split()]) == 2
+    assert line in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(capsys, tmp_path, monkeypatch):
+    def measured(tasks, directory, jobs, say):
+        from steelyard.recipes.proofs.cgpo import ARMS
+
+        arms = {arm: {"gold": 0.5, "violation": 1.0, "proxy": 0.0} for arm in ("start", *ARMS)}
+        return [Measured(task.seed, task.quick, "", arms, dict.fromkeys(arms, 1.0)) for task in tasks]
+
+    monkeypatch.setattr(conduct, "carry_out", measured)
+    assert main(["prove", "crpg", "--quick", "--output-dir", str(tmp_path), "--json"]) == 0
+    out = capsys.readouterr().out
+    answer = json.loads(out.splitlines()[-1])
+    assert list(answer["proofs"]) == ["cgpo"]
+    assert answer["proofs"]["cgpo"]["verdict"] == "not shown"
+    assert "QUICK" in out
+    assert {"cgpo.json", "cgpo.png"} == {file.name for file in tmp_path.iterdir()}
