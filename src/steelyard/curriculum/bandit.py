@@ -9,7 +9,7 @@ a batch is drawn before any of it is known. Ties go to the arm with the fewest p
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -20,6 +20,19 @@ from steelyard.curriculum.arms import Arms
 
 Array = Float64[np.ndarray, "..."]
 MEND = "restore from a checkpoint of the same curriculum"
+S = TypeVar("S")
+
+
+def read_state(state: Mapping[str, Any], kind: type[S]) -> S:
+    """A kept state as its struct.
+
+    Raises:
+        SteelyardError: not a state of this curriculum.
+    """
+    try:
+        return msgspec.convert(state, kind)
+    except msgspec.ValidationError as error:
+        raise SteelyardError(str(error), where="curriculum state", mend=MEND) from error
 
 
 @runtime_checkable
@@ -88,10 +101,7 @@ class Bandit:
         Raises:
             SteelyardError: not a state of this curriculum.
         """
-        try:
-            kept = msgspec.convert(state, _State)
-        except msgspec.ValidationError as error:
-            raise SteelyardError(str(error), where="curriculum state", mend=MEND) from error
+        kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = all(len(x) == len(self._arms) for x in (kept.pending, kept.pulls, kept.total))
         require(right, "its lists have not one length", where="curriculum state", mend=MEND)

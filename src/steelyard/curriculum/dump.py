@@ -22,9 +22,9 @@ import msgspec
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, SteelyardError, Trajectory, method, require, stream
+from steelyard.core import Prompt, Trajectory, method, require, stream
 from steelyard.curriculum.arms import Arms
-from steelyard.curriculum.bandit import MEND
+from steelyard.curriculum.bandit import MEND, read_state
 from steelyard.curriculum.ucb1 import UCB1
 from steelyard.curriculum.ucboost import UCBoost
 
@@ -104,10 +104,7 @@ class DumpDraws:
         Raises:
             SteelyardError: not a state of this curriculum.
         """
-        try:
-            kept = msgspec.convert(state, _State)
-        except msgspec.ValidationError as error:
-            raise SteelyardError(str(error), where="curriculum state", mend=MEND) from error
+        kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = len(kept.seen) == len(kept.recent) == len(self._arms)
         require(right, "its lists have not one length", where="curriculum state", mend=MEND)

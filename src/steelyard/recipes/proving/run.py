@@ -8,7 +8,6 @@ import hashlib
 import importlib.util
 import json
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from steelyard.core import FaultError, SteelyardError, require
+from steelyard.recipes.bench.processes import environment
 from steelyard.recipes.proving.proof import Metrics, load
 from steelyard.runtime import to_json
 from steelyard.runtime.disk import put, writing
@@ -121,7 +121,7 @@ def measure(task: Task, source: str, say: Callable[[str], None], deadline: float
     with subprocess.Popen(
         [sys.executable, "-m", __name__, json.dumps(asked)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        env=environment(1),
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
