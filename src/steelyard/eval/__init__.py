@@ -1,11 +1,12 @@
 """Measures a policy: accuracy with its interval, pass@k, diversity, style, exact distance to the target."""
 
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
+from steelyard.eval.drift import drift
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.eval.exact import Listable, exact_distance
-from steelyard.eval.held_out import Evaluation, Styled, evaluate
+from steelyard.eval.held_out import Evaluation, Measured, Styled, evaluate
 
 __all__ = [
-    "Answer", "Decode", "Encode", "Evaluation", "Examiner", "Listable", "Styled", "evaluate", "exact_distance",
-    "pass_at_k", "wilson",
+    "Answer", "Decode", "Encode", "Evaluation", "Examiner", "Listable", "Measured", "Styled", "drift", "evaluate",
+    "exact_distance", "pass_at_k", "wilson",
 ]  # fmt: skip

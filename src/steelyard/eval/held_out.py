@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Engine, Prompt, Sampling, Task, Weights, require
+from steelyard.core import Engine, Episode, Prompt, Sampling, Task, Weights, require
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
 
@@ -28,6 +28,22 @@ class Styled(Protocol):
         ...
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A task with measures of its own, on samples of held-out prompts: families found, wins against the reference."""
+
+    def measure(
+        self, samples: Sequence[Sequence[Episode]], reference: Sequence[Sequence[Episode]]
+    ) -> Mapping[str, float]:
+        """Name -> number; each becomes `eval/NAME`.
+
+        Args:
+            samples: of the policy, prompt by prompt; those on which generation failed are left out.
+            reference: of the policy that training began from, of the same prompts, as many.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """One measurement of one policy. A metric that nothing was measured for is absent."""
@@ -38,6 +54,13 @@ class Evaluation:
     """`eval/accuracy`, ...: numbers, and under `eval/styles` and `eval/correct_styles` shares by name."""
     samples: Sequence[Mapping[str, Any]]
     """A few completions to read: prompt, completion, reward (None where the verifier failed), version, style."""
+    answers: Sequence[Sequence[Answer]] = ()
+    """All sampled answers, prompt by prompt."""
+
+    @property
+    def episodes(self) -> list[list[Episode]]:
+        """The sampled episodes, prompt by prompt, but for those on which generation failed."""
+        return [[a.episode for a in group if a.trajectory.finish != "error"] for group in self.answers]
 
     def row(self, step: int) -> dict[str, Any]:
         """The row of `eval.jsonl` for a measurement at learner step `step`."""
@@ -89,7 +112,7 @@ def evaluate(
     metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
     metrics["eval/errors"] = sum(answer.value is None for answer in everything)
     shown = [group[0] for group in (samples or greedy)[:num_records]]
-    return Evaluation(_version(everything), metrics, [_record(answer, task) for answer in shown])
+    return Evaluation(_version(everything), metrics, [_record(answer, task) for answer in shown], samples)
 
 
 def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:

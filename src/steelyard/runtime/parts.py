@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from steelyard.core import (
     WeightStore,
     require,
 )
-from steelyard.eval import Listable, evaluate, exact_distance
+from steelyard.eval import Evaluation, Listable, Measured, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
 from steelyard.reward import reward_function
@@ -174,14 +175,15 @@ def save_model(policy: Policy, run_dir: Path) -> None:
 
 
 def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
-    """Held-out evaluation by the task's own verifier, and exact distances where the task can be enumerated."""
+    """Held-out evaluation by the task's own verifier; with exact distances where the task can be enumerated, and with
+    the task's own measures, beside the distance from the reference, where it has some."""
     task, prompts = run.task, run.task.prompts("held-out")[: run.evaluation.prompts]
     # An address of its own: evaluation never shares randomness with the searchers.
     engine = engine_for(policy, run.seed ^ 0x5EED)
     sampling = replace(run.sampling, temperature=run.temperature)
 
-    def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        found = evaluate(
+    def asked(weights: Weights) -> Evaluation:
+        return evaluate(
             engine,
             task,
             prompts,
@@ -192,9 +194,20 @@ def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
             samples_per_prompt=run.evaluation.samples,
             num_sampled_prompts=run.evaluation.sampled_prompts,
         )
+
+    begun = cache(lambda: asked(reference).episodes)
+
+    def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        before = begun() if isinstance(task, Measured) else []
+        found = asked(weights)
         row = found.row(weights.version)
-        if isinstance(run.task, Listable):
-            row |= exact_distance(policy, run.task, beta=run.beta, reference=reference, temperature=run.temperature)
+        if isinstance(task, Listable):
+            row |= exact_distance(policy, task, beta=run.beta, reference=reference, temperature=run.temperature)
+        if isinstance(task, Measured):
+            own, theirs = ([e.trajectory for group in groups for e in group] for groups in (found.episodes, before))
+            at = {"weights": weights, "reference": reference, "temperature": run.temperature}
+            row |= drift(policy, own, theirs, **at)
+            row |= {f"eval/{name}": value for name, value in task.measure(found.episodes, before).items()}
         return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]
 
     return measure
