@@ -36,15 +36,30 @@ def demonstration(
     Raises:
         SteelyardError: the model has no end-of-sequence token.
     """
-    end, mend = policy.eos_ids, "take a model with an end-of-sequence token"
-    require(bool(end), "nothing ends a completion", where="model", mend=mend)
-    given = policy.tokenizer.encode(completion, add_special_tokens=False)
-    before, after = policy.encode(prompt.text), [*given, end[0]]
+    after = [*policy.tokenizer.encode(completion, add_special_tokens=False), end_of(policy)]
+    known = {"reward": reward, "reward_T": reward_T, "info": info or {}}
+    return given(prompt.id, policy.encode(prompt.text), after, **known)
+
+
+def given(prompt_id: str, before: Sequence[int], after: Sequence[int], **known: Any) -> Trajectory:
+    """Tokens `after` others as a trajectory that nobody sampled: a demonstration. `known` are its other fields."""
     nothing_T = np.zeros(len(before) + len(after), np.float32)
+    known["info"] = {"demonstration": True, **known.get("info", {})}
     return Trajectory(
-        prompt.id, np.array(before + after, np.int32), np.arange(len(nothing_T)) >= len(before), nothing_T, 0, "",
-        _GIVEN, "stop", reward=reward, reward_T=reward_T, info={"demonstration": True, **(info or {})},
+        prompt_id, np.array([*before, *after], np.int32), np.arange(len(nothing_T)) >= len(before), nothing_T, 0, "",
+        _GIVEN, "stop", **known,
     )  # fmt: skip
+
+
+def end_of(policy: Policy) -> int:
+    """The token that ends a completion.
+
+    Raises:
+        SteelyardError: the model has none.
+    """
+    mend = "take a model with an end-of-sequence token"
+    require(bool(policy.eos_ids), "nothing ends a completion", where="model", mend=mend)
+    return policy.eos_ids[0]
 
 
 def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Policy) -> Mapping[str, Trajectory]:
@@ -53,8 +68,8 @@ def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Pol
     Raises:
         SteelyardError: one does not fit the model's context.
     """
-    given = {prompt.id: demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts}
-    longest, most = max((len(t.tokens_T) for t in given.values()), default=0), policy.context_length
+    found = {prompt.id: demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts}
+    longest, most = max((len(t.tokens_T) for t in found.values()), default=0), policy.context_length
     what, mend = f"{longest} tokens exceed the model's context of {most}", "take a model with a longer context"
     require(longest <= most, what, where="demonstrations", mend=mend)
-    return given
+    return found

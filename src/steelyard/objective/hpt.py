@@ -23,6 +23,7 @@ import torch
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import centred, reward_of
+from steelyard.objective.judged import samples_of
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, steps_of
 
@@ -58,7 +59,7 @@ class HPT:
         `objective/solved` the mean reward of samples.
         """
         given_PG = batch.needs("demonstration_PG") & batch.valid_PG
-        own_PG = batch.valid_PG & ~given_PG
+        own_PG = samples_of(batch)
         solved_P1 = prompt_mean(reward_of(batch), own_PG)
         tried_P1 = own_PG.any(-1, keepdim=True)  # where every verdict failed, nobody knows whether it was solved
         imitated_P1 = given_PG.any(-1, keepdim=True) & tried_P1 & (solved_P1 <= self.gamma)

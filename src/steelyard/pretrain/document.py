@@ -10,11 +10,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Sampling, Trajectory, require
+from steelyard.core import Trajectory
+from steelyard.learner import end_of, given
 from steelyard.policy import Policy
 from steelyard.task.base import make_prompt
-
-_GIVEN = Sampling(max_tokens=1)
 
 
 @dataclass(frozen=True)
@@ -64,16 +63,11 @@ def trajectory_of(policy: Policy, document: Document) -> Trajectory:
     Raises:
         SteelyardError: the model has no end-of-sequence token.
     """
-    mend = "take a model with an end-of-sequence token"
-    require(bool(policy.eos_ids), "nothing separates documents", where="model", mend=mend)
-    end = policy.eos_ids[0]
-    tokens, rewards = [end], [0.0]
+    end = end_of(policy)
+    tokens, rewards = list[int](), [0.0]
     for segment in document.segments:
         new = policy.tokenizer.encode(segment.text, add_special_tokens=False)
         tokens, rewards = [*tokens, *new], [*rewards, *[-segment.score] * len(new)]
-    tokens_T, nothing_T = np.array([*tokens, end], np.int32), np.zeros(len(tokens) + 1, np.float32)
-    return Trajectory(
-        make_prompt(document.text, {}).id, tokens_T, np.arange(len(tokens_T)) > 0, nothing_T, 0, "", _GIVEN, "stop",
-        logp_ref_T=nothing_T, reward=-document.score, reward_T=np.array([*rewards, 0.0], np.float32),
-        info={"demonstration": True},
-    )  # fmt: skip
+    reward_T = np.array([*rewards, 0.0], np.float32)
+    known = {"logp_ref_T": np.zeros_like(reward_T), "reward": -document.score, "reward_T": reward_T}
+    return given(make_prompt(document.text, {}).id, [end], [*tokens, end], **known)

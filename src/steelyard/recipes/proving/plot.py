@@ -52,4 +52,5 @@ def _claim(ax: Any, claim: ClaimRecord) -> None:
     ax.set_xticks(range(3), [textwrap.fill(label, 13) for label, _ in columns.values()], fontsize=8.5)
     ax.set_xlim(-0.4, 2.4)
     ax.set_ylabel(claim.metric + (" (lower is better)" if claim.lower_is_better else ""), fontsize=9)
-    ax.set_title(f"{textwrap.fill(claim.text, 38)}\n{effect_of(claim)}: {claim.verdict}", fontsize=8.5, loc="left")
+    lines = (claim.text, f"{effect_of(claim)}: {claim.verdict}")
+    ax.set_title("\n".join(textwrap.fill(line, 38) for line in lines), fontsize=8.5, loc="left")
