@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint fast studies prove chaos bench clean
+.PHONY: demo test lint fast studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -29,9 +29,16 @@ chaos: .venv/.dev
 prove: .venv/.run
 	$(BIN)/steelyard prove $(or $(ARGS),--all)
 
-# The measured claims of the README: minutes to an hour, not part of the tests.
+# Every measured claim: hours, not part of the tests; what has ended there is not repeated. One: make studies STUDIES=lag.
+STUDIES ?= lag diverse wall-clock styles seeds preference red-team red-team-scale \
+	ablation-recent ablation-sync ablation-beta ablation-samples ablation-searchers ablation-buffer ablation-priority \
+	exact off-policy
 studies: .venv/.run
-	for study in lag off-policy styles seeds; do $(BIN)/steelyard study $$study || exit 1; done
+	for study in $(STUDIES); do $(BIN)/steelyard study $$study --output-dir runs/results/$$study $(ARGS) || exit 1; done
+
+# docs/results.md, from what lies in runs/results alone: seconds.
+results: .venv/.run
+	$(BIN)/steelyard results $(ARGS)
 
 # What docs/performance.md says: most of two hours on a machine that does nothing else. One part: make bench PART=replay.
 PART ?= all

@@ -11,10 +11,10 @@ import pytest
 from steelyard.cli import main
 from steelyard.core import FaultError, SteelyardError
 from steelyard.recipes.bench import limits, processes
-from steelyard.recipes.bench.machine import machine
 from steelyard.recipes.bench.measuring import interleaved, middle, ratios, short
 from steelyard.recipes.bench.page import block, check_page, write_block
 from steelyard.recipes.bench.record import Record, carry_out, command_of, read
+from steelyard.runtime.machine import machine
 
 RECORD = Record("limits", "steelyard bench limits", {"runs": 1}, "2026-11-25", "a machine", 90.0, [])
 PAGE = "before\n<!-- bench:limits -->\nold\n<!-- end -->\nafter\n"

@@ -21,7 +21,9 @@ COMMANDS = {
     "check": "run the conformance suite on a method of your own",
     "prove": "measure a method's claim against its paper's baseline, with a verdict that can fail",
     "study": "measure a claim: several runs side by side, a table and a verdict",
+    "results": "write the page of all measured claims, from the studies' run directories",
     "bench": "measure speed, side by side with what people run today",
+    "reward-model": "train a reward model on preferences",
     "warmstart": "make a base model that ships with the package again",
 }
 EVERYWHERE = ("--json", "--debug")
@@ -71,7 +73,7 @@ def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, de
 
 def overview() -> str:
     """The text of `steelyard --help`."""
-    rows = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
     return (
         "usage: steelyard COMMAND ...\n\n"
         "Post-train language models off-policy, by trajectory balance with asynchrony.\n\n"
@@ -90,7 +92,7 @@ def _command(name: str) -> ModuleType:
     if name not in COMMANDS:
         raise SteelyardError(f"unknown command {name!r}", where="COMMAND", mend=suggest(name, COMMANDS))
     with _lasting():
-        return importlib.import_module(f"steelyard.cli.{name}_command")
+        return importlib.import_module(f"steelyard.cli.{name.replace('-', '_')}_command")
 
 
 @contextmanager

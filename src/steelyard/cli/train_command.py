@@ -5,22 +5,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steelyard.cli.flags import choose, parse
+from steelyard.cli.plain import plain
 from steelyard.cli.progress import Progress
 from steelyard.core import require
 from steelyard.recipes import Result, load, resume, summaries, train
 from steelyard.recipes.finished import open_begun
+from steelyard.recipes.plan import plan
+from steelyard.recipes.plan_text import lines
 from steelyard.report import curve_text
 from steelyard.runtime import Run
 
 PURPOSE = (
     "Post-train a model. A recipe says which task and method; options say how much. Settings, records, the trained\n"
     "model and a page to read go to runs/RECIPE-TIME, or to --output-dir.\n\n"
-    "steelyard train --resume RUN goes on with a run that was cut short; the run knows its own settings."
+    "steelyard train --resume RUN goes on with a run that was cut short; the run knows its own settings.\n"
+    "steelyard train RECIPE --dry-run [OPTIONS] checks what can be checked and prints the plan; it writes nothing."
 )
+DRY = "--dry-run"
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Train or resume, print the curve, say where the files are."""
+    """Train or resume, print the curve, say where the files are; or only plan."""
+    if DRY in words:
+        return _plan([word for word in words if word != DRY])
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
     say(curve_text(result.run_dir))
     say(headline(result.summary))
@@ -37,10 +44,23 @@ def _resume(words: Sequence[str]) -> Result:
         return resume(words[0], watch=progress.watch)
 
 
-def _train(words: Sequence[str]) -> Result:
+def _plan(words: Sequence[str]) -> dict[str, Any]:
+    mend = "leave it out: what a begun run does is in its config.json"
+    require("--resume" not in words, "does not go with --resume", where=DRY, mend=mend)
+    name, settings = _settings(words)
+    planned = plan(settings, name)
+    say("\n".join(plain(line) for line in lines(planned)))
+    return planned
+
+
+def _settings(words: Sequence[str]) -> tuple[str, Run]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
-    settings = parse(Run, words[1:], command=f"train {name}", default=load(name), description=known[name])
+    return name, parse(Run, words[1:], command=f"train {name}", default=load(name), description=known[name])
+
+
+def _train(words: Sequence[str]) -> Result:
+    name, settings = _settings(words)
     with Progress(settings.max_steps, _title(name, settings)) as progress:
         return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
 

@@ -12,18 +12,24 @@ from steelyard.objective.grpo import GRPO
 from steelyard.objective.hpt import HPT
 from steelyard.objective.ipo import IPO
 from steelyard.objective.kernels import contrast, one_sided, policy_gradient, squared_residual, weighted_likelihood
+from steelyard.objective.kimi import Kimi
 from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
+from steelyard.objective.oapl import OAPL
+from steelyard.objective.ppo import PPO
+from steelyard.objective.proximal_rloo import ProximalRLOO
 from steelyard.objective.reinforce import Reinforce
 from steelyard.objective.rloo import RLOO
 from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
+from steelyard.objective.sub_tb import SubTB
+from steelyard.objective.tba_prime import TBAPrime
 from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB
 
 __all__ = [
-    "CANON", "CGPO", "CODPO", "CRPG", "CRRAFT", "DPO", "GRPO", "HPT", "IPO", "KTO", "RLOO", "SFT", "TOPR", "DrGRPO",
-    "LearnedZTB", "Objective", "Reinforce", "StepKTO", "Unified", "VarGradTB", "contrast", "one_sided",
-    "policy_gradient", "squared_residual", "weighted_likelihood",
+    "CANON", "CGPO", "CODPO", "CRPG", "CRRAFT", "DPO", "GRPO", "HPT", "IPO", "KTO", "OAPL", "PPO", "RLOO", "SFT",
+    "TOPR", "DrGRPO", "Kimi", "LearnedZTB", "Objective", "ProximalRLOO", "Reinforce", "StepKTO", "SubTB", "TBAPrime",
+    "Unified", "VarGradTB", "contrast", "one_sided", "policy_gradient", "squared_residual", "weighted_likelihood",
 ]  # fmt: skip

@@ -11,11 +11,20 @@ Source: Schulman et al. 2017, arXiv:1707.06347.
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from steelyard.core import Batch
 from steelyard.objective.reduce import mean_steps, metric, steps_of
+
+
+def unclipped(
+    advantage: Float[Tensor, "..."], ratio: Float[Tensor, "..."], clip: float
+) -> tuple[Float[Tensor, "..."], Bool[Tensor, "..."]]:
+    """The weights w of steps or of whole sequences, and where they are clipped. The ratio carries no gradient."""
+    # The side on which a ratio is clipped is the side to which its advantage pushes.
+    clipped = advantage.sign() * (ratio - 1) > clip
+    return torch.where(clipped, 0.0, advantage * ratio), clipped
 
 
 def clipped_advantage(
@@ -24,11 +33,9 @@ def clipped_advantage(
     """The step weights w, and the metrics `objective/clip_share` and `objective/ratio` (means per trajectory)."""
     gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
     ratio_PGT = gap_PGT.where(steps_of(batch), 0.0).exp()
-    sign_PG1 = advantage_PG.sign()[..., None]
-    # The side on which a step is clipped is the side to which its advantage pushes.
-    clipped_PGT = sign_PG1 * (ratio_PGT - 1) > clip
+    weight_PGT, clipped_PGT = unclipped(advantage_PG[..., None], ratio_PGT, clip)
     metrics = {
         "objective/clip_share": metric(mean_steps(clipped_PGT.to(ratio_PGT.dtype), batch), batch.valid_PG),
         "objective/ratio": metric(mean_steps(ratio_PGT, batch), batch.valid_PG),
     }
-    return torch.where(clipped_PGT, 0.0, advantage_PG[..., None] * ratio_PGT), metrics
+    return weight_PGT, metrics

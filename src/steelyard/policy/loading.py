@@ -95,30 +95,54 @@ def load(model: str, dtype: str) -> tuple[Any, Any]:
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
-    _check_dtype(dtype)
-    place, local = locate(model)
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
-    options = {"trust_remote_code": False, "local_files_only": local}
-
-    def network() -> Any:
-        config = AutoConfig.from_pretrained(place, **options)
-        _check_config(config, model)
-        _check_shards(place, local, model)
-        kind = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True}
-        # Other sizes are ignored here because the report names them, and the exception does not.
-        return AutoModelForCausalLM.from_pretrained(
-            place, config=config, ignore_mismatched_sizes=True, **kind, **options
-        )
-
-    with quiet():
-        net, report = _read("model", model, local, network)
-        tokenizer = _read("tokenizer", model, local, lambda: AutoTokenizer.from_pretrained(place, **options))
+    net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype)
     _check_report(report, model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
     _check_head(net, model)
     return net, tokenizer
+
+
+def load_scorer(model: str, dtype: str) -> tuple[Any, Any, list[str]]:
+    """A network that gives a text one number (one label), its tokenizer, and the names of weights that it lacks.
+
+    What a language model lacks is the head: those weights are drawn at random.
+
+    Raises:
+        SteelyardError: as for `load`.
+    """
+    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, num_labels=1)
+    missing = sorted(report["missing_keys"])
+    _check_report(report | {"missing_keys": [n for n in missing if n.startswith(f"{net.base_model_prefix}.")]}, model)
+    _check_finite(net, model)
+    _check_vocabulary(net, tokenizer, model)
+    return net, tokenizer, missing
+
+
+def _open(kind: str, model: str, dtype: str, **settings: Any) -> tuple[Any, Any, Any]:
+    """The network, by the class of transformers that `kind` names, the tokenizer, and the report on its weights."""
+    _check_dtype(dtype)
+    place, local = locate(model)
+    import transformers
+
+    options = {"trust_remote_code": False, "local_files_only": local}
+
+    def network() -> Any:
+        config = transformers.AutoConfig.from_pretrained(place, **settings, **options)
+        _check_config(config, model)
+        _check_shards(place, local, model)
+        form = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True}
+        # Other sizes are ignored here because the report names them, and the exception does not.
+        return getattr(transformers, kind).from_pretrained(
+            place, config=config, ignore_mismatched_sizes=True, **form, **options
+        )
+
+    with quiet():
+        net, report = _read("model", model, local, network)
+        tokenizer = _read(
+            "tokenizer", model, local, lambda: transformers.AutoTokenizer.from_pretrained(place, **options)
+        )
+    return net.eval(), tokenizer, report
 
 
 def load_tokenizer(model: str) -> Any:

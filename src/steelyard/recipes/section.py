@@ -42,10 +42,12 @@ class Section:
     """Draws the picture into a PNG file."""
 
     def print(self) -> None:
-        """The table and the verdicts, on standard output."""
+        """The table, the verdicts and the paper's numbers, on standard output."""
         show(self.title, self.columns, self.rows)
         for claim in self.claims:
             print(f"{claim.text}: {claim.measured}: {claim.verdict}")
+        if self.paper:
+            show("in the paper", self.paper[0], self.paper[1:])
 
     @property
     def shown(self) -> bool:

@@ -2,7 +2,8 @@
 
 Differs from the paper: recency is a window of W versions, for there is no synchronisation to count from; of a recent
 prompt strictly the G newest are taken, where the published code draws among the newest; where no recent prompt is left,
-any stored prompt gives its newest; a short group repeats its members evenly instead of at random.
+any stored prompt gives its newest; a short group repeats its members evenly instead of at random. `nearest` is of
+another paper, arXiv:2405.18540: with it a completion that is nearly one that is stored replaces it only if it is better.
 
 For each of the P prompt slots of a batch a coin is flipped:
 
@@ -30,6 +31,7 @@ from steelyard.replay.database import Database
 from steelyard.replay.draw import Slot, choose_prompts, choose_rows, shuffled
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.events import Events
+from steelyard.replay.nearest import Nearest
 from steelyard.replay.origin import Origin
 from steelyard.replay.row import Row
 from steelyard.replay.store import Eviction, Store
@@ -58,6 +60,8 @@ class Prioritised:
     """Beyond max_staleness: drop the data and train on what remains, or keep it and wait for fresh data."""
     warmup: int = 0
     """Trajectories admitted before the first draw."""
+    nearest: float = 0.0
+    """Two completions of a prompt are twins below this share of their summed lengths in edits; 0: only equal ones."""
 
     def __post_init__(self) -> None:
         for name in ("capacity_per_prompt", "capacity"):
@@ -69,6 +73,10 @@ class Prioritised:
         m, b = self.recent_probability, self.reward_temperature
         require(0 <= m <= 1, f"recent_probability is {m}", where="replay", mend="use a probability from 0 to 1")
         require(0 <= b < math.inf, f"reward_temperature is {b}", where="replay", mend="use a finite number, 0 or more")
+        share, bounded = self.nearest, self.capacity is not None or self.capacity_per_prompt is not None
+        require(0 <= share < 1, f"nearest is {share}", where="replay", mend="use a share from 0, below 1")
+        mend = "give a capacity: every arrival is compared with all that its prompt has"
+        require(share == 0 or bounded, "nearest is set, and nothing bounds the store", where="replay", mend=mend)
         known = get_args(Eviction)
         require(
             self.eviction in known, f"eviction is {self.eviction!r}", where="replay", mend=f"use {' or '.join(known)}"
@@ -113,6 +121,10 @@ class ReplayBuffer(Durable):
         self._age, self._seed = AgeLimit(origin.max_staleness, self._settings.over_age), origin.seed
         self._store = Store(self._settings.eviction, aged=self._age.drops, ranked=self._settings.capacity is not None)
         self._store.load(rows)
+        self._nearest = Nearest(self._settings.nearest) if self._settings.nearest else None
+        if self._nearest is not None:
+            known = self._file.trajectories(rows)
+            self._nearest.load((row, known[row.seq]) for row in rows)
 
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
         """Store trajectories arriving while the learner is at `version`; returns how many were admitted.
@@ -141,10 +153,10 @@ class ReplayBuffer(Durable):
             counts["refused"] += 1
         else:
             counts["admitted"] += 1
-            self._admit(events.put(trajectory, version, body), events)
+            self._admit(events.put(trajectory, version, body), trajectory, events)
 
-    def _admit(self, row: Row, events: Events) -> None:
-        loser = self._store.put(row)
+    def _admit(self, row: Row, trajectory: Trajectory, events: Events) -> None:
+        loser = self._store.put(row) if self._nearest is None else self._put_better(self._nearest, row, trajectory)
         if loser is not None:
             events.remove(loser)
             self._file.counts["duplicates"] += 1
@@ -155,8 +167,24 @@ class ReplayBuffer(Durable):
         if most is not None and len(store) > most:
             self._evict(store.worst(), events)
 
-    def _evict(self, row: Row, events: Events) -> None:
+    def _put_better(self, nearest: Nearest, row: Row, trajectory: Trajectory) -> Row | None:
+        """Store one row; of it and its near twin the one with the higher reward, and the older of equals."""
+        twin = nearest.twin(trajectory)
+        if twin is not None and (twin.reward or 0.0) >= (row.reward or 0.0):
+            return row
+        if twin is not None:
+            self._remove(twin)
+        self._store.put(row)
+        nearest.put(row, trajectory)
+        return twin
+
+    def _remove(self, row: Row) -> None:
         self._store.remove(row)
+        if self._nearest is not None:
+            self._nearest.remove(row)
+
+    def _evict(self, row: Row, events: Events) -> None:
+        self._remove(row)
         events.remove(row)
         self._file.counts["evicted"] += 1
 

@@ -2,7 +2,8 @@ r"""Mathematical answers: reward 1 where the completion's final expression equal
 
     r(y | x) = [ last expression of y  ==  answer of x ],   so 1/2 = 0.5 = \frac{1}{2} = \boxed{0.5}
 
-The final expression is the last `\boxed{}`, else the text after the last `####`, else what math-verify finds last.
+The final expression is the last `\boxed{}`, else the text after the last `####`, else what math-verify finds last; of a
+worked solution that is given as the right answer (MATH's, GSM8K's) likewise.
 Each check is a job with a deadline in a killable worker: an answer such as 9^{9^{9^9}} costs its own reward and nothing
 else. A check that fails, is late or runs out of memory gives no reward, never 0 (math-verify alone hides the last: see
 `candid.py`); a completion without an expression is wrong, so 0.
@@ -16,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from steelyard.core import Episode, Score, method
+from steelyard.reward.boxed import last_box
 from steelyard.reward.gold import MARKER, after, gold_of
 from steelyard.reward.pool import Closable, Pool, require_limits
 from steelyard.reward.score import score_of_reply
@@ -27,6 +29,9 @@ def _whole(text: str) -> str:
 
 
 def _final(completion: str) -> str:
+    # The box alone: math-verify would prefer what stands after "the final answer is" elsewhere in the text.
+    if (box := last_box(completion)) is not None:
+        return box
     tail = None if "\\boxed" in completion else after(completion, MARKER)
     return completion if tail is None else _whole(tail)
 
@@ -60,7 +65,10 @@ class MathVerify(Closable):
         Raises:
             SteelyardError: a prompt has no right answer, or math-verify cannot be loaded.
         """
-        jobs = [{"gold": _whole(gold_of(e, self.answer_column)), "completion": _final(e.completion)} for e in episodes]
+        jobs = [
+            {"gold": _whole(_final(gold_of(e, self.answer_column))), "completion": _final(e.completion)}
+            for e in episodes
+        ]
         replies = self._pool.map(jobs, timeout_s=self.timeout_s)
         return [score_of_reply(reply, "math-verify") for reply in replies]
 

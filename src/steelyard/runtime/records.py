@@ -16,6 +16,7 @@ from steelyard.core import FaultError, SteelyardError, Trajectory, encode, requi
 from steelyard.core.lock import Lock
 from steelyard.runtime.cut import check, cut
 from steelyard.runtime.disk import append, put, sync, writing
+from steelyard.runtime.machine import machine
 from steelyard.runtime.run import Run
 
 LOCK = ".lock"
@@ -236,13 +237,14 @@ def _finite(data: Any) -> Any:
 
 
 def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, Any]:
-    """The contents of config.json: the settings as resolved, with recipe, command, seed, version and commit."""
+    """The contents of config.json: the settings as resolved; recipe, command, seed, version, commit and machine."""
     return {
         "recipe": recipe,
         "command": None if command is None else list(command),
         "seed": run.seed,
         "version": version("steelyard"),
         "commit": commit(),
+        "machine": machine(),
         "run": encode(run),
     }
 

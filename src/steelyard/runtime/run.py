@@ -178,6 +178,8 @@ class Run:
     """Value that the objective's beta reaches linearly over beta_steps; None keeps it constant."""
     beta_steps: int = 0
     """Learner steps of that change."""
+    target_beta: float | None = None
+    """Temperature of the pi* to which exact distances are measured, where it is not the objective's beta."""
     weight_sync_steps: int = 1
     """Learner steps between two publications of weights."""
     reference_reset: int = 0
@@ -232,6 +234,8 @@ class Run:
         _require(number == exact if exact else number >= least, "num_generations", number, mend)
 
     def _check_beta(self) -> None:
+        if self.target_beta is not None:
+            _positive("target_beta", self.target_beta)
         if self.beta_final is None:
             return
         _positive("beta_final", self.beta_final)
@@ -249,16 +253,18 @@ class Run:
 
     @property
     def beta(self) -> float:
-        """Temperature of the target pi* proportional to pi_ref exp(r / beta), where the objective ends.
+        """Temperature of the target pi* proportional to pi_ref exp(r / beta): the objective's, where it ends.
 
         Raises:
             SteelyardError: the objective has no beta, so there is no target to measure a distance to.
         """
+        if self.target_beta is not None:
+            return self.target_beta
         require(
             hasattr(self.objective, "beta"),
             f"{type(self.objective).__name__} has no beta, so pi* is not defined",
             where="objective",
-            mend="choose a recipe whose objective has one",
+            mend="choose a recipe whose objective has one, or set --target-beta",
         )
         return self.objective.beta if self.beta_final is None else self.beta_final
 

@@ -32,6 +32,19 @@ def read_rows(path: str) -> list[tuple[str, Row]]:
     return rows
 
 
+def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, Row]]:
+    """All rows of the files SPLIT*.jsonl or SPLIT*.parquet in a directory (or its subset's), in order of their names.
+
+    Raises:
+        SteelyardError: there are none, or one is malformed.
+    """
+    place = Path(directory) / subset
+    files = sorted(file for kind in ("jsonl", "parquet") for file in place.glob(f"{split}*.{kind}"))
+    mend = "name another --split or --subset, or a .jsonl or .parquet file"
+    require(bool(files), f"there is no such file: {split}*.jsonl or {split}*.parquet", where=str(place), mend=mend)
+    return [(f"{file.name}, {at}", row) for file in files for at, row in read_rows(str(file))]
+
+
 def _jsonl(file: Path) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if (row := _parse(line, f"{file}, line {number}")) is not None:

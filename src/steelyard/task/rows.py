@@ -1,25 +1,28 @@
-"""Prompts and right answers from a file of one's own, checked by math-verify.
+r"""Prompts and right answers from a file of one's own or from the hub, checked by math-verify.
 
     r(y | x) = [ last expression of y  ==  answer of x ]
 
-A JSONL or Parquet file has a column `prompt` or `question` (a string or chat messages) and, unless `needs_answer` is
-false, a column `answer`, `solution` or `ground_truth`; of a worked solution the part after its last `####` counts (as
-in GSM8K). All columns but the prompt's reach a reward function. Equal prompts count once, the first stays; the split is
-by hash of the prompt, so shuffling the file moves none.
+Rows have a column `prompt`, `question` or `problem` (a string or chat messages) and, unless `needs_answer` is false, a
+column `answer`, `solution` or `ground_truth`; of a worked solution its last `\boxed{}` counts (as in MATH), else what
+follows its last `####` (as in GSM8K). All columns but the prompt's reach a reward function. Equal prompts count once,
+the first stays. The split is by hash of the prompt, so shuffling the file moves none, unless `held_out` names what is
+held out; a prompt that is in both is then held out and not trained on.
 Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
 from steelyard.reward import Closable, MathVerify
 from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
-from steelyard.task.files import Row, read_rows
+from steelyard.task.files import Row, read_directory, read_rows
+from steelyard.task.hub import is_hub_id, read_hub
 
-PROMPTS = ("prompt", "question")
+PROMPTS = ("prompt", "question", "problem")
 ANSWERS = ("answer", "solution", "ground_truth")
 _SHOWN = 20  # columns that an error message lists
 
@@ -57,10 +60,17 @@ _OF_A_FILE = (
 @method("rows", exemptions=dict.fromkeys(_OF_A_FILE, _NO_FILE))
 @dataclass(frozen=True)
 class Rows(Closable):
-    """The task of a JSONL or Parquet file."""
+    """The task of a JSONL or Parquet file, or of a data set of the hub."""
 
     path: str = ""
-    """JSONL or Parquet file with columns prompt (or question) and answer (or solution, ground_truth)."""
+    """JSONL or Parquet file, directory with SPLIT*.parquet or .jsonl, or hub id; columns prompt (question, problem)
+    and answer (or solution, ground_truth)."""
+    subset: str = ""
+    """Configuration of a data set of the hub, for example main."""
+    split: str = "train"
+    """Split of a data set of the hub that is trained on."""
+    held_out: str = ""
+    """File, or split of a data set of the hub, that is held out; empty holds a share of the prompts out instead."""
     held_out_share: float = 0.1
     """Share of the prompts held out of training, chosen by hash of the prompt."""
     prompt_template: str = "{prompt}"
@@ -76,21 +86,34 @@ class Rows(Closable):
             self.timeout_s > 0, f"{self.timeout_s} is not a time", where="rows.timeout_s", mend="give seconds above 0"
         )
 
-    @cached_property
-    def _rows(self) -> list[tuple[str, Row]]:
-        return read_rows(self.path)
+    @property
+    def fetches(self) -> str | None:
+        """The data set that reading the prompts may fetch from the hub; None where all is on this machine."""
+        return self.path if is_hub_id(self.path) else None
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:
-        return split_by_hash(self._prompts(), self.held_out_share, where=self.path)
+        if not self.held_out:
+            return split_by_hash(self._prompts(self.path, self.split), self.held_out_share, where=self.path)
+        place, split = (self.held_out, "") if Path(self.held_out).suffix else (self.path, self.held_out)
+        held = {prompt.id: prompt for _, prompt in reversed([*self._prompts(place, split)])}
+        asked = {p.id: p for _, p in reversed([*self._prompts(self.path, self.split)]) if p.id not in held}
+        require(bool(asked), "every prompt is also held out", where=self.path, mend="name another --held-out")
+        return {"train": tuple(reversed(asked.values())), "held-out": tuple(reversed(held.values()))}
 
     @cached_property
     def _reward(self) -> MathVerify:
         return MathVerify(timeout_s=self.timeout_s)
 
-    def _prompts(self) -> Iterator[tuple[Text, Prompt]]:
-        for place, row in self._rows:
-            where = f"{self.path}, {place}"
+    def _read(self, path: str, split: str) -> list[tuple[str, Row]]:
+        if is_hub_id(path):
+            return read_hub(path, self.subset, split)
+        of_directory = bool(path) and Path(path).is_dir()
+        return read_directory(path, self.subset, split) if of_directory else read_rows(path)
+
+    def _prompts(self, path: str, split: str) -> Iterator[tuple[Text, Prompt]]:
+        for place, row in self._read(path, split):
+            where = f"{path}, {place}"
             name = _column(row, PROMPTS, where)
             text = _text(row[name], where)
             columns = {column: value for column, value in row.items() if column != name}

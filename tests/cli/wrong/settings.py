@@ -16,7 +16,7 @@ COMMANDS = [
     Wrong("train --resume", "--resume: names no run; write steelyard train --resume RUN"),
     Wrong("train --resume stopped --max-steps 9", "unexpected --max-steps 9; leave it out: a resumed run keeps"),
     Wrong("train arithmetic --resume", "train arithmetic: unknown option --resume"),
-    Wrong("study", "NAME is missing; name one of lag,"),
+    Wrong("study", "NAME is missing; name one of ablation-beta,"),
     Wrong("study lags", "unknown NAME 'lags'; did you mean 'lag'?"),
     Wrong("warmstart arithmetics", "unknown NAME 'arithmetics'; did you mean 'arithmetic'?"),
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, encode, require
-from steelyard.recipes.bench.machine import machine
 from steelyard.runtime import to_json
 from steelyard.runtime.disk import put, writing
+from steelyard.runtime.machine import machine
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from steelyard.core import SteelyardError, require
-from steelyard.recipes.bench.machine import machine
 from steelyard.recipes.proving.plot import draw
 from steelyard.recipes.proving.proof import Arms, Proof, load
 from steelyard.recipes.proving.record import LEAST_SEEDS, ClaimRecord, Record
@@ -17,6 +16,7 @@ from steelyard.recipes.proving.run import Measured, Task, carry_out
 from steelyard.recipes.proving.verdict import Judged, judge_all, verdict_of, worst
 from steelyard.runtime import to_json
 from steelyard.runtime.disk import put, writing
+from steelyard.runtime.machine import machine
 from steelyard.runtime.records import commit
 
 QUICK_SEEDS = 2

@@ -1,0 +1,16 @@
+"""`steelyard reward-model`: preferences in, a calibrated reward model out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from steelyard.cli.flags import parse
+from steelyard.recipes.reward_model import RewardModelRun
+from steelyard.reward import BradleyTerry
+
+
+def run(words: Sequence[str]) -> dict[str, Any]:
+    """Train the reward model; print what held-out pairs say of it."""
+    found = dict(parse(RewardModelRun, words, command="reward-model", default=RewardModelRun(BradleyTerry()))())
+    for name, value in found.items():
+        print(f"{name:<22} {value:.4f}" if isinstance(value, float) else f"{name:<22} {value}")
+    return found

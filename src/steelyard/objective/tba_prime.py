@@ -1,0 +1,56 @@
+"""TBA': the gradient of trajectory balance as an advantage, with a clamped importance ratio at each token.
+
+Differs: the paper's Eq. 7 has no ratio; the clamp at 8 is the authors' own account of their implementation. Theirs
+divides by a constant length, which here is left to the learning rate.
+
+    A_j = (r_j - mean_k r_k) - beta (l_j - mean_k l_k),    l_j = log pi(y_j|x) - log pi_ref(y_j|x),    no gradient
+    w_t = min(pi(y_t) / mu(y_t), c) A_j
+    L   = - mean over prompts of mean_j sum_t w_t log pi(y_t),    in gradient
+
+P prompts, G samples per prompt, T steps; mu is the policy that sampled. l is a sum over actions (nats); r in reward
+units. Where every ratio is 1 the gradient is 1/(2 beta) of `vargrad-tb`'s. The paper resets the reference every 50
+steps and holds beta at 0.005.
+Source: Bartoldson et al. 2025, arXiv:2503.18929, section 6.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.advantage import centred, shaped_reward
+from steelyard.objective.kernels import policy_gradient
+from steelyard.objective.reduce import log_ratio, mean_steps, metric, steps_of
+
+
+@method("tba-prime", paper="arXiv:2503.18929")
+@dataclass(frozen=True)
+class TBAPrime:
+    """The gradient of trajectory balance as an advantage, with a clamped importance ratio at each token."""
+
+    least_group: ClassVar[int] = 2
+
+    beta: float = 0.005
+    """Temperature of the KL-tilted target; larger stays nearer the reference."""
+    clamp: float = 8.0
+    """c: the largest importance ratio of a token."""
+
+    def __post_init__(self) -> None:
+        require(self.beta > 0, f"beta is {self.beta}", where="tba-prime.beta", mend="use a number above 0")
+        require(self.clamp > 0, f"clamp is {self.clamp}", where="tba-prime.clamp", mend="use a number above 0")
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss; needs rewards, reference and behaviour log-probabilities.
+
+        Metrics: `objective/kl` the mean log-ratio to the reference (nats), `objective/ratio` the mean clamped ratio of
+        a token, `objective/clamped` the share of tokens whose ratio was clamped; means over samples, then prompts.
+        """
+        advantage_PG = centred(shaped_reward(batch, self.beta), batch.valid_PG)
+        gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach().where(steps_of(batch), 0.0)
+        ratio_PGT = gap_PGT.exp().clamp(max=self.clamp)
+        clamped_PGT = (gap_PGT.exp() > self.clamp).to(ratio_PGT.dtype)
+        metrics = {
+            "objective/kl": metric(log_ratio(batch), batch.valid_PG),
+            "objective/ratio": metric(mean_steps(ratio_PGT, batch), batch.valid_PG),
+            "objective/clamped": metric(mean_steps(clamped_PGT, batch), batch.valid_PG),
+        }
+        return policy_gradient(batch, advantage_PG[..., None] * ratio_PGT, metrics)

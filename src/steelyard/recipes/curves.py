@@ -1,0 +1,83 @@
+"""A study in one picture: each arm's curve over learner steps, and beside it where its seeds ended."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steelyard.core import SteelyardError
+from steelyard.recipes.measures import series
+from steelyard.report import RunRecords
+from steelyard.report.plots import RC
+from steelyard.runtime.disk import put, writing
+
+NAMES = {
+    "eval/accuracy": "held-out accuracy (greedy)",
+    "eval/total_variation": "total variation to pi*",
+    "eval/distinct_correct": "distinct right answers per prompt",
+}
+Arms = Mapping[str, Sequence[RunRecords]]
+"""Arm -> its runs, one for each seed."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """One number for each run, drawn by arm."""
+
+    by_arm: Mapping[str, Sequence[float]]
+    name: str
+    """Of the number."""
+    factor: str
+    """What changes from arm to arm."""
+
+
+def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = None, logarithmic: bool = False) -> None:
+    """Write the picture as PNG.
+
+    Args:
+        path: the file.
+        arms: what is drawn, in order.
+        key: of the evaluations: the median of the seeds over steps, and their range.
+        points: drawn in a second panel.
+        logarithmic: the vertical axis of the curves.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    colors = list(mpl.colormaps["viridis"](np.linspace(0, 0.88, len(arms))))
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(9.6 if points else 6.4, 3.6), dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        left, *rest = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
+        for color, (arm, runs) in zip(colors, arms.items(), strict=True):
+            _curve(left, runs, key, arm, color)
+        left.set(xlabel="learner step", ylabel=NAMES.get(key, key), yscale="log" if logarithmic else "linear")
+        left.legend(title=points and points.factor, fontsize=8.5, title_fontsize=8.5)
+        if points:
+            _points(rest[0], points, colors)
+        box = io.BytesIO()
+        figure.savefig(box, format="png", metadata={"Software": None})
+    with writing(path, SteelyardError):
+        put(path, box.getvalue())
+
+
+def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any) -> None:
+    """Over the steps that every seed was evaluated at."""
+    by_step = [dict(zip((row["step"] for row in run.evals), series(run, key), strict=True)) for run in runs]
+    steps = sorted(set.intersection(*(set(rows) for rows in by_step)))
+    values = np.array([[rows[step] for step in steps] for rows in by_step])
+    ax.plot(steps, np.median(values, axis=0), color=color, label=name, linewidth=1.6)
+    ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
+
+
+def _points(ax: Any, points: Points, colors: Sequence[Any]) -> None:
+    for x, (color, values) in enumerate(zip(colors, points.by_arm.values(), strict=True)):
+        ax.scatter([x] * len(values), values, color=[color], s=26, zorder=3)
+    medians = [float(np.median(values)) for values in points.by_arm.values()]
+    ax.plot(range(len(medians)), medians, color="#8a929b", linewidth=1)
+    ax.set_xticks(range(len(medians)), list(points.by_arm), rotation=0 if max(map(len, points.by_arm)) < 8 else 30)
+    ax.set(xlabel=points.factor, ylabel=points.name)

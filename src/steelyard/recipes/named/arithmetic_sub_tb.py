@@ -1,0 +1,8 @@
+"""Subtrajectory balance with learned flows on the arithmetic task, from the same replay buffer as VarGrad's."""
+
+from dataclasses import replace
+
+from steelyard.objective import SubTB
+from steelyard.recipes.named import arithmetic
+
+RECIPE = replace(arithmetic.RECIPE, objective=SubTB(beta=0.1))

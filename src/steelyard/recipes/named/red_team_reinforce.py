@@ -1,0 +1,21 @@
+"""REINFORCE on the KL-shaped toxicity of the red-team world, on-policy: the baseline that keeps few families."""
+
+from dataclasses import replace
+
+from steelyard.objective import Reinforce
+from steelyard.recipes.named import red_team
+from steelyard.replay import SingleUse
+from steelyard.runtime import VirtualClock
+from steelyard.task import RedTeam
+
+RECIPE = replace(
+    red_team.RECIPE,
+    task=RedTeam(scale="mean"),
+    objective=Reinforce(beta=0.05),
+    beta_final=None,
+    beta_steps=0,
+    replay=SingleUse(capacity=4),
+    num_searchers=1,
+    runtime="inline",
+    inline=VirtualClock(learn_cost=0.0),
+)

@@ -1,0 +1,157 @@
+"""A reward model from preferences: a number for every completion, whose differences say which one people prefer.
+
+Differs: the last layer is divided by the temperature that calibrates held-out pairs (`reward.calibration`), so that
+sigma(s_w - s_l) of the model as saved is a probability that was checked; the paper normalises by a mean instead. The
+small pull of s_w + s_l to 0 fixes the level, which pairs alone leave open; it is not the paper's either.
+
+    P(y_w better than y_l | x) = sigma(s(x, y_w) - s(x, y_l))
+    L = - mean over pairs of log sigma(s_w - s_l)  +  c mean over pairs of (s_w + s_l)^2
+
+Source: Bradley and Terry 1952; for language models Stiennon et al. 2020, arXiv:2009.01325. The pull to 0: Eisenstein
+et al. 2023, arXiv:2312.09244.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from steelyard.core import SteelyardError, WarmupStableDecay, method, require, stream
+from steelyard.reward.calibration import calibration_error, fit_temperature
+from steelyard.reward.scorer import Chat, Said, Scorer, scores
+
+COLUMNS = ("prompt", "chosen", "rejected")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two completions of a prompt, the better one first."""
+
+    prompt: str | Chat
+    chosen: str
+    rejected: str
+
+
+def pairs_of(rows: Sequence[tuple[str, Mapping[str, Any]]], where: str) -> list[Pair]:
+    """The pairs in the rows of a file, each with the name of its place.
+
+    Raises:
+        SteelyardError: a column is missing, or a completion is no text.
+    """
+    for place, row in rows:
+        lacks = [column for column in COLUMNS if row.get(column) is None]
+        mend = f"name the columns {', '.join(COLUMNS)}"
+        require(not lacks, f"there is no {' and no '.join(lacks)}", where=f"{where}, {place}", mend=mend)
+        plain = isinstance(row["prompt"], str | list) and all(isinstance(row[c], str) for c in COLUMNS[1:])
+        require(plain, "chosen or rejected is no text", where=f"{where}, {place}", mend="write texts")
+    return [Pair(*(row[column] for column in COLUMNS)) for _, row in rows]
+
+
+@method("bradley-terry", paper="arXiv:2009.01325")
+@dataclass(frozen=True)
+class BradleyTerry:
+    """How a reward model is trained on pairs."""
+
+    learning_rate: float = 1e-5
+    """Highest learning rate; it falls linearly to a tenth."""
+    epochs: int = 1
+    """Times that every pair is seen."""
+    batch: int = 64
+    """Pairs in a step."""
+    held_out: float = 0.1
+    """Share of the pairs that is not trained on: half of them calibrate, the other half measure."""
+    centre: float = 0.01
+    """Weight c of the pull of a pair's scores to 0."""
+    seed: int = 0
+    """Of the head, the split and the order of pairs."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "epochs", "batch"):
+            value = getattr(self, name)
+            require(value > 0, f"it is {value}", where=f"bradley-terry.{name}", mend="use a positive number")
+        require(0 < self.held_out < 1, f"it is {self.held_out}", where="bradley-terry.held_out", mend="use e.g. 0.1")
+        require(self.centre >= 0, f"it is {self.centre}", where="bradley-terry.centre", mend="use 0 or more")
+
+    def __call__(self, scorer: Scorer, pairs: Sequence[Pair]) -> dict[str, float]:
+        """Train `scorer` in place; returns what held-out pairs say of it.
+
+        `accuracy` and `log_loss` of held-out pairs; `calibration_error` of those that did not set the temperature, and
+        `calibration_error_raw` of the same before it was set.
+
+        Raises:
+            SteelyardError: too few pairs, or a text that the network cannot read.
+        """
+        held = round(self.held_out * len(pairs))
+        require(2 <= held < len(pairs), f"{len(pairs)} pairs, {held} of them held out", where="pairs",
+                mend="give more pairs, or change --held-out")  # fmt: skip
+        order = stream(self.seed, "pairs", "split").permutation(len(pairs))
+        loss = self._learn(scorer, [pairs[i] for i in order[held:]])
+        return {"train_loss": loss, **calibrate(scorer, [pairs[i] for i in order[:held]])}
+
+    def _learn(self, scorer: Scorer, pairs: Sequence[Pair]) -> float:
+        """All epochs; returns the mean loss of the last tenth of the steps."""
+        chosen = [scorer.encode(Said(pair.prompt, pair.chosen)) for pair in pairs]
+        rejected = [scorer.encode(Said(pair.prompt, pair.rejected)) for pair in pairs]
+        turns = list(self._turns(len(pairs)))
+        warmup = len(turns) // 10
+        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=len(turns) - warmup, floor=0.1)
+        optimizer = torch.optim.AdamW(scorer.net.parameters(), self.learning_rate, (0.9, 0.98), weight_decay=0.0)
+        losses = []
+        for step, turn in enumerate(turns):
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * schedule(step)
+            both_N = scorer([*(chosen[i] for i in turn), *(rejected[i] for i in turn)])
+            loss = pair_loss(both_N[: len(turn)], both_N[len(turn) :], self.centre)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(scorer.net.parameters(), 1.0)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        return float(np.mean(losses[-max(1, len(losses) // 10) :]))
+
+    def _turns(self, number: int) -> Iterator[list[int]]:
+        for epoch in range(self.epochs):
+            order = stream(self.seed, "pairs", "order", epoch).permutation(number).tolist()
+            yield from (order[i : i + self.batch] for i in range(0, number, self.batch))
+
+
+def pair_loss(chosen_N: Float[Tensor, "N"], rejected_N: Float[Tensor, "N"], centre: float = 0.0) -> Float[Tensor, ""]:
+    """The loss of N pairs, from the scores of their two sides."""
+    return -logsigmoid(chosen_N - rejected_N).mean() + centre * (chosen_N + rejected_N).square().mean()
+
+
+def margins(scorer: Scorer, pairs: Sequence[Pair]) -> Float[np.ndarray, "N"]:
+    """s_w - s_l of each pair.
+
+    Raises:
+        SteelyardError: a text that the network cannot read.
+    """
+    said = [Said(p.prompt, side) for p in pairs for side in (p.chosen, p.rejected)]
+    found = scores(scorer, said)
+    broken = next((value for value in found if isinstance(value, SteelyardError)), None)
+    if broken is not None:
+        raise broken
+    values = np.array(found, dtype=np.float64).reshape(-1, 2)
+    return values[:, 0] - values[:, 1]
+
+
+@torch.no_grad()
+def calibrate(scorer: Scorer, held_out: Sequence[Pair]) -> dict[str, float]:
+    """Set the temperature by every second held-out pair; measure accuracy on all, calibration on the others."""
+    margin_N = margins(scorer, held_out)
+    temperature = fit_temperature(margin_N[::2])
+    for weight in scorer.head.parameters():
+        weight /= temperature
+    return {
+        "pairs_held_out": float(len(margin_N)),
+        "accuracy": float(np.where(margin_N == 0, 0.5, margin_N > 0).mean()),
+        "log_loss": float(np.logaddexp(0, -margin_N / temperature).mean()),
+        "temperature": temperature,
+        "calibration_error": calibration_error(margin_N[1::2] / temperature),
+        "calibration_error_raw": calibration_error(margin_N[1::2]),
+    }

@@ -1,0 +1,134 @@
+"""A network that gives a prompt's completion one number: how it reads a text, and where it takes the number from.
+
+The head reads the state at the last token of the text, which is the end of sequence where the completion ended. For
+models of the decoder kind that place is taken here, by the row's own length: transformers looks for the last token that
+is no padding, and so misses the end of sequence wherever that serves as padding too (Pythia, GPT-2).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from steelyard.core import SteelyardError, require, stream
+from steelyard.policy import text
+from steelyard.policy.loading import load_scorer, quiet
+
+Chat = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A completion of a prompt, and whether it came to its end."""
+
+    prompt: str | Chat
+    completion: str
+    ended: bool = True
+
+
+class Scorer:
+    """A transformers network with one label, and its tokenizer."""
+
+    def __init__(self, net: Any, tokenizer: Any) -> None:
+        self.net, self.tokenizer = net, tokenizer
+
+    @classmethod
+    def load(cls, model: str, dtype: str = "float32", *, new_head: int | None = None) -> "Scorer":
+        """Read a directory that `save_pretrained` wrote, or a hub id, on the CPU.
+
+        Args:
+            model: where it is.
+            dtype: of the weights.
+            new_head: seed of a new head, for a model that has none; None refuses such a model.
+
+        Raises:
+            SteelyardError: there is no such model, it is damaged, or it has no head and none was asked for.
+        """
+        net, tokenizer, missing = load_scorer(model, dtype)
+        what, mend = f"{model} is no reward model: it has no head", "train one with steelyard reward-model"
+        require(new_head is not None or not missing, what, where="reward model", mend=mend)
+        named = dict(net.named_parameters())
+        with torch.no_grad():
+            for name in missing:  # as wide as keeps a first score near 0 (Stiennon et al. 2020)
+                draws = stream(new_head or 0, "reward-head", name).normal(size=named[name].shape)
+                named[name].copy_(torch.from_numpy(draws / (named[name].shape[-1] + 1) ** 0.5))
+        return cls(net, tokenizer)
+
+    @property
+    def context_length(self) -> int:
+        """The longest text that it reads (tokens)."""
+        return getattr(self.net.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
+
+    @property
+    def head(self) -> torch.nn.Linear:
+        """Its last layer."""
+        rows = [m for m in self.net.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1]
+        require(bool(rows), "has no layer with one output", where="reward model", mend="take a model with one label")
+        return rows[-1]
+
+    def encode(self, said: Said) -> list[int]:
+        """The tokens of prompt and completion, with an end of sequence where the completion ended.
+
+        Raises:
+            SteelyardError: they are more than the network reads, or messages that its tokenizer has no template for.
+        """
+        ends, tokenizer = [self.tokenizer.eos_token_id], self.tokenizer
+        tokens = [
+            *text.encode(tokenizer, said.prompt, [e for e in ends if e is not None]),
+            *tokenizer.encode(said.completion, add_special_tokens=False),
+            *(e for e in ends if said.ended and e is not None),
+        ]
+        fits, most = 0 < len(tokens) <= self.context_length, self.context_length
+        require(fits, f"{len(tokens)} tokens, and it reads 1 to {most}", where="reward model", mend="shorten the text")
+        return tokens
+
+    def __call__(self, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N"]:
+        """The scores of N texts, given as tokens; they carry a gradient."""
+        device = next(self.net.parameters()).device
+        longest = max(map(len, rows))
+        lengths_N = torch.tensor([len(row) for row in rows], device=device)
+        tokens_NT = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+        attend_NT = torch.arange(longest, device=device) < lengths_N[:, None]
+        if not hasattr(self.net, "score"):  # an encoder: it reads both ways, and pools in a way of its own
+            return self.net(input_ids=tokens_NT, attention_mask=attend_NT.long()).logits[:, 0].float()
+        state_NTD = self.net.base_model(input_ids=tokens_NT, attention_mask=attend_NT.long(), use_cache=False)[0]
+        last_ND = state_NTD[torch.arange(len(rows), device=device), lengths_N - 1]
+        return self.net.score(last_ND)[:, 0].float()
+
+    def save(self, directory: Path | str) -> Path:
+        """Write a directory that `AutoModelForSequenceClassification.from_pretrained` loads.
+
+        Raises:
+            SteelyardError: the directory is not empty.
+        """
+        path = Path(directory)
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        require(not taken, "is there and not empty", where=str(path), mend="name another directory")
+        with quiet():
+            self.net.save_pretrained(path)
+            self.tokenizer.save_pretrained(path)
+        return path
+
+
+@torch.no_grad()
+def scores(scorer: Scorer, said: Sequence[Said], batch: int = 64) -> list[float | SteelyardError]:
+    """The score of each, or what kept it from being read; texts of like length go together."""
+    found: list[float | SteelyardError] = [0.0] * len(said)
+    rows: dict[int, list[int]] = {}
+    for i, one in enumerate(said):
+        try:
+            rows[i] = scorer.encode(one)
+        except SteelyardError as error:
+            found[i] = error
+    for some in _batches(sorted(rows, key=lambda i: len(rows[i])), batch):
+        for i, value in zip(some, scorer([rows[i] for i in some]).tolist(), strict=True):
+            found[i] = value
+    return found
+
+
+def _batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (items[i : i + size] for i in range(0, len(items), size))

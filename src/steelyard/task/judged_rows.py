@@ -1,0 +1,94 @@
+"""Prompts from a file or the hub, scored by a reward model: preference tuning on data of one's own.
+
+    r(y | x) = s(x, y) where y ends, else the fixed score of what was cut off
+
+The rows are those of `rows`, and need no answer. A second reward model may judge and is not tuned on (`gold_model`):
+held-out evaluation then has its mean and its win rate against the policy that training began from.
+Source: Stiennon et al. 2020, arXiv:2009.01325; the score of what was cut off: Huang et al. 2024, arXiv:2403.17031.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from steelyard.core import Episode, Prompt, Score, method
+from steelyard.reward import RewardModel
+from steelyard.task.base import require_common
+from steelyard.task.rows import Rows
+from steelyard.task.wins import mean, win_rate
+
+_NO_FILE = "without a file there are no prompts"
+_OF_A_FILE = (
+    "task-ids", "task-splits", "task-repeatable", "scores-each", "scores-finite", "scores-alone", "scores-parts",
+    "scores-steps",
+)  # fmt: skip
+
+
+@method("judged-rows", paper="arXiv:2009.01325", exemptions=dict.fromkeys(_OF_A_FILE, _NO_FILE))
+@dataclass(frozen=True)
+class JudgedRows:
+    """The prompts of a file, or of a data set of the hub, scored by a reward model."""
+
+    path: str = ""
+    """JSONL or Parquet file, directory with SPLIT*.parquet or .jsonl, or hub id; with a column prompt."""
+    split: str = "train"
+    """Split of a data set of the hub that is trained on."""
+    held_out: str = ""
+    """File, or split of a data set of the hub, that is held out; empty holds a share of the prompts out instead."""
+    held_out_share: float = 0.1
+    """Share of the prompts held out of training, chosen by hash of the prompt."""
+    prompt_template: str = "{prompt}"
+    """Text around each prompt."""
+    reward_model: str = ""
+    """The reward model that is tuned on: a directory or a hub id."""
+    gold_model: str = ""
+    """A reward model that only judges, at evaluations; empty for none."""
+    cut_off: float = -1.0
+    """The score of a completion that does not end."""
+
+    def __post_init__(self) -> None:
+        require_common(self.held_out_share, self.prompt_template, 1.0, where="judged-rows")
+
+    @cached_property
+    def _rows(self) -> Rows:
+        return Rows(
+            path=self.path, split=self.split, held_out=self.held_out, held_out_share=self.held_out_share,
+            prompt_template=self.prompt_template, needs_answer=False,
+        )  # fmt: skip
+
+    @cached_property
+    def _reward(self) -> RewardModel:
+        return RewardModel(self.reward_model, self.cut_off)
+
+    @cached_property
+    def _gold(self) -> RewardModel:
+        return RewardModel(self.gold_model, self.cut_off)
+
+    @property
+    def fetches(self) -> str | None:
+        """The data set that reading the prompts may fetch from the hub; None where all is on this machine."""
+        return self._rows.fetches
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The prompts of "train" or "held-out", in the file's order."""
+        return self._rows.prompts(split)
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """One score for each episode, in order; None where the reward model cannot read it."""
+        return self._reward(episodes)
+
+    def measure(
+        self, samples: Sequence[Sequence[Episode]], reference: Sequence[Sequence[Episode]]
+    ) -> Mapping[str, float]:
+        """`proxy` and `proxy_win_rate`, by the reward model; `gold` and `gold_win_rate` where there is a gold one."""
+        judges = {"proxy": self._reward} | ({"gold": self._gold} if self.gold_model else {})
+        found: dict[str, float] = {}
+        for name, judge in judges.items():
+            own, theirs = (_values(judge, groups) for groups in (samples, reference))
+            found |= {name: mean(own), f"{name}_win_rate": win_rate(own, theirs)}
+        return found
+
+
+def _values(judge: RewardModel, groups: Sequence[Sequence[Episode]]) -> list[list[float]]:
+    scores = iter(judge([episode for group in groups for episode in group]))
+    return [[s.value for s in (next(scores) for _ in group) if s.value is not None] for group in groups]
