@@ -5,17 +5,17 @@ from hypothesis import strategies as st
 
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Task, Trajectory, hash_share
 from steelyard.task import Scratchpad
-from steelyard.task.scratchpad import CHARACTERS, TERMS, problem, written
+from steelyard.task.scratchpad import CHARACTERS, HIDDEN, TERMS, problem, written
 
 TASK = Scratchpad(problems=200, held_out=40)
 NUMBERS = [0, 1, 0, 3, 0, 8]
 
 
-def scored(completion, numbers=NUMBERS, finish="stop"):
-    """The score of a completion of a problem."""
+def scored(completion, numbers=NUMBERS, finish="stop", answers=None):
+    """The score of a completion of a problem, an easy one unless it has other answers."""
     nothing_T = np.zeros(2, np.float32)
     trajectory = Trajectory("p", np.zeros(2, np.int32), nothing_T == 0, nothing_T, 0, "d", Sampling(), finish)
-    columns = {"numbers": numbers, "answer": sum(numbers) % 10, "easy": True}
+    columns = {"answers": answers or [sum(numbers) % 10], "easy": answers is None}
     return TASK.score([Episode(Prompt("p", problem(numbers), columns), completion, trajectory)])[0]
 
 
@@ -39,7 +39,7 @@ def test_the_largest_sizes_can_be_made():
 
 def test_half_the_problems_are_easy():
     for prompt in TASK.prompts("train"):
-        kept = sum(number > 0 for number in prompt.columns["numbers"][:-1])
+        kept = sum(term != "0" for term in str(prompt.text).split("+")[:-1])
         assert kept == (1 if prompt.columns["easy"] else TERMS)
     assert sum(p.columns["easy"] for p in TASK.prompts("train")) == 100
 
@@ -78,13 +78,19 @@ def test_zeros_may_be_left_out_and_nothing_else(numbers):
     assert scored(full[:-3], numbers).value == float(numbers[-2] == 0)
 
 
-def test_a_hidden_number_is_in_every_hard_problem_and_takes_every_value():
-    hidden = set()
+def test_a_guess_in_a_hard_problem_is_worth_a_third():
+    answers = [8, 9, 0]  # of 2+1+?+3+1+8, with 1, 2 or 3 hidden
+    values = [scored(f"2=01={end}", answers=answers).value for end in range(10)]
+    assert values == [1 / 3 if end in answers else 0.0 for end in range(10)]
+
+
+def test_answers_are_the_ends_of_every_problem_that_it_may_be():
     for prompt in TASK.prompts("train"):
-        seen = prompt.text.split("+")
-        assert seen.count("?") == (0 if prompt.columns["easy"] else 1)
-        hidden |= {n for n, s in zip(prompt.columns["numbers"], seen, strict=True) if s == "?"}
-    assert hidden == {1, 2, 3}
+        terms = str(prompt.text).split("+")
+        assert terms.count("?") == (0 if prompt.columns["easy"] else 1)
+        whole = [[hidden if term == "?" else int(term) for term in terms] for hidden in HIDDEN]
+        ends = [int(written(numbers, [True] * TERMS)[-1]) for numbers in whole]
+        assert prompt.columns["answers"] == (ends[:1] if prompt.columns["easy"] else ends)
 
 
 def test_written_by_hand():

@@ -3,14 +3,15 @@
     0+0+0+4+0+8              an easy problem: begin with the last number, add the others from the left, modulo 10
     0=80=80=84=20=2          in full: every number is added, zeros too; the answer is the last digit
     4=2                      in short: only what is not zero
-    2+1+?+3+1+8              a hard problem: one number, from 1 to 3, is hidden
-    2=01=13=43=71=8          right if the hidden number was 3, so one time in three
+    2+1+?+5+1+8              a hard problem: one number is hidden, and is 1, 2 or 3
+    2=01=13=45=91=0          in full: right if the hidden number is 3, so one time in three
     2=01=1                   too short, and seldom right
 
-A scratchpad is up to six steps of a number, `=` and a digit. Reward is 1 for the right last digit and 0 otherwise,
-whatever was written before: only the answer is judged, and brevity is free. An easy problem has one number that is
-not zero, a hard one five: there the long way is the only one, and it is worth a third. The part `steps` counts those
-written, `easy` is 1 for an easy problem.
+A scratchpad is up to six steps of a number, `=` and a digit. Reward is the chance that its last digit is right, given
+the problem: 1 or 0 for an easy one, and for a hard one a third where a hidden number makes it right. Whatever was
+written before is not judged, and brevity is free. An easy problem has one number that is not zero, a hard one five:
+there the long way is the only one that is sure of its third. The part `steps` counts those written, `easy` is 1 for an
+easy problem.
 Source: none, this world is ours.
 """
 
@@ -23,7 +24,8 @@ import numpy as np
 from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream, suggest
 from steelyard.task.base import SPLITS
 
-CLOCK, TERMS, LARGEST, LARGEST_EASY = 10, 5, 3, 5
+CLOCK, TERMS, LARGEST = 10, 5, 5
+HIDDEN = (1, 2, 3)
 CHARACTERS = "0123456789+=?"
 HELD_OUT_SHARE = 0.2
 _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
@@ -32,7 +34,7 @@ _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
 @method("scratchpad")
 @dataclass(frozen=True)
 class Scratchpad:
-    """Clock sums, half of them easy; reward 1 for the right end of a scratchpad of any length."""
+    """Clock sums, half of them easy; the reward is for the end of a scratchpad of any length."""
 
     problems: int = 360
     """Training problems."""
@@ -52,7 +54,7 @@ class Scratchpad:
             )
 
     def prompts(self, split: str) -> Sequence[Prompt]:
-        """Distinct problems, easy and hard ones by turns, with columns `numbers`, `answer` and `easy`.
+        """Distinct problems, easy and hard ones by turns, with columns `answers`, those that may be right, and `easy`.
 
         Raises:
             SteelyardError: there is no such split.
@@ -64,14 +66,15 @@ class Scratchpad:
         while min(map(len, found)) < number:
             easy = bool(draws.integers(2))
             numbers = draw_numbers(draws, easy)
-            text = problem(numbers, None if easy else int(draws.integers(TERMS)))
+            hidden = None if easy else int(draws.integers(TERMS))
+            text, known = problem(numbers, hidden), sum(n for i, n in enumerate(numbers) if i != hidden)
             if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
-                columns = {"numbers": numbers, "answer": sum(numbers) % CLOCK, "easy": easy}
-                found[easy].setdefault(text, Prompt(text, text, columns))
+                answers = [(known + more) % CLOCK for more in ((0,) if easy else HIDDEN)]
+                found[easy].setdefault(text, Prompt(text, text, {"answers": answers, "easy": easy}))
         return [p for pair in zip(*(list(f.values())[:number] for f in found), strict=True) for p in pair]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """1 for the right last digit; what is no scratchpad, or was cut off, has no answer."""
+        """The chance that the last digit is right; what is no scratchpad, or was cut off, has no answer."""
         return [_score(e) for e in episodes]
 
 
@@ -79,7 +82,7 @@ def draw_numbers(draws: np.random.Generator, easy: bool) -> list[int]:
     """The numbers of a problem: those to add, then the one to begin with."""
     terms = draws.integers(1, LARGEST + 1, size=TERMS)
     if easy:
-        terms = np.where(np.arange(TERMS) == draws.integers(TERMS), draws.integers(1, LARGEST_EASY + 1), 0)
+        terms = np.where(np.arange(TERMS) == draws.integers(TERMS), terms, 0)
     return [*terms.tolist(), int(draws.integers(CLOCK))]
 
 
@@ -102,5 +105,5 @@ def written(numbers: Sequence[int], kept: Sequence[bool]) -> str:
 def _score(episode: Episode) -> Score:
     pad, columns = episode.completion, episode.prompt.columns
     whole = episode.trajectory.finish == "stop" and _PAD.fullmatch(pad) is not None
-    value = float(whole and int(pad[-1]) == columns["answer"])
+    value = columns["answers"].count(int(pad[-1])) / len(columns["answers"]) if whole else 0.0
     return Score(value, {"steps": len(pad) / 3 if whole else 0.0, "easy": float(columns["easy"])})
