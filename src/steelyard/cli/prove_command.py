@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         show("all proofs", ["method", "verdict", "minutes"], rows)
     if asked.publish:
         for id, record in records.items():
-            check_publishable(record, load(modules[id]).first_seed)
+            check_publishable(record, (proof := load(modules[id])).first_seed, proof.seeds)
         publish(records, directory)
     print(f"records and plots: {directory}")
     return {"output_dir": str(directory), "proofs": {id: msgspec.to_builtins(r) for id, r in records.items()}}

@@ -2,11 +2,11 @@
 
 A tiny model imitates scratchpads. On easy problems 80 % are in full and 20 % in short, and nearly all are right. On
 hard problems most are in full, with a guess for the hidden number, so right one time in three; the others are too short
-and seldom right. Reward is the chance to be right, so no arm learns from the luck of a guess, or is measured by it.
-Each arm trains the model on-policy. `canon` favours short answers by alpha = 0.8, which sets the halves 0.4 apart where
-all are right. `canon-random`, the control, is the same with groups halved at random. `dr-grpo` knows no length.
-`penalty` is Dr. GRPO on the reward minus a price of length, 0.4 for a scratchpad in full; `penalty-half` asks half of
-it. `accuracy` and `length` (tokens, end included) are means over samples for held-out problems, half of them hard.
+and seldom right. Reward is the chance to be right: no arm learns from the luck of a guess. Each arm trains on-policy.
+`canon` favours short answers by alpha = 0.8, which sets the halves 0.4 apart where all are right; `canon-random`, the
+control, halves groups at random; `dr-grpo` knows no length. `penalty` is Dr. GRPO on the reward minus 0.4 for a
+scratchpad in full, less for a shorter one; `penalty-half` asks half of it. `accuracy` and `length` (tokens, end
+included) are means over samples for held-out problems, half of them hard.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +44,7 @@ def drawn(batch: Batch, draw: torch.Generator) -> Batch:
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
     task = Scratchpad(data_seed=seed)
-    policy = beginner(task, seed, steps=250 if quick else 1500)
+    policy = beginner(task, seed, steps=250 if quick else 2400)
     dr_grpo, draw = DrGRPO(max_length=LONGEST), torch.Generator().manual_seed(derive(seed, "halves"))
     arms: dict[str, Objective] = {
         "dr-grpo": dr_grpo,
@@ -87,8 +87,7 @@ def quality(lab: Lab) -> dict[str, float]:
 
 
 PROOF = Proof(
-    ours="canon",
-    control="canon-random",
+    ours="canon", control="canon-random",
     equal="the imitating model, 80 steps of 16 prompts with 8 samples each, Adam and its schedule, temperature",
     claims=(
         Claim("Its answers are a fifth shorter than Dr. GRPO's", "length", "dr-grpo", 0.2, True, relative=True),
@@ -96,5 +95,6 @@ PROOF = Proof(
         Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1),
     ),
     measure=measure,
-    first_seed=100,
-)
+    first_seed=110,
+    seeds=5,
+)  # fmt: skip

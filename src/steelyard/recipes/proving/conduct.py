@@ -11,7 +11,7 @@ import msgspec
 from steelyard.core import SteelyardError, require
 from steelyard.recipes.proving.plot import draw
 from steelyard.recipes.proving.proof import Arms, Proof, load
-from steelyard.recipes.proving.record import LEAST_SEEDS, ClaimRecord, Record
+from steelyard.recipes.proving.record import ClaimRecord, Record
 from steelyard.recipes.proving.run import Measured, Task, carry_out
 from steelyard.recipes.proving.verdict import Judged, judge_all, verdict_of, worst
 from steelyard.runtime import to_json
@@ -27,7 +27,7 @@ class Settings:
     """How proofs are carried out."""
 
     seeds: int | None = None
-    """How many; by default 3, or 2 for a quick run."""
+    """How many; by default the proof's own number, 3 in most, or 2 for a quick run."""
     first_seed: int | None = None
     """The first of them; by default the proof's own."""
     quick: bool = False
@@ -110,7 +110,7 @@ def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: s
 
 def _seeds(proof: Proof, settings: Settings) -> range:
     first = proof.first_seed if settings.first_seed is None else settings.first_seed
-    return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else LEAST_SEEDS)))
+    return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else proof.seeds)))
 
 
 def _common(seeds: Sequence[Arms]) -> dict[str, dict[str, list[float]]]:

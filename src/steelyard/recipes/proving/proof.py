@@ -1,7 +1,7 @@
 """A proof: what a paper says it gains, as a criterion that an experiment can fail.
 
-A criterion is stated before the first run. Who changes it later raises `first_seed`, so that the seeds are fresh, and
-says so in docs/lab-notes.md.
+A criterion, and the number of seeds, is stated before the first run. Who changes either later raises `first_seed`, so
+that the seeds are fresh, and says so in docs/lab-notes.md.
 """
 
 import hashlib
@@ -61,6 +61,8 @@ class Proof:
     """The experiment."""
     first_seed: int = 0
     """The seeds are this and the next."""
+    seeds: int = 3
+    """How many; more where three were too noisy to tell, decided before the first of them."""
 
     @property
     def criterion(self) -> str:

@@ -102,7 +102,7 @@ def effect_of(claim: ClaimRecord) -> str:
     return f"{scale * claim.effect:.3g}{between}{unit}, claimed {scale * claim.least:.3g}{unit}"
 
 
-def check_publishable(record: Record, first_seed: int) -> None:
+def check_publishable(record: Record, first_seed: int, seeds: int = LEAST_SEEDS) -> None:
     """Refuse what must not be published.
 
     Raises:
@@ -112,7 +112,7 @@ def check_publishable(record: Record, first_seed: int) -> None:
     where = f"--publish of {record.id}"
     require(not record.quick, "it was a quick run", where=where, mend="leave --quick out")
     num = len(record.seeds)
-    require(num >= LEAST_SEEDS, f"it has {num} seeds", where=where, mend=f"use --seeds {LEAST_SEEDS} or more")
+    require(num >= seeds, f"it has {num} seeds", where=where, mend=f"use --seeds {seeds} or more")
     own = list(range(first_seed, first_seed + num))
     require(record.seeds == own, f"its seeds are {record.seeds}", where=where, mend="leave --first-seed out")
     held = published(record.id)
