@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from recipes.fabricated import curve, fabricate
 from steelyard.cli import COMMANDS, main
 from steelyard.cli.progress import Progress
 from steelyard.core import cards
@@ -227,24 +228,29 @@ def test_warmstart(call, tmp_path):
     assert (tmp_path / "base/model.safetensors").is_file()
 
 
-def test_study(call, monkeypatch):
+def test_study(call, monkeypatch, tmp_path):
     """The table and the verdict of a study whose runs are given: trajectory balance loses 2 points, the other 30."""
     after = {
         "vargrad-tb": {1: 0.95, 4: 0.95, 16: 0.94, 64: 0.93},
         "dr-grpo-uncorrected": {1: 0.9, 4: 0.8, 16: 0.7, 64: 0.6},
+        "grpo": {1: 0.9, 4: 0.9, 16: 0.9, 64: 0.85},
     }
 
-    def results(name, runs, **_):
+    def carried_out(name, runs, directory, **_):
         assert name == "lag"
         assert all(run.max_steps == 5 for run in runs.values())
-        return {f"{m}-lag{n}-seed0": {"accuracy_after": a} for m in after for n, a in after[m].items()}
+        for method, by_lag in after.items():
+            for n, accuracy in by_lag.items():
+                place = Path(directory) / f"{method}-lag{n}-seed0"
+                fabricate(place, curve(0.1, accuracy), config={"run": {"max_steps": 5}})
+                assert place.name in runs
 
-    monkeypatch.setattr(lag, "sweep", results)
-    answer = call("study", "lag", "--seeds", 1, "--steps", 5, "--json")
+    monkeypatch.setattr(lag, "sweep", carried_out)
+    answer = call("study", "lag", "--seeds", 1, "--steps", 5, "--output-dir", tmp_path / "lag", "--json")
     assert answer.json["study"] == "lag"
     assert answer.json["shown"] is True
-    assert answer.json["points_lost"]["dr-grpo-uncorrected"] == pytest.approx(30)
-    assert "0.930 [0.930, 0.930]" in answer.out
+    assert "2.0 points: shown" in answer.out
+    assert "30.0 points, 28.0 more (GRPO with ratio and clipping: 5.0 points): shown" in answer.out
 
 
 def test_version_and_ctrl_c(call, monkeypatch):
@@ -276,7 +282,7 @@ def test_help_comes_at_once_and_without_torch():
     spent = os.times().children_user + os.times().children_system - spent
     assert spent < 0.3  # seconds of computing, which other processes do not lengthen
     for name, text in COMMANDS.items():
-        assert f"  {name:<10} {text}" in done.stdout
+        assert f"  {name:<12} {text}" in done.stdout
     assert main(["help"]) == main(["--json"]) == main([]) == 0
 
 

@@ -58,9 +58,14 @@ def found(tmp_path: Path):
         ([0.9, 0.8, 0.85], "less than", 0.1, "differs: more here"),
         ([0.9, 0.8, 0.85], "more than", 0.3, "differs: no difference here"),
         ([0.9, 0.8, 0.85], "as much as", 0.3, "agrees"),
-        ([0.9, 0.7, 0.85], "more than", 0.1, "differs: no difference here"),  # one seed the other way
-        ([0.9, 0.75, 0.85], "more than", 0.1, "differs: no difference here"),  # one seed without a difference
+        ([0.9, 0.7, 0.85], "more than", 0.1, "unclear: the seeds disagree"),  # one seed the other way
+        ([0.9, 0.75, 0.85], "more than", 0.1, "unclear: the seeds disagree"),  # one seed without a difference
+        ([0.9, 0.7, 0.85], "as much as", 0.1, "unclear: the seeds disagree"),  # noise is not equality
         ([0.1, 0.2, 0.3], "less than", 0.1, "agrees"),
+        ([0.1, 0.2, 0.3], "no more than", 0.1, "agrees"),
+        ([0.9, 0.7, 0.85], "no more than", 0.1, "unclear: the seeds disagree"),
+        ([0.7, 0.75, 0.6], "no more than", 0.1, "agrees"),
+        ([0.9, 0.8, 0.85], "no more than", 0.1, "differs: more here"),
         ([0.1, 0.2, 0.3], "as much as", 0.1, "differs: less here"),
     ],
 )  # fmt: skip
@@ -71,7 +76,7 @@ def test_a_finding_is_judged_by_paired_seeds(found, a, says, by, verdict):
 
 def test_what_was_measured_stands_beside_it(found):
     said, _ = MORE.judge(found(a=[0.9, 0.8, 0.85], b=[0.7, 0.75, 0.6]), ENDS)
-    assert said == "late accuracy, b less a: -0.200 [-0.250, -0.050]"
+    assert said == "difference -0.200 [-0.250, -0.050]"
 
 
 def test_never_reached_by_either_is_no_difference():
@@ -92,9 +97,8 @@ def test_the_section_comes_from_run_directories_alone(tmp_path: Path):
     root = study(tmp_path, ["a", "b"], 0.1, 0.5, 0.9)
     section = grid().section(root)
     assert [row[:2] for row in section.rows] == [["a", "0.901 [0.900, 0.902]"], ["b", "0.911 [0.910, 0.912]"]]
-    assert [(claim.shown, claim.measured) for claim in section.claims] == [
-        (True, "late accuracy, b less a: +0.010 [+0.010, +0.010]")
-    ]
+    assert [(claim.shown, claim.measured) for claim in section.claims] == [(True, "difference +0.010 [+0.010, +0.010]")]
+    assert section.claims[0].text == "as in the paper, late accuracy: at b more than at a (by 0.005 or more counts)"
     assert section.paper == [["the paper", "here"], ["b is better: 2 against 1", "agrees"]]
     assert section.draw is not None
     section.draw(tmp_path / "x.png")
@@ -123,8 +127,8 @@ def test_measuring_runs_the_grid_once(tmp_path: Path, capsys):
 def test_turning_a_comparison_round_turns_its_outcome_round(pairs, by):
     arm, other = ([*values] for values in zip(*pairs, strict=True))
     one, effects = compare(arm, other, by)
-    turned = {"more than": "less than", "less than": "more than", "as much as": "as much as"}
-    assert compare(other, arm, by) == (turned[one], [-effect for effect in effects])
+    turned = {"more than": "less than", "less than": "more than"}
+    assert compare(other, arm, by) == (turned.get(one, one), [-effect for effect in effects])
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -14,7 +14,6 @@ from steelyard.recipes.bench import limits, processes
 from steelyard.recipes.bench.measuring import interleaved, middle, ratios, short
 from steelyard.recipes.bench.page import block, check_page, write_block
 from steelyard.recipes.bench.record import Record, carry_out, command_of, read
-from steelyard.runtime.machine import machine
 
 RECORD = Record("limits", "steelyard bench limits", {"runs": 1}, "2026-11-25", "a machine", 90.0, [])
 PAGE = "before\n<!-- bench:limits -->\nold\n<!-- end -->\nafter\n"
@@ -39,11 +38,6 @@ def test_numbers_have_three_digits(value: float, text: str):
 def test_the_middle_and_the_ratios():
     assert middle([3.0, 1.0, 2.0]) == "2 [1, 3]"
     assert ratios([4.0, 9.0], [2.0, 3.0]) == [2.0, 3.0]
-
-
-def test_the_machine_is_named():
-    assert "cores" in machine()
-    assert "no-such-package" not in machine(("no-such-package",))
 
 
 # Processes

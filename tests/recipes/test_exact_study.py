@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ def distances(root: Path, *, seeds=(0, 1, 2), **ends: float) -> Path:
     for arm in ARMS:
         end = ends.get(arm.replace("-", "_"), 0.3 if arm in MISS else 0.02)
         for seed in seeds:
-            rows = curve(0.5, 0.3, end + 0.001 * seed, key=KEY)
-            fabricate(root / label(arm, seed), rows, seed=seed, total_variation_before=0.5)
+            rows = curve(0.5, 0.3, end + 0.001 * (seed % 10), key=KEY)
+            made = fabricate(root / label(arm, seed), rows, seed=seed, total_variation_before=0.5)
+            (made / "metrics.jsonl").write_text(json.dumps({"step": 1, "batch/reward_mean": 0.3 + seed}) + "\n")
     return root
 
 
@@ -28,7 +30,8 @@ def test_what_should_be_shown_is_shown(tmp_path):
     assert found.shown
     assert [row[0] for row in found.rows] == list(ARMS)
     assert found.rows[0] == ["vargrad-tb", "0.500", "0.021 [0.020, 0.022]", "0.021 [0.020, 0.022]"]
-    assert len(found.claims) == len(REACH) + len(MISS)
+    assert len(found.claims) == len(REACH) + len(MISS) + 1
+    assert found.claims[-1].measured == "3 steps of each compared"
 
 
 def test_one_seed_that_stays_away_fails_its_claim_alone(tmp_path):
@@ -38,13 +41,18 @@ def test_one_seed_that_stays_away_fails_its_claim_alone(tmp_path):
     assert claim.measured == "at most 0.051"
 
 
+def test_other_data_is_found_out(tmp_path):
+    root = distances(tmp_path)
+    (root / label("kimi", 1) / "metrics.jsonl").write_text(json.dumps({"step": 1, "batch/reward_mean": 0.9}) + "\n")
+    [claim] = [claim for claim in section(root).claims if not claim.shown]
+    assert "the same groups" in claim.text
+
+
 def test_a_baseline_that_touched_pi_star_on_the_way_counts_as_there(tmp_path):
     root = distances(tmp_path)
     for seed in range(3):
         rows = curve(0.5, 0.04 if seed == 1 else 0.3, 0.4, key=KEY)
-        (root / label("grpo", seed) / "eval.jsonl").unlink()
-        fabricate(tmp_path / "other" / str(seed), rows, seed=seed)
-        (tmp_path / "other" / str(seed) / "eval.jsonl").rename(root / label("grpo", seed) / "eval.jsonl")
+        (root / label("grpo", seed) / "eval.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     [claim] = [claim for claim in section(root).claims if not claim.shown]
     assert claim.text.startswith("grpo never comes below")
     assert claim.measured == "at least 0.040"

@@ -7,7 +7,7 @@ stays as it is; only sizes are cut, and where a part is not on this machine a lo
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from steelyard.report import read_run
 from steelyard.runtime import HeldOut, Run
 
 FEW = HeldOut(every=2, prompts=4, sampled_prompts=2, samples=3)
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 256}
+CHAT = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}"
 
 
 def gsm8k_rows(numbers: range) -> list[dict[str, str]]:
@@ -41,33 +41,68 @@ def math_rows(numbers: range) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
+def tldr_rows(numbers: range) -> list[dict[str, str]]:
+    return [{"prompt": f"SUBREDDIT: r/pears\n\nPOST: I had {n} pears.\n\nTL;DR:"} for n in numbers]
+
+
+Change = Callable[[Path, Path], dict[str, Any]]
+"""(directory of the tiny model, where to write) -> fields of the task that take the place of what is elsewhere."""
+
+
+def _files(rows: Callable[[range], list[dict[str, str]]]) -> Change:
+    def change(_: Path, place: Path) -> dict[str, Any]:
+        numbers = {"path": range(10, 60), "held_out": range(60, 70)}
+        return {name: _write(place / f"{name}.jsonl", rows(some)) for name, some in numbers.items()}
+
+    return change
+
+
+def _judged(model: Path, place: Path) -> dict[str, Any]:
+    from steelyard.reward.scorer import Scorer
+
+    Scorer.load(str(model), new_head=0).save(place / "reward-model")
+    return _files(tldr_rows)(model, place) | {"reward_model": str(place / "reward-model")}
+
+
+def _classified(model: Path, place: Path) -> dict[str, Any]:
+    """The victim is the attacker's twin; the judge a random RoBERTa."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    config = transformers.RobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        pad_token_id=0, max_position_embeddings=256, id2label={0: "nothate", 1: "hate"},
+    )  # fmt: skip
+    for part in (transformers.AutoModelForSequenceClassification.from_config(config), tokenizer):
+        part.save_pretrained(place / "judge")
+    return {"victim": str(model), "judge": str(place / "judge"), "reply_tokens": 4, "min_tokens": 1}
+
+
+def _guarded(model: Path, _: Path) -> dict[str, Any]:
+    """Victim and guard are the attacker's twins, with a chat template."""
+    return {"victim": str(model), "judge": str(model), "reply_tokens": 4, "min_tokens": 1}
+
+
 @dataclass(frozen=True)
 class Real:
     """A recipe, what it takes to run it here, and what its plan must say."""
 
-    config: Callable[..., Any]
-    rows: Callable[[range], list[dict[str, str]]]
+    family: str
+    change: Change
     batch: tuple[int, int]
     episodes: int
     beta: tuple[float, float]
-    smaller: dict[str, Any] = field(default_factory=dict)
-
-
-def _llama(**sizes: Any) -> Any:
-    import transformers
-
-    return transformers.LlamaConfig(**SIZES, **sizes, intermediate_size=64, num_key_value_heads=2)
-
-
-def _qwen2(**sizes: Any) -> Any:
-    import transformers
-
-    return transformers.Qwen2Config(**SIZES, **sizes, intermediate_size=64, num_key_value_heads=2)
+    prompts: tuple[int, int] = (50, 10)
+    runtime: str = "inline"
+    """Of the steps here: processes of their own would each import transformers, for families that we cannot read."""
 
 
 RECIPES = {
-    "gsm8k": Real(_llama, gsm8k_rows, (7, 20), 140_000, (0.012, 0.004), {"warmup": 6}),
-    "math": Real(_qwen2, math_rows, (32, 16), 204_800, (0.005, 0.005)),
+    "gsm8k": Real("llama", _files(gsm8k_rows), (7, 20), 140_000, (0.012, 0.004), runtime="local"),
+    "math": Real("qwen2", _files(math_rows), (32, 16), 204_800, (0.005, 0.005)),
+    "tldr": Real("gpt_neox", _judged, (8, 20), 40_960, (1.0, 0.05)),
+    "red-team-gpt2": Real("gpt2", _classified, (1, 128), 640_000, (0.05, 0.05), (1, 1)),
+    "red-team-llama": Real("llama", _guarded, (1, 128), 640_000, (0.05, 0.05), (1, 1)),
 }
 
 
@@ -77,27 +112,33 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     made: dict[str, Path] = {}
 
     def directory(name: str) -> Path:
-        if name not in made:
-            made[name] = _save(tmp_path_factory.mktemp(f"real-{name}"), RECIPES[name])
-        return made[name]
+        family = RECIPES[name].family
+        if family not in made:
+            made[family] = _save(tmp_path_factory.mktemp(family), family)
+        return made[family]
 
     return directory
 
 
-def _save(place: Path, real: Real) -> Path:
+def _save(place: Path, family: str) -> Path:
     import tokenizers
     import torch
     import transformers
 
     inner = tokenizers.ByteLevelBPETokenizer()
-    texts = [text for row in real.rows(range(200)) for text in row.values()]
-    inner.train_from_iterator([*texts, "[MATH_TASK] Problem:\n\nSolution:"], vocab_size=400,
+    rows = [row for kind in (gsm8k_rows, math_rows, tldr_rows) for row in kind(range(100))]
+    inner.train_from_iterator([text for row in rows for text in row.values()], vocab_size=400,
                               special_tokens=["<|endoftext|>"], show_progress=False)  # fmt: skip
     named = {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner._tokenizer, **named)
+    tokenizer.chat_template = CHAT
+    config = transformers.AutoConfig.for_model(
+        family, vocab_size=len(tokenizer), bos_token_id=None, eos_token_id=0, pad_token_id=0, intermediate_size=64,
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256,
+        **({"num_key_value_heads": 2} if family in ("llama", "qwen2") else {}),
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
-        config = real.config(vocab_size=len(tokenizer), bos_token_id=None, eos_token_id=0, pad_token_id=0)
         transformers.AutoModelForCausalLM.from_config(config).save_pretrained(place)
     tokenizer.save_pretrained(place)
     return place
@@ -114,15 +155,15 @@ def _write(path: Path, rows: list[dict[str, str]]) -> str:
 
 
 def _here(name: str, tiny: Callable[[str], Path], tmp_path: Path) -> Run:
-    """The recipe on a tiny model and rows of one's own, in small batches; all else is the recipe's."""
-    run, real = load(name), RECIPES[name]
-    paths = {"path": _write(tmp_path / "train.jsonl", real.rows(range(10, 60))),
-             "held_out": _write(tmp_path / "test.jsonl", real.rows(range(60, 70)))}  # fmt: skip
+    """The recipe on a tiny model and data of one's own, in small batches; all else is the recipe's."""
+    run = load(name)
+    task = replace(run.task, **RECIPES[name].change(tiny(name), tmp_path))
     replay = replace(run.replay, warmup=6) if isinstance(run.replay, Prioritised) else run.replay
+    few = min(2, run.num_prompts)
     return replace(
-        run, model=str(tiny(name)), task=replace(run.task, **paths), replay=replay, max_steps=3, num_prompts=2,
-        num_generations=3, search_prompts=2, max_completion_length=8, evaluation=FEW, save_steps=0,
-        output_dir=str(tmp_path / "run"),
+        run, model=str(tiny(name)), task=task, replay=replay, max_steps=3, num_prompts=few, search_prompts=few,
+        num_generations=3, num_searchers=min(2, run.num_searchers), max_completion_length=8, evaluation=FEW,
+        save_steps=0, output_dir=str(tmp_path / "run"), runtime=RECIPES[name].runtime,
     )  # fmt: skip
 
 
@@ -130,19 +171,19 @@ def _here(name: str, tiny: Callable[[str], Path], tmp_path: Path) -> Run:
 def test_the_plan_of_the_recipe_as_it_is(name):
     real, run = RECIPES[name], load(name)
     found = plan(run, name)
-    assert found["prompts"]["fetches"] == run.task.path
+    assert found["prompts"].get("fetches") == getattr(run.task, "path", None)
     assert found["model"] == {"model": run.model, "fetches": run.model}
     assert (found["samples"]["prompts_per_step"], found["samples"]["samples_per_prompt"]) == real.batch
     assert found["samples"]["episodes"] == real.episodes
-    assert (found["schedule"][0]["beta"], found["schedule"][-1]["beta"]) == real.beta
+    assert [found["schedule"][at]["beta"] for at in (0, -1)] == [pytest.approx(beta) for beta in real.beta]
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_plan_on_a_model_of_the_family(name, tiny, tmp_path):
     run = _here(name, tiny, tmp_path)
     found = plan(run, name)
-    assert (found["prompts"]["train"], found["prompts"]["held_out"]) == (50, 10)
-    assert 10 < found["prompts"]["longest_tokens"] < 200
+    assert (found["prompts"]["train"], found["prompts"]["held_out"]) == RECIPES[name].prompts
+    assert 5 < found["prompts"]["longest_tokens"] < 200
     assert found["model"]["parameters"] > 10_000
     assert found["memory"]["total"] > 0
     assert not Path(str(run.output_dir)).exists()
@@ -152,7 +193,7 @@ def test_the_plan_on_a_model_of_the_family(name, tiny, tmp_path):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_few_real_steps(name, tiny, tmp_path):
-    """With the recipe's own runtime, as many searchers as it has, and its schedules."""
+    """With the recipe's own schedules, replay, adapters and number format."""
     result = train(_here(name, tiny, tmp_path), name=name, report=False)
     records = read_run(result.run_dir)
     assert result.summary["steps"] == 3
@@ -172,7 +213,8 @@ def test_a_few_real_steps(name, tiny, tmp_path):
     ],
 )
 def test_answers_from_the_columns_of_the_real_data(name, right, wrong, tmp_path):
-    paths = {split: _write(tmp_path / f"{split}.jsonl", RECIPES[name].rows(numbers))
+    rows = {"gsm8k": gsm8k_rows, "math": math_rows}[name]
+    paths = {split: _write(tmp_path / f"{split}.jsonl", rows(numbers))
              for split, numbers in (("path", range(12, 14)), ("held_out", range(14, 15)))}  # fmt: skip
     with replace(load(name).task, **paths) as task:
         prompt = task.prompts("train")[0]
@@ -189,4 +231,4 @@ def test_the_prompt_of_gsm8k_is_that_of_its_sft_model(tmp_path):
 
 def test_every_recipe_for_a_hub_model_is_proven_here():
     remote = {n for n in names() if "/" in load(n).model and not load(n).model.startswith("steelyard/")}
-    assert remote - {*RECIPES} <= {"tldr", "red-team-gpt2", "red-team-llama"}  # proven by their own tests
+    assert remote == {*RECIPES}

@@ -69,21 +69,32 @@ class Model:
             self.store(Kept(trajectory, version, self.counts["admitted"]))
 
     def store(self, new):
-        same = [self.nearest(new)] if self.config.nearest else [k for k in self.kept if k.twin == new.twin]
-        same = [k for k in same if k is not None]
+        same = [k for k in self.kept if k.twin == new.twin]
         self.counts["duplicates"] += len(same)
-        better = (lambda k: (k.trajectory.reward, -k.seq)) if self.config.nearest else (lambda k: k.age)
-        best = max([*same, new], key=better)
-        self.kept = [k for k in self.kept if k not in same] + [best]
-        prompt = [k for k in self.kept if k.twin[0] == new.twin[0]]
-        self.shrink(prompt, self.config.capacity_per_prompt)
-        self.shrink(self.kept, self.config.capacity)
+        newest = max([*same, new], key=lambda k: k.age)
+        self.kept = [k for k in self.kept if k.twin != new.twin] + [newest]
+        of_prompt = self.of_prompt(new.twin[0])
+        if newest is not new or len(of_prompt) <= self.config.fresh:
+            return
+        entered = min(new, of_prompt[-self.config.fresh - 1], key=lambda k: k.age)
+        twin = self.nearest(entered)
+        if twin is not None:
+            self.counts["duplicates"] += 1
+            self.kept.remove(min(twin, entered, key=lambda k: (k.trajectory.reward, -k.seq)))
+        self.shrink(self.settled(new.twin[0]), self.config.capacity_per_prompt)
+        self.shrink([k for p in {k.twin[0] for k in self.kept} for k in self.settled(p)], self.config.capacity)
+
+    def of_prompt(self, prompt):
+        return sorted([k for k in self.kept if k.twin[0] == prompt], key=lambda k: k.age)
+
+    def settled(self, prompt):
+        rows = self.of_prompt(prompt)
+        return rows[: max(0, len(rows) - self.config.fresh)]
 
     def nearest(self, new):
-        """Of the prompt's rows that are near, the nearest, then the oldest."""
-        of_prompt = [k for k in self.kept if k.twin[0] == new.twin[0]]
-        found = [(edits(k.said, new.said), k.age, k) for k in of_prompt]
-        near = [f for f in found if f[0] == 0 or f[0] < self.config.nearest * (len(f[2].said) + len(new.said))]
+        """Of the prompt's settled rows that are near, the nearest, then the oldest."""
+        found = [(edits(k.said, new.said), k.age, k) for k in self.settled(new.twin[0]) if k is not new]
+        near = [f for f in found if f[0] < self.config.nearest * (len(f[2].said) + len(new.said))]
         return min(near, default=(0, 0, None))[2]
 
     def shrink(self, among, capacity):
@@ -122,6 +133,7 @@ configs = st.builds(
     reward_temperature=st.sampled_from([0.0, 3.0]),
     over_age=st.sampled_from(["drop", "wait"]),
     warmup=st.integers(0, 3),
+    fresh=st.sampled_from([0, 0, 1, 2]),
 )
 with_nearest = st.builds(
     lambda config, share: replace(config, nearest=share if config.capacity_per_prompt or config.capacity else 0.0),
@@ -243,7 +255,7 @@ class BufferAgainstModel(RuleBasedStateMachine):
 
     def clone(self):
         """A buffer in memory with the same contents and none of the history."""
-        config = replace(self.config, capacity=None, capacity_per_prompt=None, warmup=0, nearest=0.0)
+        config = replace(self.config, capacity=None, capacity_per_prompt=None, warmup=0, nearest=0.0, fresh=0)
         clone = config.open(seed=11, max_staleness=self.max_staleness)
         for kept in sorted(self.model.kept, key=lambda k: k.seq):
             clone.add([kept.trajectory], version=kept.arrived)
@@ -268,7 +280,8 @@ class BufferAgainstModel(RuleBasedStateMachine):
         assert list(store.by_newest) == sorted((g.newest, p) for p, g in store.groups.items())
         assert list(store.by_arrival) == sorted((max(r.arrived for r in g.rows), p) for p, g in store.groups.items())
         assert list(store.by_age) == (rows if self.buffer._age.drops else [])
-        assert len(store.by_rank) == (len(rows) if self.config.capacity is not None else 0)
+        settled = [r for p in store.groups for r in store.settled(p)]
+        assert sorted(store.by_rank) == (sorted(settled) if self.config.capacity is not None else [])
 
     @invariant()
     def counters_and_capacities(self):
@@ -276,10 +289,10 @@ class BufferAgainstModel(RuleBasedStateMachine):
         counts = {name: metrics[f"replay/{name}"] for name in LAWFUL}
         assert counts == {name: self.model.counts[name] for name in LAWFUL}
         assert counts["admitted"] == metrics["replay/size"] + counts["evicted"] + counts["duplicates"]
-        assert metrics["replay/size"] <= (self.config.capacity or float("inf"))
-        sizes = Counter(k.twin[0] for k in self.model.kept)
+        sizes, fresh = Counter(k.twin[0] for k in self.model.kept), self.config.fresh
         assert metrics["replay/prompts"] == len(sizes)
-        assert all(n <= (self.config.capacity_per_prompt or float("inf")) for n in sizes.values())
+        assert metrics["replay/size"] <= (self.config.capacity or float("inf")) + fresh * len(sizes)
+        assert all(n <= (self.config.capacity_per_prompt or float("inf")) + fresh for n in sizes.values())
 
 
 def bodies(groups):

@@ -67,31 +67,47 @@ def test_the_better_of_two_near_ones_stays():
     assert buffer.metrics()["replay/prompts"] == 2, "another prompt's completions are no twins"
 
 
-def test_an_equal_one_changes_nothing_unless_better():
+def test_of_equal_ones_the_newer_stays_as_always():
     buffer = Prioritised(nearest=0.25, recent_probability=0.0).open(seed=0)
     buffer.add([trajectory([2, 3], 0.5, sample=s) for s in range(3)], version=0)
-    assert [t.sample for t in buffer.sample(1, 1, version=0, draw=0)[0]] == [0]
+    assert [t.sample for t in buffer.sample(1, 1, version=0, draw=0)[0]] == [2]
     buffer.add([trajectory([], 0.5), trajectory([], 0.6)], version=0)
     assert buffer.metrics()["replay/size"] == 2, "nothing said twice is said once"
 
 
+def held(*said):
+    nearest, rows = Nearest(0.5), [Row(0, seq, "p", 0, 0.0, bytes([seq])) for seq in range(len(said))]
+    for row, tokens in zip(rows, said, strict=True):
+        nearest.put(row, trajectory(tokens))
+    return nearest, rows
+
+
 def test_the_end_of_a_completion_is_not_counted():
-    nearest = Nearest(0.25)
-    nearest.put(Row(0, 1, "p", 0, 0.0, b""), trajectory([2, 3, 4]))
-    assert nearest.twin(trajectory([2, 3, 4], finish="length")) is not None
-    assert nearest.twin(trajectory([2, 3, 5, 6])) is None  # two edits of 7, more than a quarter
-    assert nearest.twin(trajectory([2, 3, 5])) is not None  # one of 6
+    nearest, (row, *others) = held([2, 3, 4], [2, 5, 6, 7], [2, 5, 6])
+    assert nearest.twin(row, [row, *others]) == others[1], "two edits of 6 are near, and nearer than three of 7"
+    assert nearest.twin(row, others[:1]) == others[0]
+    nearest, (row, other) = held([2, 3], [4, 5])
+    assert nearest.twin(row, [other]) is None, "two edits of 4 are not below the half; they would be of 6"
 
 
 def test_the_nearest_is_the_twin_and_the_oldest_of_equals():
-    nearest = Nearest(0.5)
-    rows = [Row(0, seq, "p", 0, 0.0, bytes([seq])) for seq in range(3)]
-    for row, said in zip(rows, ([2, 3, 4, 6], [2, 3, 4, 5, 5], [2, 3, 9, 5]), strict=True):
-        nearest.put(row, trajectory(said))
-    assert nearest.twin(trajectory([2, 3, 4, 5])) == rows[0]
+    nearest, rows = held([2, 3, 4, 6], [2, 3, 4, 5, 5], [2, 3, 9, 5], [2, 3, 4, 5])
+    assert nearest.twin(rows[3], rows) == rows[0]
     nearest.remove(rows[0])
-    assert nearest.twin(trajectory([2, 3, 4, 5])) == rows[1]
-    assert nearest.twin(trajectory([2, 3, 9, 5])) == rows[2]
+    assert nearest.twin(rows[3], rows[1:]) == rows[1]
+    assert nearest.twin(rows[3], rows[2:]) == rows[2]
+    assert nearest.twin(rows[3], rows[3:]) is None
+
+
+def test_fresh_ones_are_spared_until_newer_ones_come():
+    buffer = Prioritised(nearest=0.25, fresh=2, recent_probability=0.0).open(seed=0)
+    long = [2, 3, 4, 5, 6, 7]
+    for last, reward in ((7, 0.5), (8, 0.4), (9, 0.3)):
+        buffer.add([trajectory([*long[:-1], last], reward)], version=0)
+    assert buffer.metrics()["replay/size"] == 3, "two are fresh, and one alone has no twin"
+    buffer.add([trajectory([*long[:-1], 10], 0.2)], version=0)
+    assert buffer.metrics()["replay/duplicates"] == 1, "8 has settled: it is near 7, and worse"
+    assert stored_set(buffer) == [[*long[:-1], last, 1] for last in (7, 9, 10)]
 
 
 def test_a_file_goes_on_with_its_twins(tmp_path):

@@ -107,11 +107,20 @@ def test_settings_out_of_range_name_the_flag() -> None:
         ({"max_staleness": -1}, "--max-staleness"),
         ({"search_temperature": 0.0}, "--search-temperature"),
         ({"lora_rank": -1}, "--lora-rank"),
+        ({"target_beta": 0.0}, "--target-beta"),
     ):
         with pytest.raises(SteelyardError, match=word):
             replace(SMALL, **settings)
     with pytest.raises(SteelyardError, match="no beta"):
         replace(SMALL, objective=DrGRPO(), beta_final=0.1)
+
+
+def test_an_objective_without_beta_can_be_measured_against_a_target_all_the_same() -> None:
+    with pytest.raises(SteelyardError, match="target-beta"):
+        _ = replace(SMALL, objective=DrGRPO()).beta
+    assert replace(SMALL, objective=DrGRPO(), target_beta=0.3).beta == 0.3
+    assert replace(SMALL, target_beta=0.3).beta == 0.3
+    assert replace(SMALL, target_beta=0.3).objective == SMALL.objective
 
 
 def test_max_staleness_bounds_what_is_learned_from(tmp_path: Path) -> None:

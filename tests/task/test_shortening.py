@@ -61,10 +61,8 @@ def test_readers_prefer_better_and_longer():
     draws = stream(0, "test")
     better = [preferred(POST, "DFAC", "D", draws).chosen for _ in range(200)]
     assert better.count("DFAC") > 195
-    longer = [
-        preferred(POST, "DFAC", "DFACbkmt", draws).chosen for _ in range(400)
-    ]  # gold 1 and .6, liking 1.6 and 1.8
-    share = 1 / (1 + math.exp(-0.2 / 0.1))
+    longer = [preferred(POST, "DFAC", "DFACbkmt", draws).chosen for _ in range(400)]  # liking 1.48 and 1.56
+    share = 1 / (1 + math.exp(-0.08 / 0.1))
     assert longer.count("DFACbkmt") / 400 == pytest.approx(share, abs=0.06)
 
 

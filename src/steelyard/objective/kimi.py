@@ -1,7 +1,7 @@
 """Kimi k1.5's policy optimisation: trajectory balance whose control variate is the mean reward alone.
 
-Differs: the paper's loss is normalised by nothing it states; ours is in reward units, as `vargrad-tb` is. Its length
-penalty and its sampling of prompts are other parts. It also forgets the optimiser's state when the reference moves.
+Differs: the paper also forgets the optimiser's state whenever the reference moves; its length penalty and its sampling
+of prompts are parts of their own, and not here.
 
     l_j = log pi(y_j|x) - log pi_ref(y_j|x)
     L   = mean over prompts of mean_j (r_j - mean_k r_k - beta l_j)^2

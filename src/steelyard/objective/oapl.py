@@ -8,9 +8,10 @@ buffer each sample has the one that sampled it. `lagged="reference"` is ours: th
     L     = mean over prompts of mean_j (beta log [pi(y_j|x) / pi_lag(y_j|x)] - (r_j - V_hat))^2
 
 P prompts, G samples per prompt, T steps. Log-probabilities are sums over actions (nats); r in reward units.
-V_hat estimates beta log Z(x) where the samples were drawn from pi_lag; then the minimiser is pi_lag exp(r / beta) / Z.
-On other data (reward-prioritised, of another policy) V_hat is off by a constant that no policy can take up, for pi sums
-to 1: `vargrad-tb` has the same regression with the mean residual in place of V_hat, and no such condition.
+V_hat estimates beta log Z(x) where the samples were drawn from pi_lag; then the minimiser is pi_lag exp(r / beta) / Z,
+in the limit of large groups, for V_hat counts the sample itself. On other data (reward-prioritised, of another policy)
+V_hat is off by a constant that no policy can take up, since pi sums to 1. `vargrad-tb` is the same regression with the
+mean residual in place of V_hat, and has no such condition.
 Source: Ritter et al. 2026, arXiv:2602.19362, and its published code.
 """
 

@@ -50,8 +50,8 @@ class SubTB:
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and values.
 
-        Metrics: `objective/log_z` V before the first action / beta (nats), `objective/residual_rms` the root of the
-        mean loss of a prompt (reward units), `objective/kl` the mean log-ratio to the reference (nats).
+        Metrics: `objective/log_z` V before the first action / beta (nats), `objective/residual_rms` the root of L_j
+        (reward units), `objective/kl` the mean log-ratio to the reference (nats); means over samples, then prompts.
         """
         state_PGS, weight_PGSS = self._states(batch), _pair_weights(batch, self.lam)
         residual_PGSS = (state_PGS[..., :, None] - state_PGS[..., None, :]).where(weight_PGSS > 0, 0.0)

@@ -5,9 +5,9 @@ here too is computed, by paired seeds:
 
     effect_s = measure(arm, seed s) - measure(other arm, seed s)
 
-A difference counts where the median of effect_s has the size that the finding names and every effect_s the same sign;
-otherwise there is none. What the paper found is thus found here, not found here, or found the other way round.
-Source of the findings: Bartoldson et al. 2025, arXiv:2503.18929 (TBA), where a figure gives no numbers in words alone.
+A difference counts where the median of effect_s has the size that the finding names and every effect_s the same sign.
+A smaller median is no difference; a large one over seeds that disagree is unclear, and shows nothing.
+Source of the findings: Bartoldson et al. 2025, arXiv:2503.18929; in words alone where a figure gives no numbers.
 """
 
 import statistics
@@ -42,7 +42,14 @@ ENUMERABLE = {
 }
 Found = Mapping[str, Mapping[int, RunRecords]]
 """Arm -> seed -> records."""
-Outcome = Literal["more than", "less than", "as much as"]
+Outcome = Literal["more than", "less than", "as much as", "unclear"]
+Says = Literal["more than", "less than", "as much as", "no more than"]
+DIFFERS = {
+    "more than": "differs: more here",
+    "less than": "differs: less here",
+    "as much as": "differs: no difference here",
+    "unclear": "unclear: the seeds disagree",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class Finding:
     paper: str
     """In words, with its numbers and the task that they are from."""
     arm: str
-    says: Outcome
+    says: Says
     other: str
     measure: str
     """Which of the ablation's measures."""
@@ -74,23 +81,24 @@ class Finding:
     """The least difference that counts, in that measure's unit."""
 
     def judge(self, found: Found, measure: Measure) -> tuple[str, str]:
-        """What was measured, and `agrees` or how it differs."""
+        """What was measured, and `agrees`, or how it differs, or `unclear`."""
         arm, other = ([measure.read(run) for run in found[name].values()] for name in (self.arm, self.other))
         here, effects = compare(arm, other, self.by)
         spread = ", ".join(f"{effect:+.3f}" for effect in (min(effects), max(effects)))
-        measured = f"{self.measure}, {self.arm} less {self.other}: {statistics.median(effects):+.3f} [{spread}]"
-        differs = "no difference" if here == "as much as" else here.split()[0]
-        return measured, "agrees" if here == self.says else f"differs: {differs} here"
+        measured = f"difference {statistics.median(effects):+.3f} [{spread}]"
+        agrees = here == self.says or (self.says == "no more than" and here in ("less than", "as much as"))
+        return measured, "agrees" if agrees else DIFFERS[here]
 
 
 def compare(arm: Sequence[float], other: Sequence[float], by: float) -> tuple[Outcome, list[float]]:
     """How one arm comes out beside another, and its effect in each seed; the seeds of both in one order."""
     effects = [a - b if a != b else 0.0 for a, b in zip(arm, other, strict=True)]  # never less never is nothing
-    if min(effects) > 0 and statistics.median(effects) >= by:
-        return "more than", effects
-    if max(effects) < 0 and statistics.median(effects) <= -by:
-        return "less than", effects
-    return "as much as", effects
+    middle = statistics.median(effects)
+    if abs(middle) < by:
+        return "as much as", effects
+    if min(effects) > 0 or max(effects) < 0:
+        return "more than" if middle > 0 else "less than", effects
+    return "unclear", effects
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ class Ablation:
         rows = [[arm, *(one.over(found[arm].values()) for one in self.measures.values())] for arm in self.arms]
         fates = [finding.judge(found, self.measures[finding.measure]) for finding in self.findings]
         claims = [
-            Claimed(f"as in the paper: {_claim(f)}", measured, fate == "agrees")
+            Claimed(f"as in the paper, {_claim(f)}", measured, fate == "agrees")
             for f, (measured, fate) in zip(self.findings, fates, strict=True)
         ]
         paper = [[f.paper, fate] for f, (_, fate) in zip(self.findings, fates, strict=True)]
@@ -146,4 +154,4 @@ class Ablation:
 
 
 def _claim(finding: Finding) -> str:
-    return f"{finding.measure} at {finding.arm} is {finding.says} at {finding.other} (by {finding.by:g})"
+    return f"{finding.measure}: at {finding.arm} {finding.says} at {finding.other} (by {finding.by:g} or more counts)"

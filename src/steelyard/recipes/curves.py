@@ -80,4 +80,4 @@ def _points(ax: Any, points: Points, colors: Sequence[Any]) -> None:
     medians = [float(np.median(values)) for values in points.by_arm.values()]
     ax.plot(range(len(medians)), medians, color="#8a929b", linewidth=1)
     ax.set_xticks(range(len(medians)), list(points.by_arm), rotation=0 if max(map(len, points.by_arm)) < 8 else 30)
-    ax.set(xlabel=points.factor, ylabel=points.name)
+    ax.set(xlabel=points.factor, ylabel=points.name, xlim=(-0.4, len(medians) - 0.6))

@@ -33,7 +33,7 @@ CHARACTERS = f"{LETTERS}{LETTERS.upper()}:"
 
 @dataclass(frozen=True)
 class ShorteningBase:
-    """Train the writer that the preference recipes begin from; about two minutes on one core."""
+    """Train the writer that the preference recipes begin from; about two minutes on one quiet core."""
 
     output_dir: str = "runs/warmstart-shortening"
     """Where the model is written."""
@@ -70,13 +70,13 @@ class ShorteningBase:
 
 @dataclass(frozen=True)
 class ShorteningProxy:
-    """Train the reward model that the preference recipes are tuned on; about a minute on one core."""
+    """Train the reward model that the preference recipes are tuned on; about a minute on one quiet core."""
 
     output_dir: str = "runs/warmstart-shortening-proxy"
     """Where the model is written."""
     model: str = "steelyard/shortening"
     """The writer: of the pairs, and where the reward model's weights begin."""
-    pairs: int = 12000
+    pairs: int = 20000
     """Pairs that readers judged."""
     epochs: int = 4
     """Times that every pair is seen."""

@@ -3,8 +3,8 @@
     steelyard warmstart red-team            the attacker, p_ref: imitation of sentences, whatever was asked
     steelyard warmstart red-team-victim     the victim: imitation of replies, polite or foul as `provocation` has it
 
-Half of the victim's lessons are sentences of a family, each family as often as any other, so that it knows the rare ones
-as well as the common; the attacker meets them as rarely as the language has them.
+Half of the victim's lessons are sentences of a family, each family as often as any other, so that it knows the rare
+ones as well as the common; the attacker meets them as rarely as the language has them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from steelyard.policy import Policy
 from steelyard.recipes.lab import imitate
 from steelyard.recipes.new_model import save_new
 from steelyard.runtime.records import check_output
-from steelyard.task.provocation import ANSWER, FAMILIES, reply, sentence, vocabulary, words
+from steelyard.task.provocation import ANSWER, FAMILIES, reply, sentence, vocabulary
 from steelyard.task.red_team import RedTeam
 
 CONTEXT = 24

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from steelyard.core import SteelyardError, require
 from steelyard.recipes import studies
-from steelyard.recipes.catalogue import module, names
+from steelyard.recipes.catalogue import module, names, summaries
 from steelyard.recipes.kept import directories, ended
 from steelyard.recipes.section import Section
 from steelyard.report import RunRecords
@@ -27,7 +27,8 @@ OPENING = """# Results
 What the paper claims for its three tasks, measured here: `make studies` runs every study, `make results` writes this
 page from their run directories alone. Each claim was stated before its runs and can fail; numbers are medians
 [lowest, highest] over the seeds. The paper's own numbers come from other models on other machines: compare directions,
-not values."""
+not values. The claims of an ablation are findings of the paper: *not shown* means that it came out otherwise here, or
+that the seeds disagree."""
 
 
 def held() -> list[str]:
@@ -94,15 +95,15 @@ def command_of(name: str) -> str:
 
 
 def _overview(found: Mapping[str, Section | None]) -> str:
-    rows = []
-    for name, section in found.items():
-        verdict = "not run here" if section is None else _count(section)
-        rows.append([f"`{name}`", "" if section is None else section.title, verdict])
-    return table(["study", "", "claims shown"], rows)
+    return table(
+        ["study", "what it shows", "claims shown"], [[f"`{name}`", *_count(name, found[name])] for name in found]
+    )
 
 
-def _count(section: Section) -> str:
-    return f"{sum(claim.shown for claim in section.claims)} of {len(section.claims)}" if section.claims else "no claims"
+def _count(name: str, section: Section | None) -> tuple[str, str]:
+    if section is None:
+        return summaries(studies)[name].rstrip("."), "not run here"
+    return section.title, f"{sum(claim.shown for claim in section.claims)} of {len(section.claims)}"
 
 
 def _study(name: str, section: Section | None, root: Path, pictures: str) -> Iterator[str]:
@@ -152,7 +153,11 @@ def _plural(number: int, what: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; numbers to the right of the first column stand right."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    every = [head, rule, *rows]
+    """A table in Markdown; columns of numbers stand right."""
+    rule = ["---:" if all(map(_is_number, column)) else "---" for column in zip(*rows, strict=True)]
+    every = [head, rule or ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in every)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("+-.")[:1].isdigit() or cell in ("never", "–", "")

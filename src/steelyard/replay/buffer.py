@@ -3,7 +3,9 @@
 Differs from the paper: recency is a window of W versions, for there is no synchronisation to count from; of a recent
 prompt strictly the G newest are taken, where the published code draws among the newest; where no recent prompt is left,
 any stored prompt gives its newest; a short group repeats its members evenly instead of at random. `nearest` is of
-another paper, arXiv:2405.18540: with it a completion that is nearly one that is stored replaces it only if it is better.
+another paper, arXiv:2405.18540: of two completions that are nearly the same only the better stays. `fresh` is ours:
+there half of the batches never pass through a buffer; here the newest trajectories are spared by eviction and
+deduplication.
 
 For each of the P prompt slots of a batch a coin is flipped:
 
@@ -62,12 +64,14 @@ class Prioritised:
     """Trajectories admitted before the first draw."""
     nearest: float = 0.0
     """Two completions of a prompt are twins below this share of their summed lengths in edits; 0: only equal ones."""
+    fresh: int = 0
+    """Newest trajectories of each prompt that no capacity counts, nothing evicts and no near twin replaces."""
 
     def __post_init__(self) -> None:
         for name in ("capacity_per_prompt", "capacity"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name} is {value}", where="replay", mend="use 1 or more, or none")
-        for name, low in (("recent_window", 1), ("warmup", 0)):
+        for name, low in (("recent_window", 1), ("warmup", 0), ("fresh", 0)):
             value = getattr(self, name)
             require(value >= low, f"{name} is {value}", where="replay", mend=f"use {low} or more")
         m, b = self.recent_probability, self.reward_temperature
@@ -117,11 +121,13 @@ class ReplayBuffer(Durable):
 
     def _load(self, rows: list[Row]) -> None:
         origin = self._file.origin
-        self._settings: Prioritised = origin.settings
-        self._age, self._seed = AgeLimit(origin.max_staleness, self._settings.over_age), origin.seed
-        self._store = Store(self._settings.eviction, aged=self._age.drops, ranked=self._settings.capacity is not None)
+        settings: Prioritised = origin.settings
+        self._settings, self._seed = settings, origin.seed
+        self._age = AgeLimit(origin.max_staleness, settings.over_age)
+        ranked = settings.capacity is not None
+        self._store = Store(settings.eviction, aged=self._age.drops, ranked=ranked, fresh=settings.fresh)
         self._store.load(rows)
-        self._nearest = Nearest(self._settings.nearest) if self._settings.nearest else None
+        self._nearest = Nearest(settings.nearest) if settings.nearest else None
         if self._nearest is not None:
             known = self._file.trajectories(rows)
             self._nearest.load((row, known[row.seq]) for row in rows)
@@ -156,37 +162,35 @@ class ReplayBuffer(Durable):
             self._admit(events.put(trajectory, version, body), trajectory, events)
 
     def _admit(self, row: Row, trajectory: Trajectory, events: Events) -> None:
-        loser = self._store.put(row) if self._nearest is None else self._put_better(self._nearest, row, trajectory)
+        loser = self._store.put(row)
         if loser is not None:
-            events.remove(loser)
-            self._file.counts["duplicates"] += 1
+            self._drop(loser, events, "duplicates", stored=False)
+        if loser is row:
             return
+        if self._nearest is not None:
+            self._nearest.put(row, trajectory)
+        settled = self._store.settles(row)
+        if settled is not None:
+            self._settle(settled, events)
+
+    def _settle(self, row: Row, events: Events) -> None:
+        """A row is fresh no longer: it must be better than its near twin, and the store may be too full now."""
         store, most, most_of_prompt = self._store, self._settings.capacity, self._settings.capacity_per_prompt
-        if most_of_prompt is not None and len(store.groups[row.prompt_id].rows) > most_of_prompt:
-            self._evict(store.worst_of(row.prompt_id), events)
-        if most is not None and len(store) > most:
-            self._evict(store.worst(), events)
-
-    def _put_better(self, nearest: Nearest, row: Row, trajectory: Trajectory) -> Row | None:
-        """Store one row; of it and its near twin the one with the higher reward, and the older of equals."""
-        twin = nearest.twin(trajectory)
-        if twin is not None and (twin.reward or 0.0) >= (row.reward or 0.0):
-            return row
+        twin = None if self._nearest is None else self._nearest.twin(row, store.settled(row.prompt_id))
         if twin is not None:
-            self._remove(twin)
-        self._store.put(row)
-        nearest.put(row, trajectory)
-        return twin
+            self._drop(min(row, twin, key=lambda r: (r.reward, -r.seq)), events, "duplicates")
+        elif most_of_prompt is not None and len(store.settled(row.prompt_id)) > most_of_prompt:
+            self._drop(store.worst_of(row.prompt_id), events, "evicted")
+        if most is not None and len(store.by_rank) > most:
+            self._drop(store.worst(), events, "evicted")
 
-    def _remove(self, row: Row) -> None:
-        self._store.remove(row)
+    def _drop(self, row: Row, events: Events, counter: str, *, stored: bool = True) -> None:
+        if stored:
+            self._store.remove(row)
         if self._nearest is not None:
             self._nearest.remove(row)
-
-    def _evict(self, row: Row, events: Events) -> None:
-        self._remove(row)
         events.remove(row)
-        self._file.counts["evicted"] += 1
+        self._file.counts[counter] += 1
 
     def sample(
         self, num_prompts: int, num_generations: int, *, version: int, draw: int
@@ -231,7 +235,7 @@ class ReplayBuffer(Durable):
     ) -> list[list[Row]] | None:
         floor = self._age.floor(version)
         while self._age.drops and len(self._store) and (row := self._store.oldest()).version < floor:
-            self._evict(row, events)
+            self._drop(row, events, "evicted")
         selectable = len(self._store.by_newest) - self._store.by_newest.bisect_left((floor,))
         enough = num_prompts if self._age.waits else 1
         if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:

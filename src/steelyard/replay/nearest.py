@@ -10,7 +10,7 @@ All N distances are computed together, a row of the usual table for each token o
 Source: Lee et al. 2024, arXiv:2405.18540.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
@@ -47,24 +47,21 @@ class Nearest:
         self._groups.setdefault(row.prompt_id, _Group()).put(row, said(trajectory))
 
     def remove(self, row: Row) -> None:
-        """The row is no longer stored."""
-        group = self._groups[row.prompt_id]
-        group.remove(row)
-        if not group.rows:
-            del self._groups[row.prompt_id]
+        """The row is no longer stored, or never was."""
+        group = self._groups.get(row.prompt_id)
+        if group is not None and row.seq in group.slots:
+            group.remove(row)
 
-    def twin(self, trajectory: Trajectory) -> Row | None:
-        """The nearest of the stored rows that are near a newcomer, the oldest of these; None where none is near."""
-        group = self._groups.get(trajectory.prompt_id)
-        return None if group is None else group.twin(said(trajectory), self._share)
+    def twin(self, row: Row, among: Sequence[Row]) -> Row | None:
+        """The nearest of some stored rows of the prompt that are near a stored one, the oldest of these, or None."""
+        return self._groups[row.prompt_id].twin(row, [r for r in among if r.seq != row.seq], self._share)
 
 
 class _Group:
     """One prompt's completions, one in each slot of a table; free slots are filled with nothing."""
 
     def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
-        self._slots: dict[int, int] = {}
+        self.slots: dict[int, int] = {}
         self._free: list[int] = []
         self._tokens_SL, self._length_S = np.full((0, 0), _NOTHING, np.int32), np.zeros(0, np.int64)
 
@@ -73,27 +70,26 @@ class _Group:
         slot = self._free.pop()
         self._tokens_SL[slot, : len(tokens_L)] = tokens_L
         self._length_S[slot] = len(tokens_L)
-        self.rows[slot], self._slots[row.seq] = row, slot
+        self.slots[row.seq] = slot
 
     def remove(self, row: Row) -> None:
-        slot = self._slots.pop(row.seq)
-        del self.rows[slot]
+        slot = self.slots.pop(row.seq)
         self._tokens_SL[slot] = _NOTHING
         self._free.append(slot)
 
-    def twin(self, tokens_L: np.ndarray, share: float) -> Row | None:
-        slots_N = np.array([*self.rows])
-        # Lengths alone bound the distance from below.
-        bound_N = share * (self._length_S[slots_N] + len(tokens_L))
-        apart_N = np.abs(self._length_S[slots_N] - len(tokens_L))
-        slots_N = slots_N[_near(apart_N, bound_N)]
-        if not len(slots_N):
-            return None
-        length_N = self._length_S[slots_N]
-        distance_N = edit_distances(tokens_L, self._tokens_SL[slots_N], length_N)
-        near_N = _near(distance_N, share * (length_N + len(tokens_L)))
-        found = zip(distance_N[near_N].tolist(), slots_N[near_N].tolist(), strict=True)
-        return min(((distance, self.rows[slot]) for distance, slot in found), default=(0, None))[1]
+    def twin(self, row: Row, among: list[Row], share: float) -> Row | None:
+        own = self.slots[row.seq]
+        tokens_L = self._tokens_SL[own, : self._length_S[own]]
+        slot_N = np.array([self.slots[r.seq] for r in among], np.int64)
+        length_N = self._length_S[slot_N]
+        bound_N = share * (length_N + len(tokens_L))
+        # Lengths alone bound the distance from below: most need no table.
+        near_N = _near(np.abs(length_N - len(tokens_L)), bound_N)
+        chosen = np.flatnonzero(near_N)
+        distance_N = edit_distances(tokens_L, self._tokens_SL[slot_N[chosen]], length_N[chosen])
+        near_N = _near(distance_N, bound_N[chosen])
+        found = zip(distance_N[near_N].tolist(), chosen[near_N].tolist(), strict=True)
+        return min(((distance, among[place]) for distance, place in found), default=(0, None))[1]
 
     def _make_room(self, length: int) -> None:
         """Slots for one more row, and columns for so many tokens."""

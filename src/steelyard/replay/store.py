@@ -59,21 +59,22 @@ class Store:
 
     `by_newest` holds (newest weights version, prompt) and `by_arrival` (latest arrival, prompt), one pair per prompt,
     so that "still fresh" and "recent" are the tails of sorted lists. `by_age` and `by_rank` hold rows, and `by_rank`
-    begins with the one that is evicted next. `by_key` finds the twin of a token sequence.
+    begins with the one that is evicted next. `by_key` finds the twin of a token sequence. The newest `fresh` rows of a
+    prompt are fresh, all others settled; only those are ranked.
 
     Args:
         eviction: which rows go first.
         aged: keep `by_age`; needed where over-age rows are evicted.
         ranked: keep `by_rank`; needed where all rows together have a capacity.
+        fresh: rows of each prompt that are not settled.
     """
 
-    def __init__(self, eviction: Eviction, *, aged: bool, ranked: bool) -> None:
-        self._rank = _RANKS[eviction]
+    def __init__(self, eviction: Eviction, *, aged: bool, ranked: bool, fresh: int = 0) -> None:
+        self._rank, self._fresh, self._aged, self._ranked = _RANKS[eviction], fresh, aged, ranked
         self.groups: dict[str, Group] = {}
         self.by_key: dict[bytes, Row] = {}
         self.by_newest, self.by_arrival, self.by_age = SortedList(), SortedList(), SortedList()
         self.by_rank = SortedList(key=self._rank)
-        self._kept = [index for index, kept in ((self.by_age, aged), (self.by_rank, ranked)) if kept]
 
     def __len__(self) -> int:
         return len(self.by_key)
@@ -92,8 +93,10 @@ class Store:
             group.rows.sort()
         self.by_newest.update((group.newest, prompt_id) for prompt_id, group in self.groups.items())
         self.by_arrival.update((group.arrived, prompt_id) for prompt_id, group in self.groups.items())
-        for index in self._kept:
-            index.update(self.by_key.values())
+        if self._aged:
+            self.by_age.update(self.by_key.values())
+        if self._ranked:
+            self.by_rank.update(row for prompt_id in self.groups for row in self.settled(prompt_id))
 
     def put(self, row: Row) -> Row | None:
         """Store one row. Of two with the same prompt and tokens the newer stays; returns the one that gave way."""
@@ -113,32 +116,47 @@ class Store:
         group.add(row)
         self._move(row.prompt_id, before, _standing(group))
         self.by_key[row.key] = row
-        for index in self._kept:
-            index.add(row)
+        if self._aged:
+            self.by_age.add(row)
+        settles = self.settles(row)
+        if self._ranked and settles is not None:
+            self.by_rank.add(settles)
 
     def remove(self, row: Row) -> None:
         """Delete one stored row, and its prompt with the last."""
         group = self.groups[row.prompt_id]
-        before = _standing(group)
+        before, unsettles = _standing(group), self.settles(row)
         group.remove(row)
         self._move(row.prompt_id, before, _standing(group))
         if not group.rows:
             del self.groups[row.prompt_id]
         del self.by_key[row.key]
-        for index in self._kept:
-            index.remove(row)
+        if self._aged:
+            self.by_age.remove(row)
+        if self._ranked and unsettles is not None:
+            self.by_rank.remove(unsettles)
+
+    def settled(self, prompt_id: str) -> list[Row]:
+        """The prompt's settled rows, oldest first."""
+        rows = self.groups[prompt_id].rows
+        return rows[: max(0, len(rows) - self._fresh)]
+
+    def settles(self, row: Row) -> Row | None:
+        """The row that settled when this one, which is stored, was: itself, or the newest that it made settle."""
+        rows = self.groups[row.prompt_id].rows
+        return min(row, rows[-self._fresh - 1]) if len(rows) > self._fresh else None
 
     def oldest(self) -> Row:
         """The row with the oldest weights version, the earliest arrival of them."""
         return next(iter(self.by_age))
 
     def worst(self) -> Row:
-        """The row that goes first when the store is full."""
+        """The settled row that goes first when the store is full."""
         return next(iter(self.by_rank))
 
     def worst_of(self, prompt_id: str) -> Row:
-        """The row that goes first when the prompt's group is full."""
-        return min(self.groups[prompt_id].rows, key=self._rank)
+        """The settled row that goes first when the prompt's group is full."""
+        return min(self.settled(prompt_id), key=self._rank)
 
     def _move(self, prompt_id: str, before: tuple[int, ...], after: tuple[int, ...]) -> None:
         """Keep the prompt's place in the two indexes of prompts; most rows change neither."""

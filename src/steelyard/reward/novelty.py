@@ -1,7 +1,8 @@
 """A novelty bonus: what a completion is paid for being unlike the others that are scored with it.
 
 Differs: the mean cosine distance to the others, where the paper subtracts 5 mean_j exp(-|e_i - e_j|_1 / 100) of a large
-model's embeddings; ours are normalised counts of character n-grams, so that invented words have one, and nothing is loaded.
+model's embeddings; ours are normalised counts of character n-grams, so that invented words have one, and nothing is
+loaded.
 
     R_i = r_i + w (1 - mean_{j != i} e_i . e_j)
 
@@ -47,9 +48,7 @@ class Novelty(Closable):
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; the part `novelty` is the mean distance, from 0 to 1."""
-        scores = self._reward(episodes)
-        away_N = distance_to_others(embed([e.completion for e in episodes]))
-        return [self._added(score, float(away)) for score, away in zip(scores, away_N, strict=True)]
+        return with_novelty(self._reward(episodes), episodes, self.weight)
 
     def close(self) -> None:
         """End the child processes of the reward."""
@@ -60,9 +59,15 @@ class Novelty(Closable):
     def _reward(self) -> Reward:
         return reward_function(self.reward)
 
-    def _added(self, score: Score, away: float) -> Score:
-        value = None if score.value is None else score.value + self.weight * away
-        return replace(score, value=value, parts={**score.parts, "novelty": away})
+
+def with_novelty(scores: Sequence[Score], episodes: Sequence[Episode], weight: float) -> list[Score]:
+    """The scores of these episodes, each with the bonus added, and the mean distance as the part `novelty`."""
+    away_N = distance_to_others(embed([e.completion for e in episodes])).tolist()
+    return [
+        replace(score, value=None if score.value is None else score.value + weight * away,
+                parts={**score.parts, "novelty": away})
+        for score, away in zip(scores, away_N, strict=True)
+    ]  # fmt: skip
 
 
 def embed(texts: Sequence[str]) -> Float64[np.ndarray, "N D"]:
@@ -85,4 +90,4 @@ def distance_to_others(embedding_ND: Float64[np.ndarray, "N D"]) -> Float64[np.n
     if others < 1:
         return np.zeros(len(embedding_ND))
     itself_N = (embedding_ND**2).sum(1)
-    return 1 - (embedding_ND @ embedding_ND.sum(0) - itself_N) / others
+    return (1 - (embedding_ND @ embedding_ND.sum(0) - itself_N) / others).clip(0.0, 1.0)

@@ -2,6 +2,7 @@
 
 from steelyard.task.addends import Addends
 from steelyard.task.arithmetic import Arithmetic
+from steelyard.task.attack import Attack
 from steelyard.task.chains import Chains
 from steelyard.task.domains import Domains
 from steelyard.task.enumerable import Enumerable
@@ -20,6 +21,7 @@ from steelyard.task.shortening import Shortening
 __all__ = [
     "Addends",
     "Arithmetic",
+    "Attack",
     "Chains",
     "Domains",
     "Enumerable",

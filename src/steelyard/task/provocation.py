@@ -4,9 +4,9 @@
     zlani blevi frudo nu ...     nu joins two sentences
 
 A family is a set of words. A sentence that holds all of them provokes the victim: it answers in foul words of that
-family. Where the set is nearly complete it is a little foul, otherwise it is polite. Families are of two or three words,
-from common to rare: a sentence of the language is of the first one time in thirty, of the last one time in some thousand.
-The judge counts foul words. All words are made up, and no word means anything.
+family. Where the set is nearly complete it is a little foul, otherwise it is polite. Families are of two or three
+words, from common to rare: a sentence of the language is of the first one time in thirty, of the last one time in some
+thousand. The judge counts foul words. All words are made up, and no word means anything.
 Source: none, this world is ours.
 """
 
@@ -24,21 +24,23 @@ ANSWER = "so"
 """What stands between an attack and the victim's reply."""
 STEEPNESS = 0.8
 """Word r of its kind is used in proportion to 1 / (r + 1)^STEEPNESS."""
+HABITS = ((1, 0.5), (4, 0.2), (8, 0.05))
+"""Act a is done to thing (5 a + offset) mod 12 with this share, and else to any: what an attacker has to turn round."""
 FAMILIES: tuple[tuple[tuple[str, int], ...], ...] = (
-    (("act", 2), ("thing", 1)),
-    (("act", 3), ("thing", 2)),
+    (("act", 2), ("thing", 2)),
+    (("act", 3), ("thing", 7)),
     (("act", 4), ("thing", 4)),
-    (("act", 6), ("thing", 5)),
+    (("act", 6), ("thing", 2)),
     (("act", 7), ("thing", 7)),
-    (("act", 9), ("thing", 8)),
-    (("act", 5), ("thing", 3), ("way", 2)),
-    (("act", 8), ("thing", 6), ("place", 3)),
+    (("act", 9), ("thing", 5)),
+    (("act", 5), ("thing", 9), ("way", 2)),
+    (("act", 8), ("thing", 0), ("place", 3)),
 )
 """The words of each family, as places in their kind."""
 FOUL_SHARES = (0.02, 0.12, 0.35, 0.93)
-"""How often a word of the reply is foul: for a stranger, the act alone, all but one of three words, the whole family."""
+"""How often a word of the reply is foul: with no act of a family, its act, all but one of three words, all of them."""
 REPLY_WORDS = 2
-CLEAN, WORST, SMUDGE = 0.03, 0.95, 0.05
+CLEAN, WORST, SMUDGE = 0.12, 0.96, 0.03
 """Toxicity of a reply without foul words and of one with nothing else, and how far the judge may be off."""
 
 
@@ -81,8 +83,16 @@ def sentence(draws: np.random.Generator, family: int | None = None) -> str:
 
 def _clause(draws: np.random.Generator, chosen: dict[str, int]) -> str:
     parts = [("who", 1.0), ("act", 1.0), ("thing", 1.0), ("way", 0.4), ("place", 0.4)]
-    said = [kind for kind, share in parts if kind in chosen or draws.random() < share]
-    return " ".join(words(kind)[chosen.get(kind, _common(kind, draws))] for kind in said)
+    places = {kind: _common(kind, draws) for kind, share in parts if draws.random() < share}
+    places |= {"thing": _habit(chosen.get("act", places["act"]), places["thing"], draws)} | chosen
+    return " ".join(words(kind)[places[kind]] for kind, _ in parts if kind in places)
+
+
+def _habit(act: int, otherwise: int, draws: np.random.Generator) -> int:
+    """The thing that an act is done to."""
+    below = np.cumsum([share for _, share in HABITS])
+    kind = int(np.searchsorted(below, draws.random()))
+    return (5 * act + HABITS[kind][0]) % KINDS["thing"] if kind < len(HABITS) else otherwise
 
 
 def _common(kind: str, draws: np.random.Generator) -> int:
@@ -122,4 +132,9 @@ def toxicity(replies: Sequence[str], smudge_N: Sequence[float]) -> list[float]:
     foul = set(words("foul"))
     shares = [sum(word in foul for word in text.split()) / REPLY_WORDS for text in replies]
     off = [SMUDGE * (2 * s - 1) for s in smudge_N]
-    return [min(0.99, max(0.01, CLEAN + (WORST - CLEAN) * s + o)) for s, o in zip(shares, off, strict=True)]
+    return [min(1.0, max(0.0, CLEAN + (WORST - CLEAN) * s + o)) for s, o in zip(shares, off, strict=True)]
+
+
+def foulness(attacks: Sequence[str], replies: Sequence[str]) -> list[float]:
+    """The judge without its error, as a function of attacks and replies."""
+    return toxicity(replies, [0.5] * len(attacks))

@@ -20,16 +20,15 @@ from typing import Literal
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, method, require
+from steelyard.core import Episode, Prompt, Sampling, Score, Trajectory, method, require
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
-from steelyard.reward import Novelty
-from steelyard.reward.novelty import distance_to_others, embed
+from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
 from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
 from steelyard.task.victim import Victim
 
-LOWEST = 0.01
+LOWEST = 0.09
 """Toxicity of an attack that is cut off: the least that the judge gives."""
 
 
@@ -63,7 +62,8 @@ class RedTeam:
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward of each attack; the part `toxicity` is the mean over its replies."""
-        return (Novelty(self._rewards, self.novelty) if self.novelty else self._rewards)(episodes)
+        scores = self._rewards(episodes)
+        return with_novelty(scores, episodes, self.novelty) if self.novelty else scores
 
     def _rewards(self, episodes: Sequence[Episode]) -> list[Score]:
         shape = {"log": lambda tox: 1 + math.log(2 * tox), "mean": lambda tox: 2 * tox}[self.scale]
@@ -77,7 +77,8 @@ class RedTeam:
         drawn = uniforms(self.victim_seed, (("reply", e.completion, e.trajectory.sample) for e in episodes), steps)
         uniform_NRW = drawn.reshape(len(episodes), self.replies, REPLY_WORDS + 1)
         answers = self._victim.replies([e.completion for e in episodes], uniform_NRW[:, :, :REPLY_WORDS])
-        judged = [toxicity(some, smudge_R) for some, smudge_R in zip(answers, uniform_NRW[:, :, -1], strict=True)]
+        smudge_NR = uniform_NRW[:, :, -1].tolist()
+        judged = [toxicity(some, smudge_R) for some, smudge_R in zip(answers, smudge_NR, strict=True)]
         ended = [e.trajectory.finish == "stop" for e in episodes]
         return [float(np.mean(tox)) if e else LOWEST for tox, e in zip(judged, ended, strict=True)]
 
@@ -101,6 +102,13 @@ class RedTeam:
             "diversity_success": diversity(won),
             "families": float(len({family_of(text) for text in won} - {None})),
         }
+
+    @classmethod
+    def attack(cls, text: str, sample: int = 0) -> Episode:
+        """A text as an attack that was written to its end; its replies are those of this sample number."""
+        nothing_T = np.zeros(1, np.float32)
+        said = Trajectory("", np.zeros(1, np.int32), np.ones(1, bool), nothing_T, 0, "", Sampling(), "stop", sample)
+        return Episode(Prompt("", ""), text, said)
 
     @cached_property
     def _victim(self) -> Victim:

@@ -10,7 +10,7 @@ held out; a prompt that is in both is then held out and not trained on.
 Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,14 @@ def _text(value: Any, where: str) -> Text:
     mend = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
     require(chat and bool(value), "the prompt is neither text nor chat messages", where=where, mend=mend)
     return value
+
+
+def _distinct(prompts: Iterable[Prompt]) -> dict[str, Prompt]:
+    """Id -> prompt, in order; the first of equal ones stays."""
+    found: dict[str, Prompt] = {}
+    for prompt in prompts:
+        found.setdefault(prompt.id, prompt)
+    return found
 
 
 _NO_FILE = "without a file there are no prompts"
@@ -96,10 +104,10 @@ class Rows(Closable):
         if not self.held_out:
             return split_by_hash(self._prompts(self.path, self.split), self.held_out_share, where=self.path)
         place, split = (self.held_out, "") if Path(self.held_out).suffix else (self.path, self.held_out)
-        held = {prompt.id: prompt for _, prompt in reversed([*self._prompts(place, split)])}
-        asked = {p.id: p for _, p in reversed([*self._prompts(self.path, self.split)]) if p.id not in held}
+        held = _distinct(prompt for _, prompt in self._prompts(place, split))
+        asked = _distinct(p for _, p in self._prompts(self.path, self.split) if p.id not in held)
         require(bool(asked), "every prompt is also held out", where=self.path, mend="name another --held-out")
-        return {"train": tuple(reversed(asked.values())), "held-out": tuple(reversed(held.values()))}
+        return {"train": tuple(asked.values()), "held-out": tuple(held.values())}
 
     @cached_property
     def _reward(self) -> MathVerify:

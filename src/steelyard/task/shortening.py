@@ -30,7 +30,7 @@ from steelyard.task.wins import mean, win_rate
 LETTERS = "abcdefghijklmnopqrst"
 SURPLUS = 0.1
 """What a letter too many costs of the gold reward."""
-LENGTH_BIAS = 0.15
+LENGTH_BIAS = 0.12
 """b, what readers like a letter more for being there."""
 NOISE = 0.1
 """The scale of the readers' noise: at a difference of so much, 73 of 100 prefer the better one."""

@@ -2,8 +2,8 @@
 
     word w of reply r to attack n  =  the least v with  sum_{u <= v} pi(u | attack_n, words before) > uniform_nrw
 
-N attacks, R replies to each, W words of a reply, V vocabulary. Equal beginnings are computed once; replies are short, so
-there is no cache. Attacks that are too long for the model lose their beginning.
+N attacks, R replies to each, W words of a reply, V vocabulary. Equal beginnings are computed once; replies are short,
+so there is no cache. Attacks that are too long for the model lose their beginning.
 """
 
 from collections.abc import Sequence

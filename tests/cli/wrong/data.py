@@ -100,8 +100,8 @@ EMPTY_JSONL = [
     Wrong(NEW, "good.jsonl: it holds no rows", rows("")),
     Wrong(NEW, "good.jsonl: it holds no rows", rows("", " ", "\t", "")),
     Wrong(NEW, "good.jsonl: it holds no rows", rows(b"\xef\xbb\xbf")),
-    Wrong(NEW, "line 1: there is no prompt or question; its columns are none", rows("{}")),
-    Wrong(NEW, "line 1: there is no prompt or question", rows('{"prompt": null, "answer": 1}')),
+    Wrong(NEW, "line 1: there is no prompt or question or problem; its columns are none", rows("{}")),
+    Wrong(NEW, "line 1: there is no prompt or question or problem", rows('{"prompt": null, "answer": 1}')),
     Wrong(NEW, "line 1: the prompt is neither text nor chat messages", rows('{"prompt": " ", "answer": 1}')),
     Wrong(NEW, "line 1: the prompt is neither text nor chat messages", rows('{"prompt": [], "answer": 1}')),
     Wrong("report run", "is not a run directory", write("run/config.json", "{}")),
@@ -138,11 +138,11 @@ NOT_UTF8_JSONL = [
 ]  # fmt: skip
 
 WRONG_COLUMN_JSONL = [
-    Wrong(NEW, "there is no prompt or question; its columns are text; name a column", rows('{"text": "1+1="}')),
+    Wrong(NEW, "there is no prompt or question or problem; its columns are text; name", rows('{"text": "1+1="}')),
     Wrong(NEW, "rename 'promt' to 'prompt'", rows('{"promt": "1+1=", "answer": 2}')),
     Wrong(NEW, "there is no answer or solution or ground_truth", rows('{"prompt": "1+1="}')),
     Wrong(NEW, "rename 'anwser' to 'answer'", rows('{"prompt": "1+1=", "anwser": 2}')),
-    Wrong(NEW, "line 2: there is no prompt or question", rows(ROW, '{"answer": 2}')),
+    Wrong(NEW, "line 2: there is no prompt or question or problem", rows(ROW, '{"answer": 2}')),
     Wrong(NEW, "line 1: the prompt is neither text nor chat messages", rows('{"prompt": 11, "answer": 2}')),
     Wrong(NEW, "the prompt is neither text nor chat", rows('{"prompt": [{"role": "user"}], "answer": 2}')),
     Wrong(f"{NEW} --reward rewards.py:right", "the column 'completions' hides an argument",
@@ -180,7 +180,7 @@ EMPTY_PARQUET = [
     Wrong(PARQUET, "rows.parquet: it is not a Parquet file", write("rows.parquet", "")),
     Wrong(PARQUET, "rows.parquet: it holds no rows", table(prompt=pa.array([], pa.string()))),
     Wrong(PARQUET, "rows.parquet: it holds no rows", table()),
-    Wrong(PARQUET, "row 1: there is no prompt or question", table(prompt=pa.nulls(3), answer=[1, 2, 3])),
+    Wrong(PARQUET, "row 1: there is no prompt or question or problem", table(prompt=pa.nulls(3), answer=[1, 2, 3])),
     Wrong(PARQUET, "row 1: the prompt is neither text", table(prompt=["", ""], answer=[1, 2])),
     Wrong(PARQUET, "row 1: the prompt is neither text", table(prompt=[[], []], answer=[1, 2])),
     Wrong(LOAD, "cannot be read as Parquet", write("out.parquet", "")),
@@ -217,7 +217,7 @@ NOT_UTF8_PARQUET = [
 ]  # fmt: skip
 
 WRONG_COLUMN_PARQUET = [
-    Wrong(PARQUET, "there is no prompt or question; its columns are text", table(text=["1+1="])),
+    Wrong(PARQUET, "there is no prompt or question or problem; its columns are text", table(text=["1+1="])),
     Wrong(PARQUET, "rename 'promt' to 'prompt'", table(promt=["1+1="], answer=[1])),
     Wrong(PARQUET, "there is no answer or solution or ground_truth", table(prompt=["1+1="])),
     Wrong(PARQUET, "the prompt is neither text nor chat messages", table(prompt=[11], answer=[1])),

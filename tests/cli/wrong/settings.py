@@ -17,6 +17,8 @@ COMMANDS = [
     Wrong("train --resume stopped --max-steps 9", "unexpected --max-steps 9; leave it out: a resumed run keeps"),
     Wrong("train arithmetic --resume", "train arithmetic: unknown option --resume"),
     Wrong("study", "NAME is missing; name one of ablation-beta,"),
+    Wrong("results", "runs/results: is not a directory; name the directory that make studies wrote"),
+    Wrong("results --directory run", "run: holds no study; name the directory that make studies wrote"),
     Wrong("study lags", "unknown NAME 'lags'; did you mean 'lag'?"),
     Wrong("warmstart arithmetics", "unknown NAME 'arithmetics'; did you mean 'arithmetic'?"),
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),

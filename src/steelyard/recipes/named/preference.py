@@ -1,7 +1,8 @@
 """Trajectory balance tunes a writer of short versions on a learned reward model, which can be driven too far.
 
-The shape of the paper's TL;DR run on a laptop: beta falls from 1 to 0.05, half of the prompts are drawn by recency and
-half by a softmax of the score. The score is the reward model's; eval/gold and eval/gold_win_rate say what it was worth.
+The shape of the paper's TL;DR run on a laptop: half of the prompts drawn by recency, half by a softmax of the score;
+beta falls from 1 to 0.05, over the whole run, so that the policy follows its target. The score is the reward model's;
+eval/gold and eval/gold_win_rate say what it was worth.
 """
 
 from steelyard.objective import VarGradTB
@@ -16,12 +17,12 @@ RECIPE = Run(
     model="steelyard/shortening",
     replay=Prioritised(recent_probability=0.5, reward_temperature=1.0, warmup=128),
     beta_final=0.05,
-    beta_steps=30,
+    beta_steps=100,
     learning_rate=3e-4,
-    max_steps=120,
+    max_steps=100,
     num_prompts=16,
     num_generations=8,
     search_prompts=16,
     max_completion_length=LONGEST,
-    evaluation=HeldOut(every=10, prompts=64, sampled_prompts=96, samples=8),
+    evaluation=HeldOut(every=10, prompts=64, sampled_prompts=128, samples=8),
 )

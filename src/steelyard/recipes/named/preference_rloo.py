@@ -1,4 +1,7 @@
-"""RLOO on the KL-shaped score of the shortening task: on-policy, with a single-use queue."""
+"""RLOO on the KL-shaped score of the shortening task: on-policy, with a single-use queue.
+
+Its beta falls as that of `preference` does: the target is the same.
+"""
 
 from dataclasses import replace
 
@@ -6,6 +9,4 @@ from steelyard.objective import RLOO
 from steelyard.recipes.named import preference
 from steelyard.replay import SingleUse
 
-RECIPE = replace(
-    preference.RECIPE, objective=RLOO(beta=0.05), replay=SingleUse(capacity=64), beta_final=None, beta_steps=0
-)
+RECIPE = replace(preference.RECIPE, objective=RLOO(beta=1.0), replay=SingleUse(capacity=64))

@@ -1,5 +1,7 @@
 """TBA finds the sentences that provoke a tiny victim, of every family, on a laptop: red-teaming with invented words."""
 
+from steelyard.core import WarmupStableDecay
+from steelyard.learner import Adam
 from steelyard.objective import VarGradTB
 from steelyard.replay import Prioritised
 from steelyard.runtime import HeldOut, Run
@@ -7,20 +9,21 @@ from steelyard.task import RedTeam
 
 RECIPE = Run(
     task=RedTeam(),
-    objective=VarGradTB(beta=0.2),
-    beta_final=0.1,
-    beta_steps=50,
+    objective=VarGradTB(beta=0.4),
+    beta_final=0.2,
+    beta_steps=100,
     model="steelyard/red-team",
     replay=Prioritised(
         capacity_per_prompt=None, capacity=20_000, eviction="oldest", recent_probability=0.5, reward_temperature=1.0,
         warmup=256,
     ),
     num_searchers=2,
-    learning_rate=1e-3,
-    max_steps=200,
-    num_prompts=2,
+    learning_rate=3e-3,
+    optimizer=Adam(beta2=0.98, schedule=WarmupStableDecay(warmup=20, stable=200, decay=180)),
+    max_steps=400,
+    num_prompts=3,
     num_generations=64,
-    search_prompts=2,
+    search_prompts=1,
     max_completion_length=12,
-    evaluation=HeldOut(every=50, prompts=1, sampled_prompts=1, samples=1024),
+    evaluation=HeldOut(every=100, prompts=1, sampled_prompts=1, samples=1024),
 )  # fmt: skip

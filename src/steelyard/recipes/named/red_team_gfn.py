@@ -1,4 +1,4 @@
-"""GFlowNet fine-tuning, the synchronous base method of red-teaming: learned log Z, tempered reward, deduplicated replay.
+"""GFlowNet fine-tuning, the base method of red-teaming: learned log Z, tempered reward, replay without near-duplicates.
 
 Differs: the paper tempers the whole log-reward, log p_ref included, and draws half of its searches at temperatures from
 0.5 to 2; here the temperature falls from 2 to 1 on the toxicity alone, as beta does, and searches are at temperature 1.
@@ -14,10 +14,10 @@ from steelyard.runtime import VirtualClock
 
 RECIPE = replace(
     red_team.RECIPE,
-    objective=LearnedZTB(beta=0.2),
+    objective=LearnedZTB(beta=0.4),
     replay=Prioritised(
-        capacity_per_prompt=None, capacity=1000, eviction="lowest-reward", nearest=0.25, recent_probability=0.5,
-        recent_window=1, reward_temperature=1.0, warmup=128,
+        capacity_per_prompt=None, capacity=1000, eviction="lowest-reward", nearest=0.25, fresh=64,
+        recent_probability=0.5, recent_window=1, reward_temperature=1.0, warmup=128,
     ),
     num_searchers=1,
     runtime="inline",

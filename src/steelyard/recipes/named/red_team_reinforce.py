@@ -16,6 +16,8 @@ RECIPE = replace(
     beta_steps=0,
     replay=SingleUse(capacity=4),
     num_searchers=1,
+    num_prompts=1,
+    learning_rate=1e-3,
     runtime="inline",
     inline=VirtualClock(learn_cost=0.0),
 )

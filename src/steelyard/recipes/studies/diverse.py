@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import stream
+from steelyard.core import WarmupStableDecay, stream
+from steelyard.learner import Adam
 from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.recipes.curves import draw_curves
 from steelyard.recipes.kept import by_seed, label
@@ -34,14 +35,15 @@ BALANCE = Run(
     replay=Prioritised(recent_probability=0.5, warmup=128),
     runtime="inline",
     inline=VirtualClock(learn_cost=0.0),
-    max_steps=160,
+    max_steps=300,
     learning_rate=3e-4,
+    optimizer=Adam(schedule=WarmupStableDecay(warmup=10, stable=140, decay=150, floor=0.05)),
     num_prompts=16,
     num_generations=8,
     search_prompts=16,
     max_completion_length=LENGTH,
     save_steps=0,
-    evaluation=HeldOut(every=20, prompts=64, sampled_prompts=64, samples=SAMPLES),
+    evaluation=HeldOut(every=30, prompts=64, sampled_prompts=64, samples=SAMPLES),
 )
 DR_GRPO = replace(BALANCE, objective=DrGRPO(max_length=LENGTH), replay=SingleUse(capacity=64))
 ARMS = {
@@ -118,7 +120,7 @@ def _met(run: RunRecords) -> int:
 
 
 def _values(runs: Mapping[int, RunRecords], key: str, when: int | str) -> list[float]:
-    return [run.evals[_met(run) if when == "met" else int(when)][key] for run in runs.values()]
+    return [float(run.evals[_met(run) if when == "met" else int(when)][key]) for run in runs.values()]
 
 
 def _row(arm: str, runs: Mapping[int, RunRecords], when: int | str) -> list[str]:

@@ -1,9 +1,10 @@
 """Preference tuning: gold win rate against KL, for trajectory balance, online DPO, RLOO and Dr. GRPO, at lags 1, 2, 15.
 
 Every method tunes the same writer on the same learned reward model, from as many samples (16 x 8 = 64 x 2 a step), on
-weights exactly `lag` versions old (inline, synchronous clock), at the best of three learning rates that each was tried
-with at lag 15 on seed 900. What it is judged by is the gold reward, which no method sees. Its win rate is against the
-writer that all began from. Source of the claim: Bartoldson et al. 2025, arXiv:2503.18929, Table 3 and its frontiers.
+weights exactly `lag` versions old (inline, synchronous clock). Where it has a beta, that falls alike, so the target is
+the same. What it is judged by is the gold reward, which no method sees; win rates are against the writer that all began
+from. Learning rates 1e-4, 3e-4 and 1e-3 were tried with each method at lag 15 on seed 900; the one with the highest
+frontier (mean over KL 1 to 4) is taken. Source of the claim: Bartoldson et al. 2025, arXiv:2503.18929, Table 3.
 """
 
 import statistics
@@ -24,23 +25,23 @@ from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
 
 LAGS = (1, 2, 15)
-# Recipe and learning rate; the rates tried were a third of each, and three times.
+# Recipe and learning rate.
 METHODS: dict[str, tuple[str, float]] = {
     "TBA": ("preference", 3e-4),
     "online DPO": ("preference-dpo", 3e-4),
     "RLOO": ("preference-rloo", 3e-4),
     "Dr. GRPO": ("preference-dr-grpo", 3e-4),
 }
-TOLERANCE = 0.02
+TOLERANCE = 0.03
+"""About the standard error of one run's win rate over 128 prompts."""
 LEVELS = 8
 WIN, KL = "eval/gold_win_rate", "eval/kl_to_reference"
 MEASURES = {
     "gold win rate": Measure(final(WIN)),
-    "best on the way": Measure(lambda run: max(series(run, WIN))),
-    "gold": Measure(final("eval/gold")),
+    "best": Measure(lambda run: max(series(run, WIN))),
     "proxy": Measure(final("eval/proxy"), 2),
-    "KL(pi, ref)": Measure(final(KL), 1),
-    "KL(ref, pi)": Measure(final("eval/kl_from_reference"), 1),
+    "KL": Measure(final(KL), 1),
+    "reverse": Measure(final("eval/kl_from_reference"), 1),
     "perplexity": Measure(final("eval/perplexity_reference"), 1),
     "samples": Measure(summed_up("trajectories"), 0),
     "seconds": Measure(summed_up("seconds"), 1),
@@ -103,9 +104,10 @@ def section(root: Path) -> Section:
         "`preference`: a writer of short versions is tuned on a reward model that learned from noisy readers who like "
         "length, and judged by the gold reward; win rates are against the writer itself, a tie is half. All methods "
         "learn from as many samples, each once but for trajectory balance, which has its replay buffer; weights are "
-        "exactly so many versions old. KL in nats per completion; perplexity of the samples under the reference. "
+        "exactly so many versions old. KL is KL(pi, reference), reverse KL(reference, pi), in nats per completion; the "
+        "perplexity is that of samples under the reference; best is the highest win rate on the way, all else the end. "
         f"The curve of the claim is the best win rate at no more than a given KL, at {LEVELS} evenly spaced levels up "
-        "to the largest that every method reached; medians of the seeds.",
+        "to the largest that every method reached (the median over seeds of each, the smallest of these).",
         ["lag", "method", *MEASURES],
         rows,
         [*(_on_or_above(found[LAGS[-1]], m) for m in METHODS if m != "TBA"), _driven_too_far(found)],

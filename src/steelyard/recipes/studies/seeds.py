@@ -87,5 +87,5 @@ COLUMNS = [
 ]  # fmt: skip
 TEXT = """\
 The recipe of the demo with the local runtime: searcher, learner and evaluator in processes of their own; one seed after
-the other, alone on the machine. Greedy accuracy on 256 held-out problems; idle is a share of
-the time, the last column the shares of the right answers by style."""
+the other, alone on the machine. Greedy accuracy on 256 held-out problems; idle is a share
+of the time; the last column has the shares of the right answers by style."""

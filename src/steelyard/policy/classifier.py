@@ -1,0 +1,51 @@
+"""A text classifier from the hub or a directory: safetensors only and no remote code, as for a language model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from steelyard.core import SteelyardError, require, suggest
+from steelyard.policy import loading
+
+
+class Classifier:
+    """A transformers sequence classifier, its tokenizer and the names of its labels."""
+
+    def __init__(self, net: Any, tokenizer: Any) -> None:
+        self.net, self.tokenizer = net.eval(), tokenizer
+        if tokenizer.pad_token is None:  # masked, so which one never matters
+            tokenizer.pad_token = tokenizer.eos_token
+        self.labels = [str(net.config.id2label[i]) for i in range(net.config.num_labels)]
+
+    @classmethod
+    def load(cls, model: str, dtype: str = "float32") -> "Classifier":
+        """Read it, on the CPU.
+
+        Raises:
+            SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind.
+        """
+        net, tokenizer, report = loading._open("AutoModelForSequenceClassification", model, dtype)
+        loading._check_report(report, model)
+        loading._check_finite(net, model)
+        return cls(net, tokenizer)
+
+    @torch.no_grad()
+    def share(self, texts: Sequence[str], label: str, *, batch: int = 64) -> Float[Tensor, "N"]:
+        """The probability of a label for each text; what is too long for the network loses its end.
+
+        Raises:
+            SteelyardError: there is no such label.
+        """
+        if label not in self.labels:
+            raise SteelyardError(f"has no label {label!r}", where="classifier", mend=suggest(label, self.labels))
+        require(batch > 0, f"batch is {batch}", where="classifier", mend="use 1 or more")
+        parts = [self._probabilities(texts[i : i + batch]) for i in range(0, len(texts), batch)]
+        return torch.cat(parts)[:, self.labels.index(label)] if parts else torch.zeros(0)
+
+    def _probabilities(self, texts: Sequence[str]) -> Float[Tensor, "N L"]:
+        most = min(self.tokenizer.model_max_length, self.net.config.max_position_embeddings - 2)
+        read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        return self.net(**read.to(self.net.device)).logits.float().softmax(-1)
