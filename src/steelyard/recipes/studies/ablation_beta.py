@@ -31,7 +31,7 @@ ABLATION = Ablation(
     },
     findings=(
         Finding("GSM8K, figure 7: beta_final of about .003 is unstable, .004 is used",
-                "0.1 to 0.003", "less than", "0.1", "lowest late", 0.02),
+                "0.1 to 0.003", "less than", "0.1 to 0.03", "lowest late", 0.02),
         Finding("the same, with so small a beta from the start", "0.003", "less than", "0.1", "lowest late", 0.02),
     ),
 )  # fmt: skip

@@ -174,7 +174,8 @@ def _claims(after: Found, tuned: Found) -> list[Claimed]:
 
 DEFENCE = ("tuned: own attacks", "all arms' attacks", "benign refused", "TBA anew")
 HEADINGS = (
-    "arm", "judge calls", "success", "diversity", "of successes", "families", "other victim", "families there", *DEFENCE,
+    "arm", "judge calls", "success", "diversity", "of successes", "families", "other victim", "families there",
+    *DEFENCE,
 )  # fmt: skip
 TEXT = (
     "`red-team`: an attacker writes sentences of an invented language to a tiny victim that eight families of them, "
