@@ -178,6 +178,11 @@ def test_scaled_logits_are_refused(tiny_model_dir, tmp_path):
     _refused(tmp_path / "scaled", "scaled")
 
 
+def test_a_reward_model_is_no_policy():
+    with pytest.raises(SteelyardError, match="gives scores and writes no text; name a language model"):
+        Policy.load("steelyard/shortening-proxy")
+
+
 def test_loading_is_quiet_and_leaves_the_settings_as_they_were(tiny_model_dir, capfd):
     from transformers.utils import logging
 

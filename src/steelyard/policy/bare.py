@@ -192,10 +192,11 @@ def known(data: Any, kind: type[msgspec.Struct]) -> bool:
 
 
 def _sound(config: Config, a: Architecture) -> bool:
-    """No sizes that contradict each other, which transformers refuses in its own words."""
+    """A causal model without sizes that contradict each other; transformers refuses others in its own words."""
+    causal = all(name.endswith("ForCausalLM") for name in config.architectures or ())
     whole = a.hidden_size % a.num_heads == 0 and a.num_heads % a.num_kv_heads == 0 and a.head_dim % 2 == 0
     one_rule = config.rope_parameters is None or config.rope_scaling is None
-    return whole and one_rule and (config.pad_token_id or 0) < a.vocab_size
+    return causal and whole and one_rule and (config.pad_token_id or 0) < a.vocab_size
 
 
 @contextmanager

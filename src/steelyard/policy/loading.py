@@ -96,6 +96,8 @@ def load(model: str, dtype: str) -> tuple[Any, Any]:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
     net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype)
+    scores = any(name.endswith("ForSequenceClassification") for name in net.config.architectures or ())
+    require(not scores, f"{model} gives scores and writes no text", where="model", mend="name a language model")
     _check_report(report, model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
