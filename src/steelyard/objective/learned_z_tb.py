@@ -12,27 +12,13 @@ Source: Malkin et al. 2022, arXiv:2201.13259; the head on mean-pooled prompts: L
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import reward_of
+from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import log_ratio, metric, prompt_mean
-
-
-class LogZHead(nn.Module):
-    """Linear map from a prompt's mean-pooled hidden state to log Z (nats); starts at 0."""
-
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(hidden_size, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, hidden_PD: Float[Tensor, "P D"]) -> Float[Tensor, "P"]:
-        """log Z of each prompt."""
-        return self.linear(hidden_PD).squeeze(-1)
 
 
 @method("learned-z-tb", paper="arXiv:2201.13259")
@@ -48,7 +34,7 @@ class LearnedZTB:
 
     def build(self, hidden_size: int) -> nn.Module:
         """The trainable head: mean-pooled prompt hidden states [P, D] to log Z [P], which fills `Batch.log_z_P`."""
-        return LogZHead(hidden_size)
+        return LinearHead(hidden_size)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and `log_z_P`.

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import unclipped
+from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
-from steelyard.objective.value import ValueHead, gae, last_action, value_error
+from steelyard.objective.value import gae, last_action, value_error
 
 
 @method("ppo", paper="arXiv:1707.06347")
@@ -54,7 +55,7 @@ class PPO:
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT`."""
-        return ValueHead(hidden_size)
+        return LinearHead(hidden_size)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, values and behaviour log-probabilities, with beta also the reference's.

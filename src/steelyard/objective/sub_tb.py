@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import reward_of
+from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
-from steelyard.objective.value import ValueHead
 
 
 @method("sub-tb", paper="arXiv:2209.12782")
@@ -45,7 +45,7 @@ class SubTB:
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT` with V."""
-        return ValueHead(hidden_size)
+        return LinearHead(hidden_size)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and values.

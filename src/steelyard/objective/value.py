@@ -1,39 +1,21 @@
-"""Learned values of the states between actions: the head, advantages by GAE, and the mean squared error per token.
+"""Values of the states between actions: advantages by GAE, and the mean squared error per token.
 
     delta_t = r_t + gamma V_{t+1} - V_t,    V = 0 after the last action
     A_t     = delta_t + gamma lambda A_{t+1}
 
-P prompts, G samples per prompt, T steps, M actions in all, D hidden features. t + 1 is the next action: steps between
+P prompts, G samples per prompt, T steps. t + 1 is the next action: steps between
 that are no action take no time. None of the three kernels carries the error: it averages tokens, not samples.
 Source: Schulman et al. 2016, arXiv:1506.02438.
 """
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from steelyard.core import Batch
 from steelyard.objective.reduce import steps_of
 
 SPEED = 10.0
-
-
-class ValueHead(nn.Module):
-    """Map from the state before an action to its value, linear; starts at 0. The gradient reaches the policy's trunk.
-
-    Under Adam a weight moves by the learning rate, whatever its gradient: `SPEED` in front makes values move so many
-    times as fast as at the policy's rate, as flows and log Z are usually given a larger rate of their own.
-    """
-
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(hidden_size, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, hidden_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M"]:
-        """The value of each state."""
-        return SPEED * self.linear(hidden_MD).squeeze(-1)
 
 
 def last_action(batch: Batch) -> Bool[Tensor, "P G T"]:

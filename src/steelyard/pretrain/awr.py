@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steelyard.core import Batch, Loss, method, require
+from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import steps_of
 from steelyard.pretrain.rwr import weighted_tokens
 
@@ -23,13 +24,11 @@ class ValueHead(nn.Module):
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(hidden_size, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = LinearHead(hidden_size)
 
     def forward(self, hidden_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M"]:
         """The value before each action."""
-        return -self.linear(hidden_MD).squeeze(-1).sigmoid()
+        return -self.linear(hidden_MD).sigmoid()
 
 
 @method(
