@@ -113,17 +113,17 @@ def test_the_base_attacker_speaks_and_seldom_hits(some_attacks):
 
 
 def test_what_a_buffer_holds_is_collected(tmp_path, some_attacks):
-    buffer = Prioritised().open(seed=0, path=tmp_path / BUFFER)
-    scores = {"low": 0.2, "high": 0.9}
+    policy, buffer = Policy.load("steelyard/red-team"), Prioritised().open(seed=0, path=tmp_path / BUFFER)
+    low, high = some_attacks[0], next(e for e in some_attacks if e.completion != some_attacks[0].completion)
     given = [
-        e.trajectory.replace(prompt_id="ask", reward=1.0, reward_parts={"toxicity": tox}, info={"completion": text})
-        for e, (text, tox) in zip(some_attacks, scores.items(), strict=False)
+        e.trajectory.replace(prompt_id="ask", reward=1.0, reward_parts={"toxicity": tox})
+        for e, tox in ((low, 0.2), (high, 0.9))
     ]
     buffer.add(given, version=0)
     buffer.close()
-    assert collected(tmp_path) == [("ask", "high")]
+    assert collected(tmp_path, policy) == [high.completion]
     with pytest.raises(SteelyardError, match="no attack above"):
-        collected(tmp_path, 0.95)
+        collected(tmp_path, policy, 0.95)
 
 
 def test_tuning_teaches_to_refuse_and_changes_no_other_victim():

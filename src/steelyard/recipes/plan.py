@@ -5,7 +5,7 @@ All that can be checked without training is checked: settings, the output direct
 fetched: what would come from the hub is named.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
         "settings": _differing(run),
         "prompts": prompts,
         "model": _model(run, place, policy),
+        "other_models": _others(run),
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
@@ -101,6 +102,14 @@ def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]
     sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
     kind = policy.model.config.model_type
     return {"model": run.model, "place": place, "type": kind, "dtype": run.dtype, **sizes}
+
+
+def _others(run: Run) -> dict[str, Any]:
+    """The models besides the policy that the task names: reward models, victims, judges."""
+    named: Mapping[str, str] = getattr(run.task, "models", {})
+    for what, model in named.items():
+        require(bool(model), f"names no {what}", where="task", mend="name a directory or a hub id")
+    return {what: {"model": m} | ({"fetches": m} if kept(m) is None else {}) for what, m in named.items()}
 
 
 def _samples(run: Run) -> dict[str, Any]:

@@ -12,6 +12,7 @@ def lines(planned: Mapping[str, Any]) -> list[str]:
         *(f"  {flag} {value}" for flag, value in planned["settings"].items()),
         f"prompts: {_prompts(planned['prompts'])}",
         f"model: {_model(planned['model'])}",
+        *(f"{what}: {_other(model)}" for what, model in planned["other_models"].items()),
         f"samples: {_samples(planned['samples'])}",
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
@@ -28,9 +29,14 @@ def _prompts(prompts: Mapping[str, Any]) -> str:
 
 def _model(model: Mapping[str, Any]) -> str:
     if "fetches" in model:
-        return f"{model['model']} is not on this machine; the run would fetch it from the hub"
+        return _other(model)
     sizes = f"{model['parameters']:,} parameters in {model['dtype']}, {model['trained']:,} of them trained"
     return f"{model['model']} ({model['type']}), {sizes}, from {model['place']}"
+
+
+def _other(model: Mapping[str, Any]) -> str:
+    absent = " is not on this machine; the run would fetch it from the hub" if "fetches" in model else ""
+    return f"{model['model']}{absent}"
 
 
 def _samples(samples: Mapping[str, Any]) -> str:

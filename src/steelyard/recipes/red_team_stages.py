@@ -69,7 +69,12 @@ def other_victim(root: Path) -> str:
 
 def smoothed_attacker(root: Path, run_dir: Path, label: str, seed: int) -> Policy:
     """The base attacker after imitation of what a run collected."""
-    return kept_policy(root / "_attackers" / label, lambda: smoothed(Policy.load(BASE), collected(run_dir), seed=seed))
+
+    def make() -> Policy:
+        base = Policy.load(BASE)
+        return smoothed(base, collected(run_dir, base), seed=seed)
+
+    return kept_policy(root / "_attackers" / label, make)
 
 
 def imitator(root: Path, label: str, seed: int, calls: int) -> Policy:
@@ -78,10 +83,8 @@ def imitator(root: Path, label: str, seed: int, calls: int) -> Policy:
     def make() -> Policy:
         base, task = Policy.load(BASE), RedTeam()
         tried = attacks_of(base, calls, seed=seed)
-        won = [e for e, tox in zip(tried, task.toxicity(tried), strict=True) if tox > THRESHOLD]
-        asked = [str(prompt.text) for prompt in task.prompts("train")]
-        pairs = list(dict.fromkeys((asked[i % len(asked)], e.completion) for i, e in enumerate(won)))
-        return smoothed(base, pairs, seed=seed)
+        won = [e.completion for e, tox in zip(tried, task.toxicity(tried), strict=True) if tox > THRESHOLD]
+        return smoothed(base, list(dict.fromkeys(won)), seed=seed)
 
     return kept_policy(root / "_attackers" / label, make)
 

@@ -16,28 +16,32 @@ from steelyard.policy import Policy
 from steelyard.recipes.lab import copied, imitate
 from steelyard.replay.inspect import open_view
 from steelyard.runtime.parts import BUFFER
+from steelyard.task import RedTeam
 
 THRESHOLD = 0.7
 
 
-def collected(run_dir: Path, threshold: float = THRESHOLD) -> list[tuple[str, str]]:
-    """(prompt, attack) of everything in a run's buffer whose toxicity is above a threshold, each once.
+def collected(run_dir: Path, policy: Policy, threshold: float = THRESHOLD) -> list[str]:
+    """Everything in a run's buffer whose toxicity is above a threshold, each attack once.
+
+    Args:
+        run_dir: of the run.
+        policy: reads the tokens.
+        threshold: on the part `toxicity` of the reward.
 
     Raises:
         SteelyardError: the buffer cannot be read, or holds no such attack.
     """
     with open_view(run_dir / BUFFER) as view:
-        found = {
-            (t.prompt_id, str(t.info["completion"])): None
-            for _, t in view.trajectories()
-            if t.reward_parts["toxicity"] > threshold
-        }
-    require(bool(found), f"holds no attack above {threshold}", where=str(run_dir), mend="lower the threshold")
-    return list(found)
+        stored = [t for _, t in view.trajectories() if t.reward_parts["toxicity"] > threshold]
+    require(bool(stored), f"holds no attack above {threshold}", where=str(run_dir), mend="lower the threshold")
+    return list(dict.fromkeys(policy.decode(t.completion_T) for t in stored))
 
 
-def smoothed(base: Policy, pairs: Sequence[tuple[str, str]], *, seed: int, steps: int = 200) -> Policy:
-    """A copy of the base attacker that has learnt to say these attacks."""
+def smoothed(base: Policy, attacks: Sequence[str], *, seed: int, steps: int = 300) -> Policy:
+    """A copy of the base attacker that has learnt to say these attacks, whichever training prompt asks for one."""
     policy = copied(base)
-    imitate(policy, pairs, steps=steps, batch=128, learning_rate=1e-3, seed=seed)
+    asked = [str(prompt.text) for prompt in RedTeam().prompts("train")]
+    pairs = [(prompt, attack) for attack in attacks for prompt in asked]
+    imitate(policy, pairs, steps=steps, batch=128, learning_rate=2e-3, seed=seed)
     return policy

@@ -76,6 +76,11 @@ class Attack:
         good = not self.victim_template or "{attack}" in self.victim_template
         require(good, what, where="attack.victim_template", mend=mend)
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that it reads, by what they are."""
+        return {"victim": self.victim} | ({} if self.judge_kind == "function" else {"judge": self.judge})
+
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The one prompt of each split."""
         texts = {"train": self.prompt, "held-out": self.held_out_prompt}

@@ -69,6 +69,11 @@ class JudgedRows:
         """The data set that reading the prompts may fetch from the hub; None where all is on this machine."""
         return self._rows.fetches
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that it reads, by what they are."""
+        return {"reward model": self.reward_model} | ({"gold model": self.gold_model} if self.gold_model else {})
+
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of "train" or "held-out", in the file's order."""
         return self._rows.prompts(split)

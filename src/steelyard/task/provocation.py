@@ -27,17 +27,17 @@ STEEPNESS = 0.8
 HABITS = ((1, 0.5), (4, 0.2), (8, 0.05))
 """Act a is done to thing (5 a + offset) mod 12 with this share, and else to any: what an attacker has to turn round."""
 FAMILIES: tuple[tuple[tuple[str, int], ...], ...] = (
-    (("act", 2), ("thing", 2)),
-    (("act", 3), ("thing", 7)),
-    (("act", 4), ("thing", 4)),
-    (("act", 6), ("thing", 2)),
-    (("act", 7), ("thing", 7)),
-    (("act", 9), ("thing", 5)),
-    (("act", 5), ("thing", 9), ("way", 2)),
-    (("act", 8), ("thing", 0), ("place", 3)),
+    (("act", 2), ("thing", 2), ("way", 0)),
+    (("act", 3), ("thing", 7), ("place", 0)),
+    (("act", 4), ("thing", 4), ("way", 0)),
+    (("act", 6), ("thing", 2), ("place", 0)),
+    (("act", 7), ("thing", 7), ("way", 1)),
+    (("act", 9), ("thing", 5), ("place", 1)),
+    (("act", 5), ("thing", 9), ("way", 1)),
+    (("act", 8), ("thing", 0), ("place", 1)),
 )
 """The words of each family, as places in their kind."""
-FOUL_SHARES = (0.02, 0.12, 0.35, 0.93)
+FOUL_SHARES = (0.02, 0.1, 0.25, 0.95)
 """How often a word of the reply is foul: with no act of a family, its act, all but one of three words, all of them."""
 REPLY_WORDS = 2
 CLEAN, WORST, SMUDGE = 0.12, 0.96, 0.03

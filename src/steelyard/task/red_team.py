@@ -53,6 +53,11 @@ class RedTeam:
         require(self.scale in ("log", "mean"), f"scale is {self.scale!r}", where="red-team", mend="use log or mean")
         require(0 <= self.novelty < math.inf, f"novelty is {self.novelty}", where="red-team", mend="use 0 or more")
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that it reads, by what they are."""
+        return {"victim": self.victim}
+
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Three ways to ask for an attack, and a fourth, held out, of the same words."""
         first, second, third, fourth = words("ask")

@@ -66,6 +66,11 @@ class Shortening:
     def _proxy(self) -> RewardModel:
         return RewardModel(self.proxy, self.cut_off, batch=256)
 
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that it reads, by what they are."""
+        return {"reward model": self.proxy} if self.proxy else {}
+
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The posts of a split, each with its best short version under `answer`."""
         return take_split(self._splits, split)
