@@ -9,12 +9,18 @@ from steelyard.task import RedTeam
 
 RECIPE = Run(
     task=RedTeam(),
-    objective=VarGradTB(beta=0.4),
-    beta_final=0.2,
+    objective=VarGradTB(beta=0.3),
+    beta_final=0.1,
     beta_steps=100,
     model="steelyard/red-team",
     replay=Prioritised(
-        capacity_per_prompt=None, capacity=20_000, eviction="oldest", recent_probability=0.5, reward_temperature=1.0,
+        capacity_per_prompt=None,
+        capacity=10_000,
+        eviction="oldest",
+        nearest=0.25,
+        fresh=64,
+        recent_probability=0.5,
+        reward_temperature=3.0,
         warmup=256,
     ),
     num_searchers=2,
@@ -26,4 +32,4 @@ RECIPE = Run(
     search_prompts=1,
     max_completion_length=12,
     evaluation=HeldOut(every=100, prompts=1, sampled_prompts=1, samples=1024),
-)  # fmt: skip
+)

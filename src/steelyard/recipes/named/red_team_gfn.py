@@ -14,7 +14,7 @@ from steelyard.runtime import VirtualClock
 
 RECIPE = replace(
     red_team.RECIPE,
-    objective=LearnedZTB(beta=0.4),
+    objective=LearnedZTB(beta=0.3),
     replay=Prioritised(
         capacity_per_prompt=None, capacity=1000, eviction="lowest-reward", nearest=0.25, fresh=64,
         recent_probability=0.5, recent_window=1, reward_temperature=1.0, warmup=128,

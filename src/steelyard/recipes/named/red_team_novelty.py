@@ -5,4 +5,4 @@ from dataclasses import replace
 from steelyard.recipes.named import red_team_reinforce
 from steelyard.task import RedTeam
 
-RECIPE = replace(red_team_reinforce.RECIPE, task=RedTeam(scale="mean", novelty=3.0))
+RECIPE = replace(red_team_reinforce.RECIPE, task=RedTeam(scale="mean", novelty=2.0))

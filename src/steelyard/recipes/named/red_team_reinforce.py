@@ -11,7 +11,7 @@ from steelyard.task import RedTeam
 RECIPE = replace(
     red_team.RECIPE,
     task=RedTeam(scale="mean"),
-    objective=Reinforce(beta=0.2),
+    objective=Reinforce(beta=0.1),
     beta_final=None,
     beta_steps=0,
     replay=SingleUse(capacity=4),

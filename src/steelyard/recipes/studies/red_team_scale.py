@@ -22,7 +22,7 @@ from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
 
 SEARCHERS = (1, 2, 4, 8)
-CAPACITIES = (500, 2000, 20_000)
+CAPACITIES = (64, 256, 10_000)
 USUAL = 4
 """Searchers of the runs with other buffers."""
 SEARCH_COST = 8.0
@@ -48,7 +48,7 @@ class Study:
     """Seeds first_seed, first_seed + 1, ..."""
     output_dir: str | None = None
     """Where the runs go; runs that ended there before are not repeated."""
-    steps: int = 240
+    steps: int = 400
     """Learner steps of each run."""
     jobs: int = 0
     """Runs at a time; 0 for one per core."""
