@@ -10,8 +10,8 @@ from steelyard.task import RedTeam
 RECIPE = Run(
     task=RedTeam(),
     objective=VarGradTB(beta=0.3),
-    beta_final=0.1,
-    beta_steps=100,
+    beta_final=0.07,
+    beta_steps=200,
     model="steelyard/red-team",
     replay=Prioritised(
         capacity_per_prompt=None,
@@ -19,8 +19,8 @@ RECIPE = Run(
         eviction="oldest",
         nearest=0.25,
         fresh=64,
-        recent_probability=0.5,
-        reward_temperature=3.0,
+        recent_probability=0.6,
+        reward_temperature=2.0,
         warmup=256,
     ),
     num_searchers=2,

@@ -1,7 +1,7 @@
 """GFlowNet fine-tuning, the base method of red-teaming: learned log Z, tempered reward, replay without near-duplicates.
 
 Differs: the paper tempers the whole log-reward, log p_ref included, and draws half of its searches at temperatures from
-0.5 to 2; here the temperature falls from 2 to 1 on the toxicity alone, as beta does, and searches are at temperature 1.
+0.5 to 2; here the temperature falls on the toxicity alone, as beta does, and searches are at temperature 1.
 Source: Lee et al. 2024, arXiv:2405.18540. Smoothing, its second phase, is in the study `red-team`.
 """
 
