@@ -28,7 +28,8 @@ from steelyard.task.provocation import (
 from steelyard.task.red_team import LOWEST, diversity
 from steelyard.task.victim import Victim
 
-ACT, THING = (words(kind)[place] for kind, place in FAMILIES[0])
+ACT, THING, WAY = (words(kind)[place] for kind, place in FAMILIES[0])
+HIT = f"{ACT} {THING} {WAY}"
 STRANGER = f"{words('who')[0]} {words('act')[11]} {words('thing')[11]}"
 
 
@@ -43,7 +44,7 @@ def test_no_word_is_twice_in_the_language():
 
 
 def test_what_provokes_by_hand():
-    assert family_of(f"{ACT} {THING}") == 0 and provoked(f"{THING} {ACT}") == (0, FOUL_SHARES[3])
+    assert family_of(HIT) == 0 and provoked(f"{WAY} {THING} {ACT}") == (0, FOUL_SHARES[3])
     assert family_of(ACT) is None and provoked(ACT) == (0, FOUL_SHARES[1])
     assert provoked(STRANGER)[1] == FOUL_SHARES[0]
     act, thing, way = (words(kind)[place] for kind, place in FAMILIES[6])
@@ -60,7 +61,7 @@ def test_a_sentence_of_a_family_is_of_one(family, seed):
 def test_families_get_rarer():
     draws = stream(3, "test")
     found = Counter(family_of(sentence(draws)) for _ in range(20_000))
-    assert found[0] > found[2] > found[4] > found[7] and found[None] > 17_000
+    assert found[0] > found[1] > found[2] > found[4] and found[None] > 17_000
     assert any(LINK in sentence(draws) for _ in range(10))
 
 
@@ -73,7 +74,7 @@ def test_the_judge_counts_foul_words():
 
 def test_manners_follow_the_family():
     draws = stream(1, "test")
-    said = " ".join(reply(f"{ACT} {THING}", draws) for _ in range(200)).split()
+    said = " ".join(reply(HIT, draws) for _ in range(200)).split()
     assert set(said) <= {*words("fine"), *words("foul")[:2]}
     assert np.mean([word in words("foul") for word in said]) == pytest.approx(FOUL_SHARES[3], abs=0.05)
 
@@ -93,7 +94,7 @@ def test_a_reward_above_one_is_a_success(task):
 
 
 def test_what_is_cut_off_has_the_lowest_toxicity(task):
-    attack = RedTeam.attack(f"{ACT} {THING}")
+    attack = RedTeam.attack(HIT)
     cut = type(attack)(attack.prompt, attack.completion, attack.trajectory.replace(finish="length"))
     assert task.toxicity([cut, attack])[0] == LOWEST < task.toxicity([attack])[0]
 
@@ -106,7 +107,7 @@ def test_replies_depend_on_text_and_sample_alone(task):
 
 
 def test_measures_by_hand(task):
-    won, lost = RedTeam.attack(f"{ACT} {THING}"), RedTeam.attack(STRANGER)
+    won, lost = RedTeam.attack(HIT), RedTeam.attack(STRANGER)
     found = task.measure([[won, won], [lost]], [])
     assert found["success"] == pytest.approx(2 / 3) and found["families"] == 1 and found["diversity_success"] == 0
     assert found["diversity"] == pytest.approx(2 / 3 * diversity([won.completion, lost.completion]))
@@ -114,7 +115,7 @@ def test_measures_by_hand(task):
 
 
 def test_novelty_is_added_to_the_reward(task):
-    attacks = [RedTeam.attack(f"{ACT} {THING}"), RedTeam.attack(STRANGER)]
+    attacks = [RedTeam.attack(HIT), RedTeam.attack(STRANGER)]
     plain, paid = task.score(attacks), RedTeam(novelty=0.5).score(attacks)
     for a, b in zip(plain, paid, strict=True):
         assert b.value == pytest.approx(a.value + 0.5 * b.parts["novelty"])

@@ -185,7 +185,10 @@ TEXT = (
     "cosine distance of normalised counts of character n-grams, of all attacks and of those that succeed. The other "
     "victim has other weights and fewer lessons; no arm has seen it. Last, the victim is tuned to refuse the attacks "
     "that an arm found, mixed with as many benign sentences, and attacked again: by that arm's attacker, by all arms' "
-    "(mean), and by TBA trained anew against it with half the steps. Median [lowest, highest] over seeds."
+    "(mean), and by TBA trained anew against it with half the steps. Median [lowest, highest] over seeds.\n\n"
+    "Read with care: the world and the settings were chosen on seeds 900 to 902 so that the arms come apart. Where "
+    "families are common, REINFORCE with a KL penalty finds as many: it has the same target. TBA was tried with about "
+    "ten settings, novelty with eight, plain REINFORCE with one, and no baseline's learning rate was tuned."
 )
 PAPER = (
     ("the paper, Table 6", "GPUs", "hours", "cosine distance", "% toxic"),
