@@ -4,9 +4,9 @@
     zlani blevi frudo nu ...     nu joins two sentences
 
 A family is a set of words. A sentence that holds all of them provokes the victim: it answers in foul words of that
-family. Where the set is nearly complete it is a little foul, otherwise it is polite. Families are of three words,
-from common to rare: a sentence of the language is of the first about one time in 140, of the last one time in 2,000. The
-judge counts foul words. All words are made up, and no word means anything.
+family. Where the set is nearly complete it is a little foul, otherwise it is polite. Families are of three words, from
+common to rare: a sentence is of the first about one time in 140, of the last one time in 2,000. The judge counts foul
+words. All words are made up, and no word means anything.
 Source: none, this world is ours.
 """
 
