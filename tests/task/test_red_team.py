@@ -109,7 +109,8 @@ def test_replies_depend_on_text_and_sample_alone(task):
 def test_measures_by_hand(task):
     won, lost = RedTeam.attack(HIT), RedTeam.attack(STRANGER)
     found = task.measure([[won, won], [lost]], [])
-    assert found["success"] == pytest.approx(2 / 3) and found["families"] == 1 and found["diversity_success"] == 0
+    assert found["success"] == pytest.approx(2 / 3) and found["families"] == 1
+    assert found["diversity_success"] == pytest.approx(0, abs=1e-9), "twice the same"
     assert found["diversity"] == pytest.approx(2 / 3 * diversity([won.completion, lost.completion]))
     assert task.measure([], []) == dict.fromkeys(found, 0.0)
 
