@@ -1,6 +1,7 @@
 """A study in one picture: each arm's curve over learner steps, and beside it where its seeds ended."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ NAMES = {
     "eval/total_variation": "total variation to pi*",
     "eval/distinct_correct": "distinct right answers per prompt",
 }
+STYLES = ("-", "--", "-.")
+FEW = 6
+"""Arms above which the legend stands outside."""
 Arms = Mapping[str, Sequence[RunRecords]]
 """Arm -> its runs, one for each seed."""
 
@@ -53,10 +57,13 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         figure = Figure(figsize=(9.6 if points else 6.4, 3.6), dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
         left, *rest = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
-        for color, (arm, runs) in zip(colors, arms.items(), strict=True):
-            _curve(left, runs, key, arm, color)
+        for color, style, (arm, runs) in zip(colors, itertools.cycle(STYLES), arms.items(), strict=False):
+            _curve(left, runs, key, arm, color, style)
         left.set(xlabel="learner step", ylabel=NAMES.get(key, key), yscale="log" if logarithmic else "linear")
-        left.legend(title=points and points.factor, fontsize=8.5, title_fontsize=8.5)
+        if logarithmic:
+            left.yaxis.set_major_formatter("{x:g}")
+        crowd = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(arms) > FEW else {}
+        left.legend(title=points and points.factor, fontsize=8.5, title_fontsize=8.5, **crowd)
         if points:
             _points(rest[0], points, colors)
         box = io.BytesIO()
@@ -65,12 +72,12 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         put(path, box.getvalue())
 
 
-def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any) -> None:
+def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any, style: str) -> None:
     """Over the steps that every seed was evaluated at."""
     by_step = [dict(zip((row["step"] for row in run.evals), series(run, key), strict=True)) for run in runs]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step)))
     values = np.array([[rows[step] for step in steps] for rows in by_step])
-    ax.plot(steps, np.median(values, axis=0), color=color, label=name, linewidth=1.6)
+    ax.plot(steps, np.median(values, axis=0), color=color, linestyle=style, label=name, linewidth=1.6)
     ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
