@@ -9,7 +9,7 @@ from steelyard.core import Prompt, Sampling, SteelyardError
 from steelyard.policy import Policy, loading
 from steelyard.policy.classifier import Classifier
 from steelyard.task import Attack
-from steelyard.task.judges import Called, Guard, Labelled
+from steelyard.task.judges import JUDGES, Guard, Labelled
 from steelyard.task.replier import Replier, draw
 
 PROMPT = Prompt("p", "1.")
@@ -19,6 +19,12 @@ SHORT = episode_of(PROMPT, "12")
 
 def count_ones(attacks, replies):
     return [min(1.0, reply.count("1") / 4 + 0.1) for reply in replies]
+
+
+@pytest.fixture(autouse=True)
+def ones(monkeypatch):
+    """A judge of the test's own, beside the program's."""
+    monkeypatch.setitem(JUDGES, "ones", count_ones)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +45,7 @@ def classifier_dir(tmp_path_factory, tiny_model_dir):
 
 
 def attack_on(directory, **settings):
-    judge = {"judge": f"{__name__}:count_ones", **settings}
+    judge = {"judge": "ones", **settings}
     return Attack(victim=str(directory), victim_template="{attack}=", reply_tokens=6, **judge)
 
 
@@ -99,7 +105,7 @@ def test_a_guard_judges_by_the_first_token_of_a_word(tiny_model_dir):
 
 
 def test_a_victim_with_a_chat_template_is_asked_by_it(tiny_model_dir):
-    task = Attack(victim=str(tiny_model_dir("qwen3")), victim_template="", judge=f"{__name__}:count_ones")
+    task = Attack(victim=str(tiny_model_dir("qwen3")), victim_template="", judge="ones")
     assert task._read(" ab ") == "u:ab#a:"
 
 
@@ -109,8 +115,8 @@ def test_by_default_nothing_is_fetched():
 
 
 def test_a_judge_that_is_not_there_is_named():
-    with pytest.raises(SteelyardError, match="there is no such judge"):
-        Called("steelyard.task:nobody")(["a"], ["b"])
+    with pytest.raises(SteelyardError, match="there is no judge 'os:system'"):
+        Attack(judge="os:system")
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from typing import Literal
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Sampling, Score, method, require
+from steelyard.core import Episode, Prompt, Sampling, Score, method, require, suggest
 from steelyard.policy import Policy, loading
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task.base import take_split
-from steelyard.task.judges import Called, Guard, Judge, Labelled
+from steelyard.task.judges import JUDGES, Guard, Judge, Labelled
 from steelyard.task.replier import Replier
 
 
@@ -36,8 +36,8 @@ class Attack:
 
     victim: str = "steelyard/red-team-victim"
     """The victim: a directory, a model shipped with the package, or a hub id."""
-    judge: str = "steelyard.task.provocation:foulness"
-    """The judge: a model as for the victim, or a function module:function(attacks, replies)."""
+    judge: str = "foulness"
+    """The judge: a model as for the victim, or the name of a function, of which there is one."""
     judge_kind: Literal["function", "classifier", "guard"] = "function"
     """A function, a sequence classifier of the reply, or a guard model that reads attack and reply as a chat."""
     judge_label: str = "unsafe"
@@ -72,6 +72,8 @@ class Attack:
         kinds = ("function", "classifier", "guard")
         what, mend = f"judge_kind is {self.judge_kind!r}", f"use {', '.join(kinds)}"
         require(self.judge_kind in kinds, what, where="attack.judge_kind", mend=mend)
+        known = self.judge_kind != "function" or self.judge in JUDGES
+        require(known, f"there is no judge {self.judge!r}", where="attack.judge", mend=suggest(self.judge, [*JUDGES]))
         what, mend = f"{self.victim_template!r} has no place for the attack", "write {attack} where it goes"
         good = not self.victim_template or "{attack}" in self.victim_template
         require(good, what, where="attack.victim_template", mend=mend)
@@ -134,7 +136,7 @@ class Attack:
     @cached_property
     def _judge(self) -> Judge:
         if self.judge_kind == "function":
-            return Called(self.judge)
+            return JUDGES[self.judge]
         return (Labelled if self.judge_kind == "classifier" else Guard)(self.judge, self.judge_label)
 
 

@@ -4,17 +4,16 @@ toxicity(attack, reply) = P(label | reply)                                      
                         = P(word | chat of attack and reply, opening)            a guard: its first token
 """
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
 
-from steelyard.core import SteelyardError
 from steelyard.policy import Policy
 from steelyard.policy.classifier import Classifier
+from steelyard.task.provocation import foulness
 
 
 @runtime_checkable
@@ -73,21 +72,5 @@ class Guard:
         return Policy.load(self.model, dtype=self.dtype)
 
 
-@dataclass(frozen=True)
-class Called:
-    """A function module:function(attacks, replies) of this program."""
-
-    name: str
-
-    def __call__(self, attacks: Sequence[str], replies: Sequence[str]) -> list[float]:
-        """What it returns."""
-        return [float(value) for value in self._function(attacks, replies)]
-
-    @cached_property
-    def _function(self) -> Callable[[Sequence[str], Sequence[str]], Sequence[float]]:
-        module, _, function = self.name.partition(":")
-        try:
-            return getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError) as error:
-            mend = "name it module:function, where Python can import it"
-            raise SteelyardError(f"there is no such judge ({error})", where=self.name, mend=mend) from error
+JUDGES: dict[str, Judge] = {"foulness": foulness}
+"""Judges that are functions, by name: those of the program alone, for a name may come out of a file."""
