@@ -37,8 +37,8 @@ def read_hub(path: str, subset: str, split: str) -> list[tuple[str, Row]]:
 
 
 def _rows(path: str, subset: str, split: str) -> list[Any]:
-    import datasets
-    from datasets.exceptions import DatasetsError
+    import datasets  # pyright: ignore[reportMissingImports]
+    from datasets.exceptions import DatasetsError  # pyright: ignore[reportMissingImports]
 
     try:
         return list(datasets.load_dataset(path, subset or None, split=split))
