@@ -1,6 +1,5 @@
 """A study in one picture: each arm's curve over learner steps, and beside it where its seeds ended."""
 
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.core import SteelyardError
+from steelyard.recipes.figure import save_figure
 from steelyard.recipes.measures import series
 from steelyard.report import RunRecords
-from steelyard.report.plots import RC
-from steelyard.runtime.disk import put, writing
 
 NAMES = {
     "eval/accuracy": "held-out accuracy (greedy)",
@@ -49,13 +46,10 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         logarithmic: the vertical axis of the curves.
     """
     import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     colors = list(mpl.colormaps["viridis"](np.linspace(0, 0.88, len(arms))))
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(9.6 if points else 6.4, 3.6), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+
+    def fill(figure: Any) -> None:
         left, *rest = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
         for color, style, (arm, runs) in zip(colors, itertools.cycle(STYLES), arms.items(), strict=False):
             _curve(left, runs, key, arm, color, style)
@@ -66,10 +60,8 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         left.legend(title=points and points.factor, fontsize=8.5, title_fontsize=8.5, **crowd)
         if points:
             _points(rest[0], points, colors)
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    with writing(path, SteelyardError):
-        put(path, box.getvalue())
+
+    save_figure(path, fill, (9.6 if points else 6.4, 3.6))
 
 
 def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any, style: str) -> None:

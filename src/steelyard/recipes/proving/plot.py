@@ -1,13 +1,11 @@
 """A proof in one picture: for each claim the baseline, the method and the method switched off, seed by seed."""
 
-import io
 import textwrap
 from pathlib import Path
 from typing import Any
 
+from steelyard.recipes.figure import save_figure
 from steelyard.recipes.proving.record import ClaimRecord, Record, effect_of
-from steelyard.report.plots import RC
-from steelyard.runtime.disk import put
 
 ACROSS = 4
 """Claims side by side; more begin another row."""
@@ -16,15 +14,10 @@ _COLORS = {"baseline": "#666666", "ours": "#0072B2", "off": "#D55E00"}
 
 def draw(record: Record, file: Path) -> None:
     """Write the picture as PNG."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     num, across = len(record.claims), min(len(record.claims), ACROSS)
     down = -(-num // across)
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(3.3 * across, 3.6 * down), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+
+    def fill(figure: Any) -> None:
         places = list(figure.subplots(down, across, squeeze=False).flat)
         for ax, claim in zip(places, record.claims, strict=False):
             _claim(ax, claim)
@@ -32,9 +25,8 @@ def draw(record: Record, file: Path) -> None:
             ax.remove()
         quick = ", a quick run" if record.quick else ""
         figure.suptitle(f"{record.id}: {record.verdict} ({len(record.seeds)} seeds{quick})", fontsize=11)
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    put(file, box.getvalue())
+
+    save_figure(file, fill, (3.3 * across, 3.6 * down))
 
 
 def _claim(ax: Any, claim: ClaimRecord) -> None:

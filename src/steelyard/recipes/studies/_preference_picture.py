@@ -1,17 +1,14 @@
 """The picture of the preference study: win rate against KL by lag; what the proxy promised and what it was worth."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from steelyard.core import SteelyardError
+from steelyard.recipes.figure import save_figure
 from steelyard.recipes.measures import series
 from steelyard.report import RunRecords
-from steelyard.report.plots import RC
-from steelyard.runtime.disk import put, writing
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 KL = "eval/kl_to_reference"
@@ -19,13 +16,8 @@ KL = "eval/kl_to_reference"
 
 def draw(path: Path, found: Mapping[int, Mapping[str, Sequence[RunRecords]]]) -> None:
     """Write the picture as PNG: one panel for each lag, and two of over-optimisation at the first."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(11, 6.6), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+    def fill(figure: Any) -> None:
         top, below = figure.subplots(2, len(found))
         for ax, (lag, by_method) in zip(top, found.items(), strict=True):
             _panel(ax, by_method, "eval/gold_win_rate", f"lag {lag}", "gold win rate")
@@ -36,10 +28,8 @@ def draw(path: Path, found: Mapping[int, Mapping[str, Sequence[RunRecords]]]) ->
             ax.axis("off")
         handles, labels = top[0].get_legend_handles_labels()
         below[-1].legend(handles, labels, loc="center")
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    with writing(path, SteelyardError):
-        put(path, box.getvalue())
+
+    save_figure(path, fill, (11.0, 6.6))
 
 
 def _panel(ax: Any, by_method: Mapping[str, Sequence[RunRecords]], key: str, title: str, name: str) -> None:

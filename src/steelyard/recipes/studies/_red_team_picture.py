@@ -1,14 +1,11 @@
 """Pictures of the red-team studies: success against diversity by arm; families by searchers and by buffer size."""
 
-import io
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import SteelyardError
-from steelyard.report.plots import RC
-from steelyard.runtime.disk import put, writing
+from steelyard.recipes.figure import save_figure
 
 COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#999999")
 
@@ -28,7 +25,7 @@ def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) 
         _points(right, families, "families found (of 8)")
         right.tick_params(axis="x", labelrotation=20)
 
-    _save(path, fill, (10.0, 4.2))
+    save_figure(path, fill, (10.0, 4.2))
 
 
 def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -40,7 +37,7 @@ def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) 
             ax.plot(range(len(by_value)), [statistics.median(v) for v in by_value.values()], color=COLORS[0])
             ax.set_xlabel(name)
 
-    _save(path, fill, (9.0, 3.6))
+    save_figure(path, fill, (9.0, 3.6))
 
 
 def _points(ax: Any, by_name: Mapping[str, Sequence[float]], ylabel: str) -> None:
@@ -48,18 +45,3 @@ def _points(ax: Any, by_name: Mapping[str, Sequence[float]], ylabel: str) -> Non
         ax.scatter([place] * len(values), values, s=12, color=COLORS[0], alpha=0.5)
         ax.scatter(place, statistics.median(values), s=60, color=COLORS[0], marker="_")
     ax.set(xticks=range(len(by_name)), xticklabels=list(by_name), ylabel=ylabel, ylim=(-0.2, 8.2))
-
-
-def _save(path: Path, fill: Callable[[Any], None], size: tuple[float, float]) -> None:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=size, dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
-        fill(figure)
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    with writing(path, SteelyardError):
-        put(path, box.getvalue())

@@ -6,7 +6,6 @@ rate and for the same number of steps, so from as many samples. GRPO with its im
 beside both. Source of the claim: Bartoldson et al. 2025, arXiv:2503.18929, section 6.
 """
 
-import io
 import statistics
 import time
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import SteelyardError
 from steelyard.objective import GRPO, DrGRPO
+from steelyard.recipes.figure import save_figure
 from steelyard.recipes.kept import by_seed, label
 from steelyard.recipes.measures import Measure, average, final, summed_up
 from steelyard.recipes.named.arithmetic import RECIPE
@@ -23,9 +22,7 @@ from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.sweep import sweep
 from steelyard.replay import SingleUse
 from steelyard.report import RunRecords
-from steelyard.report.plots import RC
 from steelyard.runtime import HeldOut, Run, VirtualClock
-from steelyard.runtime.disk import put, writing
 
 LAGS = (1, 4, 16, 64)
 # What each changes in the arithmetic recipe, which is trajectory balance with its replay buffer.
@@ -140,13 +137,8 @@ def _claims(found: Found) -> list[Claimed]:
 
 def _draw(path: Path, found: Found) -> None:
     """Accuracy at the end over lag: the median of the seeds, and each seed."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(6.4, 3.6), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+    def fill(figure: Any) -> None:
         ax = figure.subplots()
         for (method, by_lag), color in zip(found.items(), ("#0072B2", "#D55E00", "#009E73"), strict=True):
             values = {lag: [AT_END.read(run) for run in runs] for lag, runs in by_lag.items()}
@@ -158,7 +150,5 @@ def _draw(path: Path, found: Found) -> None:
         ax.set_xticks(LAGS, list(map(str, LAGS)))
         ax.set(xlabel="lag (versions)", ylabel="held-out accuracy (greedy)", ylim=(0, 1.02))
         ax.legend(fontsize=8.5)
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    with writing(path, SteelyardError):
-        put(path, box.getvalue())
+
+    save_figure(path, fill, (6.4, 3.6))

@@ -5,7 +5,6 @@ directory, or is copied there with --record, so that nothing is measured twice. 
 2025, arXiv:2503.18929, whose speed-ups are on four GPUs.
 """
 
-import io
 import shutil
 import statistics
 import sys
@@ -17,9 +16,9 @@ from typing import Any
 
 from steelyard.core import SteelyardError, require
 from steelyard.recipes.bench import asynchrony, record
+from steelyard.recipes.figure import save_figure
 from steelyard.recipes.section import Claimed, Section
-from steelyard.report.plots import RC
-from steelyard.runtime.disk import put, writing
+from steelyard.runtime.disk import writing
 
 RECORD = "asynchrony.json"
 ONE, TWO = "sync", "sync, 2 threads"
@@ -127,13 +126,8 @@ def _spread(values: Sequence[float]) -> str:
 
 def _draw(path: Path, taken: Seconds) -> None:
     """Seconds to 80 % over the cost of generation: the median, and each seed."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(6.4, 3.6), dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
+    def fill(figure: Any) -> None:
         ax = figure.subplots()
         for system, color in ((ONE, "#D55E00"), (TWO, "#E69F00"), (LOCAL, "#0072B2"), (SHARED, "#009E73")):
             reached = {
@@ -160,7 +154,5 @@ def _draw(path: Path, taken: Seconds) -> None:
         ax.set_xticks(ticks, [f"{cost} x" for cost in ticks])
         ax.minorticks_off()
         ax.legend(fontsize=8.5)
-        box = io.BytesIO()
-        figure.savefig(box, format="png", metadata={"Software": None})
-    with writing(path, SteelyardError):
-        put(path, box.getvalue())
+
+    save_figure(path, fill, (6.4, 3.6))
