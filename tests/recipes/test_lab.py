@@ -114,3 +114,9 @@ def test_an_unknown_character_is_padding():
     policy = tiny_policy("ab", seed=0)
     assert policy.encode("az") == [2, 0]
     assert demonstration(policy, Prompt("p", "a"), "b").tokens_T.tolist() == [2, 3, 1]
+
+
+def test_spaced_symbols_are_words():
+    policy = tiny_policy(["go", "stop"], seed=0, spaced=True)
+    assert policy.encode("stop go halt") == [3, 2, 0]
+    assert policy.decode([3, 2]) == "stop go"

@@ -116,30 +116,43 @@ def copied(policy: Policy) -> Policy:
 
 
 def tiny_policy(
-    characters: str, *, seed: int, width: int = 48, layers: int = 2, heads: int = 4, context: int = 64
+    symbols: Sequence[str],
+    *,
+    seed: int,
+    width: int = 48,
+    layers: int = 2,
+    heads: int = 4,
+    context: int = 64,
+    spaced: bool = False,
 ) -> Policy:
-    """An untrained Llama with one token for each character, after padding (0) and end of sequence (1)."""
+    """An untrained Llama with one token for each symbol, as `symbol_tokenizer` reads them."""
     import transformers
 
     config = transformers.LlamaConfig(
-        vocab_size=2 + len(characters), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
+        vocab_size=2 + len(symbols), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
         num_attention_heads=heads, max_position_embeddings=context, tie_word_embeddings=True, bos_token_id=None,
         eos_token_id=1, pad_token_id=0,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Policy(transformers.LlamaForCausalLM(config), character_tokenizer(characters, context))
+        return Policy(transformers.LlamaForCausalLM(config), symbol_tokenizer(symbols, context, spaced=spaced))
 
 
-def character_tokenizer(characters: str, context: int) -> Any:
-    """One token for each character, after padding (0) and end of sequence (1)."""
+def symbol_tokenizer(symbols: Sequence[str], context: int, *, spaced: bool = False) -> Any:
+    """One token for each symbol, after padding (0) and end of sequence (1); what is not known becomes padding.
+
+    Symbols are characters, or where `spaced`, words with spaces between them.
+    """
     import tokenizers
     import transformers
 
-    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *characters])}
+    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *symbols])}
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
-    inner.decoder = tokenizers.decoders.Fuse()
+    if spaced:
+        inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    else:
+        inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+        inner.decoder = tokenizers.decoders.Fuse()
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>", model_max_length=context,
         clean_up_tokenization_spaces=False,

@@ -7,7 +7,7 @@ Half of the victim's lessons are sentences of a family, each family as often as 
 ones as well as the common; the attacker meets them as rarely as the language has them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 
 from steelyard.core import require, stream
 from steelyard.policy import Policy
-from steelyard.recipes.lab import imitate
+from steelyard.recipes.lab import imitate, tiny_policy
 from steelyard.recipes.new_model import save_new
 from steelyard.runtime.records import check_output
 from steelyard.task.provocation import ANSWER, FAMILIES, reply, sentence, vocabulary
@@ -115,30 +115,6 @@ def _provoking(number: int, draws: np.random.Generator) -> Iterator[str]:
         yield sentence(draws, family)
 
 
-def word_policy(seed: int, *, width: int = 48, layers: int = 2) -> Policy:
-    """An untrained Llama with one token for each word of the language, after padding (0) and end of sequence (1)."""
-    import transformers
-
-    tokenizer = word_tokenizer(vocabulary())
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers,
-        num_attention_heads=4, max_position_embeddings=CONTEXT, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=1, pad_token_id=0,
-    )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Policy(transformers.LlamaForCausalLM(config), tokenizer)
-
-
-def word_tokenizer(known: Sequence[str]) -> Any:
-    """One token for each word; a word that is not known becomes padding."""
-    import tokenizers
-    import transformers
-
-    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *known])}
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="<eos>", model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+def word_policy(seed: int) -> Policy:
+    """The untrained model, one token for each word of the language."""
+    return tiny_policy(vocabulary(), seed=seed, context=CONTEXT, spaced=True)
