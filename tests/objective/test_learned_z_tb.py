@@ -5,7 +5,7 @@ from steelyard.check import outcome, random_batch
 from steelyard.core import SteelyardError
 from steelyard.objective import LearnedZTB, VarGradTB
 from steelyard.objective.advantage import reward_of
-from steelyard.objective.reduce import log_ratio, prompt_mean
+from steelyard.objective.reduce import batch_mean, log_ratio, prompt_mean, sum_steps
 
 
 def test_by_hand(batch_of, grad):
@@ -26,6 +26,26 @@ def test_with_the_groups_own_estimate_it_is_vargrad_tb():
     assert torch.allclose(learned.by_logp_PGT, vargrad.by_logp_PGT)
     # and the estimate is where the head has no gradient left
     assert learned.by_log_z_P.abs().max() < 1e-12
+
+
+def test_the_reference_can_have_a_weight_of_its_own(batch_of, grad):
+    batch = batch_of([[-1.0, -3.0]], [[1.0, 0.0]], ref=[[-2.0, -4.0]], log_z=[2.0])
+    loss = LearnedZTB(beta=0.5, reference_beta=0.25)(batch)
+    # residuals .5 (2 - 1) + .25 * 2 - 1 = 0 and .5 (2 - 3) + .25 * 4 - 0 = .5
+    assert loss.value.item() == 0.125
+    assert grad(loss.value, batch).flatten().tolist() == [0.0, 0.25]
+    equal = LearnedZTB(beta=0.5, reference_beta=0.5)(batch)
+    assert equal.value.item() == LearnedZTB(beta=0.5)(batch).value.item()
+
+
+def test_a_tempered_reward_is_a_beta_t_times_as_large_with_the_reference_held(batch_of):
+    """(log Z + log pi - (log pi_ref / gamma + r / b) / T)^2, times (b T)^2."""
+    batch, b, gamma, heat = random_batch(), 0.2, 1.5, 1.7
+    logp, ref = (sum_steps(x, batch) for x in (batch.logp_PGT, batch.needs("logp_ref_PGT")))
+    log_z = batch.needs("log_z_P")[:, None]
+    nats = log_z + logp - (ref / gamma + reward_of(batch) / b) / heat
+    loss = LearnedZTB(beta=b * heat, reference_beta=b / gamma)(batch)
+    assert loss.value.item() == pytest.approx(batch_mean((b * heat * nats).square(), batch.valid_PG).item(), rel=1e-6)
 
 
 def test_one_sample_already_teaches_policy_and_head(batch_of):
@@ -59,3 +79,5 @@ def test_missing_log_z_and_wrong_beta_are_named(batch_of):
         LearnedZTB()(batch_of([[-1.0]], [[1.0]], ref=[[-1.0]]))
     with pytest.raises(SteelyardError, match="above 0"):
         LearnedZTB(beta=0.0)
+    with pytest.raises(SteelyardError, match="reference_beta"):
+        LearnedZTB(reference_beta=-1.0)

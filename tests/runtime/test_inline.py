@@ -106,6 +106,8 @@ def test_settings_out_of_range_name_the_flag() -> None:
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"max_staleness": -1}, "--max-staleness"),
         ({"search_temperature": 0.0}, "--search-temperature"),
+        ({"search_temperatures": (2.0, 0.5)}, "--search-temperatures"),
+        ({"search_temperatures": (0.5, float("inf"))}, "--search-temperatures"),
         ({"lora_rank": -1}, "--lora-rank"),
         ({"target_beta": 0.0}, "--target-beta"),
     ):

@@ -2,8 +2,12 @@
 
 Differs: the papers' losses are L / beta^2 (nats).
 
-    residual_j = beta (log Z(x) + log pi(y_j|x) - log pi_ref(y_j|x)) - r_j
+    residual_j = beta (log Z(x) + log pi(y_j|x)) - beta_ref log pi_ref(y_j|x) - r_j
     L          = mean over prompts of mean_j residual_j^2
+
+beta_ref is beta, so that the target is pi_ref exp(r / beta), unless it is set. Then the target is
+pi_ref^(beta_ref/beta) exp(r / beta): at beta = T b and beta_ref = b / gamma this is the tempered reward of red-teaming,
+(pi_ref^(1/gamma) exp(r / b))^(1/T), and a beta that falls to b is a T that falls to 1.
 
 P prompts, G samples per prompt, T steps, D hidden features. Log-probabilities are sums over actions; log Z in nats,
 residual and r in reward units. The gradient reaches both pi and the head, so one sample per prompt already teaches.
@@ -12,13 +16,14 @@ Source: Malkin et al. 2022, arXiv:2201.13259; the head on mean-pooled prompts: L
 
 from dataclasses import dataclass
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from steelyard.core import Batch, Loss, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import squared_residual
-from steelyard.objective.reduce import log_ratio, metric, prompt_mean
+from steelyard.objective.reduce import log_ratio, metric, prompt_mean, sum_steps
 
 
 @method("learned-z-tb", paper="arXiv:2201.13259")
@@ -28,9 +33,14 @@ class LearnedZTB:
 
     beta: float = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
+    reference_beta: float | None = None
+    """Weight of the reference's log-probability (beta_ref); None for beta, also as beta changes."""
 
     def __post_init__(self) -> None:
         require(self.beta > 0, f"beta is {self.beta}", where="learned-z-tb.beta", mend="use a number above 0")
+        held = self.reference_beta
+        mend = "use 0 or more, or leave it out"
+        require(held is None or held >= 0, f"is {held}", where="learned-z-tb.reference_beta", mend=mend)
 
     def build(self, hidden_size: int) -> nn.Module:
         """The trainable head: mean-pooled prompt hidden states [P, D] to log Z [P], which fills `Batch.log_z_P`."""
@@ -44,7 +54,7 @@ class LearnedZTB:
         """
         ratio_PG, valid_PG = log_ratio(batch), batch.valid_PG
         log_z_PG = batch.needs("log_z_P")[:, None].expand_as(ratio_PG)
-        residual_PG = self.beta * (log_z_PG + ratio_PG) - reward_of(batch)
+        residual_PG = self.beta * (log_z_PG + ratio_PG) - reward_of(batch) + self._held_back(batch)
         rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()
         metrics = {
             "objective/log_z": metric(log_z_PG, valid_PG),
@@ -52,3 +62,9 @@ class LearnedZTB:
             "objective/kl": metric(ratio_PG, valid_PG),
         }
         return squared_residual(residual_PG, valid_PG, metrics)
+
+    def _held_back(self, batch: Batch) -> Float[Tensor, "P G"] | float:
+        """(beta - beta_ref) log pi_ref: what the log-ratio's reference has too much."""
+        if self.reference_beta is None:
+            return 0.0
+        return (self.beta - self.reference_beta) * sum_steps(batch.needs("logp_ref_PGT"), batch)

@@ -156,6 +156,7 @@ def make_searcher(
         parity_bound=run.parity_bound,
         in_flight=run.in_flight,
         delay=run.search_delay,
+        heat=run.heat,
     )
 
 

@@ -15,6 +15,7 @@ from steelyard.learner import Adam
 from steelyard.policy import LoRA
 from steelyard.replay import Prioritised
 from steelyard.runtime.faults import Faults
+from steelyard.searcher.heat import Heat
 
 Plain = tyro.conf.OmitArgPrefixes
 POSITIVE = (
@@ -170,6 +171,8 @@ class Run:
     """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
     search_temperature: float | None = None
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
+    search_temperatures: tuple[float, float] | None = None
+    """Half of the searchers' batches are drawn at a temperature between these two, the others at the usual one."""
     search_delay: float = 0.0
     """Seconds that a searcher waits after each batch: stands in for an engine that takes longer, elsewhere."""
     in_flight: bool = False
@@ -243,6 +246,9 @@ class Run:
         require(hasattr(self.objective, "beta"), what, where="--beta-final", mend="leave it out")
 
     def _check_search(self) -> None:
+        heats = self.search_temperatures
+        ordered = heats is None or 0 < heats[0] <= heats[1] < math.inf
+        _require(ordered, "search_temperatures", heats, "use two positive numbers, the lower first")
         mend = "take --runtime local, or leave it out"
         what = "is set, but the weights of an inline run do not change in the middle of a batch"
         require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", mend=mend)
@@ -277,6 +283,11 @@ class Run:
     def sampling(self) -> Sampling:
         """How searchers sample."""
         return Sampling(self.search_temperature or self.temperature, self.max_completion_length)
+
+    @property
+    def heat(self) -> Heat | None:
+        """How the temperature varies between searcher batches, or None where it does not."""
+        return None if self.search_temperatures is None else Heat(*self.search_temperatures, self.seed)
 
     @property
     def beta_schedule(self) -> Linear | None:

@@ -18,6 +18,7 @@ from steelyard.core import Episode, Prompt, Request, Sampling, Score, Trajectory
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
+from steelyard.searcher.heat import Heat
 from steelyard.searcher.parity import Parity, probe
 from steelyard.searcher.verdict import judged
 
@@ -49,6 +50,7 @@ class Searcher:
         parity_bound: largest mean difference between the engine's log-probabilities and the learner's (nats per token).
         in_flight: take newer weights in the middle of a batch too.
         delay: seconds to wait after each batch.
+        heat: varies the temperature from batch to batch; None never does.
     """
 
     def __init__(
@@ -66,11 +68,12 @@ class Searcher:
         parity_bound: float = 0.05,
         in_flight: bool = False,
         delay: float = 0.0,
+        heat: Heat | None = None,
     ) -> None:
         self.engine, self.policy, self.prompts, self.score = engine, policy, prompts, score
         self.weights, self.references = weights, references
         self.sampling, self.temperature, self.chunk = sampling, temperature, chunk
-        self.parity_bound, self.in_flight, self.delay = parity_bound, in_flight, delay
+        self.parity_bound, self.in_flight, self.delay, self.heat = parity_bound, in_flight, delay, heat
         self.held: Weights | None = None
         self.reference = references.read()
         self.parity: Parity | None = None
@@ -105,7 +108,8 @@ class Searcher:
         time.sleep(self.delay)
 
     def _generate(self, requests: Sequence[Request]) -> Iterator[Trajectory]:
-        for trajectory in self.engine.generate(requests, self.sampling):
+        sampling = self.heat.of(self.sampling, requests) if self.heat is not None else self.sampling
+        for trajectory in self.engine.generate(requests, sampling):
             yield trajectory
             if self.in_flight:
                 self._newer.add(self.refresh().digest)
