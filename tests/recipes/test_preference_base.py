@@ -38,12 +38,6 @@ def test_the_proxy_prefers_the_best_to_the_writer_s_and_likes_length(said):
     assert fmean(padded) > fmean(half)
 
 
-@pytest.mark.parametrize("made", [lambda: ShorteningBase(steps=0), lambda: ShorteningProxy(pairs=-1)])
-def test_wrong_numbers(made):
-    with pytest.raises(SteelyardError, match="use a positive number"):
-        made()
-
-
 def test_what_is_there_is_not_overwritten(tmp_path):
     (tmp_path / "something").touch()
     for made in (ShorteningBase, ShorteningProxy):

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
-from steelyard.core import Prompt, Sampling, Trajectory, WarmupStableDecay, require, stream
+from steelyard.core import Prompt, Sampling, Trajectory, WarmupStableDecay, stream
 from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.recipes.lab import demonstration, tiny_policy
 from steelyard.recipes.new_model import save_new
+from steelyard.recipes.ranges import check_numbers
 from steelyard.rollout import engine_for
 from steelyard.runtime.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
@@ -50,20 +51,7 @@ class ArithmeticBase:
     """Seed of weights and problems."""
 
     def __post_init__(self) -> None:
-        for name in ("skill_steps", "habit_steps", "batch"):
-            require(
-                getattr(self, name) > 0,
-                f"is {getattr(self, name)}",
-                where=f"--{name.replace('_', '-')}",
-                mend="use 1 or more",
-            )
-        require(
-            0 < self.learning_rate < 1,
-            f"is {self.learning_rate}",
-            where="--learning-rate",
-            mend="use a number above 0, below 1",
-        )
-        require(0 <= self.seed < 2**63, f"is {self.seed}", where="--seed", mend="use 0 to 2^63 - 1")
+        check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> dict[str, Any]:
         """Train, measure and save; returns the measurements.

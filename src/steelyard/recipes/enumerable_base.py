@@ -13,6 +13,7 @@ import torch
 from steelyard.core import stream
 from steelyard.policy import Policy
 from steelyard.recipes.new_model import save_new
+from steelyard.recipes.ranges import check_numbers
 from steelyard.task.enumerable import LETTERS
 
 WIDTH = 48
@@ -27,6 +28,9 @@ class EnumerableBase:
     """Where the model is written."""
     seed: int = 0
     """Seed of the weights."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "seed")
 
     def __call__(self) -> dict[str, Any]:
         """Write the model.

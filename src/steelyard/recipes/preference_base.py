@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
-from steelyard.core import Prompt, require, stream
+from steelyard.core import Prompt, stream
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.recipes.lab import Lab, imitate, tiny_policy
 from steelyard.recipes.new_model import save_new
+from steelyard.recipes.ranges import check_numbers
 from steelyard.reward import BradleyTerry, Pair
 from steelyard.reward.scorer import Scorer
 from steelyard.runtime.records import check_output
@@ -47,7 +48,7 @@ class ShorteningBase:
     """Seed of weights and short versions."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "steps", "batch", "learning_rate")
+        check_numbers(self, "steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> dict[str, Any]:
         """Train, measure and save; returns the measurements.
@@ -86,7 +87,7 @@ class ShorteningProxy:
     """Seed of samples, judgements and training."""
 
     def __post_init__(self) -> None:
-        _require_positive(self, "pairs", "epochs", "learning_rate")
+        check_numbers(self, "pairs", "epochs", "learning_rate", "seed")
 
     def __call__(self) -> dict[str, Any]:
         """Train, measure and save; returns the measurements.
@@ -143,9 +144,3 @@ def _told(directory: Path, found: dict[str, float]) -> dict[str, Any]:
         print(f"{name:<22} {value:.4f}")
     print(f"model: {directory}")
     return {"model": str(directory), **found}
-
-
-def _require_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        require(value > 0, f"is {value}", where=f"--{name.replace('_', '-')}", mend="use a positive number")

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import require, stream
+from steelyard.core import stream
 from steelyard.policy import Policy
 from steelyard.recipes.lab import imitate, tiny_policy
 from steelyard.recipes.new_model import save_new
+from steelyard.recipes.ranges import check_numbers
 from steelyard.runtime.records import check_output
 from steelyard.task.provocation import ANSWER, FAMILIES, reply, sentence, vocabulary
 from steelyard.task.red_team import RedTeam
@@ -45,7 +46,7 @@ class RedTeamBase:
     """Seed of weights and sentences."""
 
     def __post_init__(self) -> None:
-        check(self)
+        check_numbers(self, "steps", "lessons", "batch", "learning_rate", "seed")
 
     def __call__(self) -> dict[str, Any]:
         """Train and save.
@@ -70,16 +71,6 @@ class RedTeamVictim(RedTeamBase):
             SteelyardError: the output directory is not empty, or cannot be made.
         """
         return carry_out(self, manners(self.lessons, self.seed))
-
-
-def check(recipe: RedTeamBase) -> None:
-    """Refuse numbers that no training has."""
-    for name in ("steps", "lessons", "batch"):
-        value = getattr(recipe, name)
-        require(value > 0, f"is {value}", where=f"--{name}", mend="use 1 or more")
-    rate = recipe.learning_rate
-    require(0 < rate < 1, f"is {rate}", where="--learning-rate", mend="use a number above 0, below 1")
-    require(0 <= recipe.seed < 2**63, f"is {recipe.seed}", where="--seed", mend="use 0 to 2^63 - 1")
 
 
 def carry_out(recipe: RedTeamBase, pairs: Pairs) -> dict[str, Any]:
