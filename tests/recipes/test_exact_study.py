@@ -7,6 +7,7 @@ import pytest
 
 from recipes.fabricated import curve, fabricate, study
 from steelyard.core import SteelyardError
+from steelyard.recipes import study_base
 from steelyard.recipes.kept import label
 from steelyard.recipes.studies import exact
 from steelyard.recipes.studies.exact import ARMS, BASE, MISS, REACH, section
@@ -91,7 +92,7 @@ def test_the_study_can_start_at_another_seed(tmp_path, monkeypatch):
         asked.update(runs)
         distances(Path(directory), seeds=(900, 901))
 
-    monkeypatch.setattr(exact, "sweep", pretended)
+    monkeypatch.setattr(study_base, "sweep", pretended)
     got = exact.measure(exact.Study(seeds=2, first_seed=900, output_dir=str(tmp_path / "runs")))
     assert got["shown"]
     assert {run.seed for run in asked.values()} == {900, 901}

@@ -69,7 +69,7 @@ def test_a_baseline_above_is_said_so(tmp_path):
 
 
 def test_methods_learn_from_as_many_samples_of_one_start():
-    runs = [preference.run_of(method, 15, 900, 100) for method in METHODS]
+    runs = [preference.run_of(method, 15, 100) for method in METHODS]
     assert len({run.num_prompts * run.num_generations for run in runs}) == 1
     assert len({run.search_prompts * run.num_generations for run in runs}) == 1
     assert len({(run.task, run.model, run.inline, run.evaluation, run.max_completion_length) for run in runs}) == 1

@@ -11,18 +11,17 @@ Source of the findings: Bartoldson et al. 2025, arXiv:2503.18929; in words alone
 """
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from steelyard.core import require
 from steelyard.recipes.curves import Points, draw_curves
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, final, late, lowest, steps_to, summed_up
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Study, carry_out, grid
 from steelyard.report import RunRecords
 from steelyard.runtime import Run
 
@@ -50,20 +49,6 @@ DIFFERS = {
     "as much as": "differs: no difference here",
     "unclear": "unclear: the seeds disagree",
 }
-
-
-@dataclass(frozen=True)
-class Study:
-    """A table, a picture, and what the paper found beside what is found here."""
-
-    seeds: int = 3
-    """Runs of each arm."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +111,7 @@ class Ablation:
 
     def measure(self, study: Study) -> dict[str, Any]:
         """Run the grid, print the section."""
-        seeds = range(study.first_seed, study.first_seed + study.seeds)
-        runs = {label(arm, seed): replace(run, seed=seed) for seed in seeds for arm, run in self.arms.items()}
-        root = study.output_dir or f"runs/study-{self.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        sweep(self.name, runs, jobs=study.jobs, directory=root)
-        section = self.section(Path(root))
-        section.print()
-        return {"output_dir": root, "shown": section.shown, "rows": section.rows}
+        return carry_out(self.name, grid(self.arms, study.seeds, study.first_seed), self.section, study)
 
     def section(self, root: Path) -> Section:
         """The table by arm, and each finding of the paper with its fate here."""

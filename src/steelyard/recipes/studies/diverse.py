@@ -6,9 +6,8 @@ right answer, so nothing asks a method to keep to a few. Dr. GRPO is on-policy, 
 learning rate of trajectory balance and at a third of it; trajectory balance draws from its buffer.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from steelyard.core import WarmupStableDecay, stream
 from steelyard.learner import Adam
 from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.recipes.curves import draw_curves
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.lab import imitate, tiny_policy
 from steelyard.recipes.measures import Measure
 from steelyard.recipes.new_model import save_new
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Study, carry_out, grid, place
 from steelyard.replay import Prioritised, SingleUse
 from steelyard.report import RunRecords
 from steelyard.runtime import HeldOut, Run, VirtualClock
@@ -55,32 +54,15 @@ KEYS = {"greedy": "eval/accuracy", "sampled": "eval/reward_mean", "distinct": "e
 Found = Mapping[str, Mapping[int, RunRecords]]
 
 
-@dataclass(frozen=True)
-class Study:
-    """Distinct right answers of 64 samples, where accuracy is equal."""
-
-    seeds: int = 3
-    """Runs of each arm."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
-
-
 def measure(study: Study) -> dict[str, Any]:
     """Make the base model, run the arms, print the table, judge the claim."""
-    root = Path(study.output_dir or f"runs/study-diverse-{time.strftime('%Y%m%d-%H%M%S')}")
+    root = place("diverse", study.output_dir)
     base = root / "_base"
     if not (base / "config.json").is_file():
         make_base(base)
-    seeds = range(study.first_seed, study.first_seed + study.seeds)
-    runs = {label(arm, s): replace(run, model=str(base), seed=s) for s in seeds for arm, run in ARMS.items()}
-    sweep("diverse", runs, jobs=study.jobs, directory=str(root))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    arms = {arm: replace(run, model=str(base)) for arm, run in ARMS.items()}
+    runs = grid(arms, study.seeds, study.first_seed)
+    return carry_out("diverse", runs, section, replace(study, output_dir=str(root)))
 
 
 def make_base(directory: Path, *, steps: int = 1500) -> None:

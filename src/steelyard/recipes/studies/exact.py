@@ -5,19 +5,18 @@ softmax of reward. Nothing depends on the policy that learns: the same seed give
 in the same order. The distance to pi* is exact (enumerable world).
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.objective import GRPO, OAPL, RLOO, DrGRPO, Kimi, Reinforce, VarGradTB
 from steelyard.recipes.curves import draw_curves
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, final, lowest, summed_up
 from steelyard.recipes.named import enumerable
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Study, carry_out, grid
 from steelyard.replay import Prioritised, SingleUse
 from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
@@ -73,29 +72,9 @@ where one of the best is among them. `kimi` has the mean reward in that place: h
 """
 
 
-@dataclass(frozen=True)
-class Study:
-    """Total variation to pi* at the end, and the lowest on the way."""
-
-    seeds: int = 3
-    """Runs of each arm."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
-
-
 def measure(study: Study) -> dict[str, Any]:
     """Run the grid, print the section."""
-    root = study.output_dir or f"runs/study-exact-{time.strftime('%Y%m%d-%H%M%S')}"
-    seeds = range(study.first_seed, study.first_seed + study.seeds)
-    runs = {label(arm, seed): replace(run, seed=seed) for seed in seeds for arm, run in ARMS.items()}
-    sweep("exact", runs, jobs=study.jobs, directory=root)
-    found = section(Path(root))
-    found.print()
-    return {"output_dir": root, "rows": found.rows, "shown": found.shown}
+    return carry_out("exact", grid(ARMS, study.seeds, study.first_seed), section, study)
 
 
 def section(root: Path) -> Section:

@@ -7,22 +7,21 @@ beside both. Source of the claim: Bartoldson et al. 2025, arXiv:2503.18929, sect
 """
 
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.objective import GRPO, DrGRPO
+from steelyard.recipes import study_base
 from steelyard.recipes.figure import save_figure
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, average, final, summed_up
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
 from steelyard.replay import SingleUse
 from steelyard.report import RunRecords
-from steelyard.runtime import HeldOut, Run, VirtualClock
+from steelyard.runtime import HeldOut, VirtualClock
 
 LAGS = (1, 4, 16, 64)
 # What each changes in the arithmetic recipe, which is trajectory balance with its replay buffer.
@@ -48,21 +47,15 @@ Found = Mapping[str, Mapping[int, list[RunRecords]]]
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(study_base.Study):
     """Held-out accuracy after the same steps at growing lag."""
 
     seeds: int = 3
     """Runs of each method at each lag."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 160
     """Learner steps of each run."""
     learning_rate: float = 5e-5
     """Of all methods."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
@@ -76,16 +69,12 @@ def measure(study: Study) -> dict[str, Any]:
         evaluation=HeldOut(every=max(1, study.steps // 8), prompts=512, sampled_prompts=64),
     )
 
-    def run(method: str, lag: int, seed: int) -> Run:
-        return replace(base, **METHODS[method], seed=seed, inline=VirtualClock(learn_cost=0.0, publication_lag=lag))
-
-    seeds = range(study.first_seed, study.first_seed + study.seeds)
-    runs = {label(_arm(m, lag), s): run(m, lag, s) for s in seeds for lag in LAGS for m in METHODS}
-    root = Path(study.output_dir or f"runs/study-lag-{time.strftime('%Y%m%d-%H%M%S')}")
-    sweep("lag", runs, jobs=study.jobs, directory=str(root))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    arms = {
+        _arm(m, lag): replace(base, **METHODS[m], inline=VirtualClock(learn_cost=0.0, publication_lag=lag))
+        for lag in LAGS
+        for m in METHODS
+    }
+    return study_base.carry_out("lag", study_base.grid(arms, study.seeds, study.first_seed), section, study)
 
 
 def _arm(method: str, lag: int) -> str:

@@ -5,17 +5,16 @@ baseline; on its own samples it goes to pi*, on data of another law it cannot. E
 """
 
 import math
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.recipes.curves import draw_curves
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, summed_up
 from steelyard.recipes.named import enumerable, enumerable_reinforce
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Swept, carry_out, grid
 from steelyard.replay import SingleUse
 from steelyard.runtime import Run, VirtualClock
 
@@ -44,29 +43,17 @@ steps of its own, tuned on fresh samples; trajectory balance has 600 steps."""
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Swept):
     """Total variation to pi* at the end, and the lowest on the way."""
 
     seeds: int = 3
     """Seeds 0, 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run the grid, print the section."""
-    root = study.output_dir or f"runs/study-off-policy-{time.strftime('%Y%m%d-%H%M%S')}"
-    runs = {
-        label(_arm(m, d), seed): replace(METHODS[m], seed=seed, **DATA[d])
-        for seed in range(study.seeds)
-        for m, d in CASES
-    }
-    sweep("off-policy", runs, jobs=study.jobs, directory=root)
-    found = section(Path(root))
-    found.print()
-    return {"output_dir": root, "rows": found.rows, "shown": found.shown}
+    arms = {_arm(m, d): replace(METHODS[m], **DATA[d]) for m, d in CASES}
+    return carry_out("off-policy", grid(arms, study.seeds), section, study)
 
 
 def section(root: Path) -> Section:

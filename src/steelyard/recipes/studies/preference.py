@@ -8,19 +8,18 @@ frontier (mean over KL 1 to 4) is taken. Source of the claim: Bartoldson et al. 
 """
 
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.recipes import study_base
 from steelyard.recipes.catalogue import load
 from steelyard.recipes.frontier import common_levels, frontier
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, final, series, summed_up
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.studies._preference_picture import draw
-from steelyard.recipes.sweep import sweep
 from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
 
@@ -51,39 +50,26 @@ Found = Mapping[int, Mapping[str, list[RunRecords]]]
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(study_base.Study):
     """Win rate by the gold reward, against how far the policy went for it, at growing lag."""
 
     seeds: int = 3
     """Runs of each method at each lag."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 100
     """Learner steps of each run."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run the grid, print the table, judge the claims."""
-    seeds = range(study.first_seed, study.first_seed + study.seeds)
-    runs = {label(_arm(m, lag), s): run_of(m, lag, s, study.steps) for s in seeds for lag in LAGS for m in METHODS}
-    root = Path(study.output_dir or f"runs/study-preference-{time.strftime('%Y%m%d-%H%M%S')}")
-    sweep("preference", runs, jobs=study.jobs, directory=str(root))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    arms = {_arm(m, lag): run_of(m, lag, study.steps) for lag in LAGS for m in METHODS}
+    return study_base.carry_out("preference", study_base.grid(arms, study.seeds, study.first_seed), section, study)
 
 
-def run_of(method: str, lag: int, seed: int, steps: int) -> Run:
+def run_of(method: str, lag: int, steps: int) -> Run:
     """A method's run."""
     recipe, rate = METHODS[method]
     clock = VirtualClock(learn_cost=0.0, publication_lag=lag)
-    return replace(
-        load(recipe), runtime="inline", inline=clock, seed=seed, learning_rate=rate, max_steps=steps, save_steps=0
-    )
+    return replace(load(recipe), runtime="inline", inline=clock, learning_rate=rate, max_steps=steps, save_steps=0)
 
 
 def _arm(method: str, lag: int) -> str:

@@ -6,18 +6,17 @@ claim: Bartoldson et al. 2025, arXiv:2503.18929, section 5: success and diversit
 """
 
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes import study_base
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, final, summed_up
 from steelyard.recipes.named.red_team import RECIPE
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.studies._red_team_picture import draw_scale
-from steelyard.recipes.sweep import sweep
 from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
 
@@ -39,30 +38,19 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(study_base.Study):
     """Families found against the number of searchers and the size of the buffer."""
 
     seeds: int = 3
     """Runs of each setting."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 400
     """Learner steps of each run."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run both sweeps, print the table, judge the claims."""
-    seeds = range(study.first_seed, study.first_seed + study.seeds)
-    runs = {label(arm, s): replace(run, seed=s, max_steps=study.steps) for s in seeds for arm, run in arms().items()}
-    root = Path(study.output_dir or f"runs/study-red-team-scale-{time.strftime('%Y%m%d-%H%M%S')}")
-    sweep("red-team-scale", runs, jobs=study.jobs, directory=str(root))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    runs = {arm: replace(run, max_steps=study.steps) for arm, run in arms().items()}
+    return study_base.carry_out("red-team-scale", study_base.grid(runs, study.seeds, study.first_seed), section, study)
 
 
 def arms() -> dict[str, Run]:

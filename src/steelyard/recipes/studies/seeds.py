@@ -1,7 +1,6 @@
 """The demo, three times: `steelyard train arithmetic` with the local runtime and three seeds, one after another."""
 
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from steelyard.recipes.kept import directories, ended
 from steelyard.recipes.measures import Measure, final
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Swept, carry_out
 from steelyard.report import RunRecords, draw_runs
 from steelyard.task.arithmetic import STYLES
 
@@ -29,14 +28,12 @@ class Study:
 
 def measure(study: Study) -> dict[str, Any]:
     """Run the seeds alone on the machine, print the section."""
-    root = study.output_dir or f"runs/study-seeds-{time.strftime('%Y%m%d-%H%M%S')}"
-    sweep("seeds", {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}, jobs=1, directory=root)
-    found = section(Path(root))
-    found.print()
-    picture = Path(root) / "seeds.png"
-    draw_runs(directories(Path(root)), picture)
+    runs = {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}
+    told = carry_out("seeds", runs, section, Swept(study.output_dir, jobs=1))
+    picture = Path(told["output_dir"]) / "seeds.png"
+    draw_runs(directories(picture.parent), picture)
     print(f"picture: {picture}")
-    return {"output_dir": root, "rows": found.rows, "shown": found.shown}
+    return told
 
 
 def section(root: Path) -> Section:

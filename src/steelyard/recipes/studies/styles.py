@@ -1,17 +1,16 @@
 """Diversity: which ways of working out survive trajectory balance, and Dr. GRPO run four times past its 90 %."""
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.objective import DrGRPO
 from steelyard.recipes.curves import draw_curves
-from steelyard.recipes.kept import by_seed, label
+from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, Read, final, steps_to
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.section import Claimed, Section
-from steelyard.recipes.sweep import sweep
+from steelyard.recipes.study_base import Swept, carry_out, grid
 from steelyard.replay import SingleUse
 from steelyard.runtime import HeldOut, VirtualClock
 from steelyard.task.arithmetic import STYLES
@@ -20,22 +19,17 @@ EVERY = 10
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Swept):
     """Style shares of the correct answers at temperature 1."""
 
     seeds: int = 3
     """Seeds 0, 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 200
     """Learner steps of each run; Dr. GRPO passes 90 % within a quarter of it, which the table says."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run both methods, print the section."""
-    root = study.output_dir or f"runs/study-styles-{time.strftime('%Y%m%d-%H%M%S')}"
     base = replace(
         RECIPE,
         runtime="inline",
@@ -43,11 +37,8 @@ def measure(study: Study) -> dict[str, Any]:
         inline=VirtualClock(),
         evaluation=HeldOut(every=EVERY, prompts=256, sampled_prompts=128),
     )
-    runs = {label(m, seed): replace(base, seed=seed, **METHODS[m]) for seed in range(study.seeds) for m in METHODS}
-    sweep("styles", runs, jobs=study.jobs, directory=root)
-    found = section(Path(root))
-    found.print()
-    return {"output_dir": root, "rows": found.rows, "shown": found.shown}
+    arms = {method: replace(base, **changes) for method, changes in METHODS.items()}
+    return carry_out("styles", grid(arms, study.seeds), section, study)
 
 
 def section(root: Path) -> Section:

@@ -8,7 +8,6 @@ directory, or is copied there with --record, so that nothing is measured twice. 
 import shutil
 import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from steelyard.core import SteelyardError, require
 from steelyard.recipes.bench import asynchrony, record
 from steelyard.recipes.figure import save_figure
 from steelyard.recipes.section import Claimed, Section
+from steelyard.recipes.study_base import place, tell
 from steelyard.runtime.disk import writing
 
 RECORD = "asynchrony.json"
@@ -49,7 +49,7 @@ class Study:
 
 def measure(study: Study) -> dict[str, Any]:
     """Measure, or take what was measured; print the table, judge the claims."""
-    root = Path(study.output_dir or f"runs/study-wall-clock-{time.strftime('%Y%m%d-%H%M%S')}")
+    root = place("wall-clock", study.output_dir)
     if study.record is not None:
         record.read(Path(study.record))
         with writing(root, SteelyardError):
@@ -58,9 +58,7 @@ def measure(study: Study) -> dict[str, Any]:
     else:
         settings = asynchrony.Asynchrony(runs=study.runs)
         record.carry_out(asynchrony, settings, root, lambda text: print(f"  {text}", file=sys.stderr, flush=True))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    return tell(root, section(root))
 
 
 def section(root: Path) -> Section:
