@@ -1,6 +1,7 @@
 """The page from run directories that no run has written, and what it says where there are none."""
 
 import re
+import shutil
 from pathlib import Path
 
 import matplotlib.image
@@ -10,7 +11,7 @@ from recipes.fabricated import MACHINE, curve, fabricate, study
 from steelyard.cli import main
 from steelyard.core import SteelyardError
 from steelyard.recipes import catalogue, results_page, studies
-from steelyard.recipes.results_page import TOPICS, command_of, facts, held, write
+from steelyard.recipes.results_page import TOPICS, command_of, facts, held, parts_of, write
 from steelyard.recipes.section import Section
 from steelyard.recipes.studies import ablation_recent, off_policy
 from steelyard.report import read_run
@@ -44,9 +45,9 @@ def test_every_study_with_a_section_is_in_one_topic_and_every_topic_names_studie
 def test_the_page_holds_what_each_study_found(root: Path, tmp_path: Path):
     page = tmp_path / "docs/results.md"
     page.parent.mkdir()
-    found = write(root, page)
+    written = write(root, page)
     text = page.read_text()
-    assert [name for name, section in found.items() if section is not None] == ["ablation-recent", "off-policy"]
+    assert [*written.found] == ["ablation-recent", "off-policy"]
     for topic in TOPICS:
         assert f"\n## {topic}\n" in text
     assert "### The minimiser is pi* whoever sampled the data" in text
@@ -64,10 +65,27 @@ def test_the_page_holds_what_each_study_found(root: Path, tmp_path: Path):
 
 
 def test_a_study_that_was_not_run_is_named_with_its_command(root: Path, tmp_path: Path):
-    write(root, tmp_path / "page.md")
+    written = write(root, tmp_path / "page.md")
     text = (tmp_path / "page.md").read_text()
-    for name in set(held()) - {"ablation-recent", "off-policy"}:
+    assert set(written.missing) == set(held()) - {"ablation-recent", "off-policy"}
+    assert not written.kept
+    for name in written.missing:
         assert f"Not run here: `steelyard study {name} --output-dir runs/results/{name}`." in text
+
+
+def test_a_study_whose_runs_are_elsewhere_keeps_its_section(root: Path, tmp_path: Path):
+    page = tmp_path / "results.md"
+    write(root, page)
+    whole, parts = page.read_text(), parts_of(page.read_text())
+    assert [*parts] == ["ablation-recent", "off-policy"]
+    shutil.rmtree(root / "ablation-recent")
+    written = write(root, page)
+    assert written.kept == ["ablation-recent"]
+    assert page.read_text() == whole  # its row of the overview, verdicts included, comes from the kept section
+    shutil.rmtree(root / "off-policy/reinforce-uniform-seed1")
+    with pytest.raises(SteelyardError):
+        write(root, page)
+    assert page.read_text() == whole
 
 
 def test_made_twice_it_is_the_same(root: Path, tmp_path: Path):
@@ -100,8 +118,11 @@ def test_facts_name_every_machine_and_say_where_none_was_recorded(tmp_path: Path
 def test_a_study_without_runs_of_its_own_has_its_command_alone():
     """One that measures otherwise and keeps a record says in its text where it ran."""
     section = Section("Speed", "Measured on a machine.", ["", "s"], [["ours", "1"]])
-    text = results_page.text({"wall-clock": section}, Path("runs/results"), "results")
-    assert "| ours | 1 |\n\n`steelyard study wall-clock --output-dir runs/results/wall-clock`\n\n## Pref" in text
+    part = results_page.part("wall-clock", section, Path("runs/results/wall-clock"), "results")
+    assert part.endswith("| ours | 1 |\n\n`steelyard study wall-clock --output-dir runs/results/wall-clock`")
+    page = results_page.text({"wall-clock": part})
+    assert f"<!-- wall-clock -->\n{part}\n<!-- /wall-clock -->\n\n## Pref" in page
+    assert "| `wall-clock` | Speed | no claim |" in page
 
 
 def test_the_command(root: Path, tmp_path: Path, capsys):

@@ -1,6 +1,12 @@
-"""docs/results.md: what every study found, written from its run directories alone; nothing is trained for it."""
+"""docs/results.md: what every study found, written from its run directories alone; nothing is trained for it.
 
+A study whose directory is not there keeps the section that the page has of it, between `<!-- NAME -->` and
+`<!-- /NAME -->`: all studies together take hours, and need not be run again for one that changed.
+"""
+
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.core import SteelyardError, require
@@ -24,11 +30,11 @@ TOPICS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 OPENING = """# Results
 
-What the paper claims for its three tasks, measured here: `make studies` runs every study, `make results` writes this
-page from their run directories alone. Each claim was stated before its runs and can fail; numbers are medians
-[lowest, highest] over the seeds. The paper's own numbers come from other models on other machines: compare directions,
-not values. The claims of an ablation are findings of the paper: *not shown* means that it came out otherwise here, or
-that the seeds disagree."""
+What the paper claims for its three tasks, measured here: `make studies` runs every study, `make results` writes each
+section of this page from that study's run directories alone, and keeps those of studies that were run elsewhere. Each
+claim was stated before its runs and can fail; numbers are medians [lowest, highest] over the seeds. The paper's own
+numbers come from other models on other machines: compare directions, not values. The claims of an ablation are findings
+of the paper: *not shown* means that it came out otherwise here, or that the seeds disagree."""
 
 
 def held() -> list[str]:
@@ -36,31 +42,44 @@ def held() -> list[str]:
     return [name for name in names(studies) if hasattr(module(name, studies), "section")]
 
 
-def write(root: Path, page: Path) -> dict[str, Section | None]:
+@dataclass(frozen=True)
+class Written:
+    """What became of each study."""
+
+    found: Mapping[str, Section]
+    """The sections written anew, by name."""
+    kept: Sequence[str]
+    """Studies that were not run here, whose sections the page had and keeps."""
+    missing: Sequence[str]
+    """Studies of which there is nothing."""
+
+
+def write(root: Path, page: Path) -> Written:
     """Write the page, and the pictures into a directory beside it that has its name.
 
     Args:
         root: where the studies' directories are, each called by its study's name.
-        page: the file; what is there is replaced.
-
-    Returns:
-        Name -> section, None for a study that was not run here.
+        page: the file; what is there is replaced, but for sections of studies that are not in `root`.
 
     Raises:
-        SteelyardError: there is no such directory, a run in it is unfinished or damaged, or the page cannot be written.
+        SteelyardError: there is no such directory, a run in it is unfinished or damaged, or the page cannot be read or
+            written.
     """
     known = held()
     listed = [name for topic in TOPICS.values() for name in topic if name in known]
     _check(root, page, listed)
-    found = {n: module(n, studies).section(root / n) if (root / n).is_dir() else None for n in listed}
+    found = {n: module(n, studies).section(root / n) for n in listed if (root / n).is_dir()}
     pictures = page.with_suffix("")
     with writing(page, SteelyardError):
+        before = parts_of(page.read_text()) if page.is_file() else {}
         pictures.mkdir(parents=True, exist_ok=True)
         for name, section in found.items():
-            if section is not None and section.draw is not None:
+            if section.draw is not None:
                 section.draw(pictures / f"{name}.png")
-        put(page, text(found, root, pictures.name).encode())
-    return found
+        new = {name: part(name, section, root / name, pictures.name) for name, section in found.items()}
+        put(page, text({name: (before | new).get(name) for name in listed}).encode())
+    absent = [name for name in listed if name not in found]
+    return Written(found, [n for n in absent if n in before], [n for n in absent if n not in before])
 
 
 def _check(root: Path, page: Path, listed: Sequence[str]) -> None:
@@ -73,20 +92,18 @@ def _check(root: Path, page: Path, listed: Sequence[str]) -> None:
     require(able, "cannot be written", where=str(page), mend=mend)
 
 
-def text(found: Mapping[str, Section | None], root: Path, pictures: str) -> str:
-    """The page.
-
-    Args:
-        found: name -> section, None for a study that was not run here.
-        root: where the studies' directories are.
-        pictures: where pictures are, from the page.
-    """
-    parts = [OPENING, _overview(found)]
+def text(parts: Mapping[str, str | None]) -> str:
+    """The page of these parts, by the name of their study; None for one that was not run."""
+    blocks = [OPENING, _overview(parts)]
     for topic, listed in TOPICS.items():
-        parts.append(f"## {topic}")
-        for name in (name for name in listed if name in found):
-            parts += _study(name, found[name], root / name, pictures)
-    return "\n\n".join(parts) + "\n"
+        blocks.append(f"## {topic}")
+        blocks += [_block(name, parts[name]) for name in listed if name in parts]
+    return "\n\n".join(blocks) + "\n"
+
+
+def parts_of(page: str) -> dict[str, str]:
+    """Each study's part of a page, by its name."""
+    return dict(re.findall(r"^<!-- ([\w-]+) -->\n(.*?)\n<!-- /\1 -->$", page, re.DOTALL | re.MULTILINE))
 
 
 def command_of(name: str) -> str:
@@ -94,23 +111,38 @@ def command_of(name: str) -> str:
     return f"steelyard study {name} --output-dir runs/results/{name}"
 
 
-def _overview(found: Mapping[str, Section | None]) -> str:
-    return table(
-        ["study", "what it shows", "claims shown"], [[f"`{name}`", *_count(name, found[name])] for name in found]
-    )
+def _block(name: str, part: str | None) -> str:
+    if part is None:
+        return f"### {name}\n\nNot run here: `{command_of(name)}`."
+    return f"<!-- {name} -->\n{part}\n<!-- /{name} -->"
 
 
-def _count(name: str, section: Section | None) -> tuple[str, str]:
-    if section is None:
+def _overview(parts: Mapping[str, str | None]) -> str:
+    rows = [[f"`{name}`", *_count(name, part)] for name, part in parts.items()]
+    return table(["study", "what it shows", "claims shown"], rows)
+
+
+def _count(name: str, part: str | None) -> tuple[str, str]:
+    if part is None:
         return summaries(studies)[name].rstrip("."), "not run here"
-    return section.title, f"{sum(claim.shown for claim in section.claims)} of {len(section.claims)}"
+    title = part.partition("\n")[0].removeprefix("### ")
+    verdicts = re.findall(r"^- \*\*(shown|not shown)\*\*: ", part, re.MULTILINE)
+    return title, f"{verdicts.count('shown')} of {len(verdicts)}" if verdicts else "no claim"
 
 
-def _study(name: str, section: Section | None, root: Path, pictures: str) -> Iterator[str]:
-    if section is None:
-        yield f"### {name}"
-        yield f"Not run here: `{command_of(name)}`."
-        return
+def part(name: str, section: Section, directory: Path, pictures: str) -> str:
+    """A study's part of the page.
+
+    Args:
+        name: of the study.
+        section: what it shows.
+        directory: of its runs.
+        pictures: where pictures are, from the page.
+    """
+    return "\n\n".join(_part(name, section, directory, pictures))
+
+
+def _part(name: str, section: Section, directory: Path, pictures: str) -> Iterator[str]:
     yield f"### {section.title}"
     yield section.text
     yield table(section.columns, section.rows)
@@ -121,7 +153,7 @@ def _study(name: str, section: Section | None, root: Path, pictures: str) -> Ite
         yield table(section.paper[0], section.paper[1:])
     if section.draw is not None:
         yield f"![{section.title}]({pictures}/{name}.png)"
-    runs = [ended(directory) for directory in directories(root)]
+    runs = [ended(run) for run in directories(directory)]
     yield f"`{command_of(name)}`" + (f"  \n{facts(runs)}" if runs else "")  # one that keeps a record says its facts
 
 
