@@ -17,9 +17,8 @@ from recipes.fabricated import curve, fabricate
 from steelyard.cli import COMMANDS, main
 from steelyard.cli.progress import Progress
 from steelyard.core import cards
-from steelyard.recipes import load, names
+from steelyard.recipes import load, names, study_base
 from steelyard.recipes.finished import open_run
-from steelyard.recipes.studies import lag
 from steelyard.runtime import to_json
 
 EXECUTABLE = Path(sys.executable).with_name("steelyard")
@@ -245,7 +244,7 @@ def test_study(call, monkeypatch, tmp_path):
                 fabricate(place, curve(0.1, accuracy), config={"run": {"max_steps": 5}})
                 assert place.name in runs
 
-    monkeypatch.setattr(lag, "sweep", carried_out)
+    monkeypatch.setattr(study_base, "sweep", carried_out)
     answer = call("study", "lag", "--seeds", 1, "--steps", 5, "--output-dir", tmp_path / "lag", "--json")
     assert answer.json["study"] == "lag"
     assert answer.json["shown"] is True
