@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import SteelyardError, require, suggest
-from steelyard.policy import loading
+from steelyard.policy.loading import load_classifier
 
 
 class Classifier:
@@ -27,10 +27,7 @@ class Classifier:
         Raises:
             SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind.
         """
-        net, tokenizer, report = loading._open("AutoModelForSequenceClassification", model, dtype)
-        loading._check_report(report, model)
-        loading._check_finite(net, model)
-        return cls(net, tokenizer)
+        return cls(*load_classifier(model, dtype))
 
     @torch.no_grad()
     def share(self, texts: Sequence[str], label: str, *, batch: int = 64) -> Float[Tensor, "N"]:

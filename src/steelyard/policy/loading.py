@@ -121,6 +121,18 @@ def load_scorer(model: str, dtype: str) -> tuple[Any, Any, list[str]]:
     return net, tokenizer, missing
 
 
+def load_classifier(model: str, dtype: str) -> tuple[Any, Any]:
+    """A network that gives a text a number for each label, its head included, and its tokenizer.
+
+    Raises:
+        SteelyardError: as for `load`.
+    """
+    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype)
+    _check_report(report, model)
+    _check_finite(net, model)
+    return net, tokenizer
+
+
 def _open(kind: str, model: str, dtype: str, **settings: Any) -> tuple[Any, Any, Any]:
     """The network, by the class of transformers that `kind` names, the tokenizer, and the report on its weights."""
     _check_dtype(dtype)
