@@ -14,17 +14,11 @@ from functools import cached_property
 from steelyard.core import Episode, Prompt, Score, method
 from steelyard.reward import RewardModel
 from steelyard.task.base import require_common
-from steelyard.task.rows import Rows
+from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.wins import mean, win_rate
 
-_NO_FILE = "without a file there are no prompts"
-_OF_A_FILE = (
-    "task-ids", "task-splits", "task-repeatable", "scores-each", "scores-finite", "scores-alone", "scores-parts",
-    "scores-steps",
-)  # fmt: skip
 
-
-@method("judged-rows", paper="arXiv:2009.01325", exemptions=dict.fromkeys(_OF_A_FILE, _NO_FILE))
+@method("judged-rows", paper="arXiv:2009.01325", exemptions=NO_FILE)
 @dataclass(frozen=True)
 class JudgedRows:
     """The prompts of a file, or of a data set of the hub, scored by a reward model."""

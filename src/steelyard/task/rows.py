@@ -10,7 +10,7 @@ held out; a prompt that is in both is then held out and not trained on.
 Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,14 +58,15 @@ def _distinct(prompts: Iterable[Prompt]) -> dict[str, Prompt]:
     return found
 
 
-_NO_FILE = "without a file there are no prompts"
-_OF_A_FILE = (
+_OF_PROMPTS = (
     "task-ids", "task-splits", "task-repeatable", "scores-each", "scores-finite", "scores-alone", "scores-parts",
     "scores-steps",
 )  # fmt: skip
+NO_FILE: Mapping[str, str] = dict.fromkeys(_OF_PROMPTS, "without a file there are no prompts")
+"""What a task of a file is exempt from: by default it names none."""
 
 
-@method("rows", exemptions=dict.fromkeys(_OF_A_FILE, _NO_FILE))
+@method("rows", exemptions=NO_FILE)
 @dataclass(frozen=True)
 class Rows(Closable):
     """The task of a JSONL or Parquet file, or of a data set of the hub."""
