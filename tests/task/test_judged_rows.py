@@ -33,7 +33,8 @@ def test_scores_are_the_reward_model_s_but_for_what_is_cut_off(task):
     ended = episode_of(prompt, "12")
     cut = ended.__class__(prompt, "12", ended.trajectory.replace(finish="length"))
     first, second = task.score([ended, cut])
-    assert first == RewardModel(task.reward_model)([ended])[0]
+    [alone] = RewardModel(task.reward_model)([ended])
+    assert first.value == pytest.approx(alone.value)  # read in company: the last bits may differ
     assert second.value == -1.0
 
 
