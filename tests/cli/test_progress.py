@@ -85,23 +85,31 @@ def test_the_live_table_is_taken_down_when_the_run_fails():
         assert not progress._live.is_started
 
 
+def rows(key, *values):
+    return [{"step": 10 * i, "eval/accuracy": 0.0, key: value} for i, value in enumerate(values)]
+
+
 def test_the_headline_of_an_accuracy():
-    assert headline(SUMMARY | {"accuracy_before": 0.1, "accuracy_after": 0.934}) == (
+    assert headline(SUMMARY, rows("eval/accuracy", 0.1, 0.5, 0.934)) == (
         "held-out accuracy 10.0% -> 93.4%; 42 s, 150 steps, 9000 trajectories; staleness mean 2.0, max 7; "
         "idle: learner 10%, searchers 0%"
     )
 
 
-def test_the_headline_of_a_distance_names_no_accuracy():
-    row = SUMMARY | {
-        "total_variation_before": 0.5,
-        "total_variation": 0.012,
-        "accuracy_before": 0.0,
-        "accuracy_after": 0.0,
-    }
-    assert headline(row).startswith("total variation to pi* 0.500 -> 0.012; 42 s")
+def test_the_headline_of_what_a_task_measures_of_its_own_names_no_accuracy():
+    said = headline(SUMMARY, rows("eval/total_variation", 0.5, 0.012))
+    assert said.startswith("total variation to pi* 0.5 -> 0.012; 42 s")
+    attacks = [row | {"eval/families": 2.0 + row["step"] / 10} for row in rows("eval/success", 0.01, 0.978)]
+    assert headline(SUMMARY, attacks).startswith("attacks that succeed 1.0% -> 97.8%, families 3; 42 s")
+    assert headline(SUMMARY, rows("eval/gold_win_rate", 0.5, 0.7)).startswith("gold win rate 50.0% -> 70.0%; 42 s")
 
 
 def test_the_headline_without_evaluation_or_staleness():
-    row = SUMMARY | {"accuracy_before": None, "accuracy_after": None, "staleness_mean": None}
-    assert headline(row) == "42 s, 150 steps, 9000 trajectories; idle: learner 10%, searchers 0%"
+    said = headline(SUMMARY | {"staleness_mean": None}, [])
+    assert said == "42 s, 150 steps, 9000 trajectories; idle: learner 10%, searchers 0%"
+
+
+def test_what_a_task_measures_of_its_own_is_said_as_it_comes():
+    row = {"step": 20, "eval/success": 0.25, "eval/families": 3.0, "eval/kl_to_reference": 1.5}
+    said = watched([("eval", row)], terminal=False)
+    assert said == "  step   20  attacks that succeed 25.0%  families 3  KL(pi, ref) 1.5\n"

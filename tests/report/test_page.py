@@ -211,3 +211,19 @@ def test_a_browser_shows_every_plot(whole_page, tmp_path):
         assert found is not None
         seen = json.loads(found[1])
         assert seen == {"wide": True, "plots": 12, "scripts": 1, "hidden": 0}, width
+
+
+def test_what_a_task_measures_of_its_own_sums_the_run_up_and_is_drawn(make_run):
+    run = make_run(8)
+    rows = [json.loads(line) for line in (run / "eval.jsonl").read_text().splitlines()]
+    found = {"eval/families": 1.0, "eval/diversity": 0.3, "eval/kl_to_reference": 2.5, "eval/kl_from_reference": 1.5}
+    lines = [json.dumps(row | found | {"eval/success": row["step"] / 10}) + "\n" for row in rows]
+    (run / "eval.jsonl").write_text("".join(lines))
+    text = write_report(run).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.sections[0] == "own"
+    assert "attacks that succeed, from step 0 to step 8" in page.text
+    assert "attacks that succeed 0.0% at step 0, 80.0% at step 8." in text  # what the plot shows, in words
+    for words in ("Families of attacks among those that succeed.", "KL(pi, ref)", "diversity", "2.5"):
+        assert words in page.text
+    assert "Mean reward of held-out samples." not in page.text  # this task has neither gold nor proxy rewards

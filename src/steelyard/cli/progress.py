@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from steelyard.cli.plain import plain
+from steelyard.report.measures import own
 
 _PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
 
@@ -85,6 +86,7 @@ class Progress:
             text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
         if "eval/length_mean" in row:
             text += f"  length {row['eval/length_mean']:.1f}  distinct right answers {row['eval/distinct_correct']:.1f}"
+        text += "".join(f"  {name} {value}" for name, value in own(row).items())
         styles = row.get("eval/correct_styles") or {}
         return text + "".join(f"  {name} {share:.0%}" for name, share in styles.items())
 

@@ -12,7 +12,8 @@ from steelyard.recipes import Result, load, resume, summaries, train
 from steelyard.recipes.finished import open_begun
 from steelyard.recipes.plan import plan
 from steelyard.recipes.plan_text import lines
-from steelyard.report import curve_text
+from steelyard.report import curve_text, read_run
+from steelyard.report.measures import change
 from steelyard.runtime import Run
 
 PURPOSE = (
@@ -30,7 +31,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         return _plan([word for word in words if word != DRY])
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
     say(curve_text(result.run_dir))
-    say(headline(result.summary))
+    say(headline(result.summary, read_run(result.run_dir).evals))
     say(f"page: {result.run_dir / 'report.html'}   model: {result.run_dir / 'model'}   records: {result.run_dir}")
     return dict(result.summary)
 
@@ -77,14 +78,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def headline(summary: Mapping[str, Any]) -> str:
+def headline(summary: Mapping[str, Any], evals: Sequence[Mapping[str, Any]]) -> str:
     """The run in one line."""
-    parts = []
-    if "total_variation" in summary:
-        before, after = summary["total_variation_before"], summary["total_variation"]
-        parts.append(f"total variation to pi* {before:.3f} -> {after:.3f}")
-    elif summary.get("accuracy_after") is not None:
-        parts.append(f"held-out accuracy {summary['accuracy_before']:.1%} -> {summary['accuracy_after']:.1%}")
+    found = change(evals)
+    parts = [] if found is None else [found]
     parts.append(f"{summary['seconds']:.0f} s, {summary['steps']} steps, {summary['trajectories']} trajectories")
     if summary["staleness_mean"] is not None:
         parts.append(f"staleness mean {summary['staleness_mean']:.1f}, max {summary['staleness_max']}")

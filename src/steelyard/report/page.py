@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import SteelyardError
-from steelyard.report.format import duration, is_number, number, percent
+from steelyard.report.format import duration, number, percent
 from steelyard.report.markup import Markup, element
+from steelyard.report.measures import headline_of
 from steelyard.report.records import Row, RunRecords, read_run
 from steelyard.report.sections import CHARTS
 from steelyard.report.tables import WORDS
@@ -55,21 +56,17 @@ def _header(run: RunRecords, title: str) -> Markup:
 
 
 def _change(evals: Sequence[Row]) -> list[Markup]:
-    """Before and after, of the exact distance where the task has one."""
-    headlines = (
-        ("eval/total_variation", "total variation to the exact target", number),
-        ("eval/accuracy", "held-out accuracy", percent),
-    )
-    for key, name, write in headlines:
-        known = [row for row in evals if is_number(row.get(key))]
-        if known:
-            first, last = known[0], known[-1]
-            after = element("span", write(last[key]), class_="to")
-            change = [write(first[key]), " → ", after] if len(known) > 1 else [after]
-            where = f"from step {first.get('step')} to step" if len(known) > 1 else "at step"
-            text = f"{name}, {where} {last.get('step')}{_interval(last, key)}"
-            return [element("p", *change, class_="change"), element("p", text, class_="unit")]
-    return []
+    """Before and after, of what sums the evaluations up."""
+    found = headline_of(evals)
+    if found is None:
+        return []
+    key, name, write, known = found
+    first, last = known[0], known[-1]
+    after = element("span", write(last[key]), class_="to")
+    change = [write(first[key]), " → ", after] if len(known) > 1 else [after]
+    where = f"from step {first['step']} to step" if len(known) > 1 else "at step"
+    text = f"{name}, {where} {last['step']}{_interval(last, key)}"
+    return [element("p", *change, class_="change"), element("p", text, class_="unit")]
 
 
 def _interval(row: Row, key: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from steelyard.core import SteelyardError
 from steelyard.report.format import is_number, number, percent
 from steelyard.report.markup import Markup, element, table
+from steelyard.report.measures import OWN
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
 from steelyard.report.template import figure, section
@@ -32,6 +33,29 @@ def held_out(run: RunRecords) -> Markup | None:
         figure(right, "Samples at the training temperature. pass@k: at least one of k is correct."),
     ]
     return _side_by_side("accuracy", "Held-out accuracy", figures)
+
+
+def own(run: RunRecords) -> Markup | None:
+    """What the task measures of its own, and how far the policy has gone from its reference."""
+    looks = ((HELD_OUT, "-"), (LEARNER, "--"), (OTHER, ":"))
+
+    def drawn(name: str, y: str, keys: Sequence[str], *, share: bool = False) -> Markup | None:
+        present = [key for key in keys if any(key in row for row in run.evals)]
+        series = [Series(run.evals, key, OWN[key][0], *look) for key, look in zip(present, looks, strict=False)]
+        said = "; ".join(f"{OWN[key][0]} {_change(run.evals, key, OWN[key][1])}" for key in present)
+        return lines(name, f"{said}.", series, y=y, share=share)
+
+    shares = ("eval/success", "eval/gold_win_rate", "eval/proxy_win_rate")
+    figures = [
+        figure(drawn("own", "share", shares, share=True), "Of held-out samples: attacks that succeed, comparisons won."),
+        figure(drawn("families", "families", ["eval/families"]), "Families of attacks among those that succeed."),
+        figure(drawn("apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
+               "Mean distance between two attacks, and between two that succeed."),
+        figure(drawn("rewards-own", "reward", ["eval/gold", "eval/proxy"]), "Mean reward of held-out samples."),
+        figure(drawn("drift", "nats", ["eval/kl_to_reference", "eval/kl_from_reference"]),
+               "From the policy to its reference, KL(pi, ref), and back, KL(ref, pi), for a completion."),
+    ]  # fmt: skip
+    return _side_by_side("own", "What the task measures", figures)
 
 
 def target(run: RunRecords) -> Markup | None:
@@ -180,7 +204,7 @@ def faults(run: RunRecords) -> Markup | None:
 
 _SHOWN = 20
 _PARITY = ("search/parity_mean", number)
-CHARTS = (target, held_out, reward, length, style, staleness, replay, idle, speed, loss, parity, faults)
+CHARTS = (target, own, held_out, reward, length, style, staleness, replay, idle, speed, loss, parity, faults)
 
 
 def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from steelyard.report.format import flatten, is_number, number, percent
 from steelyard.report.markup import Markup, details, element, table
+from steelyard.report.measures import OWN
 from steelyard.report.records import Row, RunRecords
 from steelyard.report.template import section
 
@@ -20,7 +21,7 @@ COLUMNS = {
     "eval/total_variation": ("total variation", number), "eval/kl": ("KL", number),
     "eval/log_z_error": ("log Z error", number), "eval/reward_mean": ("reward", number),
     "eval/distinct_correct": ("distinct correct", number), "eval/length_mean": ("tokens", number),
-    "eval/truncated": ("truncated", percent), "eval/errors": ("errors", number),
+    "eval/truncated": ("truncated", percent), "eval/errors": ("errors", number), **OWN,
 }  # fmt: skip
 
 

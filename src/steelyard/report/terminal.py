@@ -1,24 +1,17 @@
-"""Held-out accuracy against step (or the distance to an exact target), drawn in characters for plain terminals."""
+"""The headline of a run's held-out evaluations against step, drawn in characters for plain terminals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from steelyard.report.format import is_number, number, percent
+from steelyard.report.format import is_number
+from steelyard.report.measures import Write, headline_of
 from steelyard.report.records import Row, read_run
-
-Write = Callable[[float], str]
-
-# What is drawn, and how its numbers are written: the first of these that the rows have.
-CURVES = (
-    ("eval/total_variation", "total variation to the exact target", number),
-    ("eval/accuracy", "held-out accuracy", percent),
-)
 
 
 def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) -> str:
     """A plot of `width` x `height` characters and one line of numbers below it.
 
-    ● is the measurement, │ its 95% interval. Runs on an enumerable task show total variation.
+    ● is the measurement, │ its 95% interval. What is drawn is the first of `measures.HEADLINES` that the rows have.
 
     Args:
         run: a run directory, or rows of its eval.jsonl.
@@ -29,11 +22,11 @@ def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) 
         SteelyardError: the path is not a run directory.
     """
     rows = read_run(run).evals if isinstance(run, Path) else run
-    for key, title, write in CURVES:
-        known = [row for row in rows if is_number(row.get(key)) and is_number(row.get("step"))]
-        if known:
-            return "\n".join([f" {title}", *_plot(known, key, write, width, height), _summary(known, key, write)])
-    return " nothing was measured on held-out prompts yet"
+    found = headline_of(rows)
+    if found is None:
+        return " nothing was measured on held-out prompts yet"
+    key, title, write, known = found
+    return "\n".join([f" {title}", *_plot(known, key, write, width, height), _summary(known, key, write)])
 
 
 def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) -> list[str]:

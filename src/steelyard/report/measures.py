@@ -1,0 +1,58 @@
+"""What held-out evaluation measures, in words: one list for the terminal, the last line of a run, and the page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from steelyard.report.format import is_number, number, percent
+from steelyard.report.records import Row
+
+Write = Callable[[Any], str]
+
+HEADLINES: tuple[tuple[str, str, Write], ...] = (
+    ("eval/total_variation", "total variation to pi*", number),
+    ("eval/success", "attacks that succeed", percent),
+    ("eval/gold_win_rate", "gold win rate", percent),
+    ("eval/proxy_win_rate", "win rate by the reward model", percent),
+    ("eval/accuracy", "held-out accuracy", percent),
+)
+"""Key, name and how its numbers are written: a run is summed up by the first that it has."""
+
+OWN: Mapping[str, tuple[str, Write]] = {
+    "eval/success": ("attacks that succeed", percent),
+    "eval/families": ("families", number),
+    "eval/diversity": ("diversity", number),
+    "eval/diversity_success": ("diversity of successes", number),
+    "eval/toxicity": ("toxicity", number),
+    "eval/gold_win_rate": ("gold win rate", percent),
+    "eval/gold": ("gold reward", number),
+    "eval/proxy_win_rate": ("proxy win rate", percent),
+    "eval/proxy": ("proxy reward", number),
+    "eval/kl_to_reference": ("KL(pi, ref)", number),
+    "eval/kl_from_reference": ("KL(ref, pi)", number),
+    "eval/perplexity_reference": ("perplexity under ref", number),
+}
+"""What some tasks measure beside accuracy, and how far the policy has gone from the one that it began as (nats)."""
+
+
+def headline_of(rows: Sequence[Row]) -> tuple[str, str, Write, list[Row]] | None:
+    """Key, name and writer of what sums these evaluations up, and the rows that have it; None where none has any."""
+    for key, name, write in HEADLINES:
+        known = [row for row in rows if is_number(row.get(key)) and is_number(row.get("step"))]
+        if known:
+            return key, name, write, known
+    return None
+
+
+def change(rows: Sequence[Row]) -> str | None:
+    """The headline from the first evaluation to the last, and how many families an attacker found, where it is one."""
+    found = headline_of(rows)
+    if found is None:
+        return None
+    key, name, write, known = found
+    text = f"{name} {write(known[0][key])} -> {write(known[-1][key])}"
+    return text + (f", families {number(known[-1]['eval/families'])}" if "eval/families" in known[-1] else "")
+
+
+def own(row: Row) -> dict[str, str]:
+    """The measures of its own that an evaluation has, written out, by name."""
+    return {name: write(row[key]) for key, (name, write) in OWN.items() if key in row}
