@@ -7,7 +7,6 @@ Bartoldson et al. 2025, arXiv:2503.18929; smoothing and safety-tuning: Lee et al
 """
 
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from steelyard.policy import Policy
 from steelyard.recipes import red_team_stages as stages
+from steelyard.recipes import study_base
 from steelyard.recipes.catalogue import load
 from steelyard.recipes.kept import by_seed, ended, label
 from steelyard.recipes.section import Claimed, Section
@@ -38,33 +38,22 @@ Found = Mapping[str, Mapping[int, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(study_base.Study):
     """Success, diversity, families, transfer and safety-tuning of every arm, at equal judge calls."""
 
-    seeds: int = 3
-    """Runs of each arm."""
-    first_seed: int = 0
-    """Seeds first_seed, first_seed + 1, ..."""
-    output_dir: str | None = None
-    """Where the runs go; runs that ended there before are not repeated."""
     steps: int = 400
     """Learner steps of each run."""
-    jobs: int = 0
-    """Runs at a time; 0 for one per core."""
 
 
 def measure(study: Study) -> dict[str, Any]:
     """Run the arms and what follows, print the table, judge the claims."""
     seeds = range(study.first_seed, study.first_seed + study.seeds)
-    root = Path(study.output_dir or f"runs/study-red-team-{time.strftime('%Y%m%d-%H%M%S')}")
+    root = study_base.place("red-team", study.output_dir)
     first = {label(arm, s): run_of(arm, s, study.steps) for s in seeds for arm in RUNS}
     sweep("red-team", first, jobs=study.jobs, directory=str(root))
     tuned = {label(f"again {arm}", s): victim for s in seeds for arm, victim in follow(root, s).items()}
     again = {name: _again(name, victim, study.steps) for name, victim in tuned.items()}
-    sweep("red-team", first | again, jobs=study.jobs, directory=str(root))
-    found = section(root)
-    found.print()
-    return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}
+    return study_base.carry_out("red-team", first | again, section, replace(study, output_dir=str(root)))
 
 
 def run_of(arm: str, seed: int, steps: int) -> Run:
