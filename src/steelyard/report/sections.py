@@ -47,7 +47,7 @@ def own(run: RunRecords) -> Markup | None:
 
     shares = ("eval/success", "eval/gold_win_rate", "eval/proxy_win_rate")
     figures = [
-        figure(drawn("own", "share", shares, share=True), "Of held-out samples: attacks that succeed, comparisons won."),
+        figure(drawn("own", "share", shares, share=True), "Held-out samples: attacks that succeed, comparisons won."),
         figure(drawn("families", "families", ["eval/families"]), "Families of attacks among those that succeed."),
         figure(drawn("apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
                "Mean distance between two attacks, and between two that succeed."),
