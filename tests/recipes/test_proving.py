@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from steelyard.core import FaultError, SteelyardError
-from steelyard.recipes.proving import Claim, Proof
+from steelyard.recipes.proving import Claim, Proof, conduct, run
 from steelyard.recipes.proving import record as kept
 from steelyard.recipes.proving.conduct import Settings, command_of, prove, record_of
 from steelyard.recipes.proving.proof import load
@@ -84,6 +84,23 @@ def test_seeds_that_are_there_are_taken_and_a_changed_proof_is_measured_again(to
     lines.clear()
     prove({"toy": module}, Settings(seeds=2), out, told(lines))
     assert sum("measured again" in line for line in lines) == 2
+
+
+def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, monkeypatch):
+    module, out = toy("toy_commits"), tmp_path / "out"
+    monkeypatch.setattr(run, "commit", lambda: "earlier")
+    assert prove({"toy": module}, Settings(seeds=2), out, told([]))["toy"].seed_commits == ["earlier"] * 2
+    _without("commit", out / "toy" / "seed-0.json")  # as it was written before seeds had one
+    monkeypatch.setattr(run, "commit", lambda: "later")
+    monkeypatch.setattr(conduct, "commit", lambda: "judged")
+    record = prove({"toy": module}, Settings(seeds=3), out, told([]))["toy"]
+    assert (record.seed_commits, record.commit) == ([None, "earlier", "later"], "judged")
+    _without("seed_commits", out / "toy.json")
+    assert read(out / "toy.json").seed_commits == []
+
+
+def _without(name: str, file):
+    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != name}))
 
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):

@@ -105,6 +105,7 @@ def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: s
         machine=machine(),
         core_minutes=round(core_minutes, 2),
         minutes=round(core_minutes / min(jobs, len(measured)), 2),
+        seed_commits=[one.commit for one in measured],
     )
 
 

@@ -56,12 +56,15 @@ class Record(msgspec.Struct, frozen=True):
     """Digest of the claims."""
     command: str
     commit: str | None
+    """Of the source tree when it was judged; its seeds may have been measured before."""
     date: str
     machine: str
     core_minutes: float
     """What measuring took, on one core."""
     minutes: float
     """On all cores that were used."""
+    seed_commits: list[str | None] = []
+    """Of the source tree when each seed was measured, None where that is not known; empty in old records."""
 
 
 def read(file: Path) -> Record:

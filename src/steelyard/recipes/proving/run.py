@@ -24,6 +24,7 @@ from steelyard.recipes.bench.processes import environment
 from steelyard.recipes.proving.proof import Metrics, load
 from steelyard.runtime import to_json
 from steelyard.runtime.disk import put, writing
+from steelyard.runtime.records import commit
 
 DEADLINE, QUICK_DEADLINE = 1800.0, 180.0
 
@@ -55,6 +56,8 @@ class Measured(msgspec.Struct, frozen=True):
     arms: dict[str, dict[str, float]]
     seconds: dict[str, float]
     """What each arm took; the first with what was prepared for all."""
+    commit: str | None = None
+    """Of the source tree when it began; None where that is not known."""
 
 
 def source_of(module: str) -> str:
@@ -117,7 +120,7 @@ def measure(task: Task, source: str, say: Callable[[str], None], deadline: float
     limit = deadline or (QUICK_DEADLINE if task.quick else DEADLINE)
     asked = {"module": task.module, "seed": task.seed, "quick": task.quick}
     late = threading.Event()
-    last = "no message"
+    last, at = "no message", commit()
     with subprocess.Popen(
         [sys.executable, "-m", __name__, json.dumps(asked)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
@@ -141,7 +144,7 @@ def measure(task: Task, source: str, say: Callable[[str], None], deadline: float
     if code != 0:
         raise SteelyardError(last, where=task.label, mend=f"run it alone: python -m {__name__} '{json.dumps(asked)}'")
     arms, seconds = json.loads(answer.splitlines()[-1])
-    return Measured(task.seed, task.quick, source, arms, seconds)
+    return Measured(task.seed, task.quick, source, arms, seconds, at)
 
 
 def main(asked: str) -> None:
