@@ -1,4 +1,4 @@
-"""REINFORCE on the KL-shaped reward, with neither baseline nor importance ratio: the control of the lag study.
+"""REINFORCE on the KL-shaped reward, with no baseline or ratio: the control of the studies `exact` and `off-policy`.
 
     R_j = r_j - beta (log pi(y_j|x) - log pi_ref(y_j|x)),    no gradient
     L   = - mean over prompts of mean_j R_j log pi(y_j|x)

@@ -12,6 +12,7 @@ reference's probability of it given the prompt; the head predicts V. Where all d
 V(s) = beta log E_ref[exp(r / beta) | s]; before the first action V is beta log Z(x).
 lambda -> 0 leaves single steps (detailed balance), lambda -> infinity the whole (`learned-z-tb`, the flow of the empty
 completion for log Z). Time and memory grow with T^2.
+None of the three kernels carries the loss: a sample has a residual for each of its parts, each of a weight of its own.
 Source: Madan et al. 2022, arXiv:2209.12782; for language models a form without learned flows, Hu et al. 2023,
 arXiv:2310.04363: it needs the probability of stopping at every step, which a `Batch` does not hold.
 """
