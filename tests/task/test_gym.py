@@ -90,6 +90,22 @@ def test_items_without_an_answer_are_counted(make):
     assert task.num_skipped == 10
 
 
+def test_an_item_that_raises_is_left_out_but_for_lack_of_memory(monkeypatch):
+    gym_worker = pytest.importorskip("steelyard.task.gym_worker")
+
+    def fails(error):
+        def entry(*_):
+            raise error
+
+        monkeypatch.setattr(gym_worker, "_entry", entry)
+
+    fails(KeyError("of its own"))
+    assert gym_worker.items("chain_sum", 2, 0, "{}") == [None, None]
+    fails(MemoryError())
+    with pytest.raises(MemoryError):
+        gym_worker.items("chain_sum", 2, 0, "{}")
+
+
 def test_a_question_of_other_settings_is_an_error_not_a_zero(make, answered):
     one, other = make(config=SHORT, size=40), make(config=SHORT, size=40, data_seed=1)
     (score,) = one.score([answered(other.prompts("train")[0], "1")])

@@ -272,7 +272,7 @@ class Database:
         self.check_usable()
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # an interrupt too: what is in memory may be ahead of the file
             self._unusable = f"an earlier call failed ({type(error).__name__})"
             with suppress(sqlite3.Error):
                 self._connection.rollback()

@@ -106,7 +106,7 @@ class Local:
             except (KeyboardInterrupt, Stopped):  # all that a child could still save is saved
                 self._close(shared, at_once=True)
                 raise
-            except BaseException:
+            except BaseException:  # whatever it was, no child outlives this call
                 self._close(shared)
                 raise
             self._close(shared)

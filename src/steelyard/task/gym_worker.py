@@ -45,6 +45,8 @@ def items(dataset: str, size: int, seed: int, config: str) -> list[dict[str, Any
 def _item(dataset: str, size: int, seed: int, config: str, index: int) -> dict[str, Any] | None:
     try:
         entry = _entry(dataset, size, seed, config, index)
+    except MemoryError:  # of the machine, not of the item: left out, it would be another data set elsewhere
+        raise
     except Exception:  # noqa: BLE001  generators fail in their own ways at some indices; they are counted
         return None
     if entry["answer"] is None:

@@ -83,7 +83,7 @@ def carry_out(tasks: Sequence[Task], directory: Path, jobs: int, say: Callable[[
         waiting = [pool.submit(_one, task, directory, say) for task in tasks]
         try:
             return [each.result() for each in waiting]
-        except BaseException:
+        except BaseException:  # an interrupt too: seeds that wait must not begin
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
