@@ -4,6 +4,7 @@
 
 N attacks, R replies to each, W words of a reply, V vocabulary. Equal beginnings are computed once; replies are short,
 so there is no cache. Attacks that are too long for the model lose their beginning.
+`replier` serves models of any size, with a cache and from the likeliest token down: the same uniforms draw other words.
 """
 
 from collections.abc import Sequence
