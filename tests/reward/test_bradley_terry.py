@@ -99,6 +99,24 @@ def test_a_reward_model_scores_episodes(made):
     assert reward([cut])[0].value not in (first.value, -1.0)  # no end of sequence is read
 
 
+@pytest.mark.parametrize(("kind", "most"), [("Roberta", 38), ("Bert", 40)])
+def test_an_encoder_reads_as_many_tokens_as_it_has_places_for(kind, most, tiny_model_dir, tmp_path):
+    import transformers
+
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=28, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=40, pad_token_id=1, num_labels=1,
+    )  # fmt: skip
+    getattr(transformers, f"{kind}ForSequenceClassification")(config).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(tiny_model_dir("gpt-neox")).save_pretrained(tmp_path)
+    scorer = Scorer.load(str(tmp_path))
+    assert scorer.context_length == most
+    fits, long = scores(scorer, [Said("1", "2" * (n - 2)) for n in (most, most + 1)])
+    assert isinstance(fits, float) and "shorten the text" in str(long)
+    short, unread = RewardModel(str(tmp_path))([episode_of(Prompt("a", "1"), "2" * n) for n in (3, most - 1)])
+    assert short.value is not None and unread.value is None
+
+
 def test_what_is_no_reward_model_is_refused(tiny_model_dir):
     with pytest.raises(SteelyardError, match="it has no head"):
         RewardModel(str(tiny_model_dir("llama")))([episode_of(Prompt("a", "3+"), "31")])

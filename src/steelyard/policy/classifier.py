@@ -43,6 +43,15 @@ class Classifier:
         return torch.cat(parts)[:, self.labels.index(label)] if parts else torch.zeros(0)
 
     def _probabilities(self, texts: Sequence[str]) -> Float[Tensor, "N L"]:
-        most = min(self.tokenizer.model_max_length, self.net.config.max_position_embeddings - 2)
+        most = min(self.tokenizer.model_max_length, context_length(self.net, self.tokenizer))
         read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
         return self.net(**read.to(self.net.device)).logits.float().softmax(-1)
+
+
+def context_length(net: Any, tokenizer: Any) -> int:
+    """The longest text that a network reads (tokens); where it sets no bound, its tokenizer's."""
+    places = getattr(net.config, "max_position_embeddings", None) or 0
+    tables = (module for name, module in net.named_modules() if name.endswith("position_embeddings"))
+    padding = getattr(next(tables, None), "padding_idx", None)
+    taken = 0 if padding is None else padding + 1  # RoBERTa and its kin count from behind the place of padding
+    return places - taken if places > 0 else tokenizer.model_max_length

@@ -7,6 +7,7 @@ is no padding, and so misses the end of sequence wherever that serves as padding
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from steelyard.core import SteelyardError, require, stream
 from steelyard.policy import text
+from steelyard.policy.classifier import context_length
 from steelyard.policy.loading import load_scorer, quiet
 
 Chat = list[dict[str, str]]
@@ -58,10 +60,10 @@ class Scorer:
                 named[name].copy_(torch.from_numpy(draws / (named[name].shape[-1] + 1) ** 0.5))
         return cls(net, tokenizer)
 
-    @property
+    @cached_property
     def context_length(self) -> int:
         """The longest text that it reads (tokens)."""
-        return getattr(self.net.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
+        return context_length(self.net, self.tokenizer)
 
     @property
     def head(self) -> torch.nn.Linear:
