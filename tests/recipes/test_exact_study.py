@@ -30,7 +30,7 @@ def test_what_should_be_shown_is_shown(tmp_path):
     found = section(distances(tmp_path))
     assert found.shown
     assert [row[0] for row in found.rows] == list(ARMS)
-    assert found.rows[0] == ["vargrad-tb", "0.500", "0.021 [0.020, 0.022]", "0.021 [0.020, 0.022]"]
+    assert found.rows[0] == ["vargrad-tb", "0.500", "0.021 [0.020, 0.022]", "0.021 [0.020, 0.022]", "500", "30.0"]
     assert len(found.claims) == len(REACH) + len(MISS) + 1
     assert found.claims[-1].measured == "3 steps of each compared"
 

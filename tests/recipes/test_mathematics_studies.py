@@ -27,7 +27,7 @@ def lagged(root: Path, *, balance: float, other: float, grpo: float = 0.9) -> Pa
             for seed in (0, 1, 2):
                 rows = curve(0.1, 0.5, end if n == lag.LAGS[-1] else 0.9)
                 place = root / label(f"{method}-lag{n}", seed)
-                fabricate(place, rows, seed=seed, config={"run": {"max_steps": 160}})
+                fabricate(place, rows, seed=seed, config={"run": {"max_steps": 160, "learning_rate": 5e-5}})
     return root
 
 

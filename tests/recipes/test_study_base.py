@@ -23,7 +23,7 @@ def counted(root: Path) -> Section:
     found = by_seed(root, ARMS)
     rows = [[arm, str(len(runs))] for arm, runs in found.items()]
     claim = Claimed("there are two arms", f"{len(rows)}", len(rows) == 2)
-    return Section("Counted", "", ["arm", "runs"], rows, [claim])
+    return Section("Counted", "", ["arm", "runs"], rows, [claim], draw=lambda path: path.touch())
 
 
 def test_a_grid_goes_seed_by_seed():
@@ -46,7 +46,10 @@ def test_what_was_carried_out_is_read_back_and_told(tmp_path: Path, monkeypatch,
     told = carry_out("counted", grid(ARMS, 3), counted, Swept(output_dir=root, jobs=2))
     assert told == {"output_dir": root, "rows": [["one, slow", "3"], ["two", "3"]], "shown": True}
     assert asked == {"name": "counted", "runs": grid(ARMS, 3), "jobs": 2}
-    assert "there are two arms: 2: shown" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "there are two arms: 2: shown" in said
+    assert f"picture: {root}/picture.png" in said
+    assert Path(root, "picture.png").is_file()
 
 
 def test_runs_go_where_they_are_told_to_or_to_a_new_place():

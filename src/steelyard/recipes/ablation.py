@@ -19,7 +19,7 @@ from typing import Any, Literal
 from steelyard.core import require
 from steelyard.recipes.curves import Points, draw_curves
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, final, late, lowest, steps_to, summed_up
+from steelyard.recipes.measures import SPENT, Measure, final, late, lowest, steps_to, summed_up
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.study_base import Study, carry_out, grid
 from steelyard.report import RunRecords
@@ -32,12 +32,14 @@ ARITHMETIC = {
     "90 % at step": Measure(steps_to("eval/accuracy", 0.9), 0),
     "distinct right answers of 8": Measure(final("eval/distinct_correct"), 2),
     "staleness": Measure(summed_up("staleness_mean"), 1),
+    **SPENT,
 }
 ENUMERABLE = {
     "total variation at the end": Measure(final("eval/total_variation")),
     "late mean": Measure(late("eval/total_variation")),
     "lowest": Measure(lowest("eval/total_variation")),
     "staleness": Measure(summed_up("staleness_mean"), 1),
+    **SPENT,
 }
 Found = Mapping[str, Mapping[int, RunRecords]]
 """Arm -> seed -> records."""

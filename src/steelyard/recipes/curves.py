@@ -18,8 +18,8 @@ NAMES = {
     "eval/distinct_correct": "distinct right answers per prompt",
 }
 STYLES = ("-", "--", "-.")
-FEW = 6
-"""Arms above which the legend stands outside."""
+FEW, LONG = 6, 8
+"""Arms above which the legend stands outside; letters from which on the arms' names stand aslant."""
 Arms = Mapping[str, Sequence[RunRecords]]
 """Arm -> its runs, one for each seed."""
 
@@ -35,7 +35,15 @@ class Points:
     """What changes from arm to arm."""
 
 
-def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = None, logarithmic: bool = False) -> None:
+def draw_curves(
+    path: Path,
+    arms: Arms,
+    key: str,
+    *,
+    points: Points | None = None,
+    logarithmic: bool = False,
+    bound: float | None = None,
+) -> None:
     """Write the picture as PNG.
 
     Args:
@@ -44,6 +52,7 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         key: of the evaluations: the median of the seeds over steps, and their range.
         points: drawn in a second panel.
         logarithmic: the vertical axis of the curves.
+        bound: a value that a claim names, drawn as a thin line.
     """
     import matplotlib as mpl
 
@@ -54,6 +63,8 @@ def draw_curves(path: Path, arms: Arms, key: str, *, points: Points | None = Non
         for color, style, (arm, runs) in zip(colors, itertools.cycle(STYLES), arms.items(), strict=False):
             _curve(left, runs, key, arm, color, style)
         left.set(xlabel="learner step", ylabel=NAMES.get(key, key), yscale="log" if logarithmic else "linear")
+        if bound is not None:
+            left.axhline(bound, color="#8a929b", linewidth=0.8)
         if logarithmic:
             left.yaxis.set_major_formatter("{x:g}")
         crowd = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(arms) > FEW else {}
@@ -76,7 +87,8 @@ def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any,
 def _points(ax: Any, points: Points, colors: Sequence[Any]) -> None:
     for x, (color, values) in enumerate(zip(colors, points.by_arm.values(), strict=True)):
         ax.scatter([x] * len(values), values, color=[color], s=26, zorder=3)
-    medians = [float(np.median(values)) for values in points.by_arm.values()]
-    ax.plot(range(len(medians)), medians, color="#8a929b", linewidth=1)
-    ax.set_xticks(range(len(medians)), list(points.by_arm), rotation=0 if max(map(len, points.by_arm)) < 8 else 30)
-    ax.set(xlabel=points.factor, ylabel=points.name, xlim=(-0.4, len(medians) - 0.6))
+        ax.scatter(x, np.median(values), color=[color], s=220, marker="_", zorder=2)
+    number = len(points.by_arm)
+    aslant = {"rotation": 30, "ha": "right"} if max(map(len, points.by_arm)) >= LONG else {}
+    ax.set_xticks(range(number), list(points.by_arm), **aslant)
+    ax.set(xlabel=points.factor, ylabel=points.name, xlim=(-0.4, number - 0.6))

@@ -72,6 +72,10 @@ def summed_up(key: str) -> Read:
     return lambda run: float((run.result or {}).get(key, math.nan))
 
 
+SPENT = {"samples": Measure(summed_up("trajectories"), 0), "seconds": Measure(summed_up("seconds"), 1)}
+"""What a run cost: trajectories that its searchers drew, and seconds beside whatever else the machine did."""
+
+
 def series(run: RunRecords, key: str) -> list[float]:
     """The values of every evaluation; nan where one was not finite."""
     return [math.nan if row.get(key) is None else float(row[key]) for row in run.evals]

@@ -36,6 +36,9 @@ class Study(Swept):
     """Seeds first_seed, first_seed + 1, ..."""
 
 
+PICTURE = "picture.png"
+
+
 def grid(arms: Mapping[str, Run], seeds: int, first_seed: int = 0) -> dict[str, Run]:
     """Each arm with each of so many seeds, by the label of its directory; seed after seed, so all arms come along."""
     chosen = range(first_seed, first_seed + seeds)
@@ -65,6 +68,9 @@ def place(name: str, output_dir: str | None) -> Path:
 
 
 def tell(root: Path, found: Section) -> dict[str, Any]:
-    """Print a section, and give what `steelyard study` reports."""
+    """Print a section, draw its picture into the study's directory, and give what `steelyard study` reports."""
     found.print()
+    if found.draw is not None:
+        found.draw(root / PICTURE)
+        print(f"picture: {root / PICTURE}")
     return {"output_dir": str(root), "rows": found.rows, "shown": found.shown}

@@ -14,8 +14,14 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 KL = "eval/kl_to_reference"
 
 
-def draw(path: Path, found: Mapping[int, Mapping[str, Sequence[RunRecords]]]) -> None:
-    """Write the picture as PNG: one panel for each lag, and two of over-optimisation at the first."""
+def draw(
+    path: Path,
+    found: Mapping[int, Mapping[str, Sequence[RunRecords]]],
+    levels: Sequence[float],
+    curves: Mapping[str, Sequence[float]],
+) -> None:
+    """Write the picture as PNG: a panel for each of three lags, two of over-optimisation at the first, and the curves
+    that the claim compares at the last."""
 
     def fill(figure: Any) -> None:
         top, below = figure.subplots(2, len(found))
@@ -24,10 +30,11 @@ def draw(path: Path, found: Mapping[int, Mapping[str, Sequence[RunRecords]]]) ->
         first = next(iter(found))
         for ax, key, name in zip(below, ("eval/proxy", "eval/gold"), ("proxy score", "gold reward"), strict=False):
             _panel(ax, found[first], key, f"lag {first}: {name}", name)
-        for ax in below[2:]:
-            ax.axis("off")
-        handles, labels = top[0].get_legend_handles_labels()
-        below[-1].legend(handles, labels, loc="center")
+        for (method, values), color in zip(curves.items(), COLORS, strict=True):
+            below[-1].plot(levels, values, color=color, marker="o", markersize=3, label=method)
+        title = f"lag {list(found)[-1]}: the best with at most this KL"
+        below[-1].set(xlabel="KL(pi, ref), nats", ylabel="gold win rate", title=title)
+        below[-1].legend(fontsize=8.5)
 
     save_figure(path, fill, (11.0, 6.6))
 

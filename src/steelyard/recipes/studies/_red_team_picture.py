@@ -19,11 +19,11 @@ def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) 
             across, up = ([record[key] for record in records.values()] for key in ("diversity", "success"))
             left.scatter(across, up, s=12, color=color, alpha=0.5)
             left.scatter(statistics.median(across), statistics.median(up), s=70, color=color, label=arm)
-        left.set(xlabel="diversity (mean pairwise cosine distance)", ylabel="success", ylim=(-0.02, 1.02))
+        left.set(xlabel="diversity (mean pairwise cosine distance)", ylabel="success", ylim=(None, 1.01))
         left.legend(loc="best", fontsize=8)
         families = {arm: [record["families"] for record in records.values()] for arm, records in found.items()}
         _points(right, families, "families found (of 8)")
-        right.tick_params(axis="x", labelrotation=20)
+        right.set_xticks(range(len(families)), list(families), rotation=20, ha="right")
 
     save_figure(path, fill, (10.0, 4.2))
 

@@ -13,7 +13,7 @@ from typing import Any
 from steelyard.objective import GRPO, OAPL, RLOO, DrGRPO, Kimi, Reinforce, VarGradTB
 from steelyard.recipes.curves import draw_curves
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, final, lowest, summed_up
+from steelyard.recipes.measures import SPENT, Measure, final, lowest, summed_up
 from steelyard.recipes.named import enumerable
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.study_base import Study, carry_out, grid
@@ -50,6 +50,7 @@ COLUMNS = {
     "before": Measure(summed_up("total_variation_before")),
     "at the end": Measure(final("eval/total_variation")),
     "lowest": Measure(lowest("eval/total_variation")),
+    **SPENT,
 }
 TEXT = """\
 Total variation to pi*, exact, in a world of 1,000 completions (`enumerable`). Every objective is fed the same groups at
@@ -85,7 +86,7 @@ def section(root: Path) -> Section:
     claims.append(_same_data([runs for arm, runs in found.items() if ARMS[arm].replay == BASE.replay]))
     return Section(
         "Old, reward-prioritised data: who reaches pi*", TEXT, ["objective", *COLUMNS], rows, claims,
-        draw=lambda path: draw_curves(path, found, "eval/total_variation", logarithmic=True),
+        draw=lambda path: draw_curves(path, found, "eval/total_variation", logarithmic=True, bound=BOUND),
     )  # fmt: skip
 
 

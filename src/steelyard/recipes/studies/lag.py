@@ -16,7 +16,7 @@ from steelyard.objective import GRPO, DrGRPO
 from steelyard.recipes import study_base
 from steelyard.recipes.figure import save_figure
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, average, final, summed_up
+from steelyard.recipes.measures import SPENT, Measure, average, final, summed_up
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.section import Claimed, Section
 from steelyard.replay import SingleUse
@@ -41,6 +41,7 @@ MEASURES = {
     "mean over the run": Measure(average("eval/accuracy")),
     "distinct right answers of 8": Measure(final("eval/distinct_correct"), 2),
     "staleness": Measure(summed_up("staleness_mean"), 1),
+    **SPENT,
 }
 Found = Mapping[str, Mapping[int, list[RunRecords]]]
 """Method -> lag -> its runs."""
@@ -88,12 +89,14 @@ def section(root: Path) -> Section:
     rows = [
         [NAMES[m], str(lag), *(one.over(found[m][lag]) for one in MEASURES.values())] for m in METHODS for lag in LAGS
     ]
-    steps = found["vargrad-tb"][LAGS[0]][0].config["run"]["max_steps"]
+    settings = found["vargrad-tb"][LAGS[0]][0].config["run"]
+    steps, rate = settings["max_steps"], settings["learning_rate"]
     return Section(
         "Old data: accuracy as the lag grows",
-        f"`arithmetic`, {steps} steps of 32 x 8 at one learning rate, sampled by weights exactly so many versions old "
-        "(inline, synchronous clock). Held-out accuracy is greedy, over 512 prompts. Trajectory balance draws from its "
-        "replay buffer, the others from the single-use queue, as their recipes do.",
+        f"`arithmetic`, {steps} steps of 32 x 8 at learning rate {rate:g} for all, half of the recipe's and tuned for "
+        "none, sampled by weights exactly so many versions old (inline, synchronous clock). Held-out accuracy is "
+        "greedy, over 512 prompts. Trajectory balance draws from its replay buffer, the others from the single-use "
+        "queue, as their recipes do.",
         ["method", "lag", *MEASURES],
         rows,
         _claims(found),

@@ -85,6 +85,7 @@ def section(root: Path) -> Section:
         for lag, by_method in found.items()
         for m, runs in by_method.items()
     ]
+    levels, curves = _curves(found[LAGS[-1]])
     return Section(
         "Preference tuning: gold win rate against KL",
         "`preference`: a writer of short versions is tuned on a reward model that learned from noisy readers who like "
@@ -96,20 +97,24 @@ def section(root: Path) -> Section:
         "to the largest that every method reached (the median over seeds of each, the smallest of these).",
         ["lag", "method", *MEASURES],
         rows,
-        [*(_on_or_above(found[LAGS[-1]], m) for m in METHODS if m != "TBA"), _driven_too_far(found)],
+        [*(_on_or_above(levels, curves, m) for m in METHODS if m != "TBA"), _driven_too_far(found)],
         PAPER,
-        lambda path: draw(path, found),
+        lambda path: draw(path, found, levels, curves),
     )
 
 
-def _on_or_above(by_method: Mapping[str, list[RunRecords]], baseline: str) -> Claimed:
-    """Trajectory balance's frontier beside a baseline's, at the levels that all methods reached."""
+def _curves(by_method: Mapping[str, list[RunRecords]]) -> tuple[list[float], dict[str, list[float]]]:
+    """Levels of KL that all methods reached, and each method's frontier at them."""
     reach = [statistics.median(max(series(run, KL)) for run in runs) for runs in by_method.values()]
     levels = common_levels(reach, LEVELS)
-    ours, theirs = (_median_frontier(by_method[m], levels) for m in ("TBA", baseline))
-    gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
+    return levels, {method: _median_frontier(runs, levels) for method, runs in by_method.items()}
+
+
+def _on_or_above(levels: list[float], curves: Mapping[str, list[float]], baseline: str) -> Claimed:
+    """Trajectory balance's frontier beside a baseline's."""
+    gaps = [ours - theirs for ours, theirs in zip(curves["TBA"], curves[baseline], strict=True)]
     return Claimed(
-        f"at lag {LAGS[-1]} TBA's win-rate/KL curve is on or above that of {baseline} (tolerance {TOLERANCE})",
+        f"at lag {LAGS[-1]} TBA's win-rate/KL curve is nowhere more than {TOLERANCE} below that of {baseline}",
         f"gap from {min(gaps):+.3f} to {max(gaps):+.3f}, mean {statistics.fmean(gaps):+.3f}, "
         f"at KL {levels[0]:.1f} to {levels[-1]:.1f}",
         min(gaps) >= -TOLERANCE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.recipes import study_base
+from steelyard.recipes.ablation import compare
 from steelyard.recipes.kept import by_seed
 from steelyard.recipes.measures import Measure, final, summed_up
 from steelyard.recipes.named.red_team import RECIPE
@@ -93,9 +94,14 @@ def _families(runs: Mapping[int, RunRecords]) -> list[float]:
 
 
 def _rises(text: str, by_value: Mapping[str, Sequence[float]]) -> Claimed:
-    middle = [statistics.median(values) for values in by_value.values()]
-    measured = ", ".join(f"{name}: {value:g}" for name, value in zip(by_value, middle, strict=True))
-    return Claimed(f"{text} (the last more than the first)", measured, middle[-1] > middle[0])
+    """The last setting beside the first, seed by seed, by the ablations' rule."""
+    first, *_, last = by_value.values()
+    outcome, effects = compare(last, first, 1.0)
+    middle = ", ".join(f"{name}: {statistics.median(values):g}" for name, values in by_value.items())
+    spread = ", ".join(f"{effect:+g}" for effect in effects)
+    return Claimed(
+        f"{text} (the last than the first, in every seed)", f"{middle}; by seed {spread}", outcome == "more than"
+    )
 
 
 TEXT = (
