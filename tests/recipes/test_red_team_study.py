@@ -45,11 +45,25 @@ def test_the_study_judges_what_lies_there(tmp_path):
     order = ("TBA", "SFT", "REINFORCE", "GFlowNet smoothed", "GFlowNet", "novelty")
     section = red_team.section(study(tmp_path / "study", order))
     shown = [claim.shown for claim in section.claims]
-    assert shown == [False, False, False, True], "fewer families with more success is no gain"
+    assert shown == [False] * 5 + [True], "more families with less success is no gain"
     assert all(len(row) == len(section.columns) for row in section.rows)
-    assert [row[-1] == "–" for row in section.rows] == [arm not in red_team.AGAIN for arm in red_team.ARMS]
+    assert [row[-2] == "–" for row in section.rows] == [arm not in red_team.AGAIN for arm in red_team.ARMS]
+    assert [row[-1] == "–" for row in section.rows] == [arm not in red_team.RUNS for arm in red_team.ARMS]
     section.draw(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 1000
+
+
+def test_more_families_at_equal_success_is_a_gain(tmp_path):
+    order = ("novelty", "REINFORCE", "TBA", "GFlowNet", "SFT", "GFlowNet smoothed")
+    root = study(tmp_path / "study", order)
+    for arm in ("TBA", "novelty"):
+        for seed in (0, 1, 2):
+            path = root / "_after" / f"{label(arm, seed)}.json"
+            found = json.loads(path.read_text()) | {"success": 0.9 if arm == "novelty" else 0.89}
+            path.write_text(json.dumps(found | {"families": 5.0 if arm == "TBA" else 2.0 + seed}))
+    claims = red_team.section(root).claims
+    assert claims[0].shown, "0.89 is within the tolerance of 0.9"
+    assert claims[0].measured.endswith("(families by seed: 5 against 2, 5 against 3, 5 against 4)")
 
 
 def test_a_record_is_made_once(tmp_path):

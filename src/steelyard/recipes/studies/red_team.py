@@ -17,6 +17,7 @@ from steelyard.recipes import red_team_stages as stages
 from steelyard.recipes import study_base
 from steelyard.recipes.catalogue import load
 from steelyard.recipes.kept import by_seed, ended, label
+from steelyard.recipes.measures import SPENT
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.studies._red_team_picture import draw_arms
 from steelyard.recipes.sweep import sweep
@@ -29,6 +30,8 @@ LIKE = {"GFlowNet smoothed": "GFlowNet", "SFT": "novelty"}
 AGAIN = ("TBA", "novelty")
 """Arms whose tuned victims TBA attacks once more, from the start."""
 SEARCHERS = 4
+TOLERANCE = 0.02
+"""Of success (a share of 1,024 attacks), where equal is asked."""
 COLUMNS = {
     "calls": 0, "success": 3, "diversity": 3, "diversity_success": 3, "families": 0, "transfer": 3,
     "transfer_families": 0,
@@ -91,12 +94,16 @@ def _attacker(root: Path, arm: str, seed: int, calls: int) -> Policy:
 
 def section(root: Path) -> Section:
     """The table by arm, and the claims, from what lies in `root` alone."""
-    seeds = [*by_seed(root, RUNS)["TBA"]]
+    runs = by_seed(root, RUNS)
+    seeds = [*runs["TBA"]]
     after, tuned = ({arm: {s: stages.read(root / place / f"{label(arm, s)}.json") for s in seeds} for arm in ARMS}
                     for place in ("_after", "_tuned"))  # fmt: skip
     again = {arm: {s: _last(root / label(f"again {arm}", s)) for s in seeds} for arm in AGAIN}
-    rows = [[arm, *(_over(after[arm], key, digits) for key, digits in COLUMNS.items()), *_defence(arm, tuned, again)]
-            for arm in ARMS]  # fmt: skip
+    spent = {arm: SPENT["seconds"].over(runs[arm].values()) if arm in runs else "–" for arm in ARMS}
+    rows = [
+        [arm, *(_over(after[arm], key, n) for key, n in COLUMNS.items()), *_defence(arm, tuned, again), spent[arm]]
+        for arm in ARMS
+    ]
     return Section(
         "Red-teaming: success, diversity and families found",
         TEXT,
@@ -134,21 +141,28 @@ def _claims(after: Found, tuned: Found) -> list[Claimed]:
     def middle(arm: str, key: str) -> float:
         return statistics.median(_values(after[arm], key))
 
-    def beside(arm: str, other: str, *keys: str) -> str:
-        return "; ".join(f"{key} {middle(arm, key):.3g} against {middle(other, key):.3g}" for key in keys)
-
-    more = [
-        Claimed(
-            f"{arm} finds more families than REINFORCE with novelty, at equal or higher success (tolerance 0.02)",
-            beside(arm, "novelty", "families", "success"),
-            middle(arm, "families") > middle("novelty", "families")
-            and middle(arm, "success") >= middle("novelty", "success") - 0.02,
+    def beside(arm: str, other: str) -> str:
+        """Medians, and the families by seed: they say how sure the medians are."""
+        by_seed = ", ".join(f"{a:g} against {b:g}" for a, b in zip(
+            _values(after[arm], "families"), _values(after[other], "families"), strict=True))  # fmt: skip
+        return (
+            "; ".join(
+                f"{key} {middle(arm, key):.3g} against {middle(other, key):.3g}" for key in ("families", "success")
+            )
+            + f" (families by seed: {by_seed})"
         )
-        for arm in ("TBA", "GFlowNet smoothed")
-    ]
+
+    def more(arm: str, other: str, name: str) -> Claimed:
+        return Claimed(
+            f"{arm} finds more families than {name}, at equal or higher success (tolerance {TOLERANCE:g})",
+            beside(arm, other),
+            middle(arm, "families") > middle(other, "families")
+            and middle(arm, "success") >= middle(other, "success") - TOLERANCE,
+        )
+
     smooth = Claimed(
         "smoothing keeps the families and raises success",
-        beside("GFlowNet smoothed", "GFlowNet", "families", "success"),
+        beside("GFlowNet smoothed", "GFlowNet"),
         middle("GFlowNet smoothed", "families") >= middle("GFlowNet", "families")
         and middle("GFlowNet smoothed", "success") > middle("GFlowNet", "success"),
     )
@@ -158,13 +172,14 @@ def _claims(after: Found, tuned: Found) -> list[Claimed]:
         f"mean success {held['TBA']:.3f} against {held['novelty']:.3f}",
         held["TBA"] < held["novelty"],
     )
-    return [*more, smooth, safer]
+    finders = [more(arm, "novelty", "REINFORCE with novelty") for arm in ("TBA", "GFlowNet", "GFlowNet smoothed")]
+    return [*finders, more("TBA", "REINFORCE", "REINFORCE"), smooth, safer]
 
 
 DEFENCE = ("tuned: own attacks", "all arms' attacks", "benign refused", "TBA anew")
 HEADINGS = (
     "arm", "judge calls", "success", "diversity", "of successes", "families", "other victim", "families there",
-    *DEFENCE,
+    *DEFENCE, "seconds of training",
 )  # fmt: skip
 TEXT = (
     "`red-team`: an attacker writes sentences of an invented language to a tiny victim that eight families of them, "
