@@ -6,7 +6,7 @@ another shape, an adapter, an odd index, a damaged file: each makes it None, and
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -150,8 +150,11 @@ class BareModel(Decoder):
         save_file(tensors, path / WEIGHTS, {"format": "pt"})
 
 
-def read_model(place: Path, dtype: torch.dtype) -> BareModel | None:
-    """The model in a directory, in eval mode on the CPU; None where anything about it is not known here."""
+def read_model(place: Path, dtype: torch.dtype, *, empty: bool = False) -> BareModel | None:
+    """The model in a directory, in eval mode on the CPU; None where anything about it is not known here.
+
+    With `empty` it has shapes and no numbers: its files are looked at, and the weights not read.
+    """
     from safetensors import SafetensorError
 
     names = [CONFIG, *([GENERATION] if (place / GENERATION).exists() else [])]
@@ -167,8 +170,10 @@ def read_model(place: Path, dtype: torch.dtype) -> BareModel | None:
             # The number first: shapes are listed layer by layer, for as many as config.json says.
             if len(tensors) < config.num_hidden_layers or not _fitting(tensors, architecture):
                 return None
-            model = BareModel(architecture, dtype, place, files)
-            _fill(model, tensors)
+            with torch.device("meta") if empty else nullcontext():
+                model = BareModel(architecture, dtype, place, files)
+            if not empty:
+                _fill(model, tensors)
     except (OSError, SafetensorError):
         return None
     return model.eval()

@@ -72,7 +72,7 @@ def locate(model: str) -> tuple[str, bool]:
     return str(path), True
 
 
-def read(model: str, dtype: str) -> tuple[Any, Any]:
+def read(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """The model and the tokenizer that `model` names, as `load`, but without transformers where we can do without it.
 
     Raises:
@@ -80,32 +80,36 @@ def read(model: str, dtype: str) -> tuple[Any, Any]:
     """
     _check_dtype(dtype)
     place, local = locate(model)
-    net = read_model(Path(place), DTYPES[dtype]) if local else None
+    net = read_model(Path(place), DTYPES[dtype], empty=empty) if local else None
     if net is None:
-        return load(model, dtype)
+        return load(model, dtype, empty=empty)
     tokenizer = load_tokenizer(model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
     return net, tokenizer
 
 
-def load(model: str, dtype: str) -> tuple[Any, Any]:
+def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode, by transformers.
+
+    With `empty`, here and below, the network has shapes and no numbers: it lies on the `meta` device and takes no
+    memory, and what its numbers would have to be is not checked.
 
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
-    net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype)
+    net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype, empty)
     scores = any(name.endswith("ForSequenceClassification") for name in net.config.architectures or ())
     require(not scores, f"{model} gives scores and writes no text", where="model", mend="name a language model")
     _check_report(report, model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
-    _check_head(net, model)
+    if not empty:
+        _check_head(net, model)
     return net, tokenizer
 
 
-def load_scorer(model: str, dtype: str) -> tuple[Any, Any, list[str]]:
+def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any, list[str]]:
     """A network that gives a text one number (one label), its tokenizer, and the names of weights that it lacks.
 
     What a language model lacks is the head: those weights are drawn at random.
@@ -113,7 +117,7 @@ def load_scorer(model: str, dtype: str) -> tuple[Any, Any, list[str]]:
     Raises:
         SteelyardError: as for `load`.
     """
-    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, num_labels=1)
+    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty, num_labels=1)
     missing = sorted(report["missing_keys"])
     _check_report(report | {"missing_keys": [n for n in missing if n.startswith(f"{net.base_model_prefix}.")]}, model)
     _check_finite(net, model)
@@ -121,19 +125,19 @@ def load_scorer(model: str, dtype: str) -> tuple[Any, Any, list[str]]:
     return net, tokenizer, missing
 
 
-def load_classifier(model: str, dtype: str) -> tuple[Any, Any]:
+def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """A network that gives a text a number for each label, its head included, and its tokenizer.
 
     Raises:
         SteelyardError: as for `load`.
     """
-    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype)
+    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty)
     _check_report(report, model)
     _check_finite(net, model)
     return net, tokenizer
 
 
-def _open(kind: str, model: str, dtype: str, **settings: Any) -> tuple[Any, Any, Any]:
+def _open(kind: str, model: str, dtype: str, empty: bool, **settings: Any) -> tuple[Any, Any, Any]:
     """The network, by the class of transformers that `kind` names, the tokenizer, and the report on its weights."""
     _check_dtype(dtype)
     place, local = locate(model)
@@ -146,6 +150,7 @@ def _open(kind: str, model: str, dtype: str, **settings: Any) -> tuple[Any, Any,
         _check_config(config, model)
         _check_shards(place, local, model)
         form = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True}
+        form |= {"device_map": "meta"} if empty else {}
         # Other sizes are ignored here because the report names them, and the exception does not.
         return getattr(transformers, kind).from_pretrained(
             place, config=config, ignore_mismatched_sizes=True, **form, **options
@@ -236,7 +241,8 @@ def _check_report(report: Any, model: str) -> None:
 
 def _check_finite(net: Any, model: str) -> None:
     for name, weight in net.named_parameters():
-        require(bool(weight.isfinite().all()), f"{name} of {model} holds numbers that are not finite", where="model",
+        finite = weight.is_meta or bool(weight.isfinite().all())
+        require(finite, f"{name} of {model} holds numbers that are not finite", where="model",
                 mend="take an earlier checkpoint of it")  # fmt: skip
 
 

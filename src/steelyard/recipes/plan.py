@@ -5,8 +5,8 @@ All that can be checked without training is checked: settings, the output direct
 fetched: what would come from the hub is named.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from steelyard.core import require
 from steelyard.policy import Policy
 from steelyard.policy.skeleton import kept, skeleton
 from steelyard.recipes.footprint import footprint
-from steelyard.recipes.rehearsal import rehearse
+from steelyard.recipes.rehearsal import companions, try_reward
 from steelyard.reward import Closable
 from steelyard.runtime import Run
 from steelyard.runtime.parts import check_prompts, make_demonstrations, make_task, tokens_of
@@ -49,7 +49,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     policy = None if place is None else skeleton(place, lora=run.lora, dtype=run.dtype)
     prompts = _prompts(run, policy)
     if "fetches" not in prompts:
-        rehearse(run)
+        try_reward(run)
     return {
         "dry_run": True,
         "recipe": name,
@@ -105,11 +105,13 @@ def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]
 
 
 def _others(run: Run) -> dict[str, Any]:
-    """The models besides the policy that the task names: reward models, victims, judges."""
-    named: Mapping[str, str] = getattr(run.task, "models", {})
-    for what, model in named.items():
-        require(bool(model), f"names no {what}", where="task", mend="name a directory or a hub id")
-    return {what: {"model": m} | ({"fetches": m} if kept(m) is None else {}) for what, m in named.items()}
+    """The models besides the policy that the task names; those that are here are checked, and their bytes told."""
+    found: dict[str, Any] = {}
+    for what, read in companions(run).items():
+        place = read.place(what)
+        size = {"fetches": read.model} if place is None else {"bytes": replace(read, model=place).check(what)}
+        found[what] = {"model": read.model, **size}
+    return found
 
 
 def _samples(run: Run) -> dict[str, Any]:

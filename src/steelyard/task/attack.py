@@ -23,6 +23,7 @@ import numpy as np
 
 from steelyard.core import Episode, Prompt, Sampling, Score, method, require, suggest
 from steelyard.policy import Policy, loading
+from steelyard.policy.companion import Companion
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task.base import take_split
 from steelyard.task.judges import JUDGES, Guard, Judge, Labelled
@@ -79,9 +80,15 @@ class Attack:
         require(good, what, where="attack.victim_template", mend=mend)
 
     @property
-    def models(self) -> Mapping[str, str]:
+    def models(self) -> Mapping[str, Companion]:
         """The models that it reads, by what they are."""
-        return {"victim": self.victim} | ({} if self.judge_kind == "function" else {"judge": self.judge})
+        victim = {"victim": Companion(self.victim, dtype=self.victim_dtype, chat=not self.victim_template)}
+        judges = {
+            "function": {},
+            "classifier": {"judge": Companion(self.judge, "classifier", label=self.judge_label)},
+            "guard": {"judge": Companion(self.judge, dtype=Guard.dtype, chat=True)},
+        }
+        return victim | judges[self.judge_kind]
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The one prompt of each split."""

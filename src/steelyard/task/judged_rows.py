@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.core import Episode, Prompt, Score, method
+from steelyard.policy.companion import Companion
 from steelyard.reward import RewardModel
 from steelyard.task.base import require_common
 from steelyard.task.rows import NO_FILE, Rows
@@ -64,9 +65,10 @@ class JudgedRows:
         return self._rows.fetches
 
     @property
-    def models(self) -> Mapping[str, str]:
+    def models(self) -> Mapping[str, Companion]:
         """The models that it reads, by what they are."""
-        return {"reward model": self.reward_model} | ({"gold model": self.gold_model} if self.gold_model else {})
+        gold = {"gold model": Companion(self.gold_model, "reward model", searched=False)} if self.gold_model else {}
+        return {"reward model": Companion(self.reward_model, "reward model"), **gold}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of "train" or "held-out", in the file's order."""

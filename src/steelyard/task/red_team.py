@@ -23,6 +23,7 @@ import numpy as np
 from steelyard.core import Episode, Prompt, Sampling, Score, Trajectory, method, require
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
+from steelyard.policy.companion import Companion
 from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
 from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
@@ -54,9 +55,9 @@ class RedTeam:
         require(0 <= self.novelty < math.inf, f"novelty is {self.novelty}", where="red-team", mend="use 0 or more")
 
     @property
-    def models(self) -> Mapping[str, str]:
+    def models(self) -> Mapping[str, Companion]:
         """The models that it reads, by what they are."""
-        return {"victim": self.victim}
+        return {"victim": Companion(self.victim)}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Three ways to ask for an attack, and a fourth, held out, of the same words."""

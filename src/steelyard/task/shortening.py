@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from steelyard.core import Episode, Prompt, Score, method, require, stream
+from steelyard.policy.companion import Companion
 from steelyard.reward import Pair, RewardModel
 from steelyard.task.base import split_by_hash, take_split
 from steelyard.task.wins import mean, win_rate
@@ -67,9 +68,9 @@ class Shortening:
         return RewardModel(self.proxy, self.cut_off, batch=256)
 
     @property
-    def models(self) -> Mapping[str, str]:
+    def models(self) -> Mapping[str, Companion]:
         """The models that it reads, by what they are."""
-        return {"reward model": self.proxy} if self.proxy else {}
+        return {"reward model": Companion(self.proxy, "reward model")} if self.proxy else {}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The posts of a split, each with its best short version under `answer`."""

@@ -117,6 +117,33 @@ MODELS = [
     Wrong(NEW, "The hidden size (15) is not a multiple", change("llama/config.json", hidden_size=15)),
 ]  # fmt: skip
 
+# Models that the task reads beside the policy.
+FEW = f"{RUN} --max-steps 1 --output-dir new"
+JUDGED = f"train tldr {FEW} --model llama --path good.jsonl"
+ATTACK = f"train red-team-gpt2 {FEW} --model llama --victim llama --victim-template {{attack}}="
+
+COMPANIONS = [
+    Wrong(f"train preference {FEW} --proxy ./no", "reward model: no such directory: './no'"),
+    Wrong(f"train preference {FEW} --proxy ./no --runtime local", "reward model: no such directory", shell=True),
+    Wrong(f"train preference {FEW} --proxy nobody/rm", "reward model: no model can be loaded from nobody/rm"),
+    Wrong(f"train preference {FEW} --proxy steelyard/red-team", "reward model: steelyard/red-team is no reward model"),
+    Wrong("train preference --proxy steelyard/red-team --dry-run", "red-team is no reward model: it has no head"),
+    Wrong("train preference --proxy ./no --dry-run", "reward model: no such directory: './no'"),
+    Wrong(f"train red-team {FEW} --victim ./no", "victim: no such directory: './no'"),
+    Wrong(f"train red-team {FEW} --victim ./no --runtime local", "victim: no such directory: './no'"),
+    Wrong(f"train red-team {FEW} --victim nobody/x", "victim: no model can be loaded from nobody/x"),
+    Wrong(f"train red-team {FEW} --victim steelyard/shortening-proxy", "gives scores and writes no text"),
+    Wrong(f"{JUDGED} --reward-model llama", "reward model: llama is no reward model: it has no head"),
+    Wrong(f"{JUDGED} --reward-model llama --held-out held.jsonl --dry-run", "reward model: llama is no reward model",
+          write("held.jsonl", '{"prompt": "9-9="}')),
+    Wrong(f"{JUDGED} --reward-model steelyard/shortening-proxy --gold-model ./no", "gold model: no such directory"),
+    Wrong(f"{ATTACK} --judge ./no", "judge: no such directory: './no'"),
+    Wrong(f"{ATTACK} --judge steelyard/shortening-proxy", "judge: steelyard/shortening-proxy has no label 'hate'"),
+    Wrong(f"{ATTACK} --judge llama --judge-kind guard", "judge: llama has no chat template"),
+    Wrong(f"{ATTACK} --judge llama", "judge: llama lacks 1 of its weights, such as score.weight"),
+    Wrong(f"{ATTACK} --victim ./no", "victim: no such directory: './no'"),
+]  # fmt: skip
+
 KINDS = {
     "rewards that are not finite": REWARDS,
     "reward functions that cannot be used": FUNCTIONS,
@@ -124,4 +151,5 @@ KINDS = {
     "weights that are not finite": WEIGHTS,
     "models of another vocabulary": VOCABULARIES,
     "other models that do not fit": MODELS,
+    "reward models, victims and judges": COMPANIONS,
 }
