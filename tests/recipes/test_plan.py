@@ -13,6 +13,7 @@ from steelyard.recipes.footprint import footprint
 from steelyard.recipes.plan import plan
 from steelyard.recipes.plan_text import lines
 from steelyard.runtime import to_json
+from steelyard.task import JudgedRows
 
 BASE = "steelyard/arithmetic"
 PARAMETERS = 279_168
@@ -57,14 +58,34 @@ def test_what_is_not_here_is_named_and_not_fetched():
 def test_memory_of_the_learner_by_hand():
     run = replace(load("arithmetic"), num_searchers=3)
     policy = Policy.load(BASE)
-    parts = footprint(run, policy)["parts"]
+    parts = footprint(run, policy, {})["parts"]
     whole = PARAMETERS * 4
     assert parts["learner_weights"] == parts["learner_gradient"] == parts["learner_reference"] == whole
     assert parts["learner_adam"] == 2 * whole
     assert parts["searchers_x_3"] == 3 * 3 * whole  # model, the engine's own layout, reference
     assert parts["shared_weights"] == 4 * whole
-    inline = footprint(replace(run, runtime="inline"), policy)["parts"]
+    inline = footprint(replace(run, runtime="inline"), policy, {})["parts"]
     assert (inline["evaluator"], inline["shared_weights"], inline["searchers_x_1"]) == (0, 0, 3 * whole)
+
+
+def test_memory_of_reward_models_and_victims_by_hand():
+    """Every searcher reads them, and the evaluator; a gold model the evaluator alone."""
+    proxy, policy = 4 * 85_056, Policy.load("steelyard/shortening")
+    run = replace(load("preference"), num_searchers=3, runtime="local")
+    parts = plan(run, "preference")["memory"]["parts"]
+    assert parts["reward_model_x_4"] == 4 * proxy
+    assert footprint(run, policy, {})["not_counted"] == ["reward model"]
+    judged = JudgedRows(reward_model="here/rm", gold_model="here/gold")
+    parts = footprint(replace(run, task=judged), policy, {"reward model": 10, "gold model": 100})["parts"]
+    assert (parts["reward_model_x_4"], parts["gold_model_x_1"]) == (40, 100)
+    for alone in (replace(run, runtime="inline"), replace(run, reward="module:function")):
+        assert footprint(alone, policy, {"reward model": 10})["parts"]["reward_model_x_1"] == 10
+
+
+def test_what_is_not_counted_is_said():
+    found = plan(replace(load("tldr"), model=BASE, max_completion_length=8), "tldr")
+    assert found["memory"]["not_counted"] == ["reward model"]
+    assert "caches, and without the reward model, which is not here" in "\n".join(lines(found))
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gpt-neox"])

@@ -50,6 +50,8 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     prompts = _prompts(run, policy)
     if "fetches" not in prompts:
         try_reward(run)
+    others = _others(run)
+    beside = {what: model["bytes"] for what, model in others.items() if "bytes" in model}
     return {
         "dry_run": True,
         "recipe": name,
@@ -57,11 +59,11 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
         "settings": _differing(run),
         "prompts": prompts,
         "model": _model(run, place, policy),
-        "other_models": _others(run),
+        "other_models": others,
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
-        "memory": None if policy is None else footprint(run, policy),
+        "memory": None if policy is None else footprint(run, policy, beside),
     }
 
 

@@ -35,8 +35,9 @@ def _model(model: Mapping[str, Any]) -> str:
 
 
 def _other(model: Mapping[str, Any]) -> str:
-    absent = " is not on this machine; the run would fetch it from the hub" if "fetches" in model else ""
-    return f"{model['model']}{absent}"
+    if "fetches" in model:
+        return f"{model['model']} is not on this machine; the run would fetch it from the hub"
+    return f"{model['model']}, {_size(model['bytes'])}"
 
 
 def _samples(samples: Mapping[str, Any]) -> str:
@@ -51,7 +52,8 @@ def _memory(memory: Mapping[str, Any] | None) -> Iterator[str]:
     if memory is None:
         yield "memory: not known before the model is here"
         return
-    yield f"memory: {_size(memory['total'])}, without activations and caches"
+    absent = "".join(f", and without the {what}, which is not here" for what in memory["not_counted"])
+    yield f"memory: {_size(memory['total'])}, without activations and caches{absent}"
     yield from (f"  {part.replace('_', ' ')} {_size(size)}" for part, size in memory["parts"].items() if size)
     yield f"disk: at most {_size(memory['stored_on_disk_at_most'])} of episodes, besides checkpoints"
 
