@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from steelyard.check.scoring import episode_of
 from steelyard.cli import main
-from steelyard.core import Prompt, SteelyardError
-from steelyard.reward import BradleyTerry, Pair, RewardModel
-from steelyard.reward.bradley_terry import pair_loss, pairs_of
+from steelyard.core import Prompt, SteelyardError, stream
+from steelyard.reward import BradleyTerry, Pair, RewardModel, bradley_terry
+from steelyard.reward.bradley_terry import margins, pair_loss, pairs_of
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Said, Scorer, scores
 
@@ -44,6 +44,16 @@ def test_calibration_by_hand():
     assert calibration_error(np.zeros(0)) == 0
 
 
+@pytest.mark.parametrize("number", [1, 6, 100])
+def test_the_temperature_of_pairs_that_are_all_told_apart(number):
+    assert fit_temperature(np.full(number, 2.0)) == pytest.approx(2 / math.log(number + 1), rel=1e-4)
+
+
+def test_the_temperature_by_hand():
+    odds = (3 * 5 / 6 + 1 / 6) / (3 * 1 / 6 + 5 / 6)  # three right and one wrong, each to be believed by 5 in 6
+    assert fit_temperature(np.array([1.0, 1.0, -1.0, 1.0])) == pytest.approx(1 / math.log(odds), rel=1e-4)
+
+
 def test_the_temperature_undoes_a_scale():
     draws = np.random.default_rng(0)
     margin = draws.normal(size=4000) * 2
@@ -69,6 +79,25 @@ def test_training_orders_held_out_pairs_and_repeats(made, tiny_model_dir):
     assert BradleyTerry(learning_rate=3e-3, epochs=6, batch=16, held_out=0.2)(again, PAIRS) == found
     said = [Said("3+", "31"), Said("3+", "23")]
     assert scores(again, said) == scores(Scorer.load(str(directory)), said)
+
+
+def noisy_pairs(number):
+    """Pairs of which one in five is the wrong way round."""
+    draws = stream(0, "noisy")
+    for a, b, c in draws.integers(10, size=(number, 3)):
+        better, worse = (f"{b}1", f"{c}2")[:: -1 if draws.random() < 0.2 else 1]
+        yield Pair(f"{a}+", better, worse)
+
+
+def test_a_model_that_learnt_noise_by_heart_is_saved_calibrated(tiny_model_dir, tmp_path, monkeypatch):
+    pairs, training = [*noisy_pairs(400)], BradleyTerry(learning_rate=1e-2, epochs=12, batch=20, held_out=0.9)
+    raw, mended = (Scorer.load(str(tiny_model_dir("llama")), new_head=0) for _ in range(2))
+    found = training(mended, pairs)
+    assert found["calibration_error"] < found["calibration_error_raw"]
+    monkeypatch.setattr(bradley_terry, "fit_temperature", lambda _: 1.0)
+    training(raw, pairs)
+    saved = Scorer.load(str(mended.save(tmp_path / "model")))
+    assert margins(saved, pairs) == pytest.approx(margins(raw, pairs) / found["temperature"], rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt-neox"])

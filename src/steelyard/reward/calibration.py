@@ -3,9 +3,12 @@
     p_i = sigma(m_i / T),  m_i = s_w - s_l                  the certainty that the chosen one of pair i is the better
     c_i = max(p_i, 1 - p_i),  a_i = [m_i > 0]               certainty of its own verdict, and whether that was right
     ECE = sum_b n_b / N |mean_b a_i - mean_b c_i|           over equal bins b from 1/2 to 1, of n_b of the N pairs
-    T   = argmin - mean_i log sigma(m_i / T)                temperature scaling
+    T   = argmin - mean_i [q log sigma(m_i / T) + (1 - q) log sigma(-m_i / T)],    q = (N + 1) / (N + 2)
 
-Source: Guo et al. 2017, arXiv:1706.04599, whose classes are here the two sides of a pair.
+Differs: T is temperature scaling with q in place of 1: else N pairs that are all told apart make T 0, and scores
+infinite. N equal margins, all right, give T = m / log(N + 1).
+Source: Guo et al. 2017, arXiv:1706.04599, whose classes are here the two sides of a pair; q: Platt 1999,
+"Probabilistic outputs for support vector machines".
 """
 
 from typing import Any
@@ -29,11 +32,14 @@ def calibration_error(margin_N: Float[np.ndarray, "N"]) -> float:
 
 
 def fit_temperature(margin_N: Float[np.ndarray, "N"]) -> float:
-    """The T that makes sigma(margin / T) likeliest, between 0.01 and 100."""
+    """The T that fits sigma(margin / T) to q, between 0.01 and 100."""
     from scipy.optimize import minimize_scalar
 
+    right = (len(margin_N) + 1) / (len(margin_N) + 2)
+
     def surprise(log_t: float) -> float:
-        return float(np.logaddexp(0, -margin_N * np.exp(-log_t)).mean())
+        sure_N = margin_N * np.exp(-log_t)
+        return float((right * np.logaddexp(0, -sure_N) + (1 - right) * np.logaddexp(0, sure_N)).mean())
 
     bounds = (np.log(_STEEPEST), np.log(_FLATTEST))
     found: Any = minimize_scalar(surprise, bounds=bounds, method="bounded")
