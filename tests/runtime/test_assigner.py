@@ -42,6 +42,13 @@ def test_each_prompt_gets_its_next_sample_numbers() -> None:
     assert [a.sample for a in first] == [0, 1, 2, 0, 1, 2], "a prompt's samples stay together"
 
 
+def test_a_searcher_may_make_more_of_a_prompt_than_a_step_takes() -> None:
+    run = replace(RUN, search_prompts=2, num_generations=3, search_generations=5)
+    assigner = Assigner(run, prompts(2))
+    assert sorted(pairs(assigner.next())) == [(p, s) for p in range(2) for s in range(5)]
+    assert sorted(pairs(resumed(assigner, run, 2).next())) == [(p, s) for p in range(2) for s in range(5, 10)]
+
+
 def test_what_is_given_back_comes_first_and_whole_prompts_fill_up() -> None:
     assigner = Assigner(RUN, prompts(50))
     lost = assigner.next()

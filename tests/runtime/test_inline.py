@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.core import StallError, SteelyardError
+from steelyard.core import StallError, SteelyardError, decode, encode
 from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.replay import Prioritised, SingleUse
 from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock
@@ -71,6 +71,28 @@ def test_replay_lets_the_learner_go_on_without_fresh_data(tmp_path: Path) -> Non
     assert summary["staleness_max"] == 3
 
 
+def test_a_step_takes_some_of_what_searchers_made_of_a_prompt(tmp_path: Path) -> None:
+    train(replace(SMALL, search_generations=6, search_prompts=2), tmp_path)
+    assert [(row["batch/prompts"], row["batch/trajectories"]) for row in rows(tmp_path)] == [(4, 16)] * 4
+    with closing(sqlite3.connect(tmp_path / "replay.sqlite")) as database:
+        samples = database.execute("SELECT DISTINCT sample FROM trajectories ORDER BY sample").fetchall()
+    assert samples == [(sample,) for sample in range(6)], "no prompt was asked twice in so few batches"
+
+
+def test_a_queue_takes_whole_groups_alone(tmp_path: Path) -> None:
+    with pytest.raises(SteelyardError, match=r"--search-generations: is 6; .* use a multiple of 4"):
+        replace(SMALL, search_generations=6, replay=SingleUse())
+    train(replace(SMALL, search_generations=8, search_prompts=2, replay=SingleUse()), tmp_path)
+    assert [(row["batch/prompts"], row["batch/trajectories"]) for row in rows(tmp_path)] == [(4, 16)] * 4
+
+
+def test_settings_that_know_nothing_of_a_newer_field_are_read() -> None:
+    """A run that was begun before `search_generations` was a setting goes on as it was."""
+    settings = encode(replace(SMALL, task=Arithmetic()))
+    del settings["search_generations"]
+    assert decode(settings, Run, where="config.json") == replace(SMALL, task=Arithmetic())
+
+
 def test_reference_reset_and_schedules_run(tmp_path: Path) -> None:
     run = replace(SMALL, reference_reset=2, beta_final=0.05, beta_steps=4, weight_sync_steps=2)
     train(run, tmp_path)
@@ -106,6 +128,7 @@ def test_settings_out_of_range_name_the_flag() -> None:
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"max_staleness": -1}, "--max-staleness"),
         ({"search_temperature": 0.0}, "--search-temperature"),
+        ({"search_generations": 0}, "--search-generations"),
         ({"search_temperatures": (2.0, 0.5)}, "--search-temperatures"),
         ({"search_temperatures": (0.5, float("inf"))}, "--search-temperatures"),
         ({"lora_rank": -1}, "--lora-rank"),

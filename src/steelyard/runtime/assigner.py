@@ -64,7 +64,7 @@ class Assigner:
                 "has no training prompts", where="task", mend="give it more data, or a smaller held-out share"
             )
         self._curriculum = run.curriculum.open(prompts, run.seed)
-        self._num_total, self._num_prompts, self._num_samples = len(prompts), run.search_prompts, run.num_generations
+        self._num_total, self._num_prompts, self._num_samples = len(prompts), run.search_prompts, run.samples_searched
         self._given: Counter[int] = Counter()
         # A dictionary for its order and its look-up: what is given back twice still goes out once.
         self._returned: dict[Assignment, None] = {}
@@ -72,7 +72,7 @@ class Assigner:
         self._group_of: dict[Pair, _Group] = {}
 
     def next(self) -> list[Assignment]:
-        """The next searcher batch: at most search_prompts x num_generations assignments, and at least one."""
+        """The next searcher batch: at most search_prompts x samples_searched assignments, and at least one."""
         size = self._num_prompts * self._num_samples
         batch = list(self._returned)[:size]
         for assignment in batch:

@@ -13,7 +13,7 @@ from steelyard.core import Linear, Sampling, require
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam
 from steelyard.policy import LoRA
-from steelyard.replay import Prioritised
+from steelyard.replay import Prioritised, SingleUse
 from steelyard.runtime.faults import Faults
 from steelyard.searcher.heat import Heat
 
@@ -158,7 +158,9 @@ class Run:
     num_generations: int = 8
     """Completions of each prompt in a learner step (G)."""
     search_prompts: int = 32
-    """Prompts in a searcher batch; each gets num_generations completions."""
+    """Prompts in a searcher batch."""
+    search_generations: int | None = None
+    """Completions of each prompt in a searcher batch (S); None for num_generations."""
     max_completion_length: int = 32
     """Most tokens that a completion may have."""
     temperature: float = 1.0
@@ -235,6 +237,11 @@ class Run:
         exact, least = getattr(self.objective, "group_size", None), getattr(self.objective, "least_group", 1)
         mend = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
         _require(number == exact if exact else number >= least, "num_generations", number, mend)
+        searched = self.samples_searched
+        _require(searched > 0, "search_generations", searched, "use 1 or more")
+        whole = not isinstance(self.replay, SingleUse) or searched % number == 0
+        mend = f"a queue gives out all that came, in groups of --num-generations: use a multiple of {number}"
+        _require(whole, "search_generations", searched, mend)
 
     def _check_beta(self) -> None:
         if self.target_beta is not None:
@@ -273,6 +280,11 @@ class Run:
             mend="choose a recipe whose objective has one, or set --target-beta",
         )
         return self.objective.beta if self.beta_final is None else self.beta_final
+
+    @property
+    def samples_searched(self) -> int:
+        """S, completions of each prompt in a searcher batch."""
+        return self.num_generations if self.search_generations is None else self.search_generations
 
     @property
     def lora(self) -> LoRA | None:

@@ -146,6 +146,8 @@ GENERATIONS = [
     Wrong("train arithmetic-dpo --num-generations 1", "--num-generations: is 1; DPO compares 2 completions"),
     Wrong("train arithmetic-dpo --num-generations 3", "--num-generations: is 3; DPO compares 2 completions"),
     Wrong("train arithmetic-ipo --num-generations 0", "--num-generations: is 0"),
+    Wrong("train arithmetic --search-generations 0", "--search-generations: is 0; use 1 or more"),
+    Wrong("train arithmetic-dpo --search-generations 3", "--search-generations: is 3; a queue gives out all that came"),
     Wrong("sample run --samples 0", "--samples: is 0; use 1 or more"),
     Wrong("eval run --samples 0", "samples is 0"),
     Wrong("eval run --prompts 0", "prompts is 0"),

@@ -1,11 +1,11 @@
 r"""GSM8K on RhoMath-1B by trajectory balance, with the paper's settings; needs the model and the data.
 
-Differs: searchers make the 20 samples that a step takes of a prompt, and not 24; weights and updates in float32, where
-the published code rounds both to bfloat16; the gradient is clipped (norm 1); a prompt is recent for two versions, since
-there is no synchronisation to count from.
+Differs: weights and updates in float32, where the published code rounds both to bfloat16; the gradient is clipped (norm
+1); a prompt is recent for two versions, since there is no synchronisation to count from.
 
     lr    = 1e-5 (warm-up 50, stable 450, decay 500 steps);   beta = 0.012 -> 0.004 by step 500, then constant
-    batch = 7 prompts x 20 samples, with probability 0.95 from the newest prompts, weights published every 2 steps
+    batch = 7 prompts x 20 of the samples stored, with probability 0.95 from the newest prompts
+    searchers make 24 samples of a prompt at a time; weights are published every 2 steps
 
 Temperature 0.7 is the published code's. The prompt's template is that of the SFT model (Kazemnejad et al. 2024,
 arXiv:2410.01679). Adam's decay .999 is what the published code leaves at its library's default.
@@ -38,6 +38,7 @@ RECIPE = Run(
     num_prompts=7,
     num_generations=20,
     search_prompts=3,
+    search_generations=24,
     max_completion_length=512,
     temperature=0.7,
     weight_sync_steps=2,
