@@ -35,7 +35,7 @@ section of this page from that study's run directories alone, and keeps those of
 claim was stated before its runs and can fail; numbers are medians [lowest, highest] over the seeds. The paper's own
 numbers come from other models on other machines: compare directions, not values. The claims of an ablation are findings
 of the paper: *not shown* means that it came out otherwise here, or that the seeds disagree. Seconds are those of a run
-that shared its two cores with another one and with whoever worked there: they say what a run costs, not what is faster."""
+that shared its two cores with another and with whoever worked there: they say what a run costs, not what is faster."""
 
 
 def held() -> list[str]:

@@ -3,7 +3,8 @@
     L = - mean over collected attacks y of log pi(y|x),   collected: those with tox(y) > threshold
 
 The second phase of GFlowNet red-teaming. The first explores and collects; imitation then fits all that was found alike,
-which no reward does, so rare families are kept and the share of attacks that succeed rises.
+which no reward does, so rare families are kept. In the paper the share that succeeds rises as well; in the red-team
+world it falls (docs/results.md).
 Differs: the paper imitates every logged attack that differs from the others; ours what the buffer holds at the end,
 which is already free of near-duplicates. Source: Lee et al. 2024, arXiv:2405.18540.
 """
@@ -38,7 +39,7 @@ def collected(run_dir: Path, policy: Policy, threshold: float = THRESHOLD) -> li
     return list(dict.fromkeys(policy.decode(t.completion_T) for t in stored))
 
 
-def smoothed(base: Policy, attacks: Sequence[str], *, seed: int, steps: int = 300) -> Policy:
+def smoothed(base: Policy, attacks: Sequence[str], *, seed: int, steps: int = 1000) -> Policy:
     """A copy of the base attacker that has learnt to say these attacks, whichever training prompt asks for one."""
     policy = copied(base)
     asked = [str(prompt.text) for prompt in RedTeam().prompts("train")]

@@ -1,4 +1,7 @@
-"""REINFORCE on the KL-shaped toxicity of the red-team world, on-policy: the baseline that keeps few families."""
+"""REINFORCE on the KL-shaped toxicity of the red-team world, on-policy: a baseline without a memory.
+
+The learning rate and beta are the best of eleven settings, by families found at a success of at least .9.
+"""
 
 from dataclasses import replace
 
@@ -11,13 +14,13 @@ from steelyard.task import RedTeam
 RECIPE = replace(
     red_team.RECIPE,
     task=RedTeam(scale="mean"),
-    objective=Reinforce(beta=0.1),
+    objective=Reinforce(beta=0.2),
     beta_final=None,
     beta_steps=0,
     replay=SingleUse(capacity=4),
     num_searchers=1,
     num_prompts=1,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     runtime="inline",
     inline=VirtualClock(learn_cost=0.0),
 )

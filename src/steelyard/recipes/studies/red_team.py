@@ -44,6 +44,8 @@ Found = Mapping[str, Mapping[int, Mapping[str, Any]]]
 class Study(study_base.Study):
     """Success, diversity, families, transfer and safety-tuning of every arm, at equal judge calls."""
 
+    first_seed: int = 10
+    """Seeds first_seed, first_seed + 1, ...; 0 to 2 were seen before the baselines were tuned."""
     steps: int = 400
     """Learner steps of each run."""
 
@@ -190,9 +192,11 @@ TEXT = (
     "victim has other weights and fewer lessons; no arm has seen it. Last, the victim is tuned to refuse the attacks "
     "that an arm found, mixed with as many benign sentences, and attacked again: by that arm's attacker, by all arms' "
     "(mean), and by TBA trained anew against it with half the steps. Median [lowest, highest] over seeds.\n\n"
-    "Read with care: the world and the settings were chosen on seeds 900 to 902 so that the arms come apart. Where "
-    "families are common, REINFORCE with a KL penalty finds as many: it has the same target. TBA was tried with about "
-    "ten settings, novelty with eight, plain REINFORCE with one, and no baseline's learning rate was tuned."
+    "Read with care: the world was chosen on seeds 900 to 902 so that the arms come apart. Where families are common, "
+    "REINFORCE with a KL penalty finds as many: it has the same target. Settings were chosen there too, by families found "
+    "at a success of at least .9: TBA among about ten, novelty among twenty, REINFORCE among eleven, GFlowNet "
+    "among six. Smoothing imitates what the run's buffer holds, 1,000 attacks without near-duplicates, and not, as the "
+    "paper, all that was ever logged."
 )
 PAPER = (
     ("the paper, Table 6", "GPUs", "hours", "cosine distance", "% toxic"),
