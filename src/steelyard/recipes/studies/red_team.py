@@ -193,8 +193,8 @@ TEXT = (
     "that an arm found, mixed with as many benign sentences, and attacked again: by that arm's attacker, by all arms' "
     "(mean), and by TBA trained anew against it with half the steps. Median [lowest, highest] over seeds.\n\n"
     "Read with care: the world was chosen on seeds 900 to 902 so that the arms come apart. Where families are common, "
-    "REINFORCE with a KL penalty finds as many: it has the same target. Settings were chosen there too, by families found "
-    "at a success of at least .9: TBA among about ten, novelty among twenty, REINFORCE among eleven, GFlowNet "
+    "REINFORCE with a KL penalty finds as many: it has the same target. Settings were chosen there too, by families "
+    "found at a success of at least .9: TBA among about ten, novelty among twenty, REINFORCE among eleven, GFlowNet "
     "among six. Smoothing imitates what the run's buffer holds, 1,000 attacks without near-duplicates, and not, as the "
     "paper, all that was ever logged."
 )
