@@ -17,7 +17,7 @@ from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.recipes.curves import draw_curves
 from steelyard.recipes.kept import by_seed
 from steelyard.recipes.lab import imitate, tiny_policy
-from steelyard.recipes.measures import Measure
+from steelyard.recipes.measures import SPENT, Measure
 from steelyard.recipes.new_model import save_new
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.study_base import Study, carry_out, grid, place
@@ -89,7 +89,7 @@ def section(root: Path) -> Section:
         f"and distinct right ones counted prompt by prompt. 'at {ENOUGH:.0%}' is the first evaluation whose greedy "
         "accuracy is at least that. More of Dr. GRPO's samples may be right, which favours it. What keeps answers "
         "apart is the reference in the residual; RLOO on the KL-shaped reward has this gradient on its own samples.",
-        ["", "when", "step", "greedy accuracy", "right samples", f"distinct right of {samples}"],
+        ["", "when", "step", "greedy accuracy", "right samples", f"distinct right of {samples}", *SPENT],
         rows,
         _claims(found),
         draw=lambda path: draw_curves(path, {arm: list(r.values()) for arm, r in found.items()}, KEYS["distinct"]),
@@ -109,7 +109,8 @@ def _row(arm: str, runs: Mapping[int, RunRecords], when: int | str) -> list[str]
     named = {"met": f"at {ENOUGH:.0%}", 0: "before", -1: "at the end"}[when]
     decimals = {"step": 0, KEYS["greedy"]: 3, KEYS["sampled"]: 3, KEYS["distinct"]: 1}
     cells = [Measure(lambda _: 0.0, d).write(_values(runs, key, when)) for key, d in decimals.items()]
-    return [arm, named, *cells]
+    spent = [one.over(runs.values()) if when == -1 else "" for one in SPENT.values()]
+    return [arm, named, *cells, *spent]
 
 
 def _claims(found: Found) -> list[Claimed]:

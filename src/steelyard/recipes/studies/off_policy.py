@@ -11,7 +11,7 @@ from typing import Any
 
 from steelyard.recipes.curves import draw_curves
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, summed_up
+from steelyard.recipes.measures import SPENT, Measure, summed_up
 from steelyard.recipes.named import enumerable, enumerable_reinforce
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.study_base import Swept, carry_out, grid
@@ -31,9 +31,10 @@ METHODS: dict[str, Run] = {
 }
 CASES = [*(("vargrad-tb", data) for data in DATA), ("reinforce", "on-policy"), ("reinforce", "uniform")]
 COLUMNS = {
-    "before": "total_variation_before",
-    "at the end": "total_variation",
-    "lowest": "total_variation_lowest",
+    "before": Measure(summed_up("total_variation_before")),
+    "at the end": Measure(summed_up("total_variation")),
+    "lowest": Measure(summed_up("total_variation_lowest")),
+    **SPENT,
 }
 TEXT = """\
 Total variation to pi*, exact, in a world of 1,000 completions (`enumerable`). Trajectory balance and REINFORCE with the
@@ -59,12 +60,11 @@ def measure(study: Study) -> dict[str, Any]:
 def section(root: Path) -> Section:
     """The distances by method and data, and the claims: trajectory balance arrives, the control does not."""
     found = by_seed(root, [_arm(m, d) for m, d in CASES])
-    read = {name: Measure(summed_up(key)) for name, key in COLUMNS.items()}
     values = {
-        (m, d): {name: [one.read(run) for run in found[_arm(m, d)].values()] for name, one in read.items()}
+        (m, d): {name: [one.read(run) for run in found[_arm(m, d)].values()] for name, one in COLUMNS.items()}
         for m, d in CASES
     }
-    rows = [[m, d, *(read[name].write(column) for name, column in values[m, d].items())] for m, d in CASES]
+    rows = [[m, d, *(COLUMNS[name].write(column) for name, column in values[m, d].items())] for m, d in CASES]
     most = {d: max(values["vargrad-tb", d]["at the end"]) for d in BOUNDS}
     astray = min(values["reinforce", "uniform"]["at the end"])
     claims = [

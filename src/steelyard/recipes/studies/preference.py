@@ -17,7 +17,7 @@ from steelyard.recipes import study_base
 from steelyard.recipes.catalogue import load
 from steelyard.recipes.frontier import common_levels, frontier
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, final, series, summed_up
+from steelyard.recipes.measures import SPENT, Measure, final, series
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.studies._preference_picture import draw
 from steelyard.report import RunRecords
@@ -42,8 +42,7 @@ MEASURES = {
     "KL": Measure(final(KL), 1),
     "reverse": Measure(final("eval/kl_from_reference"), 1),
     "perplexity": Measure(final("eval/perplexity_reference"), 1),
-    "samples": Measure(summed_up("trajectories"), 0),
-    "seconds": Measure(summed_up("seconds"), 1),
+    **SPENT,
 }
 Found = Mapping[int, Mapping[str, list[RunRecords]]]
 """Lag -> method -> its runs."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from steelyard.recipes import study_base
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, final, summed_up
+from steelyard.recipes.measures import SPENT, Measure, final, summed_up
 from steelyard.recipes.named.red_team import RECIPE
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.studies._red_team_picture import draw_scale
@@ -31,9 +31,9 @@ MEASURES = {
     "success": Measure(final("eval/success")),
     "diversity": Measure(final("eval/diversity")),
     "of successes": Measure(final("eval/diversity_success")),
-    "judge calls": Measure(summed_up("trajectories"), 0),
+    "judge calls": SPENT["samples"],
     "staleness": Measure(summed_up("staleness_mean"), 1),
-    "seconds": Measure(summed_up("seconds"), 1),
+    "seconds": SPENT["seconds"],
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.objective import DrGRPO
 from steelyard.recipes.curves import draw_curves
 from steelyard.recipes.kept import by_seed
-from steelyard.recipes.measures import Measure, Read, final, steps_to
+from steelyard.recipes.measures import SPENT, Measure, Read, final, steps_to
 from steelyard.recipes.named.arithmetic import RECIPE
 from steelyard.recipes.section import Claimed, Section
 from steelyard.recipes.study_base import Swept, carry_out, grid
@@ -70,6 +70,7 @@ COLUMNS = {
     "90 % at step": Measure(steps_to("eval/accuracy", 0.9), 0),
     "accuracy": Measure(final("eval/accuracy")),
     **{style: Measure(_share(style), 2) for style in STYLES},
+    **SPENT,
 }
 TEXT = """\
 Shares of the right answers by the way they were worked out, at temperature 1 after the last step, and the step of the
