@@ -24,7 +24,8 @@ def test_the_plan_of_arithmetic_in_numbers():
     assert json.loads(to_json(found)) == found
     assert found["settings"]["--beta"] == 0.1
     assert found["settings"]["objective"] == "VarGradTB"
-    assert "--num-prompts" not in found["settings"]  # it is at its default
+    assert found["settings"]["--num-prompts"] == 32  # at its default, and shown
+    assert "--search-prompts" not in found["settings"]
     assert found["prompts"]["train"] == 8192
     assert found["prompts"]["longest_tokens"] == 12  # 20-20-20-20= has 12 characters
     assert found["prompts"]["epochs"] == 100 * 32 / 8192
@@ -41,6 +42,8 @@ def test_schedules_are_read_where_a_step_uses_them():
     assert first == {"step": 0, "learning_rate": pytest.approx(1e-5 / 51), "beta": 0.012}
     assert half["beta"] == pytest.approx(0.012 - 0.008 * 499 / 500)
     assert last["beta"] == 0.004
+    assert (found["samples"]["searched_per_prompt"], found["samples"]["searcher_batch"]) == (24, 72)
+    assert "a searcher batch is 72, 24 of a prompt" in "\n".join(lines(found))
     assert "published every 2 steps" in found["staleness"][0]
     assert found["prompts"] == {"fetches": "openai/gsm8k"}
     assert found["memory"]["total"] > 0

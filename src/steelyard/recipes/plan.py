@@ -20,6 +20,9 @@ from steelyard.runtime import Run
 from steelyard.runtime.parts import check_prompts, make_demonstrations, make_task, tokens_of
 from steelyard.runtime.records import check_output
 
+ALWAYS_SHOWN = ("--beta", "--clamp", "--temperature", "--num-prompts", "--num-generations",
+                "--replay.recent-probability")  # fmt: skip
+"""Flags of settings that decide a run wherever they stand; one at its default is shown too."""
 _MEASURED = "fresh data is as old as the steps that the learner makes while a batch is generated, which a run measures"
 
 
@@ -68,7 +71,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
 
 
 def _differing(run: Run) -> dict[str, Any]:
-    """What the parts are, and flag -> value of every setting that is not at its default or has none."""
+    """What the parts are, and flag -> value of each setting that is not at its default, has none or decides a run."""
     parts = {f.name: getattr(run, f.name) for f in fields(run) if f.name in ("task", "objective", "replay")}
     return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
 
@@ -78,7 +81,7 @@ def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         value, flag = getattr(part, f.name), f"{prefix}{f.name.replace('_', '-')}"
         if is_dataclass(value):
             yield from _walk(value, "--" if f.name in ("task", "objective") else f"{flag}.")
-        elif value != f.default:
+        elif value != f.default or flag in ALWAYS_SHOWN:
             yield flag, value
 
 
@@ -124,7 +127,8 @@ def _samples(run: Run) -> dict[str, Any]:
         "samples_per_prompt": run.num_generations,
         "samples_per_step": step,
         "episodes": step * run.max_steps,
-        "searcher_batch": run.search_prompts * run.num_generations,
+        "searched_per_prompt": run.samples_searched,
+        "searcher_batch": run.search_prompts * run.samples_searched,
         "before_first_step": getattr(run.replay, "warmup", 0),
         "tokens_at_most": step * run.max_steps * run.max_completion_length,
     }

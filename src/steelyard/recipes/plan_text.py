@@ -8,7 +8,7 @@ def lines(planned: Mapping[str, Any]) -> list[str]:
     """What `plan` found, in lines."""
     return [
         f"plan of {planned['recipe']}, into {planned['output_dir']}; nothing was trained, fetched or written",
-        "settings that differ from the defaults:",
+        "settings that differ from the defaults, and those that every run depends on:",
         *(f"  {flag} {value}" for flag, value in planned["settings"].items()),
         f"prompts: {_prompts(planned['prompts'])}",
         f"model: {_model(planned['model'])}",
@@ -41,10 +41,11 @@ def _other(model: Mapping[str, Any]) -> str:
 
 
 def _samples(samples: Mapping[str, Any]) -> str:
-    each, steps, episodes = (samples[key] for key in ("samples_per_step", "steps", "episodes"))
-    step = f"{samples['prompts_per_step']} prompts x {samples['samples_per_prompt']} = {each:,} a step"
+    number, steps, episodes = (samples[key] for key in ("samples_per_step", "steps", "episodes"))
+    step = f"{samples['prompts_per_step']} prompts x {samples['samples_per_prompt']} = {number:,} a step"
     batch, warmup = samples["searcher_batch"], samples["before_first_step"]
-    searched = f"a searcher batch is {batch:,}, and {warmup:,} are stored before the first step"
+    each = f"{samples['searched_per_prompt']} of a prompt"
+    searched = f"a searcher batch is {batch:,}, {each}, and {warmup:,} are stored before the first step"
     return f"{step}, {steps:,} steps, {episodes:,} episodes learned from; {searched}"
 
 
