@@ -1,8 +1,9 @@
 """The recipes for real models: each planned as it is, and a few real steps on a tiny random model of the same family.
 
-The model has the family's architecture and a byte-level BPE tokenizer that is trained here; the data has the columns of
-the real data set. Nothing is fetched. What a recipe settles (objective, replay, schedules, searchers, template, reward)
-stays as it is; only sizes are cut, and where a part is not on this machine a local one takes its place.
+The model has the family's architecture and a tokenizer of its kind that is trained here: byte-level BPE, but for
+RhoMath, a Llama 2, the BPE with byte fallback that a SentencePiece model becomes. The data has the columns of the real
+data set. Nothing is fetched. What a recipe settles (objective, replay, schedules, searchers, template, reward) stays as
+it is; only sizes are cut, and where a part is not on this machine a local one takes its place.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
+from steelyard.policy import Policy
 from steelyard.recipes import load, names, train
 from steelyard.recipes.plan import plan
 from steelyard.replay import Prioritised
@@ -89,21 +91,54 @@ class Real:
 
     family: str
     change: Change
-    batch: tuple[int, int]
+    settings: dict[str, Any]
+    """Flag -> what the paper gives for it, and what follows from the paper."""
     episodes: int
-    beta: tuple[float, float]
+    beta: dict[int, float]
+    """By step."""
     prompts: tuple[int, int] = (50, 10)
     runtime: str = "inline"
     """Of the steps here: processes of their own would each import transformers, for families that we cannot read."""
 
 
+GSM8K = {
+    "objective": "VarGradTB", "replay": "Prioritised", "--model": "realtreetune/rho-1b-sft-GSM8K", "--num-searchers": 3,
+    "--learning-rate": 1e-5, "--optimizer.schedule.warmup": 50, "--optimizer.schedule.stable": 450,
+    "--optimizer.schedule.decay": 500, "--max-steps": 1000, "--max-completion-length": 512, "--temperature": 0.7,
+    "--num-prompts": 7, "--num-generations": 20, "--search-generations": 24, "--weight-sync-steps": 2,
+    "--replay.recent-probability": 0.95, "--replay.warmup": 500, "--beta": 0.012, "--beta-final": 0.004,
+    "--beta-steps": 500,
+}  # fmt: skip
+MATH = {
+    "objective": "TBAPrime", "replay": "SingleUse", "--model": "Qwen/Qwen2.5-7B", "--learning-rate": 1e-6,
+    "--max-steps": 400, "--max-completion-length": 3072 - 1024, "--temperature": 1.0, "--num-prompts": 32,
+    "--num-generations": 16, "--beta": 0.005, "--clamp": 8.0, "--reference-reset": 50,
+}  # fmt: skip
+TLDR = {
+    "objective": "VarGradTB", "replay": "Prioritised", "--num-searchers": 3, "--learning-rate": 3e-6,
+    "--optimizer.schedule.stable": 0, "--optimizer.schedule.decay": 256, "--max-steps": 256,
+    "--max-completion-length": 128, "--temperature": 0.7, "--num-prompts": 8, "--num-generations": 20,
+    "--weight-sync-steps": 10, "--replay.recent-probability": 0.5, "--replay.reward-temperature": 1.0,
+    "--replay.warmup": 10_000, "--beta": 1.0, "--beta-final": 0.05, "--beta-steps": 32,
+}  # fmt: skip
+GPT2 = {
+    "objective": "VarGradTB", "replay": "Prioritised", "--max-steps": 5000, "--num-prompts": 1,
+    "--num-generations": 128, "--weight-sync-steps": 10, "--beta": 0.05, "--lora-rank": 32, "--num-searchers": 2,
+    "--replay.capacity": 100_000, "--replay.recent-probability": 0.5,
+}  # fmt: skip
+LLAMA = {**GPT2, "--num-searchers": 6, "--replay.capacity": 130_000, "--replay.recent-probability": 0.6}
+FALLING = {0: 0.012, 249: 0.012 - 0.008 * 249 / 500, 749: 0.004, 999: 0.004}
+
 RECIPES = {
-    "gsm8k": Real("llama", _files(gsm8k_rows), (7, 20), 140_000, (0.012, 0.004), runtime="local"),
-    "math": Real("qwen2", _files(math_rows), (32, 16), 204_800, (0.005, 0.005)),
-    "tldr": Real("gpt_neox", _judged, (8, 20), 40_960, (1.0, 0.05)),
-    "red-team-gpt2": Real("gpt2", _classified, (1, 128), 640_000, (0.05, 0.05), (1, 1)),
-    "red-team-llama": Real("llama", _guarded, (1, 128), 640_000, (0.05, 0.05), (1, 1)),
+    "gsm8k": Real("llama", _files(gsm8k_rows), GSM8K, 140_000, FALLING, runtime="local"),
+    "math": Real("qwen2", _files(math_rows), MATH, 204_800, {0: 0.005, 199: 0.005, 399: 0.005}),
+    "tldr": Real("gpt_neox", _judged, TLDR, 40_960, {0: 1.0, 63: 0.05, 255: 0.05}),
+    "red-team-gpt2": Real("gpt2", _classified, GPT2, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
+    "red-team-llama": Real("llama", _guarded, LLAMA, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
 }
+"""The settings of the paper's appendix B, its tables and its published code; the m of GPT-2's red-teaming is ours."""
+RHO = "gsm8k"
+"""The recipe whose model is of the family of Llama 2, tokenizer included."""
 
 
 @pytest.fixture(scope="session")
@@ -113,28 +148,62 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def directory(name: str) -> Path:
         family = RECIPES[name].family
-        if family not in made:
-            made[family] = _save(tmp_path_factory.mktemp(family), family)
-        return made[family]
+        kind = f"{family}-2" if name == RHO else family
+        if kind not in made:
+            tokenizer = _sentencepiece() if name == RHO else _byte_level()
+            made[kind] = _save(tmp_path_factory.mktemp(kind), family, tokenizer)
+        return made[kind]
 
     return directory
 
 
-def _save(place: Path, family: str) -> Path:
+def _byte_level() -> Any:
+    """As of GPT-2, Pythia, Qwen and Llama 3."""
     import tokenizers
-    import torch
     import transformers
 
     inner = tokenizers.ByteLevelBPETokenizer()
-    rows = [row for kind in (gsm8k_rows, math_rows, tldr_rows) for row in kind(range(100))]
-    inner.train_from_iterator([text for row in rows for text in row.values()], vocab_size=400,
-                              special_tokens=["<|endoftext|>"], show_progress=False)  # fmt: skip
+    inner.train_from_iterator(_texts(), vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False)
     named = {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=inner._tokenizer, **named)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner._tokenizer, **named)
+
+
+def _sentencepiece() -> Any:
+    """As of Llama 2: words begin with a mark in place of their space, unknown letters are bytes, <s> goes first."""
+    import tokenizers
+    import transformers
+    from tokenizers import decoders, models, normalizers, processors, trainers
+
+    named = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    inner = tokenizers.Tokenizer(models.BPE())
+    inner.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    trainer = trainers.BpeTrainer(vocab_size=244, special_tokens=[*named.values()], show_progress=False)
+    inner.train_from_iterator(_texts(), trainer)
+    # Bytes join the vocabulary afterwards: as special tokens of the trainer they would be left out of what is decoded.
+    trained = json.loads(inner.to_str())["model"]
+    vocab = trained["vocab"] | {f"<0x{byte:02X}>": len(trained["vocab"]) + byte for byte in range(256)}
+    merges = [tuple(pair) for pair in trained["merges"]]
+    inner.model = models.BPE(vocab=vocab, merges=merges, byte_fallback=True, unk_token="<unk>")
+    inner.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    inner.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", vocab["<s>"])])
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **named)
+
+
+def _texts() -> list[str]:
+    return [text for kind in (gsm8k_rows, math_rows, tldr_rows) for row in kind(range(100)) for text in row.values()]
+
+
+def _save(place: Path, family: str, tokenizer: Any) -> Path:
+    import torch
+    import transformers
+
     tokenizer.chat_template = CHAT
     config = transformers.AutoConfig.for_model(
-        family, vocab_size=len(tokenizer), bos_token_id=None, eos_token_id=0, pad_token_id=0, intermediate_size=64,
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256,
+        family, vocab_size=len(tokenizer), bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id, intermediate_size=64, hidden_size=32, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=256,
         **({"num_key_value_heads": 2} if family in ("llama", "qwen2") else {}),
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
@@ -159,11 +228,12 @@ def _here(name: str, tiny: Callable[[str], Path], tmp_path: Path) -> Run:
     run = load(name)
     task = replace(run.task, **RECIPES[name].change(tiny(name), tmp_path))
     replay = replace(run.replay, warmup=6) if isinstance(run.replay, Prioritised) else run.replay
-    few = min(2, run.num_prompts)
+    few, searched = min(2, run.num_prompts), None if run.search_generations is None else 4
     return replace(
         run, model=str(tiny(name)), task=task, replay=replay, max_steps=3, num_prompts=few, search_prompts=few,
-        num_generations=3, num_searchers=min(2, run.num_searchers), max_completion_length=8, evaluation=FEW,
-        save_steps=0, output_dir=str(tmp_path / "run"), runtime=RECIPES[name].runtime,
+        num_generations=3, search_generations=searched, num_searchers=min(2, run.num_searchers),
+        max_completion_length=8, evaluation=FEW, save_steps=0, output_dir=str(tmp_path / "run"),
+        runtime=RECIPES[name].runtime,
     )  # fmt: skip
 
 
@@ -173,9 +243,10 @@ def test_the_plan_of_the_recipe_as_it_is(name):
     found = plan(run, name)
     assert found["prompts"].get("fetches") == getattr(run.task, "path", None)
     assert found["model"] == {"model": run.model, "fetches": run.model}
-    assert (found["samples"]["prompts_per_step"], found["samples"]["samples_per_prompt"]) == real.batch
+    assert {flag: found["settings"].get(flag) for flag in real.settings} == real.settings
     assert found["samples"]["episodes"] == real.episodes
-    assert [found["schedule"][at]["beta"] for at in (0, -1)] == [pytest.approx(beta) for beta in real.beta]
+    beta = {row["step"]: row["beta"] for row in found["schedule"]}
+    assert {step: beta[step] for step in real.beta} == pytest.approx(real.beta)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -227,6 +298,17 @@ def test_the_prompt_of_gsm8k_is_that_of_its_sft_model(tmp_path):
                    held_out="")  # fmt: skip
     prompts = {str(p.text) for split in ("train", "held-out") for p in task.prompts(split)}
     assert "[MATH_TASK] Problem:\nAnn has 2 pears and buys 2 more. How many has she?\n\nSolution:" in prompts
+
+
+def test_prompts_of_the_family_of_llama_2_begin_with_bos(tiny, tmp_path):
+    run = _here(RHO, tiny, tmp_path)
+    policy = Policy.load(str(tiny(RHO)))
+    bos = policy.tokenizer.bos_token_id
+    for prompt in run.task.prompts("train"):
+        tokens = policy.encode(prompt.text)
+        assert tokens[0] == bos and bos not in tokens[1:]
+        assert policy.decode(tokens) == prompt.text
+    assert policy.decode(policy.encode("π ≈ 3, 你好")) == "π ≈ 3, 你好", "letters that it never saw are bytes"
 
 
 def test_every_recipe_for_a_hub_model_is_proven_here():
