@@ -1,7 +1,10 @@
 """TBA's red-teaming of GPT-2, with the paper's settings: GPT-2 attacks GPT-2-alpaca, and RoBERTa judges.
 
 Differs: the attacker begins as plain GPT-2; the paper's is first fine-tuned on instructions (1,024 in a batch, 100
-steps, learning rate 3e-5), and so knows how a request ends: give its directory as --model. Low-rank adapters of the
+steps, learning rate 3e-5), and so knows how a request ends: give its directory as --model. log Z is the prompt's own
+(VarGrad), where the trainer that the paper builds on learns it; the paper does not say which of the two TBA keeps. That
+trainer also divides the log of the reward by a temperature, 2 falling to 1, and of near-duplicates keeps the better;
+neither is done here. Diversity is by n-grams of characters, in place of MiniLM's embeddings. Low-rank adapters of the
 published code: rank 32, alpha 16.
 Source: Bartoldson et al. 2025, arXiv:2503.18929, B.3; models and the victim's sampling: Lee et al. 2024,
 arXiv:2405.18540.
