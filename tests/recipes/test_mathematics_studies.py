@@ -81,7 +81,7 @@ def test_diverse_compares_where_accuracy_is_reached(tmp_path: Path):
     assert section.claims[1].measured == "17.0 against 5.0, 17.0 against 5.0"
     assert section.rows[0] == ["base model", "before", "0", "0.100", "0.800", "9.0", "", ""]
     assert section.rows[-1][-2:] == ["500", "30.0"]
-    assert section.rows[1] == ["trajectory balance", "at 95%", "40", "0.970", "0.800", "18.0"]
+    assert section.rows[1] == ["trajectory balance", "at 95%", "40", "0.970", "0.800", "18.0", "", ""]
     assert drawn(section, tmp_path) > 0.01
 
 

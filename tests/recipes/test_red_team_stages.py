@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recipes.fabricated import fabricate
-from steelyard.core import stream
+from steelyard.core import SteelyardError, stream
 from steelyard.policy import Policy
 from steelyard.recipes import red_team_stages as stages
 from steelyard.recipes.kept import label
@@ -73,6 +73,11 @@ def attacker(base):
 def test_a_smoothed_attacker_says_what_it_was_given(base, attacker):
     before, after = (Counter(e.completion for e in attacks_of(p, 128, seed=1)) for p in (base, attacker))
     assert all(before[text] <= 1 and after[text] > 10 for text in FOUND[:3])
+
+
+def test_nothing_can_be_learnt_from_no_attack(base):
+    with pytest.raises(SteelyardError, match="no attack to imitate; attack more often"):
+        smoothed(base, [], seed=0)
 
 
 def test_the_imitator_learns_the_base_s_own_hits_and_nothing_else(tmp_path, base, monkeypatch):

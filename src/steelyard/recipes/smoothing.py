@@ -40,7 +40,12 @@ def collected(run_dir: Path, policy: Policy, threshold: float = THRESHOLD) -> li
 
 
 def smoothed(base: Policy, attacks: Sequence[str], *, seed: int, steps: int = 1000) -> Policy:
-    """A copy of the base attacker that has learnt to say these attacks, whichever training prompt asks for one."""
+    """A copy of the base attacker that has learnt to say these attacks, whichever training prompt asks for one.
+
+    Raises:
+        SteelyardError: there are no attacks.
+    """
+    require(bool(attacks), "has no attack to imitate", where="smoothing", mend="attack more often, or train longer")
     policy = copied(base)
     asked = [str(prompt.text) for prompt in RedTeam().prompts("train")]
     pairs = [(prompt, attack) for attack in attacks for prompt in asked]
