@@ -110,6 +110,7 @@ def test_the_headline_without_evaluation_or_staleness():
 
 
 def test_what_a_task_measures_of_its_own_is_said_as_it_comes():
-    row = {"step": 20, "eval/success": 0.25, "eval/families": 3.0, "eval/kl_to_reference": 1.5}
+    row = {"step": 20, "eval/accuracy": 1.0, "eval/accuracy_low": 0.2, "eval/accuracy_high": 1.0, "eval/success": 0.25,
+           "eval/families": 3.0, "eval/toxicity": 0.4, "eval/kl_to_reference": 1.5}  # fmt: skip
     said = watched([("eval", row)], terminal=False)
     assert said == "  step   20  attacks that succeed 25.0%  families 3  KL(pi, ref) 1.5\n"

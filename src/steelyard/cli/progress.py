@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from steelyard.cli.plain import plain
-from steelyard.report.measures import own
+from steelyard.report.measures import headline_of, own
 
 _PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
 
@@ -81,7 +81,8 @@ class Progress:
         if "eval/total_variation" in row:
             far, error = row["eval/total_variation"], row["eval/log_z_error"]
             return f"{text}  total variation to pi* {far:.4f}  log Z error {error:.4f}"
-        if "eval/accuracy" in row:
+        headline = headline_of([row])
+        if headline is not None and headline[0] == "eval/accuracy":  # one attack, greedy, says nothing of an attacker
             low, high = row["eval/accuracy_low"], row["eval/accuracy_high"]
             text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
         if "eval/length_mean" in row:

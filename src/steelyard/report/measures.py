@@ -32,6 +32,10 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/perplexity_reference": ("perplexity under ref", number),
 }
 """What some tasks measure beside accuracy, and how far the policy has gone from the one that it began as (nats)."""
+IN_ONE_LINE = (
+    "eval/success", "eval/families", "eval/diversity", "eval/gold_win_rate", "eval/proxy_win_rate", "eval/gold",
+    "eval/proxy", "eval/kl_to_reference",
+)  # fmt: skip
 
 
 def headline_of(rows: Sequence[Row]) -> tuple[str, str, Write, list[Row]] | None:
@@ -54,5 +58,5 @@ def change(rows: Sequence[Row]) -> str | None:
 
 
 def own(row: Row) -> dict[str, str]:
-    """The measures of its own that an evaluation has, written out, by name."""
-    return {name: write(row[key]) for key, (name, write) in OWN.items() if key in row}
+    """Those of an evaluation's own measures that one line has room for, written out, by name."""
+    return {OWN[key][0]: OWN[key][1](row[key]) for key in IN_ONE_LINE if key in row}
