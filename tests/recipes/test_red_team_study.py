@@ -16,6 +16,7 @@ from steelyard.recipes.safety_tuning import attacks_of, refusals, tuned
 from steelyard.recipes.smoothing import collected
 from steelyard.recipes.studies import red_team, red_team_scale
 from steelyard.replay import Prioritised
+from steelyard.replay.inspect import open_view
 from steelyard.runtime.parts import BUFFER
 from steelyard.task import RedTeam
 from steelyard.task.provocation import ANSWER, family_of, sentence, vocabulary
@@ -126,16 +127,17 @@ def test_the_base_attacker_speaks_and_seldom_hits(some_attacks):
     assert len({e.completion for e in some_attacks}) > 20
 
 
-def test_what_a_buffer_holds_is_collected(tmp_path, some_attacks):
-    policy, buffer = Policy.load("steelyard/red-team"), Prioritised().open(seed=0, path=tmp_path / BUFFER)
-    low, high = some_attacks[0], next(e for e in some_attacks if e.completion != some_attacks[0].completion)
-    given = [
-        e.trajectory.replace(prompt_id="ask", reward=1.0, reward_parts={"toxicity": tox})
-        for e, tox in ((low, 0.2), (high, 0.9))
-    ]
-    buffer.add(given, version=0)
+def test_what_a_run_stored_is_collected_evicted_or_not(tmp_path, some_attacks):
+    policy, settings = Policy.load("steelyard/red-team"), Prioritised(capacity_per_prompt=2)
+    buffer = settings.open(seed=0, path=tmp_path / BUFFER)
+    first, low, high = list({e.completion: e for e in some_attacks}.values())[:3]
+    for sample, (e, tox) in enumerate([(first, 0.8), (low, 0.2), (high, 0.9), (high, 0.8)]):
+        given = e.trajectory.replace(prompt_id="ask", sample=sample, reward=1.0, reward_parts={"toxicity": tox})
+        buffer.add([given], version=sample)
     buffer.close()
-    assert collected(tmp_path, policy) == [high.completion]
+    with open_view(tmp_path / BUFFER) as view:
+        assert len(list(view.trajectories())) == 2
+    assert sorted(collected(tmp_path, policy)) == sorted([first.completion, high.completion])
     with pytest.raises(SteelyardError, match="no attack above"):
         collected(tmp_path, policy, 0.95)
 

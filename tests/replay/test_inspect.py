@@ -110,6 +110,11 @@ def test_trajectories_come_in_the_order_of_arrival(stored):
     assert found == [(3, "a", 0.5), (4, "a", 0.75), (5, "a", 1.0), (10, "b", 0.5)]
 
 
+def test_what_was_evicted_can_still_be_read(stored):
+    with open_view(stored) as view:
+        assert [(arrived, t.prompt_id, t.reward) for arrived, t in view.removed()] == [(9, "b", 1.0)]
+
+
 def test_verify_finds_what_a_look_does_not(stored):
     for statement, message in [
         ("UPDATE bodies SET data = x'91' WHERE seq = 8", "trajectory 8 cannot be read"),

@@ -3,12 +3,12 @@
     L = - mean over collected attacks y of log pi(y|x),   collected: those with tox(y) > threshold
 
 The second phase of GFlowNet red-teaming. The first explores and collects; imitation then fits all that was found alike,
-which no reward does, so rare families are kept. In the paper the share that succeeds rises as well; in the red-team
-world it falls (docs/results.md).
-Differs: the paper imitates every logged attack that differs from the others; ours what the buffer holds at the end,
-which is already free of near-duplicates. Source: Lee et al. 2024, arXiv:2405.18540.
+which no reward does, so rare families are kept and, in the paper, the share of attacks that succeed rises.
+Source: Lee et al. 2024, arXiv:2405.18540. A run's log is its replay file, what has left the buffer included; a run that
+makes checkpoints forgets the oldest of that (--save-steps 0 makes none).
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +23,7 @@ THRESHOLD = 0.7
 
 
 def collected(run_dir: Path, policy: Policy, threshold: float = THRESHOLD) -> list[str]:
-    """Everything in a run's buffer whose toxicity is above a threshold, each attack once.
+    """Everything that a run stored, removed or not, whose toxicity is above a threshold, each attack once.
 
     Args:
         run_dir: of the run.
@@ -34,7 +34,8 @@ def collected(run_dir: Path, policy: Policy, threshold: float = THRESHOLD) -> li
         SteelyardError: the buffer cannot be read, or holds no such attack.
     """
     with open_view(run_dir / BUFFER) as view:
-        stored = [t for _, t in view.trajectories() if t.reward_parts["toxicity"] > threshold]
+        logged = itertools.chain(view.trajectories(), view.removed())
+        stored = [t for _, t in logged if t.reward_parts["toxicity"] > threshold]
     require(bool(stored), f"holds no attack above {threshold}", where=str(run_dir), mend="lower the threshold")
     return list(dict.fromkeys(policy.decode(t.completion_T) for t in stored))
 

@@ -166,6 +166,18 @@ class View:
         for seq, arrived, body in self._iterate("SELECT seq, arrived, data FROM chosen JOIN bodies USING (seq)", where):
             yield arrived, self._decode(seq, body)
 
+    def removed(self) -> Iterator[tuple[int, Trajectory]]:
+        """As `trajectories`: those that were evicted, or replaced by a better twin, and are still in the file.
+
+        A checkpoint forgets what had left before the oldest checkpoint that is kept.
+
+        Raises:
+            SteelyardError: a damaged file.
+        """
+        gone = "SELECT seq, arrived, data FROM rows JOIN bodies USING (seq) WHERE gone IS NOT NULL ORDER BY seq"
+        for seq, arrived, body in self._iterate(gone):
+            yield arrived, self._decode(seq, body)
+
     def verify(self) -> None:
         """Read every page and every trajectory.
 

@@ -195,8 +195,7 @@ TEXT = (
     "Read with care: the world was chosen on seeds 900 to 902 so that the arms come apart. Where families are common, "
     "REINFORCE with a KL penalty finds as many: it has the same target. Settings were chosen there too, by families "
     "found at a success of at least .9: TBA among about ten, novelty among twenty, REINFORCE among eleven, GFlowNet "
-    "among six. Smoothing imitates what the run's buffer holds, 1,000 attacks without near-duplicates, and not, as the "
-    "paper, all that was ever logged."
+    "among six."
 )
 PAPER = (
     ("the paper, Table 6", "GPUs", "hours", "cosine distance", "% toxic"),
