@@ -132,7 +132,14 @@ FALLING = {0: 0.012, 249: 0.012 - 0.008 * 249 / 500, 749: 0.004, 999: 0.004}
 RECIPES = {
     "gsm8k": Real("llama", _files(gsm8k_rows), GSM8K, 140_000, FALLING, runtime="local"),
     "math": Real("qwen2", _files(math_rows), MATH, 204_800, {0: 0.005, 199: 0.005, 399: 0.005}),
-    "tldr": Real("gpt_neox", _judged, TLDR, 40_960, {0: 1.0, 63: 0.05, 255: 0.05}),
+    **{
+        name: Real("gpt_neox", _judged, {**TLDR, "--model": model}, 40_960, {0: 1.0, 63: 0.05, 255: 0.05})
+        for name, model in (
+            ("tldr", "mnoukhov/pythia410m-sft-tldr"),
+            ("tldr-1b", "mnoukhov/pythia1b-sft-tldr"),
+            ("tldr-2b8", "mnoukhov/pythia2.8b-sft-tldr"),
+        )
+    },
     "red-team-gpt2": Real("gpt2", _classified, GPT2, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
     "red-team-llama": Real("llama", _guarded, LLAMA, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
 }

@@ -10,9 +10,9 @@ hold the same posts was not checked).
     batch = 8 prompts x 20 samples, with probability 0.5 from the newest prompts, otherwise by softmax of the score
     r     = the reward model's score, -1 without an end of sequence; weights published every 10 steps
 
-Larger: --model mnoukhov/pythia1b-sft-tldr --reward-model mnoukhov/pythia1b-rm-tldr6.9b, and 2.8b likewise. The paper
-judges by a reward model of 6.9B: --gold-model cleanrl/EleutherAI_pythia-6.9b-deduped__reward__tldr. A reward model of
-your own: steelyard reward-model. The names of models are those of the published launch script.
+Larger: `tldr-1b` and `tldr-2b8`. The paper judges by a reward model of 6.9B: --gold-model
+cleanrl/EleutherAI_pythia-6.9b-deduped__reward__tldr. A reward model of your own: steelyard reward-model. The names of
+models are those of the published launch script.
 Source: Bartoldson et al. 2025, arXiv:2503.18929, table 3, and its published trainer.
 """
 
