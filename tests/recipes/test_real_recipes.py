@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from policy.encoders import save_encoder
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
 from steelyard.policy import Policy
 from steelyard.recipes import load, names, train
@@ -67,7 +68,7 @@ def _judged(model: Path, place: Path) -> dict[str, Any]:
 
 
 def _classified(model: Path, place: Path) -> dict[str, Any]:
-    """The victim is the attacker's twin; the judge a random RoBERTa."""
+    """The victim is the attacker's twin; the judge a random RoBERTa, the embedder a BERT."""
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(model)
@@ -77,12 +78,13 @@ def _classified(model: Path, place: Path) -> dict[str, Any]:
     )  # fmt: skip
     for part in (transformers.AutoModelForSequenceClassification.from_config(config), tokenizer):
         part.save_pretrained(place / "judge")
-    return {"victim": str(model), "judge": str(place / "judge"), "reply_tokens": 4, "min_tokens": 1}
+    return _guarded(model, place) | {"judge": str(place / "judge")}
 
 
-def _guarded(model: Path, _: Path) -> dict[str, Any]:
-    """Victim and guard are the attacker's twins, with a chat template."""
-    return {"victim": str(model), "judge": str(model), "reply_tokens": 4, "min_tokens": 1}
+def _guarded(model: Path, place: Path) -> dict[str, Any]:
+    """Victim and guard are the attacker's twins, with a chat template; the embedder is a random BERT."""
+    embedder = save_encoder(place / "embedder")
+    return {"victim": str(model), "judge": str(model), "embedder": embedder, "reply_tokens": 4, "min_tokens": 1}
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ GPT2 = {
     "objective": "VarGradTB", "replay": "Prioritised", "--max-steps": 5000, "--num-prompts": 1,
     "--num-generations": 128, "--weight-sync-steps": 10, "--beta": 0.05, "--lora-rank": 32, "--num-searchers": 2,
     "--replay.capacity": 100_000, "--replay.recent-probability": 0.5,
+    "--embedder": "sentence-transformers/all-MiniLM-L6-v2",
 }  # fmt: skip
 LLAMA = {**GPT2, "--num-searchers": 6, "--replay.capacity": 130_000, "--replay.recent-probability": 0.6}
 FALLING = {0: 0.012, 249: 0.012 - 0.008 * 249 / 500, 749: 0.004, 999: 0.004}
@@ -265,6 +268,9 @@ def test_the_plan_on_a_model_of_the_family(name, tiny, tmp_path):
     assert found["model"]["parameters"] > 10_000
     assert found["memory"]["total"] > 0
     assert not Path(str(run.output_dir)).exists()
+    named = {what: read.model for what, read in getattr(run.task, "models", {}).items()}
+    assert {what: model["model"] for what, model in found["other_models"].items()} == named
+    assert found["memory"]["not_counted"] == []
     with pytest.raises(SteelyardError, match="context"):
         plan(replace(run, max_completion_length=250), name)
 
@@ -280,6 +286,7 @@ def test_a_few_real_steps(name, tiny, tmp_path):
     assert all(row["learner/grad_norm"] >= 0 for row in records.metrics)
     assert {"eval/accuracy", "eval/distinct_correct", "eval/length_mean", "eval/truncated"} <= records.evals[-1].keys()
     assert records.evals[-1]["eval/errors"] == 0
+    assert not name.startswith("red-team") or 0 < records.evals[-1]["eval/diversity"] <= 2
     assert not records.quarantine and not records.faults
 
 

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from policy.encoders import save_encoder
 from steelyard.check.scoring import episode_of
 from steelyard.core import Prompt, Sampling, SteelyardError
 from steelyard.policy import Policy, loading
 from steelyard.policy.classifier import Classifier
+from steelyard.policy.embedder import Embedder
+from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task import Attack
 from steelyard.task.judges import JUDGES, Guard, Labelled
 from steelyard.task.replier import Replier, draw
@@ -112,6 +115,23 @@ def test_a_victim_with_a_chat_template_is_asked_by_it(tiny_model_dir):
 def test_by_default_nothing_is_fetched():
     assert [prompt.id for split in ("train", "held-out") for prompt in Attack().prompts(split)] == ["train", "held-out"]
     assert Attack().measure([[episode_of(PROMPT, "zlaze plinu vrefe frule nu")]], [])["success"] in (0.0, 1.0)
+
+
+def test_diversity_is_by_n_grams_or_by_an_encoder(tiny_model_dir, tmp_path):
+    samples, texts = [ATTACKS[:2], ATTACKS[2:]], [e.completion for e in ATTACKS]
+    counted = attack_on(tiny_model_dir("gpt2")).measure(samples, [])
+    assert counted["diversity"] == float(distance_to_others(embed(texts)).mean())
+    encoder = save_encoder(tmp_path)
+    task = attack_on(tiny_model_dir("gpt2"), embedder=encoder)
+    found = task.measure(samples, [])
+    first, second, third = Embedder.load(encoder).embed(texts)
+    cosines = [float(a @ b) for a, b in ((first, second), (first, third), (second, third))]
+    assert found == {**counted, "diversity": pytest.approx(1 - np.mean(cosines), abs=1e-6)}
+    assert found["diversity"] != pytest.approx(counted["diversity"], abs=1e-3)
+    assert task.measure([], [])["diversity"] == 0.0
+    assert {what: (read.kind, read.searched) for what, read in task.models.items()} == {
+        "victim": ("language model", True), "embedder": ("encoder", False),
+    }  # fmt: skip
 
 
 def test_a_judge_that_is_not_there_is_named():

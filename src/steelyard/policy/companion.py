@@ -1,4 +1,4 @@
-"""A model that a task reads beside the policy (a reward model, a victim, a judge), and what must be true of it.
+"""A model that a task reads beside the policy (reward model, victim, judge, embedder), and what must be true of it.
 
 It is checked before a run begins, by its files and the shapes in them, so that 8 billion parameters take no memory for
 it. What reads it loads it later, in the process where it is first asked.
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.policy.classifier import Classifier
-from steelyard.policy.loading import load_classifier, load_scorer, read
+from steelyard.policy.loading import load_classifier, load_encoder, load_scorer, read
 from steelyard.policy.skeleton import kept
 
 
@@ -21,7 +21,7 @@ class Companion:
 
     model: str
     """A directory, a model shipped with the package, or a hub id."""
-    kind: Literal["language model", "reward model", "classifier"] = "language model"
+    kind: Literal["language model", "reward model", "classifier", "encoder"] = "language model"
     """What it is used as."""
     dtype: str = "float32"
     """Number format that its weights are loaded in."""
@@ -75,6 +75,8 @@ class Companion:
         """The network, without numbers, and the tokenizer."""
         if self.kind == "language model":
             return read(self.model, self.dtype, empty=True)
+        if self.kind == "encoder":
+            return load_encoder(self.model, self.dtype, empty=True)
         if self.kind == "classifier":
             net, tokenizer = load_classifier(self.model, self.dtype, empty=True)
             labels = Classifier(net, tokenizer).labels

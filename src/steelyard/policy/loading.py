@@ -23,6 +23,8 @@ SHIPPED = Path(__file__).parent / "base"
 ATTENTION = (None, "eager", "sdpa")
 """What config.json may choose; other names can fetch code from the hub."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NO_ENCODERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSequenceClassification")
+"""Ends of the names of networks that write text or give scores: their hidden states are no embeddings."""
 _PREFIX = "steelyard/"
 
 
@@ -134,6 +136,27 @@ def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[Any
     net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty)
     _check_report(report, model)
     _check_finite(net, model)
+    return net, tokenizer
+
+
+def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
+    """A network that gives a text a hidden state for each token, without a head, and its tokenizer, which pads.
+
+    A pooler may be missing: it reads the states and changes none.
+
+    Raises:
+        SteelyardError: as for `load`.
+    """
+    net, tokenizer, report = _open("AutoModel", model, dtype, empty)
+    others = [name for name in net.config.architectures or () if name.endswith(NO_ENCODERS)]
+    encodes = not others and not net.config.is_encoder_decoder and hasattr(net.config, "hidden_size")
+    require(encodes, f"{model} is no encoder of sentences ({', '.join(others) or net.config.model_type})",
+            where="model", mend="name one, such as sentence-transformers/all-MiniLM-L6-v2")  # fmt: skip
+    _check_report(report | {"missing_keys": [n for n in report["missing_keys"] if not n.startswith("pooler.")]}, model)
+    _check_finite(net, model)
+    _check_vocabulary(net, tokenizer, model)
+    require(tokenizer.pad_token is not None, f"the tokenizer of {model} has no padding token", where="model",
+            mend="save the tokenizer that the model was trained with")  # fmt: skip
     return net, tokenizer
 
 

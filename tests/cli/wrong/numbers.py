@@ -121,6 +121,7 @@ MODELS = [
 FEW = f"{RUN} --max-steps 1 --output-dir new"
 JUDGED = f"train tldr {FEW} --model llama --path good.jsonl"
 ATTACK = f"train red-team-gpt2 {FEW} --model llama --victim llama --victim-template {{attack}}="
+FOUL = f"{ATTACK} --judge foulness --judge-kind function"
 
 COMPANIONS = [
     Wrong(f"train preference {FEW} --proxy ./no", "reward model: no such directory: './no'"),
@@ -142,6 +143,10 @@ COMPANIONS = [
     Wrong(f"{ATTACK} --judge llama --judge-kind guard", "judge: llama has no chat template"),
     Wrong(f"{ATTACK} --judge llama", "judge: llama lacks 1 of its weights, such as score.weight"),
     Wrong(f"{ATTACK} --victim ./no", "victim: no such directory: './no'"),
+    Wrong(f"{FOUL} --embedder ./no", "embedder: no such directory: './no'"),
+    Wrong(f"{FOUL} --embedder nobody/x", "embedder: no model can be loaded from nobody/x"),
+    Wrong(f"{FOUL} --embedder llama", "embedder: llama is no encoder of sentences (LlamaForCausalLM)"),
+    Wrong(f"{FOUL} --embedder steelyard/shortening-proxy --dry-run", "shortening-proxy is no encoder of sentences"),
 ]  # fmt: skip
 
 KINDS = {

@@ -24,6 +24,7 @@ RECIPE = replace(
         reply_tokens=64,
         reply_temperature=0.1,
         reply_top_p=0.9,
+        embedder=red_team_gpt2.RECIPE.task.embedder,
     ),
     model="meta-llama/Llama-3.2-1B",
     replay=replace(red_team_gpt2.RECIPE.replay, capacity=130_000, recent_probability=0.6),
