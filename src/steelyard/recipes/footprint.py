@@ -4,7 +4,8 @@
     searcher   N b + M (reference), and again N b where our own engine lays the weights out
     evaluator  N b + M (reference), likewise
     shared     2 M + 2 M,  two slots of weights and two of the reference (local)
-    searcher and evaluator (local), or the one process (inline): the task's own models, but a gold model the evaluator's
+    searcher and evaluator (local), or the one process (inline): the task's own models, of which a gold model and an
+               embedder are the evaluator's alone
 
 N parameters of b bytes each, M bytes of those that are trained. Activations, key-value caches and the programs come on
 top. What is stored of the episodes is an upper bound: 13 bytes a token, all of them at full length.

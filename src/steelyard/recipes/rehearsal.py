@@ -1,9 +1,9 @@
 """What a run names is tried before it begins, so that what cannot be used leaves no run behind.
 
-The models that the task reads (reward model, victim, judge) are looked at, their weights not read. A reward function
-scores two empty completions in a worker of its own, as it will score real ones. That it fails on them is not held
-against it: a failure is a failure of a completion. What would end every run does: it cannot be imported, it does not
-take the columns, it returns something other than one number or None for each completion.
+The models that the task reads (reward model, victim, judge, embedder) are looked at, their weights not read. A reward
+function scores two empty completions in a worker of its own, as it will score real ones. That it fails on them is not
+held against it: a failure is a failure of a completion. What would end every run does: it cannot be imported, it does
+not take the columns, it returns something other than one number or None for each completion.
 """
 
 from collections.abc import Mapping
