@@ -32,7 +32,7 @@ def draw(
             _panel(ax, found[first], key, f"lag {first}: {name}", name)
         for (method, values), color in zip(curves.items(), COLORS, strict=True):
             below[-1].plot(levels, values, color=color, marker="o", markersize=3, label=method)
-        title = f"lag {list(found)[-1]}: the best with at most this KL"
+        title = f"lag {list(found)[-1]}: best within a KL"
         below[-1].set(xlabel="KL(pi, ref), nats", ylabel="gold win rate", title=title)
         below[-1].legend(fontsize=8.5)
 
