@@ -241,7 +241,7 @@ def test_study(call, monkeypatch, tmp_path):
         for method, by_lag in after.items():
             for n, accuracy in by_lag.items():
                 place = Path(directory) / f"{method}-lag{n}-seed0"
-                fabricate(place, curve(0.1, accuracy), config={"run": {"max_steps": 5}})
+                fabricate(place, curve(0.1, accuracy), config={"run": {"max_steps": 5, "learning_rate": 5e-5}})
                 assert place.name in runs
 
     monkeypatch.setattr(study_base, "sweep", carried_out)
