@@ -90,10 +90,10 @@ def section(root: Path) -> Section:
         [NAMES[m], str(lag), *(one.over(found[m][lag]) for one in MEASURES.values())] for m in METHODS for lag in LAGS
     ]
     settings = found["vargrad-tb"][LAGS[0]][0].config["run"]
-    steps, rate = settings["max_steps"], settings["learning_rate"]
+    steps, rate = settings["max_steps"], f"{settings['learning_rate']:g}".replace("e-0", "e-")
     return Section(
         "Old data: accuracy as the lag grows",
-        f"`arithmetic`, {steps} steps of 32 x 8 at learning rate {rate:g} for all, half of the recipe's and tuned for "
+        f"`arithmetic`, {steps} steps of 32 x 8 at learning rate {rate} for all, half of the recipe's and tuned for "
         "none, sampled by weights exactly so many versions old (inline, synchronous clock). Held-out accuracy is "
         "greedy, over 512 prompts. Trajectory balance draws from its replay buffer, the others from the single-use "
         "queue, as their recipes do.",
