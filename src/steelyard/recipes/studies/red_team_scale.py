@@ -41,8 +41,8 @@ MEASURES = {
 class Study(study_base.Study):
     """Families found against the number of searchers and the size of the buffer."""
 
-    seeds: int = 3
-    """Runs of each setting."""
+    seeds: int = 8
+    """Runs of each setting: three left it open whether searchers matter."""
     steps: int = 400
     """Learner steps of each run."""
 
