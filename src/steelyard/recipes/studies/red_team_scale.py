@@ -27,7 +27,7 @@ USUAL = 4
 SEARCH_COST = 8.0
 """Virtual time of a searcher's batch, in learner steps."""
 MEASURES = {
-    "families": Measure(final("eval/families"), 0),
+    "families": Measure(final("eval/families"), 1),
     "success": Measure(final("eval/success")),
     "diversity": Measure(final("eval/diversity")),
     "of successes": Measure(final("eval/diversity_success")),

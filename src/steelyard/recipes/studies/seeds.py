@@ -29,11 +29,7 @@ class Study:
 def measure(study: Study) -> dict[str, Any]:
     """Run the seeds alone on the machine, print the section."""
     runs = {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}
-    told = carry_out("seeds", runs, section, Swept(study.output_dir, jobs=1))
-    picture = Path(told["output_dir"]) / "seeds.png"
-    draw_runs(directories(picture.parent), picture)
-    print(f"picture: {picture}")
-    return told
+    return carry_out("seeds", runs, section, Swept(study.output_dir, jobs=1))
 
 
 def section(root: Path) -> Section:
