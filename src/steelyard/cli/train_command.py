@@ -30,8 +30,9 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     if DRY in words:
         return _plan([word for word in words if word != DRY])
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
-    say(curve_text(result.run_dir))
-    say(headline(result.summary, read_run(result.run_dir).evals))
+    evals = read_run(result.run_dir).evals
+    say(curve_text(evals))
+    say(headline(result.summary, evals))
     say(f"page: {result.run_dir / 'report.html'}   model: {result.run_dir / 'model'}   records: {result.run_dir}")
     return dict(result.summary)
 

@@ -43,9 +43,14 @@ class Classifier:
         return torch.cat(parts)[:, self.labels.index(label)] if parts else torch.zeros(0)
 
     def _probabilities(self, texts: Sequence[str]) -> Float[Tensor, "N L"]:
-        most = min(self.tokenizer.model_max_length, context_length(self.net, self.tokenizer))
+        most = cut_at(self.net, self.tokenizer)
         read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
         return self.net(**read.to(self.net.device)).logits.float().softmax(-1)
+
+
+def cut_at(net: Any, tokenizer: Any) -> int:
+    """Tokens after which a text is cut: as many as network and tokenizer both read."""
+    return min(tokenizer.model_max_length, context_length(net, tokenizer))
 
 
 def context_length(net: Any, tokenizer: Any) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from steelyard.core import require
-from steelyard.policy.classifier import context_length
+from steelyard.policy.classifier import cut_at
 from steelyard.policy.loading import load_encoder
 
 
@@ -44,7 +44,7 @@ class Embedder:
         return normalize(torch.cat(parts), dim=-1) if parts else self._zeros(0)
 
     def _means(self, texts: Sequence[str]) -> Float[Tensor, "N D"]:
-        most = min(self.tokenizer.model_max_length, context_length(self.net, self.tokenizer))
+        most = cut_at(self.net, self.tokenizer)
         # Padding goes behind, whatever the tokenizer says: places are counted from the front.
         form = {"padding": True, "padding_side": "right", "truncation": True, "max_length": most}
         read = self.tokenizer(list(texts), return_tensors="pt", **form).to(self.net.device)
