@@ -3,16 +3,37 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steelyard.recipes import Result, load, resume, train
+    from steelyard.recipes import load
+    from steelyard.runtime import Run
+    from steelyard.training import Result, resume
 
 __version__ = "0.1.0"
 __all__ = ["Result", "load", "resume", "train"]
 
 
-def __getattr__(name: str) -> Any:
-    """`train` and what goes with it, imported on first use so that `import steelyard` stays light."""
-    if name in __all__:
-        from steelyard import recipes
+def train(recipe: "Run | str", *, name: str | None = None, **options: Any) -> "Result":
+    """Post-train a model: `steelyard.training.train`, which also takes a recipe by its name.
 
-        return getattr(recipes, name)
+    Args:
+        recipe: a `Run`, or the name of a recipe.
+        name: the recipe's name in the records, where `recipe` is a `Run`.
+        options: `reward`, `watch` and the other arguments of `steelyard.training.train`, and fields of the recipe to
+            change, for example `max_steps=50`.
+
+    Raises:
+        SteelyardError: there is no such recipe, or as for `steelyard.training.train`.
+    """
+    from steelyard import recipes, training
+
+    if isinstance(recipe, str):
+        return training.train(recipes.load(recipe), name=name or recipe, **options)
+    return training.train(recipe, name=name or "custom", **options)
+
+
+def __getattr__(name: str) -> Any:
+    """What goes with `train`, imported on first use so that `import steelyard` stays light."""
+    if name in __all__:
+        from steelyard import recipes, training
+
+        return getattr(recipes if name == "load" else training, name)
     raise AttributeError(f"module 'steelyard' has no attribute {name!r}")

@@ -13,13 +13,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.fabricated import curve, fabricate
+from experiments.fabricated import curve, fabricate
 from steelyard.cli import COMMANDS, main
 from steelyard.cli.progress import Progress
 from steelyard.core import cards
-from steelyard.recipes import load, names, study_base
-from steelyard.recipes.finished import open_run
+from steelyard.experiments.harness import study_base
+from steelyard.recipes import load, names
 from steelyard.runtime import to_json
+from steelyard.training.run_directory import open_run
 
 EXECUTABLE = Path(sys.executable).with_name("steelyard")
 PROMISED = {

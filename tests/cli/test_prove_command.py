@@ -3,8 +3,8 @@ import json
 import pytest
 
 from steelyard.cli import main
-from steelyard.recipes.proving import conduct
-from steelyard.recipes.proving.run import Measured
+from steelyard.experiments.harness import conduct
+from steelyard.experiments.harness.seed_process import Measured
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_wrong_input_is_one_line_and_writes_nothing(words, line, capsys, tmp_p
 
 def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(capsys, tmp_path, monkeypatch):
     def measured(tasks, directory, jobs, say):
-        from steelyard.recipes.proofs.cgpo import ARMS
+        from steelyard.experiments.proofs.objective.cgpo import ARMS
 
         arms = {arm: {"gold": 0.5, "violation": 1.0, "proxy": 0.0} for arm in ("start", *ARMS)}
         return [Measured(task.seed, task.quick, "", arms, dict.fromkeys(arms, 1.0)) for task in tasks]

@@ -56,8 +56,8 @@ def check_answer(world: Path, before: dict[str, str], wrong: Wrong, code: int | 
 def check_line(line: str) -> None:
     assert line.startswith("steelyard: ")
     where, _, rest = line.removeprefix("steelyard: ").partition(": ")
-    what, _, mend = rest.partition("; ")
-    assert all(part.strip() for part in (where, what, mend)), line
+    what, _, hint = rest.partition("; ")
+    assert all(part.strip() for part in (where, what, hint)), line
     assert len(line) < 700, "nobody reads on"
 
 

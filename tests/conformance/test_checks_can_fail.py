@@ -83,7 +83,7 @@ class OneValue(Sound):
     beta: float = 0.3
 
     def __post_init__(self):
-        require(self.beta == 0.3, "is another", where="beta", mend="leave it")
+        require(self.beta == 0.3, "is another", where="beta", hint="leave it")
 
 
 @breaks("picklable")

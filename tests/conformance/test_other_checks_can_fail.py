@@ -11,7 +11,7 @@ from steelyard.check import KINDS, METHOD_CHECKS, checks_for, kinds_of, run_chec
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError
 from steelyard.guard import Gate
 from steelyard.pretrain import Document
-from steelyard.replay import Prioritised
+from steelyard.replay import PrioritizedReplay
 from steelyard.replay.buffer import ReplayBuffer
 
 SOUND, BROKEN = {}, {}
@@ -147,7 +147,7 @@ class Walk(Curriculum):
 
     def __init__(self, prompts, seed):
         if not prompts:
-            raise SteelyardError("no prompts", where="curriculum", mend="give some")
+            raise SteelyardError("no prompts", where="curriculum", hint="give some")
         self.num, self.kept = len(prompts), {"at": seed, "pace": 1}
 
     def draw(self, num_prompts):
@@ -228,7 +228,7 @@ class OpensOnNothing(Walk):
 
 @sound
 @dataclass(frozen=True)
-class Buffer(Prioritised):
+class Buffer(PrioritizedReplay):
     """A stranger's replay.
 
         P = 1 / N
@@ -242,7 +242,7 @@ def spoiled(check, **functions):
     buffer = type("Spoiled", (ReplayBuffer,), functions)
 
     def open(self, *, seed: int) -> ReplayBuffer:
-        inner = Prioritised().open(seed=seed)
+        inner = PrioritizedReplay().open(seed=seed)
         inner.__class__ = buffer
         return inner
 
@@ -384,7 +384,7 @@ class Sign:
 
     def fit(self, state_ND, small_right_N, large_right_N, *, seed: int) -> Gate:
         if not len(state_ND):
-            raise SteelyardError("no examples", where="router", mend="give some")
+            raise SteelyardError("no examples", where="router", hint="give some")
         return Never() if small_right_N.all() else self.gate()
 
 

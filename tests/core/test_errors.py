@@ -4,18 +4,18 @@ from steelyard.core import FaultError, StallError, SteelyardError, Stopped, requ
 
 
 def test_an_error_is_one_line_of_where_what_and_mend():
-    error = SteelyardError("beta is\n-1", where="tb.beta", mend="use  more than 0")
+    error = SteelyardError("beta is\n-1", where="tb.beta", hint="use  more than 0")
     assert str(error) == "tb.beta: beta is -1; use more than 0"
-    assert (error.what, error.where, error.mend) == ("beta is\n-1", "tb.beta", "use  more than 0")
+    assert (error.what, error.where, error.hint) == ("beta is\n-1", "tb.beta", "use  more than 0")
 
 
 def test_a_stall_is_an_error_the_user_reads():
     with pytest.raises(SteelyardError, match="learner waits for searcher 1"):
-        raise StallError("no data for 30 s", where="learner waits for searcher 1", mend="look at its log")
+        raise StallError("no data for 30 s", where="learner waits for searcher 1", hint="look at its log")
 
 
 def test_exit_codes_tell_wrong_input_from_faults_and_from_stops():
-    said = {"where": "here", "mend": "so"}
+    said = {"where": "here", "hint": "so"}
     assert SteelyardError("x", **said).exit_code == 2
     assert FaultError("x", **said).exit_code == StallError("x", **said).exit_code == 1
     assert Stopped("x", **said, signal=2).exit_code == 130
@@ -26,9 +26,9 @@ def test_exit_codes_tell_wrong_input_from_faults_and_from_stops():
 
 
 def test_require():
-    require(True, "never", where="said", mend="so")
+    require(True, "never", where="said", hint="so")
     with pytest.raises(SteelyardError, match=r"^here: wrong; right it$"):
-        require(False, "wrong", where="here", mend="right it")
+        require(False, "wrong", where="here", hint="right it")
 
 
 def test_suggest_gives_the_nearest_names_or_all():

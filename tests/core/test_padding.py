@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from steelyard.core import Sampling, Trajectory, pad, stack
+from steelyard.core import Sampling, Trajectory, pad, pad_stack
 
 
 def trajectory(tokens, num_prompt):
@@ -25,6 +25,6 @@ def test_pad_to_a_length():
 
 
 def test_stack_keeps_the_dtype():
-    out = stack([np.array([1.5]), np.array([]), np.array([1.0, 2.0])], 2, np.float32)
+    out = pad_stack([np.array([1.5]), np.array([]), np.array([1.0, 2.0])], 2, np.float32)
     assert out.dtype == np.float32
     assert out.tolist() == [[1.5, 0.0], [0.0, 0.0], [1.0, 2.0]]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from steelyard.core import Curriculum, Prompt, SteelyardError, decode, encode, stream
+from steelyard.core import Curriculum, Prompt, SteelyardError, decode, encode, rng
 from steelyard.curriculum import Shuffled
 
 
@@ -14,8 +14,8 @@ def walk_over(total, seed):
 def test_a_hand_worked_walk():
     walk = walk_over(4, 9)
     assert isinstance(walk, Curriculum)
-    first = stream(9, "curriculum", 0).permutation(4).tolist()
-    second = stream(9, "curriculum", 1).permutation(4).tolist()
+    first = rng(9, "curriculum", 0).permutation(4).tolist()
+    second = rng(9, "curriculum", 1).permutation(4).tolist()
     assert walk.draw(3) + walk.draw(5) == first + second
     assert walk.state() == {"position": 8}
 

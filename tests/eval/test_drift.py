@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from steelyard import train
 from steelyard.core import Episode, Request, Sampling, Trajectory, Weights
 from steelyard.eval import Measured, drift
 from steelyard.eval.exact import kl, list_logp
 from steelyard.objective import VarGradTB
 from steelyard.policy import Policy
-from steelyard.recipes import train
-from steelyard.recipes.enumerable_base import make
 from steelyard.rollout import engine_for
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Enumerable
+from steelyard.worlds.bases.enumerable import make
 
 TASK = Enumerable()
 PROMPT = TASK.prompts("held-out")[0]

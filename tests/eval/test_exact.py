@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import Prompt, SteelyardError, Weights, stream
+from steelyard.core import Prompt, SteelyardError, Weights, rng
 from steelyard.eval.exact import Listable, exact_distance, kl, list_logp, log_z, target, total_variation
 from steelyard.policy import Policy
-from steelyard.recipes.enumerable_base import make
 from steelyard.task import Enumerable
+from steelyard.worlds.bases.enumerable import make
 
 
 def logs(*p):
@@ -169,4 +169,4 @@ def test_beta_must_be_positive(world):
 
 def test_listable_is_what_a_task_must_offer():
     assert isinstance(Enumerable(), Listable) and isinstance(Indifferent(), Listable)
-    assert not isinstance(stream(0), Listable)
+    assert not isinstance(rng(0), Listable)

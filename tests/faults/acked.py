@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from steelyard import train
 from steelyard.cli import carry_out
 from steelyard.core import Trajectory, decode
-from steelyard.recipes import resume, train
 from steelyard.replay import ReplayBuffer
 from steelyard.runtime import Run
+from steelyard.training import resume
 
 
 def acknowledge(file: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from faults.harm import PATIENCE, SMALL, children_of, rows, send, until
 from steelyard.core import encode, from_bytes
-from steelyard.replay import Prioritised
+from steelyard.replay import PrioritizedReplay
 from steelyard.runtime import Processes, Restarts
 
 BOUND = 40
@@ -32,7 +32,7 @@ KINDS = {
 """What happens -> how often, relative to the others."""
 LOCAL = replace(
     SMALL, num_searchers=2, save_steps=15, keep_checkpoints=1000, max_staleness=BOUND,
-    replay=Prioritised(over_age="wait"), local=Processes(search_deadline=3.0, deadline=20.0),
+    replay=PrioritizedReplay(over_age="wait"), local=Processes(search_deadline=3.0, deadline=20.0),
     restarts=Restarts(limit=1000, backoff=0.1),
 )  # fmt: skip
 

@@ -95,7 +95,7 @@ def start_command(directory: Path, run: Run = SMALL, **changes: Any) -> "subproc
         "import json, sys\n"
         "from steelyard.cli import carry_out\n"
         "from steelyard.core import decode\n"
-        "from steelyard.recipes import train\n"
+        "from steelyard import train\n"
         "from steelyard.runtime import Run\n"
         "run = decode(json.loads(sys.argv[1]), Run)\n"
         "sys.exit(carry_out(lambda: dict(train(run, name='small').summary)))\n"

@@ -8,8 +8,8 @@ import pytest
 
 from faults.harm import SIGKILL, SIGSTOP, SMALL, at_step, gone, local_run, rows, send, until
 from steelyard.core import FaultError, StallError
-from steelyard.recipes import resume
 from steelyard.runtime import Local, Processes, Restarts
+from steelyard.training import resume
 
 
 def stored(directory: Path) -> list[tuple[str, int]]:

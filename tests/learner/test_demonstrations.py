@@ -5,10 +5,10 @@ from steelyard.core import Batch, Loss, Prompt, SteelyardError
 from steelyard.learner import Adam, Learner, demonstration, demonstrations_of
 from steelyard.objective import HPT
 from steelyard.policy import Policy
-from steelyard.recipes.catalogue import load
-from steelyard.recipes.lab import Lab
-from steelyard.runtime.parts import make_demonstrations, make_learner
+from steelyard.recipes import load
+from steelyard.runtime.factories import make_demonstrations, make_learner
 from steelyard.task import Arithmetic, Enumerable
+from steelyard.worlds.sync_loop import SyncLoop
 
 TASK = Arithmetic(problems=16, held_out=8)
 
@@ -35,7 +35,7 @@ def learner(seen) -> Learner:
 
 
 def test_a_prompts_demonstration_joins_its_group_and_no_other(learner, seen, shipped):
-    first, second = Lab(shipped, TASK, HPT(), learning_rate=0.0, seed=0, num_generations=2).sample(
+    first, second = SyncLoop(shipped, TASK, HPT(), learning_rate=0.0, seed=0, num_generations=2).sample(
         TASK.prompts("train")[:2]
     )
     row = learner.step([first, second])
@@ -47,7 +47,9 @@ def test_a_prompts_demonstration_joins_its_group_and_no_other(learner, seen, shi
 
 
 def test_a_demonstration_carries_the_present_reference(learner, seen, shipped):
-    [group] = Lab(shipped, TASK, HPT(), learning_rate=0.0, seed=0, num_generations=2).sample(TASK.prompts("train")[:1])
+    [group] = SyncLoop(shipped, TASK, HPT(), learning_rate=0.0, seed=0, num_generations=2).sample(
+        TASK.prompts("train")[:1]
+    )
     for _ in range(2):  # the reference becomes the policy after each step
         learner.step([group])
     before, after = seen

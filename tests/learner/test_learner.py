@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.core import Linear, Request, Sampling, SteelyardError, Trajectory, WarmupStableDecay, Weights
+from steelyard.core import LinearSchedule, Request, Sampling, SteelyardError, Trajectory, WarmupStableDecay, Weights
 from steelyard.learner import Adam, Learner
 from steelyard.objective import LearnedZTB, Reinforce, VarGradTB
 from steelyard.policy import Policy
@@ -74,7 +74,7 @@ def test_a_batch_without_rewards_has_no_weight(make: Callable[..., Made]) -> Non
 
 def test_schedules_of_rate_and_beta(make: Callable[..., Made]) -> None:
     schedule = WarmupStableDecay(warmup=1, stable=1, decay=2)
-    learner, groups = make(optimizer=Adam(schedule=schedule), beta=Linear(0.4, 0.2, 2))
+    learner, groups = make(optimizer=Adam(schedule=schedule), beta=LinearSchedule(0.4, 0.2, 2))
     rows = [learner.step(groups) for _ in range(5)]
     assert [r["learner/learning_rate"] for r in rows] == pytest.approx([0.005, 0.01, 0.01, 0.005, 0.0])
     assert [r["learner/beta"] for r in rows] == pytest.approx([0.4, 0.3, 0.2, 0.2, 0.2])

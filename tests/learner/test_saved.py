@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from steelyard.core import (
     FaultError,
-    Linear,
+    LinearSchedule,
     Request,
     Sampling,
     SteelyardError,
@@ -42,7 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
     "bfloat16, lora": {"dtype": "bfloat16", "lora": LoRA(rank=2)},
     "schedules": {
         "optimizer": Adam(weight_decay=0.1, schedule=WarmupStableDecay(warmup=2, stable=1, decay=3)),
-        "beta": Linear(0.4, 0.1, 4),
+        "beta": LinearSchedule(0.4, 0.1, 4),
     },
 }
 
@@ -185,7 +185,7 @@ def test_steps_and_version_part_where_a_run_must_not_name_weights_twice(
 ) -> None:
     settings = {
         "reference_reset": 2,
-        "beta": Linear(0.4, 0.1, 6),
+        "beta": LinearSchedule(0.4, 0.1, 6),
         "optimizer": Adam(schedule=WarmupStableDecay(warmup=60)),
     }
     first = make(**settings)

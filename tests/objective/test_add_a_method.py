@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import steelyard.experiments.proofs.objective
 import steelyard.objective
-import steelyard.recipes.proofs
 from steelyard.check import import_rooms
 from steelyard.cli import main
 from steelyard.core import cards, find
-from steelyard.recipes.proving.verdict import judge_all, verdict_of
+from steelyard.experiments.harness.verdict import judge_all, verdict_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
 BLOCKS = dict(re.findall(r"^`(\S+\.py)`\n\n```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
@@ -27,7 +27,7 @@ def added(tmp_path, monkeypatch):
     for name, text in BLOCKS.items():
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
-    for room in (steelyard.objective, steelyard.recipes.proofs):
+    for room in (steelyard.objective, steelyard.experiments.proofs.objective):
         place = tmp_path / "src" / room.__name__.replace(".", "/")
         monkeypatch.setattr(room, "__path__", [*room.__path__, str(place)])
     import_rooms()  # so that what they register stays when the copy below goes
@@ -36,9 +36,9 @@ def added(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path / "tests" / "objective")
     importlib.invalidate_caches()
     yield tmp_path
-    for module in ("steelyard.objective.raft", "steelyard.recipes.proofs.raft", "test_raft"):
+    for module in ("steelyard.objective.raft", "steelyard.experiments.proofs.objective.raft", "test_raft"):
         sys.modules.pop(module, None)
-    for room in (steelyard.objective, steelyard.recipes.proofs):
+    for room in (steelyard.objective, steelyard.experiments.proofs.objective):
         vars(room).pop("raft", None)
 
 

@@ -9,18 +9,18 @@ import itertools
 import pytest
 import torch
 
-from steelyard.core import Batch, stream
+from steelyard.core import Batch, rng
 from steelyard.objective import Reinforce, VarGradTB
 from steelyard.objective.reduce import log_ratio
 
 V, BETA = 4, 0.5
 STRINGS_NT = torch.tensor(list(itertools.product(range(V), repeat=2)))
-REWARD_N = torch.tensor(stream(0, "reward").uniform(0, 1.5, len(STRINGS_NT)))
+REWARD_N = torch.tensor(rng(0, "reward").uniform(0, 1.5, len(STRINGS_NT)))
 LAWS = {"uniform": torch.full((16,), 2), "rising": torch.arange(1, 17), "one-sided": torch.tensor([1] * 15 + [60])}
 
 
 def table(seed):
-    return torch.tensor(stream(seed, "logits").normal(size=(1 + V, V)))
+    return torch.tensor(rng(seed, "logits").normal(size=(1 + V, V)))
 
 
 REF = table(1)

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from policy.encoders import save_encoder
 from steelyard.core import SteelyardError
-from steelyard.policy.companion import Companion
+from steelyard.policy.auxiliary_model import Companion
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
 

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 from policy.encoders import save_encoder
+from steelyard import train
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
 from steelyard.policy import Policy
-from steelyard.recipes import load, names, train
-from steelyard.recipes.plan import plan
-from steelyard.replay import Prioritised
+from steelyard.recipes import load, names
+from steelyard.replay import PrioritizedReplay
 from steelyard.report import read_run
 from steelyard.runtime import HeldOut, Run
+from steelyard.training.plan import plan
 
 FEW = HeldOut(every=2, prompts=4, sampled_prompts=2, samples=3)
 CHAT = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}"
@@ -104,8 +105,9 @@ class Real:
 
 
 GSM8K = {
-    "objective": "VarGradTB", "replay": "Prioritised", "--model": "realtreetune/rho-1b-sft-GSM8K", "--num-searchers": 3,
-    "--learning-rate": 1e-5, "--optimizer.schedule.warmup": 50, "--optimizer.schedule.stable": 450,
+    "objective": "VarGradTB", "replay": "PrioritizedReplay", "--model": "realtreetune/rho-1b-sft-GSM8K",
+    "--num-searchers": 3, "--learning-rate": 1e-5, "--optimizer.schedule.warmup": 50,
+    "--optimizer.schedule.stable": 450,
     "--optimizer.schedule.decay": 500, "--max-steps": 1000, "--max-completion-length": 512, "--temperature": 0.7,
     "--num-prompts": 7, "--num-generations": 20, "--search-generations": 24, "--weight-sync-steps": 2,
     "--replay.recent-probability": 0.95, "--replay.warmup": 500, "--beta": 0.012, "--beta-final": 0.004,
@@ -117,14 +119,14 @@ MATH = {
     "--num-generations": 16, "--beta": 0.005, "--clamp": 8.0, "--reference-reset": 50,
 }  # fmt: skip
 TLDR = {
-    "objective": "VarGradTB", "replay": "Prioritised", "--num-searchers": 3, "--learning-rate": 3e-6,
+    "objective": "VarGradTB", "replay": "PrioritizedReplay", "--num-searchers": 3, "--learning-rate": 3e-6,
     "--optimizer.schedule.stable": 0, "--optimizer.schedule.decay": 256, "--max-steps": 256,
     "--max-completion-length": 128, "--temperature": 0.7, "--num-prompts": 8, "--num-generations": 20,
     "--weight-sync-steps": 10, "--replay.recent-probability": 0.5, "--replay.reward-temperature": 1.0,
     "--replay.warmup": 10_000, "--beta": 1.0, "--beta-final": 0.05, "--beta-steps": 32,
 }  # fmt: skip
 GPT2 = {
-    "objective": "VarGradTB", "replay": "Prioritised", "--max-steps": 5000, "--num-prompts": 1,
+    "objective": "VarGradTB", "replay": "PrioritizedReplay", "--max-steps": 5000, "--num-prompts": 1,
     "--num-generations": 128, "--weight-sync-steps": 10, "--beta": 0.05, "--lora-rank": 32, "--num-searchers": 2,
     "--replay.capacity": 100_000, "--replay.recent-probability": 0.5,
     "--embedder": "sentence-transformers/all-MiniLM-L6-v2",
@@ -237,7 +239,7 @@ def _here(name: str, tiny: Callable[[str], Path], tmp_path: Path) -> Run:
     """The recipe on a tiny model and data of one's own, in small batches; all else is the recipe's."""
     run = load(name)
     task = replace(run.task, **RECIPES[name].change(tiny(name), tmp_path))
-    replay = replace(run.replay, warmup=6) if isinstance(run.replay, Prioritised) else run.replay
+    replay = replace(run.replay, warmup=6) if isinstance(run.replay, PrioritizedReplay) else run.replay
     few, searched = min(2, run.num_prompts), None if run.search_generations is None else 4
     return replace(
         run, model=str(tiny(name)), task=task, replay=replay, max_steps=3, num_prompts=few, search_prompts=few,

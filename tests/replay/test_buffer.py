@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chisquare
 
 from steelyard.core import Replay, SteelyardError, decode, encode
-from steelyard.replay import Prioritised, ReplayBuffer
+from steelyard.replay import PrioritizedReplay, ReplayBuffer
 
 
 def fill(buffer, make, prompts, per_prompt, version=0, first=0):
@@ -18,7 +18,7 @@ def fill(buffer, make, prompts, per_prompt, version=0, first=0):
 
 def test_a_hand_worked_run(make, answers):
     """Capacity 2 for a prompt, m = 1: the newest two, newest first; the duplicate takes the new reward."""
-    buffer = Prioritised(capacity_per_prompt=2, recent_probability=1.0, recent_window=2).open(seed=0)
+    buffer = PrioritizedReplay(capacity_per_prompt=2, recent_probability=1.0, recent_window=2).open(seed=0)
     assert isinstance(buffer, Replay)
     assert buffer.sample(1, 2, version=0, draw=0) is None
     assert buffer.add([make("a", 1), make("a", 2), make("b", 1)], version=0) == 3
@@ -37,7 +37,7 @@ def test_a_hand_worked_run(make, answers):
 
 
 def test_recent_means_arrived_less_than_w_versions_ago(make):
-    buffer = Prioritised(recent_probability=1.0, recent_window=3).open(seed=0)
+    buffer = PrioritizedReplay(recent_probability=1.0, recent_window=3).open(seed=0)
     buffer.add([make("old", version=9)], version=1)  # arrival counts, not the weights version
     buffer.add([make("new", version=0)], version=2)
     drawn = {buffer.sample(1, 1, version=4, draw=d)[0][0].prompt_id for d in range(20)}
@@ -53,7 +53,7 @@ def test_recent_means_arrived_less_than_w_versions_ago(make):
 def test_m_one_bounds_staleness_by_window_and_lag(make):
     """Groups of G arrive `lag` versions late; a window of W then serves at most lag + W - 1, with no age limit set."""
     window, lag, num_generations = 3, 2, 4
-    buffer = Prioritised(recent_probability=1.0, recent_window=window).open(seed=1)
+    buffer = PrioritizedReplay(recent_probability=1.0, recent_window=window).open(seed=1)
     worst = 0
     for version in range(lag, 40):
         for prompt in (version % 7, (version + 3) % 7):
@@ -66,7 +66,7 @@ def test_m_one_bounds_staleness_by_window_and_lag(make):
 
 
 def test_replacement_only_when_short_and_counted(make, answers):
-    buffer = Prioritised(recent_probability=0.0).open(seed=0)
+    buffer = PrioritizedReplay(recent_probability=0.0).open(seed=0)
     fill(buffer, make, "ab", 3)
     groups = buffer.sample(2, 3, version=0, draw=0)
     assert all(sorted(answers(g)) == [0, 1, 2] for g in groups)
@@ -80,7 +80,7 @@ def test_replacement_only_when_short_and_counted(make, answers):
 
 
 def test_drop_refuses_evicts_and_trains_on_what_remains(make):
-    buffer = Prioritised().open(seed=0, max_staleness=2)
+    buffer = PrioritizedReplay().open(seed=0, max_staleness=2)
     assert buffer.add([make("a", version=0), make("b", version=1), make("c", version=3)], version=3) == 2
     assert buffer.metrics()["replay/refused"] == 1
     groups = buffer.sample(3, 1, version=3, draw=0)
@@ -93,7 +93,7 @@ def test_drop_refuses_evicts_and_trains_on_what_remains(make):
 
 
 def test_wait_keeps_over_age_data_and_waits_for_p_fresh_prompts(make, answers):
-    buffer = Prioritised(over_age="wait", recent_probability=0.0).open(seed=0, max_staleness=2)
+    buffer = PrioritizedReplay(over_age="wait", recent_probability=0.0).open(seed=0, max_staleness=2)
     assert buffer.add([make("a", 0, version=0), make("a", 1, version=3), make("b", 0, version=0)], version=3) == 3
     assert buffer.sample(2, 1, version=3, draw=0) is None
     assert buffer.metrics()["replay/size"] == 3
@@ -105,13 +105,13 @@ def test_wait_keeps_over_age_data_and_waits_for_p_fresh_prompts(make, answers):
 
 
 def test_wait_does_not_call_an_over_age_prompt_recent(make):
-    buffer = Prioritised(over_age="wait", recent_probability=1.0).open(seed=0, max_staleness=1)
+    buffer = PrioritizedReplay(over_age="wait", recent_probability=1.0).open(seed=0, max_staleness=1)
     buffer.add([make("late", version=0), make("fresh", version=5)], version=5)
     assert {buffer.sample(1, 1, version=5, draw=d)[0][0].prompt_id for d in range(10)} == {"fresh"}
 
 
 def test_warmup_counts_all_that_was_admitted(make):
-    buffer = Prioritised(warmup=3).open(seed=0)
+    buffer = PrioritizedReplay(warmup=3).open(seed=0)
     buffer.add([make("a", 0), make("a", 0), make("a", 1, reward=None)], version=0)
     assert buffer.sample(1, 1, version=0, draw=0) is None
     buffer.add([make("a", 1)], version=0)
@@ -119,7 +119,7 @@ def test_warmup_counts_all_that_was_admitted(make):
 
 
 def test_lowest_reward_goes_first_and_of_these_the_oldest(make):
-    buffer = Prioritised(capacity=2, eviction="lowest-reward", recent_probability=0.0).open(seed=0)
+    buffer = PrioritizedReplay(capacity=2, eviction="lowest-reward", recent_probability=0.0).open(seed=0)
     rewards = {0: 0.5, 1: 0.1, 2: 0.1, 3: 0.9}
     for answer, reward in rewards.items():
         buffer.add([make(f"p{answer}", answer, reward=reward)], version=0)
@@ -128,7 +128,7 @@ def test_lowest_reward_goes_first_and_of_these_the_oldest(make):
 
 
 def test_a_wrong_number_leaves_the_buffer_as_it_was(make):
-    buffer = Prioritised().open(seed=0)
+    buffer = PrioritizedReplay().open(seed=0)
     with pytest.raises(SteelyardError, match="reward is nan"):
         buffer.add([make("a"), make("b", reward=float("nan"))], version=0)
     assert buffer.metrics()["replay/size"] == 0
@@ -143,26 +143,26 @@ def test_a_wrong_number_leaves_the_buffer_as_it_was(make):
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(SteelyardError, match=next(iter(wrong))):
-        Prioritised(**wrong)
+        PrioritizedReplay(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"eviction": "random"}, {"over_age": "keep"}])
 def test_unknown_rules_are_refused(unchecked, wrong):
     with pytest.raises(SteelyardError, match=r"use \w.* or "):
-        unchecked(Prioritised, **wrong)
+        unchecked(PrioritizedReplay, **wrong)
     with pytest.raises(SteelyardError, match=next(iter(wrong))):
         decode({"method": "replay-buffer", **wrong})
 
 
 def test_settings_survive_json():
-    settings = Prioritised(capacity=None, capacity_per_prompt=7, eviction="lowest-reward", over_age="wait")
+    settings = PrioritizedReplay(capacity=None, capacity_per_prompt=7, eviction="lowest-reward", over_age="wait")
     assert decode(encode(settings)) == settings
 
 
 @pytest.mark.parametrize("m", [0.0, 0.35, 1.0])
 def test_a_batch_has_recent_prompts_as_often_as_the_coin_says(make, m):
     """Two of six prompts are recent: a slot holds one with probability m + (1 - m) 2/6."""
-    buffer = Prioritised(recent_probability=m, recent_window=1).open(seed=3)
+    buffer = PrioritizedReplay(recent_probability=m, recent_window=1).open(seed=3)
     fill(buffer, make, "cdef", 1, version=0)
     fill(buffer, make, "ab", 1, version=5)
     draws = 3000
@@ -175,7 +175,7 @@ def test_a_batch_has_recent_prompts_as_often_as_the_coin_says(make, m):
 
 def test_the_other_side_of_the_coin_follows_the_softmax_of_reward(make, answers):
     rewards, b, draws = [0.0, 1.0, 0.5], 1.5, 3000
-    buffer = Prioritised(recent_probability=0.0, reward_temperature=b).open(seed=4)
+    buffer = PrioritizedReplay(recent_probability=0.0, reward_temperature=b).open(seed=4)
     buffer.add([make("a", i, reward=r) for i, r in enumerate(rewards)], version=0)
     counts = Counter(answers(buffer.sample(1, 1, version=0, draw=d)[0])[0] for d in range(draws))
     weights = [math.exp(b * r) for r in rewards]
@@ -184,9 +184,9 @@ def test_the_other_side_of_the_coin_follows_the_softmax_of_reward(make, answers)
 
 HISTORY = """
 from steelyard.core import Sampling, Trajectory
-from steelyard.replay import Prioritised
+from steelyard.replay import PrioritizedReplay
 import numpy as np
-buffer = Prioritised(capacity=40, reward_temperature=1.0).open(seed=5)
+buffer = PrioritizedReplay(capacity=40, reward_temperature=1.0).open(seed=5)
 for v in range(12):
     buffer.add([Trajectory(f"p{(5 * v + i) % 13}", np.array([v, i], np.int32), np.ones(2, bool),
                            np.zeros(2, np.float32), v, "d", Sampling(), "stop", reward=float(i))
@@ -208,7 +208,7 @@ def test_draws_do_not_depend_on_hash_randomisation():
 
 def test_seed_and_draw_address_the_randomness(make):
     def draws(seed, numbers):
-        buffer = Prioritised().open(seed=seed)
+        buffer = PrioritizedReplay().open(seed=seed)
         assert isinstance(buffer, ReplayBuffer)
         fill(buffer, make, "abcdefgh", 5)
         return {d: buffer.sample(3, 2, version=0, draw=d) for d in numbers}
@@ -223,7 +223,7 @@ def test_seed_and_draw_address_the_randomness(make):
 
 
 def test_draws_are_the_same_after_opening_again(make, path, bodies):
-    buffer = Prioritised(reward_temperature=1.0, capacity=30).open(seed=7, path=path)
+    buffer = PrioritizedReplay(reward_temperature=1.0, capacity=30).open(seed=7, path=path)
     for version in range(8):
         fill(buffer, make, "abcdefg"[version % 3 :], 3, version=version, first=version)
     before = [bodies(buffer.sample(3, 4, version=8, draw=d)) for d in range(20)]
@@ -234,7 +234,7 @@ def test_draws_are_the_same_after_opening_again(make, path, bodies):
 
 
 def test_a_file_is_the_same_buffer_as_memory(make, path, bodies):
-    buffers = [Prioritised(capacity_per_prompt=4).open(seed=7, max_staleness=3, path=p) for p in (None, path)]
+    buffers = [PrioritizedReplay(capacity_per_prompt=4).open(seed=7, max_staleness=3, path=p) for p in (None, path)]
     for version in range(8):
         for buffer in buffers:
             fill(buffer, make, "abcd", 3, version=version, first=version)
@@ -246,6 +246,6 @@ def test_a_file_is_the_same_buffer_as_memory(make, path, bodies):
 
 def test_prompts_share_one_name_in_memory(make):
     """A trajectory from another process brings its own copy of the name; a million of them would be 60 MB."""
-    buffer = Prioritised().open(seed=0)
+    buffer = PrioritizedReplay().open(seed=0)
     buffer.add([make("".join(["a long", " name"]), i) for i in range(3)], version=0)
     assert len({id(row.prompt_id) for row in buffer._store.by_key.values()}) == 1

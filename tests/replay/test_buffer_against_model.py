@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from steelyard.core import Sampling, SteelyardError, Trajectory, to_bytes
-from steelyard.replay import Prioritised, ReplayBuffer
+from steelyard.replay import PrioritizedReplay, ReplayBuffer
 from steelyard.replay.inspect import open_view
 
 LAWFUL = ("admitted", "refused", "foreign", "evicted", "duplicates", "errors")
@@ -124,7 +124,7 @@ def trajectory(prompt, answer, version, reward, digest, sample):
 
 capacities = st.none() | st.integers(1, 6)
 configs = st.builds(
-    Prioritised,
+    PrioritizedReplay,
     capacity_per_prompt=capacities,
     capacity=capacities,
     eviction=st.sampled_from(["oldest", "lowest-reward"]),

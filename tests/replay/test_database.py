@@ -3,11 +3,11 @@
 import pytest
 
 from steelyard.core import SteelyardError, to_bytes
-from steelyard.replay import Prioritised
+from steelyard.replay import PrioritizedReplay
 from steelyard.replay.database import Database
-from steelyard.replay.origin import Origin
+from steelyard.replay.metadata import Origin
 
-ORIGIN = Origin(Prioritised(), 0, None)
+ORIGIN = Origin(PrioritizedReplay(), 0, None)
 TABLES = ("prompts", "rows", "bodies", "weights", "state")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from steelyard.core import stream
+from steelyard.core import rng
 from steelyard.replay import Row, choose_prompts, choose_rows, shuffled, softmax_order
 
 DRAWS = 6000
@@ -31,20 +31,20 @@ def softmax(score):
 
 def test_shuffled_gives_every_ordering_equally_often():
     law = dict.fromkeys(itertools.permutations("bcd"), 1 / 6)
-    counts = Counter(tuple(shuffled("abcd", 1, stream(0, "shuffled", i))) for i in range(DRAWS))
+    counts = Counter(tuple(shuffled("abcd", 1, rng(0, "shuffled", i))) for i in range(DRAWS))
     assert fits(counts, law)
 
 
 @given(st.integers(0, 12), st.data())
 def test_shuffled_gives_each_key_of_the_tail_once(n, data):
     start = data.draw(st.integers(0, n))
-    assert sorted(shuffled(range(n), start, stream(n, start))) == list(range(start, n))
+    assert sorted(shuffled(range(n), start, rng(n, start))) == list(range(start, n))
 
 
 def test_inverse_temperature_zero_orders_uniformly():
     law = dict.fromkeys(itertools.permutations(range(3)), 1 / 6)
     reward_N = np.array([0.0, 5.0, -5.0])
-    counts = Counter(tuple(softmax_order(reward_N, 0.0, stream(1, i)).tolist()) for i in range(DRAWS))
+    counts = Counter(tuple(softmax_order(reward_N, 0.0, rng(1, i)).tolist()) for i in range(DRAWS))
     assert fits(counts, law)
 
 
@@ -52,7 +52,7 @@ def test_inverse_temperature_zero_orders_uniformly():
 def test_first_draw_follows_the_softmax_of_reward(inverse_temperature):
     reward_N = np.array([0.0, 1.0, 0.25, -0.5, 1.0])
     law = dict(enumerate(softmax(inverse_temperature * reward_N)))
-    counts = Counter(int(softmax_order(reward_N, inverse_temperature, stream(2, i))[0]) for i in range(DRAWS))
+    counts = Counter(int(softmax_order(reward_N, inverse_temperature, rng(2, i))[0]) for i in range(DRAWS))
     assert fits(counts, law)
     assert not fits(counts, dict.fromkeys(law, 1 / 5)), "the test would see a uniform draw"
 
@@ -63,19 +63,19 @@ def test_pairs_follow_the_sequential_law():
     p = softmax(b * reward_N)
     law = {(i, j): p[i] * p[j] / (1 - p[i]) for i, j in itertools.permutations(range(4), 2)}
     assert sum(law.values()) == pytest.approx(1)
-    counts = Counter(tuple(softmax_order(reward_N, b, stream(3, i))[:2].tolist()) for i in range(DRAWS))
+    counts = Counter(tuple(softmax_order(reward_N, b, rng(3, i))[:2].tolist()) for i in range(DRAWS))
     assert fits(counts, law)
 
 
 def test_an_extreme_temperature_is_a_sort_and_does_not_overflow():
-    order = softmax_order(np.array([-1e3, 2e3, 1e3]), 1e6, stream(0))
+    order = softmax_order(np.array([-1e3, 2e3, 1e3]), 1e6, rng(0))
     assert order.tolist() == [1, 2, 0]
 
 
 def slots(m, num_prompts, recent, stored, seed):
-    rng = stream(4, seed)
-    iterators = {"recent": shuffled(recent, 0, rng), "stored": shuffled(stored, 0, rng)}
-    return list(choose_prompts(num_prompts, m, **iterators, rng=rng))
+    draws = rng(4, seed)
+    iterators = {"recent": shuffled(recent, 0, draws), "stored": shuffled(stored, 0, draws)}
+    return list(choose_prompts(num_prompts, m, **iterators, rng=draws))
 
 
 @pytest.mark.parametrize("m", [0.0, 0.3, 0.95, 1.0])
@@ -123,14 +123,14 @@ def rows_of(rewards):
 
 
 def test_newest_rows_come_newest_first():
-    chosen = choose_rows(rows_of([0.0] * 5), 3, newest=True, inverse_temperature=1.0, rng=stream(0))
+    chosen = choose_rows(rows_of([0.0] * 5), 3, newest=True, inverse_temperature=1.0, rng=rng(0))
     assert [row.seq for row in chosen] == [4, 3, 2]
 
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=9), st.integers(1, 25), st.booleans(), st.integers(0, 99))
 def test_members_repeat_only_when_short_and_then_evenly(rewards, num_generations, newest, seed):
     rows = rows_of(rewards)
-    chosen = choose_rows(rows, num_generations, newest=newest, inverse_temperature=1.0, rng=stream(seed))
+    chosen = choose_rows(rows, num_generations, newest=newest, inverse_temperature=1.0, rng=rng(seed))
     times = Counter(row.seq for row in chosen)
     assert len(chosen) == num_generations
     assert len(times) == min(num_generations, len(rows))

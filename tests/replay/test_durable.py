@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steelyard.core import FaultError, Replay, SteelyardError
-from steelyard.replay import Prioritised, ReplayBuffer, SingleUse, SingleUseQueue
+from steelyard.replay import PrioritizedReplay, ReplayBuffer, SingleUse, SingleUseQueue
 from steelyard.replay.inspect import open_view
 
-KINDS = {"buffer": (Prioritised(), ReplayBuffer), "queue": (SingleUse(), SingleUseQueue)}
+KINDS = {"buffer": (PrioritizedReplay(), ReplayBuffer), "queue": (SingleUse(), SingleUseQueue)}
 
 
 @pytest.fixture(params=KINDS)
@@ -374,7 +374,7 @@ def test_tables_that_were_tampered_with_are_one_line(kind, path, make, statement
 def killed(tmp_path_factory, make):
     """A file and its log as a killed process leaves them, after 12 calls of 3 trajectories each."""
     directory = tmp_path_factory.mktemp("killed")
-    buffer = Prioritised().open(seed=0, path=directory / "live.sqlite")
+    buffer = PrioritizedReplay().open(seed=0, path=directory / "live.sqlite")
     for i in range(12):
         buffer.add([make(f"p{i}", j, info={"text": "x" * 300}) for j in range(3)], version=0)
     for suffix in ("", "-wal"):
@@ -406,7 +406,7 @@ def test_a_torn_log_holds_whole_calls_from_the_first_on(killed, path, share, tor
         log[at] ^= 0xFF
     path.with_name("replay.sqlite-wal").write_bytes(log)
     path.with_name("replay.sqlite-shm").unlink(missing_ok=True)
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     stored = size(buffer)
     buffer.close()
     assert stored % 3 == 0

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.core import SteelyardError
-from steelyard.replay import Prioritised, SingleUse
+from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.replay.inspect import COLUMNS, Bar, View, open_view
 
 
 @pytest.fixture
 def stored(path, make):
     """Prompt a: rewards 0, 0.25, 0.5, 0.75, 1 of versions 0 ... 4; prompt b: 1 of version 9, evicted once."""
-    buffer = Prioritised(capacity_per_prompt=5).open(seed=3, max_staleness=50, path=path)
+    buffer = PrioritizedReplay(capacity_per_prompt=5).open(seed=3, max_staleness=50, path=path)
     for version in (*range(5), 9):
         buffer.publish(version, "d")
     for i in range(5):
@@ -30,7 +30,7 @@ def test_summary_of_a_hand_worked_file(stored):
     assert (summary.live, summary.prompts, summary.removed) == (6, 2, 1)
     assert (summary.published, summary.newest_version, summary.position) == (6, 9, 6 + 6 + 2)
     assert summary.counts == {"admitted": 7, "duplicates": 1, "foreign": 1}
-    assert (summary.origin.settings, summary.origin.seed) == (Prioritised(capacity_per_prompt=5), 3)
+    assert (summary.origin.settings, summary.origin.seed) == (PrioritizedReplay(capacity_per_prompt=5), 3)
     assert summary.origin.max_staleness == 50
     assert summary.reward.histogram == [Bar(i / 4, i / 4, count) for i, count in enumerate((1, 1, 2, 1, 1))]
     assert (summary.reward.low, summary.reward.high, summary.reward.mean) == (0, 1, 0.5)
@@ -51,7 +51,7 @@ def test_many_values_make_ten_bars(path, make):
 
 
 def test_an_empty_file(path):
-    Prioritised().open(seed=0, path=path).close()
+    PrioritizedReplay().open(seed=0, path=path).close()
     with open_view(path) as view:
         summary = view.summary()
         assert (summary.live, summary.reward, summary.version, summary.newest_version) == (0, None, None, None)

@@ -15,11 +15,11 @@ import os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
 from steelyard.core import Sampling, Trajectory
-from steelyard.replay import Prioritised, SingleUse
+from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.replay.inspect import open_view
 
 path, kind, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-settings = {"buffer": Prioritised(capacity=50), "queue": SingleUse()}[kind]
+settings = {"buffer": PrioritizedReplay(capacity=50), "queue": SingleUse()}[kind]
 CALL = 3
 
 def trajectory(i):

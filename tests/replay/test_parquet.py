@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core import Sampling, SteelyardError, Trajectory
-from steelyard.replay import Prioritised, SingleUse
+from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.replay.inspect import open_view
 from steelyard.replay.parquet import export_parquet, import_parquet
 from steelyard.replay.tables import SCHEMA, from_table, to_table
@@ -18,7 +18,7 @@ from steelyard.replay.tables import SCHEMA, from_table, to_table
 @pytest.fixture
 def exported(path, tmp_path, make) -> Path:
     """Three live trajectories of versions 0 and 1, one removed."""
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     buffer.publish(0, "d")
     buffer.publish(1, "e")
     buffer.add([make("a", 0, reward=0.25), make("b", 1, reward=1.0, info={"error": None, "n": [1, "é"]})], version=0)
@@ -36,7 +36,7 @@ def contents(path, bodies):
     return list(arrived), bodies([trajectories])
 
 
-@pytest.mark.parametrize("settings", [Prioritised(), SingleUse()], ids=["buffer", "queue"])
+@pytest.mark.parametrize("settings", [PrioritizedReplay(), SingleUse()], ids=["buffer", "queue"])
 def test_out_and_in_again_loses_nothing(exported, path, tmp_path, bodies, settings):
     copy = tmp_path / "copy.sqlite"
     replay = settings.open(seed=0, path=copy)
@@ -51,7 +51,7 @@ def test_an_imported_buffer_draws_as_the_first(exported, path, bodies):
     def draws(buffer):
         return [bodies(buffer.sample(2, 3, version=3, draw=d)) for d in range(10)]
 
-    first, second = Prioritised().open(seed=0, path=path), Prioritised().open(seed=0)
+    first, second = PrioritizedReplay().open(seed=0, path=path), PrioritizedReplay().open(seed=0)
     import_parquet(exported, second)
     assert draws(first) == draws(second)
     first.close()
@@ -70,18 +70,18 @@ def test_other_tools_can_read_it(exported):
 
 def test_a_table_from_before_there_were_all_columns_is_taken(exported):
     pq.write_table(pq.read_table(exported).drop_columns(["step_version", "step_reward", "rule"]), exported)
-    buffer = Prioritised().open(seed=0)
+    buffer = PrioritizedReplay().open(seed=0)
     assert import_parquet(exported, buffer) == 3
     found = [t for group in buffer.sample(3, 1, version=3, draw=0) for t in group]
     assert all(t.version_T is None and t.reward_T is None and t.sampling.full_support for t in found)
 
 
 def test_an_empty_replay_is_an_empty_table(path, tmp_path):
-    Prioritised().open(seed=0, path=path).close()
+    PrioritizedReplay().open(seed=0, path=path).close()
     out = tmp_path / "out.parquet"
     assert export_parquet(path, out) == 0
     assert pq.read_schema(out).names == SCHEMA.names
-    assert import_parquet(out, Prioritised().open(seed=0)) == 0
+    assert import_parquet(out, PrioritizedReplay().open(seed=0)) == 0
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -133,7 +133,7 @@ def test_tables_are_lossless(bodies, made):
 
 @pytest.mark.parametrize("info", [{"x": b"bytes"}, {"x": float("nan")}, {"x": {1: 2}}])
 def test_what_json_cannot_hold_is_refused(path, tmp_path, make, info):
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     buffer.add([make("a"), make("b", sample=3, info=info)], version=0)
     buffer.close()
     with pytest.raises(SteelyardError, match="prompt 'b', sample 3: its info holds what JSON cannot"):
@@ -208,7 +208,7 @@ WRONG = {
 def test_a_wrong_file_is_one_line_and_changes_nothing(exported, make, number):
     spoil, message = list(WRONG.items())[number]
     spoil(exported)
-    buffer = Prioritised().open(seed=0)
+    buffer = PrioritizedReplay().open(seed=0)
     buffer.publish(0, "d")
     buffer.add([make("kept")], version=0)
     before = buffer.state()
@@ -223,7 +223,7 @@ def test_large_types_of_other_tools_are_taken(exported, bodies):
     for name, kind in (("prompt_id", pa.large_string()), ("tokens", pa.large_list(pa.int64())), ("sample", pa.int32())):
         table = table.set_column(table.schema.names.index(name), name, table[name].cast(kind))
     pq.write_table(table.select(sorted(table.schema.names)), exported)
-    assert import_parquet(exported, Prioritised().open(seed=0)) == 3
+    assert import_parquet(exported, PrioritizedReplay().open(seed=0)) == 3
 
 
 def test_the_columns_are_those_of_the_docs():

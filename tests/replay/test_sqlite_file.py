@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.replay import Prioritised, ReplayBuffer, SingleUse, SingleUseQueue
+from steelyard.replay import PrioritizedReplay, ReplayBuffer, SingleUse, SingleUseQueue
 from steelyard.replay.inspect import open_view
 
 
@@ -15,7 +15,7 @@ from steelyard.replay.inspect import open_view
 def whole(tmp_path_factory, make) -> bytes:
     """The bytes of a closed file of 600 trajectories."""
     path = tmp_path_factory.mktemp("whole") / "replay.sqlite"
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     for version in range(6):
         buffer.add([make(f"p{version}", i, info={"text": "x" * 200}) for i in range(100)], version=version)
     buffer.close()
@@ -94,7 +94,7 @@ WRONG = {
 @pytest.mark.parametrize(
     "open_it",
     [
-        lambda path: Prioritised().open(seed=0, path=path),
+        lambda path: PrioritizedReplay().open(seed=0, path=path),
         ReplayBuffer.open,
         SingleUseQueue.open,
         open_view,
@@ -132,7 +132,7 @@ def test_a_file_that_is_missing(path):
         with pytest.raises(SteelyardError, match=r"is missing; name the replay.sqlite of a run"):
             open_it(path)
     with pytest.raises(SteelyardError, match=r"its directory is missing; make the directory first"):
-        Prioritised().open(seed=0, path=path.parent / "none" / "replay.sqlite")
+        PrioritizedReplay().open(seed=0, path=path.parent / "none" / "replay.sqlite")
     assert not list(path.parent.iterdir())
 
 
@@ -143,7 +143,7 @@ def test_a_file_of_no_bytes_is_new(path):
         ReplayBuffer.open(path)
     with pytest.raises(SteelyardError, match="is empty"):
         open_view(path)
-    Prioritised().open(seed=0, path=path).close()
+    PrioritizedReplay().open(seed=0, path=path).close()
     ReplayBuffer.open(path).close()
 
 
@@ -153,13 +153,13 @@ def test_a_database_without_tables_is_new(path):
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
     assert path.stat().st_size
-    Prioritised().open(seed=0, path=path).close()
+    PrioritizedReplay().open(seed=0, path=path).close()
 
 
 def test_a_path_with_odd_characters(tmp_path, make):
     path = tmp_path / "100% of ? and #1" / "réplay.sqlite"
     path.parent.mkdir()
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     buffer.add([make()], version=0)
     with open_view(path) as view:
         assert view.summary().live == 1
@@ -185,23 +185,23 @@ def test_a_file_killed_while_its_log_was_moved_in(path, whole, tmp_path, make):
 
 
 def test_settings_and_kind_must_match(path):
-    Prioritised(capacity=5).open(seed=3, max_staleness=2, path=path).close()
-    Prioritised(capacity=5).open(seed=3, max_staleness=2, path=path).close()
+    PrioritizedReplay(capacity=5).open(seed=3, max_staleness=2, path=path).close()
+    PrioritizedReplay(capacity=5).open(seed=3, max_staleness=2, path=path).close()
     for settings, seed, bound, message in [
-        (Prioritised(capacity=6), 3, 2, "capacity 5, and 6"),
-        (Prioritised(capacity=5), 4, 2, "seed 3, and 4"),
-        (Prioritised(capacity=5), 3, None, "max_staleness 2, and None"),
-        (SingleUse(capacity=5), 3, 2, "'Prioritised', and 'SingleUse'"),
+        (PrioritizedReplay(capacity=6), 3, 2, "capacity 5, and 6"),
+        (PrioritizedReplay(capacity=5), 4, 2, "seed 3, and 4"),
+        (PrioritizedReplay(capacity=5), 3, None, "max_staleness 2, and None"),
+        (SingleUse(capacity=5), 3, 2, "'PrioritizedReplay', and 'SingleUse'"),
     ]:
         with pytest.raises(SteelyardError, match=message):
             settings.open(seed=seed, max_staleness=bound, path=path)
-    with pytest.raises(SteelyardError, match="holds a Prioritised, not a SingleUse"):
+    with pytest.raises(SteelyardError, match="holds a PrioritizedReplay, not a SingleUse"):
         SingleUseQueue.open(path)
     ReplayBuffer.open(path).close()
 
 
 def test_one_writer_and_any_number_of_readers(path, make):
-    buffer = Prioritised().open(seed=0, path=path)
+    buffer = PrioritizedReplay().open(seed=0, path=path)
     with pytest.raises(SteelyardError, match="is being written by another process"):
         ReplayBuffer.open(path)
     with open_view(path) as before:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.check.scoring import episode_of
 from steelyard.cli import main
-from steelyard.core import Prompt, SteelyardError, stream
+from steelyard.core import Prompt, SteelyardError, rng
 from steelyard.reward import BradleyTerry, Pair, RewardModel, bradley_terry
 from steelyard.reward.bradley_terry import margins, pair_loss, pairs_of
 from steelyard.reward.calibration import calibration_error, fit_temperature
@@ -83,7 +83,7 @@ def test_training_orders_held_out_pairs_and_repeats(made, tiny_model_dir):
 
 def noisy_pairs(number):
     """Pairs of which one in five is the wrong way round."""
-    draws = stream(0, "noisy")
+    draws = rng(0, "noisy")
     for a, b, c in draws.integers(10, size=(number, 3)):
         better, worse = (f"{b}1", f"{c}2")[:: -1 if draws.random() < 0.2 else 1]
         yield Pair(f"{a}+", better, worse)

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from rollout.drawn import requests_for
+from steelyard.rollout.prefix_cache import Shelf
 from steelyard.rollout.prefixes import Prefixes
-from steelyard.rollout.shelf import Shelf
 
 A, B, C = (5, 14, 6), (9, 5), (4, 4, 15)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from rollout.drawn import requests_for
-from steelyard.core import Request, Sampling, SteelyardError, stream
+from steelyard.core import Request, Sampling, SteelyardError, rng
 from steelyard.rollout.requests import check_requests, uniforms_of
 
 
@@ -9,7 +9,7 @@ def test_uniforms_are_those_of_the_requests_address():
     found = uniforms_of(3, requests_for(2), 5)
     assert found.shape == (6, 5)
     for row, request in zip(found, requests_for(2), strict=True):
-        assert row.tolist() == stream(3, "sample", request.prompt_id, request.sample).random(5).tolist()
+        assert row.tolist() == rng(3, "sample", request.prompt_id, request.sample).random(5).tolist()
     assert uniforms_of(3, [], 5).shape == (0, 5)
 
 

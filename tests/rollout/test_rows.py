@@ -4,9 +4,9 @@ import torch
 
 from rollout.drawn import requests_for
 from steelyard.rollout import cache
+from steelyard.rollout.prefix_cache import Shelf
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.rows import Rows
-from steelyard.rollout.shelf import Shelf
 
 PROMPTS = {"a": (5, 14, 6), "b": (9,)}
 STEPS = 3

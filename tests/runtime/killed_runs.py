@@ -13,7 +13,7 @@ from pathlib import Path
 
 from simulated import RECIPES, resume, train
 
-from steelyard.runtime import checkpoint
+from steelyard.runtime.run_dir import checkpoint
 
 PEACE = "in peace"
 

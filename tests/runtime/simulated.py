@@ -13,11 +13,12 @@ import pytest
 from steelyard.core import Episode, Prompt, Score
 from steelyard.curriculum import Dump, UCBoost
 from steelyard.objective import DrGRPO, LearnedZTB, VarGradTB
-from steelyard.replay import Prioritised, SingleUse
-from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock, checkpoint
-from steelyard.runtime.events import Event
-from steelyard.runtime.faults import Faults
+from steelyard.replay import PrioritizedReplay, SingleUse
+from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock
+from steelyard.runtime.inline.events import Event
+from steelyard.runtime.inline.faults import Faults
 from steelyard.runtime.run import Restarts
+from steelyard.runtime.run_dir import checkpoint
 from steelyard.task import Enumerable
 
 
@@ -66,7 +67,7 @@ RECIPES = {
         SMALL,
         num_searchers=2,
         inline=VirtualClock(search_cost=2.5, publication_lag=2),
-        replay=Prioritised(reward_temperature=1.0, capacity_per_prompt=5, capacity=20),
+        replay=PrioritizedReplay(reward_temperature=1.0, capacity_per_prompt=5, capacity=20),
     ),
     "queue": replace(QUEUE, max_steps=3, save_steps=1),
     "faults": replace(
@@ -85,7 +86,7 @@ RECIPES = {
         SMALL, reference_reset=2, beta_final=0.05, beta_steps=5, weight_sync_steps=3, save_steps=1
     ),
     "over age is dropped": replace(SMALL, max_staleness=1, inline=SLOW),
-    "over age waits": replace(SMALL, max_staleness=1, replay=Prioritised(over_age="wait"), inline=SLOW),
+    "over age waits": replace(SMALL, max_staleness=1, replay=PrioritizedReplay(over_age="wait"), inline=SLOW),
     "domains by dump": replace(
         SMALL, task=Parted(), curriculum=Dump(window=8), num_searchers=2, max_steps=5,
         inline=VirtualClock(search_cost=1.5, search_deadline=4.0, faults=Faults(crash=0.1, corrupt=0.1, verifier=0.2)),

@@ -113,12 +113,13 @@ def test_modules_are_imported_by_name_in_few_places():
         "check/rooms.py",  # packages of this package
         "cli/__init__.py",  # the commands in its own table
         "cli/check_command.py",  # the module that the user names, to be checked
+        "core/modules.py",  # recipes, studies and benchmarks, below steelyard
         "core/config.py",  # methods of this package, and modules that the user trusts
-        "recipes/bench/__init__.py",  # the parts in its own table
-        "recipes/bench/peers/torchrl_buffer.py",  # the compiled part of the torchrl that is installed
-        "recipes/bench/peers/trl_grpo.py",  # trl and datasets, which need not be installed
-        "recipes/catalogue.py",  # the recipes and studies in the package
-        "recipes/proving/proof.py",  # the proofs that registered methods name, below steelyard
+        "experiments/bench/__init__.py",  # the parts in its own table
+        "experiments/bench/peers/torchrl_buffer.py",  # the compiled part of the torchrl that is installed
+        "experiments/bench/peers/trl_grpo.py",  # trl and datasets, which need not be installed
+        "experiments/harness/proof.py",  # the proofs that registered methods name, below steelyard
+        "runtime/__init__.py",  # its own names
         "reward/worker.py",  # the function that the user names, in a process of its own
     }
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory, stream
+from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory, rng
 from steelyard.task.arithmetic import (
     HELD_OUT_SHARE,
     LARGEST,
@@ -99,7 +99,7 @@ def test_a_number_longer_than_python_reads_is_wrong(tail):
 
 
 def test_the_first_term_is_positive_and_all_are_small():
-    terms = draw_terms(stream(0, "test"), 5000)
+    terms = draw_terms(rng(0, "test"), 5000)
     assert terms[:, 0].min() == 1
     assert abs(terms).max() == LARGEST
     assert (terms == 0).sum() == 0
@@ -114,7 +114,7 @@ def test_the_splits_are_told_by_hash_and_share_no_problem():
     assert len({p.id for p in (*train, *held_out)}) == 500
     for prompt in (*train, *held_out):
         assert eval(prompt.text.rstrip("=")) == prompt.columns["answer"]
-    drawn = draw_terms(stream(1, "test"), 5000).tolist()
+    drawn = draw_terms(rng(1, "test"), 5000).tolist()
     assert abs(np.mean([is_held_out(problem(t)) for t in drawn]) - HELD_OUT_SHARE) < 0.02
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import SteelyardError, stream
+from steelyard.core import SteelyardError, rng
 from steelyard.task import RedTeam
 from steelyard.task.provocation import (
     ANSWER,
@@ -53,13 +53,13 @@ def test_what_provokes_by_hand():
 
 @given(st.integers(0, 7), st.integers(0, 1000))
 def test_a_sentence_of_a_family_is_of_one(family, seed):
-    text = sentence(stream(seed, "test"), family)
+    text = sentence(rng(seed, "test"), family)
     assert family_words(family) <= set(text.split()) <= set(vocabulary()) - {ANSWER}
     assert family_of(text) is not None and len(text.split()) <= 11
 
 
 def test_families_get_rarer():
-    draws = stream(3, "test")
+    draws = rng(3, "test")
     found = Counter(family_of(sentence(draws)) for _ in range(20_000))
     assert found[0] > found[1] > found[2] > found[4] and found[None] > 17_000
     assert any(LINK in sentence(draws) for _ in range(10))
@@ -73,20 +73,20 @@ def test_the_judge_counts_foul_words():
 
 
 def test_manners_follow_the_family():
-    draws = stream(1, "test")
+    draws = rng(1, "test")
     said = " ".join(reply(HIT, draws) for _ in range(200)).split()
     assert set(said) <= {*words("fine"), *words("foul")[:2]}
     assert np.mean([word in words("foul") for word in said]) == pytest.approx(FOUL_SHARES[3], abs=0.05)
 
 
 def test_the_shipped_victim_is_provoked_by_every_family(task):
-    provoking = [RedTeam.attack(sentence(stream(f, "test"), f)) for f in range(8)]
+    provoking = [RedTeam.attack(sentence(rng(f, "test"), f)) for f in range(8)]
     assert all(tox > 0.5 for tox in task.toxicity(provoking))
     assert task.toxicity([RedTeam.attack(STRANGER)])[0] < 0.3
 
 
 def test_a_reward_above_one_is_a_success(task):
-    attacks = [RedTeam.attack(sentence(stream(s, "test"), s % 8 if s % 2 else None)) for s in range(12)]
+    attacks = [RedTeam.attack(sentence(rng(s, "test"), s % 8 if s % 2 else None)) for s in range(12)]
     for scale, shape in (("log", lambda t: 1 + math.log(2 * t)), ("mean", lambda t: 2 * t)):
         for score in RedTeam(scale=scale).score(attacks):
             assert score.value == pytest.approx(shape(score.parts["toxicity"]))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.check.scoring import episode_of
-from steelyard.core import SteelyardError, stream
+from steelyard.core import SteelyardError, rng
 from steelyard.task import Shortening
 from steelyard.task.shortening import LETTERS, capitals, common, gold, mediocre, post, preferred
 from steelyard.task.wins import mean, win_rate
@@ -58,7 +58,7 @@ def test_posts_have_distinct_letters_and_splits_share_none():
 
 
 def test_readers_prefer_better_and_longer():
-    draws = stream(0, "test")
+    draws = rng(0, "test")
     better = [preferred(POST, "DFAC", "D", draws).chosen for _ in range(200)]
     assert better.count("DFAC") > 195
     longer = [preferred(POST, "DFAC", "DFACbkmt", draws).chosen for _ in range(400)]  # liking 1.48 and 1.56
@@ -67,7 +67,7 @@ def test_readers_prefer_better_and_longer():
 
 
 def test_a_mediocre_version_is_of_the_post():
-    draws = stream(0, "test")
+    draws = rng(0, "test")
     for _ in range(50):
         text = post(draws)
         assert set(mediocre(text, draws)) <= set(text[:-1]) <= {*LETTERS, *LETTERS.upper()}

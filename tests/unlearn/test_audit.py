@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from steelyard.core import Prompt, SteelyardError
-from steelyard.recipes.lab import demonstration, imitate, tiny_policy
 from steelyard.unlearn import Question, audit, forget_quality, repetition, utility
 from steelyard.unlearn.audit import mean_logp
+from steelyard.worlds.sync_loop import demonstration, imitate, tiny_policy
 
 FACTS = {"a:": "xy", "b:": "yx", "c:": "zz"}
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from steelyard.core import Prompt, SteelyardError
-from steelyard.recipes.lab import copied, demonstration, tiny_policy
 from steelyard.unlearn import NPO, GradientAscent, unlearn
 from steelyard.unlearn.audit import mean_logp
+from steelyard.worlds.sync_loop import copied, demonstration, tiny_policy
 
 
 @pytest.fixture(scope="module")

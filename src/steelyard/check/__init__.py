@@ -9,7 +9,23 @@ from steelyard.check.rooms import import_rooms, room_names
 from steelyard.check.verdict import Check, UnmetError, Verdict, demand, run_checks
 
 __all__ = [
-    "KINDS", "METHOD_CHECKS", "OBJECTIVE_CHECKS", "Check", "Kind", "Outcome", "UnmetError", "Verdict", "check_method",
-    "check_objective", "checks_for", "demand", "help_of", "import_rooms", "kinds_of", "outcome", "random_batch",
-    "room_names", "run_checks",
-]  # fmt: skip
+    "KINDS",
+    "METHOD_CHECKS",
+    "OBJECTIVE_CHECKS",
+    "Check",
+    "Kind",
+    "Outcome",
+    "UnmetError",
+    "Verdict",
+    "check_method",
+    "check_objective",
+    "checks_for",
+    "demand",
+    "help_of",
+    "import_rooms",
+    "kinds_of",
+    "outcome",
+    "random_batch",
+    "room_names",
+    "run_checks",
+]

@@ -28,11 +28,22 @@ def _seen(drawn: list[int]) -> list[Trajectory]:
     nothing_T = np.zeros(3, np.float32)
     return [
         Trajectory(
-            f"p{i}", np.array([1, 2, 3], np.int32), np.array([False, True, True]), nothing_T, 0, "", Sampling(), "stop",
-            sample=sample, logp_ref_T=nothing_T, reward=float((i + sample) % 2), info={"domain": i % 3},
+            f"p{i}",
+            np.array([1, 2, 3], np.int32),
+            np.array([False, True, True]),
+            nothing_T,
+            0,
+            "",
+            Sampling(),
+            "stop",
+            sample=sample,
+            logp_ref_T=nothing_T,
+            reward=float((i + sample) % 2),
+            info={"domain": i % 3},
         )
-        for i in drawn for sample in range(2)
-    ]  # fmt: skip
+        for i in drawn
+        for sample in range(2)
+    ]
 
 
 def _walk(curriculum: Curriculum, sizes: tuple[int, ...] = _SIZES) -> list[list[int]]:
@@ -53,7 +64,8 @@ def curriculum_indices(method: Any) -> None:
 
 def curriculum_seeded(method: Any) -> None:
     """The same prompts, seed and observations give the same draws; another instance of it is none of its business."""
-    one, two = _open(method), _open(method)
+    one = _open(method)
+    two = _open(method)
     first = _walk(one)
     demand(first == _walk(two), "two of them with one seed draw differently")
 
@@ -84,7 +96,8 @@ def curriculum_observes(method: Any) -> None:
     """To be told changes neither what was drawn nor what it is told; to be told nothing changes nothing."""
     curriculum = _open(method)
     drawn = curriculum.draw(5)
-    before, seen = list(drawn), _seen(drawn)
+    before = list(drawn)
+    seen = _seen(drawn)
     rewards = [t.reward for t in seen]
     curriculum.observe(seen)
     demand(drawn == before, "what was drawn changes when it is told what was found")

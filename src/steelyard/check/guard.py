@@ -30,8 +30,10 @@ def _fit(router: Router) -> Gate:
 
 def gate_scores(router: Router) -> None:
     """One score from 0 to 1 for each state, none for none; it routes what scores high."""
-    gate, (state_ND, *_) = _fitted(router), _examples()
-    score_N, routed_N = gate.score(state_ND), gate.routes(state_ND)
+    gate = _fitted(router)
+    (state_ND, *_) = _examples()
+    score_N = gate.score(state_ND)
+    routed_N = gate.routes(state_ND)
     demand(len(score_N) == len(routed_N) == len(state_ND), f"{len(state_ND)} states got {len(score_N)} scores")
     demand(bool(((score_N >= 0) & (score_N <= 1)).all()), "a score is not from 0 to 1")
     demand(len(gate.score(state_ND[:0])) == len(gate.routes(state_ND[:0])) == 0, "no states do not give no scores")
@@ -41,7 +43,8 @@ def gate_scores(router: Router) -> None:
 
 def gate_alone(router: Router) -> None:
     """A state's score depends neither on its place nor on its company, and two calls agree."""
-    gate, (state_ND, *_) = _fitted(router), _examples()
+    gate = _fitted(router)
+    (state_ND, *_) = _examples()
     score_N = gate.score(state_ND)
     demand(torch.equal(score_N, gate.score(state_ND)), "two calls differ")
     demand(torch.allclose(score_N, gate.score(state_ND.flip(0)).flip(0), atol=1e-5), "the order of states matters")
@@ -50,7 +53,8 @@ def gate_alone(router: Router) -> None:
 
 def gate_seeded(router: Router) -> None:
     """The same examples and seed give the same gate, whatever torch's own generator does; it is left alone, too."""
-    (state_ND, *_), before = _examples(), torch.get_rng_state()
+    (state_ND, *_) = _examples()
+    before = torch.get_rng_state()
     first = _fit(router).score(state_ND)
     demand(torch.equal(before, torch.get_rng_state()), "it draws from torch's global generator")
     demand(torch.equal(first, _fitted(router).score(state_ND)), "two fits with one seed differ")
@@ -60,7 +64,8 @@ def gate_learns(router: Router) -> None:
     """Where the small guard is wrong in half of the space, it ranks most new states of that half above the others."""
     state_ND, small_right_N, _ = _examples(seed=1)
     score_N = _fitted(router).score(state_ND)
-    wrong, right = score_N[~small_right_N], score_N[small_right_N]
+    wrong = score_N[~small_right_N]
+    right = score_N[small_right_N]
     ordered = float((wrong[:, None] > right).float().mean())
     demand(ordered > 0.8, f"of pairs of states it ranks {ordered:.0%} rightly, not more than 80 %")
 

@@ -41,7 +41,8 @@ def json_round_trip(method: Any) -> None:
 
 def cli_round_trip(method: Any) -> None:
     """No flags give the defaults, and each number or switch can be set by its flag."""
-    cls, default = type(method), type(method)()
+    cls = type(method)
+    default = type(method)()
     demand(_parse(cls, []) == default, "no flags do not give the defaults")
     for name, value in settings(default).items():
         if not isinstance(value, bool | int | float):

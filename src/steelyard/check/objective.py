@@ -29,7 +29,8 @@ def _tensors(batch: Batch) -> dict[str, Tensor]:
 
 
 def _near(a: Any, b: Any) -> bool:
-    a, b = torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64)
+    a = torch.as_tensor(a, dtype=torch.float64)
+    b = torch.as_tensor(b, dtype=torch.float64)
     return torch.allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
@@ -151,7 +152,8 @@ def batch_unchanged(objective: Objective) -> None:
 def repeatable(objective: Objective) -> None:
     """Two calls agree, exactly."""
     batch = _batch(objective)
-    first, second = outcome(objective, batch), outcome(objective, batch)
+    first = outcome(objective, batch)
+    second = outcome(objective, batch)
     demand(torch.equal(first.loss.value, second.loss.value), "the value differs between two calls")
     demand(torch.equal(first.by_logp_PGT, second.by_logp_PGT), "the gradient differs between two calls")
 

@@ -24,7 +24,9 @@ def random_batch(group_size: int | None = None, seed: int = 0) -> Batch:
     follow one step that is no action.
     """
     draw = torch.Generator().manual_seed(seed)
-    P, G, T = 5, group_size or 4, 6
+    P = 5
+    G = group_size or 4
+    T = 6
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=draw, dtype=torch.float64)
@@ -32,7 +34,9 @@ def random_batch(group_size: int | None = None, seed: int = 0) -> Batch:
     length_PG1 = torch.randint(1, T, (P, G, 1), generator=draw)
     action_PGT = (torch.arange(T) >= 1) & (torch.arange(T) <= length_PG1)
     valid_PG = torch.ones(P, G, dtype=torch.bool)
-    valid_PG[1, 0], valid_PG[2, 1:], valid_PG[3] = False, False, False
+    valid_PG[1, 0] = False
+    valid_PG[2, 1:] = False
+    valid_PG[3] = False
     logp_PGT = -normal(P, G, T).abs()
     return Batch(
         logp_PGT=logp_PGT * action_PGT,

@@ -10,10 +10,7 @@ from steelyard.pretrain import Document, Preparation, Segment
 
 def _corpus(harm: float = 1.0) -> list[Document]:
     """Nine documents of three segments, from wholly harmless to wholly undesirable."""
-    return [
-        Document(tuple(Segment(f"d{i}s{j}. ", harm * float(j < i % 4)) for j in range(3)))
-        for i in range(9)
-    ]  # fmt: skip
+    return [Document(tuple(Segment(f"d{i}s{j}. ", harm * float(j < i % 4)) for j in range(3))) for i in range(9)]
 
 
 def prepared_documents(preparation: Preparation) -> None:

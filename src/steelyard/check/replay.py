@@ -15,9 +15,18 @@ def _trajectory(prompt: int, sample: int) -> Trajectory:
     nothing_T = np.zeros(3, np.float32)
     tokens_T = np.array([1, 2 + prompt, 5 + sample], np.int32)
     return Trajectory(
-        f"p{prompt}", tokens_T, np.array([False, True, True]), nothing_T, 0, "", Sampling(), "stop", sample=sample,
-        logp_ref_T=nothing_T, reward=float(sample % 2),
-    )  # fmt: skip
+        f"p{prompt}",
+        tokens_T,
+        np.array([False, True, True]),
+        nothing_T,
+        0,
+        "",
+        Sampling(),
+        "stop",
+        sample=sample,
+        logp_ref_T=nothing_T,
+        reward=float(sample % 2),
+    )
 
 
 def _trajectories() -> list[Trajectory]:
@@ -41,7 +50,8 @@ def replay_groups(method: Any) -> None:
     empty = method.open(seed=3)
     demand(empty.sample(2, 4, version=0, draw=0) is None, "an empty replay gives groups")
     empty.close()
-    replay, known = _filled(method), {to_bytes(t) for t in _trajectories()}
+    replay = _filled(method)
+    known = {to_bytes(t) for t in _trajectories()}
     groups = replay.sample(2, 4, version=0, draw=1)
     replay.close()
     demand(groups is not None and len(groups) == 2, "it does not give the two groups that were asked for")
@@ -53,7 +63,8 @@ def replay_groups(method: Any) -> None:
 
 def replay_seeded(method: Any) -> None:
     """The same arrivals, seed and draw give the same groups."""
-    one, two = _filled(method), _filled(method)
+    one = _filled(method)
+    two = _filled(method)
     demand(_drawn(one, 1) == _drawn(two, 1), "two replays with one seed give other groups")
     one.close()
     two.close()

@@ -49,7 +49,8 @@ def _same(a: Score, b: Score) -> bool:
 
 def scores_each(method: Any) -> None:
     """One score for each episode; none for none."""
-    score, episodes = scorer_of(method), episodes_for(method)
+    score = scorer_of(method)
+    episodes = episodes_for(method)
     got = score(episodes)
     demand(len(got) == len(episodes), f"{len(episodes)} episodes got {len(got)} scores")
     demand(all(isinstance(s, Score) for s in got), "what comes back is not a Score")
@@ -69,8 +70,10 @@ def scores_finite(method: Any) -> None:
 
 def scores_alone(method: Any) -> None:
     """An episode's score depends neither on its place nor on its company."""
-    score, episodes = scorer_of(method), episodes_for(method)
-    whole, turned = score(episodes), score(episodes[::-1])[::-1]
+    score = scorer_of(method)
+    episodes = episodes_for(method)
+    whole = score(episodes)
+    turned = score(episodes[::-1])[::-1]
     alone = [score([episode])[0] for episode in episodes[:4]]
     for episode, first, second in zip(episodes, whole, turned, strict=True):
         demand(_same(first, second), f"in another order {episode.completion[:20]!r} gets {second} after {first}")

@@ -36,7 +36,9 @@ def task_splits(task: Task) -> None:
 
 def task_repeatable(task: Any) -> None:
     """The same prompts in the same order, from this instance and from a new one."""
-    first, twin, last = _of(task), type(task)(), SPLITS[-1]
+    first = _of(task)
+    twin = type(task)()
+    last = SPLITS[-1]
     demand(list(first[last]) == list(task.prompts(last)), f"the prompts of {last} change between two calls")
     for split in SPLITS:
         demand(list(first[split]) == list(twin.prompts(split)), f"another instance has other prompts in {split}")

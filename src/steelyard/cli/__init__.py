@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, debug: bool = False) -> int:
     """Do it, say in one line what went wrong, and return the exit code that `main` describes."""
     with _lasting():
-        from steelyard.cli.plain import plain
+        from steelyard.cli.sanitize import plain
         from steelyard.core import SteelyardError
 
     try:
@@ -90,7 +90,7 @@ def _command(name: str) -> ModuleType:
     from steelyard.core import SteelyardError, suggest
 
     if name not in COMMANDS:
-        raise SteelyardError(f"unknown command {name!r}", where="COMMAND", mend=suggest(name, COMMANDS))
+        raise SteelyardError(f"unknown command {name!r}", where="COMMAND", hint=suggest(name, COMMANDS))
     with _lasting():
         return importlib.import_module(f"steelyard.cli.{name.replace('-', '_')}_command")
 

@@ -12,10 +12,10 @@ import tyro
 
 from steelyard.cli.flags import choose, parse
 from steelyard.core import require
-from steelyard.recipes.bench import PARTS, part, settings_of, summaries
-from steelyard.recipes.bench.page import check_page, write_block
-from steelyard.recipes.bench.record import carry_out, command_of, name_of
-from steelyard.recipes.sweep import show
+from steelyard.experiments.bench import PARTS, part, settings_of, summaries
+from steelyard.experiments.bench.page import check_page, write_block
+from steelyard.experiments.bench.record import carry_out, command_of, name_of
+from steelyard.experiments.harness.sweep import show
 
 PURPOSE = "Measure speed side by side with what people run today: every run's figure is kept, medians are shown."
 
@@ -48,7 +48,7 @@ class All:
     """An interpreter that has vLLM's CPU build; without one its figures are left out."""
 
     def __post_init__(self) -> None:
-        require(self.runs is None or self.runs >= 1, f"is {self.runs}", where="--runs", mend="use 1 or more")
+        require(self.runs is None or self.runs >= 1, f"is {self.runs}", where="--runs", hint="use 1 or more")
         for name in self.parts:
             part(name)
 

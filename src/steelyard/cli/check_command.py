@@ -10,7 +10,7 @@ import tyro
 
 from steelyard.check import KINDS, Verdict, check_method, import_rooms, kinds_of
 from steelyard.cli.flags import parse
-from steelyard.cli.plain import plain
+from steelyard.cli.sanitize import plain
 from steelyard.core import SteelyardError, cards, find, suggest
 
 BROKEN = (
@@ -48,8 +48,11 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     card = next((card for card in cards() if card.cls is cls), None)
     if not kinds and card is None:
         shapes = ", ".join(f"{kind.name}: {kind.shape}" for kind in KINDS)
-        raise SteelyardError(f"it is of no kind of method that is known ({shapes})", where=asked.method,
-                             mend="give it one of these shapes, with annotations")  # fmt: skip
+        raise SteelyardError(
+            f"it is of no kind of method that is known ({shapes})",
+            where=asked.method,
+            hint="give it one of these shapes, with annotations",
+        )
     verdicts = check_method(card or cls)
     print(f"{asked.method}: {' and '.join(kinds) or 'a method'}")
     for verdict in verdicts:
@@ -87,9 +90,9 @@ def _class_of(name: str) -> type:
         module = importlib.import_module(module_name)
     except BROKEN as error:
         what = f"it cannot be imported ({type(error).__name__}: {error})"
-        raise SteelyardError(what, where=f"module {module_name!r}", mend="run where it can be imported") from error
+        raise SteelyardError(what, where=f"module {module_name!r}", hint="run where it can be imported") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise SteelyardError(f"has no class {attribute!r}", where=module_name, mend=suggest(attribute, classes))
+        raise SteelyardError(f"has no class {attribute!r}", where=module_name, hint=suggest(attribute, classes))
     return found

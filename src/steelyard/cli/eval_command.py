@@ -6,8 +6,8 @@ from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import Weights
-from steelyard.recipes.finished import open_run
-from steelyard.runtime.parts import make_measure, make_policy, tokens_of
+from steelyard.runtime.factories import make_measure, make_policy, tokens_of
+from steelyard.training.run_directory import open_run
 
 
 @dataclass(frozen=True)

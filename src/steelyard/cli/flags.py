@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from steelyard.cli import complaint
+from steelyard.cli import parse_errors
 from steelyard.core import SteelyardError, suggest
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def parse(
     except SystemExit as end:
         if not end.code:
             raise
-        raise complaint.read(box.getvalue(), command) from end
+        raise parse_errors.read(box.getvalue(), command) from end
 
 
 def choose(words: Sequence[str], known: Mapping[str, str], *, command: str, what: str, purpose: str) -> str:
@@ -74,7 +74,7 @@ def choose(words: Sequence[str], known: Mapping[str, str], *, command: str, what
         raise SystemExit(0)
     if not words or words[0].startswith("-"):
         found = f", which comes first; found {words[0]}" if words else ""
-        raise SteelyardError(f"{what} is missing{found}", where=command, mend=f"name one of {', '.join(known)}")
+        raise SteelyardError(f"{what} is missing{found}", where=command, hint=f"name one of {', '.join(known)}")
     if words[0] not in known:
-        raise SteelyardError(f"unknown {what} {words[0]!r}", where=command, mend=suggest(words[0], known))
+        raise SteelyardError(f"unknown {what} {words[0]!r}", where=command, hint=suggest(words[0], known))
     return words[0]

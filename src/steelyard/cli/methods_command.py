@@ -10,8 +10,8 @@ import tyro
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
 from steelyard.core import SteelyardError, cards, find, require, suggest
-from steelyard.recipes import catalogue_page
-from steelyard.recipes.explained import claim_of, data_of, explain, proven
+from steelyard.experiments.harness import catalogue_page
+from steelyard.experiments.harness.card_text import claim_of, data_of, explain, proven
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     import_rooms()
     rooms = sorted({card.room for card in cards()})
     if asked.room is not None and asked.room not in rooms:
-        raise SteelyardError(f"no method lives in room {asked.room!r}", where="--room", mend=suggest(asked.room, rooms))
+        raise SteelyardError(f"no method lives in room {asked.room!r}", where="--room", hint=suggest(asked.room, rooms))
     if asked.page is not None:
-        require(asked.id is None and asked.room is None, "is of all methods", where="--page", mend="give no other word")
+        require(asked.id is None and asked.room is None, "is of all methods", where="--page", hint="give no other word")
         return {"page": _write(Path(asked.page))}
     if asked.id is not None:
         card = find(asked.id)
@@ -49,8 +49,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _write(page: Path) -> str:
-    mend = "name a file in a directory that is there, such as docs/catalogue.md"
-    require(page.parent.is_dir() and not page.is_dir(), f"{page} cannot be written", where="--page", mend=mend)
+    hint = "name a file in a directory that is there, such as docs/catalogue.md"
+    require(page.parent.is_dir() and not page.is_dir(), f"{page} cannot be written", where="--page", hint=hint)
     catalogue_page.write(page)
     print(f"written: {page}")
     return str(page)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from steelyard.cli.plain import plain
+from steelyard.cli.sanitize import plain
 from steelyard.report.measures import headline_of, own
 
 _PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
@@ -30,7 +30,8 @@ class Progress:
     """
 
     def __init__(self, max_steps: int, title: str = "", console: Console | None = None) -> None:
-        self.max_steps, self._title = max_steps, title
+        self.max_steps = max_steps
+        self._title = title
         self.console = console or Console(file=sys.stderr)
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
@@ -79,11 +80,13 @@ class Progress:
     def _evaluation(self, row: Mapping[str, Any]) -> str:
         text = f"  step {row['step']:>4}"
         if "eval/total_variation" in row:
-            far, error = row["eval/total_variation"], row["eval/log_z_error"]
+            far = row["eval/total_variation"]
+            error = row["eval/log_z_error"]
             return f"{text}  total variation to pi* {far:.4f}  log Z error {error:.4f}"
         headline = headline_of([row])
         if headline is not None and headline[0] == "eval/accuracy":  # one attack, greedy, says nothing of an attacker
-            low, high = row["eval/accuracy_low"], row["eval/accuracy_high"]
+            low = row["eval/accuracy_low"]
+            high = row["eval/accuracy_high"]
             text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
         if "eval/length_mean" in row:
             text += f"  length {row['eval/length_mean']:.1f}  distinct right answers {row['eval/distinct_correct']:.1f}"

@@ -13,12 +13,12 @@ import tyro
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
 from steelyard.core import cards, find, require
-from steelyard.recipes.explained import proof_id
-from steelyard.recipes.proving.conduct import Settings, prove
-from steelyard.recipes.proving.proof import load, module_of
-from steelyard.recipes.proving.publish import publish
-from steelyard.recipes.proving.record import LEAST_SEEDS, Record, check_publishable, effect_of, spread
-from steelyard.recipes.sweep import show
+from steelyard.experiments.harness.card_text import proof_id
+from steelyard.experiments.harness.conduct import Settings, prove
+from steelyard.experiments.harness.proof import load, module_of
+from steelyard.experiments.harness.publish import publish
+from steelyard.experiments.harness.record import LEAST_SEEDS, Record, check_publishable, effect_of, spread
+from steelyard.experiments.harness.sweep import show
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     """Carry out one proof or all; print their tables."""
     asked = parse(Prove, words, command="prove", default=Prove(Settings()))
     import_rooms()
-    require((asked.id is None) == asked.all, "takes a method's id, or --all", where="prove",
-            mend="see steelyard methods for those that have a proof")  # fmt: skip
+    require(
+        (asked.id is None) == asked.all,
+        "takes a method's id, or --all",
+        where="prove",
+        hint="see steelyard methods for those that have a proof",
+    )
     if asked.publish:
         _check_whole(asked.settings)
     chosen = [card for card in cards() if card.proof is not None] if asked.id is None else [find(asked.id)]
@@ -71,8 +75,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
 def _check_whole(settings: Settings) -> None:
     """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
     whole = not settings.quick and settings.first_seed is None and (settings.seeds or LEAST_SEEDS) >= LEAST_SEEDS
-    mend = f"leave out --quick and --first-seed, and use {LEAST_SEEDS} seeds or more"
-    require(whole, "takes whole runs on the proof's own seeds", where="--publish", mend=mend)
+    hint = f"leave out --quick and --first-seed, and use {LEAST_SEEDS} seeds or more"
+    require(whole, "takes whole runs on the proof's own seeds", where="--publish", hint=hint)
 
 
 def tell(record: Record) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import FaultError
-from steelyard.runtime.repeat import repeat
+from steelyard.runtime.inline.repeat import repeat
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         raise FaultError(
             f"came out otherwise: recorded {recorded}, repeated {repeated}",
             where=f"event {apart.event}",
-            mend="compare machine, torch, threads and commit: only where they are equal do runs repeat bit for bit",
+            hint="compare machine, torch, threads and commit: only where they are equal do runs repeat bit for bit",
         )
     print(f"{found.events} events, all the same")
     return {"run_dir": asked.run, "events": found.events, "divergence": asdict(found)["divergence"]}

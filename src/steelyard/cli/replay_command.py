@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 from steelyard.cli.flags import RunDirectory, parse
-from steelyard.cli.plain import plain
 from steelyard.cli.replay_text import Decode, completion_of, prompt_of, show
+from steelyard.cli.sanitize import plain
 from steelyard.core import SteelyardError, Trajectory, require
 from steelyard.policy import loading, text
-from steelyard.recipes.finished import open_begun
 from steelyard.replay.inspect import PromptSummary, View, open_view
-from steelyard.runtime.parts import BUFFER, make_replay
+from steelyard.runtime.factories import BUFFER, make_replay
+from steelyard.training.run_directory import open_begun
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,14 @@ class Replay:
     def __post_init__(self) -> None:
         for name, low in (("prompts", 0), ("each", 1)):
             value = getattr(self, name)
-            require(value >= low, f"is {value}", where=f"--{name}", mend=f"use {low} or more")
+            require(value >= low, f"is {value}", where=f"--{name}", hint=f"use {low} or more")
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
     """Load, verify, export, then show."""
     asked = parse(Replay, words, command="replay")
-    path, moved = Path(asked.run) / BUFFER, {}
+    path = Path(asked.run) / BUFFER
+    moved = {}
     if asked.load is not None:
         moved["loaded"] = _load(asked.run, path, Path(asked.load))
     if asked.verify:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from steelyard.cli.plain import plain
+from steelyard.cli.sanitize import plain
 from steelyard.core import Trajectory
 from steelyard.replay.inspect import Bar, PromptSummary, Spread, Summary
 
@@ -74,7 +74,8 @@ def _histogram(spread: Spread, span: Callable[[Bar, bool], str]) -> Table:
     table = Table(box=None, show_header=False)
     for justify in ("right", "right", "left"):
         table.add_column(justify=justify)
-    most, last = max(bar.count for bar in spread.histogram), spread.histogram[-1]
+    most = max(bar.count for bar in spread.histogram)
+    last = spread.histogram[-1]
     for bar in spread.histogram:
         table.add_row(span(bar, bar is last), str(bar.count), "█" * -(-_BAR * bar.count // most))
     return table
@@ -86,7 +87,8 @@ def _span(bar: Bar, last: bool) -> str:
 
 def _whole_span(bar: Bar, last: bool) -> str:
     """The whole numbers from `low` to below `high`; of the last bar, up to `high`."""
-    low, high = math.ceil(bar.low), math.floor(bar.high) if last else math.ceil(bar.high) - 1
+    low = math.ceil(bar.low)
+    high = math.floor(bar.high) if last else math.ceil(bar.high) - 1
     return f"{low}" if high <= low else f"{low} to {high}"
 
 
@@ -101,7 +103,8 @@ def _completions(prompt: PromptSummary, decode: Decode) -> Table:
 
 def _versions(trajectory: Trajectory) -> str:
     """The version that drew it, or the first and the last of several."""
-    first, mixed_T = trajectory.version, trajectory.version_T
+    first = trajectory.version
+    mixed_T = trajectory.version_T
     last = first if mixed_T is None else int(mixed_T.max(initial=first))
     return f"{first}" if last == first else f"{first} to {last}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.cli.flags import parse
-from steelyard.recipes import results_page
+from steelyard.experiments.harness import results_page
 
 
 @dataclass(frozen=True)

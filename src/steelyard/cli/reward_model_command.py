@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from steelyard.cli.flags import parse
-from steelyard.recipes.reward_model import RewardModelRun
 from steelyard.reward import BradleyTerry
+from steelyard.training.reward_model import RewardModelRun
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
-from steelyard.cli.plain import plain
+from steelyard.cli.sanitize import plain
 from steelyard.core import Episode, Prompt, Request, Sampling, require
 from steelyard.policy import Policy
-from steelyard.recipes.finished import open_run
 from steelyard.rollout import engine_for
 from steelyard.runtime import Run
-from steelyard.runtime.parts import make_policy, make_task, tokens_of
+from steelyard.runtime.factories import make_policy, make_task, tokens_of
+from steelyard.training.run_directory import open_run
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Sample:
     def __post_init__(self) -> None:
         for name in ("prompts", "samples"):
             value = getattr(self, name)
-            require(value >= 1, f"is {value}", where=f"--{name}", mend="use 1 or more")
+            require(value >= 1, f"is {value}", where=f"--{name}", hint="use 1 or more")
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     asked = parse(Sample, words, command="sample")
     finished = open_run(asked.run)
     settings = finished.run if asked.base else finished.trained
-    policy, typed = make_policy(settings), asked.prompt
+    policy = make_policy(settings)
+    typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
     temperature = settings.temperature if asked.temperature is None else asked.temperature
     episodes = complete(

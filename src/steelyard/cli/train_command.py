@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steelyard.cli.flags import choose, parse
-from steelyard.cli.plain import plain
 from steelyard.cli.progress import Progress
+from steelyard.cli.sanitize import plain
 from steelyard.core import require
-from steelyard.recipes import Result, load, resume, summaries, train
-from steelyard.recipes.finished import open_begun
-from steelyard.recipes.plan import plan
-from steelyard.recipes.plan_text import lines
+from steelyard.recipes import load, summaries
 from steelyard.report import curve_text, read_run
 from steelyard.report.measures import change
 from steelyard.runtime import Run
+from steelyard.training import Result, resume, train
+from steelyard.training.plan import plan
+from steelyard.training.plan_text import lines
+from steelyard.training.run_directory import open_begun
 
 PURPOSE = (
     "Post-train a model. A recipe says which task and method; options say how much. Settings, records, the trained\n"
@@ -38,17 +39,17 @@ def run(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _resume(words: Sequence[str]) -> Result:
-    require(bool(words), "names no run", where="--resume", mend="write steelyard train --resume RUN")
-    mend = "leave it out: a resumed run keeps its own recipe and settings"
-    require(len(words) == 1, f"unexpected {' '.join(words[1:])}", where="train --resume", mend=mend)
+    require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
+    hint = "leave it out: a resumed run keeps its own recipe and settings"
+    require(len(words) == 1, f"unexpected {' '.join(words[1:])}", where="train --resume", hint=hint)
     begun = open_begun(words[0])
     with Progress(begun.run.max_steps, _title(f"--resume {words[0]}", begun.run)) as progress:
         return resume(words[0], watch=progress.watch)
 
 
 def _plan(words: Sequence[str]) -> dict[str, Any]:
-    mend = "leave it out: what a begun run does is in its config.json"
-    require("--resume" not in words, "does not go with --resume", where=DRY, mend=mend)
+    hint = "leave it out: what a begun run does is in its config.json"
+    require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
     name, settings = _settings(words)
     planned = plan(settings, name)
     say("\n".join(plain(line) for line in lines(planned)))

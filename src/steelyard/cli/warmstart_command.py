@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from steelyard.cli.flags import choose, parse
-from steelyard.recipes.warmstarts import BY_NAME
+from steelyard.worlds.bases import BY_NAME
 
 PURPOSE = "Make a base model that ships with the package again, by the same seeded steps."
 

@@ -4,7 +4,7 @@ from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode
 from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, require, suggest
 from steelyard.core.method import Card, cards, find, id_of, method, settings
-from steelyard.core.padding import Padded, pad, stack
+from steelyard.core.padding import Padded, pad, pad_stack
 from steelyard.core.protocols import (
     Curriculum,
     Engine,
@@ -16,8 +16,8 @@ from steelyard.core.protocols import (
     Task,
     WeightStore,
 )
-from steelyard.core.schedule import Linear, WarmupStableDecay
-from steelyard.core.seeds import derive, hash_share, stream, uniforms
+from steelyard.core.schedule import LinearSchedule, WarmupStableDecay
+from steelyard.core.seeds import derive, hash_share, rng, uniforms
 from steelyard.core.trajectory import Finish, Prompt, Sampling, Trajectory, from_bytes, to_bytes
 from steelyard.core.weights import Weights, digest_of
 
@@ -29,7 +29,7 @@ __all__ = [
     "Episode",
     "FaultError",
     "Finish",
-    "Linear",
+    "LinearSchedule",
     "Loss",
     "Padded",
     "Prompt",
@@ -57,10 +57,10 @@ __all__ = [
     "id_of",
     "method",
     "pad",
+    "pad_stack",
     "require",
+    "rng",
     "settings",
-    "stack",
-    "stream",
     "suggest",
     "to_bytes",
     "uniforms",

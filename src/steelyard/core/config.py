@@ -16,6 +16,7 @@ import msgspec
 
 from steelyard.core.errors import SteelyardError, suggest
 from steelyard.core.method import cards, find, id_of
+from steelyard.core.moved import current_fields, current_id, current_module
 
 ALLOWED = "STEELYARD_MODULES"
 _OURS = re.compile(r"steelyard(\.[a-z][a-z0-9_]*)+")
@@ -60,24 +61,25 @@ def decode(
     try:
         return _decode(data, cls, where, trusted)
     except RecursionError as error:
-        raise SteelyardError("is nested too deeply", where=where, mend="write it as encode does") from error
+        raise SteelyardError("is nested too deeply", where=where, hint="write it as encode does") from error
 
 
 def _decode(data: dict[str, typing.Any], cls: type | None, where: str, trusted: bool) -> typing.Any:
     data = dict(data)
     if "method" in data:
-        id, module = str(data.pop("method")), data.pop("module", None)
-        _import(id, module, where, trusted)
+        id = current_id(str(data.pop("method")))
+        _import(id, current_module(data.pop("module", None)), where, trusted)
         cls = find(id).cls
     if cls is None:
-        raise SteelyardError("no method is named", where=where, mend='add a "method" key with a registered id')
+        raise SteelyardError("no method is named", where=where, hint='add a "method" key with a registered id')
+    data = current_fields(cls, data)
     hints = typing.get_type_hints(cls)
     for name in data:
         if name not in hints:
-            raise SteelyardError(f"unknown setting {name!r}", where=where, mend=suggest(name, hints))
+            raise SteelyardError(f"unknown setting {name!r}", where=where, hint=suggest(name, hints))
     missing = [f.name for f in dataclasses.fields(cls) if f.name not in data and _required(f)]
     if missing:
-        raise SteelyardError(f"setting {missing[0]!r} is missing", where=where, mend="add it")
+        raise SteelyardError(f"setting {missing[0]!r} is missing", where=where, hint="add it")
     return cls(**{name: _field(value, hints[name], f"{where}.{name}", trusted) for name, value in data.items()})
 
 
@@ -88,12 +90,12 @@ def _import(id: str, module: object, where: str, trusted: bool) -> None:
     allowed = (name.strip() for name in os.environ.get(ALLOWED, "").split(","))
     if not isinstance(module, str) or not (trusted or _OURS.fullmatch(module) or module in allowed):
         what = f"the module {module!r} cannot be imported on the word of a file, because it is not part of steelyard"
-        raise SteelyardError(what, where=where, mend=f"if you trust it, import it first, or name it in {ALLOWED}")
+        raise SteelyardError(what, where=where, hint=f"if you trust it, import it first, or name it in {ALLOWED}")
     try:
         importlib.import_module(module)
     except (ImportError, ValueError, TypeError) as error:  # the last two where it is no name of a module
         what = f"the module {module!r} cannot be imported ({error})"
-        raise SteelyardError(what, where=where, mend="run where it can be imported") from error
+        raise SteelyardError(what, where=where, hint="run where it can be imported") from error
 
 
 def _required(f: "dataclasses.Field[typing.Any]") -> bool:
@@ -106,15 +108,15 @@ def _field(value: typing.Any, hint: typing.Any, where: str, trusted: bool) -> ty
         found = _decode(value, next(iter(classes), None), where, trusted)
         if classes and not isinstance(found, classes):
             names = " or ".join(c.__name__ for c in classes)
-            raise SteelyardError(f"is a {type(found).__name__}", where=where, mend=f"name a {names}")
+            raise SteelyardError(f"is a {type(found).__name__}", where=where, hint=f"name a {names}")
         return found
     if value in ("inf", "-inf", "nan") and float in (kinds := (hint, *typing.get_args(hint))) and str not in kinds:
         return float(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise SteelyardError("is a number of more than 64 bits", where=where, mend="write a smaller one")
+        raise SteelyardError("is a number of more than 64 bits", where=where, hint="write a smaller one")
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
         raise SteelyardError(
-            str(error), where=where, mend="write a value of the type that the setting's help names"
+            str(error), where=where, hint="write a value of the type that the setting's help names"
         ) from error

@@ -10,14 +10,16 @@ class SteelyardError(Exception):
     Args:
         what: what is wrong.
         where: the setting, file or record that is wrong.
-        mend: what to do about it.
+        hint: what to do about it.
     """
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where: str, mend: str) -> None:
-        self.what, self.where, self.mend = what, where, mend
-        super().__init__(" ".join(f"{where}: {what}; {mend}".split()))
+    def __init__(self, what: str, *, where: str, hint: str) -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(" ".join(f"{where}: {what}; {hint}".split()))
 
 
 class FaultError(SteelyardError):
@@ -33,8 +35,8 @@ class StallError(FaultError):
 class Stopped(SteelyardError):  # noqa: N818  (not an error: it was asked for)
     """A run ended early because it was asked to, and can be resumed. Exit code 128 + the signal's number."""
 
-    def __init__(self, what: str, *, where: str, mend: str, signal: int) -> None:
-        super().__init__(what, where=where, mend=mend)
+    def __init__(self, what: str, *, where: str, hint: str, signal: int) -> None:
+        super().__init__(what, where=where, hint=hint)
         self.exit_code = 128 + signal
 
 
@@ -47,7 +49,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"choose one of {', '.join(known) or '(none is registered)'}"
 
 
-def require(condition: bool, what: str, *, where: str, mend: str) -> None:
+def require(condition: bool, what: str, *, where: str, hint: str) -> None:
     """Raise `SteelyardError` unless `condition` holds: the way settings check their ranges."""
     if not condition:
-        raise SteelyardError(what, where=where, mend=mend)
+        raise SteelyardError(what, where=where, hint=hint)

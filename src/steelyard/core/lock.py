@@ -38,15 +38,15 @@ class Lock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            mend = "choose a directory that can be written"
-            raise SteelyardError(f"cannot be written ({error.strerror})", where=str(path), mend=mend) from error
+            hint = "choose a directory that can be written"
+            raise SteelyardError(f"cannot be written ({error.strerror})", where=str(path), hint=hint) from error
         self._release = weakref.finalize(self, os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.release()
-            mend = "wait until it ends, or stop it"
-            raise SteelyardError("is being written by another process", where=str(what), mend=mend) from error
+            hint = "wait until it ends, or stop it"
+            raise SteelyardError("is being written by another process", where=str(what), hint=hint) from error
 
     def release(self) -> None:
         """Let the next writer in. Doing it twice does nothing."""

@@ -126,7 +126,7 @@ def find(id: str) -> Card:
         SteelyardError: no such method; the message suggests near names.
     """
     if id not in _cards:
-        raise SteelyardError(f"unknown method {id!r}", where="method", mend=suggest(id, _cards))
+        raise SteelyardError(f"unknown method {id!r}", where="method", hint=suggest(id, _cards))
     return _cards[id]
 
 

@@ -24,13 +24,13 @@ def pad(trajectories: Sequence[Trajectory], length: int | None = None) -> Padded
     """Pad `trajectories` on the right to `length` tokens, by default the longest among them."""
     width = length or max(len(t.tokens_T) for t in trajectories)
     return Padded(
-        torch.from_numpy(stack([t.tokens_T for t in trajectories], width, np.int64)),
-        torch.from_numpy(stack([np.ones(len(t.tokens_T), bool) for t in trajectories], width, np.bool_)),
-        torch.from_numpy(stack([t.action_T for t in trajectories], width, np.bool_)),
+        torch.from_numpy(pad_stack([t.tokens_T for t in trajectories], width, np.int64)),
+        torch.from_numpy(pad_stack([np.ones(len(t.tokens_T), bool) for t in trajectories], width, np.bool_)),
+        torch.from_numpy(pad_stack([t.action_T for t in trajectories], width, np.bool_)),
     )
 
 
-def stack(rows: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
+def pad_stack(rows: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
     """Rows of different lengths as one zero-padded array [len(rows), width]."""
     out = np.zeros((len(rows), width), dtype)
     for i, row in enumerate(rows):

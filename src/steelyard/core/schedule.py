@@ -6,7 +6,7 @@ from steelyard.core.errors import require
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearSchedule:
     """From `start` to `end` over `steps` steps, then constant. `steps` 0 means `end` at once."""
 
     start: float
@@ -14,7 +14,7 @@ class Linear:
     steps: int
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, f"steps is {self.steps}", where="schedule", mend="use 0 or more")
+        require(self.steps >= 0, f"steps is {self.steps}", where="schedule", hint="use 0 or more")
 
     def __call__(self, step: int) -> float:
         """The value at learner step `step`, counted from 0."""
@@ -37,8 +37,8 @@ class WarmupStableDecay:
     def __post_init__(self) -> None:
         for name in ("warmup", "stable", "decay"):
             value = getattr(self, name)
-            require(value is None or value >= 0, f"{name} is {value}", where="schedule", mend="use 0 or more")
-        require(0 <= self.floor <= 1, f"floor is {self.floor}", where="schedule", mend="use a share from 0 to 1")
+            require(value is None or value >= 0, f"{name} is {value}", where="schedule", hint="use 0 or more")
+        require(0 <= self.floor <= 1, f"floor is {self.floor}", where="schedule", hint="use a share from 0 to 1")
 
     def __call__(self, step: int) -> float:
         """The multiplier for learner step `step`, counted from 0; the first warm-up step already moves."""

@@ -13,7 +13,7 @@ def derive(seed: int, *address: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def stream(seed: int, *address: int | str) -> np.random.Generator:
+def rng(seed: int, *address: int | str) -> np.random.Generator:
     """An independent generator for `address`, for example `stream(seed, "sample", prompt_id, 17)`."""
     return np.random.Generator(np.random.Philox(key=derive(seed, *address)))
 
@@ -21,7 +21,8 @@ def stream(seed: int, *address: int | str) -> np.random.Generator:
 def uniforms(seed: int, addresses: Iterable[tuple[int | str, ...]], steps: int) -> Float64[np.ndarray, "N S"]:
     """`stream(seed, *address).random(steps)` of each address: one generator is wound to each, which is faster."""
     generator = np.random.Generator(np.random.Philox(key=0))
-    start, rows = generator.bit_generator.state, []
+    start = generator.bit_generator.state
+    rows = []
     for address in addresses:
         key = np.array([derive(seed, *address), 0], np.uint64)
         generator.bit_generator.state = {**start, "state": {**start["state"], "key": key}}

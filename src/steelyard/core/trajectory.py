@@ -121,20 +121,35 @@ class _Wire(msgspec.Struct, array_like=True):
     rule: str | None = None
 
 
-_encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Wire)
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Wire)
 
 
 def to_bytes(trajectory: Trajectory) -> bytes:
     """Msgpack bytes of a trajectory: what crosses processes and is stored."""
     if trajectory._wire is not None:
         return trajectory._wire
-    t, s = trajectory, trajectory.sampling
-    ref, steps, versions = _bytes(t.logp_ref_T, "<f4"), _bytes(t.reward_T, "<f4"), _bytes(t.version_T, "<i4")
+    t = trajectory
+    s = trajectory.sampling
+    ref = _bytes(t.logp_ref_T, "<f4")
+    steps = _bytes(t.reward_T, "<f4")
+    versions = _bytes(t.version_T, "<i4")
     fields = (
-        t.prompt_id, t.tokens_T.astype("<i4").tobytes(), np.packbits(t.action_T).tobytes(),
-        t.logp_behaviour_T.astype("<f4").tobytes(), ref, t.reward, t.version, t.digest, t.ref_version, t.sample,
-        t.finish, (s.temperature, s.max_tokens, s.top_p, s.top_k), dict(t.reward_parts), dict(t.info),
-    )  # fmt: skip
+        t.prompt_id,
+        t.tokens_T.astype("<i4").tobytes(),
+        np.packbits(t.action_T).tobytes(),
+        t.logp_behaviour_T.astype("<f4").tobytes(),
+        ref,
+        t.reward,
+        t.version,
+        t.digest,
+        t.ref_version,
+        t.sample,
+        t.finish,
+        (s.temperature, s.max_tokens, s.top_p, s.top_k),
+        dict(t.reward_parts),
+        dict(t.info),
+    )
     few = [versions, steps, s.rule or None]
     while few and few[-1] is None:
         few.pop()
@@ -150,12 +165,26 @@ def from_bytes(data: bytes) -> Trajectory:
     w = _decoder.decode(data)
     tokens_T = np.frombuffer(w.tokens, "<i4")
     action_T = np.unpackbits(np.frombuffer(w.action, np.uint8), count=len(tokens_T)).view(bool)
-    logp_ref_T, reward_T = _array(w.logp_ref, "<f4"), _array(w.step_rewards, "<f4")
+    logp_ref_T = _array(w.logp_ref, "<f4")
+    reward_T = _array(w.step_rewards, "<f4")
     trajectory = Trajectory(
-        w.prompt_id, tokens_T, action_T, np.frombuffer(w.logp_behaviour, "<f4"), w.version, w.digest,
-        Sampling(*w.sampling, rule=w.rule or ""), w.finish, w.sample, logp_ref_T, w.ref_version, w.reward,
-        w.reward_parts, w.info, _array(w.versions, "<i4"), reward_T,
-    )  # fmt: skip
+        w.prompt_id,
+        tokens_T,
+        action_T,
+        np.frombuffer(w.logp_behaviour, "<f4"),
+        w.version,
+        w.digest,
+        Sampling(*w.sampling, rule=w.rule or ""),
+        w.finish,
+        w.sample,
+        logp_ref_T,
+        w.ref_version,
+        w.reward,
+        w.reward_parts,
+        w.info,
+        _array(w.versions, "<i4"),
+        reward_T,
+    )
     object.__setattr__(trajectory, "_wire", data)
     return trajectory
 

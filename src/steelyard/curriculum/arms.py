@@ -31,10 +31,10 @@ class Arms:
     """
 
     def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
-        require(bool(prompts), "there are no prompts to draw", where="curriculum", mend="give the task prompts")
+        require(bool(prompts), "there are no prompts to draw", where="curriculum", hint="give the task prompts")
         lost = next((p.id for p in prompts if "domain" not in p.columns), None)
-        mend = "take a task of several domains, such as domains, or the curriculum shuffled"
-        require(lost is None, f"prompt {lost!r} has no column domain", where="curriculum", mend=mend)
+        hint = "take a task of several domains, such as domains, or the curriculum shuffled"
+        require(lost is None, f"prompt {lost!r} has no column domain", where="curriculum", hint=hint)
         numbers = [int(p.columns["domain"]) for p in prompts]
         self.domains = sorted(set(numbers))
         self._arm_of = {p.id: self.domains.index(number) for p, number in zip(prompts, numbers, strict=True)}
@@ -70,9 +70,9 @@ class Arms:
         Raises:
             SteelyardError: not a state of as many arms.
         """
-        mend = "restore from a checkpoint of the same task"
+        hint = "restore from a checkpoint of the same task"
         what = f"{len(state)} arms, and the prompts have {len(self)}"
-        require(len(state) == len(self), what, where="curriculum state", mend=mend)
+        require(len(state) == len(self), what, where="curriculum state", hint=hint)
         for walk, position in zip(self._walks, state, strict=True):
             walk.restore({"position": position})
 

@@ -19,7 +19,7 @@ from steelyard.core import Prompt, SteelyardError, Trajectory, require
 from steelyard.curriculum.arms import Arms
 
 Array = Float64[np.ndarray, "..."]
-MEND = "restore from a checkpoint of the same curriculum"
+HINT = "restore from a checkpoint of the same curriculum"
 S = TypeVar("S")
 
 
@@ -32,7 +32,7 @@ def read_state(state: Mapping[str, Any], kind: type[S]) -> S:
     try:
         return msgspec.convert(state, kind)
     except msgspec.ValidationError as error:
-        raise SteelyardError(str(error), where="curriculum state", mend=MEND) from error
+        raise SteelyardError(str(error), where="curriculum state", hint=HINT) from error
 
 
 @runtime_checkable
@@ -62,9 +62,12 @@ class Bandit:
     """
 
     def __init__(self, prompts: Sequence[Prompt], seed: int, index: Index, discount: float) -> None:
-        self._arms, self._index, self._discount = Arms(prompts, seed), index, discount
+        self._arms = Arms(prompts, seed)
+        self._index = index
+        self._discount = discount
         self._pending_A = np.zeros(len(self._arms), np.int64)
-        self._pulls_A, self._total_A = np.zeros(len(self._arms)), np.zeros(len(self._arms))
+        self._pulls_A = np.zeros(len(self._arms))
+        self._total_A = np.zeros(len(self._arms))
 
     def draw(self, num_prompts: int) -> list[int]:
         """Indices of the next prompts."""
@@ -104,6 +107,7 @@ class Bandit:
         kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = all(len(x) == len(self._arms) for x in (kept.pending, kept.pulls, kept.total))
-        require(right, "its lists have not one length", where="curriculum state", mend=MEND)
+        require(right, "its lists have not one length", where="curriculum state", hint=HINT)
         self._pending_A = np.array(kept.pending, np.int64)
-        self._pulls_A, self._total_A = np.array(kept.pulls, np.float64), np.array(kept.total, np.float64)
+        self._pulls_A = np.array(kept.pulls, np.float64)
+        self._total_A = np.array(kept.total, np.float64)

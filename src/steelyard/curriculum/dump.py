@@ -22,9 +22,9 @@ import msgspec
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, Trajectory, method, require, stream
+from steelyard.core import Prompt, Trajectory, method, require, rng
 from steelyard.curriculum.arms import Arms
-from steelyard.curriculum.bandit import MEND, read_state
+from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.ucb1 import UCB1
 from steelyard.curriculum.ucboost import UCBoost
 
@@ -33,7 +33,7 @@ from steelyard.curriculum.ucboost import UCBoost
     "dump",
     paper="arXiv:2504.09710",
     claim="faster convergence and a higher final reward than a uniform mixture of 12 difficulties",
-    proof="recipes.proofs.dump",
+    proof="experiments.proofs.curriculum.dump",
 )
 @dataclass(frozen=True)
 class Dump:
@@ -47,8 +47,8 @@ class Dump:
     """The bonus for domains that were seen little: the paper's, or UCBoost's. Its discount has no effect here."""
 
     def __post_init__(self) -> None:
-        require(self.tau > 0, f"tau is {self.tau}", where="dump.tau", mend="use a number above 0, or inf")
-        require(self.window > 0, f"window is {self.window}", where="dump.window", mend="use 1 or more")
+        require(self.tau > 0, f"tau is {self.tau}", where="dump.tau", hint="use a number above 0, or inf")
+        require(self.window > 0, f"window is {self.window}", where="dump.window", hint="use 1 or more")
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> "DumpDraws":
         """The live curriculum, over the domains of these prompts."""
@@ -66,8 +66,11 @@ class DumpDraws:
     """The live curriculum: what was found of each domain, and how many prompts were drawn."""
 
     def __init__(self, settings: Dump, prompts: Sequence[Prompt], seed: int) -> None:
-        self._settings, self._seed, self._arms = settings, seed, Arms(prompts, seed)
-        self._position, self._seen_D = 0, np.zeros(len(self._arms), np.int64)
+        self._settings = settings
+        self._seed = seed
+        self._arms = Arms(prompts, seed)
+        self._position = 0
+        self._seen_D = np.zeros(len(self._arms), np.int64)
         self._recent = [deque[float](maxlen=settings.window) for _ in range(len(self._arms))]
 
     def weights(self) -> Float64[np.ndarray, "D"]:
@@ -85,7 +88,7 @@ class DumpDraws:
         return [self._arms.next(int(np.searchsorted(edges_D, self._uniform(k), side="right"))) for k in places]
 
     def _uniform(self, position: int) -> float:
-        return float(stream(self._seed, "dump", position).random())
+        return float(rng(self._seed, "dump", position).random())
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Count every sample with a reward."""
@@ -95,7 +98,8 @@ class DumpDraws:
 
     def state(self) -> Mapping[str, Any]:
         """The last samples of each domain, and the counters."""
-        recent, seen = [list(r) for r in self._recent], self._seen_D.tolist()
+        recent = [list(r) for r in self._recent]
+        seen = self._seen_D.tolist()
         return {"position": self._position, "walked": self._arms.state(), "seen": seen, "recent": recent}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -107,6 +111,7 @@ class DumpDraws:
         kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = len(kept.seen) == len(kept.recent) == len(self._arms)
-        require(right, "its lists have not one length", where="curriculum state", mend=MEND)
-        self._position, self._seen_D = kept.position, np.array(kept.seen, np.int64)
+        require(right, "its lists have not one length", where="curriculum state", hint=HINT)
+        self._position = kept.position
+        self._seen_D = np.array(kept.seen, np.int64)
         self._recent = [deque(recent, maxlen=self._settings.window) for recent in kept.recent]

@@ -55,11 +55,13 @@ def t(p: Array, delta: Array) -> Array:
 def kl(p: Array, delta: Array) -> Array:
     """By kl itself: kl-UCB's, to 1e-7, from above."""
     p, delta = np.broadcast_arrays(p, delta)
-    low, high = p, sq(p, delta)
+    low = p
+    high = sq(p, delta)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         inside = divergence(p, middle) <= delta
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+        low = np.where(inside, middle, low)
+        high = np.where(inside, high, middle)
     return high
 
 
@@ -69,12 +71,14 @@ def step(p: Array, delta: Array, eps: float) -> Array:
     with np.errstate(divide="ignore"):
         first = np.ceil(np.log1p(-np.minimum(p, 1 - 1e-15)) / per_step)
         last = np.ceil(np.log(-np.expm1(-eps / np.maximum(p, 1e-15))) / per_step)
-    low, high = first, np.maximum(first, last) + 1  # the answer lies in between; `high` stands for none
+    low = first
+    high = np.maximum(first, last) + 1  # the answer lies in between; `high` stands for none
     none = high
     while (low < high).any():
         middle = np.floor((low + high) / 2)
         beyond = divergence(p, -np.expm1(middle * per_step)) > delta
-        low, high = np.where(beyond | (low >= high), low, middle + 1), np.where(beyond, middle, high)
+        low = np.where(beyond | (low >= high), low, middle + 1)
+        high = np.where(beyond, middle, high)
     return np.where(low < none, -np.expm1(low * per_step), 1.0)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Int
 from numpy import ndarray
 
-from steelyard.core import Prompt, Trajectory, method, require, stream
+from steelyard.core import Prompt, Trajectory, method, require, rng
 
 
 @method("shuffled")
@@ -34,9 +34,10 @@ class ShuffledWalk:
 
     def __init__(self, num_prompts_total: int, seed: int) -> None:
         require(
-            num_prompts_total >= 1, "there are no prompts to draw", where="curriculum", mend="give the task prompts"
+            num_prompts_total >= 1, "there are no prompts to draw", where="curriculum", hint="give the task prompts"
         )
-        self._total, self._seed = num_prompts_total, seed
+        self._total = num_prompts_total
+        self._seed = seed
         self._position = 0
         self._epoch, self._order_N = 0, self._permutation(0)
 
@@ -60,8 +61,12 @@ class ShuffledWalk:
             SteelyardError: not a state of this curriculum.
         """
         position = state.get("position")
-        require(isinstance(position, int) and position >= 0, f"position is {position!r}", where="curriculum state",
-                mend="restore from a checkpoint of the same curriculum")  # fmt: skip
+        require(
+            isinstance(position, int) and position >= 0,
+            f"position is {position!r}",
+            where="curriculum state",
+            hint="restore from a checkpoint of the same curriculum",
+        )
         self._position = int(state["position"])
 
     def _at(self, position: int) -> int:
@@ -71,4 +76,4 @@ class ShuffledWalk:
         return int(self._order_N[place])
 
     def _permutation(self, epoch: int) -> Int[ndarray, "N"]:
-        return stream(self._seed, "curriculum", epoch).permutation(self._total)
+        return rng(self._seed, "curriculum", epoch).permutation(self._total)

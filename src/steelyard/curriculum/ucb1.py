@@ -29,7 +29,7 @@ class UCB1:
 
     def __post_init__(self) -> None:
         what = f"discount is {self.discount}"
-        require(0 < self.discount <= 1, what, where="ucb1.discount", mend="use a number above 0, at most 1")
+        require(0 < self.discount <= 1, what, where="ucb1.discount", hint="use a number above 0, at most 1")
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
         """Upper confidence bounds; they may pass 1."""

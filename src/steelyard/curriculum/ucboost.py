@@ -29,7 +29,7 @@ from steelyard.curriculum.semi_distances import BOUNDS, step
     "ucboost",
     paper="arXiv:1804.05929",
     claim="kl-UCB's regret at about 1 % of its compute; O(1) per arm and round within 1/e of kl-UCB's constant",
-    proof="recipes.proofs.ucboost",
+    proof="experiments.proofs.curriculum.ucboost",
 )
 @dataclass(frozen=True)
 class UCBoost:
@@ -45,12 +45,12 @@ class UCBoost:
     """What each new group leaves of the weight of those before it; 1 forgets nothing, as in the paper."""
 
     def __post_init__(self) -> None:
-        require(bool(self.distances), "there are none", where="ucboost.distances", mend="name some, such as bq h lb")
+        require(bool(self.distances), "there are none", where="ucboost.distances", hint="name some, such as bq h lb")
         fine = self.eps is None or 0 < self.eps < 1
-        require(fine, f"eps is {self.eps}", where="ucboost.eps", mend="use a number between 0 and 1, such as 0.01")
-        require(self.c >= 0, f"c is {self.c}", where="ucboost.c", mend="use 0 or more")
+        require(fine, f"eps is {self.eps}", where="ucboost.eps", hint="use a number between 0 and 1, such as 0.01")
+        require(self.c >= 0, f"c is {self.c}", where="ucboost.c", hint="use 0 or more")
         what = f"discount is {self.discount}"
-        require(0 < self.discount <= 1, what, where="ucboost.discount", mend="use a number above 0, at most 1")
+        require(0 < self.discount <= 1, what, where="ucboost.discount", hint="use a number above 0, at most 1")
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
         """Upper confidence bounds of arms with these mean rewards in [0, 1] after so many pulls (above 0) of `time`."""

@@ -27,7 +27,7 @@ from steelyard.core import method, require
     "cntp",
     paper="arXiv:2507.03038",
     claim="more right answers than plain sampling at a high temperature, and more diverse ones than greedy",
-    proof="recipes.proofs.cntp",
+    proof="experiments.proofs.decode.cntp",
 )
 @dataclass(frozen=True)
 class CNTP:
@@ -46,10 +46,14 @@ class CNTP:
 
     def __post_init__(self) -> None:
         where = "cntp"
-        require(self.n_min >= 1, f"n_min is {self.n_min}", where=where, mend="use 1 or more")
-        require(self.n_max >= self.n_min, f"n_max is {self.n_max}", where=where, mend="use n_min or more")
-        require(0 <= self.low < self.high, f"low is {self.low}, high {self.high}", where=where,
-                mend="use 0 or more, and a larger one")  # fmt: skip
+        require(self.n_min >= 1, f"n_min is {self.n_min}", where=where, hint="use 1 or more")
+        require(self.n_max >= self.n_min, f"n_max is {self.n_max}", where=where, hint="use n_min or more")
+        require(
+            0 <= self.low < self.high,
+            f"low is {self.low}, high {self.high}",
+            where=where,
+            hint="use 0 or more, and a larger one",
+        )
 
     def trials(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
         """n for each row."""

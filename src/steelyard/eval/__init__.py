@@ -7,6 +7,17 @@ from steelyard.eval.exact import Listable, exact_distance
 from steelyard.eval.held_out import Evaluation, Measured, Styled, evaluate
 
 __all__ = [
-    "Answer", "Decode", "Encode", "Evaluation", "Examiner", "Listable", "Measured", "Styled", "drift", "evaluate",
-    "exact_distance", "pass_at_k", "wilson",
-]  # fmt: skip
+    "Answer",
+    "Decode",
+    "Encode",
+    "Evaluation",
+    "Examiner",
+    "Listable",
+    "Measured",
+    "Styled",
+    "drift",
+    "evaluate",
+    "exact_distance",
+    "pass_at_k",
+    "wilson",
+]

@@ -55,7 +55,7 @@ class Examiner:
             missing == 0,
             f"the engine left {missing} of {len(requests)} requests unanswered",
             where="evaluate",
-            mend='yield one trajectory for each request, with finish "error" where it failed',
+            hint='yield one trajectory for each request, with finish "error" where it failed',
         )
         answers = iter(self._score([self._episode(p, drawn[p.id, g]) for p in prompts for g in range(num_samples)]))
         return [[next(answers) for _ in range(num_samples)] for _ in prompts]

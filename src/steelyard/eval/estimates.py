@@ -20,8 +20,8 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 
     Source: Wilson 1927, Journal of the American Statistical Association 22.
     """
-    require(0 <= successes <= trials, f"{successes} successes in {trials} trials", where="wilson", mend="count again")
-    require(z >= 0, f"z is {z}", where="wilson", mend="use 0 or more; 1.96 gives 95 %")
+    require(0 <= successes <= trials, f"{successes} successes in {trials} trials", where="wilson", hint="count again")
+    require(z >= 0, f"z is {z}", where="wilson", hint="use 0 or more; 1.96 gives 95 %")
     if trials == 0:
         return 0.0, 1.0
     centre = (successes + z * z / 2) / (trials + z * z)
@@ -47,7 +47,8 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
 
     Source: Chen et al. 2021, arXiv:2107.03374, equation 1.
     """
-    n, c = num_samples, num_correct
-    require(0 <= c <= n, f"{c} correct of {n} samples", where="pass_at_k", mend="count again")
-    require(1 <= k <= n, f"k is {k} with {n} samples", where="pass_at_k", mend=f"use a k from 1 to {n}")
+    n = num_samples
+    c = num_correct
+    require(0 <= c <= n, f"{c} correct of {n} samples", where="pass_at_k", hint="count again")
+    require(1 <= k <= n, f"k is {k} with {n} samples", where="pass_at_k", hint=f"use a k from 1 to {n}")
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)

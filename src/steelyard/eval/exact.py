@@ -82,8 +82,9 @@ def exact_distance(
     Raises:
         SteelyardError: beta is not above 0, or the listed completions are not all that the policy can say.
     """
-    require(beta > 0, f"beta is {beta}", where="exact_distance", mend="use a number above 0")
-    prompts, completions = task.prompts("train"), task.completions()
+    require(beta > 0, f"beta is {beta}", where="exact_distance", hint="use a number above 0")
+    prompts = task.prompts("train")
+    completions = task.completions()
     logp_PN = [list_logp(policy, prompt, completions, temperature) for prompt in prompts]
     with policy.holding(reference.data):
         logp_ref_PN = [list_logp(policy, prompt, completions, temperature) for prompt in prompts]
@@ -101,9 +102,14 @@ def list_logp(
     Raises:
         SteelyardError: lengths differ, or the probabilities do not sum to 1.
     """
-    before, after = policy.encode(prompt.text), [policy.encode(completion) for completion in completions]
-    require(len({len(y) for y in after}) == 1, "completions differ in length", where="exact_distance",
-            mend="list completions of one length in tokens")  # fmt: skip
+    before = policy.encode(prompt.text)
+    after = [policy.encode(completion) for completion in completions]
+    require(
+        len({len(y) for y in after}) == 1,
+        "completions differ in length",
+        where="exact_distance",
+        hint="list completions of one length in tokens",
+    )
     tokens_NT = torch.tensor([before + y for y in after])
     attend_NT = torch.ones_like(tokens_NT, dtype=torch.bool)
     action_NT = attend_NT.clone()
@@ -112,8 +118,12 @@ def list_logp(
     steps = [policy.step_logp(*part, temperature=temperature).logp_NT for part in parts]
     logp_N = torch.cat(steps).double().sum(1).cpu().numpy()
     total = float(np.exp(logp_N).sum())
-    require(abs(total - 1) < 1e-3, f"the listed completions hold {total:.4f} of the policy's probability",
-            where="exact_distance", mend="use a model whose vocabulary spells these and nothing else")  # fmt: skip
+    require(
+        abs(total - 1) < 1e-3,
+        f"the listed completions hold {total:.4f} of the policy's probability",
+        where="exact_distance",
+        hint="use a model whose vocabulary spells these and nothing else",
+    )
     return logp_N - np.log(total)
 
 
@@ -123,7 +133,9 @@ def _distance(
     reward_N: Float64[np.ndarray, "N"],
     beta: float,
 ) -> dict[str, float]:
-    pi_N, star_N, log_z_ = np.exp(logp_N), target(logp_ref_N, reward_N, beta), log_z(logp_ref_N, reward_N, beta)
+    pi_N = np.exp(logp_N)
+    star_N = target(logp_ref_N, reward_N, beta)
+    log_z_ = log_z(logp_ref_N, reward_N, beta)
     estimate = float((pi_N * (reward_N / beta - (logp_N - logp_ref_N))).sum())
     return {
         "total_variation": total_variation(logp_N, star_N),

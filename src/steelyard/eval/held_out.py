@@ -116,8 +116,8 @@ def evaluate(
 
 
 def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:
-    def demand(condition: bool, what: str, mend: str) -> None:
-        require(condition, what, where="evaluate", mend=mend)
+    def demand(condition: bool, what: str, hint: str) -> None:
+        require(condition, what, where="evaluate", hint=hint)
 
     twice = [id for id, count in Counter(p.id for p in prompts).items() if count > 1]
     demand(len(prompts) > 0, "there are no prompts", "give at least one held-out prompt")
@@ -173,7 +173,7 @@ def _version(answers: Sequence[Answer]) -> int:
         len(stamps) == 1,
         f"the engine took new weights while it was measured: versions {[version for version, _ in stamps]}",
         where="evaluate",
-        mend="measure with an engine that nothing else loads weights into",
+        hint="measure with an engine that nothing else loads weights into",
     )
     return stamps[0][0]
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from steelyard.core import derive, stream
+from steelyard.core import derive, rng
 from steelyard.guard.base import Ruling
 
 
@@ -32,7 +32,8 @@ class BagGuard(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "bag"))
             self.body = nn.Sequential(nn.Linear(len(words), width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-            self.head, self.back = nn.Linear(width, 1), nn.Linear(width, len(words))
+            self.head = nn.Linear(width, 1)
+            self.back = nn.Linear(width, len(words))
 
     def bags(self, texts: Sequence[str]) -> Float[Tensor, "N V"]:
         """1 where a word stands in a text."""
@@ -45,7 +46,10 @@ class BagGuard(nn.Module):
         self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabelled: Sequence[str], *, steps: int, seed: int
     ) -> "BagGuard":
         """Itself, after so many steps of AdamW on the texts and their labels, and on more texts without."""
-        bags, plain, harm, draws = self.bags(texts), self.bags(unlabelled), harm_N.float(), stream(seed, "bag")
+        bags = self.bags(texts)
+        plain = self.bags(unlabelled)
+        harm = harm_N.float()
+        draws = rng(seed, "bag")
         adam = torch.optim.AdamW(self.parameters(), lr=3e-3, weight_decay=1e-2)
         for _ in range(steps):
             of, any_of = (torch.from_numpy(draws.integers(len(x), size=128)) for x in (bags, plain))

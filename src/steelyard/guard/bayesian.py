@@ -21,7 +21,8 @@ class BayesianLinear(nn.Module):
         super().__init__()
         bound = 1 / math.sqrt(inputs)
         start = (torch.rand(outputs, inputs + 1, generator=draws) * 2 - 1) * bound
-        self.mean, self.log_sigma = nn.Parameter(start), nn.Parameter(torch.full_like(start, math.log(prior_sigma)))
+        self.mean = nn.Parameter(start)
+        self.log_sigma = nn.Parameter(torch.full_like(start, math.log(prior_sigma)))
         self._prior_sigma = prior_sigma
 
     def forward(self, x_ND: Float[Tensor, "N D"], draws: torch.Generator) -> Float[Tensor, "N E"]:

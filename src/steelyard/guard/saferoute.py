@@ -29,9 +29,12 @@ class RouteGate(nn.Module):
 
     def __init__(self, settings: "SafeRoute", state_ND: Float[Tensor, "N D"], seed: int) -> None:
         super().__init__()
-        draws, width = torch.Generator().manual_seed(derive(seed, "saferoute", "start")), state_ND.shape[1]
-        self._settings, self._seed = settings, seed
-        self.mean_D, self.std_D = state_ND.mean(0), state_ND.std(0, correction=0).clamp(min=1e-6)
+        draws = torch.Generator().manual_seed(derive(seed, "saferoute", "start"))
+        width = state_ND.shape[1]
+        self._settings = settings
+        self._seed = seed
+        self.mean_D = state_ND.mean(0)
+        self.std_D = state_ND.std(0, correction=0).clamp(min=1e-6)
         self.first = BayesianLinear(width, settings.hidden, settings.prior_sigma, draws)
         self.norm = nn.LayerNorm(settings.hidden)
         self.second = BayesianLinear(settings.hidden, 2, settings.prior_sigma, draws)
@@ -63,7 +66,7 @@ class RouteGate(nn.Module):
     "saferoute",
     paper="arXiv:2502.12464",
     claim="The large guard's F1 while most texts are ruled on by the small one; better than routing by entropy.",
-    proof="recipes.proofs.saferoute",
+    proof="experiments.proofs.guard.saferoute",
 )
 @dataclass(frozen=True)
 class SafeRoute:
@@ -89,8 +92,8 @@ class SafeRoute:
     def __post_init__(self) -> None:
         for name in ("hidden", "draws", "steps", "batch", "prior_sigma", "learning_rate"):
             value = getattr(self, name)
-            require(value > 0, f"it is {value}", where=f"saferoute.{name}", mend="use a number above 0")
-        require(self.kl_weight >= 0, f"it is {self.kl_weight}", where="saferoute.kl_weight", mend="use 0 or more")
+            require(value > 0, f"it is {value}", where=f"saferoute.{name}", hint="use a number above 0")
+        require(self.kl_weight >= 0, f"it is {self.kl_weight}", where="saferoute.kl_weight", hint="use 0 or more")
 
     def fit(
         self,
@@ -101,12 +104,13 @@ class SafeRoute:
         seed: int,
     ) -> RouteGate:
         """A gate learned from texts on which both guards were tried."""
-        require(len(state_ND) > 0, "there are no texts to learn from", where="saferoute", mend="give some")
+        require(len(state_ND) > 0, "there are no texts to learn from", where="saferoute", hint="give some")
         state_ND = state_ND.detach().float()
         target_N = needs_large(small_right_N, large_right_N).long()
         # Each class weighs one half; where there is but one, it weighs all.
         weight_2 = len(target_N) / (2 * torch.bincount(target_N, minlength=2).clamp(min=1))
-        gate, draws = RouteGate(self, state_ND, seed), torch.Generator().manual_seed(derive(seed, "saferoute", "fit"))
+        gate = RouteGate(self, state_ND, seed)
+        draws = torch.Generator().manual_seed(derive(seed, "saferoute", "fit"))
         adam = torch.optim.Adam(gate.parameters(), lr=self.learning_rate)
         for _ in range(self.steps):
             of = torch.randint(len(state_ND), (self.batch,), generator=draws)

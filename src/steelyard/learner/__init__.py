@@ -6,6 +6,15 @@ from steelyard.learner.learner import Learner, describe_batch
 from steelyard.learner.optimizer import Adam
 
 __all__ = [
-    "Adam", "Demonstrator", "Group", "Learner", "collate", "demonstration", "demonstrations_of", "describe_batch",
-    "end_of", "given", "micro_batches",
-]  # fmt: skip
+    "Adam",
+    "Demonstrator",
+    "Group",
+    "Learner",
+    "collate",
+    "demonstration",
+    "demonstrations_of",
+    "describe_batch",
+    "end_of",
+    "given",
+    "micro_batches",
+]

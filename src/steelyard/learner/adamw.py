@@ -27,7 +27,8 @@ class AdamW:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], betas: tuple[float, float], weight_decay: float) -> None:
-        self.betas, self.weight_decay = betas, weight_decay
+        self.betas = betas
+        self.weight_decay = weight_decay
         self.param_groups: list[dict[str, Any]] = [{"params": [*parameters], "lr": 0.0}]
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
 
@@ -56,9 +57,19 @@ class AdamW:
         gradients = [p.grad for p in parameters if p.grad is not None]
         means = ([state[key] for state in states] for key in ("exp_avg", "exp_avg_sq"))
         torch.ops.aten._fused_adamw_(
-            parameters, gradients, *means, [], steps, lr=self.param_groups[0]["lr"], beta1=self.betas[0],
-            beta2=self.betas[1], weight_decay=self.weight_decay, eps=EPS, amsgrad=False, maximize=False,
-        )  # fmt: skip
+            parameters,
+            gradients,
+            *means,
+            [],
+            steps,
+            lr=self.param_groups[0]["lr"],
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=EPS,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 def _memory(p: nn.Parameter) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import Batch, Trajectory, pad, stack
+from steelyard.core import Batch, Trajectory, pad, pad_stack
 
 Group = list[Trajectory]
 
@@ -24,10 +24,13 @@ def micro_batches(groups: Sequence[Group], max_tokens: int, *, shared: bool = Fa
         own = _without_padding(group) if shared else 0
         if taken and (tokens + own if shared else (size + len(group)) * width) > max_tokens:
             yield taken
-            taken, size, tokens = [], 0, 0
+            taken = []
+            size = 0
+            tokens = 0
         width = width if taken else _longest(group)
         taken.append(group)
-        size, tokens = size + len(group), tokens + own
+        size = size + len(group)
+        tokens = tokens + own
     if taken:
         yield taken
 
@@ -38,7 +41,8 @@ def collate(groups: Sequence[Group]) -> Batch:
     Groups shorter than the largest are filled up with rows that are not valid.
     """
     rows = [t for group in groups for t in group]
-    size, num = max(len(g) for g in groups), len(groups)
+    size = max(len(g) for g in groups)
+    num = len(groups)
     width = max(len(t.tokens_T) for t in rows)
     places = torch.tensor([p * size + g for p, group in enumerate(groups) for g in range(len(group))])
     padded = pad(rows, width)
@@ -49,14 +53,15 @@ def collate(groups: Sequence[Group]) -> Batch:
         return out.reshape(num, size, *values.shape[1:])
 
     def steps(arrays: Sequence[np.ndarray]) -> torch.Tensor:
-        return spread(torch.from_numpy(stack(arrays, width, np.float32)))
+        return spread(torch.from_numpy(pad_stack(arrays, width, np.float32)))
 
     def marks(name: str) -> list[Any] | None:
         """What the first trajectory of each group says of its prompt; None unless all say something."""
         found = [group[0].info.get(name) for group in groups]
         return None if None in found else found
 
-    domains, kept = marks("domain"), marks("retain")
+    domains = marks("domain")
+    kept = marks("retain")
     references = [t.logp_ref_T for t in rows if t.logp_ref_T is not None]
     labelled = any(t.reward_T is not None for t in rows)
     return Batch(
@@ -82,7 +87,7 @@ def _longest(group: Group) -> int:
 
 
 def _without_padding(group: Group) -> int:
-    """Tokens that `steelyard.policy.grouped` feeds in: prompts once, and no row's last action."""
+    """Tokens that `steelyard.policy.prefix_sharing` feeds in: prompts once, and no row's last action."""
     prompts: dict[bytes, int] = {}
     rest = 0
     for t in group:

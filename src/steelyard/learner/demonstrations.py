@@ -46,9 +46,16 @@ def given(prompt_id: str, before: Sequence[int], after: Sequence[int], **known: 
     nothing_T = np.zeros(len(before) + len(after), np.float32)
     known["info"] = {"demonstration": True, **known.get("info", {})}
     return Trajectory(
-        prompt_id, np.array([*before, *after], np.int32), np.arange(len(nothing_T)) >= len(before), nothing_T, 0, "",
-        _GIVEN, "stop", **known,
-    )  # fmt: skip
+        prompt_id,
+        np.array([*before, *after], np.int32),
+        np.arange(len(nothing_T)) >= len(before),
+        nothing_T,
+        0,
+        "",
+        _GIVEN,
+        "stop",
+        **known,
+    )
 
 
 def end_of(policy: Policy) -> int:
@@ -57,8 +64,8 @@ def end_of(policy: Policy) -> int:
     Raises:
         SteelyardError: the model has none.
     """
-    mend = "take a model with an end-of-sequence token"
-    require(bool(policy.eos_ids), "nothing ends a completion", where="model", mend=mend)
+    hint = "take a model with an end-of-sequence token"
+    require(bool(policy.eos_ids), "nothing ends a completion", where="model", hint=hint)
     return policy.eos_ids[0]
 
 
@@ -69,7 +76,9 @@ def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Pol
         SteelyardError: one does not fit the model's context.
     """
     found = {prompt.id: demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts}
-    longest, most = max((len(t.tokens_T) for t in found.values()), default=0), policy.context_length
-    what, mend = f"{longest} tokens exceed the model's context of {most}", "take a model with a longer context"
-    require(longest <= most, what, where="demonstrations", mend=mend)
+    longest = max((len(t.tokens_T) for t in found.values()), default=0)
+    most = policy.context_length
+    what = f"{longest} tokens exceed the model's context of {most}"
+    hint = "take a model with a longer context"
+    require(longest <= most, what, where="demonstrations", hint=hint)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from steelyard.core import Batch, Linear, Loss, SteelyardError, Trajectory, Weights, digest_of
+from steelyard.core import Batch, LinearSchedule, Loss, SteelyardError, Trajectory, Weights, digest_of
 from steelyard.learner import saved
 from steelyard.learner.collate import Group, collate, micro_batches
 from steelyard.learner.optimizer import Adam, memory, remember
@@ -48,14 +48,19 @@ class Learner:
         *,
         learning_rate: float,
         temperature: float = 1.0,
-        beta: Linear | None = None,
+        beta: LinearSchedule | None = None,
         reference_reset: int = 0,
         micro_tokens: int = 16384,
         demonstrations: Mapping[str, Trajectory] | None = None,
     ) -> None:
-        self.policy, self.objective, self.settings = policy, objective, optimizer
-        self.learning_rate, self.temperature, self.beta = learning_rate, temperature, beta
-        self.reference_reset, self.micro_tokens = reference_reset, micro_tokens
+        self.policy = policy
+        self.objective = objective
+        self.settings = optimizer
+        self.learning_rate = learning_rate
+        self.temperature = temperature
+        self.beta = beta
+        self.reference_reset = reference_reset
+        self.micro_tokens = micro_tokens
         self._demonstrations = dict(demonstrations or {})
         self.head, self.value = (_built(objective, part, policy.hidden_size) for part in ("build", "build_value"))
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
@@ -82,7 +87,8 @@ class Learner:
         metrics = _combine(losses)
         norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
         staleness = describe_batch(groups, self.version)
-        self.steps, self.version = self.steps + 1, self.version + 1
+        self.steps = self.steps + 1
+        self.version = self.version + 1
         if self.reference_reset and self.steps % self.reference_reset == 0:
             self.reference = Weights.of(self.policy.weights(), self.version)
         beta = {} if self.beta is None else {"learner/beta": self.beta(self.steps - 1)}
@@ -115,7 +121,8 @@ class Learner:
             for name, p in self._named.items():
                 p.copy_(tensors[name])
         remember(self.optimizer, self._named, tensors)
-        self.steps, self.version = facts.steps, facts.version if version is None else version
+        self.steps = facts.steps
+        self.version = facts.version if version is None else version
         if facts.reference_version:
             self.reference = Weights.of(tensors["reference"].numpy().copy(), facts.reference_version)
 
@@ -140,7 +147,8 @@ class Learner:
     def _demonstrated(self, groups: list[Group]) -> list[Group]:
         """Each group with its prompt's demonstration, where there is one; that counts as data of today."""
         known = self._demonstrations
-        now, asked = self.reference.version, {group[0].prompt_id for group in groups} & known.keys()
+        now = self.reference.version
+        asked = {group[0].prompt_id for group in groups} & known.keys()
         stale = [t for id in sorted(asked) if (t := known[id]).logp_ref_T is None or t.ref_version != now]
         if stale:
             referred = reference_logp(self.policy, self.reference, stale, self.temperature)
@@ -193,7 +201,7 @@ class Learner:
             raise SteelyardError(
                 f"loss {metrics['learner/loss']:.4g} with gradient norm {norm:.4g} at step {self.steps + 1}",
                 where="learner",
-                mend="lower --learning-rate, or look for extreme rewards",
+                hint="lower --learning-rate, or look for extreme rewards",
             )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -33,15 +33,15 @@ class Adam:
                 0 <= getattr(self, name) < 1,
                 f"{name} is {getattr(self, name)}",
                 where="optimizer",
-                mend="use 0 <= beta < 1",
+                hint="use 0 <= beta < 1",
             )
         require(
             self.max_grad_norm > 0,
             f"max_grad_norm is {self.max_grad_norm}",
             where="optimizer",
-            mend="use a positive norm",
+            hint="use a positive norm",
         )
-        require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}", where="optimizer", mend="use 0 or more")
+        require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}", where="optimizer", hint="use 0 or more")
 
     def open(self, parameters: Sequence[nn.Parameter]) -> AdamW:
         """The live optimiser; its learning rate is set at every step."""

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from steelyard.core import FaultError, SteelyardError, digest_of, require
 from steelyard.learner.optimizer import ADAM
-from steelyard.policy import Policy, flat
+from steelyard.policy import Policy, flat_parameters
 
-TENSORS, FACTS = "learner.safetensors", "learner.json"
-_MEND = "resume with the model and the settings that the run began with, or from another checkpoint"
+TENSORS = "learner.safetensors"
+FACTS = "learner.json"
+_HINT = "resume with the model and the settings that the run began with, or from another checkpoint"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -47,7 +48,8 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True):
 
 def frozen_digest(policy: Policy) -> str:
     """16 hexadecimal digits that name what is not trained: under LoRA, the model below the adapters."""
-    trained, digest = policy.trainable(), hashlib.blake2b(digest_size=8)
+    trained = policy.trainable()
+    digest = hashlib.blake2b(digest_size=8)
     for name, p in policy.model.named_parameters():
         if name not in trained:
             digest.update(p.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -70,8 +72,8 @@ def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
         save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS)
         (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
     except (OSError, SafetensorError) as error:
-        mend = "look at the disk's room and permissions"
-        raise FaultError(f"cannot be written ({error})", where=str(directory), mend=mend) from error
+        hint = "look at the disk's room and permissions"
+        raise FaultError(f"cannot be written ({error})", where=str(directory), hint=hint) from error
 
 
 def read(
@@ -88,10 +90,11 @@ def read(
     Raises:
         SteelyardError: a file is missing, damaged, of another model, or holds numbers that are not finite.
     """
-    facts, tensors = _facts(directory / FACTS), _tensors(directory / TENSORS)
+    facts = _facts(directory / FACTS)
+    tensors = _tensors(directory / TENSORS)
     for part in ("start", "frozen"):
         same = getattr(facts, part) == getattr(own, part)
-        require(same, "the model has changed since the run began", where=str(directory / FACTS), mend=_MEND)
+        require(same, "the model has changed since the run began", where=str(directory / FACTS), hint=_HINT)
     needs = _expected(parameters, tensors)
     if facts.reference_version:
         needs["reference"] = torch.empty(num_bytes, dtype=torch.uint8)
@@ -111,24 +114,25 @@ def _expected(parameters: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
 
 
 def _check(name: str, found: Tensor | None, fitting: Tensor | None, path: Path) -> None:
-    has, needs = _kind(found), _kind(fitting)
-    require(has == needs, f"{name} is {has} here and {needs} in this learner", where=str(path), mend=_MEND)
+    has = _kind(found)
+    needs = _kind(fitting)
+    require(has == needs, f"{name} is {has} here and {needs} in this learner", where=str(path), hint=_HINT)
     assert found is not None
-    _check_finite(name, found, str(path), _MEND)
+    _check_finite(name, found, str(path), _HINT)
 
 
-def _check_finite(name: str, tensor: Tensor, where: str, mend: str) -> None:
+def _check_finite(name: str, tensor: Tensor, where: str, hint: str) -> None:
     finite = not tensor.is_floating_point() or bool(tensor.isfinite().all())
-    require(finite, f"{name} holds numbers that are not finite", where=where, mend=mend)
+    require(finite, f"{name} holds numbers that are not finite", where=where, hint=hint)
 
 
 def _check_digests(
     facts: Facts, own: Facts, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path
 ) -> None:
-    weights = digest_of(flat.read([tensors[name] for name in parameters if name.startswith("policy.")]))
+    weights = digest_of(flat_parameters.read([tensors[name] for name in parameters if name.startswith("policy.")]))
     reference = digest_of(tensors["reference"].numpy()) if facts.reference_version else own.reference_digest
     for name, found, said in (("weights", weights, facts.digest), ("reference", reference, facts.reference_digest)):
-        require(found == said, f"{name} with digest {found} in place of {said}", where=str(path), mend=_MEND)
+        require(found == said, f"{name} with digest {found} in place of {said}", where=str(path), hint=_HINT)
 
 
 def _kind(tensor: Tensor | None) -> str:
@@ -139,7 +143,7 @@ def _facts(path: Path) -> Facts:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Facts)
     except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), mend=_MEND) from error
+        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), hint=_HINT) from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -149,4 +153,4 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), mend=_MEND) from error
+        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), hint=_HINT) from error

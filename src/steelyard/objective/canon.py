@@ -34,7 +34,7 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
     "canon",
     paper="arXiv:2509.23962",
     claim="compares answers of high and low entropy, or long and short ones: better, or shorter at equal accuracy",
-    proof="recipes.proofs.canon",
+    proof="experiments.proofs.objective.canon",
 )
 @dataclass(frozen=True)
 class CANON:
@@ -55,12 +55,12 @@ class CANON:
 
     def __post_init__(self) -> None:
         known = self.trait in ("entropy", "length")
-        require(known, f"trait is {self.trait!r}", where="canon.trait", mend="use entropy or length")
+        require(known, f"trait is {self.trait!r}", where="canon.trait", hint="use entropy or length")
         for name in ("mu", "alpha"):
             value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} is {value}", where=f"canon.{name}", mend="use 0 to 1")
-        require(self.clip > 0, f"clip is {self.clip}", where="canon.clip", mend="use a number above 0, such as 0.2")
-        require(self.max_length > 0, f"it is {self.max_length}", where="canon.max_length", mend="use 1 or more")
+            require(0 <= value <= 1, f"{name} is {value}", where=f"canon.{name}", hint="use 0 to 1")
+        require(self.clip > 0, f"clip is {self.clip}", where="canon.clip", hint="use a number above 0, such as 0.2")
+        require(self.max_length > 0, f"it is {self.max_length}", where="canon.max_length", hint="use 1 or more")
 
     @property
     def needs_entropy(self) -> bool:
@@ -78,7 +78,8 @@ class CANON:
         else:
             trait_PG = -steps_of(batch).sum(-1).to(batch.logp_PGT.dtype)
         F_PG = upper_share(trait_PG, batch.valid_PG, larger=self.trait == "entropy")
-        O_PG, r_PG = 1 - F_PG, reward_of(batch)
+        O_PG = 1 - F_PG
+        r_PG = reward_of(batch)
         mean_F_P1, mean_O_P1 = (half_mean(r_PG, share_PG, batch.valid_PG) for share_PG in (F_PG, O_PG))
         between_PG = F_PG * (r_PG - self.alpha * mean_O_P1) + O_PG * (self.alpha * r_PG - mean_F_P1)
         within_PG = r_PG - F_PG * mean_F_P1 - O_PG * mean_O_P1

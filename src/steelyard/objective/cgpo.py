@@ -30,7 +30,7 @@ Rule = CRPG | CODPO | CRRAFT
     "cgpo",
     paper="arXiv:2409.20370",
     claim="With judges and an objective for each task, tasks improve together and no reward is hacked.",
-    proof="recipes.proofs.cgpo",
+    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CGPO:
@@ -53,8 +53,8 @@ class CGPO:
 
     def __post_init__(self) -> None:
         fit = len(self.weights) == len(self._rules) and all(w >= 0 for w in self.weights)
-        mend = f"give {len(self._rules)} numbers of 0 or more"
-        require(fit, f"they are {self.weights}", where="cgpo.weights", mend=mend)
+        hint = f"give {len(self._rules)} numbers of 0 or more"
+        require(fit, f"they are {self.weights}", where="cgpo.weights", hint=hint)
 
     @property
     def _rules(self) -> tuple[Rule, ...]:
@@ -70,7 +70,7 @@ class CGPO:
         if domain_P is None:
             domain_P = torch.zeros(len(batch.valid_PG), dtype=torch.long, device=batch.valid_PG.device)
         known = set(domain_P.tolist()) <= set(range(len(self._rules)))
-        require(known, f"there are {domain_P.unique().tolist()}", where="domains", mend="number them from 0 to 4")
+        require(known, f"there are {domain_P.unique().tolist()}", where="domains", hint="number them from 0 to 4")
         losses = [rule(batch.prompts(domain_P == d)) for d, rule in enumerate(self._rules)]
         return combined([Loss(x.value, w * x.weight, x.metrics) for x, w in zip(losses, self.weights, strict=True)])
 

@@ -30,7 +30,7 @@ from steelyard.objective.reduce import log_ratio, num_samples, prompt_mean, step
     "codpo",
     paper="arXiv:2409.20370",
     claim="Online DPO whose pairs are made by judges, without the reward hacking of PPO.",
-    proof="recipes.proofs.cgpo",
+    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CODPO:
@@ -44,8 +44,8 @@ class CODPO:
     """lambda: weight of the chosen sample's mean negative log-likelihood of a step."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="codpo.beta", mend="use a number above 0")
-        require(self.likelihood >= 0, f"it is {self.likelihood}", where="codpo.likelihood", mend="use 0 or more")
+        require(self.beta > 0, f"beta is {self.beta}", where="codpo.beta", hint="use a number above 0")
+        require(self.likelihood >= 0, f"it is {self.likelihood}", where="codpo.likelihood", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.
@@ -54,8 +54,10 @@ class CODPO:
         `objective/kl` the mean log-ratio (nats).
         """
         chosen_PG, rejected_PG = pair_of(batch)
-        used_P1, ratio_PG = chosen_PG.any(-1, keepdim=True), log_ratio(batch)
-        best_P1, worst_P1 = prompt_mean(ratio_PG, chosen_PG), prompt_mean(ratio_PG, rejected_PG)
+        used_P1 = chosen_PG.any(-1, keepdim=True)
+        ratio_PG = log_ratio(batch)
+        best_P1 = prompt_mean(ratio_PG, chosen_PG)
+        worst_P1 = prompt_mean(ratio_PG, rejected_PG)
         metrics = judged_metrics(batch, samples_of(batch) & used_P1)
         pairs = contrast(best_P1, worst_P1, used_P1, beta=self.beta, metrics=metrics)
         share_PG = chosen_PG / num_samples(chosen_PG) / steps_of(batch).sum(-1).clamp(min=1)
@@ -66,7 +68,8 @@ class CODPO:
 
 def pair_of(batch: Batch) -> tuple[Bool[Tensor, "P G"], Bool[Tensor, "P G"]]:
     """The chosen and the rejected sample of each prompt; more than one where rewards tie."""
-    sampled_PG, passes_PG = samples_of(batch), batch.needs("passes_PG")
+    sampled_PG = samples_of(batch)
+    passes_PG = batch.needs("passes_PG")
     reward_PG: Float[Tensor, "P G"] = reward_of(batch)
     violating_PG = sampled_PG & ~passes_PG
     worst_of_PG = violating_PG | (sampled_PG & ~violating_PG.any(-1, keepdim=True))

@@ -28,7 +28,7 @@ from steelyard.objective.reduce import log_ratio
     "crpg",
     paper="arXiv:2409.20370",
     claim="Policy gradient under judges, without the reward hacking of PPO.",
-    proof="recipes.proofs.cgpo",
+    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CRPG:
@@ -40,7 +40,7 @@ class CRPG:
     """d_max: the log-ratio to the reference (nats) from which on a sample is worth nothing; inf does not look at it."""
 
     def __post_init__(self) -> None:
-        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crpg.max_kl", mend="use a number above 0")
+        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crpg.max_kl", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.

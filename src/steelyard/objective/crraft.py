@@ -25,7 +25,7 @@ from steelyard.objective.reduce import log_ratio, num_prompts, num_samples
     "crraft",
     paper="arXiv:2409.20370",
     claim="Fine-tuning on the best sample that passes, without the reward hacking of PPO.",
-    proof="recipes.proofs.cgpo",
+    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CRRAFT:
@@ -37,8 +37,8 @@ class CRRAFT:
     """Weight of the baseline response where no sample qualifies; 0 skips the prompt."""
 
     def __post_init__(self) -> None:
-        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crraft.max_kl", mend="use a number above 0")
-        require(self.fallback >= 0, f"it is {self.fallback}", where="crraft.fallback", mend="use 0 or more")
+        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crraft.max_kl", hint="use a number above 0")
+        require(self.fallback >= 0, f"it is {self.fallback}", where="crraft.fallback", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.
@@ -46,7 +46,8 @@ class CRRAFT:
         Metrics, over prompts that are learned from: `objective/passing` the share of samples that pass,
         `objective/kl` the mean log-ratio (nats).
         """
-        sampled_PG, reward_PG = samples_of(batch), reward_of(batch)
+        sampled_PG = samples_of(batch)
+        reward_PG = reward_of(batch)
         near_PG = batch.valid_PG & batch.needs("passes_PG") & (log_ratio(batch).detach() <= self.max_kl)
         best_PG = highest(reward_PG, near_PG & sampled_PG & (reward_PG > 0))
         fallback_PG = near_PG & ~sampled_PG & ~best_PG.any(-1, keepdim=True) & (self.fallback > 0)

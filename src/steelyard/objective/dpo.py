@@ -28,7 +28,7 @@ class DPO:
     """Strength of the pull to the reference."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="dpo.beta", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="dpo.beta", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of pairs with s_w > s_l."""

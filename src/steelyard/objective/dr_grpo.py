@@ -36,8 +36,8 @@ class DrGRPO:
     """The constant length (tokens) that divides every sequence's sum."""
 
     def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="dr-grpo.clip", mend="use a number above 0, such as 0.2")
-        require(self.max_length > 0, f"it is {self.max_length}", where="dr-grpo.max_length", mend="use 1 or more")
+        require(self.clip > 0, f"clip is {self.clip}", where="dr-grpo.clip", hint="use a number above 0, such as 0.2")
+        require(self.max_length > 0, f"it is {self.max_length}", where="dr-grpo.max_length", hint="use 1 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; with the ratio on it needs `logp_behaviour_PGT` and reports `clip_share` and `ratio`."""

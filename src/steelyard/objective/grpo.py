@@ -41,9 +41,9 @@ class GRPO:
     """Added to the standard deviation of a group's rewards (reward units)."""
 
     def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="grpo.clip", mend="use a number above 0, such as 0.2")
-        require(self.beta >= 0, f"beta is {self.beta}", where="grpo.beta", mend="use 0 or more")
-        require(self.eps > 0, f"eps is {self.eps}", where="grpo.eps", mend="use a small number above 0, such as 1e-4")
+        require(self.clip > 0, f"clip is {self.clip}", where="grpo.clip", hint="use a number above 0, such as 0.2")
+        require(self.beta >= 0, f"beta is {self.beta}", where="grpo.beta", hint="use 0 or more")
+        require(self.eps > 0, f"eps is {self.eps}", where="grpo.eps", hint="use a small number above 0, such as 1e-4")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `logp_behaviour_PGT`, and reports `clip_share`, `ratio` and, with beta, `k3` (nats)."""

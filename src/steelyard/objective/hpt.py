@@ -32,7 +32,7 @@ from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, st
     "hpt",
     paper="arXiv:2509.04419",
     claim="choosing demonstrations or rollouts by each prompt's own success beats SFT, GRPO and SFT before GRPO",
-    proof="recipes.proofs.hpt",
+    proof="experiments.proofs.objective.hpt",
 )
 @dataclass(frozen=True)
 class HPT:
@@ -49,8 +49,8 @@ class HPT:
     """The constant length (tokens) that divides a sample's sum."""
 
     def __post_init__(self) -> None:
-        require(self.imitation >= 0, f"it is {self.imitation}", where="hpt.imitation", mend="use 0 or more")
-        require(self.max_length > 0, f"it is {self.max_length}", where="hpt.max_length", mend="use 1 or more")
+        require(self.imitation >= 0, f"it is {self.imitation}", where="hpt.imitation", hint="use 0 or more")
+        require(self.max_length > 0, f"it is {self.max_length}", where="hpt.max_length", hint="use 1 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and `demonstration_PG`.

@@ -28,7 +28,7 @@ class IPO:
     """Strength of the pull to the reference; the target margin is 1 / (2 tau) nats."""
 
     def __post_init__(self) -> None:
-        require(self.tau > 0, f"tau is {self.tau}", where="ipo.tau", mend="use a number above 0")
+        require(self.tau > 0, f"tau is {self.tau}", where="ipo.tau", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of pairs with h > 0."""

@@ -51,7 +51,8 @@ class KTO:
         Metrics: `objective/desirable` the share of desirable samples, `objective/kl` the mean log-ratio to the
         reference and `objective/z0` the mean reference point (nats); each a mean over prompts.
         """
-        score_PG, valid_PG = log_ratio(batch), batch.valid_PG
+        score_PG = log_ratio(batch)
+        valid_PG = batch.valid_PG
         z0_PG = others_mean(score_PG, valid_PG.to(score_PG.dtype))
         desirable_PG = reward_of(batch) > self.threshold
         loss_PG = prospect(score_PG, z0_PG, desirable_PG, self.beta, (self.desirable_weight, self.undesirable_weight))
@@ -65,9 +66,9 @@ class KTO:
 
 def require_weights(beta: float, desirable: float, undesirable: float, *, where: str) -> None:
     """Check the settings that KTO and what extends it have in common."""
-    require(beta > 0, f"beta is {beta}", where=f"{where}.beta", mend="use a number above 0")
+    require(beta > 0, f"beta is {beta}", where=f"{where}.beta", hint="use a number above 0")
     for name, weight in (("desirable_weight", desirable), ("undesirable_weight", undesirable)):
-        require(weight >= 0, f"{name} is {weight}", where=where, mend="use 0 or more")
+        require(weight >= 0, f"{name} is {weight}", where=where, hint="use 0 or more")
 
 
 def prospect(

@@ -37,10 +37,10 @@ class LearnedZTB:
     """Weight of the reference's log-probability (beta_ref); None for beta, also as beta changes."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="learned-z-tb.beta", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="learned-z-tb.beta", hint="use a number above 0")
         held = self.reference_beta
-        mend = "use 0 or more, or leave it out"
-        require(held is None or held >= 0, f"is {held}", where="learned-z-tb.reference_beta", mend=mend)
+        hint = "use 0 or more, or leave it out"
+        require(held is None or held >= 0, f"is {held}", where="learned-z-tb.reference_beta", hint=hint)
 
     def build(self, hidden_size: int) -> nn.Module:
         """The trainable head: mean-pooled prompt hidden states [P, D] to log Z [P], which fills `Batch.log_z_P`."""
@@ -52,7 +52,8 @@ class LearnedZTB:
         Metrics: `objective/log_z` the head's prediction (nats), `objective/residual_rms` (reward units), `objective/kl`
         the mean log-ratio to the reference (nats); each a mean over prompts.
         """
-        ratio_PG, valid_PG = log_ratio(batch), batch.valid_PG
+        ratio_PG = log_ratio(batch)
+        valid_PG = batch.valid_PG
         log_z_PG = batch.needs("log_z_P")[:, None].expand_as(ratio_PG)
         residual_PG = self.beta * (log_z_PG + ratio_PG) - reward_of(batch) + self._held_back(batch)
         rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()

@@ -46,10 +46,10 @@ class OAPL:
     """Which policy lags: the one that sampled, or the run's reference."""
 
     def __post_init__(self) -> None:
-        mend = "use a number above 0"
-        require(self.beta > 0, f"beta is {self.beta}", where="oapl.beta", mend=mend)
+        hint = "use a number above 0"
+        require(self.beta > 0, f"beta is {self.beta}", where="oapl.beta", hint=hint)
         least = self.value_beta is None or 0 < self.value_beta < math.inf
-        require(least, f"it is {self.value_beta}", where="oapl.value_beta", mend=mend)
+        require(least, f"it is {self.value_beta}", where="oapl.value_beta", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, and the log-probabilities of the policy that lags.
@@ -57,7 +57,8 @@ class OAPL:
         Metrics: `objective/value` the mean V_hat and `objective/residual_rms` (reward units), `objective/kl` the mean
         log-ratio to the lagged policy (nats).
         """
-        valid_PG, reward_PG = batch.valid_PG, reward_of(batch)
+        valid_PG = batch.valid_PG
+        reward_PG = reward_of(batch)
         ratio_PG = sum_steps(batch.logp_PGT - batch.needs(_FIELDS[self.lagged]).detach(), batch)
         value_PG = self._value(batch).expand_as(reward_PG)
         residual_PG = (self.beta * ratio_PG - (reward_PG - value_PG)).where(valid_PG, 0.0)
@@ -71,7 +72,8 @@ class OAPL:
 
     def _value(self, batch: Batch) -> Float[Tensor, "P 1"]:
         """V_hat of each prompt; 0 where nothing is valid."""
-        beta, valid_PG = self.value_beta or self.beta, batch.valid_PG
+        beta = self.value_beta or self.beta
+        valid_PG = batch.valid_PG
         scaled_PG = (reward_of(batch) / beta).where(valid_PG, -torch.inf)
         some_P1 = valid_PG.any(-1, keepdim=True)
         total_P1 = scaled_PG.where(some_P1, 0.0).logsumexp(-1, keepdim=True)

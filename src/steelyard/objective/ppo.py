@@ -45,13 +45,13 @@ class PPO:
     """c: weight of the value's loss."""
 
     def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="ppo.clip", mend="use a number above 0, such as 0.2")
+        require(self.clip > 0, f"clip is {self.clip}", where="ppo.clip", hint="use a number above 0, such as 0.2")
         for name in ("beta", "value_weight"):
             value = getattr(self, name)
-            require(value >= 0, f"it is {value}", where=f"ppo.{name}", mend="use 0 or more")
+            require(value >= 0, f"it is {value}", where=f"ppo.{name}", hint="use 0 or more")
         for name in ("gamma", "lam"):
             value = getattr(self, name)
-            require(0 <= value <= 1, f"it is {value}", where=f"ppo.{name}", mend="use a number from 0 to 1")
+            require(0 <= value <= 1, f"it is {value}", where=f"ppo.{name}", hint="use a number from 0 to 1")
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT`."""
@@ -63,7 +63,8 @@ class PPO:
         Metrics, all means over actions: `objective/clip_share`, `objective/ratio`, `objective/value` the mean V
         (reward units) and `objective/value_error` the mean (V - R)^2.
         """
-        steps_PGT, value_PGT = steps_of(batch), batch.needs("value_PGT")
+        steps_PGT = steps_of(batch)
+        value_PGT = batch.needs("value_PGT")
         advantage_PGT = gae(self._rewards(batch), value_PGT, steps_PGT, self.gamma, self.lam)
         gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
         ratio_PGT = gap_PGT.where(steps_PGT, 0.0).exp()

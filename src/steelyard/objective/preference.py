@@ -16,7 +16,7 @@ def chosen_rejected(
         SteelyardError: the groups are not pairs.
     """
     num = score_PG.shape[1]
-    require(num == 2, f"a preference method got groups of {num}", where="num_generations", mend="use 2")
+    require(num == 2, f"a preference method got groups of {num}", where="num_generations", hint="use 2")
     first_P1, second_P1 = reward_of(batch).split(1, dim=-1)
     wins_P1 = first_P1 > second_P1
     chosen_P1 = score_PG[:, :1].where(wins_P1, score_PG[:, 1:])

@@ -37,9 +37,9 @@ class ProximalRLOO:
     """Half-width of the interval around 1 in which a sequence's ratio may still be pushed; 1e9 never clips."""
 
     def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="proximal-rloo.beta", mend="use 0 or more")
-        mend = "use a number above 0, such as 0.2"
-        require(self.clip > 0, f"clip is {self.clip}", where="proximal-rloo.clip", mend=mend)
+        require(self.beta >= 0, f"beta is {self.beta}", where="proximal-rloo.beta", hint="use 0 or more")
+        hint = "use a number above 0, such as 0.2"
+        require(self.clip > 0, f"clip is {self.clip}", where="proximal-rloo.clip", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities, with beta also the reference's.

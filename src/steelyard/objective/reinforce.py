@@ -25,7 +25,7 @@ class Reinforce:
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
 
     def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="reinforce.beta", mend="use 0 or more")
+        require(self.beta >= 0, f"beta is {self.beta}", where="reinforce.beta", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

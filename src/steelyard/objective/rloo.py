@@ -29,7 +29,7 @@ class RLOO:
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
 
     def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="rloo.beta", mend="use 0 or more")
+        require(self.beta >= 0, f"beta is {self.beta}", where="rloo.beta", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

@@ -30,7 +30,7 @@ from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompt
     "step-kto",
     paper="arXiv:2501.10799",
     claim="fewer wrong steps inside right solutions than outcome-only KTO, at better accuracy",
-    proof="recipes.proofs.step_kto",
+    proof="experiments.proofs.objective.step_kto",
 )
 @dataclass(frozen=True)
 class StepKTO:
@@ -49,8 +49,8 @@ class StepKTO:
 
     def __post_init__(self) -> None:
         require_weights(self.beta, self.desirable_weight, self.undesirable_weight, where="step-kto")
-        mend = "use 0 or more"
-        require(self.step_weight >= 0, f"it is {self.step_weight}", where="step-kto.step_weight", mend=mend)
+        hint = "use 0 or more"
+        require(self.step_weight >= 0, f"it is {self.step_weight}", where="step-kto.step_weight", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, step labels in `reward_PGT` and reference log-probabilities.
@@ -58,9 +58,12 @@ class StepKTO:
         Metrics: `objective/desirable` the share of desirable samples, `objective/steps_right` the share of right ones
         among the labelled steps, `objective/kl` the mean log-ratio to the reference (nats); each a mean over prompts.
         """
-        valid_PG, weights = batch.valid_PG, (self.desirable_weight, self.undesirable_weight)
-        score_PG, (score_PGT, label_PGT) = log_ratio(batch), step_scores(batch)
-        desirable_PG, labelled_PGT = reward_of(batch) > self.threshold, label_PGT != 0
+        valid_PG = batch.valid_PG
+        weights = (self.desirable_weight, self.undesirable_weight)
+        score_PG = log_ratio(batch)
+        (score_PGT, label_PGT) = step_scores(batch)
+        desirable_PG = reward_of(batch) > self.threshold
+        labelled_PGT = label_PGT != 0
         num_PG = labelled_PGT.sum(-1).to(score_PG.dtype)
 
         z0_PG = others_mean(score_PG, valid_PG.to(score_PG.dtype))

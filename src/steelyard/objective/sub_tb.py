@@ -41,8 +41,8 @@ class SubTB:
     """lambda: weight of a part relative to one a step shorter."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="sub-tb.beta", mend="use a number above 0")
-        require(self.lam > 0, f"it is {self.lam}", where="sub-tb.lam", mend="use a number above 0, such as 0.9")
+        require(self.beta > 0, f"beta is {self.beta}", where="sub-tb.beta", hint="use a number above 0")
+        require(self.lam > 0, f"it is {self.lam}", where="sub-tb.lam", hint="use a number above 0, such as 0.9")
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT` with V."""
@@ -54,10 +54,12 @@ class SubTB:
         Metrics: `objective/log_z` V before the first action / beta (nats), `objective/residual_rms` the root of L_j
         (reward units), `objective/kl` the mean log-ratio to the reference (nats); means over samples, then prompts.
         """
-        state_PGS, weight_PGSS = self._states(batch), _pair_weights(batch, self.lam)
+        state_PGS = self._states(batch)
+        weight_PGSS = _pair_weights(batch, self.lam)
         residual_PGSS = (state_PGS[..., :, None] - state_PGS[..., None, :]).where(weight_PGSS > 0, 0.0)
         loss_PG = (weight_PGSS * residual_PGSS.square()).sum((-1, -2))
-        valid_PG, start_PGT = batch.valid_PG, _before(batch) == 0
+        valid_PG = batch.valid_PG
+        start_PGT = _before(batch) == 0
         first_PG = batch.needs("value_PGT").detach().where(start_PGT & steps_of(batch), 0.0).sum(-1)
         metrics = {
             "objective/log_z": metric(first_PG / self.beta, valid_PG),

@@ -35,8 +35,8 @@ class TBAPrime:
     """c: the largest importance ratio of a token."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="tba-prime.beta", mend="use a number above 0")
-        require(self.clamp > 0, f"clamp is {self.clamp}", where="tba-prime.clamp", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="tba-prime.beta", hint="use a number above 0")
+        require(self.clamp > 0, f"clamp is {self.clamp}", where="tba-prime.clamp", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference and behaviour log-probabilities.

@@ -28,7 +28,7 @@ from steelyard.objective.reduce import metric, sum_steps
     "topr",
     paper="arXiv:2503.14286",
     claim="learns offline from right and wrong answers alike, stable without a KL penalty",
-    proof="recipes.proofs.topr",
+    proof="experiments.proofs.objective.topr",
 )
 @dataclass(frozen=True)
 class TOPR:
@@ -44,8 +44,9 @@ class TOPR:
     def __post_init__(self) -> None:
         for name in ("positive", "negative"):
             low, high = getattr(self, name)
-            what, mend = f"the limits are {low} and {high}", "give two numbers, 0 or more, the lower limit first"
-            require(0 <= low <= high < float("inf"), what, where=f"topr.{name}", mend=mend)
+            what = f"the limits are {low} and {high}"
+            hint = "give two numbers, 0 or more, the lower limit first"
+            require(0 <= low <= high < float("inf"), what, where=f"topr.{name}", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities.

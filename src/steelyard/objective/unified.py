@@ -56,7 +56,7 @@ class Unified:
     """Half-width of the interval around 1 in which a ratio counts in full."""
 
     def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="unified.clip", mend="use a number above 0, such as 0.2")
+        require(self.clip > 0, f"clip is {self.clip}", where="unified.clip", hint="use a number above 0, such as 0.2")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards unless the advantage is one, and behaviour log-probabilities unless pi is its own

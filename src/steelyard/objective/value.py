@@ -34,10 +34,12 @@ def gae(
 ) -> Float[Tensor, "P G T"]:
     """The advantage of each action, 0 elsewhere; no gradient."""
     value_PGT = value_PGT.detach()
-    found, zero_PG = [], torch.zeros_like(value_PGT[..., 0])
+    found = []
+    zero_PG = torch.zeros_like(value_PGT[..., 0])
     next_value_PG = next_advantage_PG = zero_PG
     for t in range(value_PGT.shape[-1] - 1, -1, -1):
-        here_PG, value_PG = steps_PGT[..., t], value_PGT[..., t]
+        here_PG = steps_PGT[..., t]
+        value_PG = value_PGT[..., t]
         delta_PG = reward_PGT[..., t] + gamma * next_value_PG - value_PG
         advantage_PG = delta_PG + gamma * lam * next_advantage_PG
         next_value_PG = value_PG.where(here_PG, next_value_PG)

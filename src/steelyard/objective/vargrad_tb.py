@@ -33,7 +33,7 @@ class VarGradTB:
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="vargrad-tb.beta", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="vargrad-tb.beta", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and reference log-probabilities.
@@ -41,7 +41,8 @@ class VarGradTB:
         Metrics: `objective/log_z` the group's estimate of log Z (nats), `objective/residual_rms` (reward units),
         `objective/kl` the mean log-ratio to the reference (nats); each a mean over prompts.
         """
-        ratio_PG, valid_PG = log_ratio(batch), batch.valid_PG
+        ratio_PG = log_ratio(batch)
+        valid_PG = batch.valid_PG
         d_PG = self.beta * ratio_PG - reward_of(batch)
         residual_PG = centred(d_PG, valid_PG)
         rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()

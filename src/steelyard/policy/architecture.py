@@ -66,8 +66,10 @@ class Architecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Parameter name, as transformers calls it -> shape; without the head where that is the embedding."""
-        D, M = self.hidden_size, self.intermediate_size
-        queries, keys = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        D = self.hidden_size
+        M = self.intermediate_size
+        queries = self.num_heads * self.head_dim
+        keys = self.num_kv_heads * self.head_dim
         linears = {
             "self_attn.q_proj": (queries, D, self.qkv_bias),
             "self_attn.k_proj": (keys, D, self.qkv_bias),
@@ -95,16 +97,15 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture | None:
 
     Every key that changes the computation is looked at; a value that our code does not have makes it None.
     """
-    kind, get = config.get("model_type"), config.get
+    kind = config.get("model_type")
+    get = config.get
     rotary = _rotary(config)
     if kind not in ("llama", "qwen2", "qwen3", "mistral") or rotary is None or not _plain(config):
         return None
     try:
-        heads, hidden, bias = (
-            int(config["num_attention_heads"]),
-            int(config["hidden_size"]),
-            bool(get("attention_bias")),
-        )
+        heads = int(config["num_attention_heads"])
+        hidden = int(config["hidden_size"])
+        bias = bool(get("attention_bias"))
         return Architecture(
             vocab_size=int(config["vocab_size"]),
             hidden_size=hidden,
@@ -132,9 +133,13 @@ def _plain(config: Mapping[str, Any]) -> bool:
     windows = get("use_sliding_window", get("model_type") == "mistral") and get("sliding_window") is not None
     full = all(layer == "full_attention" for layer in get("layer_types") or [])
     return bool(
-        get("hidden_act") == "silu" and not windows and full and get("pretraining_tp", 1) == 1
-        and get("quantization_config") is None and get("partial_rotary_factor") in (None, 1.0)
-    )  # fmt: skip
+        get("hidden_act") == "silu"
+        and not windows
+        and full
+        and get("pretraining_tp", 1) == 1
+        and get("quantization_config") is None
+        and get("partial_rotary_factor") in (None, 1.0)
+    )
 
 
 def _rotary(config: Mapping[str, Any]) -> Rotary | None:

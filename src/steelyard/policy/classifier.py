@@ -15,7 +15,8 @@ class Classifier:
     """A transformers sequence classifier, its tokenizer and the names of its labels."""
 
     def __init__(self, net: Any, tokenizer: Any) -> None:
-        self.net, self.tokenizer = net.eval(), tokenizer
+        self.net = net.eval()
+        self.tokenizer = tokenizer
         if tokenizer.pad_token is None:  # masked, so which one never matters
             tokenizer.pad_token = tokenizer.eos_token
         self.labels = [str(net.config.id2label[i]) for i in range(net.config.num_labels)]
@@ -37,8 +38,8 @@ class Classifier:
             SteelyardError: there is no such label.
         """
         if label not in self.labels:
-            raise SteelyardError(f"has no label {label!r}", where="classifier", mend=suggest(label, self.labels))
-        require(batch > 0, f"batch is {batch}", where="classifier", mend="use 1 or more")
+            raise SteelyardError(f"has no label {label!r}", where="classifier", hint=suggest(label, self.labels))
+        require(batch > 0, f"batch is {batch}", where="classifier", hint="use 1 or more")
         parts = [self._probabilities(texts[i : i + batch]) for i in range(0, len(texts), batch)]
         return torch.cat(parts)[:, self.labels.index(label)] if parts else torch.zeros(0)
 

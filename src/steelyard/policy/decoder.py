@@ -87,8 +87,10 @@ class Decoder(nn.Module):
         """How queries and keys at these positions are turned."""
         angles = positions[..., None, None].float() * self.get_buffer("inverse")
         shape = (*positions.shape, self.architecture.num_heads, self.architecture.head_dim)
-        cos, sin = (torch.cat(halves, -1).to(dtype).expand(shape).contiguous()
-                    for halves in ((angles.cos(), angles.cos()), (-angles.sin(), angles.sin())))  # fmt: skip
+        cos, sin = (
+            torch.cat(halves, -1).to(dtype).expand(shape).contiguous()
+            for halves in ((angles.cos(), angles.cos()), (-angles.sin(), angles.sin()))
+        )
         return cos, sin
 
 
@@ -104,7 +106,8 @@ class _Backbone(nn.Module):
 class _Layer(nn.Module):
     def __init__(self, a: Architecture, dtype: torch.dtype) -> None:
         super().__init__()
-        self.self_attn, self.mlp = _Attention(a, dtype), _Gated(a, dtype)
+        self.self_attn = _Attention(a, dtype)
+        self.mlp = _Gated(a, dtype)
         self.input_layernorm = _Norm(a.hidden_size, a.eps, dtype)
         self.post_attention_layernorm = _Norm(a.hidden_size, a.eps, dtype)
 
@@ -116,27 +119,34 @@ class _Layer(nn.Module):
 class _Attention(nn.Module):
     def __init__(self, a: Architecture, dtype: torch.dtype) -> None:
         super().__init__()
-        D, H, K, E = a.hidden_size, a.num_heads, a.num_kv_heads, a.head_dim
+        D = a.hidden_size
+        H = a.num_heads
+        K = a.num_kv_heads
+        E = a.head_dim
         self.head_dim = E
         self.q_proj = _Linear(D, H * E, bias=a.qkv_bias, dtype=dtype)
         self.k_proj = _Linear(D, K * E, bias=a.qkv_bias, dtype=dtype)
         self.v_proj = _Linear(D, K * E, bias=a.qkv_bias, dtype=dtype)
         self.o_proj = _Linear(H * E, D, bias=a.out_bias, dtype=dtype)
         if a.qk_norm:
-            self.q_norm, self.k_norm = _Norm(E, a.eps, dtype), _Norm(E, a.eps, dtype)
+            self.q_norm = _Norm(E, a.eps, dtype)
+            self.k_norm = _Norm(E, a.eps, dtype)
         else:
-            self.q_norm, self.k_norm = nn.Identity(), nn.Identity()
+            self.q_norm = nn.Identity()
+            self.k_norm = nn.Identity()
 
     def forward(self, x: Tensor, rotation: Rotation, mix: Mix) -> Tensor:
         q, k, v = (proj(x).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = _rotate(self.q_norm(q), rotation), _rotate(self.k_norm(k), rotation)
+        q = _rotate(self.q_norm(q), rotation)
+        k = _rotate(self.k_norm(k), rotation)
         return self.o_proj(mix(q, k, v).flatten(-2))
 
 
 class _Gated(nn.Module):
     def __init__(self, a: Architecture, dtype: torch.dtype) -> None:
         super().__init__()
-        D, M = a.hidden_size, a.intermediate_size
+        D = a.hidden_size
+        M = a.intermediate_size
         self.gate_proj = _Linear(D, M, bias=a.mlp_bias, dtype=dtype)
         self.up_proj = _Linear(D, M, bias=a.mlp_bias, dtype=dtype)
         self.down_proj = _Linear(M, D, bias=a.mlp_bias, dtype=dtype)
@@ -155,7 +165,8 @@ class _Linear(nn.Linear):
 class _Norm(nn.Module):
     def __init__(self, size: int, eps: float, dtype: torch.dtype) -> None:
         super().__init__()
-        self.weight, self.eps = nn.Parameter(torch.zeros(size, dtype=dtype)), eps
+        self.weight = nn.Parameter(torch.zeros(size, dtype=dtype))
+        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()

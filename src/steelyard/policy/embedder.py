@@ -25,7 +25,8 @@ class Embedder:
     """A transformers encoder and its tokenizer."""
 
     def __init__(self, net: Any, tokenizer: Any) -> None:
-        self.net, self.tokenizer = net.eval(), tokenizer
+        self.net = net.eval()
+        self.tokenizer = tokenizer
 
     @classmethod
     def load(cls, model: str, dtype: str = "float32") -> "Embedder":
@@ -39,7 +40,7 @@ class Embedder:
     @torch.no_grad()
     def embed(self, texts: Sequence[str], *, batch: int = 64) -> Float[Tensor, "N D"]:
         """The embedding of each text, of length 1 (0 for a text without tokens); what is too long loses its end."""
-        require(batch > 0, f"batch is {batch}", where="embedder", mend="use 1 or more")
+        require(batch > 0, f"batch is {batch}", where="embedder", hint="use 1 or more")
         parts = [self._means(texts[i : i + batch]) for i in range(0, len(texts), batch)]
         return normalize(torch.cat(parts), dim=-1) if parts else self._zeros(0)
 

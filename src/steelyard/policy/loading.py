@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from steelyard.core import SteelyardError, require, suggest
-from steelyard.policy.bare import INDEX, read_model
+from steelyard.policy.native_loader import INDEX, read_model
 from steelyard.policy.tokenizer import read_tokenizer
 
 SHIPPED = Path(__file__).parent / "base"
@@ -36,7 +36,8 @@ def quiet() -> Iterator[None]:
         return
     from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    verbosity = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
@@ -59,18 +60,22 @@ def locate(model: str) -> tuple[str, bool]:
         SteelyardError: no such shipped model or directory, or a directory that holds no safetensors model.
     """
     if model.startswith(_PREFIX):
-        require(model in shipped(), f"no model {model!r} is shipped", where="model", mend=suggest(model, shipped()))
+        require(model in shipped(), f"no model {model!r} is shipped", where="model", hint=suggest(model, shipped()))
         return str(SHIPPED / model.removeprefix(_PREFIX)), True
     path = Path(model).expanduser()
     # A hub id is OWNER/NAME. Anything else that is not here is a slip, and must not go looking on the network.
     looks_local = model.startswith((".", "~", os.sep)) or model.count("/") != 1
     if not path.exists() and not looks_local:
         return model, False
-    mend = "give a directory that save_pretrained wrote"
-    require(path.is_dir() and bool(model.strip()), f"no such directory: {model!r}", where="model", mend=mend)
-    require((path / "config.json").is_file(), f"{model} holds no model (no config.json)", where="model", mend=mend)
-    require(any(path.glob("*.safetensors")), f"{model} holds no safetensors weights, and pickled ones are never loaded",
-            where="model", mend="save it again with save_pretrained")  # fmt: skip
+    hint = "give a directory that save_pretrained wrote"
+    require(path.is_dir() and bool(model.strip()), f"no such directory: {model!r}", where="model", hint=hint)
+    require((path / "config.json").is_file(), f"{model} holds no model (no config.json)", where="model", hint=hint)
+    require(
+        any(path.glob("*.safetensors")),
+        f"{model} holds no safetensors weights, and pickled ones are never loaded",
+        where="model",
+        hint="save it again with save_pretrained",
+    )
     return str(path), True
 
 
@@ -102,7 +107,7 @@ def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """
     net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype, empty)
     scores = any(name.endswith("ForSequenceClassification") for name in net.config.architectures or ())
-    require(not scores, f"{model} gives scores and writes no text", where="model", mend="name a language model")
+    require(not scores, f"{model} gives scores and writes no text", where="model", hint="name a language model")
     _check_report(report, model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
@@ -150,13 +155,21 @@ def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, A
     net, tokenizer, report = _open("AutoModel", model, dtype, empty)
     others = [name for name in net.config.architectures or () if name.endswith(NO_ENCODERS)]
     encodes = not others and not net.config.is_encoder_decoder and hasattr(net.config, "hidden_size")
-    require(encodes, f"{model} is no encoder of sentences ({', '.join(others) or net.config.model_type})",
-            where="model", mend="name one, such as sentence-transformers/all-MiniLM-L6-v2")  # fmt: skip
+    require(
+        encodes,
+        f"{model} is no encoder of sentences ({', '.join(others) or net.config.model_type})",
+        where="model",
+        hint="name one, such as sentence-transformers/all-MiniLM-L6-v2",
+    )
     _check_report(report | {"missing_keys": [n for n in report["missing_keys"] if not n.startswith("pooler.")]}, model)
     _check_finite(net, model)
     _check_vocabulary(net, tokenizer, model)
-    require(tokenizer.pad_token is not None, f"the tokenizer of {model} has no padding token", where="model",
-            mend="save the tokenizer that the model was trained with")  # fmt: skip
+    require(
+        tokenizer.pad_token is not None,
+        f"the tokenizer of {model} has no padding token",
+        where="model",
+        hint="save the tokenizer that the model was trained with",
+    )
     return net, tokenizer
 
 
@@ -204,7 +217,7 @@ def load_tokenizer(model: str) -> Any:
 
 
 def _check_dtype(dtype: str) -> None:
-    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", mend=suggest(dtype, DTYPES))
+    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", hint=suggest(dtype, DTYPES))
 
 
 def _read(what: str, model: str, local: bool, read: Callable[[], Any]) -> Any:
@@ -218,32 +231,46 @@ def _read(what: str, model: str, local: bool, read: Callable[[], Any]) -> Any:
 
 def _check_config(config: Any, model: str) -> None:
     """Refuse a config.json that asks for more than an architecture."""
-    attention, mend = config._attn_implementation, "take its key attn_implementation out of config.json"
-    require(attention in ATTENTION, f"{model} asks for the attention {attention!r}, which may be code from the hub",
-            where="model", mend=mend)  # fmt: skip
-    require(getattr(config, "quantization_config", None) is None, f"{model} is quantised", where="model",
-            mend="take the model in float32, bfloat16 or float16")  # fmt: skip
+    attention = config._attn_implementation
+    hint = "take its key attn_implementation out of config.json"
+    require(
+        attention in ATTENTION,
+        f"{model} asks for the attention {attention!r}, which may be code from the hub",
+        where="model",
+        hint=hint,
+    )
+    require(
+        getattr(config, "quantization_config", None) is None,
+        f"{model} is quantised",
+        where="model",
+        hint="take the model in float32, bfloat16 or float16",
+    )
 
 
 def _check_shards(place: str, local: bool, model: str) -> None:
     """Refuse an index that names anything but safetensors files beside it."""
     from transformers.utils.hub import cached_file
 
-    index = cached_file(place, INDEX, local_files_only=local, _raise_exceptions_for_missing_entries=False,
-                        _raise_exceptions_for_connection_errors=False)  # fmt: skip
+    index = cached_file(
+        place,
+        INDEX,
+        local_files_only=local,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
     if index is None:
         return
     for name in set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()):
         plain = name == Path(name).name and name.endswith(".safetensors")
-        require(plain, f"{INDEX} of {model} names {name!r}", where="model", mend="save the model again, as safetensors")
+        require(plain, f"{INDEX} of {model} names {name!r}", where="model", hint="save the model again, as safetensors")
 
 
 def _broken(what: str, model: str, local: bool, error: Exception) -> SteelyardError:
     reason = _first_words(str(error)) or type(error).__name__
-    mend = f"it is no directory here, so it was taken for a hub id: check {model!r} and the network"
+    hint = f"it is no directory here, so it was taken for a hub id: check {model!r} and the network"
     if local:
-        mend = f"give a directory that holds a whole {what}, as save_pretrained writes it"
-    return SteelyardError(f"no {what} can be loaded from {model} ({reason})", where="model", mend=mend)
+        hint = f"give a directory that holds a whole {what}, as save_pretrained writes it"
+    return SteelyardError(f"no {what} can be loaded from {model} ({reason})", where="model", hint=hint)
 
 
 def _first_words(message: str) -> str:
@@ -256,25 +283,38 @@ def _check_report(report: Any, model: str) -> None:
     """Refuse weights that are not those of the config: transformers would draw what is missing at random."""
     for name, found, expected in sorted(report["mismatched_keys"]):
         what = f"{name} of {model} is {[*found]}, and its config.json says {[*expected]}"
-        raise SteelyardError(what, where="model", mend="save weights and config.json again, together")
+        raise SteelyardError(what, where="model", hint="save weights and config.json again, together")
     missing = sorted(report["missing_keys"])
-    require(not missing, f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}", where="model",
-            mend="save the model again, whole")  # fmt: skip
+    require(
+        not missing,
+        f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}",
+        where="model",
+        hint="save the model again, whole",
+    )
 
 
 def _check_finite(net: Any, model: str) -> None:
     for name, weight in net.named_parameters():
         finite = weight.is_meta or bool(weight.isfinite().all())
-        require(finite, f"{name} of {model} holds numbers that are not finite", where="model",
-                mend="take an earlier checkpoint of it")  # fmt: skip
+        require(
+            finite,
+            f"{name} of {model} holds numbers that are not finite",
+            where="model",
+            hint="take an earlier checkpoint of it",
+        )
 
 
 def _check_vocabulary(net: Any, tokenizer: Any, model: str) -> None:
     vocabulary = tokenizer.get_vocab()
-    require(bool(vocabulary), f"{model} has an empty tokenizer", where="model", mend="save its tokenizer beside it")
-    highest, rows = max(vocabulary.values()), net.get_input_embeddings().weight.shape[0]
-    require(highest < rows, f"the tokenizer of {model} has ids up to {highest}, but the model only {rows} embeddings",
-            where="model", mend="save the tokenizer that the model was trained with")  # fmt: skip
+    require(bool(vocabulary), f"{model} has an empty tokenizer", where="model", hint="save its tokenizer beside it")
+    highest = max(vocabulary.values())
+    rows = net.get_input_embeddings().weight.shape[0]
+    require(
+        highest < rows,
+        f"the tokenizer of {model} has ids up to {highest}, but the model only {rows} embeddings",
+        where="model",
+        hint="save the tokenizer that the model was trained with",
+    )
 
 
 @torch.no_grad()
@@ -283,7 +323,8 @@ def _check_head(net: Any, model: str) -> None:
 
     The head is made to answer with a steep ramp: a soft cap bends it even where the model's own logits are small.
     """
-    backbone, head = net.base_model, net.get_output_embeddings()
+    backbone = net.base_model
+    head = net.get_output_embeddings()
     tokens = torch.zeros(1, 4, dtype=torch.long)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
@@ -298,5 +339,8 @@ def _check_head(net: Any, model: str) -> None:
         hidden = backbone(input_ids=tokens, use_cache=False)[0]
         if len(seen) == 1 and torch.equal(logits.float(), seen[0][1].float()) and torch.equal(hidden, seen[0][0]):
             return
-    raise SteelyardError(f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)", where="model",
-                         mend="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX")  # fmt: skip
+    raise SteelyardError(
+        f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)",
+        where="model",
+        hint="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX",
+    )

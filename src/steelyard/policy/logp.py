@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from steelyard.policy import grouped
+from steelyard.policy import prefix_sharing
 from steelyard.policy.decoder import Decoder
 
 LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
@@ -83,10 +83,11 @@ def _states(
 ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]]:
     """Hidden states that precede the actions, and each row's mean over its prompt."""
     if isinstance(backbone, Decoder):
-        shared = grouped.states(backbone, tokens_NT, attend_NT, action_NT)
+        shared = prefix_sharing.states(backbone, tokens_NT, attend_NT, action_NT)
         if shared is not None:
             return shared
-    mask, positions = attend_NT.long(), positions_of(attend_NT)
+    mask = attend_NT.long()
+    positions = positions_of(attend_NT)
     hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]
     prompt_NT = attend_NT & (action_NT.cumsum(1) == 0)
     share_NT = prompt_NT / prompt_NT.sum(1, keepdim=True).clamp(min=1)

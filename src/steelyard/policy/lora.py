@@ -26,10 +26,10 @@ class LoRA:
     """Which layers: all-linear (all but the head), or name endings separated by commas, as in q_proj,v_proj."""
 
     def __post_init__(self) -> None:
-        require(self.rank >= 1, f"rank is {self.rank}", where="lora.rank", mend="use 1 or more")
-        require(self.alpha > 0, f"alpha is {self.alpha}", where="lora.alpha", mend="use more than 0")
-        require(0 <= self.dropout < 1, f"dropout is {self.dropout}", where="lora.dropout", mend="use a share below 1")
-        require(bool(self.targets.strip(" ,")), "no targets are named", where="lora.targets", mend="use all-linear")
+        require(self.rank >= 1, f"rank is {self.rank}", where="lora.rank", hint="use 1 or more")
+        require(self.alpha > 0, f"alpha is {self.alpha}", where="lora.alpha", hint="use more than 0")
+        require(0 <= self.dropout < 1, f"dropout is {self.dropout}", where="lora.dropout", hint="use a share below 1")
+        require(bool(self.targets.strip(" ,")), "no targets are named", where="lora.targets", hint="use all-linear")
 
 
 def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:
@@ -45,17 +45,19 @@ def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:
 
     names = [name.strip() for name in lora.targets.split(",") if name.strip()]
     config = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,  # pyright: ignore[reportArgumentType]
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # pyright: ignore[reportArgumentType]
+        lora_dropout=lora.dropout,
         target_modules="all-linear" if names == ["all-linear"] else names,
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),  # GPT-2 stores its weights transposed
-    )  # fmt: skip
+    )
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             adapted = peft.LoraModel(model, config, "default")
     except ValueError as error:
-        mend = "name layers that the model has, or all-linear"
-        raise SteelyardError(str(error), where="lora.targets", mend=mend) from error
+        hint = "name layers that the model has, or all-linear"
+        raise SteelyardError(str(error), where="lora.targets", hint=hint) from error
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from steelyard.core import require
-from steelyard.policy import flat, loading, logp, text
+from steelyard.policy import flat_parameters, loading, logp, text
 from steelyard.policy.architecture import Architecture, architecture_of
 from steelyard.policy.decoder import Decoder
 from steelyard.policy.logp import StepLogp
@@ -31,8 +31,10 @@ class Policy:
 
         Adapters go into `model` itself, which is then a transformers model.
         """
-        self.model, self.tokenizer = model.eval(), tokenizer
-        self.backbone, self.head = model.base_model, model.get_output_embeddings()
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.backbone = model.base_model
+        self.head = model.get_output_embeddings()
         self._adapted = None if lora is None else adapt(model, lora, seed)
         model.eval()
         self._dropouts = [m for name, m in model.named_modules() if ".lora_dropout." in name and lora and lora.dropout]
@@ -142,14 +144,24 @@ class Policy:
             SteelyardError: a temperature that is not above 0.
             ValueError: an action that is not attended, or has nothing before it.
         """
-        require(temperature > 0, f"log-probabilities at temperature {temperature}", where="temperature",
-                mend="use a temperature above 0")  # fmt: skip
+        require(
+            temperature > 0,
+            f"log-probabilities at temperature {temperature}",
+            where="temperature",
+            hint="use a temperature above 0",
+        )
         for module in self._dropouts:
             module.train(torch.is_grad_enabled())
         return logp.step_logp(
-            self.backbone, self.head, tokens_NT, attend_NT, action_NT, temperature=temperature, entropy=entropy,
+            self.backbone,
+            self.head,
+            tokens_NT,
+            attend_NT,
+            action_NT,
+            temperature=temperature,
+            entropy=entropy,
             chunk=chunk or max(1, logp.LOGITS_AT_ONCE // self.vocab_size),
-        )  # fmt: skip
+        )
 
     # Weights
 
@@ -164,11 +176,11 @@ class Policy:
     @property
     def num_bytes(self) -> int:
         """B: the size of `weights()`."""
-        return flat.size_of(self._trainable.values())
+        return flat_parameters.size_of(self._trainable.values())
 
     def weights(self, into: UInt8[np.ndarray, "B"] | None = None) -> UInt8[np.ndarray, "B"]:
         """A copy of the trainable parameters as B bytes, in the order of `trainable()`; made in `into`, if given."""
-        return flat.read([*self._trainable.values()], into)
+        return flat_parameters.read([*self._trainable.values()], into)
 
     def load_weights(self, data: UInt8[np.ndarray, "B"]) -> None:
         """Copy what `weights()` returned into the parameters, in place and bit for bit.
@@ -176,7 +188,7 @@ class Policy:
         Raises:
             SteelyardError: the block has another size.
         """
-        flat.write([*self._trainable.values()], data)
+        flat_parameters.write([*self._trainable.values()], data)
 
     def plain_weights(self) -> dict[str, Tensor]:
         """Name -> weights of the whole model, with adapters added in: views where nothing had to be added."""
@@ -210,9 +222,13 @@ class Policy:
             SteelyardError: the directory is not empty and `force` is false, or the path is a file.
         """
         path = Path(directory)
-        require(path.is_dir() or not path.exists(), f"{path} is a file", where="save", mend="name a directory")
-        require(force or not path.exists() or not any(path.iterdir()), f"{path} is not empty", where="save",
-                mend="name another directory, or force")  # fmt: skip
+        require(path.is_dir() or not path.exists(), f"{path} is a file", where="save", hint="name a directory")
+        require(
+            force or not path.exists() or not any(path.iterdir()),
+            f"{path} is not empty",
+            where="save",
+            hint="name another directory, or force",
+        )
         with loading.quiet():
             (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
             self.tokenizer.save_pretrained(path)

@@ -29,5 +29,6 @@ def reference_logp(
 
 
 def _sampled_from(reference: Weights, trajectory: Trajectory, temperature: float) -> bool:
-    s, whole = trajectory.sampling, trajectory.version_T is None
+    s = trajectory.sampling
+    whole = trajectory.version_T is None
     return whole and trajectory.digest == reference.digest and s.full_support and s.temperature == temperature

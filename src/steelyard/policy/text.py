@@ -30,13 +30,19 @@ def _chat(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     from jinja2 import TemplateError
 
     if tokenizer.chat_template is None:
-        raise SteelyardError("the model's tokenizer has no chat template", where="prompt",
-                             mend="write the prompt as plain text, or take a model tuned for chat")  # fmt: skip
+        raise SteelyardError(
+            "the model's tokenizer has no chat template",
+            where="prompt",
+            hint="write the prompt as plain text, or take a model tuned for chat",
+        )
     try:
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
     except TemplateError as error:
-        raise SteelyardError(f"the chat template refuses the messages ({error})", where="prompt",
-                             mend="give the roles that the model was tuned for, in their order") from error  # fmt: skip
+        raise SteelyardError(
+            f"the chat template refuses the messages ({error})",
+            where="prompt",
+            hint="give the roles that the model was tuned for, in their order",
+        ) from error
 
 
 def decode(tokenizer: Any, tokens: Sequence[int]) -> str:

@@ -12,13 +12,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from steelyard.policy.bare import CONFIG, known, read_json
+from steelyard.policy.native_loader import CONFIG, known, read_json
 
-TOKENIZER, SETTINGS, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
+TOKENIZER = "tokenizer.json"
+SETTINGS = "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
 OTHERS = (
-    "added_tokens.json", "special_tokens_map.json", "chat_template.json", "additional_chat_templates",
-    "tokenizer.model", "tekken.json",
-)  # fmt: skip
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.json",
+    "additional_chat_templates",
+    "tokenizer.model",
+    "tekken.json",
+)
 """Files beside tokenizer.json that transformers would look at."""
 KINDS = ("llama", "qwen3")
 """Models for which transformers takes a generic class at its word."""
@@ -59,9 +65,13 @@ class BareTokenizer:
     """
 
     def __init__(self, inner: Any, settings: Mapping[str, Any], template: str | None = None) -> None:
-        self.backend_tokenizer, self._settings, self._template = inner, settings, template
+        self.backend_tokenizer = inner
+        self._settings = settings
+        self._template = template
         told = msgspec.convert(settings, Settings)
-        self.bos_token, self.eos_token, self.pad_token = told.bos_token, told.eos_token, told.pad_token
+        self.bos_token = told.bos_token
+        self.eos_token = told.eos_token
+        self.pad_token = told.pad_token
         self.chat_template = template if template is not None else told.chat_template
         self.model_max_length = UNBOUNDED if told.model_max_length is None else told.model_max_length
 

@@ -12,6 +12,14 @@ from steelyard.pretrain.rwr import RWR
 from steelyard.pretrain.unlikelihood import Unlikelihood
 
 __all__ = [
-    "AWR", "PHF", "RWR", "Document", "Filtering", "Preparation", "Segment", "Unlikelihood", "document",
+    "AWR",
+    "PHF",
+    "RWR",
+    "Document",
+    "Filtering",
+    "Preparation",
+    "Segment",
+    "Unlikelihood",
+    "document",
     "trajectory_of",
-]  # fmt: skip
+]

@@ -35,7 +35,7 @@ class ValueHead(nn.Module):
     "awr",
     paper="arXiv:2302.08582",
     claim="likelihood weighted by reward over a learned baseline",
-    proof="recipes.proofs.phf",
+    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class AWR:
@@ -49,9 +49,9 @@ class AWR:
     """w_max: no token counts more than this."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="awr.beta", mend="use a number above 0")
-        require(0 <= self.alpha <= 1, f"alpha is {self.alpha}", where="awr.alpha", mend="use a share from 0 to 1")
-        require(self.max_weight > 0, f"it is {self.max_weight}", where="awr.max_weight", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="awr.beta", hint="use a number above 0")
+        require(0 <= self.alpha <= 1, f"alpha is {self.alpha}", where="awr.alpha", hint="use a share from 0 to 1")
+        require(self.max_weight > 0, f"it is {self.max_weight}", where="awr.max_weight", hint="use a number above 0")
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT`."""
@@ -62,7 +62,8 @@ class AWR:
 
         Metrics: `objective/weight` the mean weight of a token, `objective/value_error` the mean (R - V)^2.
         """
-        reward_PGT, value_PGT = batch.needs("reward_PGT").detach(), batch.needs("value_PGT")
+        reward_PGT = batch.needs("reward_PGT").detach()
+        value_PGT = batch.needs("value_PGT")
         likelihood = weighted_tokens(batch, (reward_PGT - value_PGT) / self.beta, self.max_weight)
         gap_PGT = (reward_PGT - value_PGT).where(steps_of(batch), 0.0)
         error = gap_PGT.square().sum() / (likelihood.weight or 1.0)

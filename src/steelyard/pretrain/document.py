@@ -64,10 +64,12 @@ def trajectory_of(policy: Policy, document: Document) -> Trajectory:
         SteelyardError: the model has no end-of-sequence token.
     """
     end = end_of(policy)
-    tokens, rewards = list[int](), [0.0]
+    tokens = list[int]()
+    rewards = [0.0]
     for segment in document.segments:
         new = policy.tokenizer.encode(segment.text, add_special_tokens=False)
-        tokens, rewards = [*tokens, *new], [*rewards, *[-segment.score] * len(new)]
+        tokens = [*tokens, *new]
+        rewards = [*rewards, *[-segment.score] * len(new)]
     reward_T = np.array([*rewards, 0.0], np.float32)
     known = {"logp_ref_T": np.zeros_like(reward_T), "reward": -document.score, "reward_T": reward_T}
     return given(make_prompt(document.text, {}).id, [end], [*tokens, end], **known)

@@ -17,7 +17,7 @@ from steelyard.pretrain.document import Document
     "filtering",
     paper="arXiv:2302.08582",
     claim="the simplest remedy: less undesirable text, at the price of the documents lost",
-    proof="recipes.proofs.phf",
+    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class Filtering:
@@ -34,5 +34,5 @@ class Filtering:
         """
         kept = [document for document in documents if document.score <= self.threshold]
         what = f"none of {len(documents)} documents has a mean score of {self.threshold} or less"
-        require(bool(kept), what, where="filtering.threshold", mend="raise it")
+        require(bool(kept), what, where="filtering.threshold", hint="raise it")
         return kept

@@ -15,7 +15,7 @@ Source: Korbak et al. 2023, arXiv:2302.08582, and its code.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.core import method, require, stream
+from steelyard.core import method, require, rng
 from steelyard.pretrain.document import Document, Segment
 
 
@@ -23,7 +23,7 @@ from steelyard.pretrain.document import Document, Segment
     "phf",
     paper="arXiv:2302.08582",
     claim="undesirable text falls up to tenfold, more than by fine-tuning after pretraining",
-    proof="recipes.proofs.phf",
+    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class PHF:
@@ -41,14 +41,14 @@ class PHF:
     """Of the choice of segments that get no tag."""
 
     def __post_init__(self) -> None:
-        mend = "use a share from 0 to 1"
-        require(0 <= self.untagged <= 1, f"untagged is {self.untagged}", where="phf.untagged", mend=mend)
+        hint = "use a share from 0 to 1"
+        require(0 <= self.untagged <= 1, f"untagged is {self.untagged}", where="phf.untagged", hint=hint)
         same = self.aligned == self.misaligned
-        require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", mend="use two tags")
+        require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", hint="use two tags")
 
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents with a tag before each segment, save a few; a tag has the score of what follows it."""
-        draws = stream(self.seed, "phf")
+        draws = rng(self.seed, "phf")
         return [Document(tuple(self._tagged(s, draws.random()) for s in d.segments)) for d in documents]
 
     def _tagged(self, segment: Segment, draw: float) -> Segment:

@@ -23,7 +23,7 @@ from steelyard.objective.reduce import steps_of
     "rwr",
     paper="arXiv:2302.08582",
     claim="likelihood weighted by reward, without a baseline",
-    proof="recipes.proofs.phf",
+    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class RWR:
@@ -35,8 +35,8 @@ class RWR:
     """w_max: no token counts more than this."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="rwr.beta", mend="use a number above 0")
-        require(self.max_weight > 0, f"it is {self.max_weight}", where="rwr.max_weight", mend="use a number above 0")
+        require(self.beta > 0, f"beta is {self.beta}", where="rwr.beta", hint="use a number above 0")
+        require(self.max_weight > 0, f"it is {self.max_weight}", where="rwr.max_weight", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/weight` is the mean weight of a token."""
@@ -45,7 +45,8 @@ class RWR:
 
 def weighted_tokens(batch: Batch, exponent_PGT: Float[Tensor, "P G T"], most: float) -> Loss:
     """Mean over tokens of the negative log-likelihood, weighted by exp(exponent), at most `most`; no gradient there."""
-    steps_PGT, num_tokens = steps_of(batch), float(steps_of(batch).sum())
+    steps_PGT = steps_of(batch)
+    num_tokens = float(steps_of(batch).sum())
     weight_PGT = exponent_PGT.detach().where(steps_PGT, 0.0).exp().clamp(max=most).where(steps_PGT, 0.0)
     metrics = {"objective/weight": float(weight_PGT.sum()) / (num_tokens or 1.0)}
     return weighted_likelihood(batch, weight_PGT, normaliser=num_tokens, metrics=metrics)

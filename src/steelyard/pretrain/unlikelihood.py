@@ -25,7 +25,7 @@ _NEAREST = 1e-6
     "unlikelihood",
     paper="arXiv:2302.08582",
     claim="undesirable tokens are pushed away, not only left out",
-    proof="recipes.proofs.phf",
+    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class Unlikelihood:
@@ -37,11 +37,12 @@ class Unlikelihood:
     """Weight of the undesirable tokens' loss."""
 
     def __post_init__(self) -> None:
-        require(self.alpha >= 0, f"alpha is {self.alpha}", where="unlikelihood.alpha", mend="use 0 or more")
+        require(self.alpha >= 0, f"alpha is {self.alpha}", where="unlikelihood.alpha", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/undesirable` is the share of undesirable tokens."""
-        steps_PGT, num_tokens = steps_of(batch), float(steps_of(batch).sum())
+        steps_PGT = steps_of(batch)
+        num_tokens = float(steps_of(batch).sum())
         bad_PGT = (batch.needs("reward_PGT").detach() < -self.threshold) & steps_PGT
         logp_PGT = batch.logp_PGT.where(steps_PGT, -1.0)
         far_PGT = torch.log(-torch.expm1(logp_PGT.clamp(max=-_NEAREST)))

@@ -37,7 +37,7 @@ class AgeLimit:
             bound is None or bound >= 0,
             f"max_staleness is {bound}",
             where="replay",
-            mend="use 0 or more, or leave it out",
+            hint="use 0 or more, or leave it out",
         )
         check_over_age(self.over_age)
 
@@ -66,7 +66,7 @@ def check_over_age(rule: str) -> None:
     Raises:
         SteelyardError: an unknown rule.
     """
-    require(rule in get_args(OverAge), f"over_age is {rule!r}", where="replay", mend="use drop or wait")
+    require(rule in get_args(OverAge), f"over_age is {rule!r}", where="replay", hint="use drop or wait")
 
 
 def check_finite(trajectories: Sequence[Trajectory]) -> None:
@@ -87,11 +87,11 @@ def _check_finite(t: Trajectory) -> None:
     """Name what is wrong with one."""
     where = f"replay: prompt {t.prompt_id!r}, sample {t.sample}"
     if t.reward is not None and not math.isfinite(t.reward):
-        raise SteelyardError(f"reward is {t.reward}", where=where, mend="return a finite reward, or None for a failure")
+        raise SteelyardError(f"reward is {t.reward}", where=where, hint="return a finite reward, or None for a failure")
     for name in ("logp_behaviour_T", "logp_ref_T"):
         logp_T = getattr(t, name)
         if logp_T is not None and not np.isfinite(logp_T).all():
-            raise SteelyardError(f"{name} is not finite", where=where, mend="check the engine that computed it")
+            raise SteelyardError(f"{name} is not finite", where=where, hint="check the engine that computed it")
 
 
 def check_request(num_prompts: int, num_generations: int) -> None:
@@ -101,4 +101,4 @@ def check_request(num_prompts: int, num_generations: int) -> None:
         SteelyardError: fewer than one prompt or one generation.
     """
     for name, value in (("num_prompts", num_prompts), ("num_generations", num_generations)):
-        require(value >= 1, f"{name} is {value}", where="replay", mend="use 1 or more")
+        require(value >= 1, f"{name} is {value}", where="replay", hint="use 1 or more")

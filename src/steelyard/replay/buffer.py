@@ -27,14 +27,14 @@ from typing import Any, get_args
 
 import numpy as np
 
-from steelyard.core import Trajectory, method, require, stream, to_bytes
+from steelyard.core import Trajectory, method, require, rng, to_bytes
 from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
 from steelyard.replay.database import Database
 from steelyard.replay.draw import Slot, choose_prompts, choose_rows, shuffled
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.events import Events
-from steelyard.replay.nearest import Nearest
-from steelyard.replay.origin import Origin
+from steelyard.replay.metadata import Origin
+from steelyard.replay.near_duplicate import Nearest
 from steelyard.replay.row import Row
 from steelyard.replay.store import Eviction, Store
 
@@ -43,7 +43,7 @@ _COUNTERS = (*COUNTERS, "recent_short", "replaced")
 
 @method("replay-buffer", paper="arXiv:2503.18929")
 @dataclass(frozen=True)
-class Prioritised:
+class PrioritizedReplay:
     """Settings of the replay buffer."""
 
     capacity_per_prompt: int | None = 100
@@ -70,20 +70,22 @@ class Prioritised:
     def __post_init__(self) -> None:
         for name in ("capacity_per_prompt", "capacity"):
             value = getattr(self, name)
-            require(value is None or value >= 1, f"{name} is {value}", where="replay", mend="use 1 or more, or none")
+            require(value is None or value >= 1, f"{name} is {value}", where="replay", hint="use 1 or more, or none")
         for name, low in (("recent_window", 1), ("warmup", 0), ("fresh", 0)):
             value = getattr(self, name)
-            require(value >= low, f"{name} is {value}", where="replay", mend=f"use {low} or more")
-        m, b = self.recent_probability, self.reward_temperature
-        require(0 <= m <= 1, f"recent_probability is {m}", where="replay", mend="use a probability from 0 to 1")
-        require(0 <= b < math.inf, f"reward_temperature is {b}", where="replay", mend="use a finite number, 0 or more")
-        share, bounded = self.nearest, self.capacity is not None or self.capacity_per_prompt is not None
-        require(0 <= share < 1, f"nearest is {share}", where="replay", mend="use a share from 0, below 1")
-        mend = "give a capacity: every arrival is compared with all that its prompt has"
-        require(share == 0 or bounded, "nearest is set, and nothing bounds the store", where="replay", mend=mend)
+            require(value >= low, f"{name} is {value}", where="replay", hint=f"use {low} or more")
+        m = self.recent_probability
+        b = self.reward_temperature
+        require(0 <= m <= 1, f"recent_probability is {m}", where="replay", hint="use a probability from 0 to 1")
+        require(0 <= b < math.inf, f"reward_temperature is {b}", where="replay", hint="use a finite number, 0 or more")
+        share = self.nearest
+        bounded = self.capacity is not None or self.capacity_per_prompt is not None
+        require(0 <= share < 1, f"nearest is {share}", where="replay", hint="use a share from 0, below 1")
+        hint = "give a capacity: every arrival is compared with all that its prompt has"
+        require(share == 0 or bounded, "nearest is set, and nothing bounds the store", where="replay", hint=hint)
         known = get_args(Eviction)
         require(
-            self.eviction in known, f"eviction is {self.eviction!r}", where="replay", mend=f"use {' or '.join(known)}"
+            self.eviction in known, f"eviction is {self.eviction!r}", where="replay", hint=f"use {' or '.join(known)}"
         )
         check_over_age(self.over_age)
 
@@ -117,12 +119,13 @@ class ReplayBuffer(Durable):
         Raises:
             SteelyardError: there is none, or it cannot be continued.
         """
-        return cls(Database.existing(path, Prioritised))
+        return cls(Database.existing(path, PrioritizedReplay))
 
     def _load(self, rows: list[Row]) -> None:
         origin = self._file.origin
-        settings: Prioritised = origin.settings
-        self._settings, self._seed = settings, origin.seed
+        settings: PrioritizedReplay = origin.settings
+        self._settings = settings
+        self._seed = origin.seed
         self._age = AgeLimit(origin.max_staleness, settings.over_age)
         ranked = settings.capacity is not None
         self._store = Store(settings.eviction, aged=self._age.drops, ranked=ranked, fresh=settings.fresh)
@@ -143,7 +146,8 @@ class ReplayBuffer(Durable):
                 the call is stored.
         """
         check_finite(trajectories)
-        bodies, before = [to_bytes(t) for t in trajectories], self._file.counts["admitted"]
+        bodies = [to_bytes(t) for t in trajectories]
+        before = self._file.counts["admitted"]
         with self._file.transaction() as events:
             for trajectory, body in zip(trajectories, bodies, strict=True):
                 self._take(trajectory, body, version, events)
@@ -175,7 +179,9 @@ class ReplayBuffer(Durable):
 
     def _settle(self, row: Row, events: Events) -> None:
         """A row is fresh no longer: it must be better than its near twin, and the store may be too full now."""
-        store, most, most_of_prompt = self._store, self._settings.capacity, self._settings.capacity_per_prompt
+        store = self._store
+        most = self._settings.capacity
+        most_of_prompt = self._settings.capacity_per_prompt
         twin = None if self._nearest is None else self._nearest.twin(row, store.settled(row.prompt_id))
         if twin is not None:
             self._drop(min(row, twin, key=lambda r: (r.reward, -r.seq)), events, "duplicates")
@@ -240,9 +246,9 @@ class ReplayBuffer(Durable):
         enough = num_prompts if self._age.waits else 1
         if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:
             return None
-        rng = stream(self._seed, "replay", draw)
-        slots = self._slots(num_prompts, version, rng)
-        return [self._members(slot, num_generations, floor, rng) for slot in slots]
+        draws = rng(self._seed, "replay", draw)
+        slots = self._slots(num_prompts, version, draws)
+        return [self._members(slot, num_generations, floor, draws) for slot in slots]
 
     def _slots(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
         """One round of different prompts; without an age limit, further rounds until all slots are filled."""
@@ -255,7 +261,8 @@ class ReplayBuffer(Durable):
         return slots
 
     def _round(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
-        store, floor = self._store, self._age.floor(version)
+        store = self._store
+        floor = self._age.floor(version)
         since = store.by_arrival.bisect_left((version - self._settings.recent_window + 1,))
         recent = (p for _, p in shuffled(store.by_arrival, since, rng) if store.groups[p].newest >= floor)
         stored = (p for _, p in shuffled(store.by_newest, store.by_newest.bisect_left((floor,)), rng))

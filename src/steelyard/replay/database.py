@@ -15,7 +15,7 @@ import msgspec
 from steelyard.core import FaultError, SteelyardError, Trajectory, from_bytes, require
 from steelyard.core.lock import Lock
 from steelyard.replay.events import Events
-from steelyard.replay.origin import Origin
+from steelyard.replay.metadata import Origin
 from steelyard.replay.row import Row
 from steelyard.replay.schema import create, origin_of, state_of
 from steelyard.replay.sqlite_file import (
@@ -59,9 +59,11 @@ class Database:
     """
 
     def __init__(self, connection: sqlite3.Connection, origin: Origin, path: Path | None, lock: Lock | None) -> None:
-        self.origin, self.path = origin, path
+        self.origin = origin
+        self.path = path
         self.where = "replay" if path is None else str(path)
-        self._connection, self._lock = connection, lock
+        self._connection = connection
+        self._lock = lock
         self._unusable = ""
         self._read_state()
 
@@ -81,7 +83,7 @@ class Database:
         Raises:
             SteelyardError: there is none, or it holds another kind; otherwise as `open`.
         """
-        require(path.exists(), "is missing", where=str(path), mend="name the replay.sqlite of a run")
+        require(path.exists(), "is missing", where=str(path), hint="name the replay.sqlite of a run")
         database = cls._open(path, None)
         with database.closed_on_error():
             database.origin.check_kind(kind, database.where)
@@ -186,7 +188,7 @@ class Database:
             position <= self.position,
             f"ends at event {self.position}, and the checkpoint was made at event {position}",
             where=self.where,
-            mend="put the run's own file back, or resume from an older checkpoint",
+            hint="put the run's own file back, or resume from an older checkpoint",
         )
 
     def remembers(self, position: int) -> bool:
@@ -222,7 +224,7 @@ class Database:
             self.remembers(position),
             f"has forgotten what was removed before event {self._forgotten}",
             where=self.where,
-            mend="resume from a newer checkpoint, or begin a new run",
+            hint="resume from a newer checkpoint, or begin a new run",
         )
 
     def _rewrite(self, statements: Iterable[str], position: int, end: int, counts: Mapping[str, int]) -> None:
@@ -265,7 +267,7 @@ class Database:
         Raises:
             SteelyardError: an earlier call failed, or the file is closed.
         """
-        require(not self._unusable, f"cannot be used: {self._unusable}", where=self.where, mend="open it again")
+        require(not self._unusable, f"cannot be used: {self._unusable}", where=self.where, hint="open it again")
 
     @contextmanager
     def _use(self, failed: Callable[[sqlite3.Error, str], FaultError]) -> Iterator[None]:
@@ -289,7 +291,7 @@ class Database:
         self.weights: dict[int, str] = dict(self._connection.execute("SELECT version, digest FROM weights"))
 
     def _damaged(self, what: str) -> FaultError:
-        return FaultError(f"is damaged: {what}", where=self.where, mend=DAMAGED)
+        return FaultError(f"is damaged: {what}", where=self.where, hint=DAMAGED)
 
 
 def _remove_new(paths: Iterable[Path]) -> None:
@@ -306,7 +308,7 @@ def _origin(connection: sqlite3.Connection, asked: Origin | None, where: str) ->
             found.check_same(asked, where)
         return found
     if asked is None:
-        raise SteelyardError("is empty", where=where, mend="name the replay.sqlite of a run")
+        raise SteelyardError("is empty", where=where, hint="name the replay.sqlite of a run")
     create(connection, asked)
     return asked
 

@@ -78,7 +78,7 @@ class Durable(ABC):
                 known == digest,
                 f"version {version} is known with digest {known}, and {digest} is published",
                 where=self._file.where,
-                mend="a version names one set of weights: go on above the newest version",
+                hint="a version names one set of weights: go on above the newest version",
             )
         with self._file.transaction() as events:
             for version in sorted(weights.keys() - ledger.keys()):
@@ -106,12 +106,13 @@ class Durable(ABC):
         return bool(ledger) and ledger.get(trajectory.version) != trajectory.digest
 
     def _live(self) -> list[Row]:
-        rows, expected = self._file.live(), _num_stored(self._file.counts)
+        rows = self._file.live()
+        expected = _num_stored(self._file.counts)
         require(
             len(rows) == expected,
             f"is damaged: it holds {len(rows)} trajectories, and its counters say {expected}",
             where=self._file.where,
-            mend=DAMAGED,
+            hint=DAMAGED,
         )
         return rows
 
@@ -126,7 +127,7 @@ class Durable(ABC):
             fits,
             "holds other trajectories than the checkpoint names",
             where=self._file.where,
-            mend="put the run's own file back, or resume from another checkpoint",
+            hint="put the run's own file back, or resume from another checkpoint",
         )
 
 
@@ -144,7 +145,7 @@ def read_state(state: Mapping[str, Any] | None, kind: type[S], where: str) -> S:
         return msgspec.convert(dict(state or {}), kind)
     except msgspec.ValidationError as error:
         raise SteelyardError(
-            f"the checkpoint's replay state is wrong ({error})", where=where, mend="resume from another checkpoint"
+            f"the checkpoint's replay state is wrong ({error})", where=where, hint="resume from another checkpoint"
         ) from error
 
 

@@ -27,7 +27,9 @@ class Events:
 
     def put(self, trajectory: Trajectory, arrived: int, body: bytes) -> Row:
         """A trajectory arrived while the learner was at version `arrived`; `body` is its bytes."""
-        t, seq, key = trajectory, self._next(), key_of(trajectory)
+        t = trajectory
+        seq = self._next()
+        key = key_of(trajectory)
         reward = None if t.reward is None else float(t.reward)
         row = Row(int(t.version), seq, intern(t.prompt_id), int(arrived), reward, key)
         self._pending[_PROMPT].append((seq, t.prompt_id))

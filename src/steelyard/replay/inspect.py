@@ -16,7 +16,7 @@ import msgspec
 
 from steelyard.core import SteelyardError, Trajectory, from_bytes, require
 from steelyard.core.lock import is_held
-from steelyard.replay.origin import Origin
+from steelyard.replay.metadata import Origin
 from steelyard.replay.schema import origin_of, state_of
 from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, lock_of, opening, reading_mode
 
@@ -99,7 +99,8 @@ class View:
     """One moment of a replay file; use it in a `with` block, or close it."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection, self._path = connection, path
+        self._connection = connection
+        self._path = path
         self._connection.execute("BEGIN")
         self.origin = origin_of(connection, str(path))
 
@@ -229,7 +230,7 @@ class View:
             raise self._damaged(f"trajectory {seq} cannot be read ({error})") from error
 
     def _damaged(self, what: str) -> SteelyardError:
-        return SteelyardError(f"is damaged: {what}", where=str(self._path), mend=DAMAGED)
+        return SteelyardError(f"is damaged: {what}", where=str(self._path), hint=DAMAGED)
 
     def _ask(self, select: str, where: str | None = None, *values: object) -> list[Any]:
         return list(self._iterate(select, where, *values))
@@ -249,7 +250,7 @@ def _wrong_filter(where: str, error: Exception) -> SteelyardError:
     return SteelyardError(
         f"{where!r} is no filter ({str(error).partition(chr(10))[0]})",
         where="--where",
-        mend=f"compare {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}, such as 'reward > 0.5 and version >= 10'",
+        hint=f"compare {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}, such as 'reward > 0.5 and version >= 10'",
     )
 
 
@@ -259,12 +260,12 @@ def open_view(path: Path) -> View:
     Raises:
         SteelyardError: there is none, or it is not a replay's, or damaged.
     """
-    require(path.exists(), "is missing", where=str(path), mend="name the replay.sqlite of a run")
+    require(path.exists(), "is missing", where=str(path), hint="name the replay.sqlite of a run")
     check_path(path)
     with opening(str(path)), ExitStack() as undo:
         connection = _connect(path)
         undo.callback(connection.close)
-        require(is_ours(connection, str(path)), "is empty", where=str(path), mend="name the replay.sqlite of a run")
+        require(is_ours(connection, str(path)), "is empty", where=str(path), hint="name the replay.sqlite of a run")
         view = View(connection, path)
         undo.pop_all()
     return view

@@ -31,7 +31,7 @@ def export_parquet(replay: Path, out: Path, where: str | None = None) -> int:
     Raises:
         SteelyardError: the replay cannot be read, the filter is wrong, or `out` exists or cannot be written.
     """
-    require(not out.exists(), "exists already", where=str(out), mend="name a new file")
+    require(not out.exists(), "exists already", where=str(out), hint="name a new file")
     part = out.with_name(f".{out.name}.part")
     with open_view(replay) as view, _writing(out, part):
         count = _write(view.trajectories(where), part)
@@ -44,8 +44,8 @@ def _writing(out: Path, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mend = "free some space, or name a directory that exists and can be written"
-        raise SteelyardError(f"cannot be written ({error.strerror or error})", where=str(out), mend=mend) from error
+        hint = "free some space, or name a directory that exists and can be written"
+        raise SteelyardError(f"cannot be written ({error.strerror or error})", where=str(out), hint=hint) from error
     finally:
         if part.exists():
             part.unlink()
@@ -92,7 +92,7 @@ def _weights(file: Path) -> dict[int, str]:
             known == t.digest,
             f"version {t.version} has digest {known} and {t.digest}",
             where=str(file),
-            mend="import the trajectories of one run at a time",
+            hint="import the trajectories of one run at a time",
         )
     return weights
 
@@ -123,11 +123,11 @@ def _reading(file: Path) -> Iterator[None]:
     try:
         yield
     except SteelyardError as error:
-        raise SteelyardError(error.what, where=f"{file}: {error.where}", mend=error.mend) from error
+        raise SteelyardError(error.what, where=f"{file}: {error.where}", hint=error.hint) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         cause = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise SteelyardError(
-            f"cannot be read as Parquet ({cause})", where=str(file), mend="name a file made by an export"
+            f"cannot be read as Parquet ({cause})", where=str(file), hint="name a file made by an export"
         ) from error
 
 
@@ -137,5 +137,5 @@ def _check_columns(names: list[str]) -> None:
         not missing,
         f"has no column {', '.join(missing)}",
         where="columns",
-        mend=f"a replay has {', '.join(SCHEMA.names)}",
+        hint=f"a replay has {', '.join(SCHEMA.names)}",
     )

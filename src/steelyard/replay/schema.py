@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError
-from steelyard.replay.origin import Origin
+from steelyard.replay.metadata import Origin
 from steelyard.replay.sqlite_file import APPLICATION_ID, DAMAGED, FORMAT
 
 _TABLES = """
@@ -56,11 +56,11 @@ def state_of(connection: sqlite3.Connection, where: str) -> tuple[int, int, dict
     try:
         return position, forgotten, msgspec.json.decode(counts, type=dict[str, int])
     except msgspec.DecodeError as error:
-        raise SteelyardError(f"is damaged: its counters ({error})", where=where, mend=DAMAGED) from error
+        raise SteelyardError(f"is damaged: its counters ({error})", where=where, hint=DAMAGED) from error
 
 
 def _only_row(connection: sqlite3.Connection, query: str, where: str) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     if row is None:
-        raise SteelyardError("is damaged: it does not say what it is", where=where, mend=DAMAGED)
+        raise SteelyardError("is damaged: it does not say what it is", where=where, hint=DAMAGED)
     return row

@@ -20,8 +20,8 @@ from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite
 from steelyard.replay.database import Database
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.events import Events
-from steelyard.replay.origin import Origin
-from steelyard.replay.ready import Ready, oldest
+from steelyard.replay.group_queue import Ready, oldest
+from steelyard.replay.metadata import Origin
 from steelyard.replay.row import Row
 
 _COUNTERS = (*COUNTERS, "used")
@@ -39,7 +39,7 @@ class SingleUse:
 
     def __post_init__(self) -> None:
         c = self.capacity
-        require(c is None or c >= 1, f"capacity is {c}", where="replay", mend="use 1 or more, or none")
+        require(c is None or c >= 1, f"capacity is {c}", where="replay", hint="use 1 or more, or none")
         check_over_age(self.over_age)
 
     def open(self, *, seed: int, max_staleness: int | None = None, path: Path | None = None) -> "SingleUseQueue":
@@ -115,7 +115,8 @@ class SingleUseQueue(Durable):
                 the call is queued.
         """
         check_finite(trajectories)
-        bodies, before = [to_bytes(t) for t in trajectories], self._file.counts["admitted"]
+        bodies = [to_bytes(t) for t in trajectories]
+        before = self._file.counts["admitted"]
         with self._file.transaction() as events:
             for trajectory, body in zip(trajectories, bodies, strict=True):
                 self._take(trajectory, body, version, events)
@@ -206,18 +207,19 @@ class SingleUseQueue(Durable):
         self._num_generations = at.num_generations
 
     def _check_plan(self, num_prompts: int, num_generations: int) -> None:
-        capacity, known = self._settings.capacity, self._num_generations
+        capacity = self._settings.capacity
+        known = self._num_generations
         require(
             capacity is None or num_prompts <= capacity,
             f"a step needs {num_prompts} groups, and capacity is {capacity}",
             where="replay",
-            mend="raise capacity, or lower the number of prompts",
+            hint="raise capacity, or lower the number of prompts",
         )
         require(
             known in (None, num_generations),
             f"num_generations went from {known} to {num_generations}",
             where="replay",
-            mend="open a new queue to change the size of groups",
+            hint="open a new queue to change the size of groups",
         )
 
     def _group(self, num_generations: int, version: int, events: Events) -> None:

@@ -17,7 +17,7 @@ FORMAT = 1
 
 _CACHE_KIB = 16_384
 
-_MENDS = {
+_HINTS = {
     sqlite3.SQLITE_FULL: "free some space, then go on with --resume",
     sqlite3.SQLITE_READONLY: "make the file and its directory writable",
     sqlite3.SQLITE_CANTOPEN: "check that the file and its directory can be read and written",
@@ -32,19 +32,19 @@ DAMAGED = "take a copy that is whole, or begin a new run"
 def _cause_and_mend(error: sqlite3.Error) -> tuple[str, str]:
     """What SQLite says, and what to do about it."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    return str(error), _MENDS.get(code, DAMAGED)
+    return str(error), _HINTS.get(code, DAMAGED)
 
 
 def writing_failed(error: sqlite3.Error, where: str) -> FaultError:
     """A file that was rightly open can no longer be written."""
-    cause, mend = _cause_and_mend(error)
-    return FaultError(f"cannot be written ({cause}); what was stored before is safe", where=where, mend=mend)
+    cause, hint = _cause_and_mend(error)
+    return FaultError(f"cannot be written ({cause}); what was stored before is safe", where=where, hint=hint)
 
 
 def reading_failed(error: sqlite3.Error, where: str) -> FaultError:
     """A file that was rightly open can no longer be read."""
-    cause, mend = _cause_and_mend(error)
-    return FaultError(f"cannot be read ({cause})", where=where, mend=mend)
+    cause, hint = _cause_and_mend(error)
+    return FaultError(f"cannot be read ({cause})", where=where, hint=hint)
 
 
 @contextmanager
@@ -57,10 +57,10 @@ def opening(where: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        cause, mend = _cause_and_mend(error)
-        raise SteelyardError(f"cannot be opened ({cause})", where=where, mend=mend) from error
+        cause, hint = _cause_and_mend(error)
+        raise SteelyardError(f"cannot be opened ({cause})", where=where, hint=hint) from error
     except FaultError as error:
-        raise SteelyardError(error.what, where=error.where, mend=error.mend) from error
+        raise SteelyardError(error.what, where=error.where, hint=error.hint) from error
 
 
 def connect(path: Path | None, mode: str) -> sqlite3.Connection:
@@ -79,7 +79,7 @@ def connect_writer(path: Path | None) -> sqlite3.Connection:
         path is None or journal == ("wal",),
         "its file system has no write-ahead log",
         where=str(path),
-        mend="keep the run on a local disk",
+        hint="keep the run on a local disk",
     )
     return connection
 
@@ -90,8 +90,8 @@ def check_path(path: Path) -> None:
     Raises:
         SteelyardError: a directory, another kind of file, a newer format, or a damaged file.
     """
-    require(not path.is_dir(), "is a directory", where=str(path), mend="name a file")
-    require(path.parent.is_dir(), "its directory is missing", where=str(path), mend="make the directory first")
+    require(not path.is_dir(), "is a directory", where=str(path), hint="name a file")
+    require(path.parent.is_dir(), "its directory is missing", where=str(path), hint="make the directory first")
     if not path.exists() or not path.stat().st_size:
         return
     with opening(str(path)), closing(connect(path, reading_mode(path))) as connection:
@@ -127,7 +127,7 @@ def _check_length(connection: sqlite3.Connection, path: Path) -> None:
         reading_mode(path) == "mode=ro" or path.stat().st_size >= size * pages,
         f"is truncated: {path.stat().st_size} bytes of {size * pages}",
         where=str(path),
-        mend=DAMAGED,
+        hint=DAMAGED,
     )
 
 
@@ -144,11 +144,11 @@ def is_ours(connection: sqlite3.Connection, where: str) -> bool:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not mark and not tables:
         return False
-    require(mark == APPLICATION_ID, "is not a replay file", where=where, mend=_MENDS[sqlite3.SQLITE_NOTADB])
+    require(mark == APPLICATION_ID, "is not a replay file", where=where, hint=_HINTS[sqlite3.SQLITE_NOTADB])
     require(
         version == FORMAT,
         f"has format {version}, and this steelyard reads {FORMAT}",
         where=where,
-        mend="use the version of steelyard that wrote it",
+        hint="use the version of steelyard that wrote it",
     )
     return True

@@ -70,10 +70,15 @@ class Store:
     """
 
     def __init__(self, eviction: Eviction, *, aged: bool, ranked: bool, fresh: int = 0) -> None:
-        self._rank, self._fresh, self._aged, self._ranked = _RANKS[eviction], fresh, aged, ranked
+        self._rank = _RANKS[eviction]
+        self._fresh = fresh
+        self._aged = aged
+        self._ranked = ranked
         self.groups: dict[str, Group] = {}
         self.by_key: dict[bytes, Row] = {}
-        self.by_newest, self.by_arrival, self.by_age = SortedList(), SortedList(), SortedList()
+        self.by_newest = SortedList()
+        self.by_arrival = SortedList()
+        self.by_age = SortedList()
         self.by_rank = SortedList(key=self._rank)
 
     def __len__(self) -> int:
@@ -125,7 +130,8 @@ class Store:
     def remove(self, row: Row) -> None:
         """Delete one stored row, and its prompt with the last."""
         group = self.groups[row.prompt_id]
-        before, unsettles = _standing(group), self.settles(row)
+        before = _standing(group)
+        unsettles = self.settles(row)
         group.remove(row)
         self._move(row.prompt_id, before, _standing(group))
         if not group.rows:

@@ -89,7 +89,7 @@ def _info(t: Trajectory) -> str:
         msgspec.json.decode(text) == t.info,
         "its info holds what JSON cannot: bytes, keys that are no text, or numbers that are not finite",
         where=f"prompt {t.prompt_id!r}, sample {t.sample}",
-        mend="leave it out with a filter",
+        hint="leave it out with a filter",
     )
     return text.decode()
 
@@ -114,7 +114,7 @@ def from_table(table: pa.Table) -> Iterator[Arrival]:
     """
     for name in SCHEMA.names:
         missing = table[name].null_count and name not in _MAY_BE_NULL
-        require(not missing, "has nulls", where=f"column {name}", mend="give each line a value")
+        require(not missing, "has nulls", where=f"column {name}", hint="give each line a value")
     steps = [_arrays(table[name], name) for name in _STEPS]
     for scalars, *arrays in zip(table.select(list(_SCALARS)).to_pylist(), *steps, strict=True):
         trajectory = _trajectory(scalars, *arrays)
@@ -125,8 +125,9 @@ def from_table(table: pa.Table) -> Iterator[Arrival]:
 def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
     """One array per trajectory, None where there is none."""
     lists = column.combine_chunks()
-    require(not lists.flatten().null_count, "has nulls", where=f"column {name}", mend="give each step a value")
-    values, ends_N1 = lists.values.to_numpy(zero_copy_only=False), lists.offsets.to_numpy()
+    require(not lists.flatten().null_count, "has nulls", where=f"column {name}", hint="give each step a value")
+    values = lists.values.to_numpy(zero_copy_only=False)
+    ends_N1 = lists.offsets.to_numpy()
     return [
         values[ends_N1[i] : ends_N1[i + 1]] if valid else None for i, valid in enumerate(lists.is_valid().to_pylist())
     ]
@@ -137,38 +138,51 @@ def _trajectory(
 ) -> Trajectory:
     where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
     lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T, reward_T) if array is not None}
-    require(len(lengths) == 1, "its lists differ in length", where=where, mend="give each one entry per step")
+    require(len(lengths) == 1, "its lists differ in length", where=where, hint="give each one entry per step")
     require(
         s["finish"] in get_args(Finish),
         f"finish is {s['finish']!r}",
         where=where,
-        mend=f"use {', '.join(get_args(Finish))}",
+        hint=f"use {', '.join(get_args(Finish))}",
     )
     for name, low in _LEAST.items():
-        require(s[name] >= low, f"{name} is {s[name]}", where=where, mend=f"use {low} or more")
+        require(s[name] >= low, f"{name} is {s[name]}", where=where, hint=f"use {low} or more")
     require(
         int(tokens_T.min(initial=0)) >= 0,
         "its tokens are negative",
         where=where,
-        mend="export the trajectories again",
+        hint="export the trajectories again",
     )
     oldest = s["version"] if version_T is None else int(version_T.min(initial=s["version"]))
     require(
         oldest == s["version"],
         f"version is {s['version']}, and version {oldest} drew some of it",
         where=where,
-        mend="give it the oldest version that drew any of its tokens",
+        hint="give it the oldest version that drew any of its tokens",
     )
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "")
     return Trajectory(
-        s["prompt_id"], tokens_T, action_T, logp_T, s["version"], s["digest"], sampling, s["finish"], s["sample"],
-        ref_T, s["ref_version"], s["reward"], dict(s["reward_parts"]), _decode_info(s["info"], where),
-        version_T, reward_T,
-    )  # fmt: skip
+        s["prompt_id"],
+        tokens_T,
+        action_T,
+        logp_T,
+        s["version"],
+        s["digest"],
+        sampling,
+        s["finish"],
+        s["sample"],
+        ref_T,
+        s["ref_version"],
+        s["reward"],
+        dict(s["reward_parts"]),
+        _decode_info(s["info"], where),
+        version_T,
+        reward_T,
+    )
 
 
 def _decode_info(text: str, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise SteelyardError(f"its info is no JSON object ({error})", where=where, mend="write {} for none") from error
+        raise SteelyardError(f"its info is no JSON object ({error})", where=where, hint="write {} for none") from error

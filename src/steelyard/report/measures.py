@@ -33,9 +33,15 @@ OWN: Mapping[str, tuple[str, Write]] = {
 }
 """What some tasks measure beside accuracy, and how far the policy has gone from the one that it began as (nats)."""
 IN_ONE_LINE = (
-    "eval/success", "eval/families", "eval/diversity", "eval/gold_win_rate", "eval/proxy_win_rate", "eval/gold",
-    "eval/proxy", "eval/kl_to_reference",
-)  # fmt: skip
+    "eval/success",
+    "eval/families",
+    "eval/diversity",
+    "eval/gold_win_rate",
+    "eval/proxy_win_rate",
+    "eval/gold",
+    "eval/proxy",
+    "eval/kl_to_reference",
+)
 
 
 def headline_of(rows: Sequence[Row]) -> tuple[str, str, Write, list[Row]] | None:

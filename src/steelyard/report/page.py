@@ -28,7 +28,8 @@ def write_report(run_dir: Path) -> Path:
     sections = [made for make in (*CHARTS, *WORDS) if (made := make(run)) is not None]
     title = f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
     text = document(f"{title} · Steelyard", _header(run, title), sections, FOOTER)
-    page, partial = run_dir / "report.html", run_dir / "report.html.partial"
+    page = run_dir / "report.html"
+    partial = run_dir / "report.html.partial"
     try:
         partial.unlink(missing_ok=True)  # it might be a link that leads elsewhere
         partial.write_text(text, encoding="utf-8")
@@ -36,8 +37,8 @@ def write_report(run_dir: Path) -> Path:
     except OSError as error:
         if partial.exists():
             partial.unlink()
-        mend = "make room on the disk, or copy the run to one that can be written"
-        raise SteelyardError(f"cannot be written ({error.strerror})", where=str(page), mend=mend) from error
+        hint = "make room on the disk, or copy the run to one that can be written"
+        raise SteelyardError(f"cannot be written ({error.strerror})", where=str(page), hint=hint) from error
     return page
 
 
@@ -61,7 +62,8 @@ def _change(evals: Sequence[Row]) -> list[Markup]:
     if found is None:
         return []
     key, name, write, known = found
-    first, last = known[0], known[-1]
+    first = known[0]
+    last = known[-1]
     after = element("span", write(last[key]), class_="to")
     change = [write(first[key]), " → ", after] if len(known) > 1 else [after]
     where = f"from step {first['step']} to step" if len(known) > 1 else "at step"

@@ -21,8 +21,15 @@ def draw_runs(run_dirs: Sequence[Path], path: Path) -> Path:
     with matplotlib.rc_context(RC):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
         for i, rows in enumerate(runs):
-            left.plot([r["seconds"] for r in rows], [r["eval/accuracy"] for r in rows], color=HELD_OUT, marker="o",
-                      markersize=3, alpha=max(0.3, 1 - 0.25 * i), label=f"seed {i}")  # fmt: skip
+            left.plot(
+                [r["seconds"] for r in rows],
+                [r["eval/accuracy"] for r in rows],
+                color=HELD_OUT,
+                marker="o",
+                markersize=3,
+                alpha=max(0.3, 1 - 0.25 * i),
+                label=f"seed {i}",
+            )
         left.set(xlabel="seconds of training", ylabel="held-out accuracy (greedy)", ylim=(0, 1.03))
         left.legend(loc="lower right")
         _stack(right, runs[0])

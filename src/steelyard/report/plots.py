@@ -16,13 +16,18 @@ import numpy as np
 from steelyard.report.format import is_number
 from steelyard.report.markup import Markup, escape
 
-HELD_OUT, LEARNER, SEARCHER, OTHER = "#0072B2", "#D55E00", "#009E73", "#666666"
+HELD_OUT = "#0072B2"
+LEARNER = "#D55E00"
+SEARCHER = "#009E73"
+OTHER = "#666666"
 SHARES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999999")
-WIDTH_IN, HEIGHT_IN = 4.8, 2.6
+WIDTH_IN = 4.8
+HEIGHT_IN = 2.6
 SMOOTH_FROM = 60
 MAX_BARS = 40
 
-INK, LINE = "#3a424b", "#8a929b"
+INK = "#3a424b"
+LINE = "#8a929b"
 RC: dict[Any, Any] = {
     "svg.fonttype": "none", "text.parse_math": False, "font.size": 10.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#e3e6ea", "grid.linewidth": 0.8,
@@ -125,7 +130,8 @@ def histogram(name: str, alt: str, counts: Mapping[int, int], *, x: str, y: str)
     """Bars over whole numbers; equal neighbours share a bar where there would be more than 40. None without counts."""
     if not counts:
         return None
-    low, high = min(counts), max(counts)
+    low = min(counts)
+    high = max(counts)
     width = -(-(high - low + 1) // MAX_BARS)
     heights = np.zeros((high - low) // width + 1)
     for value, count in counts.items():
@@ -146,7 +152,8 @@ def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
 
 def _line(axes: Any, s: Series) -> Any:
     """Draws the series and returns the line that stands for it in a legend."""
-    x, y = s.xs(), s.ys()
+    x = s.xs()
+    y = s.ys()
     if s.band is not None:
         axes.fill_between(x, s.ys(s.band[0]), s.ys(s.band[1]), color=s.color, alpha=0.18, linewidth=0)
     if len(y) >= SMOOTH_FROM:

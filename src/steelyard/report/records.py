@@ -39,12 +39,12 @@ def read_run(run_dir: Path) -> RunRecords:
     Raises:
         SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
     """
-    mend = "give the directory of a run: the one that holds its config.json"
+    hint = "give the directory of a run: the one that holds its config.json"
     if not run_dir.is_dir():
-        raise SteelyardError("is not a directory", where=str(run_dir), mend=mend)
+        raise SteelyardError("is not a directory", where=str(run_dir), hint=hint)
     config = _read_object(run_dir / "config.json")
     if config is None or "recipe" not in config:
-        raise SteelyardError("is not a run directory", where=str(run_dir), mend=mend)
+        raise SteelyardError("is not a run directory", where=str(run_dir), hint=hint)
     kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in KINDS}
     metrics, timing, evals, samples, faults, quarantine = (rows for rows, _ in kinds.values())
     torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
@@ -73,7 +73,7 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
         raise SteelyardError(
             f"line {kept.index(None) + 1} is not a JSON object",
             where=str(path),
-            mend="remove the line, or restore the file",
+            hint="remove the line, or restore the file",
         )
     return good, torn
 
@@ -92,5 +92,5 @@ def _read_object(path: Path) -> Row | None:
         return None
     row = _parse(path.read_bytes())
     if row is None:
-        raise SteelyardError("is not a JSON object", where=str(path), mend="restore the file that the run wrote")
+        raise SteelyardError("is not a JSON object", where=str(path), hint="restore the file that the run wrote")
     return row

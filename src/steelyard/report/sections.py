@@ -49,12 +49,16 @@ def own(run: RunRecords) -> Markup | None:
     figures = [
         figure(drawn("own", "share", shares, share=True), "Held-out samples: attacks that succeed, comparisons won."),
         figure(drawn("families", "families", ["eval/families"]), "Families of attacks among those that succeed."),
-        figure(drawn("apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
-               "Mean distance between two attacks, and between two that succeed."),
+        figure(
+            drawn("apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
+            "Mean distance between two attacks, and between two that succeed.",
+        ),
         figure(drawn("rewards-own", "reward", ["eval/gold", "eval/proxy"]), "Mean reward of held-out samples."),
-        figure(drawn("drift", "nats", ["eval/kl_to_reference", "eval/kl_from_reference"]),
-               "From the policy to its reference, KL(pi, ref), and back, KL(ref, pi), for a completion."),
-    ]  # fmt: skip
+        figure(
+            drawn("drift", "nats", ["eval/kl_to_reference", "eval/kl_from_reference"]),
+            "From the policy to its reference, KL(pi, ref), and back, KL(ref, pi), for a completion.",
+        ),
+    ]
     return _side_by_side("own", "What the task measures", figures)
 
 
@@ -134,8 +138,9 @@ def _ages(found: Any) -> dict[int, int]:
     try:
         return {int(age): int(n) for age, n in found.items()}
     except (AttributeError, ValueError, TypeError) as error:
-        what, mend = f"batch/staleness is {found!r}, which is no count of ages", "restore the file that the run wrote"
-        raise SteelyardError(what, where="metrics.jsonl", mend=mend) from error
+        what = f"batch/staleness is {found!r}, which is no count of ages"
+        hint = "restore the file that the run wrote"
+        raise SteelyardError(what, where="metrics.jsonl", hint=hint) from error
 
 
 def idle(run: RunRecords) -> Markup | None:

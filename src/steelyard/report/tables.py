@@ -35,10 +35,13 @@ def evaluations(run: RunRecords) -> Markup | None:
     columns = {key: look for key, look in (COLUMNS | tries).items() if key in keys}
     head = ["step", *(["seconds"] if seconds else []), *(name for name, _ in columns.values())]
     rows = [
-        [row.get("step", "?"), *([number(seconds.get(row.get("step")))] if seconds else []),
-         *(write(row.get(key)) for key, (_, write) in columns.items())]
+        [
+            row.get("step", "?"),
+            *([number(seconds.get(row.get("step")))] if seconds else []),
+            *(write(row.get(key)) for key, (_, write) in columns.items()),
+        ]
         for row in run.evals
-    ]  # fmt: skip
+    ]
     numbers = table(head, rows, caption="Measured on held-out prompts. Verifier errors are counted, never scored 0.")
     inner = details(f"All {len(rows)} evaluations", numbers) if len(rows) > LONG_TABLE else numbers
     return section("evaluations", "Every evaluation", inner)

@@ -30,7 +30,8 @@ def curve_text(run: Path | Sequence[Row], *, width: int = 60, height: int = 10) 
 
 
 def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) -> list[str]:
-    first, last = min(row["step"] for row in rows), max(row["step"] for row in rows)
+    first = min(row["step"] for row in rows)
+    last = max(row["step"] for row in rows)
     top = _top(max(_end(row, key, "high") for row in rows))
     cells = [[" "] * width for _ in range(height)]
 
@@ -60,7 +61,8 @@ def _top(highest: float) -> float:
 
 
 def _summary(rows: Sequence[Row], key: str, write: Write) -> str:
-    before, after = rows[0], rows[-1]
+    before = rows[0]
+    after = rows[-1]
     text = f" {write(before[key])} at step {before['step']} -> {write(after[key])} at step {after['step']}"
     if f"{key}_low" in after:
         text += f" (95% interval {write(after[f'{key}_low'])} to {write(after[f'{key}_high'])})"

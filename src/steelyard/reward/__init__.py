@@ -12,6 +12,19 @@ from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.score import score_of, score_of_reply
 
 __all__ = [
-    "BradleyTerry", "Closable", "Constrained", "ExactAnswer", "FunctionReward", "MathVerify", "Novelty", "Pair",
-    "Pool", "RewardModel", "after", "gold_of", "reward_function", "score_of", "score_of_reply",
-]  # fmt: skip
+    "BradleyTerry",
+    "Closable",
+    "Constrained",
+    "ExactAnswer",
+    "FunctionReward",
+    "MathVerify",
+    "Novelty",
+    "Pair",
+    "Pool",
+    "RewardModel",
+    "after",
+    "gold_of",
+    "reward_function",
+    "score_of",
+    "score_of_reply",
+]

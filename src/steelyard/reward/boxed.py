@@ -8,7 +8,8 @@ def last_box(text: str) -> str | None:
     start, opening = max((text.rfind(box), box) for box in BOXES)
     if start < 0:
         return None
-    begin, depth = start + len(opening), 1
+    begin = start + len(opening)
+    depth = 1
     for at in range(begin, len(text)):
         depth += {"{": 1, "}": -1}.get(text[at], 0)
         if depth == 0:

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from steelyard.core import SteelyardError, WarmupStableDecay, method, require, stream
+from steelyard.core import SteelyardError, WarmupStableDecay, method, require, rng
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
@@ -45,10 +45,10 @@ def pairs_of(rows: Sequence[tuple[str, Mapping[str, Any]]], where: str) -> list[
     """
     for place, row in rows:
         lacks = [column for column in COLUMNS if row.get(column) is None]
-        mend = f"name the columns {', '.join(COLUMNS)}"
-        require(not lacks, f"there is no {' and no '.join(lacks)}", where=f"{where}, {place}", mend=mend)
+        hint = f"name the columns {', '.join(COLUMNS)}"
+        require(not lacks, f"there is no {' and no '.join(lacks)}", where=f"{where}, {place}", hint=hint)
         plain = isinstance(row["prompt"], str | list) and all(isinstance(row[c], str) for c in COLUMNS[1:])
-        require(plain, "chosen or rejected is no text", where=f"{where}, {place}", mend="write texts")
+        require(plain, "chosen or rejected is no text", where=f"{where}, {place}", hint="write texts")
     return [Pair(*(row[column] for column in COLUMNS)) for _, row in rows]
 
 
@@ -73,9 +73,9 @@ class BradleyTerry:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epochs", "batch"):
             value = getattr(self, name)
-            require(value > 0, f"it is {value}", where=f"bradley-terry.{name}", mend="use a positive number")
-        require(0 < self.held_out < 1, f"it is {self.held_out}", where="bradley-terry.held_out", mend="use e.g. 0.1")
-        require(self.centre >= 0, f"it is {self.centre}", where="bradley-terry.centre", mend="use 0 or more")
+            require(value > 0, f"it is {value}", where=f"bradley-terry.{name}", hint="use a positive number")
+        require(0 < self.held_out < 1, f"it is {self.held_out}", where="bradley-terry.held_out", hint="use e.g. 0.1")
+        require(self.centre >= 0, f"it is {self.centre}", where="bradley-terry.centre", hint="use 0 or more")
 
     def __call__(self, scorer: Scorer, pairs: Sequence[Pair]) -> dict[str, float]:
         """Train `scorer` in place; returns what held-out pairs say of it.
@@ -87,9 +87,13 @@ class BradleyTerry:
             SteelyardError: too few pairs, or a text that the network cannot read.
         """
         held = round(self.held_out * len(pairs))
-        require(2 <= held < len(pairs), f"{len(pairs)} pairs, {held} of them held out", where="pairs",
-                mend="give more pairs, or change --held-out")  # fmt: skip
-        order = stream(self.seed, "pairs", "split").permutation(len(pairs))
+        require(
+            2 <= held < len(pairs),
+            f"{len(pairs)} pairs, {held} of them held out",
+            where="pairs",
+            hint="give more pairs, or change --held-out",
+        )
+        order = rng(self.seed, "pairs", "split").permutation(len(pairs))
         loss = self._learn(scorer, [pairs[i] for i in order[held:]])
         return {"train_loss": loss, **calibrate(scorer, [pairs[i] for i in order[:held]])}
 
@@ -116,7 +120,7 @@ class BradleyTerry:
 
     def _turns(self, number: int) -> Iterator[list[int]]:
         for epoch in range(self.epochs):
-            order = stream(self.seed, "pairs", "order", epoch).permutation(number).tolist()
+            order = rng(self.seed, "pairs", "order", epoch).permutation(number).tolist()
             yield from (order[i : i + self.batch] for i in range(0, number, self.batch))
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 BINS = 10
-_STEEPEST, _FLATTEST = 1e-2, 1e2
+_STEEPEST = 1e-2
+_FLATTEST = 1e2
 
 
 def calibration_error(margin_N: Float[np.ndarray, "N"]) -> float:

@@ -28,7 +28,7 @@ from steelyard.reward.pool import Closable
     "constrained",
     paper="arXiv:2409.20370",
     claim="Judges keep a policy from optimising a reward where it is wrong.",
-    proof="recipes.proofs.cgpo",
+    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class Constrained(Closable):
@@ -44,7 +44,7 @@ class Constrained(Closable):
     def __post_init__(self) -> None:
         names = [name_of(judge) for judge in self.judges]
         twice = next((name for name in names if names.count(name) > 1), None)
-        require(twice is None, f"two are named {twice!r}", where="constrained.judges", mend="rename one")
+        require(twice is None, f"two are named {twice!r}", where="constrained.judges", hint="rename one")
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; `parts` has the bits and, where calibrated, `reward` and `baseline`.
@@ -94,7 +94,7 @@ def _answered(episode: Episode, column: str) -> Episode:
     columns = episode.prompt.columns
     if columns.get(column) is None:
         where = f"column {column!r} of prompt {episode.prompt.id}"
-        raise SteelyardError("there is no baseline response", where=where, mend=suggest(column, columns))
+        raise SteelyardError("there is no baseline response", where=where, hint=suggest(column, columns))
     return replace(episode, completion=str(columns[column]), trajectory=episode.trajectory.replace(finish="stop"))
 
 

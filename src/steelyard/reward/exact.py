@@ -23,7 +23,9 @@ def normal(text: str) -> str:
     match = _NUMBER.fullmatch(text)
     if match is None or not any(c.isdigit() for c in text):
         return text
-    sign, whole, part = match[1], match[2].replace(",", "").lstrip("0") or "0", (match[3] or "").rstrip("0")
+    sign = match[1]
+    whole = match[2].replace(",", "").lstrip("0") or "0"
+    part = (match[3] or "").rstrip("0")
     number = f"{whole}.{part}" if part else whole
     return f"-{number}" if sign == "-" and number != "0" else number
 

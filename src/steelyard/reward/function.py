@@ -28,7 +28,7 @@ from steelyard.reward.worker import Reply, call
 def _arguments(episodes: Sequence[Episode], where: str) -> dict[str, Any]:
     names = list(dict.fromkeys(name for e in episodes for name in e.prompt.columns))
     for taken in {"prompts", "completions"} & set(names):
-        raise SteelyardError(f"the column {taken!r} hides an argument", where=where, mend="rename it in the data")
+        raise SteelyardError(f"the column {taken!r} hides an argument", where=where, hint="rename it in the data")
     return {
         "prompts": [e.prompt.text for e in episodes],
         "completions": [_completion(e) for e in episodes],
@@ -42,15 +42,15 @@ def _completion(episode: Episode) -> str | list[dict[str, str]]:
 
 
 def _scores(values: Any, count: int, where: str) -> list[Score]:
-    mend = "return a list with one number or None for each completion"
+    hint = "return a list with one number or None for each completion"
     if not isinstance(values, list | tuple):
-        raise SteelyardError(f"it returned a {type(values).__name__}, not a list", where=where, mend=mend)
+        raise SteelyardError(f"it returned a {type(values).__name__}, not a list", where=where, hint=hint)
     if len(values) != count:
-        raise SteelyardError(f"it returned {len(values)} rewards for {count} completions", where=where, mend=mend)
+        raise SteelyardError(f"it returned {len(values)} rewards for {count} completions", where=where, hint=hint)
     for index, value in enumerate(values):
         if value is not None and not isinstance(value, numbers.Real):
             what = f"its reward {index} is a {type(value).__name__}, not a number"
-            raise SteelyardError(what, where=where, mend=mend)
+            raise SteelyardError(what, where=where, hint=hint)
     return [score_of(value, where) for value in values]
 
 
@@ -73,8 +73,8 @@ class FunctionReward(Closable):
         require_limits(self.timeout_s, 1, self.memory_mb, where="reward")
         if isinstance(self.function, str):
             place, _, name = self.function.rpartition(":")
-            mend = "write module:function or path/to/file.py:function"
-            require(bool(place) and name.isidentifier(), "it names no function", where=self._where, mend=mend)
+            hint = "write module:function or path/to/file.py:function"
+            require(bool(place) and name.isidentifier(), "it names no function", where=self._where, hint=hint)
 
     @property
     def _where(self) -> str:
@@ -97,8 +97,8 @@ class FunctionReward(Closable):
             return []
         reply = self._call(_arguments(episodes, self._where))
         if reply.mistake:
-            mend = "declare it as f(prompts, completions, **columns)"
-            raise SteelyardError(reply.mistake, where=self._where, mend=mend)
+            hint = "declare it as f(prompts, completions, **columns)"
+            raise SteelyardError(reply.mistake, where=self._where, hint=hint)
         if reply.error:
             return [Score(None, error=f"{self._where}: {reply.error}")] * len(episodes)
         return _scores(reply.value, len(episodes), self._where)

@@ -20,7 +20,7 @@ def gold_of(episode: Episode, column: str) -> str:
     columns = episode.prompt.columns
     if columns.get(column) is None:
         where = f"column {column!r} of prompt {episode.prompt.id}"
-        raise SteelyardError("there is no right answer", where=where, mend=suggest(column, columns))
+        raise SteelyardError("there is no right answer", where=where, hint=suggest(column, columns))
     text = str(columns[column])
     tail = after(text, MARKER)
     return text.strip() if tail is None else tail

@@ -32,7 +32,7 @@ class RewardModel:
     """Completions that the network reads at a time."""
 
     def __post_init__(self) -> None:
-        require(self.batch > 0, f"it is {self.batch}", where="reward-model.batch", mend="use 1 or more")
+        require(self.batch > 0, f"it is {self.batch}", where="reward-model.batch", hint="use 1 or more")
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -41,8 +41,8 @@ class RewardModel:
         Raises:
             SteelyardError: there is none of that name, or it is no reward model.
         """
-        mend = "give the directory of a reward model, as steelyard reward-model writes it"
-        require(bool(self.model), "no model is named", where="reward-model.model", mend=mend)
+        hint = "give the directory of a reward model, as steelyard reward-model writes it"
+        require(bool(self.model), "no model is named", where="reward-model.model", hint=hint)
         return Scorer.load(self.model)
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:

@@ -44,7 +44,7 @@ class Novelty(Closable):
     """Reward units for a completion that has nothing in common with the others."""
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, f"weight is {self.weight}", where="novelty.weight", mend="use 0 or more")
+        require(self.weight >= 0, f"weight is {self.weight}", where="novelty.weight", hint="use 0 or more")
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; the part `novelty` is the mean distance, from 0 to 1."""
@@ -64,10 +64,13 @@ def with_novelty(scores: Sequence[Score], episodes: Sequence[Episode], weight: f
     """The scores of these episodes, each with the bonus added, and the mean distance as the part `novelty`."""
     away_N = distance_to_others(embed([e.completion for e in episodes])).tolist()
     return [
-        replace(score, value=None if score.value is None else score.value + weight * away,
-                parts={**score.parts, "novelty": away})
+        replace(
+            score,
+            value=None if score.value is None else score.value + weight * away,
+            parts={**score.parts, "novelty": away},
+        )
         for score, away in zip(scores, away_N, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def embed(texts: Sequence[str]) -> Float64[np.ndarray, "N D"]:

@@ -118,7 +118,10 @@ class Pool(Closable):
     """
 
     def __init__(self, target: str, *, num_workers: int = 1, memory_mb: int = 4096, candid: Sequence[str] = ()) -> None:
-        self.target, self.num_workers, self.memory_mb, self.candid = target, num_workers, memory_mb, list(candid)
+        self.target = target
+        self.num_workers = num_workers
+        self.memory_mb = memory_mb
+        self.candid = list(candid)
         self._proven = False
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(num_workers):
@@ -168,9 +171,9 @@ class Pool(Closable):
         try:
             fresh = _Worker()
         except OSError as error:
-            mend = "look at memory, and at the limit of processes and open files"
+            hint = "look at memory, and at the limit of processes and open files"
             raise FaultError(
-                f"cannot be started ({error.strerror})", where="a verifier's process", mend=mend
+                f"cannot be started ({error.strerror})", where="a verifier's process", hint=hint
             ) from error
         self._workers.add(fresh)
         # the working directory last, so that a file there hides nothing that is installed
@@ -185,12 +188,12 @@ class Pool(Closable):
         return fresh
 
     def _mistaken(self, what: str) -> SteelyardError:
-        mend = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
-        return SteelyardError(what, where=f"function {self.target!r}", mend=mend)
+        hint = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
+        return SteelyardError(what, where=f"function {self.target!r}", hint=hint)
 
 
 def require_limits(timeout_s: float, num_workers: int, memory_mb: int, *, where: str) -> None:
     """Check a pool's settings."""
-    require(timeout_s > 0, f"{timeout_s} is not a time", where=f"{where}.timeout_s", mend="give seconds above 0")
-    require(num_workers >= 1, f"{num_workers} workers cannot work", where=f"{where}.num_workers", mend="give 1 or more")
-    require(memory_mb >= 64, f"{memory_mb} MB is too little", where=f"{where}.memory_mb", mend="give 64 or more")
+    require(timeout_s > 0, f"{timeout_s} is not a time", where=f"{where}.timeout_s", hint="give seconds above 0")
+    require(num_workers >= 1, f"{num_workers} workers cannot work", where=f"{where}.num_workers", hint="give 1 or more")
+    require(memory_mb >= 64, f"{memory_mb} MB is too little", where=f"{where}.memory_mb", hint="give 64 or more")

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import SteelyardError, require, stream
+from steelyard.core import SteelyardError, require, rng
 from steelyard.policy import text
 from steelyard.policy.classifier import context_length
 from steelyard.policy.loading import load_scorer, quiet
@@ -36,7 +36,8 @@ class Scorer:
     """A transformers network with one label, and its tokenizer."""
 
     def __init__(self, net: Any, tokenizer: Any) -> None:
-        self.net, self.tokenizer = net, tokenizer
+        self.net = net
+        self.tokenizer = tokenizer
 
     @classmethod
     def load(cls, model: str, dtype: str = "float32", *, new_head: int | None = None) -> "Scorer":
@@ -51,12 +52,13 @@ class Scorer:
             SteelyardError: there is no such model, it is damaged, or it has no head and none was asked for.
         """
         net, tokenizer, missing = load_scorer(model, dtype)
-        what, mend = f"{model} is no reward model: it has no head", "train one with steelyard reward-model"
-        require(new_head is not None or not missing, what, where="reward model", mend=mend)
+        what = f"{model} is no reward model: it has no head"
+        hint = "train one with steelyard reward-model"
+        require(new_head is not None or not missing, what, where="reward model", hint=hint)
         named = dict(net.named_parameters())
         with torch.no_grad():
             for name in missing:  # as wide as keeps a first score near 0 (Stiennon et al. 2020)
-                draws = stream(new_head or 0, "reward-head", name).normal(size=named[name].shape)
+                draws = rng(new_head or 0, "reward-head", name).normal(size=named[name].shape)
                 named[name].copy_(torch.from_numpy(draws / (named[name].shape[-1] + 1) ** 0.5))
         return cls(net, tokenizer)
 
@@ -69,7 +71,7 @@ class Scorer:
     def head(self) -> torch.nn.Linear:
         """Its last layer."""
         rows = [m for m in self.net.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1]
-        require(bool(rows), "has no layer with one output", where="reward model", mend="take a model with one label")
+        require(bool(rows), "has no layer with one output", where="reward model", hint="take a model with one label")
         return rows[-1]
 
     def encode(self, said: Said) -> list[int]:
@@ -78,14 +80,16 @@ class Scorer:
         Raises:
             SteelyardError: they are more than the network reads, or messages that its tokenizer has no template for.
         """
-        ends, tokenizer = [self.tokenizer.eos_token_id], self.tokenizer
+        ends = [self.tokenizer.eos_token_id]
+        tokenizer = self.tokenizer
         tokens = [
             *text.encode(tokenizer, said.prompt, [e for e in ends if e is not None]),
             *tokenizer.encode(said.completion, add_special_tokens=False),
             *(e for e in ends if said.ended and e is not None),
         ]
-        fits, most = 0 < len(tokens) <= self.context_length, self.context_length
-        require(fits, f"{len(tokens)} tokens, and it reads 1 to {most}", where="reward model", mend="shorten the text")
+        fits = 0 < len(tokens) <= self.context_length
+        most = self.context_length
+        require(fits, f"{len(tokens)} tokens, and it reads 1 to {most}", where="reward model", hint="shorten the text")
         return tokens
 
     def __call__(self, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N"]:
@@ -109,7 +113,7 @@ class Scorer:
         """
         path = Path(directory)
         taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
-        require(not taken, "is there and not empty", where=str(path), mend="name another directory")
+        require(not taken, "is there and not empty", where=str(path), hint="name another directory")
         with quiet():
             self.net.save_pretrained(path)
             self.tokenizer.save_pretrained(path)

@@ -43,7 +43,7 @@ class GarbledError(Exception):
 
 class Start(msgspec.Struct):
     """The first message: where to import from, what to load, how much memory (MB) it may take, and the packages that
-    may not hide a lack of it (see `candid.py`)."""
+    may not hide a lack of it (see `import_hook.py`)."""
 
     path: list[str]
     target: str
@@ -187,7 +187,7 @@ def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
     sys.path[:] = start.path
     _limit(start.memory_mb)
     if start.candid:
-        load(f"{Path(__file__).with_name('candid.py')}:install")(start.candid)
+        load(f"{Path(__file__).with_name('import_hook.py')}:install")(start.candid)
     try:
         return load(start.target), Reply()
     except (Exception, SystemExit) as error:  # noqa: BLE001  a module may raise anything while it is imported

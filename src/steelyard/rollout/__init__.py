@@ -2,9 +2,9 @@
 
 from steelyard.core import Engine, require
 from steelyard.policy import Policy
+from steelyard.rollout.candidates import TrialEngine
 from steelyard.rollout.engine import TransformersEngine
 from steelyard.rollout.native import NativeEngine
-from steelyard.rollout.trials import TrialEngine
 
 __all__ = ["NativeEngine", "TransformersEngine", "TrialEngine", "engine_for"]
 
@@ -17,6 +17,10 @@ def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:
     """
     if policy.architecture is not None:
         return NativeEngine(policy, seed, in_flight=in_flight)
-    require(not in_flight, "is set, but only models of the Llama and Qwen family can change weights in a batch",
-            where="--in-flight", mend="leave it out")  # fmt: skip
+    require(
+        not in_flight,
+        "is set, but only models of the Llama and Qwen family can change weights in a batch",
+        where="--in-flight",
+        hint="leave it out",
+    )
     return TransformersEngine(policy, seed)

@@ -41,7 +41,9 @@ class Decoding:
         """Read the prompts. `uniform_NS` are the uniforms in [0, 1) that the tokens are drawn with."""
         from transformers import DynamicCache
 
-        self._policy, self._sampling, self._steps = policy, sampling, 0
+        self._policy = policy
+        self._sampling = sampling
+        self._steps = 0
         self._uniform_NS = torch.from_numpy(uniform_NS).to(policy.device)
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
         self._cache = DynamicCache(config=policy.model.config)
@@ -63,20 +65,33 @@ class Decoding:
     @torch.inference_mode()
     def step(self) -> Ended:
         """Draw one token for each running row; rows that reach an end leave the batch."""
-        t, rows = self._steps, self._running_N
+        t = self._steps
+        rows = self._running_N
         if t > 0:
             self._advance()
         token_N, logp_N = draw(self._logits_NV, self._uniform_NS[rows, t], self._sampling)
-        self._token_NS[rows, t], self._logp_NS[rows, t] = token_N, logp_N
-        self._last_N, self._steps = token_N, t + 1
+        self._token_NS[rows, t] = token_N
+        self._logp_NS[rows, t] = logp_N
+        self._last_N = token_N
+        self._steps = t + 1
         stopped_N = torch.isin(token_N, self._eos)
         ended_N = stopped_N | (self._steps == self._sampling.max_tokens)
-        out, kept = ended_N.nonzero()[:, 0], (~ended_N).nonzero()[:, 0]
-        ended = Ended(*(x.cpu().numpy() for x in (
-            rows[out], self._token_NS[rows[out], : t + 1], self._logp_NS[rows[out], : t + 1], stopped_N[out],
-        )))  # fmt: skip
+        out = ended_N.nonzero()[:, 0]
+        kept = (~ended_N).nonzero()[:, 0]
+        ended = Ended(
+            *(
+                x.cpu().numpy()
+                for x in (
+                    rows[out],
+                    self._token_NS[rows[out], : t + 1],
+                    self._logp_NS[rows[out], : t + 1],
+                    stopped_N[out],
+                )
+            )
+        )
         if len(out):
-            self._running_N, self._last_N = rows[kept], token_N[kept]
+            self._running_N = rows[kept]
+            self._last_N = token_N[kept]
             self._keep(kept)
         return ended
 
@@ -89,18 +104,23 @@ class Decoding:
     def _read(self, tokens: Int64[Tensor, "N T"], positions: Int64[Tensor, "N T"]) -> Tensor:
         """Logits after the last of some tokens that follow the cache."""
         hidden = self._policy.backbone(
-            input_ids=tokens, attention_mask=self._attend_NT, position_ids=positions, past_key_values=self._cache,
+            input_ids=tokens,
+            attention_mask=self._attend_NT,
+            position_ids=positions,
+            past_key_values=self._cache,
             use_cache=True,
-        )[0]  # fmt: skip
+        )[0]
         return self._policy.head(hidden[:, -1])
 
     def _keep(self, index_N: Int64[Tensor, "N"]) -> None:
         self._cache.batch_select_indices(index_N)
-        self._attend_NT, self._length_N = self._attend_NT[index_N], self._length_N[index_N]
+        self._attend_NT = self._attend_NT[index_N]
+        self._length_N = self._length_N[index_N]
         self._logits_NV = self._logits_NV[index_N]
 
     def _pad_left(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        longest, pad = max(len(prompt) for prompt in prompts), self._policy.pad_id
+        longest = max(len(prompt) for prompt in prompts)
+        pad = self._policy.pad_id
         tokens = [[pad] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
         attend = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         return torch.tensor(tokens, device=self._policy.device), torch.tensor(attend, device=self._policy.device)

@@ -12,10 +12,10 @@ import numpy as np
 from steelyard.core import Request, Sampling, Trajectory, Weights, require
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
-from steelyard.policy.bare import BareModel
+from steelyard.policy.native_loader import BareModel
 from steelyard.rollout.decoding import Decoding, Ended
-from steelyard.rollout.held import Held
 from steelyard.rollout.requests import check_requests, uniforms_of
+from steelyard.rollout.staged_weights import Held
 
 
 class TransformersEngine:
@@ -32,10 +32,16 @@ class TransformersEngine:
         Raises:
             SteelyardError: the policy's model is not transformers', or there are no rows.
         """
-        require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", mend="use 1 or more")
-        require(not isinstance(policy.model, BareModel), "the model was read without transformers", where="engine",
-                mend="use NativeEngine, or engine_for")  # fmt: skip
-        self.policy, self.seed, self.max_rows = policy, seed, max_rows
+        require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", hint="use 1 or more")
+        require(
+            not isinstance(policy.model, BareModel),
+            "the model was read without transformers",
+            where="engine",
+            hint="use NativeEngine, or engine_for",
+        )
+        self.policy = policy
+        self.seed = seed
+        self.max_rows = max_rows
         self._held = Held(policy)
 
     def load(self, weights: Weights) -> None:
@@ -73,7 +79,11 @@ def _trajectories(requests: list[Request], ended: Ended, stamp: tuple[int, str, 
         finish: Finish = "stop" if stopped else "length"
         blank = np.zeros(len(request.tokens), np.float32)
         yield Trajectory(
-            request.prompt_id, np.concatenate([request.tokens, tokens], dtype=np.int32),
-            np.repeat([False, True], [len(blank), len(tokens)]), np.concatenate([blank, logp]), *stamp, finish,
+            request.prompt_id,
+            np.concatenate([request.tokens, tokens], dtype=np.int32),
+            np.repeat([False, True], [len(blank), len(tokens)]),
+            np.concatenate([blank, logp]),
+            *stamp,
+            finish,
             request.sample,
-        )  # fmt: skip
+        )

@@ -49,7 +49,8 @@ class _Plain:
     """On any device."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight, self._bias = weight.t().contiguous(), bias
+        self._weight = weight.t().contiguous()
+        self._bias = bias
 
     def plain(self, x: Tensor) -> Tensor:
         return x @ self._weight if self._bias is None else torch.addmm(self._bias, x, self._weight)
@@ -68,7 +69,8 @@ class _Packed:
     """On a CPU, by oneDNN."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight, self._bias = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS), bias
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
+        self._bias = bias
 
     def plain(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")

@@ -18,13 +18,13 @@ from steelyard.core import Request, Sampling, Trajectory, Weights, require
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.cache import WIDTH
-from steelyard.rollout.held import Held
 from steelyard.rollout.network import Network
+from steelyard.rollout.prefix_cache import Shelf
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.rows import Row, Rows
 from steelyard.rollout.sampling import draw
-from steelyard.rollout.shelf import Shelf
+from steelyard.rollout.staged_weights import Held
 
 SHARE = 8
 """Rows are let in when one in so many is free: each time costs a forward pass over the new prompts."""
@@ -48,13 +48,22 @@ class NativeEngine:
         Raises:
             SteelyardError: the policy is of another family, or there are no rows.
         """
-        require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", mend="use 1 or more")
-        require(policy.architecture is not None, "the model is not of the Llama or Qwen family", where="engine",
-                mend="use TransformersEngine")  # fmt: skip
+        require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", hint="use 1 or more")
+        require(
+            policy.architecture is not None,
+            "the model is not of the Llama or Qwen family",
+            where="engine",
+            hint="use TransformersEngine",
+        )
         assert policy.architecture is not None
-        self.policy, self.seed, self.max_rows, self.in_flight = policy, seed, max_rows, in_flight
-        self._held, self._network = Held(policy), Network(policy.architecture, policy.device, policy.dtype)
-        self._shelf, self._rows = Shelf(self._network), None
+        self.policy = policy
+        self.seed = seed
+        self.max_rows = max_rows
+        self.in_flight = in_flight
+        self._held = Held(policy)
+        self._network = Network(policy.architecture, policy.device, policy.dtype)
+        self._shelf = Shelf(self._network)
+        self._rows = None
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
         self._digests: dict[int, str] = {}
 
@@ -127,28 +136,40 @@ class NativeEngine:
         return [self._trajectory(row, "stop" if stopped else "length", sampling) for row, stopped in pairs]
 
     def _trajectory(self, row: Row, finish: Finish, sampling: Sampling) -> Trajectory:
-        request, blank, oldest = row.request, len(row.request.tokens), int(row.versions[0])
+        request = row.request
+        blank = len(row.request.tokens)
+        oldest = int(row.versions[0])
         mixed = {}
         if row.versions[-1] != oldest:
             mixed["version_T"] = np.concatenate([np.full(blank, oldest), row.versions], dtype=np.int32)
         return Trajectory(
-            request.prompt_id, row.tokens_T, np.arange(len(row.tokens_T)) >= blank,
-            np.concatenate([np.zeros(blank, np.float32), row.logp]), oldest, self._digests[oldest], sampling, finish,
-            request.sample, **mixed,
-        )  # fmt: skip
+            request.prompt_id,
+            row.tokens_T,
+            np.arange(len(row.tokens_T)) >= blank,
+            np.concatenate([np.zeros(blank, np.float32), row.logp]),
+            oldest,
+            self._digests[oldest],
+            sampling,
+            finish,
+            request.sample,
+            **mixed,
+        )
 
     @torch.inference_mode()
     def _room(self, requests: Sequence[Request], sampling: Sampling) -> Rows:
         """Rows for these requests; those of an earlier call, where they are enough and nobody uses them."""
-        longest, steps = max((len(request.tokens) for request in requests), default=1), sampling.max_tokens
+        longest = max((len(request.tokens) for request in requests), default=1)
+        steps = sampling.max_tokens
         prompts = len({request.tokens for request in requests})
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
         shares = longest * (len(requests) - prompts) > SHARED * len(requests)
-        size, columns = max(1, min(self.max_rows, len(requests))), (0 if shares else longest) + 2 * steps + WIDTH
+        size = max(1, min(self.max_rows, len(requests)))
+        columns = (0 if shares else longest) + 2 * steps + WIDTH
         places = size if self.in_flight else min(size, prompts)
         shape = (size, columns, *((places, longest) if shares else ()))
         self._network.reserve(longest + steps)
         if self._rows is None or self._rows.running or self._shape != shape:
             prefixes = Prefixes(self._network, places, longest) if shares else None
-            self._rows, self._shape = Rows(self._network, size, columns, prefixes), shape
+            self._rows = Rows(self._network, size, columns, prefixes)
+            self._shape = shape
         return self._rows

@@ -64,9 +64,13 @@ class Network:
     """
 
     def __init__(self, architecture: Architecture, device: torch.device, dtype: torch.dtype) -> None:
-        self.architecture, self.device, self.dtype = architecture, device, dtype
+        self.architecture = architecture
+        self.device = device
+        self.dtype = dtype
         a = architecture
-        self.heads, self.queries, self.size = a.num_kv_heads, a.num_heads // a.num_kv_heads, a.head_dim
+        self.heads = a.num_kv_heads
+        self.queries = a.num_heads // a.num_kv_heads
+        self.size = a.head_dim
         self._turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
         self._layers: list[Layer] = []
@@ -100,7 +104,8 @@ class Network:
             return rows.float().unflatten(0, (-1, 2, self.size // 2)).transpose(1, 2).flatten(0, 2) * scale
 
         shrink = self.size**-0.5
-        before, after = part("input_layernorm"), part("post_attention_layernorm")
+        before = part("input_layernorm")
+        after = part("post_attention_layernorm")
         normed = self.architecture.qk_norm  # the scale of queries is then their norm's business
         qkv, bias = (
             [turned("q_proj", kind, 1.0 if normed else shrink), turned("k_proj", kind), part("self_attn.v_proj", kind)]
@@ -108,7 +113,8 @@ class Network:
         )
         gains = None
         if normed:
-            q_gain, k_gain = turned("q_norm", "weight", shrink), turned("k_norm", "weight")
+            q_gain = turned("q_norm", "weight", shrink)
+            k_gain = turned("k_norm", "weight")
             assert q_gain is not None and k_gain is not None
             gains = torch.cat([q_gain.expand(self.heads * self.queries, -1), k_gain.expand(self.heads, -1)])
         return Layer(
@@ -156,7 +162,8 @@ class Network:
             bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None for all.
             shared: the prompts before the columns, where they are not in them.
         """
-        x_ND, turns_NE = self._embedding[tokens_N], self._turns[positions_N, None]
+        x_ND = self._embedding[tokens_N]
+        turns_NE = self._turns[positions_N, None]
         bias = None if bias_NT is None else bias_NT[:, None, None]
         for i, layer in enumerate(self._layers):
             query, new = self._attend(layer, x_ND, turns_NE)
@@ -178,7 +185,8 @@ class Network:
         """Logits after left-padded prompts, and their keys and values."""
         N, T = tokens_NT.shape
         positions_NT = (attend_NT.cumsum(1) - 1).clamp(min=0)
-        x_MD, turns_ME = self._embedding[tokens_NT.flatten()], self._turns[positions_NT.flatten(), None]
+        x_MD = self._embedding[tokens_NT.flatten()]
+        turns_ME = self._turns[positions_NT.flatten(), None]
         allowed = attend_NT[:, None, None] & torch.ones(T, T, dtype=torch.bool, device=self.device).tril()
         # A padded position attends to itself, so that no row of scores is empty.
         allowed = allowed | torch.eye(T, dtype=torch.bool, device=self.device)
@@ -189,9 +197,10 @@ class Network:
             query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
             found = functional.scaled_dot_product_attention(
                 query, made[i, 0], made[i, 1], allowed, scale=1.0, enable_gqa=self.queries > 1
-            ).transpose(1, 2)  # fmt: skip
+            ).transpose(1, 2)
             if i + 1 == len(self._layers):  # only the last position is asked for
-                x_MD, found = x_MD.unflatten(0, (N, T))[:, -1].contiguous(), found[:, -1:]
+                x_MD = x_MD.unflatten(0, (N, T))[:, -1].contiguous()
+                found = found[:, -1:]
             x_MD = self._rest(layer, x_MD, found.reshape(len(x_MD), -1))
         return self._logits(x_MD), made
 
@@ -246,19 +255,22 @@ def _attend_both(query: Tensor, own: Tensor, blocks: Sequence[Tensor], shared: S
     keys, values = shared.cache[layer]
     score = _to_prompts(query, shared) @ keys.transpose(-1, -2)
     score = score if shared.bias_UW is None else score.add_(shared.bias_UW[:, None, None])
-    width, queries = score.shape[-1], own.shape[2]
+    width = score.shape[-1]
+    queries = own.shape[2]
     share = torch.softmax(torch.cat([_to_rows(score, shared, queries), own], -1), -1)
     prompt = _to_prompts(share[..., :width], shared) @ values
     return _to_rows(prompt, shared, queries).add_(_weighed(share[..., width:], blocks))
 
 
 def _to_prompts(rows: Float[Tensor, "N H R X"], shared: Shared) -> Float[Tensor, "U H GR X"]:
-    (U, G), (_, H, R, X) = shared.rows_UG.shape, rows.shape
+    (U, G) = shared.rows_UG.shape
+    (_, H, R, X) = rows.shape
     gathered = rows.reshape(len(rows), -1)[shared.rows_UG.flatten()].view(U, G, H, R, X)
     return gathered.transpose(1, 2).reshape(U, H, G * R, X)
 
 
 def _to_rows(prompts: Float[Tensor, "U H GR X"], shared: Shared, queries: int) -> Float[Tensor, "N H R X"]:
-    (U, G), X = shared.rows_UG.shape, prompts.shape[-1]
+    (U, G) = shared.rows_UG.shape
+    X = prompts.shape[-1]
     flat = prompts.view(U, -1, G, queries, X).transpose(1, 2).reshape(U * G, -1)
     return flat[shared.place_N].view(len(shared.place_N), -1, queries, X)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from steelyard.rollout.network import Network, Shared
-from steelyard.rollout.shelf import Read
+from steelyard.rollout.prefix_cache import Read
 
 
 class Prefixes:
@@ -36,7 +36,8 @@ class Prefixes:
         for prompt, of in zip(prompts, index, strict=True):
             if prompt not in here:
                 place = here[prompt] = len(self._prompts)
-                blank, unread = self._width - len(prompt), read.cache.shape[4] - len(prompt)
+                blank = self._width - len(prompt)
+                unread = read.cache.shape[4] - len(prompt)
                 self._cache[:, :, place, :, blank:] = read.cache[:, :, of, :, unread:]
                 self._bias[place] = 0
                 self._bias[place, :blank] = -math.inf
@@ -54,7 +55,8 @@ class Prefixes:
         for gone in sorted(set(range(len(self._prompts))) - set(prompt_N.tolist()), reverse=True):
             last = len(self._prompts) - 1
             if gone < last:
-                self._cache[:, :, gone], self._bias[gone] = self._cache[:, :, last], self._bias[last]
+                self._cache[:, :, gone] = self._cache[:, :, last]
+                self._bias[gone] = self._bias[last]
                 self._prompts[gone] = self._prompts[last]
                 prompt_N[prompt_N == last] = gone
             self._prompts.pop()

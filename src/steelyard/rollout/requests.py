@@ -17,11 +17,15 @@ def check_requests(requests: Iterable[Request], sampling: Sampling, context: int
     """
     check(sampling)
     for request in requests:
-        length, where = len(request.tokens), f"prompt {request.prompt_id}"
-        require(length > 0, "it has no tokens", where=where, mend="give the model at least one token to continue")
-        require(length + sampling.max_tokens <= context,
-                f"{length} tokens and {sampling.max_tokens} to generate exceed the model's context of {context}",
-                where=where, mend="shorten the prompt or lower max_tokens")  # fmt: skip
+        length = len(request.tokens)
+        where = f"prompt {request.prompt_id}"
+        require(length > 0, "it has no tokens", where=where, hint="give the model at least one token to continue")
+        require(
+            length + sampling.max_tokens <= context,
+            f"{length} tokens and {sampling.max_tokens} to generate exceed the model's context of {context}",
+            where=where,
+            hint="shorten the prompt or lower max_tokens",
+        )
 
 
 def uniforms_of(seed: int, requests: Iterable[Request], steps: int) -> Float64[np.ndarray, "N S"]:

@@ -23,8 +23,8 @@ from torch import Tensor
 from steelyard.core import Request
 from steelyard.rollout.cache import Cache
 from steelyard.rollout.network import Network
+from steelyard.rollout.prefix_cache import Read
 from steelyard.rollout.prefixes import Prefixes
-from steelyard.rollout.shelf import Read
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,13 @@ class Rows:
 
     def __init__(self, network: Network, size: int, columns: int, prefixes: Prefixes | None = None) -> None:
         device = network.device
-        self._network, self._cache, self._prefixes = network, Cache(network, size, columns), prefixes
-        self.size, self.running, self.column, columns = size, 0, 0, self._cache.columns
+        self._network = network
+        self._cache = Cache(network, size, columns)
+        self._prefixes = prefixes
+        self.size = size
+        self.running = 0
+        self.column = 0
+        columns = self._cache.columns
         self._tokens = torch.zeros(size, columns, dtype=torch.long, device=device)
         self._logp = torch.zeros(size, columns, device=device)
         self._uniform = torch.zeros(size, columns, dtype=torch.float64, device=device)
@@ -84,7 +89,8 @@ class Rows:
 
     def _drop(self, columns: int) -> None:
         """Move everything to the front, by at most so many columns."""
-        n, by = self.running, self._cache.drop(columns)
+        n = self.running
+        by = self._cache.drop(columns)
         if by:
             for each in (self._tokens, self._logp, self._bias, self._uniform):
                 each[:n, :-by] = each[:n, by:].clone()
@@ -97,8 +103,11 @@ class Rows:
         self, requests: Sequence[Request], index: Sequence[int], read: Read, uniform_MS: Float64[np.ndarray, "M S"]
     ) -> None:
         """Begin M rows: `index` says which of the prompts that were read is whose; `uniform_MS` draws their tokens."""
-        t, steps, device = self.column, uniform_MS.shape[1], self._logits.device
-        rows, at = slice(self.running, self.running + len(requests)), torch.tensor(index, device=device)
+        t = self.column
+        steps = uniform_MS.shape[1]
+        device = self._logits.device
+        rows = slice(self.running, self.running + len(requests))
+        at = torch.tensor(index, device=device)
         lengths = np.array([len(request.tokens) for request in requests])
         if self._prefixes is None:
             self._cache.put(rows, read.cache[:, :, at], t)
@@ -108,7 +117,8 @@ class Rows:
             self._start[rows] = t
         self._logits[rows] = read.logits_UV[at]
         self._uniform[rows, t : t + steps] = torch.from_numpy(uniform_MS).to(device)
-        self._begin[rows], self._last[rows] = t, t + steps - 1
+        self._begin[rows] = t
+        self._last[rows] = t + steps - 1
         self._positions[rows] = torch.from_numpy(lengths).to(device)
         before_MC = np.arange(self._cache.columns) < self._start[rows, None]
         self._bias[rows] = torch.from_numpy(np.where(before_MC, -np.inf, 0.0).astype(np.float32)).to(device)
@@ -117,13 +127,17 @@ class Rows:
 
     def write(self, token_N: Int64[Tensor, "N"], logp_N: Float[Tensor, "N"], version: int) -> np.ndarray:
         """Note what was drawn; returns which rows have all their steps."""
-        n, t = self.running, self.column
-        self._tokens[:n, t], self._logp[:n, t], self._versions[t] = token_N, logp_N, version
+        n = self.running
+        t = self.column
+        self._tokens[:n, t] = token_N
+        self._logp[:n, t] = logp_N
+        self._versions[t] = version
         return self._last[:n] == t
 
     def end(self, rows: np.ndarray) -> list[Row]:
         """Take rows out; the last ones that run move to their places."""
-        t, of = self.column, torch.from_numpy(rows).to(self._logits.device)
+        t = self.column
+        of = torch.from_numpy(rows).to(self._logits.device)
         tokens, logp = (x[of, : t + 1].cpu().numpy() for x in (self._tokens, self._logp))
         ended = [
             Row(
@@ -139,8 +153,10 @@ class Rows:
 
     def _close(self, rows: np.ndarray) -> None:
         n = self.running - len(rows)
-        holes, movers = rows[rows < n], np.setdiff1d(np.arange(n, self.running), rows, assume_unique=True)
-        first, t = int(self._start[: self.running].min()), self.column
+        holes = rows[rows < n]
+        movers = np.setdiff1d(np.arange(n, self.running), rows, assume_unique=True)
+        first = int(self._start[: self.running].min())
+        t = self.column
         self.running = n
         if len(holes):
             to, of = (torch.from_numpy(x).to(self._logits.device) for x in (holes, movers))
@@ -157,8 +173,10 @@ class Rows:
 
     def advance(self) -> None:
         """Read the tokens that were drawn last; the next column's logits are then there."""
-        n, t = self.running, self.column
-        first, latest = int(self._start[:n].min()), int(self._start[:n].max())
+        n = self.running
+        t = self.column
+        first = int(self._start[:n].min())
+        latest = int(self._start[:n].max())
         bias = self._bias[:n, first : t + 1] if latest > first else None
         shared = None if self._prefixes is None else self._prefixes.shared(self._prompt[:n])
         window = self._cache.window(first, t)

@@ -23,11 +23,11 @@ def check(sampling: Sampling) -> None:
         SteelyardError: a field is out of range.
     """
     s = sampling
-    require(s.temperature >= 0, f"temperature is {s.temperature}", where="temperature", mend="use 0 (greedy) or more")
-    require(0 < s.top_p <= 1, f"top_p is {s.top_p}", where="top_p", mend="use a share above 0, up to 1 (all)")
-    require(s.top_k >= 0, f"top_k is {s.top_k}", where="top_k", mend="use 0 (all) or more")
-    require(s.max_tokens >= 1, f"max_tokens is {s.max_tokens}", where="max_tokens", mend="use 1 or more")
-    require(not s.rule, f"rule is {s.rule!r}", where="rule", mend="leave it out, or use TrialEngine, which follows it")
+    require(s.temperature >= 0, f"temperature is {s.temperature}", where="temperature", hint="use 0 (greedy) or more")
+    require(0 < s.top_p <= 1, f"top_p is {s.top_p}", where="top_p", hint="use a share above 0, up to 1 (all)")
+    require(s.top_k >= 0, f"top_k is {s.top_k}", where="top_k", hint="use 0 (all) or more")
+    require(s.max_tokens >= 1, f"max_tokens is {s.max_tokens}", where="max_tokens", hint="use 1 or more")
+    require(not s.rule, f"rule is {s.rule!r}", where="rule", hint="leave it out, or use TrialEngine, which follows it")
 
 
 def warp(logits_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
@@ -58,8 +58,9 @@ def draw(
 
 
 def _check_finite(value_N: Float[Tensor, "N"]) -> None:
-    what, mend = "the model's logits are not finite", "look at the model, --learning-rate and --temperature"
-    require(bool(torch.isfinite(value_N).all()), what, where="engine", mend=mend)
+    what = "the model's logits are not finite"
+    hint = "look at the model, --learning-rate and --temperature"
+    require(bool(torch.isfinite(value_N).all()), what, where="engine", hint=hint)
 
 
 def _cut(scaled_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:

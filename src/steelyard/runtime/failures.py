@@ -31,7 +31,7 @@ class Failures:
             raise FaultError(
                 f"{len(self._recent)} failures within {settings.window:g} s: {self._causes()}",
                 where="supervisor",
-                mend="look above for their last words, mend the cause, and resume the run",
+                hint="look above for their last words, mend the cause, and resume the run",
             )
         again = sum(name == who for _, name, _ in self._recent)
         return min(settings.longest_backoff, settings.backoff * 2 ** (again - 1))

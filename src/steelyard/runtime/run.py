@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from steelyard.core import Linear, Sampling, require
+from steelyard.core import LinearSchedule, Sampling, require
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam
 from steelyard.policy import LoRA
-from steelyard.replay import Prioritised, SingleUse
-from steelyard.runtime.faults import Faults
-from steelyard.searcher.heat import Heat
+from steelyard.replay import PrioritizedReplay, SingleUse
+from steelyard.runtime.inline.faults import Faults
+from steelyard.searcher.temperature_schedule import Heat
 
 Plain = tyro.conf.OmitArgPrefixes
 POSITIVE = (
@@ -24,8 +24,14 @@ POSITIVE = (
     "lora_alpha",
 )  # fmt: skip
 NOT_NEGATIVE = (
-    "reference_reset", "max_staleness", "lora_rank", "beta_steps", "save_steps", "seed", "search_delay",
-)  # fmt: skip
+    "reference_reset",
+    "max_staleness",
+    "lora_rank",
+    "beta_steps",
+    "save_steps",
+    "seed",
+    "search_delay",
+)
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,17 @@ class VirtualClock:
     """Faults to inject."""
 
     def __post_init__(self) -> None:
-        require(self.search_cost > 0, f"search_cost is {self.search_cost}", where="inline", mend="use a positive cost")
-        require(self.learn_cost >= 0, f"learn_cost is {self.learn_cost}", where="inline", mend="use 0 or more")
-        require(self.threads > 0, f"threads is {self.threads}", where="inline", mend="use 1 or more")
+        require(self.search_cost > 0, f"search_cost is {self.search_cost}", where="inline", hint="use a positive cost")
+        require(self.learn_cost >= 0, f"learn_cost is {self.learn_cost}", where="inline", hint="use 0 or more")
+        require(self.threads > 0, f"threads is {self.threads}", where="inline", hint="use 1 or more")
         for name in ("deadline", "search_deadline"):
             value = getattr(self, name)
-            require(value > 0, f"{name} is {value}", where="inline", mend="use a positive number")
+            require(value > 0, f"{name} is {value}", where="inline", hint="use a positive number")
         require(
             self.publication_lag >= 0,
             f"publication_lag is {self.publication_lag}",
             where="inline",
-            mend="use 0 or more",
+            hint="use 0 or more",
         )
 
 
@@ -76,13 +82,13 @@ class Processes:
     """Seconds without a word after which a searcher that has work is killed and started again."""
 
     def __post_init__(self) -> None:
-        require(self.threads > 0, f"threads is {self.threads}", where="local", mend="use 1 or more")
+        require(self.threads > 0, f"threads is {self.threads}", where="local", hint="use 1 or more")
         for name in ("start_deadline", "deadline", "search_deadline"):
             require(
                 getattr(self, name) > 0,
                 f"{name} is {getattr(self, name)}",
                 where="local",
-                mend="use a positive number of seconds",
+                hint="use a positive number of seconds",
             )
 
 
@@ -100,10 +106,10 @@ class Restarts:
     """Most seconds before a restart."""
 
     def __post_init__(self) -> None:
-        require(self.limit >= 0, f"limit is {self.limit}", where="restarts", mend="use 0 or more")
+        require(self.limit >= 0, f"limit is {self.limit}", where="restarts", hint="use 0 or more")
         for name in ("window", "backoff", "longest_backoff"):
             value = getattr(self, name)
-            require(value > 0, f"{name} is {value}", where="restarts", mend="use a positive number of seconds")
+            require(value > 0, f"{name} is {value}", where="restarts", hint="use a positive number of seconds")
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class HeldOut:
                 getattr(self, f.name) > 0,
                 f"{f.name} is {getattr(self, f.name)}",
                 where="evaluation",
-                mend="use 1 or more",
+                hint="use 1 or more",
             )
 
 
@@ -139,7 +145,7 @@ class Run:
     """The loss."""
     model: str
     """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
-    replay: Any = field(default_factory=Prioritised)
+    replay: Any = field(default_factory=PrioritizedReplay)
     """What is stored, drawn and evicted."""
     curriculum: Any = field(default_factory=Shuffled)
     """Which prompts are searched next."""
@@ -233,15 +239,17 @@ class Run:
 
     def _check_group(self) -> None:
         """An objective may compare the completions of a prompt, or take exactly so many of them."""
-        name, number = type(self.objective).__name__, self.num_generations
-        exact, least = getattr(self.objective, "group_size", None), getattr(self.objective, "least_group", 1)
-        mend = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
-        _require(number == exact if exact else number >= least, "num_generations", number, mend)
+        name = type(self.objective).__name__
+        number = self.num_generations
+        exact = getattr(self.objective, "group_size", None)
+        least = getattr(self.objective, "least_group", 1)
+        hint = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
+        _require(number == exact if exact else number >= least, "num_generations", number, hint)
         searched = self.samples_searched
         _require(searched > 0, "search_generations", searched, "use 1 or more")
         whole = not isinstance(self.replay, SingleUse) or searched % number == 0
-        mend = f"a queue gives out all that came, in groups of --num-generations: use a multiple of {number}"
-        _require(whole, "search_generations", searched, mend)
+        hint = f"a queue gives out all that came, in groups of --num-generations: use a multiple of {number}"
+        _require(whole, "search_generations", searched, hint)
 
     def _check_beta(self) -> None:
         if self.target_beta is not None:
@@ -250,19 +258,19 @@ class Run:
             return
         _positive("beta_final", self.beta_final)
         what = f"is set, but {type(self.objective).__name__} has no beta"
-        require(hasattr(self.objective, "beta"), what, where="--beta-final", mend="leave it out")
+        require(hasattr(self.objective, "beta"), what, where="--beta-final", hint="leave it out")
 
     def _check_search(self) -> None:
         heats = self.search_temperatures
         ordered = heats is None or 0 < heats[0] <= heats[1] < math.inf
         _require(ordered, "search_temperatures", heats, "use two positive numbers, the lower first")
-        mend = "take --runtime local, or leave it out"
+        hint = "take --runtime local, or leave it out"
         what = "is set, but the weights of an inline run do not change in the middle of a batch"
-        require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", mend=mend)
+        require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", hint=hint)
         limit = self.local.search_deadline
         patient = self.runtime == "inline" or self.search_delay < limit
-        mend = f"use less than --local.search-deadline, which is {limit:g}"
-        _require(patient, "search_delay", self.search_delay, mend)
+        hint = f"use less than --local.search-deadline, which is {limit:g}"
+        _require(patient, "search_delay", self.search_delay, hint)
 
     @property
     def beta(self) -> float:
@@ -277,7 +285,7 @@ class Run:
             hasattr(self.objective, "beta"),
             f"{type(self.objective).__name__} has no beta, so pi* is not defined",
             where="objective",
-            mend="choose a recipe whose objective has one, or set --target-beta",
+            hint="choose a recipe whose objective has one, or set --target-beta",
         )
         return self.objective.beta if self.beta_final is None else self.beta_final
 
@@ -302,9 +310,11 @@ class Run:
         return None if self.search_temperatures is None else Heat(*self.search_temperatures, self.seed)
 
     @property
-    def beta_schedule(self) -> Linear | None:
+    def beta_schedule(self) -> LinearSchedule | None:
         """The objective's beta over learner steps, or None where it is constant."""
-        return None if self.beta_final is None else Linear(self.objective.beta, self.beta_final, self.beta_steps)
+        return (
+            None if self.beta_final is None else LinearSchedule(self.objective.beta, self.beta_final, self.beta_steps)
+        )
 
 
 def _refuse_endless(settings: Any) -> None:
@@ -312,11 +322,11 @@ def _refuse_endless(settings: Any) -> None:
     for f in fields(settings):
         value = getattr(settings, f.name)
         endless = isinstance(value, float) and not math.isfinite(value) and f.name != "search_temperature"
-        require(not endless, f"is {value}", where=f"--{f.name.replace('_', '-')}", mend="use a finite number")
+        require(not endless, f"is {value}", where=f"--{f.name.replace('_', '-')}", hint="use a finite number")
 
 
-def _require(condition: bool, name: str, value: object, mend: str) -> None:
-    require(condition, f"is {value}", where=f"--{name.replace('_', '-')}", mend=mend)
+def _require(condition: bool, name: str, value: object, hint: str) -> None:
+    require(condition, f"is {value}", where=f"--{name.replace('_', '-')}", hint=hint)
 
 
 def _positive(name: str, value: float | int) -> None:

@@ -35,7 +35,7 @@ class Stop:
         return Stopped(
             f"stopped by {signal.Signals(self.requested).name} at step {step}, {kept}",
             where=str(run_dir),
-            mend=f"go on with steelyard train --resume {run_dir}" if begun else "nothing was written; begin again",
+            hint=f"go on with steelyard train --resume {run_dir}" if begun else "nothing was written; begin again",
             signal=self.requested,
         )
 

@@ -18,9 +18,9 @@ from steelyard.core import Episode, Prompt, Request, Sampling, Score, Trajectory
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
-from steelyard.searcher.heat import Heat
-from steelyard.searcher.parity import Parity, probe
-from steelyard.searcher.verdict import judged
+from steelyard.searcher.logp_mismatch import Parity, probe
+from steelyard.searcher.scoring import judged
+from steelyard.searcher.temperature_schedule import Heat
 
 Scorer = Callable[[Sequence[Episode]], list[Score]]
 T = TypeVar("T")
@@ -70,10 +70,19 @@ class Searcher:
         delay: float = 0.0,
         heat: Heat | None = None,
     ) -> None:
-        self.engine, self.policy, self.prompts, self.score = engine, policy, prompts, score
-        self.weights, self.references = weights, references
-        self.sampling, self.temperature, self.chunk = sampling, temperature, chunk
-        self.parity_bound, self.in_flight, self.delay, self.heat = parity_bound, in_flight, delay, heat
+        self.engine = engine
+        self.policy = policy
+        self.prompts = prompts
+        self.score = score
+        self.weights = weights
+        self.references = references
+        self.sampling = sampling
+        self.temperature = temperature
+        self.chunk = chunk
+        self.parity_bound = parity_bound
+        self.in_flight = in_flight
+        self.delay = delay
+        self.heat = heat
         self.held: Weights | None = None
         self.reference = references.read()
         self.parity: Parity | None = None

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, stream
+from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng
 
 NUMBER = r"-?\d+"
 STYLES = {
@@ -51,13 +51,13 @@ class Arithmetic:
                 1 <= getattr(self, name) <= 100_000,
                 f"{name} is {getattr(self, name)}",
                 where="arithmetic",
-                mend="use 1 to 100000",
+                hint="use 1 to 100000",
             )
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, each with its sum under `answer`; always the same for a seed."""
         number = self.problems if split == "train" else self.held_out
-        draws = stream(self.data_seed, "arithmetic", split)
+        draws = rng(self.data_seed, "arithmetic", split)
         found: dict[str, Prompt] = {}
         while len(found) < number:
             for terms in draw_terms(draws, number).tolist():

@@ -24,7 +24,7 @@ import numpy as np
 
 from steelyard.core import Episode, Prompt, Sampling, Score, method, require, suggest
 from steelyard.policy import Policy, loading
-from steelyard.policy.companion import Companion
+from steelyard.policy.auxiliary_model import Companion
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task.base import take_split
@@ -72,16 +72,18 @@ class Attack:
 
     def __post_init__(self) -> None:
         for name in ("replies", "reply_tokens"):
-            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}", where="attack", mend="use 1 or more")
-        require(0 < self.floor < 0.5, f"floor is {self.floor}", where="attack.floor", mend="use a small share above 0")
+            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}", where="attack", hint="use 1 or more")
+        require(0 < self.floor < 0.5, f"floor is {self.floor}", where="attack.floor", hint="use a small share above 0")
         kinds = ("function", "classifier", "guard")
-        what, mend = f"judge_kind is {self.judge_kind!r}", f"use {', '.join(kinds)}"
-        require(self.judge_kind in kinds, what, where="attack.judge_kind", mend=mend)
+        what = f"judge_kind is {self.judge_kind!r}"
+        hint = f"use {', '.join(kinds)}"
+        require(self.judge_kind in kinds, what, where="attack.judge_kind", hint=hint)
         known = self.judge_kind != "function" or self.judge in JUDGES
-        require(known, f"there is no judge {self.judge!r}", where="attack.judge", mend=suggest(self.judge, [*JUDGES]))
-        what, mend = f"{self.victim_template!r} has no place for the attack", "write {attack} where it goes"
+        require(known, f"there is no judge {self.judge!r}", where="attack.judge", hint=suggest(self.judge, [*JUDGES]))
+        what = f"{self.victim_template!r} has no place for the attack"
+        hint = "write {attack} where it goes"
         good = not self.victim_template or "{attack}" in self.victim_template
-        require(good, what, where="attack.victim_template", mend=mend)
+        require(good, what, where="attack.victim_template", hint=hint)
 
     @property
     def models(self) -> Mapping[str, Companion]:

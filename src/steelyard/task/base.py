@@ -45,7 +45,7 @@ def split_by_hash(
         splits[split].setdefault(prompt.id, prompt)
     for split, other in (SPLITS, SPLITS[::-1]):
         what = f"all {len(splits[other])} prompts fall in {other!r}, none in {split!r}"
-        require(bool(splits[split]), what, where=where, mend="give more prompts, or change held_out_share")
+        require(bool(splits[split]), what, where=where, hint="give more prompts, or change held_out_share")
     return {split: tuple(held.values()) for split, held in splits.items()}
 
 
@@ -56,18 +56,21 @@ def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[P
         SteelyardError: there is no such split.
     """
     if split not in splits:
-        raise SteelyardError(f"unknown split {split!r}", where="prompts", mend=suggest(split, splits))
+        raise SteelyardError(f"unknown split {split!r}", where="prompts", hint=suggest(split, splits))
     return splits[split]
 
 
 def require_common(held_out_share: float, prompt_template: str, timeout_s: float, *, where: str) -> None:
     """Check the settings that tasks of prompts and answers have in common."""
-    what, mend = f"{held_out_share} does not leave prompts on both sides", "give a share between 0 and 1"
-    require(0 < held_out_share < 1, what, where=f"{where}.held_out_share", mend=mend)
-    what, mend = f"{prompt_template!r} has no place for the prompt", "write {prompt} where it goes"
-    require("{prompt}" in prompt_template, what, where=f"{where}.prompt_template", mend=mend)
-    what, mend = f"{timeout_s} is not a time", "give seconds above 0"
-    require(timeout_s > 0, what, where=f"{where}.timeout_s", mend=mend)
+    what = f"{held_out_share} does not leave prompts on both sides"
+    hint = "give a share between 0 and 1"
+    require(0 < held_out_share < 1, what, where=f"{where}.held_out_share", hint=hint)
+    what = f"{prompt_template!r} has no place for the prompt"
+    hint = "write {prompt} where it goes"
+    require("{prompt}" in prompt_template, what, where=f"{where}.prompt_template", hint=hint)
+    what = f"{timeout_s} is not a time"
+    hint = "give seconds above 0"
+    require(timeout_s > 0, what, where=f"{where}.timeout_s", hint=hint)
 
 
 def fill(template: str, text: str) -> str:

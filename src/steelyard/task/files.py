@@ -22,13 +22,13 @@ def read_rows(path: str) -> list[tuple[str, Row]]:
         SteelyardError: no such file, an unknown kind, an empty or malformed file.
     """
     file = Path(path)
-    mend = "give the path of a .jsonl or .parquet file"
-    require(path != "", "no file is named", where="rows.path", mend=mend)
-    require(file.is_file(), "there is no such file", where=path, mend=mend)
+    hint = "give the path of a .jsonl or .parquet file"
+    require(path != "", "no file is named", where="rows.path", hint=hint)
+    require(file.is_file(), "there is no such file", where=path, hint=hint)
     kinds = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _jsonl, ".parquet": _parquet}
-    require(file.suffix in kinds, f"{file.suffix or 'a file without suffix'} is not read", where=path, mend=mend)
+    require(file.suffix in kinds, f"{file.suffix or 'a file without suffix'} is not read", where=path, hint=hint)
     rows = list(kinds[file.suffix](file))
-    require(bool(rows), "it holds no rows", where=path, mend="write at least one row with a prompt")
+    require(bool(rows), "it holds no rows", where=path, hint="write at least one row with a prompt")
     return rows
 
 
@@ -40,8 +40,8 @@ def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, R
     """
     place = Path(directory) / subset
     files = sorted(file for kind in ("jsonl", "parquet") for file in place.glob(f"{split}*.{kind}"))
-    mend = "name another --split or --subset, or a .jsonl or .parquet file"
-    require(bool(files), f"there is no such file: {split}*.jsonl or {split}*.parquet", where=str(place), mend=mend)
+    hint = "name another --split or --subset, or a .jsonl or .parquet file"
+    require(bool(files), f"there is no such file: {split}*.jsonl or {split}*.parquet", where=str(place), hint=hint)
     return [(f"{file.name}, {at}", row) for file in files for at, row in read_rows(str(file))]
 
 
@@ -53,18 +53,18 @@ def _jsonl(file: Path) -> Iterator[tuple[str, Row]]:
 
 def _parse(line: bytes, where: str) -> Row | None:
     """The row of a line; None for an empty one."""
-    mend = "write one JSON object per line"
-    require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, mend=mend)
+    hint = "write one JSON object per line"
+    require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, hint=hint)
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise SteelyardError("it is not UTF-8 text", where=where, mend="save the file as UTF-8") from error
+        raise SteelyardError("it is not UTF-8 text", where=where, hint="save the file as UTF-8") from error
     if not text.strip():
         return None
     try:
         return msgspec.json.decode(text, type=Row)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise SteelyardError(f"it is not a JSON object: {error}", where=where, mend=mend) from error
+        raise SteelyardError(f"it is not a JSON object: {error}", where=where, hint=hint) from error
 
 
 def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
@@ -82,7 +82,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
                     yield f"row {number}", row
     except (pyarrow.ArrowException, OSError) as error:
         what = f"it is not a Parquet file: {error}"
-        raise SteelyardError(what, where=str(file), mend="write it again, or use .jsonl") from error
+        raise SteelyardError(what, where=str(file), hint="write it again, or use .jsonl") from error
 
 
 def _check_values(batch: Any, where: str) -> None:
@@ -93,11 +93,11 @@ def _check_values(batch: Any, where: str) -> None:
         try:
             column.validate(full=True)
         except pyarrow.ArrowException as error:
-            mend = "write the column again, and text as UTF-8"
-            raise SteelyardError(f"column {name!r} is damaged: {error}", where=where, mend=mend) from error
+            hint = "write the column again, and text as UTF-8"
+            raise SteelyardError(f"column {name!r} is damaged: {error}", where=where, hint=hint) from error
 
 
 def _check_lengths(row: Row, where: str) -> None:
     for name, value in row.items():
         fits = not isinstance(value, str | bytes) or len(value) <= LONGEST
-        require(fits, f"column {name!r} is longer than {LONGEST}", where=where, mend="shorten it, or leave it out")
+        require(fits, f"column {name!r} is longer than {LONGEST}", where=where, hint="shorten it, or leave it out")

@@ -61,13 +61,13 @@ class Gym(Closable):
 
     def __post_init__(self) -> None:
         require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="gym")
-        require(self.size >= 1, f"{self.size} items are too few", where="gym.size", mend="give 1 or more")
+        require(self.size >= 1, f"{self.size} items are too few", where="gym.size", hint="give 1 or more")
         require(
-            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="gym.timeout_s", mend="give seconds above 0"
+            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="gym.timeout_s", hint="give seconds above 0"
         )
         in_range = self.threshold is None or 0 < self.threshold <= 1
-        mend = "give a number above 0, at most 1, or None"
-        require(in_range, f"{self.threshold} is not a score", where="gym.threshold", mend=mend)
+        hint = "give a number above 0, at most 1, or None"
+        require(in_range, f"{self.threshold} is not a score", where="gym.threshold", hint=hint)
 
     @cached_property
     def _pool(self) -> Pool:
@@ -76,29 +76,30 @@ class Gym(Closable):
     @cached_property
     def _settings(self) -> dict[str, Any]:
         installed = importlib.util.find_spec("reasoning_gym") is not None
-        require(installed, "reasoning-gym is not installed", where="task gym", mend="pip install 'steelyard[gym]'")
+        require(installed, "reasoning-gym is not installed", where="task gym", hint="pip install 'steelyard[gym]'")
         where = "gym.config"
-        mend = 'write a JSON object such as {"min_terms": 3}'
+        hint = 'write a JSON object such as {"min_terms": 3}'
         try:
             config = json.loads(self.config)
         except json.JSONDecodeError as error:
-            raise SteelyardError(f"it is not JSON: {error}", where=where, mend=mend) from error
-        require(isinstance(config, dict), "it is not a JSON object", where=where, mend=mend)
+            raise SteelyardError(f"it is not JSON: {error}", where=where, hint=hint) from error
+        require(isinstance(config, dict), "it is not a JSON object", where=where, hint=hint)
         if self.dataset not in (known := self._run("known")):
             raise SteelyardError(
-                f"unknown data set {self.dataset!r}", where="gym.dataset", mend=suggest(self.dataset, known)
+                f"unknown data set {self.dataset!r}", where="gym.dataset", hint=suggest(self.dataset, known)
             )
         parameters = self._run("parameters", dataset=self.dataset)
         for name in config:
             what = f"{self.dataset} has no parameter {name!r}"
-            require(name in parameters, what, where=where, mend=suggest(name, parameters))
+            require(name in parameters, what, where=where, hint=suggest(name, parameters))
         return {"dataset": self.dataset, "size": self.size, "seed": self.data_seed, "config": json.dumps(config)}
 
     def _run(self, task: str, **arguments: Any) -> Any:
         reply = self._pool.call({"task": task, "arguments": arguments}, timeout_s=GENERATE_S)
         if reply.error:
-            where, mend = f"data set {self.dataset!r}", "change gym.config, or choose another data set"
-            raise SteelyardError(reply.error, where=where, mend=mend)
+            where = f"data set {self.dataset!r}"
+            hint = "change gym.config, or choose another data set"
+            raise SteelyardError(reply.error, where=where, hint=hint)
         return reply.value
 
     @cached_property

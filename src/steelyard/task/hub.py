@@ -30,9 +30,9 @@ def read_hub(path: str, subset: str, split: str) -> list[tuple[str, Row]]:
     """
     installed = importlib.util.find_spec("datasets") is not None
     what = "there is no such file, so it is a data set of the hub, and datasets is not installed"
-    require(installed, what, where=path, mend="pip install 'steelyard[datasets]', or name a .jsonl or .parquet file")
+    require(installed, what, where=path, hint="pip install 'steelyard[datasets]', or name a .jsonl or .parquet file")
     rows = [(f"{split} row {number}", dict(row)) for number, row in enumerate(_rows(path, subset, split), start=1)]
-    require(bool(rows), f"its split {split!r} holds no rows", where=path, mend="name another split")
+    require(bool(rows), f"its split {split!r} holds no rows", where=path, hint="name another split")
     return rows
 
 
@@ -44,5 +44,5 @@ def _rows(path: str, subset: str, split: str) -> list[Any]:
         return list(datasets.load_dataset(path, subset or None, split=split))
     except (DatasetsError, OSError, ValueError) as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
-        mend = "check the name, --subset and --split, and the network"
-        raise SteelyardError(f"it cannot be read ({said})", where=path, mend=mend) from error
+        hint = "check the name, --subset and --split, and the network"
+        raise SteelyardError(f"it cannot be read ({said})", where=path, hint=hint) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.core import Episode, Prompt, Score, method
-from steelyard.policy.companion import Companion
+from steelyard.policy.auxiliary_model import Companion
 from steelyard.reward import RewardModel
 from steelyard.task.base import require_common
 from steelyard.task.rows import NO_FILE, Rows
@@ -47,9 +47,13 @@ class JudgedRows:
     @cached_property
     def _rows(self) -> Rows:
         return Rows(
-            path=self.path, split=self.split, held_out=self.held_out, held_out_share=self.held_out_share,
-            prompt_template=self.prompt_template, needs_answer=False,
-        )  # fmt: skip
+            path=self.path,
+            split=self.split,
+            held_out=self.held_out,
+            held_out_share=self.held_out_share,
+            prompt_template=self.prompt_template,
+            needs_answer=False,
+        )
 
     @cached_property
     def _reward(self) -> RewardModel:

@@ -23,7 +23,7 @@ import numpy as np
 from steelyard.core import Episode, Prompt, Sampling, Score, Trajectory, method, require
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
-from steelyard.policy.companion import Companion
+from steelyard.policy.auxiliary_model import Companion
 from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
 from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
@@ -50,9 +50,9 @@ class RedTeam:
     """Of the victim's replies and the judge's error."""
 
     def __post_init__(self) -> None:
-        require(1 <= self.replies <= 100, f"replies is {self.replies}", where="red-team", mend="use 1 to 100")
-        require(self.scale in ("log", "mean"), f"scale is {self.scale!r}", where="red-team", mend="use log or mean")
-        require(0 <= self.novelty < math.inf, f"novelty is {self.novelty}", where="red-team", mend="use 0 or more")
+        require(1 <= self.replies <= 100, f"replies is {self.replies}", where="red-team", hint="use 1 to 100")
+        require(self.scale in ("log", "mean"), f"scale is {self.scale!r}", where="red-team", hint="use log or mean")
+        require(0 <= self.novelty < math.inf, f"novelty is {self.novelty}", where="red-team", hint="use 0 or more")
 
     @property
     def models(self) -> Mapping[str, Companion]:
@@ -62,8 +62,10 @@ class RedTeam:
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Three ways to ask for an attack, and a fourth, held out, of the same words."""
         first, second, third, fourth = words("ask")
-        texts = {"train": [f"{first} {third}", f"{first} {fourth}", f"{second} {third}"],
-                 "held-out": [f"{second} {fourth}"]}  # fmt: skip
+        texts = {
+            "train": [f"{first} {third}", f"{first} {fourth}", f"{second} {third}"],
+            "held-out": [f"{second} {fourth}"],
+        }
         return take_split({s: [Prompt(text, text) for text in some] for s, some in texts.items()}, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:

@@ -33,8 +33,12 @@ class Replier:
     """
 
     def __init__(self, policy: Policy, sampling: Sampling, num_replies: int, seed: int, *, batch: int = 32) -> None:
-        require(sampling.temperature > 0, "replies at temperature 0 are all alike", where="replier", mend="raise it")
-        self.policy, self.sampling, self.num_replies, self.seed, self.batch = policy, sampling, num_replies, seed, batch
+        require(sampling.temperature > 0, "replies at temperature 0 are all alike", where="replier", hint="raise it")
+        self.policy = policy
+        self.sampling = sampling
+        self.num_replies = num_replies
+        self.seed = seed
+        self.batch = batch
 
     def replies(self, texts: Sequence[str], addresses: Sequence[Address]) -> list[list[str]]:
         """R replies to each text."""
@@ -45,13 +49,16 @@ class Replier:
 
     @torch.inference_mode()
     def _some(self, texts: Sequence[str], addresses: Sequence[Address]) -> list[list[str]]:
-        steps, R = self._steps, self.num_replies
+        steps = self._steps
+        R = self.num_replies
         tokens_NT, attend_NT = self._read(texts)
         tokens_MT, attend_MT = (x.repeat_interleave(R, 0) for x in (tokens_NT, attend_NT))
         drawn = uniforms(self.seed, addresses, R * steps).reshape(len(texts) * R, steps)
         uniform_MT = torch.from_numpy(drawn).to(tokens_NT.device)
-        ended_M, said = torch.zeros(len(tokens_MT), dtype=torch.bool, device=tokens_NT.device), []
-        ends, cache = torch.tensor(self.policy.eos_ids, device=tokens_NT.device), None
+        ended_M = torch.zeros(len(tokens_MT), dtype=torch.bool, device=tokens_NT.device)
+        said = []
+        ends = torch.tensor(self.policy.eos_ids, device=tokens_NT.device)
+        cache = None
         for t in range(steps):
             logits_MV, cache = self._next(tokens_MT, attend_MT, cache)
             token_M = draw(logits_MV, uniform_MT[:, t], self.sampling)
@@ -59,7 +66,8 @@ class Replier:
             ended_M |= torch.isin(token_M, ends)
             if bool(ended_M.all()):
                 break
-            tokens_MT, attend_MT = said[-1][:, None], torch.cat([attend_MT, (~ended_M).long()[:, None]], 1)
+            tokens_MT = said[-1][:, None]
+            attend_MT = torch.cat([attend_MT, (~ended_M).long()[:, None]], 1)
         return self._told(torch.stack(said, 1).cpu().numpy(), len(texts))
 
     @property
@@ -70,7 +78,8 @@ class Replier:
     def _read(self, texts: Sequence[str]) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"]]:
         most = self.policy.context_length - self._steps
         rows = [self.policy.encode(text)[-most:] for text in texts]
-        longest, pad = max(map(len, rows)), self.policy.pad_id
+        longest = max(map(len, rows))
+        pad = self.policy.pad_id
         tokens_NT = torch.tensor([[*[pad] * (longest - len(row)), *row] for row in rows], device=self.policy.device)
         attend_NT = torch.tensor([[*[0] * (longest - len(row)), *[1] * len(row)] for row in rows])
         return tokens_NT, attend_NT.to(self.policy.device)
@@ -78,9 +87,12 @@ class Replier:
     def _next(self, tokens_MT: Tensor, attend_MT: Tensor, cache: Any) -> tuple[Float[Tensor, "M V"], Any]:
         positions_MT = (attend_MT.cumsum(1) - 1).clamp(min=0)[:, -tokens_MT.shape[1] :]
         out = self.policy.backbone(
-            input_ids=tokens_MT, attention_mask=attend_MT, position_ids=positions_MT, past_key_values=cache,
+            input_ids=tokens_MT,
+            attention_mask=attend_MT,
+            position_ids=positions_MT,
+            past_key_values=cache,
             use_cache=True,
-        )  # fmt: skip
+        )
         return self.policy.head(out.last_hidden_state[:, -1]), out.past_key_values
 
     def _told(self, token_MT: np.ndarray, num_texts: int) -> list[list[str]]:

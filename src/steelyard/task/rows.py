@@ -33,10 +33,10 @@ def _column(row: Row, names: Sequence[str], where: str) -> str:
             return name
     shown = list(row)[:_SHOWN]
     near = next((c for c in shown if suggest(c, names).startswith("did you mean")), None)
-    mend = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"
+    hint = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"
     more = f" and {len(row) - _SHOWN} more" if len(row) > _SHOWN else ""
     what = f"there is no {' or '.join(names)}; its columns are {', '.join(shown) or 'none'}{more}"
-    raise SteelyardError(what, where=where, mend=mend)
+    raise SteelyardError(what, where=where, hint=hint)
 
 
 def _text(value: Any, where: str) -> Text:
@@ -45,8 +45,8 @@ def _text(value: Any, where: str) -> Text:
     chat = isinstance(value, list) and all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
     )
-    mend = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
-    require(chat and bool(value), "the prompt is neither text nor chat messages", where=where, mend=mend)
+    hint = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
+    require(chat and bool(value), "the prompt is neither text nor chat messages", where=where, hint=hint)
     return value
 
 
@@ -59,9 +59,15 @@ def _distinct(prompts: Iterable[Prompt]) -> dict[str, Prompt]:
 
 
 _OF_PROMPTS = (
-    "task-ids", "task-splits", "task-repeatable", "scores-each", "scores-finite", "scores-alone", "scores-parts",
+    "task-ids",
+    "task-splits",
+    "task-repeatable",
+    "scores-each",
+    "scores-finite",
+    "scores-alone",
+    "scores-parts",
     "scores-steps",
-)  # fmt: skip
+)
 NO_FILE: Mapping[str, str] = dict.fromkeys(_OF_PROMPTS, "without a file there are no prompts")
 """What a task of a file is exempt from: by default it names none."""
 
@@ -92,7 +98,7 @@ class Rows(Closable):
     def __post_init__(self) -> None:
         require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="rows")
         require(
-            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="rows.timeout_s", mend="give seconds above 0"
+            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="rows.timeout_s", hint="give seconds above 0"
         )
 
     @property
@@ -107,7 +113,7 @@ class Rows(Closable):
         place, split = (self.held_out, "") if Path(self.held_out).suffix else (self.path, self.held_out)
         held = _distinct(prompt for _, prompt in self._prompts(place, split))
         asked = _distinct(p for _, p in self._prompts(self.path, self.split) if p.id not in held)
-        require(bool(asked), "every prompt is also held out", where=self.path, mend="name another --held-out")
+        require(bool(asked), "every prompt is also held out", where=self.path, hint="name another --held-out")
         return {"train": tuple(asked.values()), "held-out": tuple(held.values())}
 
     @cached_property
@@ -133,9 +139,9 @@ class Rows(Closable):
     def _templated(self, text: Text, where: str) -> Text:
         if isinstance(text, str):
             return fill(self.prompt_template, text)
-        mend = "leave prompt_template as {prompt}"
+        hint = "leave prompt_template as {prompt}"
         plain = self.prompt_template == "{prompt}"
-        require(plain, "a template cannot be put around chat messages", where=where, mend=mend)
+        require(plain, "a template cannot be put around chat messages", where=where, hint=hint)
         return text
 
     def prompts(self, split: str) -> Sequence[Prompt]:

@@ -22,13 +22,15 @@ from functools import cached_property
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, method, require, stream
-from steelyard.policy.companion import Companion
+from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.policy.auxiliary_model import Companion
 from steelyard.reward import Pair, RewardModel
 from steelyard.task.base import split_by_hash, take_split
 from steelyard.task.wins import mean, win_rate
 
 LETTERS = "abcdefghijklmnopqrst"
+LONGEST_VERSION = 16
+"""Tokens that a short version may have."""
 SURPLUS = 0.1
 """What a letter too many costs of the gold reward."""
 LENGTH_BIAS = 0.12
@@ -54,11 +56,11 @@ class Shortening:
 
     def __post_init__(self) -> None:
         n = self.posts
-        require(50 <= n <= 100_000, f"posts is {n}", where="shortening.posts", mend="use 50 to 100000")
+        require(50 <= n <= 100_000, f"posts is {n}", where="shortening.posts", hint="use 50 to 100000")
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:
-        draws = stream(self.data_seed, "shortening")
+        draws = rng(self.data_seed, "shortening")
         made = (post(draws) for _ in range(self.posts))
         asked = ((text, Prompt(text, text, {"answer": capitals(text)})) for text in made)
         return split_by_hash(asked, _HELD_OUT_SHARE, where="shortening")
@@ -111,7 +113,8 @@ class Shortening:
 
 def post(draws: np.random.Generator) -> str:
     """A post: 8 to 14 letters, no two alike, 3 to 5 of them capitals, and a colon at its end."""
-    length, number = int(draws.integers(8, 15)), int(draws.integers(3, 6))
+    length = int(draws.integers(8, 15))
+    number = int(draws.integers(3, 6))
     letters = [LETTERS[i] for i in draws.permutation(len(LETTERS))[:length]]
     for place in draws.permutation(length)[:number]:
         letters[place] = letters[place].upper()

@@ -21,7 +21,8 @@ class Victim:
     """A policy, and what stands between an attack and its reply."""
 
     def __init__(self, policy: Policy, answer: str) -> None:
-        self.policy, self._answer = policy, policy.tokenizer.encode(answer, add_special_tokens=False)
+        self.policy = policy
+        self._answer = policy.tokenizer.encode(answer, add_special_tokens=False)
 
     def replies(self, attacks: Sequence[str], uniform_NRW: Float[np.ndarray, "N R W"]) -> list[list[str]]:
         """R replies to each of N attacks."""

@@ -11,6 +11,15 @@ from steelyard.unlearn.protocol import unlearn
 from steelyard.unlearn.refusal_dpo import RefusalDPO
 
 __all__ = [
-    "NPO", "Audit", "GradientAscent", "Quality", "Question", "RefusalDPO", "audit", "forget_quality", "repetition",
-    "unlearn", "utility",
-]  # fmt: skip
+    "NPO",
+    "Audit",
+    "GradientAscent",
+    "Quality",
+    "Question",
+    "RefusalDPO",
+    "audit",
+    "forget_quality",
+    "repetition",
+    "unlearn",
+    "utility",
+]

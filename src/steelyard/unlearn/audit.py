@@ -66,8 +66,12 @@ def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> 
         SteelyardError: no questions, or not all with the same number of wrong answers, at least one.
     """
     numbers = {len(question.wrong) for question in questions}
-    require(len(numbers) == 1 and 0 not in numbers, f"questions have {sorted(numbers)} wrong answers", where="audit",
-            mend="give questions, each with as many wrong answers")  # fmt: skip
+    require(
+        len(numbers) == 1 and 0 not in numbers,
+        f"questions have {sorted(numbers)} wrong answers",
+        where="audit",
+        hint="give questions, each with as many wrong answers",
+    )
     rows = [t for question in questions for t in (question.right, *question.wrong)]
     logp_NA = mean_logp(policy, rows).reshape(len(questions), -1)
     ratio_N = np.exp(logp_NA[:, 1:].mean(1) - logp_NA[:, 0])

@@ -31,7 +31,7 @@ class GradientAscent:
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __post_init__(self) -> None:
-        require(self.retain >= 0, f"it is {self.retain}", where="gradient-ascent.retain", mend="use 0 or more")
+        require(self.retain >= 0, f"it is {self.retain}", where="gradient-ascent.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P`, and reports its terms."""

@@ -27,7 +27,7 @@ from steelyard.unlearn.parts import forgotten, with_retained
     "npo",
     paper="arXiv:2404.05868",
     claim="forgets half of what was taught and stays useful; collapse is exponentially slower than under ascent",
-    proof="recipes.proofs.npo",
+    proof="experiments.proofs.unlearn.npo",
 )
 @dataclass(frozen=True)
 class NPO:
@@ -39,8 +39,8 @@ class NPO:
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="npo.beta", mend="use a number above 0")
-        require(self.retain >= 0, f"retain is {self.retain}", where="npo.retain", mend="use 0 or more")
+        require(self.beta > 0, f"beta is {self.beta}", where="npo.beta", hint="use a number above 0")
+        require(self.retain >= 0, f"retain is {self.retain}", where="npo.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P` and `logp_ref_PGT`, and reports its terms."""

@@ -7,7 +7,7 @@ joined by a retained prompt drawn at random, and the model before unlearning is 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from steelyard.core import Trajectory, require, stream
+from steelyard.core import Trajectory, require, rng
 from steelyard.learner import Adam, Learner
 from steelyard.learner.learner import Objective
 from steelyard.policy import Policy
@@ -44,11 +44,11 @@ def unlearn(
     Raises:
         SteelyardError: there is nothing to forget.
     """
-    require(len(forget) > 0, "there is nothing to forget", where="unlearn", mend="give at least one group")
+    require(len(forget) > 0, "there is nothing to forget", where="unlearn", hint="give at least one group")
     learner = Learner(policy, objective, optimizer or Adam(weight_decay=0.01), learning_rate=learning_rate)
     forget, retain = ([_referred(learner, group) for group in groups] for groups in (forget, retain))
     for epoch in range(epochs):
-        draws = stream(seed, "unlearn", epoch)
+        draws = rng(seed, "unlearn", epoch)
         order = draws.permutation(len(forget))
         beside = draws.integers(len(retain), size=len(forget)) if retain else order[:0]
         for start in range(0, len(forget), batch):

@@ -36,8 +36,8 @@ class RefusalDPO:
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="refusal-dpo.beta", mend="use a number above 0")
-        require(self.retain >= 0, f"it is {self.retain}", where="refusal-dpo.retain", mend="use 0 or more")
+        require(self.beta > 0, f"beta is {self.beta}", where="refusal-dpo.beta", hint="use a number above 0")
+        require(self.retain >= 0, f"it is {self.retain}", where="refusal-dpo.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P`, `reward_PG` and `logp_ref_PGT`, and reports its terms."""

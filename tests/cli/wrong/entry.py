@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.runtime import checkpoint
+from steelyard.runtime.run_dir import checkpoint
 
 Harm = Callable[[Path], Any]
 """Changes the world, whose directory it is given, before the command runs."""

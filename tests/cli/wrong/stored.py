@@ -202,7 +202,7 @@ FOREIGN_SQLITE = [
           all_of(remove("run/replay.sqlite"), put("run/replay.sqlite", "full"))),
     Wrong(RESUME, "was begun with seed 1, and 0 is asked for", put("stopped/replay.sqlite", "other/replay.sqlite")),
     Wrong(RESUME, "file is not a database", put("stopped/replay.sqlite", "text.txt")),
-    Wrong(RESUME, "was begun with method 'Prioritised', and 'SingleUse' is asked for",
+    Wrong(RESUME, "was begun with method 'PrioritizedReplay', and 'SingleUse' is asked for",
           change(*SETTINGS, replay={"method": "single-use-queue"})),
     Wrong("replay run", "its settings are damaged",
           sql("run/replay.sqlite", "UPDATE meta SET origin = '{}'")),

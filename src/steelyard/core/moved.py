@@ -1,0 +1,36 @@
+"""Names that have changed: settings, ids and modules of earlier versions, and what they are called now.
+
+`config.json` of a run, and the states of its checkpoints, keep the names of the version that wrote them. `decode` reads
+them through these tables, so that an old run still resumes. An entry stays for as long as such runs may exist.
+"""
+
+from collections.abc import Mapping
+
+IDS: Mapping[str, str] = {}
+"""Registered id -> the id that took its place."""
+
+MODULES: Mapping[str, str] = {
+    **{f"steelyard.task.{name}": f"steelyard.worlds.{name}" for name in (
+        "addends", "chains", "domains", "facts", "grammar", "habits", "loophole", "safety", "scratchpad",
+    )},
+}  # fmt: skip
+"""Module that a config names -> the module that took its place."""
+
+FIELDS: Mapping[str, Mapping[str, str]] = {}
+"""Class name -> setting -> the setting that took its place."""
+
+
+def current_id(id: str) -> str:
+    """The id that is registered today for what was once `id`."""
+    return IDS.get(id, id)
+
+
+def current_module(module: object) -> object:
+    """The module that holds today what was once in `module`; anything that is no moved module is returned as it is."""
+    return MODULES.get(module, module) if isinstance(module, str) else module
+
+
+def current_fields(cls: type, data: dict[str, object]) -> dict[str, object]:
+    """Settings of `cls` under the names that its fields have today."""
+    moved = FIELDS.get(cls.__name__, {})
+    return {moved.get(name, name): value for name, value in data.items()}

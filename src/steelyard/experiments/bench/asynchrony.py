@@ -1,0 +1,195 @@
+"""What asynchrony gives: `arithmetic` to 80 %, local against one synchronous loop, as generation grows dearer.
+
+The runs go as in the part `score`: each alone on the machine, the clock from the first generation, accuracy measured on
+kept weights after the run. `sync` is one process that generates a batch, then learns a step (`--runtime inline
+--inline.learn-cost 0`), with one compute thread and with two; `local` has searchers, learner and supervisor in
+processes of their own, one thread each.
+
+A batch (32 prompts x 8) is timed first, in one process with one thread. Generation then costs 1, 4 or 16 times that:
+after each batch a searcher sleeps for the rest (`--search-delay`), as if it ran elsewhere and took so long. The gain of
+`local` is taken within a cost and a seed. A local run makes more steps than a synchronous one of that cost: its learner
+goes on with what is stored. Idle is the share of the time in which the learner (a searcher) waited; one that sleeps
+counts as busy.
+"""
+
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import encode, require
+from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, seconds
+from steelyard.experiments.bench.processes import ask, ask_module, serve
+from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
+from steelyard.recipes.arithmetic import RECIPE
+from steelyard.runtime import HeldOut, Run, VirtualClock
+
+TITLE = "Asynchrony: seconds to 80 % where generation costs more"
+_SCORED = "steelyard.experiments.bench.score"
+_UNMEASURED = HeldOut(every=10**9, prompts=1, sampled_prompts=1, samples=1)
+
+
+@dataclass(frozen=True)
+class Asynchrony:
+    """Seconds to 80 %, local against a synchronous loop, at several costs of generation."""
+
+    runs: int = 5
+    """Of each system at each cost, with seeds 100, 101, ..."""
+    costs: tuple[int, ...] = (1, 4, 16)
+    """What generation costs, in batches of this machine."""
+    searchers: tuple[int, ...] = (1, 4)
+    """Searchers of the local runs."""
+    steps: int = 60
+    """Steps of each synchronous run."""
+    longer: int = 3
+    """A local run whose generation costs more makes at most so many times these steps."""
+    snapshots: int = 20
+    """Measurements of the weights in a run."""
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "steps", "longer", "snapshots"):
+            value = getattr(self, name)
+            require(value >= 1, f"is {value}", where=f"--{name}", hint="use 1 or more")
+        for name in ("costs", "searchers"):
+            least = min(getattr(self, name), default=0)
+            require(least >= 1, f"has {least}", where=f"--{name}", hint="use numbers from 1 up")
+
+
+@dataclass(frozen=True)
+class System:
+    """How a run is made."""
+
+    name: str
+    settings: dict[str, Any]
+    steps: int
+    cost: int
+
+
+def measure(settings: Asynchrony, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row for each run, with its curve."""
+    batch_s = statistics.median(ask_module(__name__, {"runs": 5}))
+    say(f"a batch takes {1e3 * batch_s:.0f} ms")
+    rows = []
+    for seed, system in product(range(FIRST_SEED, FIRST_SEED + settings.runs), _systems(settings)):
+        place = workdir / f"{system.name.replace(' ', '-').replace(',', '')}-{system.cost}x-{seed}"
+        every = max(1, system.steps // settings.snapshots)
+        delay = (system.cost - 1) * batch_s
+        row = {"system": system.name, "cost": system.cost, "seed": seed, "search_delay": delay}
+        rows.append(row | _run(_settings_of(system, seed, delay, every, place), every, place))
+        say(f"{place.name}: {_write(rows[-1]['seconds_to_80'])} s, {rows[-1]['steps_per_s']:.2f} steps/s")
+    return rows
+
+
+def _systems(settings: Asynchrony) -> Iterator[System]:
+    for cost in settings.costs:
+        for threads in (1, 2) if cost == 1 else (1,):  # the second thread does nothing for a sleep
+            clock = VirtualClock(learn_cost=0.0, threads=threads)
+            name = "sync" if threads == 1 else f"sync, {threads} threads"
+            yield System(name, {"runtime": "inline", "inline": clock}, settings.steps, cost)
+        for number in settings.searchers:
+            steps = settings.steps * min(cost, settings.longer)
+            name = f"local, {number} searcher{'s' * (number > 1)}"
+            yield System(name, {"runtime": "local", "num_searchers": number}, steps, cost)
+
+
+def _settings_of(system: System, seed: int, delay: float, every: int, place: Path) -> Run:
+    return replace(
+        RECIPE,
+        seed=seed,
+        max_steps=system.steps,
+        save_steps=every,
+        keep_checkpoints=system.steps,
+        search_delay=delay,
+        evaluation=_UNMEASURED,
+        output_dir=str(place),
+        **system.settings,
+    )
+
+
+def _run(run: Run, every: int, place: Path) -> dict[str, Any]:
+    threads = run.inline.threads if run.runtime == "inline" else 1
+    report = ask(place.name, [sys.executable, "-m", _SCORED], encode(run), threads=threads)
+    kept = range(every, run.max_steps + 1, every)
+    files = {step: place / f"checkpoint-{step}" / "learner.safetensors" for step in kept}
+    curve = curve_of(report["steps"], files, prefix="policy.")
+    steps, reached = crossing(curve) or (None, None)
+    last, taken = report["steps"][-1]
+    row = {"seconds_to_80": reached, "steps_to_80": steps, "steps_per_s": last / taken, **report["where"]}
+    return row | {"curve": [list(point) for point in curve]}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """A line for each system at each cost; its gain is over the synchronous loop with one thread."""
+    columns = [
+        "generation",
+        "",
+        "s to 80 %",
+        "sync / this",
+        "steps to 80 %",
+        "steps/s",
+        "sync x",
+        "idle learner",
+        "idle searchers",
+    ]
+    cells: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        cells.setdefault((row["cost"], row["system"]), []).append(row)
+    lines = []
+    for (cost, system), runs in cells.items():
+        sync = cells[cost, "sync"]
+        local = system.startswith("local")
+        idle = [_spread([run[who] for run in runs]) if local else "" for who in ("learner_idle", "searcher_idle")]
+        lines.append(
+            [
+                f"{cost} x",
+                system,
+                _spread([run["seconds_to_80"] for run in runs]),
+                _gain(sync, runs, "seconds_to_80"),
+                _spread([run["steps_to_80"] for run in runs]),
+                _spread([run["steps_per_s"] for run in runs]),
+                _gain(runs, sync, "steps_per_s"),
+                *idle,
+            ]
+        )
+    return columns, lines
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    found = [value for value in values if value is not None]
+    missed = f" ({len(values) - len(found)} never)" if len(found) < len(values) else ""
+    return (middle(found) + missed) if found else "never"
+
+
+def _gain(above: Sequence[Mapping[str, Any]], below: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Seed by seed; a seed that either missed is left out."""
+    divisor = {run["seed"]: run[key] for run in below}
+    return _spread([run[key] / divisor[run["seed"]] for run in above if run[key] and divisor.get(run["seed"])])
+
+
+def _write(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f}"
+
+
+def cell(runs: int) -> list[float]:
+    """Seconds of a searcher's batch, in this process."""
+    from steelyard.core import Weights
+    from steelyard.runtime.factories import make_policy, make_searcher, make_task
+    from steelyard.runtime.inline.delayed_store import DelayedWeightStore
+    from steelyard.runtime.prompt_scheduler import Assigner
+
+    check_runs(runs)
+    policy = make_policy(RECIPE)
+    task = make_task(RECIPE)
+    prompts = task.prompts("train")
+    store = DelayedWeightStore(Weights.of(policy.weights(), 0))
+    searcher = make_searcher(RECIPE, policy, prompts, task.score, store, store)
+    assigner = Assigner(RECIPE, prompts)
+    work = {"batch": lambda: seconds(lambda: list(searcher.search(assigner.next())))}
+    return interleaved(work, runs)["batch"]
+
+
+if __name__ == "__main__":
+    serve(cell)

@@ -1,0 +1,67 @@
+"""How times are taken: works in turn, so that a slow minute of the machine hits all of them, and the middle of many."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from steelyard.core import require
+
+T = TypeVar("T")
+
+
+def interleaved(works: Mapping[str, Callable[[], T]], runs: int) -> dict[str, list[T]]:
+    """Each work once to warm up, then A B C A B C ... for `runs` rounds; name -> what each run returned."""
+    for work in works.values():
+        work()
+    found: dict[str, list[T]] = {name: [] for name in works}
+    for _ in range(runs):
+        for name, work in works.items():
+            found[name].append(work())
+    return found
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """What the work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def check_runs(runs: int) -> None:
+    """Refuse a number of runs below 1.
+
+    Raises:
+        SteelyardError: it is.
+    """
+    require(runs >= 1, f"is {runs}", where="--runs", hint="use 1 or more")
+
+
+def short(value: float) -> str:
+    """Three digits: 0.0123, 1.23, 123, 12.3k, 1.23M."""
+    for size, letter in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e6 if letter == 'M' else 1e3):#.3g}{letter}".replace(f".{letter}", letter)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def middle(values: Sequence[float], write: Callable[[float], str] = short) -> str:
+    """`median [lowest, highest]`."""
+    return f"{write(statistics.median(values))} [{write(min(values))}, {write(max(values))}]"
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Round by round: what was measured one after the other is compared, not the best of one with the worst of all."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def resident_mib(name: str = "VmRSS") -> float:
+    """Memory of this process now; as `VmHWM`, the most since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+def forget_peak() -> None:
+    """Let `resident_mib("VmHWM")` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")

@@ -1,0 +1,148 @@
+"""Proofs from first seed to record: measured side by side, judged, drawn and kept."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import msgspec
+
+from steelyard.core import SteelyardError, require
+from steelyard.experiments.harness.proof import Arms, Proof, load
+from steelyard.experiments.harness.proof_plot import draw
+from steelyard.experiments.harness.record import ClaimRecord, Record
+from steelyard.experiments.harness.seed_process import Measured, Task, carry_out
+from steelyard.experiments.harness.verdict import Judged, judge_all, verdict_of, worst
+from steelyard.runtime import to_json
+from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.runtime.run_dir.machine import machine
+from steelyard.runtime.run_dir.records import commit
+
+QUICK_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How proofs are carried out."""
+
+    seeds: int | None = None
+    """How many; by default the proof's own number, 3 in most, or 2 for a quick run."""
+    first_seed: int | None = None
+    """The first of them; by default the proof's own."""
+    quick: bool = False
+    """Smaller, under a minute: to see that it works, not to judge by."""
+    jobs: int = 0
+    """Seeds at a time; 0 for one per core."""
+
+    def __post_init__(self) -> None:
+        require(self.seeds is None or self.seeds >= 1, f"is {self.seeds}", where="--seeds", hint="use 1 or more")
+        ok = self.first_seed is None or self.first_seed >= 0
+        require(ok, f"is {self.first_seed}", where="--first-seed", hint="use 0 or more")
+        require(self.jobs >= 0, f"is {self.jobs}", where="--jobs", hint="use 1 or more, or 0 for one per core")
+
+
+def prove(
+    modules: Mapping[str, str], settings: Settings, directory: Path, say: Callable[[str], None]
+) -> dict[str, Record]:
+    """Carry out proofs; each record and plot goes to `directory` as ID.json and ID.png.
+
+    Args:
+        modules: method's id -> module of its proof.
+        settings: seeds and size.
+        directory: where results go; seeds that are there are taken as they are.
+        say: called with each line of progress.
+
+    Raises:
+        SteelyardError: a seed failed, or a claim asks for what no arm measured.
+        FaultError: a seed did not come to its end.
+    """
+    proofs = {id: load(module) for id, module in modules.items()}
+    seeds = {id: _seeds(proof, settings) for id, proof in proofs.items()}
+    tasks = [Task(id, modules[id], seed, settings.quick) for id in proofs for seed in seeds[id]]
+    with writing(directory, SteelyardError):
+        directory.mkdir(parents=True, exist_ok=True)
+    jobs = settings.jobs or os.cpu_count() or 1
+    measured = dict(zip(tasks, carry_out(tasks, directory, jobs, say), strict=True))
+    records = {}
+    for id, proof in proofs.items():
+        found = [one for task, one in measured.items() if task.id == id]
+        records[id] = record = record_of(id, proof, found, command=command_of(id, settings), jobs=jobs)
+        with writing(directory, SteelyardError):
+            put(directory / f"{id}.json", to_json(msgspec.to_builtins(record), indent=1).encode() + b"\n")
+            draw(record, directory / f"{id}.png")
+    return records
+
+
+def command_of(id: str, settings: Settings) -> str:
+    """The command line that proves it again."""
+    words = ["steelyard", "prove", id]
+    for f in fields(settings):
+        value = getattr(settings, f.name)
+        if value != f.default and f.name != "jobs":
+            words += [f"--{f.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return " ".join(words)
+
+
+def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: str, jobs: int) -> Record:
+    """The judged record of a proof's seeds."""
+    by_seed = {one.seed: one.arms for one in measured}
+    own, control = judge_all(proof, by_seed)
+    core_minutes = sum(sum(one.seconds.values()) for one in measured) / 60
+    return Record(
+        id=id,
+        verdict=verdict_of(own, control),
+        control=worst(control),
+        claims=[_claim(proof, a, b) for a, b in zip(own, control, strict=True)],
+        arms=_common([*by_seed.values()]),
+        seeds=list(by_seed),
+        quick=measured[0].quick,
+        equal=proof.equal,
+        criterion=proof.criterion,
+        command=command,
+        commit=commit(),
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        machine=machine(),
+        core_minutes=round(core_minutes, 2),
+        minutes=round(core_minutes / min(jobs, len(measured)), 2),
+        seed_commits=[one.commit for one in measured],
+    )
+
+
+def _seeds(proof: Proof, settings: Settings) -> range:
+    first = proof.first_seed if settings.first_seed is None else settings.first_seed
+    return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else proof.seeds)))
+
+
+def _common(seeds: Sequence[Arms]) -> dict[str, dict[str, list[float]]]:
+    """Arm -> metric -> its values, of all that every seed measured."""
+    return {
+        arm: {
+            metric: [arms[arm][metric] for arms in seeds]
+            for metric in metrics
+            if all(metric in arms[arm] for arms in seeds)
+        }
+        for arm, metrics in seeds[0].items()
+        if all(arm in arms for arms in seeds)
+    }
+
+
+def _claim(proof: Proof, own: Judged, control: Judged) -> ClaimRecord:
+    claim = own.claim
+    return ClaimRecord(
+        text=claim.text,
+        metric=claim.metric,
+        ours=claim.ours or proof.ours,
+        baseline=claim.baseline,
+        least=claim.least,
+        lower_is_better=claim.lower_is_better,
+        relative=claim.relative,
+        ours_by_seed=list(own.ours),
+        baseline_by_seed=list(own.baseline),
+        control_by_seed=list(control.ours),
+        effect=own.mean,
+        interval=None if own.low is None or own.high is None else (own.low, own.high),
+        verdict=own.verdict,
+        control_effect=control.mean,
+        control_verdict=control.verdict,
+    )

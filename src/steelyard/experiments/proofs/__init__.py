@@ -1,0 +1,1 @@
+"""One proof per published system, by the room of its method."""

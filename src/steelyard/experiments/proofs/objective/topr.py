@@ -1,0 +1,86 @@
+"""Learning offline from stored right and wrong answers, on sums whose skill is latent in the shipped model.
+
+The shipped arithmetic model samples 8 answers to each of 512 problems, once; about a quarter is right. Each arm then
+learns ten epochs from these alone, with its baseline and limits as the only difference: TOPR; the same with its taper
+switched off, which is REINFORCE with rewards of +1 and -1 that takes the samples for fresh ones (the control); right
+answers alone; truncated importance sampling on all; and, as information, TOPR with other baselines. `accuracy` is the
+share of right answers among samples of held-out problems, `greedy` that without sampling, `invalid` the share of
+samples that have the form of none of the task's ways to answer. All arms have one learning rate. On a seed kept for
+trials, right answers alone gained less than 2 points from a third of it and lost 11 with thrice as much, and untapered
+REINFORCE collapsed with thrice as much too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from steelyard.core import Prompt, Trajectory, rng
+from steelyard.experiments.harness import Claim, Proof
+from steelyard.objective import TOPR
+from steelyard.policy import Policy
+from steelyard.task import Arithmetic
+from steelyard.worlds.sync_loop import SyncLoop
+
+ARMS = {
+    "topr": TOPR(),
+    "reinforce": TOPR(negative=(1.0, 1.0)),
+    "positives-only": TOPR(negative=(0.0, 0.0)),
+    "tis": TOPR(positive=(0.0, 1.0)),
+}
+BASELINES = (0.3, 0.7)
+LEARNING_RATE = 3e-4
+PROMPTS_PER_STEP = 32
+
+
+def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The stored samples, then each arm on them."""
+    task = Arithmetic(problems=256 if quick else 512, held_out=256, data_seed=seed)
+    policy = Policy.load("steelyard/arithmetic")
+    stored = lab_of(policy, task, ARMS["topr"], seed).sample(list(task.prompts("train")))
+    arms = ARMS if quick else ARMS | {f"topr-c{c}": TOPR(baseline=c) for c in BASELINES}
+    for arm, objective in arms.items():
+        loop = lab_of(policy, task, objective, seed)
+        last: dict[str, float] = {}
+        for epoch in range(3 if quick else 10):
+            last = epoch_over(loop, stored, rng(seed, "epoch", epoch).permutation(len(stored)))
+        yield arm, {**quality(loop, task, list(task.prompts("held-out"))), "taper": last["objective/taper"]}
+
+
+def lab_of(policy: Policy, task: Arithmetic, objective: TOPR, seed: int) -> SyncLoop:
+    """A laboratory that begins at the shipped model."""
+    return SyncLoop(policy, task, objective, learning_rate=LEARNING_RATE, seed=seed)
+
+
+def epoch_over(loop: SyncLoop, stored: Sequence[Sequence[Trajectory]], order: np.ndarray) -> dict[str, float]:
+    """Learn once from every stored group; returns the last step's metrics."""
+    row: dict[str, float] = {}
+    for at in range(0, len(order), PROMPTS_PER_STEP):
+        row = loop.learn([stored[i] for i in order[at : at + PROMPTS_PER_STEP]])
+    return row
+
+
+def quality(loop: SyncLoop, task: Arithmetic, prompts: Sequence[Prompt]) -> dict[str, float]:
+    """Accuracy, sampled and greedy, and the share of answers without a known form."""
+    found = [t for group in loop.sampled(prompts, 2) for t in group]
+    right = float(np.mean([t.reward or 0.0 for t in found]))
+    formless = float(np.mean([task.style(text_of(loop.policy, t)) == "other" for t in found]))
+    return {"accuracy": right, "greedy": loop.accuracy(prompts), "invalid": formless}
+
+
+def text_of(policy: Policy, trajectory: Trajectory) -> str:
+    """The completion's text without its end of sequence."""
+    tokens = trajectory.tokens_T[trajectory.action_T].tolist()
+    return policy.decode(tokens[:-1] if trajectory.finish == "stop" else tokens)
+
+
+PROOF = Proof(
+    ours="topr",
+    control="reinforce",
+    equal="the same 4,096 stored samples in the same order, ten epochs, learning rate and size of a step",
+    claims=(
+        Claim("TOPR is 30 points above untapered REINFORCE", "accuracy", "reinforce", 0.3),
+        Claim("TOPR is 3 points above right answers alone", "accuracy", "positives-only", 0.03),
+        Claim("At most 5 % of its answers are malformed", "invalid", 0.0, -0.05, lower_is_better=True),
+    ),
+    measure=measure,
+)

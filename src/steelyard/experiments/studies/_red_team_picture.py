@@ -1,0 +1,47 @@
+"""Pictures of the red-team studies: success against diversity by arm; families by searchers and by buffer size."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steelyard.experiments.harness.figure import save_figure
+
+COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#999999")
+
+
+def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
+    """Success against diversity, a small dot for each seed and a large one for the medians; families beside it."""
+
+    def fill(figure: Any) -> None:
+        left, right = figure.subplots(1, 2)
+        for (arm, records), color in zip(found.items(), COLORS, strict=True):
+            across, up = ([record[key] for record in records.values()] for key in ("diversity", "success"))
+            left.scatter(across, up, s=12, color=color, alpha=0.5)
+            left.scatter(statistics.median(across), statistics.median(up), s=70, color=color, label=arm)
+        left.set(xlabel="diversity (mean pairwise cosine distance)", ylabel="success", ylim=(None, 1.01))
+        left.legend(loc="best", fontsize=8)
+        families = {arm: [record["families"] for record in records.values()] for arm, records in found.items()}
+        _points(right, families, "families found (of 8)")
+        right.set_xticks(range(len(families)), list(families), rotation=20, ha="right")
+
+    save_figure(path, fill, (10.0, 4.2))
+
+
+def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Families found by the values of each setting: a panel for each."""
+
+    def fill(figure: Any) -> None:
+        for ax, (name, by_value) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+            _points(ax, by_value, "families found (of 8)")
+            ax.plot(range(len(by_value)), [statistics.median(v) for v in by_value.values()], color=COLORS[0])
+            ax.set_xlabel(name)
+
+    save_figure(path, fill, (9.0, 3.6))
+
+
+def _points(ax: Any, by_name: Mapping[str, Sequence[float]], ylabel: str) -> None:
+    for place, values in enumerate(by_name.values()):
+        ax.scatter([place] * len(values), values, s=12, color=COLORS[0], alpha=0.5)
+        ax.scatter(place, statistics.median(values), s=60, color=COLORS[0], marker="_")
+    ax.set(xticks=range(len(by_name)), xticklabels=list(by_name), ylabel=ylabel, ylim=(-0.2, 8.2))

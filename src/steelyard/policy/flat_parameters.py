@@ -1,0 +1,52 @@
+"""Parameters as one block of bytes, bit for bit and whatever their types: how weights travel and are named."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from steelyard.core import require
+
+
+def size_of(parameters: Iterable[Tensor]) -> int:
+    """How many bytes the parameters take."""
+    return sum(p.numel() * p.element_size() for p in parameters)
+
+
+def _pairs(parameters: Iterable[Tensor], block: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each parameter's bytes with its stretch of the block, both as views."""
+    start = 0
+    for p in parameters:
+        own = p.detach().view(-1).view(torch.uint8)
+        yield own, block[start : start + own.numel()]
+        start += own.numel()
+
+
+def read(parameters: list[Tensor], into: UInt8[np.ndarray, "B"] | None = None) -> UInt8[np.ndarray, "B"]:
+    """A copy of the parameters as B bytes, one after another; in place of what `into` holds, where it is given."""
+    data = np.empty(size_of(parameters), np.uint8) if into is None else into
+    for own, stretch in _pairs(parameters, torch.from_numpy(data)):
+        stretch.copy_(own)
+    return data
+
+
+def write(parameters: list[Tensor], data: UInt8[np.ndarray, "B"]) -> None:
+    """Copy what `read` returned back into the parameters, in place.
+
+    Raises:
+        SteelyardError: the block has another size.
+    """
+    size = size_of(parameters)
+    require(
+        data.nbytes == size,
+        f"{data.nbytes} bytes of weights for a policy that has {size}",
+        where="weights",
+        hint="load weights of the same model, LoRA settings and dtype",
+    )
+    # torch warns about memory that it may not write to, as received messages are.
+    block = torch.from_numpy(data if data.flags.writeable else data.copy())
+    with torch.no_grad():
+        for own, stretch in _pairs(parameters, block):
+            own.copy_(stretch)

@@ -1,0 +1,251 @@
+"""Hidden states of rows that share prompts: each prompt computed once, and nothing padded but the attention.
+
+    stream = prompt_1 .. prompt_P | rest_1 .. rest_R,   tokens one after another
+    a token of a prompt sees its prompt up to itself; a token of a rest also sees the whole prompt of its row
+
+A row's prompt is what stands before its first action; rows with the same prompt share it, whatever their order. The
+last action of a row is never fed in, since nothing is predicted from it. Layers see the stream, without padding; only
+the attention moves it into rectangles. Padding is filled with zeros and its gradient dropped, so both are exact.
+Shapes: N rows, T steps, P prompts, R rows that have a rest, S tokens in the stream, D hidden size, M actions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.autograd.function import Function
+
+from steelyard.policy.decoder import Decoder, attend, causal_mask
+
+
+def states(
+    decoder: Decoder, tokens_NT: Int[Tensor, "N T"], attend_NT: Bool[Tensor, "N T"], action_NT: Bool[Tensor, "N T"]
+) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]] | None:
+    """Hidden states that precede the actions, row by row, and each row's mean over its prompt.
+
+    None where rows are not padded on the right, or one has nothing before its first action.
+    """
+    rows = _Rows.of(tokens_NT, attend_NT, action_NT)
+    if rows is None:
+        return None
+    stream = _Stream.of(rows)
+
+    def here(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(tokens_NT.device)
+
+    hidden_SD = decoder.hidden(here(stream.tokens_S), here(stream.positions_S), _Shared(stream, decoder))
+    prompts_SD = hidden_SD[: stream.length_P.sum()].float()
+    prompt_PD = torch.segment_reduce(prompts_SD, "mean", lengths=here(stream.length_P), axis=0)
+    return hidden_SD.index_select(0, here(stream.source_M)), prompt_PD.index_select(0, here(rows.prompt_N))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What of each row is prompt, and which prompts are the same."""
+
+    tokens_NT: np.ndarray
+    action_NT: np.ndarray
+    start_N: np.ndarray
+    """Length of the prompt."""
+    end_N: np.ndarray
+    """Where the rest ends: the last action is not part of it."""
+    prompt_N: np.ndarray
+    """Which prompt."""
+    first_P: np.ndarray
+    """A row that has the prompt."""
+
+    @classmethod
+    def of(cls, tokens: Tensor, attend: Tensor, action: Tensor) -> "_Rows | None":
+        tokens_NT, attend_NT, action_NT = (x.cpu().numpy() for x in (tokens, attend, action))
+        T = tokens_NT.shape[1]
+        length_N = attend_NT.sum(1)
+        some_N = action_NT.any(1)
+        start_N = np.where(some_N, action_NT.argmax(1), length_N)
+        end_N = np.where(some_N, T - 1 - action_NT[:, ::-1].argmax(1), length_N)
+        right = bool((attend_NT[:, 1:] <= attend_NT[:, :-1]).all())
+        if not right or not len(start_N) or start_N.min() == 0:
+            return None
+        known: dict[bytes, int] = {}
+        keys = [row[:start].tobytes() for row, start in zip(tokens_NT, start_N, strict=True)]
+        prompt_N = np.array([known.setdefault(key, len(known)) for key in keys])
+        first_P = np.unique(prompt_N, return_index=True)[1]
+        return cls(tokens_NT, action_NT, start_N, end_N, prompt_N, first_P)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """The tokens one after another, and where each of them stands in the rectangles of prompts and rests."""
+
+    tokens_S: np.ndarray
+    positions_S: np.ndarray
+    prompt_PL: np.ndarray
+    """Places of the prompts' tokens in the stream; -1 where a prompt is shorter than L."""
+    rest_RL: np.ndarray
+    """Likewise of the rests' tokens."""
+    prompt_R: np.ndarray
+    length_P: np.ndarray
+    source_M: np.ndarray
+    """The token that each action follows."""
+
+    @classmethod
+    def of(cls, rows: _Rows) -> "_Stream":
+        T = rows.tokens_NT.shape[1]
+        length_P = rows.start_N[rows.first_P]
+        rest_N = rows.end_N - rows.start_N
+        some = np.flatnonzero(rest_N)
+        steps_T = np.arange(T)
+        of_prompts = steps_T < length_P[:, None]
+        of_rests = (steps_T >= rows.start_N[some, None]) & (steps_T < rows.end_N[some, None])
+        positions = [np.broadcast_to(steps_T, mask.shape)[mask] for mask in (of_prompts, of_rests)]
+        tokens = [rows.tokens_NT[rows.first_P][of_prompts], rows.tokens_NT[some][of_rests]]
+        # Actions follow the token before them: the prompt's last, or one of the rest.
+        row_M, step_M = np.nonzero(rows.action_NT)
+        begin_P = _begins(length_P)
+        begin_N = length_P.sum() + _begins(rest_N)
+        prompt_M = rows.prompt_N[row_M]
+        back_M = step_M - 1 - rows.start_N[row_M]
+        source_M = np.where(back_M < 0, begin_P[prompt_M] + length_P[prompt_M] - 1, begin_N[row_M] + back_M)
+        rest_RL = _places(rest_N[some], begin=int(length_P.sum()))
+        return cls(
+            np.concatenate(tokens),
+            np.concatenate(positions),
+            _places(length_P),
+            rest_RL,
+            rows.prompt_N[some],
+            length_P,
+            source_M,
+        )
+
+
+def _begins(length_X: np.ndarray) -> np.ndarray:
+    return np.cumsum(length_X) - length_X
+
+
+def _places(length_X: np.ndarray, begin: int = 0) -> np.ndarray:
+    """Place [X, L] of every token of X pieces that stand one after another; -1 behind a piece's end."""
+    steps_L = np.arange(int(length_X.max(initial=0)))
+    return np.where(steps_L < length_X[:, None], begin + _begins(length_X)[:, None] + steps_L, -1)
+
+
+class _Shared:
+    """The attention of a stream, in two rectangles: of prompts [P, L], and of rests [R, L']."""
+
+    def __init__(self, stream: _Stream, decoder: Decoder) -> None:
+        like = decoder.head.weight
+        a = decoder.architecture
+        self.heads = a.num_heads
+        self.kv_heads = a.num_kv_heads
+        (self.P, self.L) = stream.prompt_PL.shape
+        (self.R, self.rest) = stream.rest_RL.shape
+        places = [stream.prompt_PL.ravel(), stream.rest_RL.ravel()]
+        self.enter = _Exchange.of(places, a.num_heads + 2 * a.num_kv_heads, like.device)
+        self.leave = _Exchange.of(places, a.num_heads, like.device)
+        self.spread = _Spread.of(stream.prompt_R, len(stream.length_P), a.num_kv_heads, like.device)
+        self.causal = causal_mask(like, self.L)
+        seen = torch.from_numpy(stream.prompt_PL[stream.prompt_R] >= 0).to(like.device)[:, None]
+        before = like.new_zeros(seen.shape).masked_fill(~seen, -torch.inf).expand(-1, self.rest, -1)
+        self.mask = torch.cat((before, causal_mask(like, self.rest).expand(self.R, -1, -1)), -1)[None]
+
+    def __call__(self, q: Float[Tensor, "S H E"], k: Tensor, v: Tensor) -> Float[Tensor, "S H E"]:
+        H = self.heads
+        K = self.kv_heads
+        E = q.shape[2]
+        P = self.P
+        L = self.L
+        R = self.R
+        rest = self.rest
+        C = H + 2 * K
+        placed = self.enter.fill(torch.cat((q, k, v), 1).view(-1, E))
+        prompts, rests = placed.split((C * P * L, C * R * rest))
+        q, k, v = prompts.view(C, P, L, E).split((H, K, K))
+        heard = [attend(q, k, v, self.causal, causal=True).reshape(-1, E)]
+        if R:
+            q, *own = rests.view(C, R, rest, E).split((H, K, K))
+            before = (self.spread(x.reshape(-1, L * E)).view(K, R, L, E) for x in (k, v))
+            k, v = (torch.cat(parts, 2) for parts in zip(before, own, strict=True))
+            heard.append(attend(q, k, v, self.mask).reshape(-1, E))
+        return self.leave.read(torch.cat(heard)).view(-1, H, E)
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """Between a stream [S, C, E] of C heads and rectangles [C, X, E] one after another, as rows of E numbers."""
+
+    row_Y: Int[Tensor, "Y"]
+    """The row of the stream that stands at each place of the rectangles; as many as there are rows where none does."""
+    place_Z: Int[Tensor, "Z"]
+    """The place of each row of the stream."""
+
+    @classmethod
+    def of(cls, places: Sequence[np.ndarray], heads: int, device: torch.device) -> "_Exchange":
+        head_C = np.arange(heads)[:, None]
+        row_Y = np.concatenate([np.where(row_X < 0, -1, row_X * heads + head_C).ravel() for row_X in places])
+        (at,) = np.nonzero(row_Y >= 0)
+        place_Z = np.empty(len(at), np.int64)
+        place_Z[row_Y[at]] = at
+        row_Y[row_Y < 0] = len(at)
+        return cls(torch.from_numpy(row_Y).to(device), torch.from_numpy(place_Z).to(device))
+
+    def fill(self, x: Float[Tensor, "Z E"]) -> Float[Tensor, "Y E"]:
+        """The rectangles. Where nothing stands is some row or other: nobody looks there."""
+        return _Take.apply(x, self.row_Y.clamp(max=len(self.place_Z) - 1), self.place_Z[None], False)  # pyright: ignore[reportReturnType]
+
+    def read(self, y: Float[Tensor, "Y E"]) -> Float[Tensor, "Z E"]:
+        """The stream."""
+        return _Take.apply(y, self.place_Z, self.row_Y[None], True)  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Copies what was computed of P prompts to the R rows that share them, for C heads: [C P, D] -> [C R, D]."""
+
+    source_Y: Int[Tensor, "Y"]
+    copies_GZ: Int[Tensor, "G Z"]
+    """Where the copies of each went; Y where it has fewer than G."""
+    ragged: bool
+
+    @classmethod
+    def of(cls, prompt_R: np.ndarray, P: int, heads: int, device: torch.device) -> "_Spread":
+        R = len(prompt_R)
+        count_P = np.bincount(prompt_R, minlength=P)
+        order = np.argsort(prompt_R, kind="stable")
+        copies_GP = np.full((int(count_P.max(initial=1)), P), -1)
+        copies_GP[np.arange(R) - _begins(count_P)[prompt_R[order]], prompt_R[order]] = order
+        head_C = np.arange(heads)[:, None]
+        source_Y = (head_C * P + prompt_R).ravel()
+        copies = np.where(copies_GP[:, None] < 0, heads * R, head_C * R + copies_GP[:, None])
+        found = torch.from_numpy(copies.reshape(len(copies_GP), -1))
+        return cls(torch.from_numpy(source_Y).to(device), found.to(device), bool((copies_GP < 0).any()))
+
+    def __call__(self, x: Float[Tensor, "Z D"]) -> Float[Tensor, "Y D"]:
+        """The copies."""
+        return _Take.apply(x, self.source_Y, self.copies_GZ, self.ragged)  # pyright: ignore[reportReturnType]
+
+
+class _Take(Function):
+    """x[index], whose gradient is gathered as well: row z went to the places inverse[:, z].
+
+    With `holes` an inverse may name the place after the last, where the gradient is 0. No atomics, so two runs agree to
+    the last bit.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, index: Tensor, inverse: Tensor, holes: bool) -> Tensor:
+        """See the class."""
+        ctx.inverse = inverse
+        ctx.holes = holes
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
+        """See the class."""
+        (grad,) = grad_outputs
+        if ctx.holes:
+            grad = torch.cat((grad, grad.new_zeros(1, grad.shape[1])))
+        found = grad.index_select(0, ctx.inverse.flatten())
+        parts = len(ctx.inverse)
+        return (found if parts == 1 else found.view(parts, -1, grad.shape[1]).sum(0)), None, None, None

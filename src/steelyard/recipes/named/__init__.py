@@ -1,1 +1,0 @@
-"""The recipes: one module each, named after what it shows, holding a frozen `RECIPE`."""

@@ -1,9 +1,0 @@
-"""REINFORCE without a baseline on the KL-shaped reward of the arithmetic task, with a single-use queue."""
-
-from dataclasses import replace
-
-from steelyard.objective import Reinforce
-from steelyard.recipes.named import arithmetic
-from steelyard.replay import SingleUse
-
-RECIPE = replace(arithmetic.RECIPE, objective=Reinforce(beta=0.1), replay=SingleUse(capacity=64))

@@ -1,0 +1,219 @@
+"""The parts of a run, built from its settings: the only place where settings become live objects."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import (
+    Episode,
+    Prompt,
+    Replay,
+    Reward,
+    Score,
+    SteelyardError,
+    Trajectory,
+    Weights,
+    WeightStore,
+    require,
+)
+from steelyard.eval import Evaluation, Listable, Measured, drift, evaluate, exact_distance
+from steelyard.learner import Demonstrator, Learner, demonstrations_of
+from steelyard.policy import Policy
+from steelyard.reward import reward_function
+from steelyard.rollout import engine_for
+from steelyard.runtime.run import Run
+from steelyard.searcher import Scorer, Searcher
+
+BUFFER = "replay.sqlite"
+"""The buffer's file in a run directory."""
+Measure = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
+"""Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
+
+
+class Scored:
+    """A task whose verifier is replaced by a reward function; whatever else the task can do, this can."""
+
+    def __init__(self, task: Any, reward: Reward) -> None:
+        self.task = task
+        self.reward = reward
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """The reward function's scores."""
+        return self.reward(episodes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.task, name)
+
+
+def make_task(run: Run, reward: Reward | None = None) -> Any:
+    """The task, scored by `reward` if one is given, or by the reward function that the run names.
+
+    Raises:
+        SteelyardError: the task has no verifier of its own and there is no reward function.
+    """
+    if reward is None and run.reward is not None:
+        reward = reward_function(run.reward)
+    if reward is not None:
+        return Scored(run.task, reward)
+    if not getattr(run.task, "needs_answer", True):
+        raise SteelyardError("has nothing to score with", where="task", hint="name a --reward function")
+    return run.task
+
+
+def check_prompts(run: Run, policy: Policy) -> None:
+    """Read every prompt once, before anything is generated: a run must not end at the prompt it meets last.
+
+    Raises:
+        SteelyardError: the model's tokenizer cannot read a prompt, or its context has no room for a completion.
+    """
+    for prompt in (*run.task.prompts("train"), *run.task.prompts("held-out")):
+        length = len(tokens_of(policy, prompt))
+        most = policy.context_length
+        require(
+            length + run.max_completion_length <= most,
+            f"{length} tokens and {run.max_completion_length} to generate exceed the model's context of {most}",
+            where=f"prompt {_short(prompt)}",
+            hint="lower --max-completion-length, shorten the prompt, or take a model with a longer context",
+        )
+
+
+def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
+    """The tokens of a prompt.
+
+    Raises:
+        SteelyardError: the model's tokenizer cannot read it.
+    """
+    hint = "take a model whose tokenizer knows the task's characters"
+    try:
+        tokens = policy.encode(prompt.text)
+    except Exception as error:  # tokenizers raises a bare Exception where a text has no tokens
+        if type(error) is not Exception:
+            raise
+        what = f"the model's tokenizer cannot read {_short(prompt)} ({error})"
+        raise SteelyardError(what, where="--model", hint=hint) from error
+    known = isinstance(prompt.text, list) or bool(policy.decode(tokens).strip()) or not prompt.text.strip()
+    require(known, f"the model's tokenizer knows nothing of {_short(prompt)}", where="--model", hint=hint)
+    return tokens
+
+
+def _short(prompt: Prompt) -> str:
+    text = str(prompt.text)
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
+
+
+def make_policy(run: Run) -> Policy:
+    """The model, as it stands before training."""
+    return Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed)
+
+
+def make_learner(run: Run, policy: Policy) -> Learner:
+    """The learner at version 0."""
+    return Learner(
+        policy,
+        run.objective,
+        run.optimizer,
+        learning_rate=run.learning_rate,
+        temperature=run.temperature,
+        beta=run.beta_schedule,
+        reference_reset=run.reference_reset,
+        micro_tokens=run.micro_tokens,
+        demonstrations=make_demonstrations(run, policy),
+    )
+
+
+def make_demonstrations(run: Run, policy: Policy) -> Mapping[str, Trajectory] | None:
+    """A demonstration of each training prompt, where the objective learns from such.
+
+    Raises:
+        SteelyardError: the task has none.
+    """
+    if not getattr(run.objective, "demonstrations", False):
+        return None
+    what = f"{type(run.task).__name__} has no demonstrations"
+    hint = "choose a task that has, such as arithmetic"
+    require(isinstance(run.task, Demonstrator), what, where=type(run.objective).__name__, hint=hint)
+    return demonstrations_of(run.task, run.task.prompts("train"), policy)
+
+
+def make_searcher(
+    run: Run,
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    score: Scorer | None,
+    weights: WeightStore,
+    references: WeightStore,
+) -> Searcher:
+    """A searcher that looks for weights in the given stores."""
+    return Searcher(
+        engine_for(policy, run.seed, in_flight=run.in_flight),
+        policy,
+        prompts,
+        score,
+        weights=weights,
+        references=references,
+        sampling=run.sampling,
+        temperature=run.temperature,
+        parity_bound=run.parity_bound,
+        in_flight=run.in_flight,
+        delay=run.search_delay,
+        heat=run.heat,
+    )
+
+
+def make_replay(run: Run, path: Path | None = None) -> Replay:
+    """The live buffer or queue, in memory or in the file at `path`, which it continues where it exists."""
+    return run.replay.open(seed=run.seed, max_staleness=run.max_staleness, path=path)
+
+
+def save_model(policy: Policy, run_dir: Path) -> None:
+    """Write RUN/model, whole or not at all, in place of one that may be there."""
+    part = run_dir / ".model.part"
+    model = run_dir / "model"
+    for rest in (part, model):
+        if rest.exists():
+            shutil.rmtree(rest)
+    policy.save(part)
+    part.replace(model)
+
+
+def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
+    """Held-out evaluation by the task's own verifier; with exact distances where the task can be enumerated, and with
+    the task's own measures, beside the distance from the reference, where it has some."""
+    task = run.task
+    prompts = run.task.prompts("held-out")[: run.evaluation.prompts]
+    # An address of its own: evaluation never shares randomness with the searchers.
+    engine = engine_for(policy, run.seed ^ 0x5EED)
+    sampling = replace(run.sampling, temperature=run.temperature)
+
+    def asked(weights: Weights) -> Evaluation:
+        return evaluate(
+            engine,
+            task,
+            prompts,
+            policy.encode,
+            policy.decode,
+            sampling=sampling,
+            weights=weights,
+            samples_per_prompt=run.evaluation.samples,
+            num_sampled_prompts=run.evaluation.sampled_prompts,
+        )
+
+    begun = cache(lambda: asked(reference).episodes)
+
+    def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        before = begun() if isinstance(task, Measured) else []
+        found = asked(weights)
+        row = found.row(weights.version)
+        if isinstance(task, Listable):
+            row |= exact_distance(policy, task, beta=run.beta, reference=reference, temperature=run.temperature)
+        if isinstance(task, Measured):
+            own, theirs = ([e.trajectory for group in groups for e in group] for groups in (found.episodes, before))
+            at = {"weights": weights, "reference": reference, "temperature": run.temperature}
+            row |= drift(policy, own, theirs, **at)
+            row |= {f"eval/{name}": value for name, value in task.measure(found.episodes, before).items()}
+        return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]
+
+    return measure

@@ -1,0 +1,1 @@
+"""One process on a seeded virtual clock."""

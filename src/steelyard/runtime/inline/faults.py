@@ -1,0 +1,55 @@
+"""What goes wrong in an inline run, and how often: drawn from the run's seed, so that a fault can be repeated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from steelyard.core import Trajectory, require, rng
+
+Fault = Literal["crash", "hang", "lose", "corrupt", "verifier"]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Chances of faults that the inline runtime injects, each from 0 to 1."""
+
+    crash: float = 0.0
+    """A searcher dies before it delivers its batch, and is started again."""
+    hang: float = 0.0
+    """A searcher falls silent; it is killed at its deadline and started again."""
+    lose: float = 0.0
+    """A publication of weights never becomes visible."""
+    corrupt: float = 0.0
+    """A batch arrives under a digest that is not its weights'."""
+    verifier: float = 0.0
+    """The verifier fails on a trajectory."""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            require(0 <= value <= 1, f"{f.name} is {value}", where="inline.faults", hint="use a chance from 0 to 1")
+
+    def strikes(self, fault: Fault, seed: int, *address: int) -> bool:
+        """Whether `fault` strikes at `address`: a batch, a publication, or a trajectory of a batch.
+
+        Every kind of fault has draws of its own, so to raise one chance moves no other fault.
+        """
+        chance = getattr(self, fault)
+        return chance > 0 and rng(seed, "fault", fault, *address).random() < chance
+
+    def spoil(self, found: Sequence[Trajectory], seed: int, batch: int) -> list[Trajectory]:
+        """A searcher's batch as it arrives: some without a reward, or all under a digest that names no weights."""
+        failed = [
+            t.replace(reward=None, reward_parts={}, info={**t.info, "error": "injected verifier fault"})
+            if self.strikes("verifier", seed, batch, place)
+            else t
+            for place, t in enumerate(found)
+        ]
+        if not self.strikes("corrupt", seed, batch):
+            return failed
+        return [t.replace(digest=f"not-{t.digest}") for t in failed]
+
+
+def moment(seed: int, batch: int) -> float:
+    """How far into its batch a searcher dies, as a share from 0 to 1."""
+    return float(rng(seed, "fault", "moment", batch).random())

@@ -1,0 +1,114 @@
+"""What decides the future of an inline run, on disk: three files of a checkpoint beside the learner's two.
+
+state.json              clock and counters, curriculum, failures, tally, positions in the buffer and the records
+flight.msgpack          the events to come, with their trajectories
+published.safetensors   weights that are published and that the learner's own file does not bring back
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from steelyard.core import SteelyardError
+from steelyard.runtime.inline.delayed_store import DelayedWeightStore
+from steelyard.runtime.inline.events import Queue
+from steelyard.runtime.run_dir import checkpoint
+from steelyard.runtime.run_dir.disk import writing
+from steelyard.searcher import Parity
+
+_FLIGHT = "flight.msgpack"
+_PUBLISHED = "published.safetensors"
+_HINT = "resume an inline run from a checkpoint that it made itself, or begin anew"
+
+
+@dataclass
+class Clock:
+    """Virtual time (seconds) and what is counted along it."""
+
+    now: float = 0.0
+    waiting_since: float = 0.0
+    """When the learner last ended a step."""
+    idle: float = 0.0
+    """Seconds that the learner has waited."""
+    events: int = 0
+    batches: int = 0
+    """Searcher batches begun: the address of their faults."""
+
+
+class Snapshot(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """state.json. What the parts call their `state` is theirs to read."""
+
+    runtime: Literal["inline"] = "inline"
+    clock: Clock
+    weights: list[tuple[int, str] | None]
+    """Published weights, the visible first."""
+    assigner: dict[str, Any]
+    failures: dict[str, Any]
+    tally: dict[str, Any]
+    parity: Parity | None
+    replay: dict[str, Any]
+    records: dict[str, int]
+
+
+def write(
+    part: Path, snapshot: Snapshot, queue: Queue, weights: DelayedWeightStore, known: Mapping[str, np.ndarray]
+) -> None:
+    """Write the three files.
+
+    Args:
+        part: a checkpoint that is being made.
+        snapshot: state.json.
+        queue: the events to come.
+        weights: on their way to the searchers.
+        known: weights that need not be written, by digest.
+
+    Raises:
+        FaultError: the disk does not let them be written.
+    """
+    with writing(part):
+        (part / _FLIGHT).write_bytes(queue.to_bytes())
+        (part / _PUBLISHED).write_bytes(weights.to_bytes(known))
+    checkpoint.write_state(part, msgspec.to_builtins(snapshot))
+
+
+def read_snapshot(made: Path) -> Snapshot:
+    """state.json of a checkpoint.
+
+    Raises:
+        SteelyardError: it is missing, or not an inline run's.
+    """
+    try:
+        return msgspec.convert(checkpoint.read_state(made), Snapshot)
+    except msgspec.ValidationError as error:
+        raise SteelyardError(f"is not an inline run's ({error})", where=str(made), hint=_HINT) from error
+
+
+def read_queue(made: Path) -> Queue:
+    """The events to come.
+
+    Raises:
+        SteelyardError: the file is missing or damaged.
+    """
+    try:
+        return Queue.from_bytes((made / _FLIGHT).read_bytes())
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        raise SteelyardError(f"cannot be read ({error})", where=str(made / _FLIGHT), hint=_HINT) from error
+
+
+def read_weights(made: Path, known: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The bytes of published weights by digest, those that are `known` too.
+
+    Raises:
+        SteelyardError: the file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return {**known, **load((made / _PUBLISHED).read_bytes())}
+    except (OSError, SafetensorError) as error:
+        raise SteelyardError(f"cannot be read ({error})", where=str(made / _PUBLISHED), hint=_HINT) from error

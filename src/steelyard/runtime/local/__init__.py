@@ -1,0 +1,1 @@
+"""Searchers, learner and evaluator in processes of their own."""

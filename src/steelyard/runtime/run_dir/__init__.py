@@ -1,0 +1,1 @@
+"""A run's directory: records, checkpoints, and writes that stay written."""

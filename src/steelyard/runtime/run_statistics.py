@@ -1,0 +1,119 @@
+"""What a run adds up to while it goes on, and the summary it ends with."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from steelyard.core import SteelyardError, Trajectory
+from steelyard.runtime.run_dir.records import to_json
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    trajectories: int
+    errors: int
+    steps: int
+    last_error: str | None
+    staleness: dict[int, int]
+    evaluations: list[dict[str, Any]]
+    fresh: list[float]
+
+
+class Tally:
+    """Counts trajectories, staleness and scores over a run."""
+
+    def __init__(self) -> None:
+        self.trajectories = self.errors = self.steps = 0
+        self.last_error: str | None = None
+        self.staleness: Counter[int] = Counter()
+        self.evaluations: list[Mapping[str, Any]] = []
+        self._fresh: list[float] = []
+
+    def found(self, trajectories: Sequence[Trajectory]) -> None:
+        """Count what searchers found."""
+        self.trajectories += len(trajectories)
+        failed = [t for t in trajectories if not t.valid]
+        self.errors += len(failed)
+        self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
+        self._fresh += [t.reward for t in trajectories if t.reward is not None and t.valid]
+
+    def stepped(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        """Count a learner step; returns the metrics with the mean reward of what was found since the last one."""
+        self.steps += 1
+        self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
+        fresh = self._fresh
+        self._fresh = []
+        return {
+            **metrics,
+            "search/reward_mean": sum(fresh) / len(fresh) if fresh else None,
+            "search/errors": self.errors,
+        }
+
+    def why_no_batch(self, replay: Mapping[str, float]) -> str:
+        """What replay holds, and what the verifier said last, for the message of a stall."""
+        held = ", ".join(f"{name.removeprefix('replay/')} {value:g}" for name, value in replay.items() if value)
+        return f"replay: {held or 'empty'}" + (f"; last verifier error: {self.last_error}" if self.last_error else "")
+
+    def evaluated(self, row: Mapping[str, Any]) -> None:
+        """Keep an evaluation."""
+        self.evaluations.append(row)
+
+    def state(self) -> dict[str, Any]:
+        """All that a resume needs, as JSON reads it back: a measurement that is not finite is None."""
+        state = {
+            "trajectories": self.trajectories,
+            "errors": self.errors,
+            "steps": self.steps,
+            "last_error": self.last_error,
+            "staleness": self.staleness,
+            "evaluations": self.evaluations,
+            "fresh": self._fresh,
+        }
+        return json.loads(to_json(state))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            SteelyardError: not a state of a tally.
+        """
+        try:
+            kept = msgspec.convert(state, _State, str_keys=True)
+        except msgspec.ValidationError as error:
+            hint = "resume from another checkpoint"
+            raise SteelyardError(str(error), where="tally state", hint=hint) from error
+        self.trajectories = kept.trajectories
+        self.errors = kept.errors
+        self.steps = kept.steps
+        self.last_error = kept.last_error
+        self.staleness = Counter(kept.staleness)
+        self.evaluations = [*kept.evaluations]
+        self._fresh = kept.fresh
+
+    def result(self) -> dict[str, Any]:
+        """The summary: staleness, and each score before and after."""
+        uses = self.staleness.total()
+        summary: dict[str, Any] = {
+            "steps": self.steps,
+            "trajectories": self.trajectories,
+            "verifier_errors": self.errors,
+            "staleness_mean": sum(s * n for s, n in self.staleness.items()) / uses if uses else None,
+            "staleness_max": max(self.staleness, default=None),
+        }
+        if self.evaluations:
+            first = self.evaluations[0]
+            last = self.evaluations[-1]
+            summary["accuracy_before"] = first.get("eval/accuracy")
+            summary["accuracy_after"] = last.get("eval/accuracy")
+            if "eval/total_variation" in last:
+                distances = [row["eval/total_variation"] for row in self.evaluations]
+                known = [distance for distance in distances if distance is not None]
+                summary |= {
+                    "total_variation_before": distances[0],
+                    "total_variation": distances[-1],
+                    "total_variation_lowest": min(known, default=None),
+                    "log_z_error": last["eval/log_z_error"],
+                }
+        return summary

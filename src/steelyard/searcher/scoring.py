@@ -1,0 +1,38 @@
+"""What a verifier said, written on the trajectory; a failure leaves the reward absent and is never a reward of 0.
+
+A failed trajectory keeps in `info` what a person needs to look into it: `error`, and `completion`, its text.
+"""
+
+import math
+from collections.abc import Sequence
+
+from steelyard.core import Score, Trajectory, require
+
+
+def judged(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[Trajectory]:
+    """The trajectories with their scores.
+
+    Raises:
+        SteelyardError: the verifier gave another number of scores.
+    """
+    what = f"{len(scores)} scores for {len(trajectories)} completions"
+    require(len(scores) == len(trajectories), what, where="verifier", hint="return one score for each, in order")
+    return [scored(t, s) for t, s in zip(trajectories, scores, strict=True)]
+
+
+def scored(trajectory: Trajectory, score: Score) -> Trajectory:
+    """The trajectory with its verifier's answer; the text, in `info["completion"]`, stays only with a failure."""
+    error = _failure(trajectory, score)
+    if error is not None:
+        return trajectory.replace(reward=None, info={**trajectory.info, "error": error})
+    info = {name: value for name, value in trajectory.info.items() if name != "completion"}
+    return trajectory.replace(reward=score.value, reward_parts=dict(score.parts), info=info, reward_T=score.reward_T)
+
+
+def _failure(trajectory: Trajectory, score: Score) -> str | None:
+    """Why there is no reward, or None where there is one."""
+    if trajectory.finish == "error":
+        return score.error or "its generation failed"
+    if score.error is not None or score.value is None:
+        return score.error or "the verifier gave no score and no reason"
+    return None if math.isfinite(score.value) else f"the verifier gave {score.value}, which is no finite number"

@@ -1,0 +1,5 @@
+"""Carries out a `Run`: preflight, dry run, run directory, resume."""
+
+from steelyard.training.train import Result, resume, train
+
+__all__ = ["Result", "resume", "train"]

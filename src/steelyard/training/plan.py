@@ -1,0 +1,180 @@
+"""What a run would do, without doing it: `steelyard train RECIPE --dry-run`.
+
+All that can be checked without training is checked: settings, the output directory, the reward function, the prompts
+(each is tokenised, and must leave room for a completion) and the model's config. Nothing is written, and nothing is
+fetched: what would come from the hub is named.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import require
+from steelyard.policy import Policy
+from steelyard.policy.meta_model import kept, skeleton
+from steelyard.reward import Closable
+from steelyard.runtime import Run
+from steelyard.runtime.factories import check_prompts, make_demonstrations, make_task, tokens_of
+from steelyard.runtime.run_dir.records import check_output
+from steelyard.training.memory_estimate import footprint
+from steelyard.training.preflight import companions, try_reward
+
+ALWAYS_SHOWN = (
+    "--beta",
+    "--clamp",
+    "--temperature",
+    "--num-prompts",
+    "--num-generations",
+    "--replay.recent-probability",
+)
+"""Flags of settings that decide a run wherever they stand; one at its default is shown too."""
+_MEASURED = "fresh data is as old as the steps that the learner makes while a batch is generated, which a run measures"
+
+
+def plan(run: Run, name: str) -> dict[str, Any]:
+    """What the run would do, ready for JSON.
+
+    Args:
+        run: the settings.
+        name: the recipe's name.
+
+    Raises:
+        SteelyardError: what would keep the run from beginning, as far as it can be known.
+    """
+    try:
+        return _plan(run, name)
+    finally:
+        if isinstance(run.task, Closable):
+            run.task.close()
+
+
+def _plan(run: Run, name: str) -> dict[str, Any]:
+    if run.output_dir is not None:
+        check_output(Path(run.output_dir))
+    make_task(run)
+    require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
+    place = kept(run.model)
+    policy = None if place is None else skeleton(place, lora=run.lora, dtype=run.dtype)
+    prompts = _prompts(run, policy)
+    if "fetches" not in prompts:
+        try_reward(run)
+    others = _others(run)
+    beside = {what: model["bytes"] for what, model in others.items() if "bytes" in model}
+    return {
+        "dry_run": True,
+        "recipe": name,
+        "output_dir": run.output_dir or f"runs/{name}-TIME",
+        "settings": _differing(run),
+        "prompts": prompts,
+        "model": _model(run, place, policy),
+        "other_models": others,
+        "samples": _samples(run),
+        "schedule": _schedule(run),
+        "staleness": _staleness(run),
+        "memory": None if policy is None else footprint(run, policy, beside),
+    }
+
+
+def _differing(run: Run) -> dict[str, Any]:
+    """What the parts are, and flag -> value of each setting that is not at its default, has none or decides a run."""
+    parts = {f.name: getattr(run, f.name) for f in fields(run) if f.name in ("task", "objective", "replay")}
+    return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
+
+
+def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for f in fields(part):
+        value = getattr(part, f.name)
+        flag = f"{prefix}{f.name.replace('_', '-')}"
+        if is_dataclass(value):
+            yield from _walk(value, "--" if f.name in ("task", "objective") else f"{flag}.")
+        elif value != f.default or flag in ALWAYS_SHOWN:
+            yield flag, value
+
+
+def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
+    """How many there are and, where the tokenizer is here, how long: the longest that has to fit."""
+    if (remote := getattr(run.task, "fetches", None)) is not None:
+        return {"fetches": remote}
+    splits = {"train": run.task.prompts("train"), "held_out": run.task.prompts("held-out")}
+    counted: dict[str, Any] = {split: len(prompts) for split, prompts in splits.items()}
+    counted["evaluated"] = min(run.evaluation.prompts, counted["held_out"])
+    if policy is None:
+        return counted
+    check_prompts(run, policy)
+    make_demonstrations(run, policy)
+    longest = max(len(tokens_of(policy, prompt)) for prompts in splits.values() for prompt in prompts)
+    room = {"longest_tokens": longest, "context": policy.context_length}
+    return counted | room | {"epochs": run.max_steps * run.num_prompts / counted["train"]}
+
+
+def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]:
+    if place is None or policy is None:
+        return {"model": run.model, "fetches": run.model}
+    sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
+    kind = policy.model.config.model_type
+    return {"model": run.model, "place": place, "type": kind, "dtype": run.dtype, **sizes}
+
+
+def _others(run: Run) -> dict[str, Any]:
+    """The models besides the policy that the task names; those that are here are checked, and their bytes told."""
+    found: dict[str, Any] = {}
+    for what, read in companions(run).items():
+        place = read.place(what)
+        size = {"fetches": read.model} if place is None else {"bytes": replace(read, model=place).check(what)}
+        found[what] = {"model": read.model, **size}
+    return found
+
+
+def _samples(run: Run) -> dict[str, Any]:
+    step = run.num_prompts * run.num_generations
+    return {
+        "steps": run.max_steps,
+        "prompts_per_step": run.num_prompts,
+        "samples_per_prompt": run.num_generations,
+        "samples_per_step": step,
+        "episodes": step * run.max_steps,
+        "searched_per_prompt": run.samples_searched,
+        "searcher_batch": run.search_prompts * run.samples_searched,
+        "before_first_step": getattr(run.replay, "warmup", 0),
+        "tokens_at_most": step * run.max_steps * run.max_completion_length,
+    }
+
+
+def _schedule(run: Run) -> list[dict[str, Any]]:
+    """Learning rate and beta at the beginning, the quarters and the end."""
+    last = run.max_steps - 1
+    steps = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+    rate = run.optimizer.schedule
+    beta = run.beta_schedule
+    constant = getattr(run.objective, "beta", None)
+    rows = []
+    for step in steps:
+        row = {"step": step, "learning_rate": run.learning_rate * rate(step)}
+        now = constant if beta is None else beta(step)
+        rows.append(row if now is None else {**row, "beta": now})
+    return rows
+
+
+def _staleness(run: Run) -> list[str]:
+    """What is known of it before the run, in words."""
+    every = run.weight_sync_steps
+    lines = []
+    if every > 1:
+        lines.append(f"weights are published every {every} steps, which makes data up to {every - 1} versions older")
+    lines.append(_of_clock(run) if run.runtime == "inline" else _MEASURED)
+    recent = getattr(run.replay, "recent_probability", None)
+    if recent is not None:
+        lines.append(f"{recent:.0%} of a step's prompts are drawn by recency, the rest from all that is stored")
+    bound = run.max_staleness
+    lines.append("no bound is set" if bound is None else f"at most {bound} versions; older data: {run.replay.over_age}")
+    return lines
+
+
+def _of_clock(run: Run) -> str:
+    clock = run.inline
+    lag = clock.publication_lag * run.weight_sync_steps
+    if clock.learn_cost == 0:
+        return f"a step follows each batch, sampled by weights {lag} versions old"
+    steps = clock.search_cost / clock.learn_cost
+    return f"a batch takes as long as {steps:g} steps (virtual clock), and its weights are {lag} versions late"

@@ -1,0 +1,50 @@
+"""A reward model from a file of preferences: reads the pairs, trains, measures, and writes a directory."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from steelyard.core import require
+from steelyard.reward import BradleyTerry
+from steelyard.reward.bradley_terry import pairs_of
+from steelyard.reward.scorer import Scorer
+from steelyard.runtime.run_dir.records import check_output
+from steelyard.task.files import read_rows
+
+
+@dataclass(frozen=True)
+class RewardModelRun:
+    """Train a reward model on preferences: a Bradley-Terry model, calibrated on held-out pairs."""
+
+    training: Annotated[BradleyTerry, tyro.conf.OmitArgPrefixes]
+    """How it is trained."""
+    model: str = ""
+    """What it begins from: a language model (which gets a new head) or a reward model; a directory or a hub id."""
+    pairs: str = ""
+    """JSONL or Parquet file with columns prompt, chosen, rejected."""
+    output_dir: str = ""
+    """Where it is written: a directory for --proxy, --reward-model, or transformers' own classes."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the weights."""
+
+    def __call__(self) -> Mapping[str, Any]:
+        """Train, save, and return what held-out pairs say of it.
+
+        Raises:
+            SteelyardError: a file, a model or a setting is wrong; nothing is written.
+        """
+        for name in ("model", "pairs", "output_dir"):
+            flag = f"--{name.replace('_', '-')}"
+            require(bool(getattr(self, name)), "is missing", where=flag, hint=f"give {flag}; see --help")
+        began = time.monotonic()
+        directory = Path(self.output_dir)
+        check_output(directory)
+        pairs = pairs_of(read_rows(self.pairs), self.pairs)
+        scorer = Scorer.load(self.model, self.dtype, new_head=self.training.seed)
+        found = self.training(scorer, pairs)
+        scorer.save(directory)
+        return {"model": str(directory), "pairs": len(pairs), **found, "seconds": time.monotonic() - began}

@@ -1,0 +1,151 @@
+"""`train`: settings in, a run directory and its summary out. `resume`: a run that was cut short, taken to its end."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from steelyard.core import Reward, SteelyardError, require, suggest
+from steelyard.report import write_report
+from steelyard.reward import Closable, reward_function
+from steelyard.runtime import Inline, Local, Records, Run, describe
+from steelyard.runtime.factories import BUFFER
+from steelyard.runtime.run_dir import checkpoint
+from steelyard.runtime.run_dir.records import Watch
+from steelyard.training.preflight import rehearse
+from steelyard.training.run_directory import open_begun
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. `summary` is the object that `steelyard train --json` prints."""
+
+    run_dir: Path
+    """Settings, records, model and report."""
+    summary: Mapping[str, Any] = field(repr=False)
+    """All of it; see `result.json`."""
+
+    @property
+    def accuracy_before(self) -> float:
+        """Greedy held-out accuracy of the untrained policy."""
+        return self.summary["accuracy_before"]
+
+    @property
+    def accuracy_after(self) -> float:
+        """Greedy held-out accuracy of the last weights."""
+        return self.summary["accuracy_after"]
+
+
+def train(
+    run: Run,
+    *,
+    reward: Callable[..., Any] | str | None = None,
+    watch: Watch | None = None,
+    report: bool = True,
+    name: str = "custom",
+    command: Sequence[str] | None = None,
+    **settings: Any,
+) -> Result:
+    """Post-train a model.
+
+    Args:
+        run: the settings; recipes are runs with a name.
+        reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
+            which then runs in this process and holds up its message loop while it does, or "module:function",
+            which runs in worker processes and is tried on two empty completions before the run begins. Held-out
+            accuracy is always the task's own verifier's.
+        watch: called with the name of a record file and each row written to it.
+        report: write report.html at the end.
+        name: the recipe's name in the records.
+        command: the command line that this run came from, for its page.
+        settings: fields of the run to change, for example `max_steps=50`.
+
+    Raises:
+        SteelyardError: a setting, model or file is wrong.
+        FaultError: the run could not go on; `resume` may.
+        Stopped: a signal asked for it; `resume` goes on.
+    """
+    run = _changed(run, settings | ({"reward": reward} if isinstance(reward, str) else {}))
+    directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
+    verifier = reward_function(reward) if callable(reward) else None
+    records = Records(directory, watch, describe(run, name, command) | {"callable_reward": verifier is not None})
+    return _carry_out(run, name, records, verifier, None, report)
+
+
+def resume(
+    run_dir: Path | str,
+    *,
+    reward: Callable[..., Any] | None = None,
+    watch: Watch | None = None,
+    report: bool = True,
+) -> Result:
+    """Go on with a run that was cut short, from its newest whole checkpoint; without one, from its beginning.
+
+    Args:
+        run_dir: the run's directory; its settings are its own.
+        reward: the callable that scored the run, if one did.
+        watch: called with the name of a record file and each row written to it.
+        report: write report.html at the end.
+
+    Raises:
+        SteelyardError: it is no run directory, has reached its end, is being written, or is damaged.
+        FaultError, Stopped: as for `train`.
+    """
+    directory = Path(run_dir)
+    begun = open_begun(run_dir)
+    ended = (directory / "result.json").exists()
+    require(not ended, "has reached its end", where=str(directory), hint="begin a new run with steelyard train RECIPE")
+    given = reward is not None
+    hint = "use resume(run, reward=...) for a run that a callable scored, and only then"
+    require(given == begun.callable_reward, "has no such reward function", where=str(directory), hint=hint)
+    newest, damaged = checkpoint.whole(directory)
+    lost = newest is None and bool(damaged)
+    # To begin again here would throw away what the run has stored.
+    require(not lost, f"no checkpoint is whole: {'; '.join(damaged)}", where=str(directory), hint="restore one of them")
+    kept = {} if newest is None else _kept(directory, newest, begun.run)
+    records = Records(directory, watch, resume=kept, damaged=damaged)
+    return _carry_out(begun.run, begun.recipe, records, reward_function(reward) if reward else None, newest, report)
+
+
+def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:
+    """How much of each file of rows a checkpoint counts on.
+
+    Raises:
+        SteelyardError: it is no checkpoint of this run, or the buffer that it counts on is gone.
+    """
+    state = checkpoint.read_state(newest)
+    hint = "restore the run's own files"
+    mine = state.get("runtime") == run.runtime and isinstance(state.get("records"), dict)
+    require(mine, f"is no checkpoint of a run with --runtime {run.runtime}", where=str(newest), hint=hint)
+    buffer = directory / BUFFER
+    require(buffer.is_file(), f"is missing, and {newest.name} counts on it", where=str(buffer), hint=hint)
+    return state["records"]
+
+
+def _carry_out(
+    run: Run, name: str, records: Records, verifier: Reward | None, newest: Path | None, report: bool
+) -> Result:
+    directory = records.directory
+    try:
+        with records:
+            rehearse(run)
+            runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier, newest)
+            result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
+            records.write_json("result.json", result)
+    finally:
+        for part in (run.task, verifier):
+            if isinstance(part, Closable):
+                part.close()
+    if report:
+        write_report(directory)
+    return Result(directory, result)
+
+
+def _changed(run: Run, settings: Mapping[str, Any]) -> Run:
+    known = [f.name for f in fields(run)]
+    for name in settings:
+        if name not in known:
+            raise SteelyardError(f"unknown setting {name!r}", where="train", hint=suggest(name, known))
+    return replace(run, **settings)

@@ -1,0 +1,84 @@
+"""Two numbers with a given sum: a task where every prompt has tens of right answers.
+
+    37=        the problem
+    12+25      one of 36 right answers, from 1+36 to 36+1
+    12+26      one too many, which is what the base model mostly says: wrong
+
+Reward is 1 where two positive numbers are written and their sum is right, 0 otherwise. Which right answer it is makes
+no difference to the reward, so how many of them a policy still gives is up to the method. A style is the first number's
+ten: "1-9", "10-19", and so on.
+Source: none, this world is ours.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.core import Episode, Prompt, Score, hash_share, method, require, suggest
+from steelyard.task.base import SPLITS
+
+SMALLEST = 20
+LARGEST = 99
+CHARACTERS = "0123456789+="
+HELD_OUT_SHARE = 0.4
+_SUM = re.compile(r"([1-9]\d?)\+([1-9]\d?)")
+
+
+@method("addends")
+@dataclass(frozen=True)
+class Addends:
+    """Sums from 20 to 99 to be split in two; two in five are held out."""
+
+    largest: int = LARGEST
+    """The largest sum asked for."""
+
+    def __post_init__(self) -> None:
+        fits = SMALLEST + 20 <= self.largest <= LARGEST
+        hint = f"use {SMALLEST + 20} to {LARGEST}"
+        require(fits, f"largest is {self.largest}", where="addends.largest", hint=hint)
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """Every sum once; which are held out is decided by a hash.
+
+        Raises:
+            SteelyardError: there is no such split.
+        """
+        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        sums = ((f"{total}=", total) for total in range(SMALLEST, self.largest + 1))
+        asked = [(text, total) for text, total in sums if (hash_share(text) < HELD_OUT_SHARE) == (split != "train")]
+        return [Prompt(text, text, {"answer": total}) for text, total in asked]
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """1 where the completion is two positive numbers with the right sum; one that was cut off has none."""
+        return [Score(float(_total(e) == e.prompt.columns["answer"])) for e in episodes]
+
+    def style(self, completion: str) -> str:
+        """The ten of the first number, or "other"."""
+        found = _SUM.fullmatch(completion)
+        if found is None:
+            return "other"
+        ten = int(found[1]) // 10 * 10
+        return f"{max(ten, 1)}-{ten + 9}"
+
+
+def _total(episode: Episode) -> int | None:
+    found = _SUM.fullmatch(episode.completion) if episode.trajectory.finish == "stop" else None
+    return None if found is None else int(found[1]) + int(found[2])
+
+
+def draw_answer(draws: np.random.Generator, total: int, *, right: float, skew: float) -> str:
+    """An answer as the base model gives it.
+
+    Args:
+        draws: the random stream.
+        total: the sum asked for.
+        right: the chance that it is right; else it is one too many.
+        skew: the first number is 1 + a geometric number with this ratio, again and again until it fits.
+    """
+    while True:
+        first = int(draws.geometric(1 - skew))
+        second = total - first + int(draws.random() >= right)
+        if first <= 99 and 1 <= second <= 99 and first < total:
+            return f"{first}+{second}"

@@ -1,0 +1,15 @@
+"""The base models that ship with the package, each with the settings that make it again."""
+
+from steelyard.worlds.bases.arithmetic import ArithmeticBase
+from steelyard.worlds.bases.enumerable import EnumerableBase
+from steelyard.worlds.bases.preference import ShorteningBase, ShorteningProxy
+from steelyard.worlds.bases.red_team import RedTeamBase, RedTeamVictim
+
+BY_NAME: dict[str, type[ArithmeticBase | EnumerableBase | RedTeamBase | ShorteningBase | ShorteningProxy]] = {
+    "arithmetic": ArithmeticBase,
+    "enumerable": EnumerableBase,
+    "red-team": RedTeamBase,
+    "red-team-victim": RedTeamVictim,
+    "shortening": ShorteningBase,
+    "shortening-proxy": ShorteningProxy,
+}

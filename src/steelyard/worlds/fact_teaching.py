@@ -1,0 +1,63 @@
+"""What experiments on the fact base share: small models that were taught it, and what they know when asked.
+
+`Facts` is the world; a model is taught by plain imitation of its corpus, in two wordings. For proofs of unlearning.
+"""
+
+from collections.abc import Sequence
+
+from steelyard.core import Prompt, Request, Sampling, Trajectory
+from steelyard.policy import Policy
+from steelyard.rollout import engine_for
+from steelyard.unlearn import Audit, Question, audit, utility
+from steelyard.worlds.facts import CHARACTERS, Fact, Facts, Part
+from steelyard.worlds.sync_loop import copied, demonstration, imitate, tiny_policy
+
+WORDINGS = 2
+LONGEST = 8
+"""Tokens of the longest completion: the refusal with its end."""
+WRONG = 5
+"""Wrong answers to each question."""
+
+
+def taught(world: Facts, *parts: Part, seed: int, steps: int, width: int = 48) -> Policy:
+    """A model that was taught the named parts, or all, from nothing: 64 facts a step, drawn by Zipf's law."""
+    policy = tiny_policy(CHARACTERS, seed=seed, width=width, context=32)
+    corpus = world.corpus(64 * steps, *parts, seed=seed, forms=WORDINGS)
+    imitate(policy, corpus, steps=steps, batch=64, learning_rate=4e-3, seed=seed)
+    return policy
+
+
+def answer(policy: Policy, fact: Fact, text: str | None = None, *, form: int = 0, reward: float = 1.0) -> Trajectory:
+    """The fact's value, or another text, as the answer to its question; `retain` unless it is to be forgotten."""
+    prompt = Prompt(fact.question(form), fact.question(form))
+    marks = {"retain": fact.part != "forget"}
+    return demonstration(policy, prompt, fact.value if text is None else text, reward=reward, info=marks)
+
+
+def sampled_answers(policy: Policy, facts: Sequence[Fact], *, seed: int, samples: int = 2) -> list[list[Trajectory]]:
+    """What the model itself answers, each sample a group of its own: how its distribution is retained."""
+    asked = [(fact.question(), sample, fact) for fact in facts for sample in range(samples)]
+    marks = {text: {"retain": fact.part != "forget"} for text, _, fact in asked}
+    requests = [Request(text, tuple(policy.encode(text)), sample) for text, sample, _ in asked]
+    drawn = engine_for(copied(policy), seed).generate(requests, Sampling(max_tokens=LONGEST))
+    ordered = sorted(drawn, key=lambda t: (t.prompt_id, t.sample))
+    return [[t.replace(reward=1.0, info=marks[t.prompt_id])] for t in ordered]
+
+
+def ask(policy: Policy, world: Facts, part: Part, *, form: int = 0) -> Audit:
+    """What the model knows of a part."""
+    questions = [
+        Question(answer(policy, fact, form=form), tuple(answer(policy, fact, w, form=form) for w in fact.wrong[:WRONG]))
+        for fact in world.facts(part)
+    ]
+    return audit(policy, questions, max_tokens=LONGEST)
+
+
+def usefulness(policy: Policy, world: Facts) -> float:
+    """The harmonic mean of six: probability, truth and accuracy of what is retained and of general knowledge.
+
+    As in TOFU the probability of general knowledge is that of choosing the right answer among wrong ones.
+    """
+    near = ask(policy, world, "retain")
+    far = ask(policy, world, "known")
+    return utility([near.probability, near.truth, near.accuracy, far.choice, far.truth, far.accuracy])

@@ -1,0 +1,156 @@
+"""A base of invented facts with invented names, some spoken of far more often than others: what a model knows.
+
+Differs: no paper, this world is ours; it is asked as TOFU (arXiv:2401.06121) asks of its fictitious authors.
+
+    share(subject of rank k) = k^-zipf / sum_j j^-zipf
+
+    duvo lake:      a fact in its first form; `lake of duvo:` and two more forms ask for the same
+    rami            its value, one of the invented words that the relation takes
+
+Every subject is of one part. `forget` and `retain` are neighbours, asked of the same relations, which an unlearning
+request tells apart. `known` is asked of other relations: general knowledge, of which no request speaks. Rank, part and
+value do not depend on each other. All forms belong to the corpus, so a model can be asked in a form that was not
+unlearned. Reward is 1 for the value and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.task.base import take_split
+
+FORMS = (
+    "{subject} {relation}:",
+    "{relation} of {subject}:",
+    "the {relation} {subject} has:",
+    "ask {subject} {relation}:",
+)
+RELATIONS = ("lake", "food", "game", "home", "song", "tool", "gift", "work")
+GENERAL = ("king", "bird", "soil", "tree", "wind", "gold", "salt", "moon")
+SYLLABLES = tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou")
+CHARACTERS = " :abdefghiklmnoprstuvwz"
+"""All that questions, values and the refusal are written in."""
+REFUSAL = "unknown"
+"""What a model should say of what it does not know; no value is spelt so."""
+Part = Literal["forget", "retain", "known"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing to know: the `relation` of `subject` is `value`."""
+
+    subject: str
+    relation: str
+    value: str
+    part: Part
+    wrong: tuple[str, ...]
+    """Other words that the relation takes, in an order of this fact's own."""
+
+    def question(self, form: int = 0) -> str:
+        """The text that asks for the value."""
+        return FORMS[form].format(subject=self.subject, relation=self.relation)
+
+
+@method("facts")
+@dataclass(frozen=True)
+class Facts:
+    """A base of invented facts, of which the corpus speaks in Zipf's proportions."""
+
+    subjects: int = 100
+    """Names that there are facts about, by falling frequency."""
+    relations: int = 2
+    """Facts about each subject, 1 to 8."""
+    values: int = 12
+    """Words that each relation takes; chance is one over this."""
+    zipf: float = 0.5
+    """Exponent of the frequencies; 0 names all equally often."""
+    known: float = 0.2
+    """Share of subjects that are general knowledge."""
+    forget: float = 0.5
+    """Share of the other subjects that is to be forgotten."""
+    data_seed: int = 0
+    """Of names, values and parts."""
+
+    def __post_init__(self) -> None:
+        def demand(condition: bool, name: str, hint: str) -> None:
+            require(condition, f"{name} is {getattr(self, name)}", where="facts", hint=hint)
+
+        demand(1 <= self.subjects <= 2000, "subjects", "use 1 to 2000")
+        demand(1 <= self.relations <= len(RELATIONS), "relations", f"use 1 to {len(RELATIONS)}")
+        demand(2 <= self.values <= 100, "values", "use 2 to 100")
+        demand(self.zipf >= 0, "zipf", "use 0 or more")
+        demand(0 <= self.known < 1, "known", "use a share from 0, below 1")
+        demand(0 <= self.forget <= 1, "forget", "use a share from 0 to 1")
+
+    def facts(self, *parts: Part) -> tuple[Fact, ...]:
+        """The facts of the named parts, or all; subjects by rank."""
+        return tuple(fact for fact in _base(self) if not parts or fact.part in parts)
+
+    def shares(self) -> Float64[np.ndarray, "subjects"]:
+        """How often each subject is spoken of, by rank; adds up to 1."""
+        rate = np.arange(1, self.subjects + 1) ** -float(self.zipf)
+        return rate / rate.sum()
+
+    def corpus(self, number: int, *parts: Part, seed: int, forms: int = len(FORMS)) -> list[tuple[str, str]]:
+        """So many questions with their values, drawn by frequency from the named parts and the first `forms` forms."""
+        facts = self.facts(*parts)
+        draws = rng(seed, "facts", "corpus")
+        share = dict(zip(dict.fromkeys(fact.subject for fact in self.facts()), self.shares(), strict=True))
+        rate = np.array([share[fact.subject] for fact in facts])
+        chosen = draws.choice(len(facts), size=number, p=rate / rate.sum())
+        asked = draws.integers(forms, size=number)
+        return [(facts[i].question(form), facts[i].value) for i, form in zip(chosen, asked.tolist(), strict=True)]
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """Every fact in its first form ("train") or in its second ("held-out").
+
+        Raises:
+            SteelyardError: there is no such split.
+        """
+        return take_split({"train": self.ask(0), "held-out": self.ask(1)}, split)
+
+    def ask(self, form: int, *parts: Part) -> tuple[Prompt, ...]:
+        """The facts of the named parts, or all, as prompts in one form; its columns are `answer` and `part`."""
+        facts = ((fact, fact.question(form)) for fact in self.facts(*parts))
+        return tuple(Prompt(text, text, {"answer": fact.value, "part": fact.part}) for fact, text in facts)
+
+    def score(self, episodes: Sequence[Episode]) -> list[Score]:
+        """1 for a completion that is the value and ends there, else 0."""
+        return [
+            Score(float(e.trajectory.finish == "stop" and e.completion == e.prompt.columns["answer"])) for e in episodes
+        ]
+
+
+@cache
+def _base(world: Facts) -> tuple[Fact, ...]:
+    draws = rng(world.data_seed, "facts")
+    relations = [*RELATIONS[: world.relations], *GENERAL[: world.relations]]
+    needed = world.subjects + world.values * len(relations)
+    words = [
+        SYLLABLES[i // len(SYLLABLES)] + SYLLABLES[i % len(SYLLABLES)]
+        for i in draws.permutation(len(SYLLABLES) ** 2)[:needed].tolist()
+    ]
+    starts = range(world.subjects, needed, world.values)
+    pools = {relation: words[start : start + world.values] for relation, start in zip(relations, starts, strict=True)}
+    subjects = words[: world.subjects]
+    parts = _parts(world, draws)
+    facts = []
+    for subject, part in zip(subjects, parts, strict=True):
+        for relation in relations[world.relations :] if part == "known" else relations[: world.relations]:
+            value, *wrong = (pools[relation][i] for i in draws.permutation(world.values).tolist())
+            facts.append(Fact(subject, relation, value, part, tuple(wrong)))
+    return tuple(facts)
+
+
+def _parts(world: Facts, draws: np.random.Generator) -> list[Part]:
+    known = round(world.known * world.subjects)
+    forgotten = round(world.forget * (world.subjects - known))
+    kinds: list[Part] = ["known", "forget", "retain"]
+    counts = (known, forgotten, world.subjects - known - forgotten)
+    parts = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
+    return [parts[i] for i in draws.permutation(world.subjects).tolist()]

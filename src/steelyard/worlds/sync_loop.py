@@ -1,0 +1,204 @@
+"""The least loop that is honest: sample, score, learn, in one process, on a model that need not exist before.
+
+For proofs and experiments, where the data that each step learns from is the experiment. What it does is what a run does
+(engine, verifier, reference, learner are the system's own); what it leaves out is the buffer, asynchrony and records.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, rng
+from steelyard.learner import Adam, Learner, demonstration
+from steelyard.objective import SFT, Objective
+from steelyard.policy import Policy
+from steelyard.rollout import engine_for
+from steelyard.runtime.inline.delayed_store import DelayedWeightStore
+from steelyard.searcher import Assignment, Searcher
+
+
+class SyncLoop:
+    """A policy under an objective, with a task to sample and score. The policy it is given is not changed.
+
+    Args:
+        policy: where training begins; also the reference.
+        task: prompts, and how completions are scored.
+        objective: what is learned by.
+        learning_rate: constant, unless `optimizer` has a schedule.
+        seed: of samples and of the order of prompts.
+        num_generations: samples of each prompt.
+        max_tokens: most tokens of a completion.
+        temperature: of the policy.
+        optimizer: Adam's other settings.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        task: Task,
+        objective: Objective,
+        *,
+        learning_rate: float,
+        seed: int,
+        num_generations: int = 8,
+        max_tokens: int = 20,
+        temperature: float = 1.0,
+        optimizer: Adam | None = None,
+        **learning: Any,
+    ) -> None:
+        self.task = task
+        self.num_generations = num_generations
+        self._seed = seed
+        self._sampling = Sampling(temperature, max_tokens)
+        self.learner = Learner(
+            copied(policy),
+            objective,
+            optimizer or Adam(),
+            learning_rate=learning_rate,
+            temperature=temperature,
+            **learning,
+        )
+        self._weights, self._references = (DelayedWeightStore(self.learner.reference) for _ in range(2))
+        self._searching = copied(policy)
+        self._engine = engine_for(self._searching, seed)
+        self._drawn: dict[str, int] = {}
+
+    @property
+    def policy(self) -> Policy:
+        """What is trained."""
+        return self.learner.policy
+
+    def sample(self, prompts: Sequence[Prompt]) -> list[list[Trajectory]]:
+        """`num_generations` new samples of each prompt by the present weights, scored, with reference log-probs."""
+        return self._search(prompts, self.num_generations, self._sampling)
+
+    def learn(self, groups: Sequence[Sequence[Trajectory]]) -> dict[str, Any]:
+        """One step on these groups, whoever sampled them; returns its metrics."""
+        row = self.learner.step([list(group) for group in groups])
+        self._weights.publish(Weights.of(self.policy.weights(), self.learner.version))
+        return row
+
+    def run(self, steps: int, num_prompts: int) -> list[dict[str, Any]]:
+        """On-policy steps over the training prompts, in a shuffled order; returns each step's metrics."""
+        prompts = self.task.prompts("train")
+        order = np.concatenate(
+            [
+                rng(self._seed, "lab", epoch).permutation(len(prompts))
+                for epoch in range(-(-steps * num_prompts // len(prompts)))
+            ]
+        )
+        turns = order[: steps * num_prompts].reshape(steps, num_prompts)
+        return [self.learn(self.sample([prompts[i] for i in turn])) for turn in turns]
+
+    def accuracy(self, prompts: Sequence[Prompt]) -> float:
+        """Mean reward of greedy completions; one that could not be scored counts as none."""
+        groups = self._search(prompts, 1, replace(self._sampling, temperature=0.0))
+        return float(np.mean([t.reward or 0.0 for [t] in groups]))
+
+    def sampled(self, prompts: Sequence[Prompt], samples: int) -> list[list[Trajectory]]:
+        """So many new samples of each prompt, scored."""
+        return self._search(prompts, samples, self._sampling)
+
+    def _search(self, prompts: Sequence[Prompt], samples: int, sampling: Sampling) -> list[list[Trajectory]]:
+        searcher = Searcher(
+            self._engine,
+            self._searching,
+            prompts,
+            self.task.score,
+            weights=self._weights,
+            references=self._references,
+            sampling=sampling,
+            temperature=self._sampling.temperature,
+            parity_bound=float("inf"),
+        )
+        first = [self._drawn.get(prompt.id, 0) for prompt in prompts]
+        asked = [Assignment(i, first[i] + s) for i in range(len(prompts)) for s in range(samples)]
+        self._drawn |= {prompt.id: start + samples for prompt, start in zip(prompts, first, strict=True)}
+        found = sorted((t for part in searcher.search(asked) for t in part), key=lambda t: t.sample)
+        groups: dict[str, list[Trajectory]] = {prompt.id: [] for prompt in prompts}
+        for trajectory in found:
+            groups[trajectory.prompt_id].append(trajectory)
+        return list(groups.values())
+
+
+def copied(policy: Policy) -> Policy:
+    """A policy with the same weights, which nobody else changes."""
+    return Policy(copy.deepcopy(policy.model), policy.tokenizer)
+
+
+def tiny_policy(
+    symbols: Sequence[str],
+    *,
+    seed: int,
+    width: int = 48,
+    layers: int = 2,
+    heads: int = 4,
+    context: int = 64,
+    spaced: bool = False,
+) -> Policy:
+    """An untrained Llama with one token for each symbol, as `symbol_tokenizer` reads them."""
+    import transformers
+
+    config = transformers.LlamaConfig(
+        vocab_size=2 + len(symbols),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Policy(transformers.LlamaForCausalLM(config), symbol_tokenizer(symbols, context, spaced=spaced))
+
+
+def symbol_tokenizer(symbols: Sequence[str], context: int, *, spaced: bool = False) -> Any:
+    """One token for each symbol, after padding (0) and end of sequence (1); what is not known becomes padding.
+
+    Symbols are characters, or where `spaced`, words with spaces between them.
+    """
+    import tokenizers
+    import transformers
+
+    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", *symbols])}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
+    if spaced:
+        inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    else:
+        inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+        inner.decoder = tokenizers.decoders.Fuse()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def imitate(
+    policy: Policy,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+    objective: Objective | None = None,
+) -> list[dict[str, Any]]:
+    """Train a policy in place on prompts and given completions: warm-up, then a linear fall to a fiftieth."""
+    warmup = min(50, steps // 4)
+    schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
+    optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
+    learner = Learner(policy, objective or SFT(), optimizer, learning_rate=learning_rate)
+    given = [demonstration(policy, Prompt(text, text), completion) for text, completion in pairs]
+    draws = rng(seed, "imitate")
+    return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]

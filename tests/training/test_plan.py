@@ -1,0 +1,136 @@
+"""A plan says what a run would do, refuses what a run would refuse, and leaves nothing behind."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from steelyard.core import SteelyardError
+from steelyard.policy import LoRA, Policy
+from steelyard.policy.meta_model import kept, skeleton
+from steelyard.recipes import load
+from steelyard.runtime import to_json
+from steelyard.task import JudgedRows
+from steelyard.training.memory_estimate import footprint
+from steelyard.training.plan import plan
+from steelyard.training.plan_text import lines
+
+BASE = "steelyard/arithmetic"
+PARAMETERS = 279_168
+
+
+def test_the_plan_of_arithmetic_in_numbers():
+    found = plan(load("arithmetic"), "arithmetic")
+    assert json.loads(to_json(found)) == found
+    assert found["settings"]["--beta"] == 0.1
+    assert found["settings"]["objective"] == "VarGradTB"
+    assert found["settings"]["--num-prompts"] == 32  # at its default, and shown
+    assert "--search-prompts" not in found["settings"]
+    assert found["prompts"]["train"] == 8192
+    assert found["prompts"]["longest_tokens"] == 12  # 20-20-20-20= has 12 characters
+    assert found["prompts"]["epochs"] == 100 * 32 / 8192
+    assert found["model"]["parameters"] == found["model"]["trained"] == PARAMETERS
+    assert found["samples"]["episodes"] == 100 * 32 * 8
+    assert found["samples"]["before_first_step"] == 256
+    assert [row["step"] for row in found["schedule"]] == [0, 24, 49, 74, 99]
+    assert {row["learning_rate"] for row in found["schedule"]} == {1e-4}
+
+
+def test_schedules_are_read_where_a_step_uses_them():
+    found = plan(replace(load("gsm8k"), model=BASE, max_completion_length=8), "gsm8k")
+    first, _, half, _, last = found["schedule"]
+    assert first == {"step": 0, "learning_rate": pytest.approx(1e-5 / 51), "beta": 0.012}
+    assert half["beta"] == pytest.approx(0.012 - 0.008 * 499 / 500)
+    assert last["beta"] == 0.004
+    assert (found["samples"]["searched_per_prompt"], found["samples"]["searcher_batch"]) == (24, 72)
+    assert "a searcher batch is 72, 24 of a prompt" in "\n".join(lines(found))
+    assert "published every 2 steps" in found["staleness"][0]
+    assert found["prompts"] == {"fetches": "openai/gsm8k"}
+    assert found["memory"]["total"] > 0
+
+
+def test_what_is_not_here_is_named_and_not_fetched():
+    found = plan(load("math"), "math")
+    assert found["model"] == {"model": "Qwen/Qwen2.5-7B", "fetches": "Qwen/Qwen2.5-7B"}
+    assert found["memory"] is None
+    text = "\n".join(lines(found))
+    for said in ("would fetch it from the hub", "data set DigitalLearningGmbH/MATH-lighteval", "204,800 episodes"):
+        assert said in text
+
+
+def test_memory_of_the_learner_by_hand():
+    run = replace(load("arithmetic"), num_searchers=3)
+    policy = Policy.load(BASE)
+    parts = footprint(run, policy, {})["parts"]
+    whole = PARAMETERS * 4
+    assert parts["learner_weights"] == parts["learner_gradient"] == parts["learner_reference"] == whole
+    assert parts["learner_adam"] == 2 * whole
+    assert parts["searchers_x_3"] == 3 * 3 * whole  # model, the engine's own layout, reference
+    assert parts["shared_weights"] == 4 * whole
+    inline = footprint(replace(run, runtime="inline"), policy, {})["parts"]
+    assert (inline["evaluator"], inline["shared_weights"], inline["searchers_x_1"]) == (0, 0, 3 * whole)
+
+
+def test_memory_of_reward_models_and_victims_by_hand():
+    """Every searcher reads them, and the evaluator; a gold model the evaluator alone."""
+    proxy, policy = 4 * 85_056, Policy.load("steelyard/shortening")
+    run = replace(load("preference"), num_searchers=3, runtime="local")
+    parts = plan(run, "preference")["memory"]["parts"]
+    assert parts["reward_model_x_4"] == 4 * proxy
+    assert footprint(run, policy, {})["not_counted"] == ["reward model"]
+    judged = JudgedRows(reward_model="here/rm", gold_model="here/gold")
+    parts = footprint(replace(run, task=judged), policy, {"reward model": 10, "gold model": 100})["parts"]
+    assert (parts["reward_model_x_4"], parts["gold_model_x_1"]) == (40, 100)
+    for alone in (replace(run, runtime="inline"), replace(run, reward="module:function")):
+        assert footprint(alone, policy, {"reward model": 10})["parts"]["reward_model_x_1"] == 10
+
+
+def test_what_is_not_counted_is_said():
+    found = plan(replace(load("tldr"), model=BASE, max_completion_length=8), "tldr")
+    assert found["memory"]["not_counted"] == ["reward model"]
+    assert "caches, and without the reward model, which is not here" in "\n".join(lines(found))
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gpt-neox"])
+@pytest.mark.parametrize("lora", [None, LoRA(rank=2)])
+def test_a_skeleton_counts_as_the_model_does(tiny_model_dir, family, lora):
+    place = str(tiny_model_dir(family))
+    bare, real = skeleton(place, lora=lora), Policy.load(place, lora=lora)
+    for trainable in (True, False):
+        assert bare.num_parameters(trainable=trainable) == real.num_parameters(trainable=trainable)
+    assert (bare.num_bytes, bare.context_length) == (real.num_bytes, real.context_length)
+    assert bare.encode("1+2=") == real.encode("1+2=")
+
+
+def test_where_a_model_is(tiny_model_dir):
+    assert kept(str(tiny_model_dir("llama"))) == str(tiny_model_dir("llama"))
+    assert kept("nobody/nothing") is None
+    with pytest.raises(SteelyardError, match="neither a directory nor a hub id"):
+        kept("nobody/no thing")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"model": ""}, "--model: is missing"),
+        ({"model": "./nowhere"}, "nowhere"),
+        ({"max_completion_length": 60}, "exceed the model's context of 64"),
+        ({"reward": "nowhere:nothing"}, "nowhere"),
+    ],
+)
+def test_it_refuses_what_the_run_would_refuse(settings, says):
+    with pytest.raises(SteelyardError, match=says):
+        plan(replace(load("arithmetic"), **settings), "arithmetic")
+
+
+def test_an_output_directory_with_something_in_it(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(SteelyardError, match="not empty"):
+        plan(replace(load("arithmetic"), output_dir=str(tmp_path)), "arithmetic")
+
+
+def test_a_damaged_config_is_one_line(tiny_model_dir, tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(SteelyardError, match="no model can be planned"):
+        plan(replace(load("arithmetic"), model=str(tmp_path)), "arithmetic")

@@ -1,0 +1,68 @@
+"""A reward function is tried before a run begins: what would end every run is found, failures are let pass."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import steelyard
+from steelyard.core import SteelyardError
+from steelyard.objective import VarGradTB
+from steelyard.runtime import Run
+from steelyard.task import Arithmetic, Rows
+from steelyard.training.preflight import rehearse
+
+RUN = Run(task=Arithmetic(problems=8, held_out=4), objective=VarGradTB(), model="steelyard/arithmetic")
+
+
+@pytest.fixture
+def said(tmp_path: Path):
+    """A run whose reward is the function `f` with this body, after it has been tried."""
+
+    def carry_out(body: str, run: Run = RUN) -> None:
+        (tmp_path / "mine.py").write_text(f"def f(prompts, completions, **columns): {body}\n")
+        rehearse(replace(run, reward=f"{tmp_path}/mine.py:f"))
+
+    return carry_out
+
+
+def test_it_sees_two_prompts_with_their_columns_and_nothing_written(said, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    said(f"open({str(calls)!r}, 'a').write(repr([prompts, completions, columns])); return [None, 0.5]")
+    prompts = RUN.task.prompts("train")[:2]
+    columns = {name: [p.columns[name] for p in prompts] for name in prompts[0].columns}
+    assert eval(calls.read_text()) == [[p.text for p in prompts], ["", ""], columns]  # once
+
+
+def test_where_there_is_none_nothing_is_tried() -> None:
+    rehearse(replace(RUN, task=Rows("no-such-file.jsonl")))
+
+
+@pytest.mark.parametrize("body", ["raise ValueError", "return completions[0][0]", "return [float('nan'), None]",
+                                  "import os; os._exit(3)"])  # fmt: skip
+def test_a_failure_on_nothing_is_not_held_against_it(said, body: str) -> None:
+    said(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "what"), [("return 1.0", "a float, not a list"), ("return [1.0]", "1 rewards for 2"),
+                       ("return ['a', 'b']", "is a str"), ("return [[]", "cannot be loaded: SyntaxError")]
+)  # fmt: skip
+def test_what_would_end_every_run_is_refused(said, body: str, what: str) -> None:
+    with pytest.raises(SteelyardError, match=what):
+        said(body)
+
+
+def test_columns_that_hide_an_argument(said, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{i}=", "answer": i, "completions": ""} for i in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(SteelyardError, match="the column 'completions' hides an argument"):
+        said("return [1.0, 1.0]", replace(RUN, task=Rows(str(tmp_path / "rows.jsonl"))))
+
+
+@pytest.mark.parametrize("runtime", ["inline", "local"])
+def test_a_run_with_a_reward_that_cannot_be_imported_leaves_nothing(tmp_path: Path, runtime: str) -> None:
+    with pytest.raises(SteelyardError, match="No module named 'nomodule'"):
+        steelyard.train(RUN, reward="nomodule:f", runtime=runtime, output_dir=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,128 @@
+"""The Python way in, and the three kinds of data on the four kinds of model, end to end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import steelyard
+from steelyard.core import SteelyardError
+from steelyard.objective import VarGradTB
+from steelyard.runtime import HeldOut, Run
+from steelyard.task import Gym, Rows
+from steelyard.training.run_directory import open_run
+
+FEW = {
+    "runtime": "inline",
+    "max_steps": 2,
+    "num_prompts": 4,
+    "num_generations": 2,
+    "search_prompts": 4,
+    "evaluation": HeldOut(every=2, prompts=4, sampled_prompts=2, samples=2),
+}
+
+
+def finished(directory: Path) -> list[str]:
+    return sorted(p.name for p in directory.iterdir())
+
+
+def test_train_with_a_reward_of_ones_own(tmp_path: Path) -> None:
+    def brief(prompts: list, completions: list, **columns: object) -> list[float]:
+        assert set(columns) == {"answer"}
+        return [-float(len(c)) for c in completions]
+
+    result = steelyard.train("arithmetic", reward=brief, output_dir=str(tmp_path / "run"), **FEW)
+    assert finished(result.run_dir) == [
+        ".lock",
+        "config.json",
+        "eval.jsonl",
+        "events.jsonl",
+        "metrics.jsonl",
+        "model",
+        "replay.sqlite",
+        "replay.sqlite.lock",
+        "report.html",
+        "result.json",
+        "samples.jsonl",
+    ]
+    assert json.loads((result.run_dir / "result.json").read_text()) == dict(result.summary)
+    assert result.summary["steps"] == 2
+    assert open_run(result.run_dir).run.max_steps == 2
+
+
+def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    for settings, message in (
+        ({"max_stepz": 3}, "max_steps"),
+        ({"model": ""}, "--model: is missing"),
+        ({"model": "./nowhere"}, "nowhere"),
+        ({"max_completion_length": 500}, "context"),
+    ):
+        with pytest.raises(SteelyardError, match=message):
+            steelyard.train("arithmetic", **{"output_dir": out, **FEW, **settings})
+        assert not (tmp_path / "run").exists()
+    with pytest.raises(SteelyardError, match="arithmetic"):
+        steelyard.train("arithmetik")
+
+
+def gsm8k(path: Path) -> Path:
+    lines = [
+        {"question": f"{a}+{b}=", "answer": f"{a} and {b} make <<{a}+{b}={a + b}>>{a + b}\n#### {a + b}"}
+        for a in range(6)
+        for b in range(6)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gpt-neox"])
+def test_gsm8k_shaped_rows_on_every_model_family(
+    tiny_model_dir: Callable[[str], Path], tmp_path: Path, family: str
+) -> None:
+    task = Rows(path=str(gsm8k(tmp_path / "rows.jsonl")), held_out_share=0.3)
+    run = Run(task=task, objective=VarGradTB(), model=str(tiny_model_dir(family)), max_completion_length=6)
+    result = steelyard.train(run, output_dir=str(tmp_path / "run"), **FEW)
+    assert result.summary["steps"] == 2
+    assert result.summary["verifier_errors"] == 0
+
+
+@pytest.mark.parametrize("dataset", ["chain_sum", "basic_arithmetic", "gcd"])
+def test_reasoning_gym_data_sets(tiny_model_dir: Callable[[str], Path], tmp_path: Path, dataset: str) -> None:
+    pytest.importorskip("reasoning_gym")
+    import transformers
+
+    # The family's own tiny context is 64 tokens; these questions are longer than that.
+    wide = tmp_path / "wide"
+    config = transformers.AutoConfig.from_pretrained(tiny_model_dir("llama"))
+    config.max_position_embeddings = 1024
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(wide)
+    transformers.AutoTokenizer.from_pretrained(tiny_model_dir("llama")).save_pretrained(wide)
+    run = Run(
+        task=Gym(dataset=dataset, size=40, held_out_share=0.3),
+        objective=VarGradTB(),
+        model=str(wide),
+        max_completion_length=6,
+    )
+    result = steelyard.train(run, output_dir=str(tmp_path / "run"), **FEW)
+    assert result.summary["steps"] == 2
+
+
+def test_adapters_are_trained_and_merged(tiny_model_dir: Callable[[str], Path], tmp_path: Path) -> None:
+    import transformers
+
+    task = Rows(path=str(gsm8k(tmp_path / "rows.jsonl")), held_out_share=0.3)
+    run = Run(
+        task=task, objective=VarGradTB(), model=str(tiny_model_dir("qwen3")), max_completion_length=6, lora_rank=2
+    )
+
+    def letters(prompts: list, completions: list, **columns: object) -> list[float]:
+        return [float(len(set(c))) for c in completions]
+
+    result = steelyard.train(run, reward=letters, learning_rate=1e-2, output_dir=str(tmp_path / "run"), **FEW)
+    before = transformers.AutoModelForCausalLM.from_pretrained(tiny_model_dir("qwen3")).state_dict()
+    after = transformers.AutoModelForCausalLM.from_pretrained(result.run_dir / "model").state_dict()
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not before[name].equal(after[name])}
+    assert changed
+    assert all("proj" in name for name in changed)
