@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from steelyard.policy.architecture import Architecture
-from steelyard.rollout.linear import Linear, linear
+from steelyard.rollout.projection import Projection, projection
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Shared:
 class Layer:
     """The weights of one block."""
 
-    qkv: Linear
+    qkv: Projection
     gains: Tensor | None
     """Of the norms of queries and keys [heads, E], where the model has them."""
-    out: Linear
-    gate: Linear
-    up: Linear
-    down: Linear
+    out: Projection
+    gate: Projection
+    up: Projection
+    down: Projection
 
 
 class Network:
@@ -128,14 +128,14 @@ class Network:
 
     def _linear(
         self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
-    ) -> Linear:
+    ) -> Projection:
         """Weights one below the other, each column times the gain of the norm before it."""
         whole = torch.cat([w.float() for w in weights if w is not None])
         if norm is not None:
             whole = whole * (norm.float() * math.sqrt(self.architecture.hidden_size))
         present = [b.float() for b in biases or [] if b is not None]
         bias = torch.cat(present).to(self.device, self.dtype) if present else None
-        return linear(whole.to(self.device, self.dtype), bias)
+        return projection(whole.to(self.device, self.dtype), bias)
 
     # Tokens
 
