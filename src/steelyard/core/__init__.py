@@ -3,6 +3,17 @@
 from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode
 from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, require, suggest
+from steelyard.core.limits import (
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    PositiveOrInf,
+    Share,
+    ShareAboveZero,
+    ShareBelowOne,
+    checked,
+)
 from steelyard.core.method import Card, cards, find, id_of, method, settings
 from steelyard.core.padding import Padded, pad, pad_stack
 from steelyard.core.protocols import (
@@ -31,13 +42,21 @@ __all__ = [
     "Finish",
     "LinearSchedule",
     "Loss",
+    "NonNegative",
+    "NonNegativeInt",
     "Padded",
+    "Positive",
+    "PositiveInt",
+    "PositiveOrInf",
     "Prompt",
     "Replay",
     "Request",
     "Reward",
     "Sampling",
     "Score",
+    "Share",
+    "ShareAboveZero",
+    "ShareBelowOne",
     "StallError",
     "SteelyardError",
     "Stopped",
@@ -47,6 +66,7 @@ __all__ = [
     "WeightStore",
     "Weights",
     "cards",
+    "checked",
     "decode",
     "derive",
     "digest_of",

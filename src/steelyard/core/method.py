@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from steelyard.core.errors import SteelyardError, suggest
+from steelyard.core.limits import check_when_built
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ def method(
     exemptions: Mapping[str, str] | None = None,
     room: str | None = None,
 ) -> Callable[[type[T]], type[T]]:
-    """Register a frozen dataclass under `id`.
+    """Register a frozen dataclass under `id`; the limits of its fields are checked when it is built (`core.limits`).
 
     Args:
         id: kebab-case name.
@@ -109,6 +110,7 @@ def method(
         if held is not None and (held.cls.__module__, held.name) != (cls.__module__, cls.__name__):
             raise ValueError(f"method id {id!r} is taken by {held.cls.__module__}.{held.name}")
         _cards[id] = card
+        check_when_built(cls, id)
         return cls
 
     return register

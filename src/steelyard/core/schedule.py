@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 
-from steelyard.core.errors import require
+from steelyard.core.limits import NonNegativeInt, Share, checked
 
 
+@checked("schedule")
 @dataclass(frozen=True)
 class LinearSchedule:
     """From `start` to `end` over `steps` steps, then constant. `steps` 0 means `end` at once."""
 
     start: float
     end: float
-    steps: int
-
-    def __post_init__(self) -> None:
-        require(self.steps >= 0, f"steps is {self.steps}", where="schedule", hint="use 0 or more")
+    steps: NonNegativeInt
 
     def __call__(self, step: int) -> float:
         """The value at learner step `step`, counted from 0."""
@@ -22,6 +20,7 @@ class LinearSchedule:
         return self.start + share * (self.end - self.start)
 
 
+@checked("schedule")
 @dataclass(frozen=True)
 class WarmupStableDecay:
     """A multiplier: linear from 0 to 1 over `warmup` steps, 1 for `stable`, linear to `floor` over `decay`.
@@ -29,16 +28,10 @@ class WarmupStableDecay:
     `stable` None holds 1 for ever, and `decay` then has no effect.
     """
 
-    warmup: int = 0
-    stable: int | None = None
-    decay: int = 0
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("warmup", "stable", "decay"):
-            value = getattr(self, name)
-            require(value is None or value >= 0, f"{name} is {value}", where="schedule", hint="use 0 or more")
-        require(0 <= self.floor <= 1, f"floor is {self.floor}", where="schedule", hint="use a share from 0 to 1")
+    warmup: NonNegativeInt = 0
+    stable: NonNegativeInt | None = None
+    decay: NonNegativeInt = 0
+    floor: Share = 0.0
 
     def __call__(self, step: int) -> float:
         """The multiplier for learner step `step`, counted from 0; the first warm-up step already moves."""

@@ -100,7 +100,7 @@ RANGES = [
     Wrong("train arithmetic --inline.faults.crash 2", "crash is 2.0"),
     Wrong("train arithmetic --problems 0", "problems is 0"),
     Wrong("train arithmetic --replay.recent-probability 2", "recent_probability is 2.0"),
-    Wrong("train arithmetic --optimizer.schedule.floor 2", "floor is 2.0"),
+    Wrong("train arithmetic --optimizer.schedule.floor 2", "schedule.floor: is 2.0; use 0 to 1"),
     Wrong("train arithmetic --evaluation.every 0", "every is 0"),
     Wrong("sample run --temperature -1", "temperature is -1.0"),
     Wrong("sample run --temperature nan", "temperature is nan"),
