@@ -20,7 +20,7 @@ from steelyard.core import cards
 from steelyard.experiments.harness import study_base
 from steelyard.recipes import load, names
 from steelyard.runtime import to_json
-from steelyard.training.run_directory import open_run
+from steelyard.training.run_directory import read_finished_run
 
 EXECUTABLE = Path(sys.executable).with_name("steelyard")
 PROMISED = {
@@ -64,7 +64,7 @@ def test_train_enumerable_on_uniform_data(call, few_uniform, enumerable_run, tmp
     for run in (tmp_path / "run", enumerable_run):
         config = json.loads((run / "config.json").read_text(), parse_constant=pytest.fail)
         assert config["run"]["search_temperature"] == "inf"
-        assert open_run(run).run.search_temperature == math.inf
+        assert read_finished_run(run).run.search_temperature == math.inf
 
 
 def test_eval(call, arithmetic_run):
@@ -118,7 +118,7 @@ def test_replay_shows_what_is_stored(call, arithmetic_run):
     assert answer.code == 0
     summary, prompts = answer.json["summary"], answer.json["prompts"]
     assert answer.out.startswith(f"{summary['live']} trajectories of {summary['prompts']} prompts\n")
-    assert f"in all: admitted {summary['counts']['admitted']}" in answer.out
+    assert f"total: admitted {summary['counts']['admitted']}" in answer.out
     assert "\nreward: 0 to 1, mean " in answer.out
     assert [len(prompts), len(prompts[0]["top"]), len(prompts[0]["worst"])] == [2, 1, 1]
     first = prompts[0]
@@ -132,7 +132,7 @@ def test_replay_shows_what_is_stored(call, arithmetic_run):
 
 def test_replay_verifies_and_filters(call, arithmetic_run):
     whole = call("replay", arithmetic_run, "--prompts", 0, "--verify", "--json")
-    assert whole.err == "every page and every trajectory is whole\n"
+    assert whole.err == "every page and every trajectory is intact\n"
     assert whole.json["verified"] is True
     histogram = {bar["low"]: bar["count"] for bar in whole.json["summary"]["reward"]["histogram"]}
     right = call("replay", arithmetic_run, "--where", "reward > 0.5", "--json").json
@@ -161,7 +161,7 @@ def test_replay_shows_tokens_where_the_tokenizer_is_gone(call, arithmetic_run, t
     (tmp_path / "run").mkdir()
     shutil.copy(arithmetic_run / "replay.sqlite", tmp_path / "run")
     answer = call("replay", tmp_path / "run", "--prompts", 1, "--json")
-    assert answer.err.startswith("tokens are shown, since there is no tokenizer: ")
+    assert answer.err.startswith("token ids are shown, because the tokenizer cannot be loaded: ")
     assert answer.json["prompts"][0]["top"][0]["completion"].startswith("tokens [")
 
 
@@ -169,7 +169,7 @@ def test_repeat(call, arithmetic_run):
     answer = call("repeat", arithmetic_run, "--json")
     events = len((arithmetic_run / "events.jsonl").read_text().splitlines())
     assert answer.json == {"run_dir": str(arithmetic_run), "events": events, "divergence": None}
-    assert answer.out.startswith(f"{events} events, all the same\n")
+    assert answer.out.startswith(f"{events} events, all equal\n")
 
 
 def test_repeat_names_the_first_event_that_differs(call, arithmetic_run, tmp_path):
@@ -179,7 +179,7 @@ def test_repeat_names_the_first_event_that_differs(call, arithmetic_run, tmp_pat
     (copy / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     answer = call("repeat", copy)
     assert answer.code == 1
-    assert answer.err.startswith("steelyard: event 4: came out otherwise: recorded {'event': 4")
+    assert answer.err.startswith("steelyard: event 4: differs: recorded {'event': 4")
     assert answer.err.count("\n") == 1
 
 
@@ -317,12 +317,12 @@ def test_a_recipes_help_has_the_plain_names(capsys, recipe):
         (["study", "lag"], "Source of the claim: Bartoldson"),
         (["warmstart"], "arithmetic Train the base model of the arithmetic recipes"),
         (["warmstart", "arithmetic"], "Seed of weights and problems. (default: 0)"),
-        (["eval"], "RUN A run's directory, as `steelyard train` names it when it ends."),
+        (["eval"], "RUN Directory of a run; `steelyard train` prints it at the end."),
         (["sample"], "0 is greedy"),
         (["report"], "usage: steelyard report [-h] RUN"),
-        (["replay"], "Only trajectories for which this holds, such as 'reward > 0.5 and version >= 10'"),
-        (["repeat"], "The directory of a run made with --runtime inline."),
-        (["train"], "steelyard train --resume RUN goes on with a run that was cut short"),
+        (["replay"], "Show only trajectories that match a filter such as 'reward > 0.5 and version >= 10'"),
+        (["repeat"], "Directory of a run made with --runtime inline."),
+        (["train"], "steelyard train --resume RUN continues a run that was interrupted"),
         (["methods"], "its equation, its source and its settings"),
         (["check"], "A class in a module that can be imported from here, such as my_module:MyObjective"),
     ],

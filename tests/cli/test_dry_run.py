@@ -11,7 +11,7 @@ def test_a_plan_and_nothing_else(call, tmp_path, monkeypatch):
     assert answer.json["settings"]["--beta"] == 0.3
     assert answer.json["samples"]["episodes"] == 10 * 256
     assert answer.out.count("\n") == 1
-    for said in ("nothing was trained, fetched or written", "279,168 parameters", "memory: ", "staleness: "):
+    for said in ("nothing was trained, downloaded or written", "279,168 parameters", "memory: ", "staleness: "):
         assert said in answer.err
     assert list(tmp_path.iterdir()) == []
 

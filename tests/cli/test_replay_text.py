@@ -47,13 +47,13 @@ def test_the_whole_page(capsys: pytest.CaptureFixture[str]) -> None:
     prompt = PromptSummary("id", 4, 0.25, 0.0, 1.0, [trajectory("1+1=", "2", 1.0)], [trajectory("1+1=", "[3]", 0.0)])
     assert shown(capsys, summary(), [prompt], "reward >= 0") == [
         "4 trajectories of 1 prompts where reward >= 0",
-        "in all: admitted 5, replaced 1; 2 versions of weights, the newest 1; 3.0 MiB",
+        "total: admitted 5, replaced 1; 2 weight versions, the newest is 1; 3.0 MiB",
         "",
         "reward: 0 to 1, mean 0.25",
         f" 0  3  {'█' * 40}",
         f" 1  1  {'█' * 14}",
         "",
-        "version of the weights: 0 to 21, mean 8.5",
+        "weight version: 0 to 21, mean 8.5",
         f"  0 to 10  400  {'█' * 40}",
         " 11 to 21    1  █",
         "",
@@ -68,8 +68,8 @@ def test_an_empty_replay(capsys: pytest.CaptureFixture[str]) -> None:
     empty = summary(live=0, prompts=0, reward=None, version=None, counts={}, num_bytes=2048, removed=6)
     assert shown(capsys, empty, [], None) == [
         "0 trajectories of 0 prompts",
-        "in all: nothing yet; 2 versions of weights, the newest 1; 2 KiB",
-        "6 removed ones are still in the file, for checkpoints to go back to",
+        "total: nothing yet; 2 weight versions, the newest is 1; 2 KiB",
+        "6 removed trajectories are still in the file, because a checkpoint may go back to them",
     ]
 
 

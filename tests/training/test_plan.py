@@ -11,9 +11,9 @@ from steelyard.policy.meta_model import kept, skeleton
 from steelyard.recipes import load
 from steelyard.runtime import to_json
 from steelyard.task import JudgedRows
-from steelyard.training.memory_estimate import footprint
+from steelyard.training.memory_estimate import estimate_memory
 from steelyard.training.plan import plan
-from steelyard.training.plan_text import lines
+from steelyard.training.plan_text import plan_lines
 
 BASE = "steelyard/arithmetic"
 PARAMETERS = 279_168
@@ -43,7 +43,7 @@ def test_schedules_are_read_where_a_step_uses_them():
     assert half["beta"] == pytest.approx(0.012 - 0.008 * 499 / 500)
     assert last["beta"] == 0.004
     assert (found["samples"]["searched_per_prompt"], found["samples"]["searcher_batch"]) == (24, 72)
-    assert "a searcher batch is 72, 24 of a prompt" in "\n".join(lines(found))
+    assert "a searcher batch is 72 trajectories, 24 per prompt" in "\n".join(plan_lines(found))
     assert "published every 2 steps" in found["staleness"][0]
     assert found["prompts"] == {"fetches": "openai/gsm8k"}
     assert found["memory"]["total"] > 0
@@ -53,21 +53,25 @@ def test_what_is_not_here_is_named_and_not_fetched():
     found = plan(load("math"), "math")
     assert found["model"] == {"model": "Qwen/Qwen2.5-7B", "fetches": "Qwen/Qwen2.5-7B"}
     assert found["memory"] is None
-    text = "\n".join(lines(found))
-    for said in ("would fetch it from the hub", "data set DigitalLearningGmbH/MATH-lighteval", "204,800 episodes"):
+    text = "\n".join(plan_lines(found))
+    for said in (
+        "would download it from the hub",
+        "data set DigitalLearningGmbH/MATH-lighteval",
+        "204,800 trajectories",
+    ):
         assert said in text
 
 
 def test_memory_of_the_learner_by_hand():
     run = replace(load("arithmetic"), num_searchers=3)
     policy = Policy.load(BASE)
-    parts = footprint(run, policy, {})["parts"]
+    parts = estimate_memory(run, policy, {})["parts"]
     whole = PARAMETERS * 4
     assert parts["learner_weights"] == parts["learner_gradient"] == parts["learner_reference"] == whole
     assert parts["learner_adam"] == 2 * whole
     assert parts["searchers_x_3"] == 3 * 3 * whole  # model, the engine's own layout, reference
     assert parts["shared_weights"] == 4 * whole
-    inline = footprint(replace(run, runtime="inline"), policy, {})["parts"]
+    inline = estimate_memory(replace(run, runtime="inline"), policy, {})["parts"]
     assert (inline["evaluator"], inline["shared_weights"], inline["searchers_x_1"]) == (0, 0, 3 * whole)
 
 
@@ -77,18 +81,18 @@ def test_memory_of_reward_models_and_victims_by_hand():
     run = replace(load("preference"), num_searchers=3, runtime="local")
     parts = plan(run, "preference")["memory"]["parts"]
     assert parts["reward_model_x_4"] == 4 * proxy
-    assert footprint(run, policy, {})["not_counted"] == ["reward model"]
+    assert estimate_memory(run, policy, {})["not_counted"] == ["reward model"]
     judged = JudgedRows(reward_model="here/rm", gold_model="here/gold")
-    parts = footprint(replace(run, task=judged), policy, {"reward model": 10, "gold model": 100})["parts"]
+    parts = estimate_memory(replace(run, task=judged), policy, {"reward model": 10, "gold model": 100})["parts"]
     assert (parts["reward_model_x_4"], parts["gold_model_x_1"]) == (40, 100)
     for alone in (replace(run, runtime="inline"), replace(run, reward="module:function")):
-        assert footprint(alone, policy, {"reward model": 10})["parts"]["reward_model_x_1"] == 10
+        assert estimate_memory(alone, policy, {"reward model": 10})["parts"]["reward_model_x_1"] == 10
 
 
 def test_what_is_not_counted_is_said():
     found = plan(replace(load("tldr"), model=BASE, max_completion_length=8), "tldr")
     assert found["memory"]["not_counted"] == ["reward model"]
-    assert "caches, and without the reward model, which is not here" in "\n".join(lines(found))
+    assert "caches, and without the reward model, which is not on this machine" in "\n".join(plan_lines(found))
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gpt-neox"])

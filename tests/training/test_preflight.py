@@ -11,7 +11,7 @@ from steelyard.core import SteelyardError
 from steelyard.objective import VarGradTB
 from steelyard.runtime import Run
 from steelyard.task import Arithmetic, Rows
-from steelyard.training.preflight import rehearse
+from steelyard.training.preflight import preflight
 
 RUN = Run(task=Arithmetic(problems=8, held_out=4), objective=VarGradTB(), model="steelyard/arithmetic")
 
@@ -22,7 +22,7 @@ def said(tmp_path: Path):
 
     def carry_out(body: str, run: Run = RUN) -> None:
         (tmp_path / "mine.py").write_text(f"def f(prompts, completions, **columns): {body}\n")
-        rehearse(replace(run, reward=f"{tmp_path}/mine.py:f"))
+        preflight(replace(run, reward=f"{tmp_path}/mine.py:f"))
 
     return carry_out
 
@@ -36,7 +36,7 @@ def test_it_sees_two_prompts_with_their_columns_and_nothing_written(said, tmp_pa
 
 
 def test_where_there_is_none_nothing_is_tried() -> None:
-    rehearse(replace(RUN, task=Rows("no-such-file.jsonl")))
+    preflight(replace(RUN, task=Rows("no-such-file.jsonl")))
 
 
 @pytest.mark.parametrize("body", ["raise ValueError", "return completions[0][0]", "return [float('nan'), None]",

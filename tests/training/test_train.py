@@ -11,7 +11,7 @@ from steelyard.core import SteelyardError
 from steelyard.objective import VarGradTB
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Gym, Rows
-from steelyard.training.run_directory import open_run
+from steelyard.training.run_directory import read_finished_run
 
 FEW = {
     "runtime": "inline",
@@ -48,7 +48,7 @@ def test_train_with_a_reward_of_ones_own(tmp_path: Path) -> None:
     ]
     assert json.loads((result.run_dir / "result.json").read_text()) == dict(result.summary)
     assert result.summary["steps"] == 2
-    assert open_run(result.run_dir).run.max_steps == 2
+    assert read_finished_run(result.run_dir).run.max_steps == 2
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `steelyard COMMAND`. Each command is a module here; none is imported before it is asked for."""
+"""The command line: `steelyard COMMAND`. Each command is a module, imported only when it is used."""
 
 import gc
 import importlib
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-# Nothing that imports torch is imported here: help must come at once.
+# Nothing here may import torch: help must appear at once.
 COMMANDS = {
     "train": "post-train a model with a recipe",
     "eval": "measure a run's model on held-out prompts",
-    "sample": "show what a run's model writes",
+    "sample": "print completions of a run's model",
     "report": "write a run's page again from its records",
-    "replay": "show what a run has stored; export it, add to it, check it",
-    "repeat": "run an inline run again and compare",
+    "replay": "show a run's replay buffer; export it, add to it, check it",
+    "repeat": "execute an inline run again and compare the events",
     "methods": "list the methods, or explain one",
     "check": "run the conformance suite on a method of your own",
     "prove": "measure a method's claim against its paper's baseline, with a verdict that can fail",
@@ -32,8 +32,8 @@ EVERYWHERE = ("--json", "--debug")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
-    0; 2 for a mistake that the user can mend; 1 for a run that could not go on, or an answer that is a failure (its
-    `exit_code` says so); 130 after Ctrl-C, 143 after SIGTERM.
+    0 on success; 1 if a run could not go on, or if the answer's `exit_code` says so; 2 for wrong input; 130 after
+    Ctrl-C; 143 after SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word not in EVERYWHERE]
@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, debug: bool = False) -> int:
-    """Do it, say in one line what went wrong, and return the exit code that `main` describes."""
-    with _lasting():
+    """Call `act`, print an error as one line, and return the exit code that `main` describes."""
+    with _frozen_imports():
         from steelyard.cli.sanitize import plain
         from steelyard.core import SteelyardError
 
@@ -80,9 +80,9 @@ def overview() -> str:
         f"commands:\n{rows}\n\n"
         "options of every command:\n"
         "  --help     explain the command, then stop\n"
-        "  --json     print the result as one JSON object, last on standard output\n"
+        "  --json     print the result as one JSON object, as the last line of standard output\n"
         "  --debug    show the traceback behind an error\n\n"
-        "To begin, without a download, an account or a GPU: steelyard train arithmetic"
+        "A first run, without a download, an account or a GPU: steelyard train arithmetic"
     )
 
 
@@ -91,13 +91,13 @@ def _command(name: str) -> ModuleType:
 
     if name not in COMMANDS:
         raise SteelyardError(f"unknown command {name!r}", where="COMMAND", hint=suggest(name, COMMANDS))
-    with _lasting():
+    with _frozen_imports():
         return importlib.import_module(f"steelyard.cli.{name.replace('-', '_')}_command")
 
 
 @contextmanager
-def _lasting() -> Iterator[None]:
-    """Around imports: what they leave behind stays, so the garbage collector does not look through it, now or later."""
+def _frozen_imports() -> Iterator[None]:
+    """Wraps imports: their objects live on, so they are frozen and the garbage collector never scans them."""
     gc.disable()
     try:
         yield

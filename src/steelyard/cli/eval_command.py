@@ -7,24 +7,24 @@ from typing import Any
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import Weights
 from steelyard.runtime.factories import make_measure, make_policy, tokens_of
-from steelyard.training.run_directory import open_run
+from steelyard.training.run_directory import read_finished_run
 
 
 @dataclass(frozen=True)
 class Eval:
     """Measure a run's model on held-out prompts: greedy accuracy with its interval, pass@k, distinct right answers,
-    length and styles; in a world that can be listed, also the exact distance to pi*."""
+    length and styles. On a task whose completions can be enumerated, also the exact distance to pi*."""
 
     run: RunDirectory
-    """A run's directory, as `steelyard train` names it when it ends."""
+    """Directory of a run; `steelyard train` prints it at the end."""
     prompts: int = 512
-    """How many held-out prompts are answered greedily."""
+    """Held-out prompts for greedy accuracy."""
     sampled_prompts: int = 128
-    """How many of them are also sampled at the training temperature."""
+    """How many of those prompts are also sampled, at the training temperature."""
     samples: int = 8
-    """Samples of each of those."""
+    """Samples per sampled prompt."""
     seed: int = 0
-    """Seed of the samples."""
+    """Seed of the sampling."""
     base: bool = False
     """Measure the model that the run started from instead."""
 
@@ -32,12 +32,12 @@ class Eval:
 def run(words: Sequence[str]) -> dict[str, Any]:
     """Print the metrics."""
     asked = parse(Eval, words, command="eval")
-    finished = open_run(asked.run)
-    base = finished.run
+    stored = read_finished_run(asked.run)
+    base = stored.run
     held_out = replace(
         base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
     )
-    settings = replace(base if asked.base else finished.trained, evaluation=held_out, seed=asked.seed)
+    settings = replace(base if asked.base else stored.trained, evaluation=held_out, seed=asked.seed)
     policy = make_policy(settings)
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)

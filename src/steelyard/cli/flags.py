@@ -1,4 +1,4 @@
-"""Words of the command line to settings, by tyro."""
+"""Parses the words of a command line into settings, by tyro."""
 
 import contextlib
 import inspect
@@ -14,24 +14,24 @@ from steelyard.core import SteelyardError, suggest
 T = TypeVar("T")
 
 RunDirectory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-"""The directory of a run, as a command's first word."""
+"""Directory of a run, as the first word after a command."""
 
 
 def parse(
     cls: type[T], words: Sequence[str], *, command: str, default: T | None = None, description: str | None = None
 ) -> T:
-    """Settings of type `cls`; every word must have a meaning.
+    """Settings of type `cls`; unknown words are refused.
 
     Args:
         cls: the settings.
         words: the command line, after `command`.
-        command: what stands between `steelyard` and the words.
+        command: the words between `steelyard` and `words`.
         default: settings to start from.
-        description: opens the help text; by default the docstring of `cls`.
+        description: start of the help text; by default the docstring of `cls`.
 
     Raises:
         SteelyardError: an option or word is unknown, has no value, or one of the wrong type or range.
-        SystemExit: help was asked for and has been printed.
+        SystemExit: --help was given and the help text has been printed.
     """
     box = io.StringIO()
     text = f"{description or inspect.getdoc(cls)}\n\nAlso --json and --debug, as steelyard --help explains."
@@ -53,18 +53,18 @@ def parse(
 
 
 def choose(words: Sequence[str], known: Mapping[str, str], *, command: str, what: str, purpose: str) -> str:
-    """The first word, which names one of `known`.
+    """The first word, which must name one of `known`.
 
     Args:
         words: the command line, after the command.
-        known: name -> what it is, in a line.
+        known: name -> a one-line description.
         command: the command.
-        what: what the word is, in capitals.
-        purpose: what the command does with it, for the help text.
+        what: placeholder of the word in messages, in capitals.
+        purpose: start of the help text.
 
     Raises:
         SteelyardError: it is missing or unknown.
-        SystemExit: only help was asked for, and has been printed.
+        SystemExit: --help came first and the help text has been printed.
     """
     if words and words[0] in ("-h", "--help"):
         width = max(map(len, known))

@@ -1,19 +1,19 @@
-"""Tyro's complaint about a command line, several lines in a box, as the one line that steelyard promises."""
+"""Turns tyro's boxed error about a command line into a one-line `SteelyardError`."""
 
 import re
 
 from steelyard.core import SteelyardError
 
 KINDS = {"INT": "a whole number", "FLOAT": "a number", "None": "None", "STR": "a text"}
-"""What tyro's names for types say to a reader."""
+"""Tyro's type name -> plain words."""
 
 
 def read(box: str, command: str) -> SteelyardError:
-    """The error that the text of tyro's box stands for.
+    """The error that tyro's box describes.
 
     Args:
-        box: what tyro wrote on standard error.
-        command: the words after `steelyard`, for the pointer to the help text.
+        box: tyro's text on standard error.
+        command: the words after `steelyard`, for the hint that points to --help.
     """
     lines = [re.sub(r"[│╭╰╮╯─]+|-{5,}", " ", line).strip() for line in box.splitlines()]
     lines = [line for line in lines if line][1:]  # the first is the box's title
@@ -35,11 +35,11 @@ def read(box: str, command: str) -> SteelyardError:
 
 
 def _unknown(names: str, lines: list[str], command: str, see: str) -> SteelyardError:
-    """An option, or a word, that the command does not have. Its value, which follows it, is not named."""
+    """The error for an unknown option or word. The value that follows it is not repeated."""
     first = names.partition(", ")[0]
     if not first.startswith("-"):
         return SteelyardError(f"unexpected argument {first!r}", where=command, hint=f"leave it out, or {see}")
-    # A suggestion's own line; a mention within its help text goes on in small letters.
+    # The line of a suggestion itself. Where its help text mentions an option, small letters follow.
     near = [found[1] for line in lines if (found := re.match(r"(--[\w.-]+)(?:$|,| [A-Z{\[])", line))]
     hint = f"did you mean {' or '.join(near[:3])}?" if near else see
     return SteelyardError(f"unknown option {first}", where=command, hint=hint)

@@ -1,7 +1,7 @@
-"""How a run shows itself: a live line on a terminal, plain lines elsewhere. Both on standard error.
+"""Progress of a run on standard error: a live line on a terminal, plain lines elsewhere.
 
-Names of styles come from what the model wrote, and a title may hold a path: they are shown as they are, and obeyed by
-neither rich nor the terminal.
+Style names come from the model's output, and a title may contain a path. Both are printed as literal text: neither rich
+nor the terminal interprets them.
 """
 
 import sys
@@ -17,16 +17,16 @@ from rich.table import Table
 from steelyard.cli.sanitize import plain
 from steelyard.report.measures import headline_of, own
 
-_PLAIN_EVERY = 5.0  # seconds between plain lines, besides one for each evaluation
+_PLAIN_EVERY = 5.0  # seconds between plain lines; each evaluation also prints one
 
 
 class Progress:
-    """Watches a run's rows. Used as a context manager; `watch` goes to `train`.
+    """Shows a run's record rows as they are written. A context manager; pass `watch` to `train`.
 
     Args:
-        max_steps: learner steps that the run makes.
+        max_steps: learner steps of the run.
         title: printed above the first row.
-        console: where to; by default standard error.
+        console: where to print; by default standard error.
     """
 
     def __init__(self, max_steps: int, title: str = "", console: Console | None = None) -> None:
@@ -52,8 +52,8 @@ class Progress:
             self._live.stop()
 
     def watch(self, file: str, row: Mapping[str, Any]) -> None:
-        """Take note of a row."""
-        if self._title:  # not before: a run that cannot begin says what is wrong, and nothing else
+        """Show a row of a record file."""
+        if self._title:  # printed late, so that a run that cannot start prints only its error
             self._say(self._title)
             self._title = ""
         if file in ("samples", "events"):
@@ -84,7 +84,7 @@ class Progress:
             error = row["eval/log_z_error"]
             return f"{text}  total variation to pi* {far:.4f}  log Z error {error:.4f}"
         headline = headline_of([row])
-        if headline is not None and headline[0] == "eval/accuracy":  # one attack, greedy, says nothing of an attacker
+        if headline is not None and headline[0] == "eval/accuracy":  # an attacker's one greedy attack says little
             low = row["eval/accuracy_low"]
             high = row["eval/accuracy_high"]
             text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"

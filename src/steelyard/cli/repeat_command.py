@@ -1,4 +1,4 @@
-"""`steelyard repeat RUN`: run an inline run again and compare it with its log, event by event."""
+"""`steelyard repeat RUN`: execute an inline run again and compare it with its event log."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,25 +13,26 @@ from steelyard.runtime.inline.repeat import repeat
 
 @dataclass(frozen=True)
 class Repeat:
-    """Run an inline run again from its settings, and compare it with its events.jsonl event by event.
+    """Execute an inline run again from its settings and compare each event with its events.jsonl.
 
-    Works for runs that were killed and resumed: they do what an undisturbed run does. Nothing of the run is changed.
+    This also works for a run that was killed and resumed, because such a run equals an undisturbed one. The run
+    directory is not changed.
     """
 
     run: RunDirectory
-    """The directory of a run made with --runtime inline."""
+    """Directory of a run made with --runtime inline."""
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Repeat, and say whether it came out the same."""
+    """Repeat the run and say whether all events are equal."""
     asked = parse(Repeat, words, command="repeat")
     found = repeat(Path(asked.run))
     if (apart := found.divergence) is not None:
         recorded, repeated = (shorten(str(row), 400, placeholder=" ...") for row in (apart.recorded, apart.repeated))
         raise FaultError(
-            f"came out otherwise: recorded {recorded}, repeated {repeated}",
+            f"differs: recorded {recorded}, repeated {repeated}",
             where=f"event {apart.event}",
-            hint="compare machine, torch, threads and commit: only where they are equal do runs repeat bit for bit",
+            hint="compare machine, torch, threads and commit: a run repeats bit for bit only where all four are equal",
         )
-    print(f"{found.events} events, all the same")
+    print(f"{found.events} events, all equal")
     return {"run_dir": asked.run, "events": found.events, "divergence": asdict(found)["divergence"]}

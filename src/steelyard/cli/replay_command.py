@@ -1,4 +1,4 @@
-"""`steelyard replay RUN`: what a run's replay buffer holds; filter it, export it, add to it."""
+"""`steelyard replay RUN`: show a run's replay buffer; filter it, export it, add to it."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,31 +15,31 @@ from steelyard.core import SteelyardError, Trajectory, require
 from steelyard.policy import loading, text
 from steelyard.replay.inspect import PromptSummary, View, open_view
 from steelyard.runtime.factories import BUFFER, make_replay
-from steelyard.training.run_directory import open_begun
+from steelyard.training.run_directory import read_stored_run
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Show what a run's replay buffer holds: counts, rewards, versions, the best and worst trajectories of each prompt.
+    """Show a run's replay buffer: counts, rewards, versions, and the best and worst trajectories of each prompt.
 
-    Nothing is changed, also while the run goes on, unless --load is given.
+    It may be called while the run goes on. Nothing is changed unless --load is given.
     """
 
     run: RunDirectory
-    """A run's directory."""
+    """Directory of a run."""
     where: str | None = None
-    """Only trajectories for which this holds, such as 'reward > 0.5 and version >= 10'; it may compare prompt, version,
-    reward, arrived (learner version at arrival), length (tokens) and sample."""
+    """Show only trajectories that match a filter such as 'reward > 0.5 and version >= 10'. It may compare prompt,
+    version, reward, arrived (learner version at arrival), length (tokens) and sample."""
     prompts: int = 5
-    """Prompts shown in full: those with the most trajectories."""
+    """Number of prompts shown in full: those with the most trajectories."""
     each: int = 2
-    """Best and worst trajectories shown of each."""
+    """Best and worst trajectories shown per prompt."""
     export: str | None = None
-    """Write what is shown to this Parquet file."""
+    """Write the matching trajectories to this Parquet file."""
     load: str | None = None
-    """Add the trajectories of this Parquet file, which --export wrote, to the buffer of a run that is not going on."""
+    """Add the trajectories of this Parquet file, written by --export, to the buffer. The run must not be going on."""
     verify: bool = False
-    """Read every page and every trajectory first, and say if anything is damaged."""
+    """First read every page and every trajectory, and report damage."""
 
     def __post_init__(self) -> None:
         for name, low in (("prompts", 0), ("each", 1)):
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         with open_view(path) as view:
             view.verify()
         moved["verified"] = True
-        say("every page and every trajectory is whole")
+        say("every page and every trajectory is intact")
     if asked.export is not None:
         moved["exported"] = _export(asked.where, path, Path(asked.export))
     with open_view(path) as view:
@@ -87,12 +87,12 @@ def _brief(prompt: PromptSummary, decode: Decode) -> dict[str, Any]:
 
 
 def _decoder(run_dir: Path) -> Decode:
-    """By the tokenizer of the run's model; where that is not here any more, tokens are shown, and why is said."""
+    """Decodes with the tokenizer of the run's model. If it cannot be loaded, token ids are shown instead."""
     try:
         trained = run_dir / "model"
-        tokenizer = loading.load_tokenizer(str(trained) if trained.is_dir() else open_begun(run_dir).run.model)
+        tokenizer = loading.load_tokenizer(str(trained) if trained.is_dir() else read_stored_run(run_dir).run.model)
     except SteelyardError as error:
-        say(f"tokens are shown, since there is no tokenizer: {plain(str(error))}")
+        say(f"token ids are shown, because the tokenizer cannot be loaded: {plain(str(error))}")
         return lambda tokens_T: f"tokens {tokens_T.tolist()}"
     return lambda tokens_T: text.decode(tokenizer, tokens_T.tolist())
 
@@ -108,7 +108,7 @@ def _export(where: str | None, path: Path, out: Path) -> int:
 def _load(run_dir: str, path: Path, file: Path) -> int:
     from steelyard.replay.parquet import import_parquet
 
-    replay = make_replay(open_begun(run_dir).run, path)
+    replay = make_replay(read_stored_run(run_dir).run, path)
     try:
         number = import_parquet(file, replay)  # pyright: ignore[reportArgumentType]
     finally:
@@ -118,5 +118,5 @@ def _load(run_dir: str, path: Path, file: Path) -> int:
 
 
 def say(line: str) -> None:
-    """Print on standard error: standard output is for what is stored."""
+    """Print on standard error: standard output is for the buffer's content."""
     print(line, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What a replay holds, for people: a headline, three histograms, and prompts with their best and worst completions.
+"""A replay buffer as text: a headline, three histograms, and prompts with their best and worst completions.
 
-Prompts, completions and filters come from elsewhere, so all of them go through `plain`.
+Prompts, completions and filters are untrusted text, so all of them go through `plain`.
 """
 
 import math
@@ -32,7 +32,7 @@ def completion_of(trajectory: Trajectory, decode: Decode) -> str:
 
 
 def show(summary: Summary, prompts: Sequence[PromptSummary], where: str | None, decode: Decode) -> None:
-    """Print it all on standard output."""
+    """Print the summary and the prompts on standard output."""
     console = Console(highlight=False)
     for line in _headline(summary, where):
         console.print(line, soft_wrap=True)
@@ -46,11 +46,11 @@ def _headline(summary: Summary, where: str | None) -> Iterator[str]:
     counts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in summary.counts.items() if value)
     yield f"{summary.live} trajectories of {summary.prompts} prompts{shown}"
     yield (
-        f"in all: {counts or 'nothing yet'}; {summary.published} versions of weights, the newest "
+        f"total: {counts or 'nothing yet'}; {summary.published} weight versions, the newest is "
         f"{summary.newest_version}; {_size(summary.num_bytes)}"
     )
     if summary.removed:
-        yield f"{summary.removed} removed ones are still in the file, for checkpoints to go back to"
+        yield f"{summary.removed} removed trajectories are still in the file, because a checkpoint may go back to them"
 
 
 def _size(num_bytes: int) -> str:
@@ -58,10 +58,10 @@ def _size(num_bytes: int) -> str:
 
 
 def _tables(summary: Summary, prompts: Sequence[PromptSummary], decode: Decode) -> Iterator[tuple[str, Table]]:
-    """Titles and what stands below them."""
+    """Pairs of a title and its table."""
     for name, spread, span in (
         ("reward", summary.reward, _span),
-        ("version of the weights", summary.version, _whole_span),
+        ("weight version", summary.version, _whole_span),
         ("length (tokens)", summary.length, _whole_span),
     ):
         if spread is not None:
@@ -86,7 +86,7 @@ def _span(bar: Bar, last: bool) -> str:
 
 
 def _whole_span(bar: Bar, last: bool) -> str:
-    """The whole numbers from `low` to below `high`; of the last bar, up to `high`."""
+    """The whole numbers in [low, high); the last bar includes `high`."""
     low = math.ceil(bar.low)
     high = math.floor(bar.high) if last else math.ceil(bar.high) - 1
     return f"{low}" if high <= low else f"{low} to {high}"
@@ -102,7 +102,7 @@ def _completions(prompt: PromptSummary, decode: Decode) -> Table:
 
 
 def _versions(trajectory: Trajectory) -> str:
-    """The version that drew it, or the first and the last of several."""
+    """The version that sampled it, or the first and the last version if there were several."""
     first = trajectory.version
     mixed_T = trajectory.version_T
     last = first if mixed_T is None else int(mixed_T.max(initial=first))
@@ -110,7 +110,7 @@ def _versions(trajectory: Trajectory) -> str:
 
 
 def _name(prompt: PromptSummary, decode: Decode) -> str:
-    """The prompt's text, where there is a trajectory to take it from, and its id where that is something else."""
+    """The prompt's text if a trajectory is shown, followed by its id if that differs from the text."""
     shown = [*prompt.top, *prompt.worst]
     text = prompt_of(shown[0], decode) if shown else prompt.prompt
     return text if text == prompt.prompt else f"{text} ({prompt.prompt})"

@@ -1,4 +1,4 @@
-"""`steelyard report RUN`: write a run's page again from its records alone."""
+"""`steelyard report RUN`: write a run's page again, from its records only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from steelyard.report import write_report
 
 @dataclass(frozen=True)
 class Report:
-    """Write a run's page, report.html, again from its records alone. It needs neither the model nor a network."""
+    """Write a run's page, report.html, again from its records. Neither the model nor a network is needed."""
 
     run: RunDirectory
-    """A run's directory, as `steelyard train` names it when it ends."""
+    """Directory of a run; `steelyard train` prints it at the end."""
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Write the page and say where it is."""
+    """Write the page and print its path."""
     asked = parse(Report, words, command="report")
     page = write_report(Path(asked.run))
     print(f"page: {page}")

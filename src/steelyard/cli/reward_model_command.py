@@ -1,4 +1,4 @@
-"""`steelyard reward-model`: preferences in, a calibrated reward model out."""
+"""`steelyard reward-model`: train a calibrated reward model on preferences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from steelyard.training.reward_model import RewardModelRun
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Train the reward model; print what held-out pairs say of it."""
+    """Train the reward model and print its measures on held-out pairs."""
     found = dict(parse(RewardModelRun, words, command="reward-model", default=RewardModelRun(BradleyTerry()))())
     for name, value in found.items():
         print(f"{name:<22} {value:.4f}" if isinstance(value, float) else f"{name:<22} {value}")

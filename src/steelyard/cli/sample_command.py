@@ -1,4 +1,4 @@
-"""`steelyard sample RUN`: read what a run's model writes."""
+"""`steelyard sample RUN`: print completions of a run's model."""
 
 import sys
 from collections.abc import Sequence
@@ -12,29 +12,30 @@ from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_policy, make_task, tokens_of
-from steelyard.training.run_directory import open_run
+from steelyard.training.run_directory import read_finished_run
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Show what a run's model writes after held-out prompts, with rewards, or after a prompt of your own."""
+    """Print a run's completions of held-out prompts with their rewards, or of a prompt of your own."""
 
     run: RunDirectory
-    """A run's directory, as `steelyard train` names it when it ends."""
+    """Directory of a run; `steelyard train` prints it at the end."""
     prompt: str | None = None
-    """Complete this text instead of held-out prompts; it has no reward."""
+    """Complete this text instead of held-out prompts; there is no reward for it."""
     prompts: int = 4
-    """How many held-out prompts."""
+    """Number of held-out prompts."""
     samples: int = 2
-    """Completions of each."""
+    """Completions per prompt."""
     temperature: float | None = None
-    """Temperature of the samples, by default the run's; 0 is greedy."""
+    """Sampling temperature, by default the run's; 0 is greedy."""
     seed: int = 0
-    """Seed of the samples."""
+    """Seed of the sampling."""
     base: bool = False
     """Sample the model that the run started from instead."""
     reward: str | None = None
-    """The reward function, module:function, of a run that was trained with one: a file's word alone does not run it."""
+    """Reward function, module:function. For a run that was trained with one, name it again: `sample` does not run code
+    only because a run directory names it."""
 
     def __post_init__(self) -> None:
         for name in ("prompts", "samples"):
@@ -45,8 +46,8 @@ class Sample:
 def run(words: Sequence[str]) -> dict[str, Any]:
     """Print completions."""
     asked = parse(Sample, words, command="sample")
-    finished = open_run(asked.run)
-    settings = finished.run if asked.base else finished.trained
+    stored = read_finished_run(asked.run)
+    settings = stored.run if asked.base else stored.trained
     policy = make_policy(settings)
     typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
@@ -62,13 +63,13 @@ def run(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[float | None]:
-    """By the task's own verifier, or the reward function asked for; none for a typed prompt."""
+    """Rewards by the task's verifier or by --reward; None for each completion of a typed prompt."""
     nothing = [None] * len(episodes)
     if asked.prompt is not None:
         return nothing
     if asked.reward is None and run.reward is not None:
         print(
-            f"without rewards: the run names the function {plain(run.reward)}; to run it, give --reward",
+            f"no rewards are shown: the run was scored by {plain(run.reward)}; to run it here, give --reward",
             file=sys.stderr,
         )
         return nothing
@@ -76,7 +77,7 @@ def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[f
 
 
 def _line(episode: Episode, reward: float | None) -> str:
-    """The reward, what was asked and what was written; further lines are indented, lest one pass for a sample."""
+    """Reward, prompt and completion. Later lines are indented, so that no line of a completion looks like a sample."""
     margin = "" if reward is None else f"{reward:5.2f}  "
     text = f"{episode.prompt.text}{episode.completion}".split("\n")
     return f"\n{' ' * max(2, len(margin))}".join([margin + plain(text[0]), *map(plain, text[1:])])

@@ -1,4 +1,4 @@
-"""`steelyard train RECIPE`: post-train a model, with a live view of how it goes."""
+"""`steelyard train RECIPE`: post-train a model and show its progress."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ from steelyard.report.measures import change
 from steelyard.runtime import Run
 from steelyard.training import Result, resume, train
 from steelyard.training.plan import plan
-from steelyard.training.plan_text import lines
-from steelyard.training.run_directory import open_begun
+from steelyard.training.plan_text import plan_lines
+from steelyard.training.run_directory import read_stored_run
 
 PURPOSE = (
-    "Post-train a model. A recipe says which task and method; options say how much. Settings, records, the trained\n"
-    "model and a page to read go to runs/RECIPE-TIME, or to --output-dir.\n\n"
-    "steelyard train --resume RUN goes on with a run that was cut short; the run knows its own settings.\n"
-    "steelyard train RECIPE --dry-run [OPTIONS] checks what can be checked and prints the plan; it writes nothing."
+    "Post-train a model. A recipe names the task and the method; options change its numbers. Settings, records, the\n"
+    "trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
+    "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings.\n"
+    "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing."
 )
 DRY = "--dry-run"
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Train or resume, print the curve, say where the files are; or only plan."""
+    """Train or resume, then print the curve and the paths; with --dry-run, only print the plan."""
     if DRY in words:
         return _plan([word for word in words if word != DRY])
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
@@ -42,17 +42,17 @@ def _resume(words: Sequence[str]) -> Result:
     require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
     hint = "leave it out: a resumed run keeps its own recipe and settings"
     require(len(words) == 1, f"unexpected {' '.join(words[1:])}", where="train --resume", hint=hint)
-    begun = open_begun(words[0])
-    with Progress(begun.run.max_steps, _title(f"--resume {words[0]}", begun.run)) as progress:
+    stored = read_stored_run(words[0])
+    with Progress(stored.run.max_steps, _title(f"--resume {words[0]}", stored.run)) as progress:
         return resume(words[0], watch=progress.watch)
 
 
 def _plan(words: Sequence[str]) -> dict[str, Any]:
-    hint = "leave it out: what a begun run does is in its config.json"
+    hint = "leave it out: the settings of a stored run are in its config.json"
     require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
     name, settings = _settings(words)
     planned = plan(settings, name)
-    say("\n".join(plain(line) for line in lines(planned)))
+    say("\n".join(plain(line) for line in plan_lines(planned)))
     return planned
 
 
@@ -81,7 +81,7 @@ def say(text: str) -> None:
 
 
 def headline(summary: Mapping[str, Any], evals: Sequence[Mapping[str, Any]]) -> str:
-    """The run in one line."""
+    """One line about the whole run."""
     found = change(evals)
     parts = [] if found is None else [found]
     parts.append(f"{summary['seconds']:.0f} s, {summary['steps']} steps, {summary['trajectories']} trajectories")

@@ -1,4 +1,4 @@
-"""Carries out a `Run`: preflight, dry run, run directory, resume."""
+"""Executes a `Run`: preflight, dry run, run directory, resume."""
 
 from steelyard.training.train import Result, resume, train
 

@@ -1,14 +1,15 @@
-"""How much memory a run's weights take: an estimate from sizes alone, by what each process holds.
+"""Estimates from sizes alone how much memory a run's weights take, by process.
 
     learner    N b + M (gradient + two means of Adam) + M (reference)
-    searcher   N b + M (reference), and again N b where our own engine lays the weights out
-    evaluator  N b + M (reference), likewise
-    shared     2 M + 2 M,  two slots of weights and two of the reference (local)
-    searcher and evaluator (local), or the one process (inline): the task's own models, of which a gold model and an
-               embedder are the evaluator's alone
+    searcher   N b + M (reference), plus N b where the native engine keeps its own layout of the weights
+    evaluator  the same as one searcher
+    shared     2 M + 2 M: two slots for the weights and two for the reference (local only)
 
-N parameters of b bytes each, M bytes of those that are trained. Activations, key-value caches and the programs come on
-top. What is stored of the episodes is an upper bound: 13 bytes a token, all of them at full length.
+The auxiliary models of the task (reward model, victim, judge) are loaded by every searcher and by the evaluator; a gold
+model and an embedder by the evaluator only. Inline, the one process loads each of them once.
+
+N parameters of b bytes each; M bytes of trained parameters. Activations, key-value caches and the interpreters come on
+top. The disk space for trajectories is an upper bound: 13 bytes a token, with every completion at full length.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,19 +17,19 @@ from typing import Any
 
 from steelyard.policy import Policy
 from steelyard.runtime import Run
-from steelyard.training.preflight import companions
+from steelyard.training.preflight import auxiliary_models
 
 TOKEN_BYTES = 4 + 4 + 4 + 1
-"""Of a stored token: its id, two log-probabilities, and whether the policy chose it."""
+"""Bytes of a stored token: its id, two log-probabilities, and whether it is an action."""
 
 
-def footprint(run: Run, policy: Policy, beside: Mapping[str, int]) -> dict[str, Any]:
-    """Bytes by part, and in all; `not_counted` are the task's own models that `beside` lacks.
+def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) -> dict[str, Any]:
+    """Bytes by part and in total; `not_counted` names the auxiliary models that are missing from `model_bytes`.
 
     Args:
         run: the settings.
         policy: the model, with or without weights.
-        beside: bytes of each of the task's own models, by what it is.
+        model_bytes: role of an auxiliary model (such as "reward model") -> bytes of its weights.
     """
     whole = sum(p.numel() * p.element_size() for p in policy.model.parameters())
     trained = policy.num_bytes
@@ -43,20 +44,20 @@ def footprint(run: Run, policy: Policy, beside: Mapping[str, int]) -> dict[str, 
         f"searchers_x_{searchers}": searchers * held,
         "evaluator": held if local else 0,
         "shared_weights": 4 * trained if local else 0,
-        **dict(_copies(run, beside)),
+        **dict(_copies(run, model_bytes)),
     }
     tokens = run.max_steps * run.num_prompts * run.num_generations * run.max_completion_length
     return {
         "parts": parts,
         "total": sum(parts.values()),
-        "not_counted": [what for what in companions(run) if what not in beside],
+        "not_counted": [role for role in auxiliary_models(run) if role not in model_bytes],
         "stored_on_disk_at_most": tokens * TOKEN_BYTES,
     }
 
 
-def _copies(run: Run, beside: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Part -> bytes of the task's own models: where a reward function scores, the evaluator alone reads them."""
-    for what, size in beside.items():
-        searched = run.runtime == "local" and run.reward is None and companions(run)[what].searched
+def _copies(run: Run, model_bytes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Part -> bytes of the auxiliary models. Where a reward function scores, only the evaluator loads them."""
+    for role, size in model_bytes.items():
+        searched = run.runtime == "local" and run.reward is None and auxiliary_models(run)[role].searched
         copies = 1 + (run.num_searchers if searched else 0)
-        yield f"{what.replace(' ', '_')}_x_{copies}", copies * size
+        yield f"{role.replace(' ', '_')}_x_{copies}", copies * size

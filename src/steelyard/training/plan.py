@@ -1,8 +1,8 @@
-"""What a run would do, without doing it: `steelyard train RECIPE --dry-run`.
+"""The plan of a run, made without running it: `steelyard train RECIPE --dry-run`.
 
-All that can be checked without training is checked: settings, the output directory, the reward function, the prompts
-(each is tokenised, and must leave room for a completion) and the model's config. Nothing is written, and nothing is
-fetched: what would come from the hub is named.
+Checks everything that can be checked without training: settings, the output directory, the reward function, the prompts
+(each is tokenised and must leave room for a completion) and the model's config. Nothing is written and nothing is
+downloaded; the plan names what the run would download.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ from steelyard.reward import Closable
 from steelyard.runtime import Run
 from steelyard.runtime.factories import check_prompts, make_demonstrations, make_task, tokens_of
 from steelyard.runtime.run_dir.records import check_output
-from steelyard.training.memory_estimate import footprint
-from steelyard.training.preflight import companions, try_reward
+from steelyard.training.memory_estimate import estimate_memory
+from steelyard.training.preflight import auxiliary_models, try_reward
 
 ALWAYS_SHOWN = (
     "--beta",
@@ -28,19 +28,19 @@ ALWAYS_SHOWN = (
     "--num-generations",
     "--replay.recent-probability",
 )
-"""Flags of settings that decide a run wherever they stand; one at its default is shown too."""
-_MEASURED = "fresh data is as old as the steps that the learner makes while a batch is generated, which a run measures"
+"""Flags that the plan always shows, because every run depends on them; others are shown if not at their default."""
+_MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
 
 
 def plan(run: Run, name: str) -> dict[str, Any]:
-    """What the run would do, ready for JSON.
+    """The plan of a run, as JSON values.
 
     Args:
         run: the settings.
         name: the recipe's name.
 
     Raises:
-        SteelyardError: what would keep the run from beginning, as far as it can be known.
+        SteelyardError: the run could not start, as far as that can be known without training.
     """
     try:
         return _plan(run, name)
@@ -60,7 +60,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     if "fetches" not in prompts:
         try_reward(run)
     others = _others(run)
-    beside = {what: model["bytes"] for what, model in others.items() if "bytes" in model}
+    model_bytes = {role: model["bytes"] for role, model in others.items() if "bytes" in model}
     return {
         "dry_run": True,
         "recipe": name,
@@ -72,12 +72,12 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
-        "memory": None if policy is None else footprint(run, policy, beside),
+        "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
 
 
 def _differing(run: Run) -> dict[str, Any]:
-    """What the parts are, and flag -> value of each setting that is not at its default, has none or decides a run."""
+    """Class of each part, and flag -> value of each setting that is not at its default or is in `ALWAYS_SHOWN`."""
     parts = {f.name: getattr(run, f.name) for f in fields(run) if f.name in ("task", "objective", "replay")}
     return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
 
@@ -93,7 +93,7 @@ def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
-    """How many there are and, where the tokenizer is here, how long: the longest that has to fit."""
+    """Number of prompts; where the tokenizer is on this machine, also the length of the longest one."""
     if (remote := getattr(run.task, "fetches", None)) is not None:
         return {"fetches": remote}
     splits = {"train": run.task.prompts("train"), "held_out": run.task.prompts("held-out")}
@@ -117,12 +117,12 @@ def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]
 
 
 def _others(run: Run) -> dict[str, Any]:
-    """The models besides the policy that the task names; those that are here are checked, and their bytes told."""
+    """The auxiliary models of the task; those on this machine are checked and their bytes are given."""
     found: dict[str, Any] = {}
-    for what, read in companions(run).items():
-        place = read.place(what)
-        size = {"fetches": read.model} if place is None else {"bytes": replace(read, model=place).check(what)}
-        found[what] = {"model": read.model, **size}
+    for role, model in auxiliary_models(run).items():
+        place = model.place(role)
+        size = {"fetches": model.model} if place is None else {"bytes": replace(model, model=place).check(role)}
+        found[role] = {"model": model.model, **size}
     return found
 
 
@@ -142,7 +142,7 @@ def _samples(run: Run) -> dict[str, Any]:
 
 
 def _schedule(run: Run) -> list[dict[str, Any]]:
-    """Learning rate and beta at the beginning, the quarters and the end."""
+    """Learning rate and beta at the first step, at each quarter and at the last step."""
     last = run.max_steps - 1
     steps = sorted({0, last // 4, last // 2, 3 * last // 4, last})
     rate = run.optimizer.schedule
@@ -157,7 +157,7 @@ def _schedule(run: Run) -> list[dict[str, Any]]:
 
 
 def _staleness(run: Run) -> list[str]:
-    """What is known of it before the run, in words."""
+    """Sentences on what is known about staleness before the run."""
     every = run.weight_sync_steps
     lines = []
     if every > 1:

@@ -1,18 +1,18 @@
-"""A plan to read: the lines that `steelyard train RECIPE --dry-run` prints."""
+"""The plan as text: the lines that `steelyard train RECIPE --dry-run` prints."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def lines(planned: Mapping[str, Any]) -> list[str]:
-    """What `plan` found, in lines."""
+def plan_lines(planned: Mapping[str, Any]) -> list[str]:
+    """The lines of a plan that `steelyard.training.plan.plan` made."""
     return [
-        f"plan of {planned['recipe']}, into {planned['output_dir']}; nothing was trained, fetched or written",
-        "settings that differ from the defaults, and those that every run depends on:",
+        f"plan of {planned['recipe']}, into {planned['output_dir']}; nothing was trained, downloaded or written",
+        "settings that differ from the defaults, and the main ones:",
         *(f"  {flag} {value}" for flag, value in planned["settings"].items()),
         f"prompts: {_prompts(planned['prompts'])}",
         f"model: {_model(planned['model'])}",
-        *(f"{what}: {_other(model)}" for what, model in planned["other_models"].items()),
+        *(f"{role}: {_other(model)}" for role, model in planned["other_models"].items()),
         f"samples: {_samples(planned['samples'])}",
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
@@ -23,7 +23,7 @@ def lines(planned: Mapping[str, Any]) -> list[str]:
 
 def _prompts(prompts: Mapping[str, Any]) -> str:
     if "fetches" in prompts:
-        return f"of the data set {prompts['fetches']} of the hub, which the run would fetch unless it is cached"
+        return f"from the hub's data set {prompts['fetches']}, which the run would download unless it is cached"
     return _listed(prompts)
 
 
@@ -36,28 +36,26 @@ def _model(model: Mapping[str, Any]) -> str:
 
 def _other(model: Mapping[str, Any]) -> str:
     if "fetches" in model:
-        return f"{model['model']} is not on this machine; the run would fetch it from the hub"
+        return f"{model['model']} is not on this machine; the run would download it from the hub"
     return f"{model['model']}, {_size(model['bytes'])}"
 
 
 def _samples(samples: Mapping[str, Any]) -> str:
-    number, steps, episodes = (samples[key] for key in ("samples_per_step", "steps", "episodes"))
-    step = f"{samples['prompts_per_step']} prompts x {samples['samples_per_prompt']} = {number:,} a step"
-    batch = samples["searcher_batch"]
-    warmup = samples["before_first_step"]
-    each = f"{samples['searched_per_prompt']} of a prompt"
-    searched = f"a searcher batch is {batch:,}, {each}, and {warmup:,} are stored before the first step"
-    return f"{step}, {steps:,} steps, {episodes:,} episodes learned from; {searched}"
+    per_step = f"{samples['prompts_per_step']} prompts x {samples['samples_per_prompt']}"
+    total = f"{samples['steps']:,} steps, {samples['episodes']:,} trajectories in all"
+    batch = f"{samples['searcher_batch']:,} trajectories, {samples['searched_per_prompt']} per prompt"
+    warmup = f"{samples['before_first_step']:,} are stored before the first step"
+    return f"{per_step} = {samples['samples_per_step']:,} a step, {total}; a searcher batch is {batch}; {warmup}"
 
 
 def _memory(memory: Mapping[str, Any] | None) -> Iterator[str]:
     if memory is None:
-        yield "memory: not known before the model is here"
+        yield "memory: not known until the model has been downloaded"
         return
-    absent = "".join(f", and without the {what}, which is not here" for what in memory["not_counted"])
+    absent = "".join(f", and without the {role}, which is not on this machine" for role in memory["not_counted"])
     yield f"memory: {_size(memory['total'])}, without activations and caches{absent}"
     yield from (f"  {part.replace('_', ' ')} {_size(size)}" for part, size in memory["parts"].items() if size)
-    yield f"disk: at most {_size(memory['stored_on_disk_at_most'])} of episodes, besides checkpoints"
+    yield f"disk: at most {_size(memory['stored_on_disk_at_most'])} for trajectories, plus the checkpoints"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""What a run names is tried before it begins, so that what cannot be used leaves no run behind.
+"""Checks before a run starts, so that a run that cannot work leaves no directory behind.
 
-The models that the task reads (reward model, victim, judge, embedder) are looked at, their weights not read. A reward
-function scores two empty completions in a worker of its own, as it will score real ones. That it fails on them is not
-held against it: a failure is a failure of a completion. What would end every run does: it cannot be imported, it does
-not take the columns, it returns something other than one number or None for each completion.
+Auxiliary models of the task (reward model, victim, judge, embedder) are checked by their config and tensor shapes; no
+weights are read. A reward function scores two empty completions in a worker process, as it will score real ones. It
+may fail on them, because a failure only loses that completion. Errors that would end every run are refused: the
+function cannot be imported, does not accept the data's columns, or returns something other than one number or None for
+each completion.
 """
 
 from collections.abc import Mapping
@@ -16,25 +17,25 @@ from steelyard.reward import FunctionReward
 from steelyard.runtime import Run
 
 
-def rehearse(run: Run) -> None:
-    """Try the reward function that the run names, if it names one, and check the models that its task reads.
+def preflight(run: Run) -> None:
+    """Check the auxiliary models of the task, and call the reward function once if the run names one.
 
     Raises:
-        SteelyardError: the function cannot be loaded or called, or breaks the contract of reward functions; a model
-            cannot be loaded as what it is used as.
+        SteelyardError: the reward function cannot be loaded or called, or breaks the contract of reward functions; a
+            model cannot be loaded for its role.
     """
-    for what, model in companions(run).items():
-        model.check(what)
+    for role, model in auxiliary_models(run).items():
+        model.check(role)
     try_reward(run)
 
 
-def companions(run: Run) -> Mapping[str, Companion]:
-    """The models besides the policy that the task reads, by what they are: reward models, victims, judges."""
+def auxiliary_models(run: Run) -> Mapping[str, Companion]:
+    """Role -> model that the task loads besides the policy: reward model, victim, judge, embedder."""
     return getattr(run.task, "models", {})
 
 
 def try_reward(run: Run) -> None:
-    """Try the reward function that the run names, if it names one.
+    """Call the reward function that the run names, if it names one, on two empty completions.
 
     Raises:
         SteelyardError: it cannot be loaded or called, or breaks the contract of reward functions.
@@ -46,7 +47,7 @@ def try_reward(run: Run) -> None:
 
 
 def _empty(prompt: Prompt) -> Episode:
-    """Nothing, said after a prompt."""
+    """An episode with an empty completion."""
     none_T = np.zeros(0, np.float32)
     trajectory = Trajectory(
         prompt.id, none_T.astype(np.int32), none_T.astype(bool), none_T, 0, "", Sampling(), "length"

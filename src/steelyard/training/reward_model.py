@@ -1,4 +1,4 @@
-"""A reward model from a file of preferences: reads the pairs, trains, measures, and writes a directory."""
+"""Trains a reward model on a file of preferences: reads the pairs, trains, measures, and writes a directory."""
 
 import time
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ class RewardModelRun:
     training: Annotated[BradleyTerry, tyro.conf.OmitArgPrefixes]
     """How it is trained."""
     model: str = ""
-    """What it begins from: a language model (which gets a new head) or a reward model; a directory or a hub id."""
+    """Model to start from: a language model (it gets a new head) or a reward model; a directory or a hub id."""
     pairs: str = ""
     """JSONL or Parquet file with columns prompt, chosen, rejected."""
     output_dir: str = ""
-    """Where it is written: a directory for --proxy, --reward-model, or transformers' own classes."""
+    """Directory to write; --proxy, --reward-model and transformers can load it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights."""
 
     def __call__(self) -> Mapping[str, Any]:
-        """Train, save, and return what held-out pairs say of it.
+        """Train, save, and return the measures on held-out pairs.
 
         Raises:
             SteelyardError: a file, a model or a setting is wrong; nothing is written.

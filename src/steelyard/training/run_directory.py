@@ -1,4 +1,4 @@
-"""A run directory read back: its settings, and its model once it has ended."""
+"""Reads a run directory back: its settings, its result, and its model once it has finished."""
 
 import json
 from dataclasses import dataclass, replace
@@ -12,34 +12,39 @@ from steelyard.runtime import Run
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run that has begun: its recipe's name and its settings."""
+class StoredRun:
+    """A run as its config.json describes it; it need not have finished."""
 
     recipe: str
+    """Name of the recipe."""
     run: Run
+    """The settings."""
     callable_reward: bool
-    """It was scored by a callable of the process that began it."""
+    """Whether a callable of the starting process scored it; then `resume` needs that callable again."""
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that has ended: its recipe's name, its settings, and where its model is."""
+class FinishedRun:
+    """A run that has finished."""
 
     recipe: str
+    """Name of the recipe."""
     run: Run
+    """The settings."""
     model: Path
+    """Directory of the trained model."""
 
     @property
     def trained(self) -> Run:
-        """The settings with the trained model, merged if it had adapters, in place of the base."""
+        """The settings with the trained model in place of the base; adapters are already merged into it."""
         return replace(self.run, model=str(self.model), lora_rank=0)
 
 
-def open_begun(directory: Path | str) -> Begun:
-    """Read the settings of a run directory.
+def read_stored_run(directory: Path | str) -> StoredRun:
+    """Read the settings of a run directory, finished or not.
 
     Raises:
-        SteelyardError: it is no run directory, or its settings are damaged.
+        SteelyardError: it is not a run directory, or its settings are damaged.
     """
     directory = Path(directory)
     config = directory / "config.json"
@@ -56,27 +61,27 @@ def open_begun(directory: Path | str) -> Begun:
         asked = bool(data.get("callable_reward"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SteelyardError(
-            "is damaged", where=str(config), hint="train again; the model alone is in model/"
+            "is damaged", where=str(config), hint="train again; a finished run's model is in model/"
         ) from error
-    return Begun(recipe, decode(settings, Run, where=str(config)), asked)
+    return StoredRun(recipe, decode(settings, Run, where=str(config)), asked)
 
 
-def open_run(directory: Path | str) -> Finished:
-    """Read a run directory.
+def read_finished_run(directory: Path | str) -> FinishedRun:
+    """Read the settings of a finished run and find its model.
 
     Raises:
-        SteelyardError: it is no run directory, its settings are damaged, or it holds no model yet.
+        SteelyardError: it is not a run directory, its settings are damaged, or it holds no model yet.
     """
-    begun = open_begun(directory)
+    stored = read_stored_run(directory)
     model = Path(directory) / "model"
     if not (model / "config.json").is_file():
-        hint = f"the run did not reach its end: steelyard train --resume {directory}"
+        hint = f"the run has not finished: steelyard train --resume {directory}"
         raise SteelyardError("holds no model", where=str(directory), hint=hint)
-    return Finished(begun.recipe, begun.run, model)
+    return FinishedRun(stored.recipe, stored.run, model)
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
-    """The summary that a run ended with; None where it has not ended.
+    """The summary of a finished run; None if it has not finished.
 
     Raises:
         SteelyardError: the file is damaged.
@@ -87,4 +92,4 @@ def read_result(directory: Path) -> dict[str, Any] | None:
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SteelyardError("is damaged", where=str(file), hint="take it away, to carry out the run again") from error
+        raise SteelyardError("is damaged", where=str(file), hint="delete it to repeat the run") from error

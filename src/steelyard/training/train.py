@@ -13,8 +13,8 @@ from steelyard.runtime import Inline, Local, Records, Run, describe
 from steelyard.runtime.factories import BUFFER
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import Watch
-from steelyard.training.preflight import rehearse
-from steelyard.training.run_directory import open_begun
+from steelyard.training.preflight import preflight
+from steelyard.training.run_directory import read_stored_run
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def resume(
         FaultError, Stopped: as for `train`.
     """
     directory = Path(run_dir)
-    begun = open_begun(run_dir)
+    begun = read_stored_run(run_dir)
     ended = (directory / "result.json").exists()
     require(not ended, "has reached its end", where=str(directory), hint="begin a new run with steelyard train RECIPE")
     given = reward is not None
@@ -130,7 +130,7 @@ def _carry_out(
     directory = records.directory
     try:
         with records:
-            rehearse(run)
+            preflight(run)
             runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier, newest)
             result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
             records.write_json("result.json", result)

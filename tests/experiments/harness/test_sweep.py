@@ -10,7 +10,7 @@ from steelyard.experiments.harness.sweep import median, show, sweep
 from steelyard.objective import VarGradTB
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Enumerable
-from steelyard.training.run_directory import open_run
+from steelyard.training.run_directory import read_finished_run
 
 TINY = Run(
     task=Enumerable(),
@@ -34,7 +34,7 @@ def test_two_runs_side_by_side_are_kept_by_label(tmp_path: Path, capsys):
     for label, result in results.items():
         assert result["run_dir"] == str(tmp_path / "study" / label)
         assert result["steps"] == 2
-        assert open_run(result["run_dir"]).run == replace(runs[label], output_dir=result["run_dir"])
+        assert read_finished_run(result["run_dir"]).run == replace(runs[label], output_dir=result["run_dir"])
     assert results["first"]["total_variation"] != results["second"]["total_variation"]
     assert json.loads((tmp_path / "study/results.json").read_text()) == results
     assert "first" in capsys.readouterr().err
@@ -77,7 +77,7 @@ def test_a_damaged_result_is_named(tmp_path: Path, monkeypatch, text):
     run = replace(TINY, output_dir=str(place))
     (place / "config.json").write_text(json.dumps({"recipe": "x", "run": encode(run)}))
     (place / "result.json").write_text(text, encoding="latin-1")
-    with pytest.raises(SteelyardError, match=r"result.json: is damaged; take it away, to carry out the run again"):
+    with pytest.raises(SteelyardError, match=r"result.json: is damaged; delete it to repeat the run"):
         sweep("test", {"a": TINY}, directory=str(tmp_path / "study"))
 
 

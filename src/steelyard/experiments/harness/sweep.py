@@ -20,7 +20,7 @@ from steelyard.core import FaultError, SteelyardError, decode, encode, require
 from steelyard.runtime import Run, to_json
 from steelyard.runtime.run_dir.disk import put, writing
 from steelyard.runtime.run_dir.records import check_output
-from steelyard.training.run_directory import open_begun, read_result
+from steelyard.training.run_directory import read_result, read_stored_run
 from steelyard.training.train import resume, train
 
 _DEADLINE = 3600.0
@@ -73,7 +73,7 @@ def _ended(run: Run) -> dict[str, Any] | None:
     if not (place / "config.json").is_file():
         check_output(place)
         return None
-    same = encode(open_begun(place).run) == encode(run)  # encoded, a nan is equal to itself
+    same = encode(read_stored_run(place).run) == encode(run)  # encoded, a nan is equal to itself
     require(same, "holds a run with other settings", where=str(place), hint="choose another --output-dir")
     return read_result(place)
 
