@@ -9,7 +9,7 @@ from rollout.drawn import assert_same, changed, requests_for, run, step_logp
 from steelyard.core import Engine, Sampling, SteelyardError, from_bytes, to_bytes
 from steelyard.decode import CNTP
 from steelyard.policy import Policy, loading
-from steelyard.rollout import TrialEngine, engine_for
+from steelyard.rollout import CandidateEngine, engine_for
 
 FAMILIES = ("llama", "gpt2")
 
@@ -39,26 +39,26 @@ def policy(request, tiny_model_dir):
 
 
 def test_it_is_an_engine(policy):
-    assert isinstance(TrialEngine(policy, CNTP(), 0), Engine)
+    assert isinstance(CandidateEngine(policy, CNTP(), 0), Engine)
 
 
 def test_a_rule_that_never_tries_gives_the_samples_of_every_engine(policy):
     sampling = Sampling(1.2, 10, top_p=0.9)
     plain = run(engine_for(policy, 5), requests_for(4), sampling)
     for rows in (256, 3):
-        found = run(TrialEngine(policy, CNTP(n_max=1), 5, max_rows=rows), requests_for(4), sampling)
+        found = run(CandidateEngine(policy, CNTP(n_max=1), 5, max_rows=rows), requests_for(4), sampling)
         for address, t in found.items():
             assert_same(t, plain[address])
-            assert t.info == {"forwards": len(t.completion_T), "trials": 0}
+            assert t.info == {"forwards": len(t.completion_T), "candidates": 0}
 
 
 def test_samples_say_what_they_are(policy):
     sampling = Sampling(1.5, 8)
-    found = run(TrialEngine(policy, CNTP(), 0), requests_for(3), sampling)
+    found = run(CandidateEngine(policy, CNTP(), 0), requests_for(3), sampling)
     for t in found.values():
         assert t.sampling == Sampling(1.5, 8, rule="cntp")
         assert not t.sampling.full_support
-        assert t.info["trials"] > 1
+        assert t.info["candidates"] > 1
         assert t.info["forwards"] > len(t.completion_T)
         assert from_bytes(to_bytes(t)).sampling == t.sampling
         np.testing.assert_allclose(t.logp_behaviour_T, step_logp(policy, t, 1.5), atol=1e-4)
@@ -66,22 +66,22 @@ def test_samples_say_what_they_are(policy):
 
 def test_whole_trials_cost_what_they_read(policy):
     """Three trials of eight tokens that nothing ends before: one position, then seven more of each."""
-    found = run(TrialEngine(policy, Fixed(), 0), requests_for(6), Sampling(max_tokens=8))
+    found = run(CandidateEngine(policy, Fixed(), 0), requests_for(6), Sampling(max_tokens=8))
     full = [t for t in found.values() if t.finish == "length"]
     assert full
-    assert all(len(t.completion_T) == 8 and t.info["trials"] == 3 for t in full)
+    assert all(len(t.completion_T) == 8 and t.info["candidates"] == 3 for t in full)
     assert max(t.info["forwards"] for t in full) == 1 + 3 * 7
 
 
 def test_trials_of_one_token_are_read_at_one_position(policy):
-    found = run(TrialEngine(policy, Fixed(4, ends=True), 0), requests_for(3), Sampling(max_tokens=6))
+    found = run(CandidateEngine(policy, Fixed(4, ends=True), 0), requests_for(3), Sampling(max_tokens=6))
     for t in found.values():
-        assert t.info == {"forwards": len(t.completion_T), "trials": 4 * len(t.completion_T)}
+        assert t.info == {"forwards": len(t.completion_T), "candidates": 4 * len(t.completion_T)}
 
 
 def test_the_choice_is_the_rules(policy):
     best, worst = (
-        run(TrialEngine(policy, Fixed(8, best=best), 0), requests_for(2), Sampling(max_tokens=6))
+        run(CandidateEngine(policy, Fixed(8, best=best), 0), requests_for(2), Sampling(max_tokens=6))
         for best in (True, False)
     )
     for address, t in best.items():
@@ -90,18 +90,18 @@ def test_the_choice_is_the_rules(policy):
 
 
 def test_samples_depend_on_their_address_alone(policy):
-    sampling, engine = Sampling(1.5, 8), TrialEngine(policy, CNTP(), 0, max_rows=4)
+    sampling, engine = Sampling(1.5, 8), CandidateEngine(policy, CNTP(), 0, max_rows=4)
     together = run(engine, requests_for(3), sampling)
-    alone = run(TrialEngine(policy, CNTP(), 0), requests_for(3)[::-1][:2], sampling)
+    alone = run(CandidateEngine(policy, CNTP(), 0), requests_for(3)[::-1][:2], sampling)
     for address, t in alone.items():
         assert_same(t, together[address])
-    other = run(TrialEngine(policy, CNTP(), 1), requests_for(3), sampling)
+    other = run(CandidateEngine(policy, CNTP(), 1), requests_for(3), sampling)
     assert any(t.tokens_T.tolist() != other[address].tokens_T.tolist() for address, t in together.items())
 
 
 def test_new_weights_are_taken_and_stamped(tiny_model_dir):
     policy, other = (Policy.load(str(tiny_model_dir("llama"))) for _ in range(2))
-    engine, weights = TrialEngine(policy, CNTP(), 0), changed(other, 3)
+    engine, weights = CandidateEngine(policy, CNTP(), 0), changed(other, 3)
     engine.load(weights)
     found = run(engine, requests_for(2), Sampling(max_tokens=4))
     assert {(t.version, t.digest) for t in found.values()} == {(3, weights.digest)}
@@ -109,11 +109,11 @@ def test_new_weights_are_taken_and_stamped(tiny_model_dir):
 
 
 def test_what_cannot_be_followed_is_refused(policy):
-    engine = TrialEngine(policy, CNTP(), 0)
+    engine = CandidateEngine(policy, CNTP(), 0)
     with pytest.raises(SteelyardError, match="temperature"):
         next(engine.generate(requests_for(1), Sampling(0.0)))
     with pytest.raises(SteelyardError, match="this engine follows cntp"):
         next(engine.generate(requests_for(1), Sampling(rule="other")))
-    with pytest.raises(SteelyardError, match="use TrialEngine"):
+    with pytest.raises(SteelyardError, match="use CandidateEngine"):
         next(iter(engine_for(policy, 0).generate(requests_for(1), Sampling(rule="cntp"))))
     assert len(list(engine.generate(requests_for(1), Sampling(math.inf, 3, rule="cntp")))) == 3

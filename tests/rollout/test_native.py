@@ -70,18 +70,18 @@ class Watch:
 
     def __init__(self, monkeypatch):
         self.running, self.begun, self.ended = [], {}, {}
-        let_in, write = Rows.let_in, Rows.write
+        admit, write = Rows.admit, Rows.write
         watch = self
 
         def watched_let_in(rows, requests, *arguments):
-            let_in(rows, requests, *arguments)
+            admit(rows, requests, *arguments)
             watch.begun |= {(r.prompt_id, r.sample): len(watch.running) for r in requests}
 
         def watched_write(rows, *arguments):
             watch.running.append(rows.running)
             return write(rows, *arguments)
 
-        monkeypatch.setattr(Rows, "let_in", watched_let_in)
+        monkeypatch.setattr(Rows, "admit", watched_let_in)
         monkeypatch.setattr(Rows, "write", watched_write)
 
     def follow(self, trajectories):

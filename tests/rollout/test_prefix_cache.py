@@ -3,7 +3,7 @@ import torch
 
 from rollout.drawn import requests_for
 from steelyard.core import Request
-from steelyard.rollout.prefix_cache import Shelf
+from steelyard.rollout.prefix_cache import PrefixCache
 
 PROMPTS = {"c": (4, 4, 15), "a": (5, 14), "b": (9,)}
 
@@ -32,18 +32,18 @@ def _all(shelf, requests, following=None):
 
 def test_samples_of_a_prompt_share_what_was_read_of_it(network, passes):
     requests = requests_for(3, PROMPTS)
-    found = _all(Shelf(network), requests)
+    found = _all(PrefixCache(network), requests)
     assert [request for request, *_ in found] == requests
     assert passes == [list(PROMPTS.values())]
     for request, logits_V, kept in found:
-        ((_, alone_V, alone),) = _all(Shelf(network), [request])
+        ((_, alone_V, alone),) = _all(PrefixCache(network), [request])
         torch.testing.assert_close(logits_V, alone_V)
         torch.testing.assert_close(kept, alone)
 
 
 def test_the_prompt_that_is_not_used_up_is_kept(network, passes):
-    shelf, requests = Shelf(network), requests_for(4, PROMPTS)
-    whole = _all(Shelf(network), requests)
+    shelf, requests = PrefixCache(network), requests_for(4, PROMPTS)
+    whole = _all(PrefixCache(network), requests)
     passes.clear()
     found = []
     for start in range(0, 12, 3):
@@ -55,7 +55,7 @@ def test_the_prompt_that_is_not_used_up_is_kept(network, passes):
 
 
 def test_what_old_weights_read_is_forgotten(network, passes):
-    shelf, request = Shelf(network), Request("b", (9,), 0)
+    shelf, request = PrefixCache(network), Request("b", (9,), 0)
     _all(shelf, [request], request)
     _all(shelf, [request], request)
     assert len(passes) == 1
@@ -67,7 +67,7 @@ def test_what_old_weights_read_is_forgotten(network, passes):
 
 
 def test_what_is_kept_has_memory_of_its_own(network):
-    shelf, requests = Shelf(network), requests_for(2, PROMPTS)
+    shelf, requests = PrefixCache(network), requests_for(2, PROMPTS)
     ((*_, read),) = shelf.read(requests[:5], requests[5])
     tokens, kept = shelf._kept
     assert tokens == PROMPTS["b"]

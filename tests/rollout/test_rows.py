@@ -4,7 +4,7 @@ import torch
 
 from rollout.drawn import requests_for
 from steelyard.rollout import cache
-from steelyard.rollout.prefix_cache import Shelf
+from steelyard.rollout.prefix_cache import PrefixCache
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.rows import Rows
 
@@ -22,9 +22,9 @@ def rows(request, network, monkeypatch):
 def _let_in(rows, requests, first=0.0):
     """With uniforms that say whose they are: 0.1 for the first row, 0.2 for the next, and 0.01 more at each step."""
     rows.make_room(3, STEPS)
-    for part, index, read in Shelf(rows._network).read(requests, None):
+    for part, index, read in PrefixCache(rows._network).read(requests, None):
         uniform_MS = first + 0.1 * np.arange(1, len(part) + 1)[:, None] + 0.01 * np.arange(STEPS)
-        rows.let_in(part, index, read, uniform_MS)
+        rows.admit(part, index, read, uniform_MS)
 
 
 @torch.inference_mode()

@@ -2,11 +2,11 @@ import pytest
 
 from rollout.drawn import changed
 from steelyard.core import SteelyardError, Weights, digest_of
-from steelyard.rollout.staged_weights import Held
+from steelyard.rollout.staged_weights import StagedWeights
 
 
 def test_the_policys_own_weights_are_version_0(llama):
-    held = Held(llama)
+    held = StagedWeights(llama)
     assert (held.version, held.digest, held.waiting) == (0, digest_of(llama.weights()), False)
     held.take()
     assert held.version == 0
@@ -16,7 +16,7 @@ def test_what_was_offered_last_is_taken_when_it_is_time(llama):
     own = llama.weights()
     newer = [changed(llama, version) for version in (3, 4)]
     llama.load_weights(own)
-    held = Held(llama)
+    held = StagedWeights(llama)
     for weights in newer:
         held.offer(weights)
     assert held.waiting
@@ -28,7 +28,7 @@ def test_what_was_offered_last_is_taken_when_it_is_time(llama):
 
 def test_what_is_refused_leaves_what_waits(llama):
     data = llama.weights()
-    held, good = Held(llama), Weights.of(data.copy(), 2)
+    held, good = StagedWeights(llama), Weights.of(data.copy(), 2)
     held.offer(good)
     digest = digest_of(data)
     data[5] ^= 1

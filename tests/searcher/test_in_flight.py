@@ -87,9 +87,9 @@ def test_only_what_one_version_drew_is_compared(make: Callable[..., Searcher]) -
     searcher = make(engine=Fluid, in_flight=True)
     publish_after(searcher, 2, version=5)
     found = search(searcher)
-    assert searcher.parity is not None
-    assert searcher.parity.tokens == sum(int(t.action_T.sum()) for t in found if t.version_T is None)
-    assert searcher.parity.max < 1e-4
+    assert searcher.logp_mismatch is not None
+    assert searcher.logp_mismatch.tokens == sum(int(t.action_T.sum()) for t in found if t.version_T is None)
+    assert searcher.logp_mismatch.max < 1e-4
 
 
 def test_where_one_version_drew_nothing_whole_the_gauge_says_nothing(make: Callable[..., Searcher]) -> None:
@@ -100,7 +100,7 @@ def test_where_one_version_drew_nothing_whole_the_gauge_says_nothing(make: Calla
 
     searcher = make(engine=Mixed, in_flight=True)
     assert len(search(searcher)) == len(BATCH)
-    assert searcher.parity is None
+    assert searcher.logp_mismatch is None
 
 
 def test_weights_that_the_engine_was_never_given_are_caught(make: Callable[..., Searcher]) -> None:

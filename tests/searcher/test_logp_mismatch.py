@@ -10,7 +10,7 @@ import torch
 from steelyard.core import FaultError, Request, Sampling, Trajectory, Weights
 from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout import TransformersEngine
-from steelyard.searcher import Assignment, Parity, Searcher
+from steelyard.searcher import Assignment, LogpMismatch, Searcher
 from steelyard.searcher.logp_mismatch import PROBED, choose, compare
 
 BATCH = [Assignment(p, s) for p in range(2) for s in range(8)]
@@ -32,7 +32,7 @@ class Deaf(TransformersEngine):
     """Takes the name of new weights and goes on with its own (verl#7495)."""
 
     def load(self, weights: Weights) -> None:
-        self._held.version, self._held.digest = weights.version, weights.digest
+        self._staged.version, self._staged.digest = weights.version, weights.digest
 
 
 class Stubborn(TransformersEngine):
@@ -75,12 +75,12 @@ def test_engine_and_learner_agree(
     make: Callable[..., Searcher], family: str, engine: type[TransformersEngine], heat: float
 ) -> None:
     searcher = make(family=family, engine=engine, search=heat)
-    assert searcher.parity is None
+    assert searcher.logp_mismatch is None
     search(searcher)
-    first = searcher.parity
+    first = searcher.logp_mismatch
     publish_other(searcher)
     search(searcher)
-    for gauge in (first, searcher.parity):
+    for gauge in (first, searcher.logp_mismatch):
         assert gauge is not None
         assert 0 <= gauge.mean <= gauge.max < 1e-4
         assert gauge.tokens >= PROBED
@@ -90,8 +90,8 @@ def test_engine_and_learner_agree(
 def test_bfloat16_is_within_the_bound(make: Callable[..., Searcher], family: str) -> None:
     searcher = make(family=family, dtype="bfloat16", search=Sampling(1.0, 24))
     search(searcher)
-    assert searcher.parity is not None
-    assert searcher.parity.mean < 0.05
+    assert searcher.logp_mismatch is not None
+    assert searcher.logp_mismatch.mean < 0.05
 
 
 def test_the_numbers_by_hand(make: Callable[..., Searcher]) -> None:
@@ -116,7 +116,7 @@ def test_a_wrong_temperature_is_caught(make: Callable[..., Searcher]) -> None:
     assert "of version 0" in said
     assert "the bound on the mean is 0.05" in said
     assert "temperature" in said
-    assert searcher.parity is None
+    assert searcher.logp_mismatch is None
     search(make(engine=Raw, search=1.0))  # at 1 there is nothing to forget
 
 
@@ -145,17 +145,17 @@ def test_what_is_not_a_number_is_caught(make: Callable[..., Searcher]) -> None:
 
 
 def test_the_bound_is_a_setting(make: Callable[..., Searcher]) -> None:
-    searcher = make(engine=Raw, search=0.5, parity_bound=100.0)
+    searcher = make(engine=Raw, search=0.5, max_logp_mismatch=100.0)
     assert len(search(searcher)) == len(BATCH)
-    assert searcher.parity is not None
-    assert searcher.parity.mean > 0.05
+    assert searcher.logp_mismatch is not None
+    assert searcher.logp_mismatch.mean > 0.05
 
 
 @pytest.mark.parametrize("cut", [Sampling(0.0, 6), Sampling(1.0, 6, top_p=0.5), Sampling(1.0, 6, top_k=2)])
 def test_greedy_and_cut_sampling_are_left_out(make: Callable[..., Searcher], cut: Sampling) -> None:
     searcher = make(search=cut)
     assert len(search(searcher)) == len(BATCH)
-    assert searcher.parity is None
+    assert searcher.logp_mismatch is None
 
 
 def test_it_changes_nothing(make: Callable[..., Searcher], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +190,6 @@ def test_only_the_first_chunk_is_compared(make: Callable[..., Searcher], monkeyp
 
 def test_the_gauge_is_the_latest(make: Callable[..., Searcher]) -> None:
     searcher = make()
-    searcher.parity = Parity(9.0, 9.0, 1)
+    searcher.logp_mismatch = LogpMismatch(9.0, 9.0, 1)
     search(searcher)
-    assert searcher.parity != Parity(9.0, 9.0, 1)
+    assert searcher.logp_mismatch != LogpMismatch(9.0, 9.0, 1)

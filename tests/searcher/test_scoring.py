@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from steelyard.core import Episode, Sampling, Score, SteelyardError, Trajectory
-from steelyard.searcher import Assignment, Searcher, judged, scored
+from steelyard.searcher import Assignment, Searcher, attach_score, attach_scores
 
 BATCH = [Assignment(p, s) for p in range(2) for s in range(3)]
 
@@ -19,7 +19,7 @@ def trajectory(**fields: object) -> Trajectory:
 
 
 def test_a_score_is_the_reward_and_the_text_goes() -> None:
-    found = scored(trajectory(), Score(0.5, {"form": 1.0}))
+    found = attach_score(trajectory(), Score(0.5, {"form": 1.0}))
     assert (found.reward, found.reward_parts, found.info) == (0.5, {"form": 1.0}, {"turn": 1})
 
 
@@ -35,7 +35,7 @@ def test_a_score_is_the_reward_and_the_text_goes() -> None:
     ],
 )
 def test_a_failure_leaves_no_reward_and_keeps_the_text(score: Score, says: str) -> None:
-    found = scored(trajectory(), score)
+    found = attach_score(trajectory(), score)
     assert found.reward is None
     assert not found.valid
     assert found.reward_parts == {}
@@ -43,13 +43,13 @@ def test_a_failure_leaves_no_reward_and_keeps_the_text(score: Score, says: str) 
 
 
 def test_what_was_not_generated_earns_nothing() -> None:
-    found = scored(trajectory(finish="error"), Score(0.0))
+    found = attach_score(trajectory(finish="error"), Score(0.0))
     assert (found.reward, found.info["error"]) == (None, "its generation failed")
 
 
 def test_another_number_of_scores_is_refused() -> None:
     with pytest.raises(SteelyardError, match="verifier: 1 scores for 2 completions"):
-        judged([trajectory(), trajectory()], [Score(1.0)])
+        attach_scores([trajectory(), trajectory()], [Score(1.0)])
 
 
 def test_the_searcher_keeps_error_and_text_of_what_failed(make: Callable[..., Searcher]) -> None:

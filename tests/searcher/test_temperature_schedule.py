@@ -4,7 +4,7 @@ import numpy as np
 
 from steelyard.core import Request, Sampling
 from steelyard.searcher import Assignment, Searcher
-from steelyard.searcher.temperature_schedule import Heat
+from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 USUAL = Sampling(0.8, 6)
 
@@ -14,8 +14,8 @@ def asked(sample: int, number: int = 3) -> Sequence[Request]:
 
 
 def test_half_of_the_batches_are_varied_evenly_between_the_ends() -> None:
-    heat = Heat(0.5, 2.0, seed=3)
-    drawn = np.array([heat.of(USUAL, asked(sample)).temperature for sample in range(4000)])
+    schedule = TemperatureSchedule(0.5, 2.0, seed=3)
+    drawn = np.array([schedule.of(USUAL, asked(sample)).temperature for sample in range(4000)])
     varied = drawn[drawn != 0.8]
     assert abs(len(varied) / 4000 - 0.5) < 0.03
     assert 0.5 <= varied.min() < 0.51
@@ -24,14 +24,16 @@ def test_half_of_the_batches_are_varied_evenly_between_the_ends() -> None:
 
 
 def test_the_temperature_follows_from_seed_and_first_sample_alone() -> None:
-    heat = Heat(0.5, 2.0, seed=3)
-    assert all(heat.of(USUAL, asked(s)) == heat.of(USUAL, asked(s, 1)) for s in range(50))
-    assert any(heat.of(USUAL, asked(s)) != Heat(0.5, 2.0, seed=4).of(USUAL, asked(s)) for s in range(50))
-    assert heat.of(USUAL, []) == USUAL
+    schedule = TemperatureSchedule(0.5, 2.0, seed=3)
+    assert all(schedule.of(USUAL, asked(s)) == schedule.of(USUAL, asked(s, 1)) for s in range(50))
+    assert any(
+        schedule.of(USUAL, asked(s)) != TemperatureSchedule(0.5, 2.0, seed=4).of(USUAL, asked(s)) for s in range(50)
+    )
+    assert schedule.of(USUAL, []) == USUAL
 
 
 def test_a_batch_carries_the_temperature_that_it_was_drawn_at(make: Callable[..., Searcher]) -> None:
-    searcher = make(heat=Heat(1.5, 1.5, seed=0))
+    searcher = make(temperature_schedule=TemperatureSchedule(1.5, 1.5, seed=0))
     heats = [
         {t.sampling.temperature for part in searcher.search([Assignment(0, 2 * n), Assignment(0, 2 * n + 1)])
          for t in part}
@@ -39,5 +41,5 @@ def test_a_batch_carries_the_temperature_that_it_was_drawn_at(make: Callable[...
     ]  # fmt: skip
     assert all(len(one) == 1 for one in heats)
     assert set.union(*heats) == {1.0, 1.5}
-    assert searcher.parity is not None
-    assert searcher.parity.mean < 1e-5  # the probe compares at the batch's own temperature
+    assert searcher.logp_mismatch is not None
+    assert searcher.logp_mismatch.mean < 1e-5  # the probe compares at the batch's own temperature

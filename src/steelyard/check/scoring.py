@@ -1,7 +1,7 @@
 """Checks for whatever scores episodes: rewards and judges, and the tasks that have scoring of their own."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.check.verdict import Check, demand
-from steelyard.core import Episode, Prompt, Sampling, Score, Task, Trajectory
-
-Scorer = Callable[[Sequence[Episode]], list[Score]]
+from steelyard.core import Episode, Prompt, Reward, Sampling, Score, Task, Trajectory
 
 _PROMPTS = tuple(Prompt(f"p{i}", f"{i}+{i}=", {"answer": str(2 * i), "domain": i % 2}) for i in range(3))
 _ODD = ("", " ", "0", "#### 4", "a" * 300, "\u00e9\u4e16\U0001f600", "\\boxed{2}", "((((", "=\n=\x00")
@@ -35,7 +33,7 @@ def episodes_for(method: Any) -> list[Episode]:
     return [episode_of(prompt, completion) for prompt in prompts for completion in sorted({*_ODD, *answers})]
 
 
-def scorer_of(method: Any) -> Scorer:
+def scorer_of(method: Any) -> Reward:
     """A task's `score`, or the reward itself."""
     return method.score if isinstance(method, Task) else method
 

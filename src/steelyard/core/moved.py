@@ -16,8 +16,16 @@ MODULES: Mapping[str, str] = {
 }  # fmt: skip
 """Module that a config names -> the module that took its place."""
 
-FIELDS: Mapping[str, Mapping[str, str]] = {}
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    "Run": {"parity_bound": "max_logp_mismatch"},
+}
 """Class name -> setting -> the setting that took its place."""
+
+METRICS: Mapping[str, str] = {
+    "search/parity_mean": "search/logp_mismatch_mean",
+    "search/parity_max": "search/logp_mismatch_max",
+}
+"""Metric -> the metric that took its place."""
 
 
 def current_id(id: str) -> str:
@@ -28,6 +36,11 @@ def current_id(id: str) -> str:
 def current_module(module: object) -> object:
     """The module that holds today what was once in `module`; anything that is no moved module is returned as it is."""
     return MODULES.get(module, module) if isinstance(module, str) else module
+
+
+def current_metrics(row: Mapping[str, object]) -> dict[str, object]:
+    """A row of metrics under the names of today."""
+    return {METRICS.get(name, name): value for name, value in row.items()}
 
 
 def current_fields(cls: type, data: dict[str, object]) -> dict[str, object]:

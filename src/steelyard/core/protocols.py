@@ -1,6 +1,6 @@
 """The interfaces by which rooms meet without importing each other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,14 +10,8 @@ from jaxtyping import Float32
 from steelyard.core.trajectory import Prompt, Sampling, Trajectory
 from steelyard.core.weights import Weights
 
-
-@dataclass(frozen=True)
-class Episode:
-    """A finished trajectory as a verifier sees it: the prompt, the completion's text, and the trajectory itself."""
-
-    prompt: Prompt
-    completion: str
-    trajectory: Trajectory
+Observation = str | list[dict[str, str]]
+"""What the policy reads next: a text, or chat messages."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +26,56 @@ class Score:
     parts: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     reward_T: Float32[np.ndarray, "T"] | None = None
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A finished trajectory as a verifier sees it: the prompt, the completion's text, and the trajectory itself.
+
+    Of an episode of several turns, `completion` is everything after the first observation: what the policy said and
+    what it was told.
+    """
+
+    prompt: Prompt
+    completion: str
+    trajectory: Trajectory
+    outcome: Score | None = None
+    """What the episode's environment said at its end; None where scoring is left to the task."""
+
+
+def outcomes(episodes: Sequence[Episode]) -> list[Score]:
+    """The scores that the environments gave: the `score` of a task whose environments score."""
+    missing = Score(None, error="its environment gave no score")
+    return [missing if episode.outcome is None else episode.outcome for episode in episodes]
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What the policy acts in, for one episode. Both methods may be coroutine functions.
+
+    `reset` is called once, then `step` after each turn of the policy until it returns a `Score`. Each call has the
+    task's `deadline_s`. An exception, or a call that is late, ends the episode without a reward.
+    """
+
+    def reset(self, prompt: Prompt) -> Observation | Awaitable[Observation]:
+        """The first observation, usually the prompt's text."""
+        ...
+
+    def step(self, completion: str) -> Observation | Score | Awaitable[Observation | Score]:
+        """The observation that follows a turn of the policy, or the end of the episode with its score."""
+        ...
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """An environment that can score an episode which a limit ended: a turn, all turns or the context were too long.
+
+    Without this method such an episode has no reward.
+    """
+
+    def truncate(self, completion: str) -> Score:
+        """The score of the episode as it stands; `completion` is the last turn, which no `step` has seen."""
+        ...
 
 
 @runtime_checkable
@@ -56,13 +100,45 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Interactive(Protocol):
+    """A task whose episodes have several turns: each is played in an environment of its own.
+
+    Its `score` is usually `outcomes`, and is not asked about an episode that ended in an error.
+    """
+
+    @property
+    def max_turns(self) -> int:
+        """Turns that the policy has at most in an episode."""
+        ...
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds that an environment may take for each answer."""
+        ...
+
+    def environment(self, prompt: Prompt, sample: int) -> Environment:
+        """A new environment. Randomness of its own belongs at the address (prompt.id, sample)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
-    """One completion to generate: the prompt's tokens, and the address of its randomness."""
+    """One completion to generate: the tokens before it, and the address of its randomness.
+
+    In the first turn the tokens are the prompt's; later they are the whole episode so far, observations included.
+    """
 
     prompt_id: str
     tokens: tuple[int, ...]
     sample: int
+    turn: int = 0
+
+    @property
+    def address(self) -> tuple[int | str, ...]:
+        """Names this completion among all others of a run: its tokens are drawn by it."""
+        first = ("sample", self.prompt_id, self.sample)
+        return (*first, "turn", self.turn) if self.turn else first
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import SteelyardError
+from steelyard.core.moved import current_metrics
 
 Row = Mapping[str, Any]
 KINDS = ("metrics", "timing", "eval", "samples", "faults", "quarantine")
@@ -47,6 +48,7 @@ def read_run(run_dir: Path) -> RunRecords:
         raise SteelyardError("is not a run directory", where=str(run_dir), hint=hint)
     kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in KINDS}
     metrics, timing, evals, samples, faults, quarantine = (rows for rows, _ in kinds.values())
+    metrics = [current_metrics(row) for row in metrics]
     torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
     result = _read_object(run_dir / "result.json")
     return RunRecords(run_dir, config, metrics, timing, evals, samples, faults, quarantine, result, torn)

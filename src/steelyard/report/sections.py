@@ -180,15 +180,15 @@ def loss(run: RunRecords) -> Markup | None:
     return _side_by_side("loss", "Loss and gradient", figures)
 
 
-def parity(run: RunRecords) -> Markup | None:
+def logp_mismatch(run: RunRecords) -> Markup | None:
     """How far the engine's log-probabilities are from the learner's."""
     series = [
-        Series(run.metrics, "search/parity_mean", "mean", SEARCHER),
-        Series(run.metrics, "search/parity_max", "largest", OTHER, "--"),
+        Series(run.metrics, "search/logp_mismatch_mean", "mean", SEARCHER),
+        Series(run.metrics, "search/logp_mismatch_max", "largest", OTHER, "--"),
     ]
     plot = lines("gauge", "Difference between engine and learner.", series, y="nats per token")
-    text = f"Differences of log-probabilities on a few tokens of each batch. {_change(run.metrics, *_PARITY)}."
-    return _half("parity", "Engine and learner agree", figure(plot, text))
+    text = f"Differences of log-probabilities on a few tokens of each batch. {_change(run.metrics, *_MISMATCH)}."
+    return _half("logp-mismatch", "Engine and learner agree", figure(plot, text))
 
 
 def faults(run: RunRecords) -> Markup | None:
@@ -208,8 +208,8 @@ def faults(run: RunRecords) -> Markup | None:
 
 
 _SHOWN = 20
-_PARITY = ("search/parity_mean", number)
-CHARTS = (target, own, held_out, reward, length, style, staleness, replay, idle, speed, loss, parity, faults)
+_MISMATCH = ("search/logp_mismatch_mean", number)
+CHARTS = (target, own, held_out, reward, length, style, staleness, replay, idle, speed, loss, logp_mismatch, faults)
 
 
 def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:

@@ -3,9 +3,9 @@
 Rows are read whole for every token, without a cache: right for any policy, and slow for long completions. All positions
 and continuations of a batch take their steps together.
 
-Outside of trials, token t of a sample is drawn with the t-th uniform of `stream(seed, "sample", prompt_id, s)`, as any
-engine does, so a rule that never asks for trials gives the same samples. Trial i from there has a stream of its own,
-`stream(seed, "trial", prompt_id, s, t, i)`: no uniform is used twice.
+Where the rule asks for one continuation, token t of a sample is drawn with the t-th uniform of the sample's address, as
+any engine does, so a rule that never asks for more gives the same samples. Candidate i that begins at token t has a
+stream of its own, `rng(seed, "trial", prompt_id, s, t, i)`: no uniform is used twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.sampling import draw, warp
-from steelyard.rollout.staged_weights import Held
+from steelyard.rollout.staged_weights import StagedWeights
 
 
 @dataclass
-class _Trial:
+class _Candidate:
     """One continuation: the uniforms of its tokens, what was drawn, and whether it has ended."""
 
     uniform_S: Float64[np.ndarray, "S"]
@@ -38,25 +38,25 @@ class _Trial:
 
 @dataclass
 class _Sample:
-    """A request on its way: its completion so far, and the trials that are open at its end."""
+    """A request on its way: its completion so far, and the candidates that are open at its end."""
 
     request: Request
     uniform_S: Float64[np.ndarray, "S"]
     tokens: list[int] = field(default_factory=list)
     logp: list[float] = field(default_factory=list)
-    trials: list[_Trial] = field(default_factory=list)
+    candidates: list[_Candidate] = field(default_factory=list)
     forwards: int = 0
     tried: int = 0
 
 
-class TrialEngine:
+class CandidateEngine:
     """An `Engine` that follows a decode rule, over a `Policy` that it owns.
 
     What it yields is not a sample of the policy: `logp_behaviour_T` is log p of each token under the policy's warped
     law, which is not the law of the sample. So `sampling.rule` names the rule, and `sampling.full_support` is False. An
     objective that needs on-policy samples or true behaviour probabilities must not be given these; trajectory balance
     needs neither. `info["forwards"]` counts the positions that the model was asked at, as an engine with a cache would
-    (plain sampling: one for each token), and `info["trials"]` the continuations that were tried.
+    (plain sampling: one for each token), and `info["candidates"]` the continuations that were tried.
     """
 
     def __init__(self, policy: Policy, rule: DecodeRule, seed: int, *, max_rows: int = 256) -> None:
@@ -74,7 +74,7 @@ class TrialEngine:
         self.seed = seed
         self.max_rows = max_rows
         self.name = id_of(rule) or type(rule).__name__
-        self._held = Held(policy)
+        self._staged = StagedWeights(policy)
         self._closes = cache(lambda token: rule.closes(policy.decode([token])))
 
     def load(self, weights: Weights) -> None:
@@ -83,7 +83,7 @@ class TrialEngine:
         Raises:
             SteelyardError: the bytes do not have the digest that names them, or the size of this policy's weights.
         """
-        self._held.offer(weights)
+        self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
         """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
@@ -109,14 +109,16 @@ class TrialEngine:
             yield from self._batch(requests[start : start + self.max_rows], plain)
 
     def _batch(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
-        self._held.take()
+        self._staged.take()
         uniform_NS = uniforms_of(self.seed, requests, sampling.max_tokens)
         running = [_Sample(*pair) for pair in zip(requests, uniform_NS, strict=True)]
         while running:
-            self._open([s for s in running if not s.trials], sampling)
-            self._go_on([(s, trial) for s in running for trial in s.trials if not trial.ended], sampling)
+            self._open([s for s in running if not s.candidates], sampling)
+            self._go_on(
+                [(s, candidate) for s in running for candidate in s.candidates if not candidate.ended], sampling
+            )
             for sample in running:
-                if sample.trials and all(trial.ended for trial in sample.trials):
+                if sample.candidates and all(candidate.ended for candidate in sample.candidates):
                     self._keep(sample)
             ended = [s for s in running if self._ended(s, sampling)]
             running = [s for s in running if not self._ended(s, sampling)]
@@ -124,56 +126,56 @@ class TrialEngine:
 
     @torch.inference_mode()
     def _open(self, samples: Sequence[_Sample], sampling: Sampling) -> None:
-        """Draw the next token, or the first of each trial, at positions where nothing is open."""
+        """Draw the next token, or the first of each candidate, at positions where nothing is open."""
         if not samples:
             return
         logits_NV = self._read([[*s.request.tokens, *s.tokens] for s in samples])
         number_N = self.rule.trials(warp(logits_NV, sampling))
         for sample, number in zip(samples, number_N.tolist(), strict=True):
             sample.forwards += 1
-            sample.trials = self._begin(sample, number, sampling)
+            sample.candidates = self._begin(sample, number, sampling)
             sample.tried += number if number > 1 else 0
-        begun = [trial for sample in samples for trial in sample.trials]
+        begun = [candidate for sample in samples for candidate in sample.candidates]
         self._draw(begun, logits_NV.repeat_interleave(number_N, 0), sampling)
 
-    def _begin(self, sample: _Sample, number: int, sampling: Sampling) -> list[_Trial]:
+    def _begin(self, sample: _Sample, number: int, sampling: Sampling) -> list[_Candidate]:
         at = len(sample.tokens)
         if number == 1:
-            return [_Trial(sample.uniform_S[at : at + 1])]
+            return [_Candidate(sample.uniform_S[at : at + 1])]
         addresses = [("trial", sample.request.prompt_id, sample.request.sample, at, i) for i in range(number)]
-        return [_Trial(uniform_S) for uniform_S in uniforms(self.seed, addresses, sampling.max_tokens - at)]
+        return [_Candidate(uniform_S) for uniform_S in uniforms(self.seed, addresses, sampling.max_tokens - at)]
 
     @torch.inference_mode()
-    def _go_on(self, open: Sequence[tuple[_Sample, _Trial]], sampling: Sampling) -> None:
-        """Draw the next token of trials that have one, which `_open` may have begun in the same step."""
+    def _go_on(self, open: Sequence[tuple[_Sample, _Candidate]], sampling: Sampling) -> None:
+        """Draw the next token of candidates that have one, which `_open` may have begun in the same step."""
         if not open:
             return
         for sample, _ in open:
             sample.forwards += 1
-        logits_NV = self._read([[*s.request.tokens, *s.tokens, *trial.tokens] for s, trial in open])
-        self._draw([trial for _, trial in open], logits_NV, sampling)
+        logits_NV = self._read([[*s.request.tokens, *s.tokens, *candidate.tokens] for s, candidate in open])
+        self._draw([candidate for _, candidate in open], logits_NV, sampling)
 
-    def _draw(self, trials: Sequence[_Trial], logits_NV: Tensor, sampling: Sampling) -> None:
-        """One more token for each trial; it ends at punctuation, at an end of sequence, and where its uniforms do."""
-        uniform_N = torch.tensor([t.uniform_S[len(t.tokens)] for t in trials], dtype=torch.float64)
+    def _draw(self, candidates: Sequence[_Candidate], logits_NV: Tensor, sampling: Sampling) -> None:
+        """One more token for each; a candidate ends at punctuation, at an end of sequence and at the length limit."""
+        uniform_N = torch.tensor([t.uniform_S[len(t.tokens)] for t in candidates], dtype=torch.float64)
         token_N, logp_N = draw(logits_NV, uniform_N.to(logits_NV.device), sampling)
-        for trial, token, logp in zip(trials, token_N.tolist(), logp_N.tolist(), strict=True):
-            trial.tokens.append(token)
-            trial.logp.append(logp)
-            full = len(trial.tokens) == len(trial.uniform_S)
-            trial.ended = full or token in self.policy.eos_ids or self._closes(token)
+        for candidate, token, logp in zip(candidates, token_N.tolist(), logp_N.tolist(), strict=True):
+            candidate.tokens.append(token)
+            candidate.logp.append(logp)
+            full = len(candidate.tokens) == len(candidate.uniform_S)
+            candidate.ended = full or token in self.policy.eos_ids or self._closes(token)
 
     def _keep(self, sample: _Sample) -> None:
-        """Append the trial that the rule chooses."""
-        rows = [np.array(trial.logp, np.float32) for trial in sample.trials]
-        kept = sample.trials[0 if len(rows) == 1 else self.rule.choose(rows)]
+        """Append the candidate that the rule chooses."""
+        rows = [np.array(candidate.logp, np.float32) for candidate in sample.candidates]
+        kept = sample.candidates[0 if len(rows) == 1 else self.rule.choose(rows)]
         sample.tokens += kept.tokens
         sample.logp += kept.logp
-        sample.trials = []
+        sample.candidates = []
 
     def _ended(self, sample: _Sample, sampling: Sampling) -> bool:
         tokens = sample.tokens
-        return not sample.trials and (len(tokens) == sampling.max_tokens or tokens[-1] in self.policy.eos_ids)
+        return not sample.candidates and (len(tokens) == sampling.max_tokens or tokens[-1] in self.policy.eos_ids)
 
     def _read(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Logits after the last token of each row."""
@@ -204,10 +206,10 @@ class TrialEngine:
             np.array([*request.tokens, *sample.tokens], np.int32),
             np.arange(blank + len(sample.tokens)) >= blank,
             np.array([*[0.0] * blank, *sample.logp], np.float32),
-            self._held.version,
-            self._held.digest,
+            self._staged.version,
+            self._staged.digest,
             replace(sampling, rule=self.name),
             finish,
             request.sample,
-            info={"forwards": sample.forwards, "trials": sample.tried},
+            info={"forwards": sample.forwards, "candidates": sample.tried},
         )

@@ -15,7 +15,7 @@ from steelyard.policy import Policy
 from steelyard.policy.native_loader import BareModel
 from steelyard.rollout.decoding import Decoding, Ended
 from steelyard.rollout.requests import check_requests, uniforms_of
-from steelyard.rollout.staged_weights import Held
+from steelyard.rollout.staged_weights import StagedWeights
 
 
 class TransformersEngine:
@@ -42,7 +42,7 @@ class TransformersEngine:
         self.policy = policy
         self.seed = seed
         self.max_rows = max_rows
-        self._held = Held(policy)
+        self._staged = StagedWeights(policy)
 
     def load(self, weights: Weights) -> None:
         """Take new weights, from the next batch on; a batch that is under way keeps the ones it began with.
@@ -50,7 +50,7 @@ class TransformersEngine:
         Raises:
             SteelyardError: the bytes do not have the digest that names them, or the size of this policy's weights.
         """
-        self._held.offer(weights)
+        self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
         """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
@@ -64,9 +64,9 @@ class TransformersEngine:
             yield from self._batch(by_length[start : start + self.max_rows], sampling)
 
     def _batch(self, requests: list[Request], sampling: Sampling) -> Iterator[Trajectory]:
-        self._held.take()
+        self._staged.take()
         self.policy.model.eval()
-        stamp = (self._held.version, self._held.digest, sampling)
+        stamp = (self._staged.version, self._staged.digest, sampling)
         uniform_NS = uniforms_of(self.seed, requests, sampling.max_tokens)
         decoding = Decoding(self.policy, [r.tokens for r in requests], uniform_NS, sampling)
         while decoding.running:

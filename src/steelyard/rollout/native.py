@@ -19,12 +19,12 @@ from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.cache import WIDTH
 from steelyard.rollout.network import Network
-from steelyard.rollout.prefix_cache import Shelf
+from steelyard.rollout.prefix_cache import PrefixCache
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.requests import check_requests, uniforms_of
-from steelyard.rollout.rows import Row, Rows
+from steelyard.rollout.rows import EndedRow, Rows
 from steelyard.rollout.sampling import draw
-from steelyard.rollout.staged_weights import Held
+from steelyard.rollout.staged_weights import StagedWeights
 
 SHARE = 8
 """Rows are let in when one in so many is free: each time costs a forward pass over the new prompts."""
@@ -60,9 +60,9 @@ class NativeEngine:
         self.seed = seed
         self.max_rows = max_rows
         self.in_flight = in_flight
-        self._held = Held(policy)
+        self._staged = StagedWeights(policy)
         self._network = Network(policy.architecture, policy.device, policy.dtype)
-        self._shelf = Shelf(self._network)
+        self._prefix_cache = PrefixCache(self._network)
         self._rows = None
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
         self._digests: dict[int, str] = {}
@@ -70,12 +70,12 @@ class NativeEngine:
     @property
     def version(self) -> int:
         """Of the weights that generate."""
-        return self._held.version
+        return self._staged.version
 
     @property
     def digest(self) -> str:
         """Of the weights that generate."""
-        return self._held.digest
+        return self._staged.digest
 
     def load(self, weights: Weights) -> None:
         """Take new weights: for completions that are begun from now on, or with `in_flight` from the next token on.
@@ -83,7 +83,7 @@ class NativeEngine:
         Raises:
             SteelyardError: the bytes do not have the digest that names them, or the size of this policy's weights.
         """
-        self._held.offer(weights)
+        self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
         """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
@@ -102,26 +102,26 @@ class NativeEngine:
     @torch.inference_mode()
     def _prepare(self, rows: Rows, waiting: deque[Request], sampling: Sampling) -> None:
         """Have logits for the next column: of rows that run, and of those that can be let in."""
-        if not rows.running or (self.in_flight and self._held.waiting):
+        if not rows.running or (self.in_flight and self._staged.waiting):
             self._take(fresh=not rows.running)
-            rows.renew()
+            rows.on_weight_update()
         if rows.running:
             rows.advance()
         # Without in-flight updates, rows that run keep their weights, and the next ones wait for them to end.
-        full = rows.running and (rows.free < max(1, rows.size // SHARE) or self._held.waiting)
+        full = rows.running and (rows.free < max(1, rows.size // SHARE) or self._staged.waiting)
         if not waiting or full:
             return
         rows.make_room(len(waiting[0].tokens), sampling.max_tokens)
         chosen = [waiting.popleft() for _ in range(min(rows.free, len(waiting)))]
-        for part, index, read in self._shelf.read(chosen, waiting[0] if waiting else None):
-            rows.let_in(part, index, read, uniforms_of(self.seed, part, sampling.max_tokens))
+        for part, index, read in self._prefix_cache.read(chosen, waiting[0] if waiting else None):
+            rows.admit(part, index, read, uniforms_of(self.seed, part, sampling.max_tokens))
 
     def _take(self, *, fresh: bool) -> None:
         """Take weights that wait; at the first time, the policy's own where there are none."""
-        if self._held.waiting or not self._digests:
-            self._held.take()
+        if self._staged.waiting or not self._digests:
+            self._staged.take()
             self._network.take(self.policy.plain_weights())
-            self._shelf.clear()
+            self._prefix_cache.clear()
         self._digests = ({} if fresh else self._digests) | {self.version: self.digest}
 
     @torch.inference_mode()
@@ -135,7 +135,7 @@ class NativeEngine:
         pairs = zip(rows.end(ended), stopped_N[ended], strict=True)
         return [self._trajectory(row, "stop" if stopped else "length", sampling) for row, stopped in pairs]
 
-    def _trajectory(self, row: Row, finish: Finish, sampling: Sampling) -> Trajectory:
+    def _trajectory(self, row: EndedRow, finish: Finish, sampling: Sampling) -> Trajectory:
         request = row.request
         blank = len(row.request.tokens)
         oldest = int(row.versions[0])

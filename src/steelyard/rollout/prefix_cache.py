@@ -24,7 +24,7 @@ class Read:
         return Read(self.logits_UV[row].clone(), self.cache[:, :, row].clone())
 
 
-class Shelf:
+class PrefixCache:
     """Reads prompts once for all their samples, which come one after another; it keeps the one that is not used up."""
 
     def __init__(self, network: Network) -> None:

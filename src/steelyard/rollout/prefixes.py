@@ -24,7 +24,7 @@ class Prefixes:
         self._prompts: list[tuple[int, ...] | None] = []
         self._shared: Shared | None = None
 
-    def let_in(self, prompts: Sequence[tuple[int, ...]], index: Sequence[int], read: Read) -> list[int]:
+    def admit(self, prompts: Sequence[tuple[int, ...]], index: Sequence[int], read: Read) -> list[int]:
         """Take the prompts of new rows, but for those that running rows have; returns where each row's prompt is.
 
         Args:

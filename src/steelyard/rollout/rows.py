@@ -28,7 +28,7 @@ from steelyard.rollout.prefixes import Prefixes
 
 
 @dataclass(frozen=True)
-class Row:
+class EndedRow:
     """A row that ended: T tokens, prompt first; log-probabilities and versions of those that were drawn."""
 
     request: Request
@@ -74,7 +74,7 @@ class Rows:
         """What they are drawn with."""
         return self._uniform[: self.running, self.column]
 
-    def renew(self) -> None:
+    def on_weight_update(self) -> None:
         """The weights have changed while rows run: these keep what older ones made of their tokens, new rows do not."""
         if self._prefixes is not None:
             self._prefixes.seal()
@@ -99,7 +99,7 @@ class Rows:
                 each[:n] -= by
             self.column -= by
 
-    def let_in(
+    def admit(
         self, requests: Sequence[Request], index: Sequence[int], read: Read, uniform_MS: Float64[np.ndarray, "M S"]
     ) -> None:
         """Begin M rows: `index` says which of the prompts that were read is whose; `uniform_MS` draws their tokens."""
@@ -113,7 +113,7 @@ class Rows:
             self._cache.put(rows, read.cache[:, :, at], t)
             self._start[rows] = t - lengths
         else:
-            self._prompt[rows] = self._prefixes.let_in([request.tokens for request in requests], index, read)
+            self._prompt[rows] = self._prefixes.admit([request.tokens for request in requests], index, read)
             self._start[rows] = t
         self._logits[rows] = read.logits_UV[at]
         self._uniform[rows, t : t + steps] = torch.from_numpy(uniform_MS).to(device)
@@ -134,13 +134,13 @@ class Rows:
         self._versions[t] = version
         return self._last[:n] == t
 
-    def end(self, rows: np.ndarray) -> list[Row]:
+    def end(self, rows: np.ndarray) -> list[EndedRow]:
         """Take rows out; the last ones that run move to their places."""
         t = self.column
         of = torch.from_numpy(rows).to(self._logits.device)
         tokens, logp = (x[of, : t + 1].cpu().numpy() for x in (self._tokens, self._logp))
         ended = [
-            Row(
+            EndedRow(
                 self._requests[row],
                 np.concatenate([self._requests[row].tokens, tokens[i, self._begin[row] :]], dtype=np.int32),
                 logp[i, self._begin[row] :],

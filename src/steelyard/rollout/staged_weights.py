@@ -4,7 +4,7 @@ from steelyard.core import Weights, digest_of, require
 from steelyard.policy import Policy
 
 
-class Held:
+class StagedWeights:
     """Weights in a policy that the engine owns. Until `offer`, they are the policy's own, version 0."""
 
     def __init__(self, policy: Policy) -> None:

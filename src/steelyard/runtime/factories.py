@@ -25,7 +25,7 @@ from steelyard.policy import Policy
 from steelyard.reward import reward_function
 from steelyard.rollout import engine_for
 from steelyard.runtime.run import Run
-from steelyard.searcher import Scorer, Searcher
+from steelyard.searcher import Searcher
 
 BUFFER = "replay.sqlite"
 """The buffer's file in a run directory."""
@@ -142,7 +142,7 @@ def make_searcher(
     run: Run,
     policy: Policy,
     prompts: Sequence[Prompt],
-    score: Scorer | None,
+    score: Reward | None,
     weights: WeightStore,
     references: WeightStore,
 ) -> Searcher:
@@ -156,10 +156,10 @@ def make_searcher(
         references=references,
         sampling=run.sampling,
         temperature=run.temperature,
-        parity_bound=run.parity_bound,
+        max_logp_mismatch=run.max_logp_mismatch,
         in_flight=run.in_flight,
         delay=run.search_delay,
-        heat=run.heat,
+        temperature_schedule=run.temperature_schedule,
     )
 
 

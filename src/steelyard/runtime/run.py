@@ -15,12 +15,12 @@ from steelyard.learner import Adam
 from steelyard.policy import LoRA
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime.inline.faults import Faults
-from steelyard.searcher.temperature_schedule import Heat
+from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 Plain = tyro.conf.OmitArgPrefixes
 POSITIVE = (
     "num_searchers", "max_steps", "num_prompts", "num_generations", "search_prompts", "max_completion_length",
-    "weight_sync_steps", "micro_tokens", "keep_checkpoints", "parity_bound", "temperature", "learning_rate",
+    "weight_sync_steps", "micro_tokens", "keep_checkpoints", "max_logp_mismatch", "temperature", "learning_rate",
     "lora_alpha",
 )  # fmt: skip
 NOT_NEGATIVE = (
@@ -209,7 +209,7 @@ class Run:
     """Learner steps between two checkpoints; 0 makes one only when the run is stopped."""
     keep_checkpoints: int = 2
     """Checkpoints kept; older ones are deleted."""
-    parity_bound: float = 0.05
+    max_logp_mismatch: float = 0.05
     """Largest mean difference between the engine's log-probabilities and the learner's (nats per token)."""
     optimizer: Adam = field(default_factory=Adam)
     """Adam, clipping and the learning-rate schedule."""
@@ -305,9 +305,10 @@ class Run:
         return Sampling(self.search_temperature or self.temperature, self.max_completion_length)
 
     @property
-    def heat(self) -> Heat | None:
+    def temperature_schedule(self) -> TemperatureSchedule | None:
         """How the temperature varies between searcher batches, or None where it does not."""
-        return None if self.search_temperatures is None else Heat(*self.search_temperatures, self.seed)
+        varied = self.search_temperatures
+        return None if varied is None else TemperatureSchedule(*varied, self.seed)
 
     @property
     def beta_schedule(self) -> LinearSchedule | None:

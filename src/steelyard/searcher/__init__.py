@@ -1,7 +1,7 @@
 """The long arm: searchers generate all the time and never wait for the learner."""
 
-from steelyard.searcher.logp_mismatch import Parity
-from steelyard.searcher.scoring import judged, scored
-from steelyard.searcher.searcher import Assignment, Scorer, Searcher
+from steelyard.searcher.logp_mismatch import LogpMismatch
+from steelyard.searcher.scoring import attach_score, attach_scores
+from steelyard.searcher.searcher import Assignment, Searcher
 
-__all__ = ["Assignment", "Parity", "Scorer", "Searcher", "judged", "scored"]
+__all__ = ["Assignment", "LogpMismatch", "Searcher", "attach_score", "attach_scores"]

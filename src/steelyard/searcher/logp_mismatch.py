@@ -1,4 +1,4 @@
-"""Parity: the engine and the learner must say the same of the same tokens.
+"""LogpMismatch: the engine and the learner must say the same of the same tokens.
 
     gap(a) = | log pi_learner(a) - log pi_engine(a) |    for each sampled token a, at the temperature it was sampled at
 
@@ -25,7 +25,7 @@ HINT = "look at the temperature, at weights or adapters that do not reach the en
 
 
 @dataclass(frozen=True)
-class Parity:
+class LogpMismatch:
     """How far engine and learner were apart."""
 
     mean: float
@@ -38,7 +38,7 @@ class Parity:
 
 def probe(
     policy: Policy, held: Weights, trajectories: Sequence[Trajectory], bound: float, newer: Collection[str] = ()
-) -> Parity | None:
+) -> LogpMismatch | None:
     """Compare some of the trajectories; None where their sampling has not full support, or `held` drew none wholly.
 
     Args:
@@ -57,14 +57,14 @@ def probe(
     whole = [t for t in trajectories if t.version_T is None and t.digest == held.digest]
     if not whole:
         return None
-    parity = compare(policy, held, choose(whole))
-    if not parity.mean <= bound:  # NaN is beyond every bound
+    mismatch = compare(policy, held, choose(whole))
+    if not mismatch.mean <= bound:  # NaN is beyond every bound
         what = (
-            f"mean {parity.mean:.3g}, max {parity.max:.3g} nats over {parity.tokens} tokens of version {held.version}; "
-            f"the bound on the mean is {bound:g}"
+            f"mean {mismatch.mean:.3g}, max {mismatch.max:.3g} nats over {mismatch.tokens} tokens of version "
+            f"{held.version}; the bound on the mean is {bound:g}"
         )
-        raise FaultError(what, where=WHERE, hint=f"{HINT}; or raise --parity-bound")
-    return parity
+        raise FaultError(what, where=WHERE, hint=f"{HINT}; or raise --max-logp-mismatch")
+    return mismatch
 
 
 def choose(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
@@ -80,7 +80,7 @@ def _check_stamps(held: Weights, trajectories: Sequence[Trajectory], newer: Coll
 
 
 @torch.no_grad()
-def compare(policy: Policy, held: Weights, trajectories: Sequence[Trajectory]) -> Parity:
+def compare(policy: Policy, held: Weights, trajectories: Sequence[Trajectory]) -> LogpMismatch:
     """The gaps over all sampled tokens of trajectories that share one sampling temperature."""
     batch = pad(trajectories)
     temperature = trajectories[0].sampling.temperature
@@ -89,4 +89,4 @@ def compare(policy: Policy, held: Weights, trajectories: Sequence[Trajectory]) -
     behaviour_NT = pad_stack([t.logp_behaviour_T for t in trajectories], batch.tokens_NT.shape[1], np.float32)
     gap_NT = np.abs(found.logp_NT.cpu().numpy() - behaviour_NT)
     gap_A = gap_NT[batch.action_NT.cpu().numpy()]
-    return Parity(float(gap_A.mean()), float(gap_A.max()), len(gap_A))
+    return LogpMismatch(float(gap_A.mean()), float(gap_A.max()), len(gap_A))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from steelyard.core import Score, Trajectory, require
 
 
-def judged(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[Trajectory]:
+def attach_scores(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[Trajectory]:
     """The trajectories with their scores.
 
     Raises:
@@ -17,10 +17,10 @@ def judged(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[
     """
     what = f"{len(scores)} scores for {len(trajectories)} completions"
     require(len(scores) == len(trajectories), what, where="verifier", hint="return one score for each, in order")
-    return [scored(t, s) for t, s in zip(trajectories, scores, strict=True)]
+    return [attach_score(t, s) for t, s in zip(trajectories, scores, strict=True)]
 
 
-def scored(trajectory: Trajectory, score: Score) -> Trajectory:
+def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     """The trajectory with its verifier's answer; the text, in `info["completion"]`, stays only with a failure."""
     error = _failure(trajectory, score)
     if error is not None:

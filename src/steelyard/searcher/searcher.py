@@ -2,7 +2,7 @@
 
 It never waits for the learner. What it yields has left the engine at most `chunk` trajectories ago: they are scored
 together, since a forward pass of the reference for every single one would cost more than the wait. The first chunk of
-every batch is compared with the learner's code before it is handed on (see `parity.py`).
+every batch is compared with the learner's code before it is handed on (see `logp_mismatch.py`).
 
 In flight, it looks for newer weights after each trajectory that finishes, and gives them to the engine while the rest
 of the batch is still being drawn.
@@ -10,19 +10,18 @@ of the batch is still being drawn.
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from steelyard.core import Episode, Prompt, Request, Sampling, Score, Trajectory, Weights, WeightStore
+from steelyard.core import Episode, Prompt, Request, Reward, Sampling, Trajectory, Weights, WeightStore
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
-from steelyard.searcher.logp_mismatch import Parity, probe
-from steelyard.searcher.scoring import judged
-from steelyard.searcher.temperature_schedule import Heat
+from steelyard.searcher.logp_mismatch import LogpMismatch, probe
+from steelyard.searcher.scoring import attach_scores
+from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
-Scorer = Callable[[Sequence[Episode]], list[Score]]
 T = TypeVar("T")
 
 
@@ -39,7 +38,7 @@ class Searcher:
 
     Args:
         engine: generates with `policy`'s weights.
-        policy: the model, also used for the reference's log-probabilities and the parity probe.
+        policy: the model, also used for the reference's log-probabilities and the mismatch probe.
         prompts: the training prompts that assignments point into.
         score: the verifier; None leaves rewards to the receiver, who finds the text in `info["completion"]`.
         weights: where the policy's weights are published.
@@ -47,7 +46,7 @@ class Searcher:
         sampling: how the searcher samples.
         temperature: of the policy and reference distributions that the objective compares.
         chunk: trajectories that are scored together.
-        parity_bound: largest mean difference between the engine's log-probabilities and the learner's (nats per token).
+        max_logp_mismatch: largest mean difference of log-probabilities, engine to learner (nats per token).
         in_flight: take newer weights in the middle of a batch too.
         delay: seconds to wait after each batch.
         heat: varies the temperature from batch to batch; None never does.
@@ -58,17 +57,17 @@ class Searcher:
         engine: Engine,
         policy: Policy,
         prompts: Sequence[Prompt],
-        score: Scorer | None,
+        score: Reward | None,
         *,
         weights: WeightStore,
         references: WeightStore,
         sampling: Sampling,
         temperature: float,
         chunk: int = 64,
-        parity_bound: float = 0.05,
+        max_logp_mismatch: float = 0.05,
         in_flight: bool = False,
         delay: float = 0.0,
-        heat: Heat | None = None,
+        temperature_schedule: TemperatureSchedule | None = None,
     ) -> None:
         self.engine = engine
         self.policy = policy
@@ -79,13 +78,13 @@ class Searcher:
         self.sampling = sampling
         self.temperature = temperature
         self.chunk = chunk
-        self.parity_bound = parity_bound
+        self.max_logp_mismatch = max_logp_mismatch
         self.in_flight = in_flight
         self.delay = delay
-        self.heat = heat
+        self.temperature_schedule = temperature_schedule
         self.held: Weights | None = None
         self.reference = references.read()
-        self.parity: Parity | None = None
+        self.logp_mismatch: LogpMismatch | None = None
         """The gauge of the latest batch; None before the first, and where there was nothing to compare."""
         self._newer: set[str] = set()
         """Digests of weights that came in the middle of the batch."""
@@ -112,12 +111,16 @@ class Searcher:
         requests = [Request(self.prompts[a.prompt].id, self._encode(a.prompt), a.sample) for a in assignments]
         for number, trajectories in enumerate(_chunks(self._generate(requests), self.chunk)):
             if number == 0:
-                self.parity = probe(self.policy, held, trajectories, self.parity_bound, self._newer)
+                self.logp_mismatch = probe(self.policy, held, trajectories, self.max_logp_mismatch, self._newer)
             yield self._finish(trajectories, places)
         time.sleep(self.delay)
 
     def _generate(self, requests: Sequence[Request]) -> Iterator[Trajectory]:
-        sampling = self.heat.of(self.sampling, requests) if self.heat is not None else self.sampling
+        sampling = (
+            self.temperature_schedule.of(self.sampling, requests)
+            if self.temperature_schedule is not None
+            else self.sampling
+        )
         for trajectory in self.engine.generate(requests, sampling):
             yield trajectory
             if self.in_flight:
@@ -138,7 +141,9 @@ class Searcher:
         if self.score is None:
             return trajectories
         pairs = zip(prompts, trajectories, strict=True)
-        return judged(trajectories, self.score([Episode(prompt, t.info["completion"], t) for prompt, t in pairs]))
+        return attach_scores(
+            trajectories, self.score([Episode(prompt, t.info["completion"], t) for prompt, t in pairs])
+        )
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

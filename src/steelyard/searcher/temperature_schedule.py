@@ -13,7 +13,7 @@ from steelyard.core import Request, Sampling, rng
 
 
 @dataclass(frozen=True)
-class Heat:
+class TemperatureSchedule:
     """Draws the temperature of each batch."""
 
     low: float

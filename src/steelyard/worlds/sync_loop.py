@@ -113,7 +113,7 @@ class SyncLoop:
             references=self._references,
             sampling=sampling,
             temperature=self._sampling.temperature,
-            parity_bound=float("inf"),
+            max_logp_mismatch=float("inf"),
         )
         first = [self._drawn.get(prompt.id, 0) for prompt in prompts]
         asked = [Assignment(i, first[i] + s) for i in range(len(prompts)) for s in range(samples)]

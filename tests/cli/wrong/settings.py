@@ -88,7 +88,7 @@ RANGES = [
     Wrong("train arithmetic --num-searchers 0", "--num-searchers: is 0"),
     Wrong("train arithmetic --keep-checkpoints 0", "--keep-checkpoints: is 0; use a positive number"),
     Wrong("train arithmetic --save-steps -1", "--save-steps: is -1; use 0 or more"),
-    Wrong("train arithmetic --parity-bound nan", "--parity-bound: is nan"),
+    Wrong("train arithmetic --max-logp-mismatch nan", "--max-logp-mismatch: is nan"),
     Wrong("train arithmetic --search-delay -1", "--search-delay: is -1.0; use 0 or more"),
     Wrong("train arithmetic --search-delay inf", "--search-delay: is inf; use a finite number"),
     Wrong("train arithmetic --search-delay nan --runtime inline", "--search-delay: is nan; use 0 or more"),

@@ -10,7 +10,7 @@ from steelyard.runtime.inline import snapshot
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.inline.events import Event, Queue
 from steelyard.runtime.run_dir.checkpoint import begin, read_state, write_state
-from steelyard.searcher import Parity
+from steelyard.searcher import LogpMismatch
 
 FIRST = Weights.of(np.arange(8, dtype=np.uint8), 0)
 
@@ -22,7 +22,7 @@ def part(tmp_path: Path) -> Path:
     queue.put(Event(3.0, "search", 2.5, searcher=0))
     made = snapshot.Snapshot(
         clock=snapshot.Clock(now=2.5, events=7), weights=[(0, FIRST.digest), None], assigner={"a": [1]}, failures={},
-        tally={}, parity=Parity(1e-7, 2e-7, 5), replay={"position": 3}, records={"metrics.jsonl": 10},
+        tally={}, parity=LogpMismatch(1e-7, 2e-7, 5), replay={"position": 3}, records={"metrics.jsonl": 10},
     )  # fmt: skip
     part = begin(tmp_path, 1)
     snapshot.write(part, made, queue, DelayedWeightStore(FIRST), {})
@@ -31,7 +31,7 @@ def part(tmp_path: Path) -> Path:
 
 def test_what_is_written_is_read(part: Path) -> None:
     found = snapshot.read_snapshot(part)
-    assert (found.clock, found.parity) == (snapshot.Clock(now=2.5, events=7), Parity(1e-7, 2e-7, 5))
+    assert (found.clock, found.parity) == (snapshot.Clock(now=2.5, events=7), LogpMismatch(1e-7, 2e-7, 5))
     assert (found.weights, found.records) == ([(0, FIRST.digest), None], {"metrics.jsonl": 10})
     assert snapshot.read_queue(part).next_time == 3.0
     known = {"k": np.zeros(1, np.uint8)}

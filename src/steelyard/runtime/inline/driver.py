@@ -175,7 +175,7 @@ class Inline:
             assigner=self.assigner.state(),
             failures=self.failures.state(),
             tally=self.tally.state(),
-            parity=self.searcher.parity,
+            parity=self.searcher.logp_mismatch,
             replay=dict(self.replay.state()),
             records=self.records.sizes(),
         )
@@ -191,7 +191,7 @@ class Inline:
         self.assigner.restore(state.assigner)
         self.failures.restore(state.failures)
         self.tally.restore(state.tally)
-        self.searcher.parity = state.parity
+        self.searcher.logp_mismatch = state.parity
         self.replay.restore(state.replay, keep_later=False)
 
     def _known(self) -> dict[str, np.ndarray]:
@@ -283,11 +283,11 @@ class Inline:
 
     def _write_metrics(self, metrics: dict[str, Any]) -> None:
         learner = self.learner
-        parity = self.searcher.parity
+        parity = self.searcher.logp_mismatch
         row = {"step": learner.steps, "version": learner.version, "clock": self.clock.now, **metrics}
         gauges = {
-            "search/parity_mean": parity and parity.mean,
-            "search/parity_max": parity and parity.max,
+            "search/logp_mismatch_mean": parity and parity.mean,
+            "search/logp_mismatch_max": parity and parity.max,
             "faults/restarts": self.failures.total,
         }
         self.records.write("metrics", {**row, **self.replay.metrics(), **gauges})

@@ -18,7 +18,7 @@ from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.inline.events import Queue
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.disk import writing
-from steelyard.searcher import Parity
+from steelyard.searcher import LogpMismatch
 
 _FLIGHT = "flight.msgpack"
 _PUBLISHED = "published.safetensors"
@@ -49,7 +49,7 @@ class Snapshot(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     assigner: dict[str, Any]
     failures: dict[str, Any]
     tally: dict[str, Any]
-    parity: Parity | None
+    parity: LogpMismatch | None
     replay: dict[str, Any]
     records: dict[str, int]
 

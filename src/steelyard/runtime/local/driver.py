@@ -42,7 +42,7 @@ from steelyard.runtime.run_dir.records import Records
 from steelyard.runtime.run_statistics import Tally
 from steelyard.runtime.stopping import Stop, stop_signals
 from steelyard.runtime.timers import Watches
-from steelyard.searcher import Assignment, judged
+from steelyard.searcher import Assignment, attach_scores
 
 _AHEAD = 2  # batches that a searcher holds: the one it draws and the next, so that it never waits for a message
 _LAST_WORD = 6.0  # seconds that a run which was asked to stop gives its learner for a last checkpoint
@@ -273,13 +273,13 @@ class Local:
     def _score(self, trajectories: list[Trajectory]) -> list[Trajectory]:
         assert self.reward is not None
         episodes = [Episode(self.prompts[self._places[t.prompt_id]], t.info["completion"], t) for t in trajectories]
-        return judged(trajectories, self.reward(episodes))
+        return attach_scores(trajectories, self.reward(episodes))
 
     def _searched(self, child: Child, message: Searched) -> None:
         child.work.popleft()
         self.watches.searched(message.busy, message.idle)
         mean, largest = message.parity or (None, None)
-        self._parity = {"search/parity_mean": mean, "search/parity_max": largest}
+        self._parity = {"search/logp_mismatch_mean": mean, "search/logp_mismatch_max": largest}
         if self.steps < self.run.max_steps and not self._winding_down:
             self._assign(child)
 

@@ -79,7 +79,7 @@ def search(pipe: Connection, start: Start, run: Run) -> None:
         assert isinstance(message, Assign)
         for found in searcher.search([Assignment(*item) for item in message.items]):
             send(pipe, Found([to_bytes(t) for t in found]))
-        gauge = searcher.parity
+        gauge = searcher.logp_mismatch
         parity = None if gauge is None else (gauge.mean, gauge.max)
         send(pipe, Searched(busy=time.monotonic() - got, idle=got - began, parity=parity))
 

@@ -22,7 +22,7 @@ from steelyard.core import Engine, Episode, Request, Sampling, Trajectory, rng
 from steelyard.decode import CNTP
 from steelyard.experiments.harness import Claim, Proof
 from steelyard.policy import Policy
-from steelyard.rollout import TrialEngine, engine_for
+from steelyard.rollout import CandidateEngine, engine_for
 from steelyard.worlds.chains import CLOCK, Chains
 from steelyard.worlds.sync_loop import copied, imitate, tiny_policy
 
@@ -38,7 +38,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
     """The model, then each way to complete the same problems."""
     torch.set_num_threads(1)
     policy = base(task := Chains(held_out=16 if quick else 64, data_seed=seed), seed)
-    engines: dict[str, Engine] = {arm: TrialEngine(copied(policy), RULES[arm], seed + 1) for arm in RULES}
+    engines: dict[str, Engine] = {arm: CandidateEngine(copied(policy), RULES[arm], seed + 1) for arm in RULES}
     engines["plain"] = engine = engine_for(copied(policy), seed)
     done = {arm: complete(engines[arm], policy, task, SAMPLES, SAMPLING) for arm in engines}
     done["greedy"] = complete(engine, policy, task, 1, replace(SAMPLING, temperature=0.0))
