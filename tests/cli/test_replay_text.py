@@ -7,7 +7,7 @@ from steelyard.cli.replay_text import completion_of, prompt_of, show
 from steelyard.core import Sampling, Trajectory
 from steelyard.replay import PrioritizedReplay
 from steelyard.replay.inspect import Bar, PromptSummary, Spread, Summary
-from steelyard.replay.metadata import Origin
+from steelyard.replay.metadata import ReplayMetadata
 
 REWARDS = Spread(0.0, 1.0, 0.25, [Bar(0.0, 0.0, 3), Bar(1.0, 1.0, 1)])
 VERSIONS = Spread(0.0, 21.0, 8.5, [Bar(0.0, 10.5, 400), Bar(10.5, 21.0, 1)])
@@ -28,7 +28,7 @@ def summary(**changes: object) -> Summary:
     facts = {"live": 4, "prompts": 1, "reward": REWARDS, "version": VERSIONS, "length": None, "removed": 0,
              "counts": {"admitted": 5, "refused": 0, "replaced": 1}, "position": 9, "published": 2,
              "newest_version": 1, "num_bytes": 3 * 2**20}  # fmt: skip
-    return Summary(Origin(PrioritizedReplay(), 0, None), **{**facts, **changes})
+    return Summary(ReplayMetadata(PrioritizedReplay(), 0, None), **{**facts, **changes})
 
 
 def shown(capsys: pytest.CaptureFixture[str], *given: object) -> list[str]:

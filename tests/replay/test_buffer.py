@@ -31,7 +31,7 @@ def test_a_hand_worked_run(make, answers):
     assert answers([newest, older]) == [3, 1]
     assert (older.version, older.reward) == (1, 0.5)
     assert buffer.metrics() == {
-        "replay/size": 3, "replay/prompts": 2, "replay/admitted": 5, "replay/refused": 0, "replay/foreign": 0,
+        "replay/size": 3, "replay/prompts": 2, "replay/admitted": 5, "replay/refused": 0, "replay/unknown_version": 0,
         "replay/evicted": 1, "replay/duplicates": 1, "replay/errors": 1, "replay/recent_short": 0, "replay/replaced": 0,
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ from steelyard.core import Sampling, SteelyardError, Trajectory, to_bytes
 from steelyard.replay import PrioritizedReplay, ReplayBuffer
 from steelyard.replay.inspect import open_view
 
-LAWFUL = ("admitted", "refused", "foreign", "evicted", "duplicates", "errors")
+COUNTERS = ("admitted", "refused", "unknown_version", "evicted", "duplicates", "errors")
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class Kept:
         return (self.trajectory.version, self.seq)
 
     @property
-    def twin(self):
+    def identity(self):
         return (self.trajectory.prompt_id, tuple(self.trajectory.tokens_T.tolist()))
 
     @property
@@ -58,7 +58,7 @@ class Model:
 
     def add(self, trajectory, version):
         if self.ledger and self.ledger.get(trajectory.version) != trajectory.digest:
-            self.counts["foreign"] += 1
+            self.counts["unknown_version"] += 1
         elif trajectory.reward is None:
             self.counts["errors"] += 1
         elif self.config.over_age == "drop" and not self.selectable(trajectory, version):
@@ -69,32 +69,32 @@ class Model:
             self.store(Kept(trajectory, version, self.counts["admitted"]))
 
     def store(self, new):
-        same = [k for k in self.kept if k.twin == new.twin]
+        same = [k for k in self.kept if k.identity == new.identity]
         self.counts["duplicates"] += len(same)
         newest = max([*same, new], key=lambda k: k.age)
-        self.kept = [k for k in self.kept if k.twin != new.twin] + [newest]
-        of_prompt = self.of_prompt(new.twin[0])
-        if newest is not new or len(of_prompt) <= self.config.fresh:
+        self.kept = [k for k in self.kept if k.identity != new.identity] + [newest]
+        of_prompt = self.of_prompt(new.identity[0])
+        if newest is not new or len(of_prompt) <= self.config.protected_per_prompt:
             return
-        entered = min(new, of_prompt[-self.config.fresh - 1], key=lambda k: k.age)
-        twin = self.nearest(entered)
-        if twin is not None:
+        unprotected = min(new, of_prompt[-self.config.protected_per_prompt - 1], key=lambda k: k.age)
+        duplicate = self.near_duplicate(unprotected)
+        if duplicate is not None:
             self.counts["duplicates"] += 1
-            self.kept.remove(min(twin, entered, key=lambda k: (k.trajectory.reward, -k.seq)))
-        self.shrink(self.settled(new.twin[0]), self.config.capacity_per_prompt)
-        self.shrink([k for p in {k.twin[0] for k in self.kept} for k in self.settled(p)], self.config.capacity)
+            self.kept.remove(min(duplicate, unprotected, key=lambda k: (k.trajectory.reward, -k.seq)))
+        self.shrink(self.evictable(new.identity[0]), self.config.capacity_per_prompt)
+        self.shrink([k for p in {k.identity[0] for k in self.kept} for k in self.evictable(p)], self.config.capacity)
 
     def of_prompt(self, prompt):
-        return sorted([k for k in self.kept if k.twin[0] == prompt], key=lambda k: k.age)
+        return sorted([k for k in self.kept if k.identity[0] == prompt], key=lambda k: k.age)
 
-    def settled(self, prompt):
+    def evictable(self, prompt):
         rows = self.of_prompt(prompt)
-        return rows[: max(0, len(rows) - self.config.fresh)]
+        return rows[: max(0, len(rows) - self.config.protected_per_prompt)]
 
-    def nearest(self, new):
-        """Of the prompt's settled rows that are near, the nearest, then the oldest."""
-        found = [(edits(k.said, new.said), k.age, k) for k in self.settled(new.twin[0]) if k is not new]
-        near = [f for f in found if f[0] < self.config.nearest * (len(f[2].said) + len(new.said))]
+    def near_duplicate(self, new):
+        """Of the prompt's evictable near-duplicates the nearest, then the oldest."""
+        found = [(edits(k.said, new.said), k.age, k) for k in self.evictable(new.identity[0]) if k is not new]
+        near = [f for f in found if f[0] < self.config.near_duplicate_threshold * (len(f[2].said) + len(new.said))]
         return min(near, default=(0, 0, None))[2]
 
     def shrink(self, among, capacity):
@@ -104,9 +104,9 @@ class Model:
             self.counts["evicted"] += 1
 
     def drop_over_age(self, version):
-        fresh = [k for k in self.kept if self.selectable(k.trajectory, version)]
-        self.counts["evicted"] += len(self.kept) - len(fresh)
-        self.kept = fresh
+        usable = [k for k in self.kept if self.selectable(k.trajectory, version)]
+        self.counts["evicted"] += len(self.kept) - len(usable)
+        self.kept = usable
 
 
 def edits(a, b):
@@ -133,10 +133,12 @@ configs = st.builds(
     reward_temperature=st.sampled_from([0.0, 3.0]),
     over_age=st.sampled_from(["drop", "wait"]),
     warmup=st.integers(0, 3),
-    fresh=st.sampled_from([0, 0, 1, 2]),
+    protected_per_prompt=st.sampled_from([0, 0, 1, 2]),
 )
-with_nearest = st.builds(
-    lambda config, share: replace(config, nearest=share if config.capacity_per_prompt or config.capacity else 0.0),
+with_threshold = st.builds(
+    lambda config, share: replace(
+        config, near_duplicate_threshold=share if config.capacity_per_prompt or config.capacity else 0.0
+    ),
     configs,
     st.sampled_from([0.0, 0.0, 0.25, 0.4]),
 )
@@ -147,7 +149,7 @@ arrivals = st.tuples(
 
 
 class BufferAgainstModel(RuleBasedStateMachine):
-    @initialize(config=with_nearest, max_staleness=st.none() | st.integers(0, 4))
+    @initialize(config=with_threshold, max_staleness=st.none() | st.integers(0, 4))
     def begin(self, config, max_staleness):
         self.config, self.max_staleness, self.version, self.sent = config, max_staleness, 0, 0
         self.directory = tempfile.TemporaryDirectory()
@@ -228,8 +230,8 @@ class BufferAgainstModel(RuleBasedStateMachine):
         self.buffer.restore(state, keep_later=False)
         again = self.buffer.sample(num_prompts, num_generations, version=self.version, draw=draw)
         assert bodies(again) == bodies(groups) and self.buffer.state() == after, "going back gives the same draw"
-        fresh = [k for k in self.model.kept if self.model.selectable(k.trajectory, self.version)]
-        members = Counter(k.twin[0] for k in fresh)
+        usable = [k for k in self.model.kept if self.model.selectable(k.trajectory, self.version)]
+        members = Counter(k.identity[0] for k in usable)
         enough = len(members) >= (num_prompts if bounded and self.config.over_age == "wait" else 1)
         if self.model.counts["admitted"] < self.config.warmup or not enough:
             assert groups is None
@@ -237,13 +239,13 @@ class BufferAgainstModel(RuleBasedStateMachine):
         assert groups is not None
         clone = self.clone().sample(num_prompts, num_generations, version=self.version, draw=draw)
         assert bodies(clone) == bodies(groups), "a draw is a function of the contents, not of the history"
-        self.check(groups, fresh, members, num_prompts, num_generations, bounded)
+        self.check(groups, usable, members, num_prompts, num_generations, bounded)
 
-    def check(self, groups, fresh, members, num_prompts, num_generations, bounded):
+    def check(self, groups, usable, members, num_prompts, num_generations, bounded):
         prompts = Counter(g[0].prompt_id for g in groups)
         assert len(groups) == (min(num_prompts, len(members)) if bounded else num_prompts)
         assert max(prompts.values()) == -(-len(groups) // len(members)), "prompts repeat only when short, and evenly"
-        selectable = {k.body for k in fresh}
+        selectable = {k.body for k in usable}
         for group in groups:
             assert len(group) == num_generations
             assert {t.prompt_id for t in group} == {group[0].prompt_id}
@@ -255,7 +257,14 @@ class BufferAgainstModel(RuleBasedStateMachine):
 
     def clone(self):
         """A buffer in memory with the same contents and none of the history."""
-        config = replace(self.config, capacity=None, capacity_per_prompt=None, warmup=0, nearest=0.0, fresh=0)
+        config = replace(
+            self.config,
+            capacity=None,
+            capacity_per_prompt=None,
+            warmup=0,
+            near_duplicate_threshold=0.0,
+            protected_per_prompt=0,
+        )
         clone = config.open(seed=11, max_staleness=self.max_staleness)
         for kept in sorted(self.model.kept, key=lambda k: k.seq):
             clone.add([kept.trajectory], version=kept.arrived)
@@ -273,26 +282,28 @@ class BufferAgainstModel(RuleBasedStateMachine):
     @invariant()
     def indexes_hold_what_is_stored(self):
         store = self.buffer._store
-        rows = sorted(store.by_key.values())
-        assert {row.seq for row in rows} == {row.seq for row in self.buffer._file.live()}
-        for prompt_id, group in store.groups.items():
-            assert group.rows == [r for r in rows if r.prompt_id == prompt_id]
-        assert list(store.by_newest) == sorted((g.newest, p) for p, g in store.groups.items())
-        assert list(store.by_arrival) == sorted((max(r.arrived for r in g.rows), p) for p, g in store.groups.items())
-        assert list(store.by_age) == (rows if self.buffer._age.drops else [])
-        settled = [r for p in store.groups for r in store.settled(p)]
-        assert sorted(store.by_rank) == (sorted(settled) if self.config.capacity is not None else [])
+        entries = sorted(store.by_key.values())
+        assert {e.seq for e in entries} == {e.seq for e in self.buffer._file.live()}
+        for prompt_id, prompt in store.prompts.items():
+            assert prompt.entries == [e for e in entries if e.prompt_id == prompt_id]
+        assert list(store.by_version) == sorted((p.newest_version, id) for id, p in store.prompts.items())
+        assert list(store.by_arrival) == sorted(
+            (max(e.arrived for e in p.entries), id) for id, p in store.prompts.items()
+        )
+        assert list(store.by_age) == (entries if self.buffer._age.drops else [])
+        evictable = [e for p in store.prompts for e in store.evictable(p)]
+        assert sorted(store.by_eviction) == (sorted(evictable) if self.config.capacity is not None else [])
 
     @invariant()
     def counters_and_capacities(self):
         metrics = self.buffer.metrics()
-        counts = {name: metrics[f"replay/{name}"] for name in LAWFUL}
-        assert counts == {name: self.model.counts[name] for name in LAWFUL}
+        counts = {name: metrics[f"replay/{name}"] for name in COUNTERS}
+        assert counts == {name: self.model.counts[name] for name in COUNTERS}
         assert counts["admitted"] == metrics["replay/size"] + counts["evicted"] + counts["duplicates"]
-        sizes, fresh = Counter(k.twin[0] for k in self.model.kept), self.config.fresh
+        sizes, protected = Counter(k.identity[0] for k in self.model.kept), self.config.protected_per_prompt
         assert metrics["replay/prompts"] == len(sizes)
-        assert metrics["replay/size"] <= (self.config.capacity or float("inf")) + fresh * len(sizes)
-        assert all(n <= (self.config.capacity_per_prompt or float("inf")) + fresh for n in sizes.values())
+        assert metrics["replay/size"] <= (self.config.capacity or float("inf")) + protected * len(sizes)
+        assert all(n <= (self.config.capacity_per_prompt or float("inf")) + protected for n in sizes.values())
 
 
 def bodies(groups):

@@ -5,15 +5,15 @@ import pytest
 from steelyard.core import SteelyardError, to_bytes
 from steelyard.replay import PrioritizedReplay
 from steelyard.replay.database import Database
-from steelyard.replay.metadata import Origin
+from steelyard.replay.metadata import ReplayMetadata
 
-ORIGIN = Origin(PrioritizedReplay(), 0, None)
+METADATA = ReplayMetadata(PrioritizedReplay(), 0, None)
 TABLES = ("prompts", "rows", "bodies", "weights", "state")
 
 
 @pytest.fixture
 def file(path):
-    opened = Database.open(path, ORIGIN)
+    opened = Database.open(path, METADATA)
     yield opened
     opened.close()
 
@@ -106,7 +106,7 @@ def test_an_error_in_a_block_leaves_the_file_as_it_was(file, path, make):
         events.put(make("b"), 0, b"")
         1 / 0  # noqa: B018
     file.close()
-    again = Database.open(path, ORIGIN)
+    again = Database.open(path, METADATA)
     assert dump(again) == before
     again.close()
 

@@ -1,4 +1,4 @@
-"""The laws of the draw rule: exact by hand where it is small, by chi-square at fixed seeds where it is random."""
+"""The distributions of the draw rule: by hand where they are small, otherwise by chi-square at fixed seeds."""
 
 import itertools
 from collections import Counter
@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from steelyard.core import rng
-from steelyard.replay import Row, choose_prompts, choose_rows, shuffled, softmax_order
+from steelyard.replay import Entry, choose_entries, choose_prompts, shuffled, softmax_order
 
 DRAWS = 6000
-PLAUSIBLE = 1e-3  # fixed seeds: a correct law gives the same p-value at every run
+PLAUSIBLE = 1e-3  # fixed seeds: a correct distribution gives the same p-value at every run
 
 
-def fits(counts: Counter, law: dict) -> bool:
-    assert set(counts) <= set(law)
-    if len(law) == 1:  # certain: chi-square has no degree of freedom left
+def fits(counts: Counter, distribution: dict) -> bool:
+    assert set(counts) <= set(distribution)
+    if len(distribution) == 1:  # certain: chi-square has no degree of freedom left
         return True
     total = counts.total()
-    return chisquare([counts[k] for k in law], [total * p for p in law.values()]).pvalue > PLAUSIBLE
+    return chisquare([counts[k] for k in distribution], [total * p for p in distribution.values()]).pvalue > PLAUSIBLE
 
 
 def softmax(score):
@@ -30,9 +30,9 @@ def softmax(score):
 
 
 def test_shuffled_gives_every_ordering_equally_often():
-    law = dict.fromkeys(itertools.permutations("bcd"), 1 / 6)
+    distribution = dict.fromkeys(itertools.permutations("bcd"), 1 / 6)
     counts = Counter(tuple(shuffled("abcd", 1, rng(0, "shuffled", i))) for i in range(DRAWS))
-    assert fits(counts, law)
+    assert fits(counts, distribution)
 
 
 @given(st.integers(0, 12), st.data())
@@ -42,29 +42,29 @@ def test_shuffled_gives_each_key_of_the_tail_once(n, data):
 
 
 def test_inverse_temperature_zero_orders_uniformly():
-    law = dict.fromkeys(itertools.permutations(range(3)), 1 / 6)
+    distribution = dict.fromkeys(itertools.permutations(range(3)), 1 / 6)
     reward_N = np.array([0.0, 5.0, -5.0])
     counts = Counter(tuple(softmax_order(reward_N, 0.0, rng(1, i)).tolist()) for i in range(DRAWS))
-    assert fits(counts, law)
+    assert fits(counts, distribution)
 
 
 @pytest.mark.parametrize("inverse_temperature", [0.5, 2.0])
 def test_first_draw_follows_the_softmax_of_reward(inverse_temperature):
     reward_N = np.array([0.0, 1.0, 0.25, -0.5, 1.0])
-    law = dict(enumerate(softmax(inverse_temperature * reward_N)))
+    distribution = dict(enumerate(softmax(inverse_temperature * reward_N)))
     counts = Counter(int(softmax_order(reward_N, inverse_temperature, rng(2, i))[0]) for i in range(DRAWS))
-    assert fits(counts, law)
-    assert not fits(counts, dict.fromkeys(law, 1 / 5)), "the test would see a uniform draw"
+    assert fits(counts, distribution)
+    assert not fits(counts, dict.fromkeys(distribution, 1 / 5)), "the test would see a uniform draw"
 
 
-def test_pairs_follow_the_sequential_law():
+def test_pairs_follow_the_sequential_distribution():
     """P(i, then j) = p_i p_j / (1 - p_i), enumerated."""
     reward_N, b = np.array([0.0, 1.0, 2.0, 0.5]), 0.8
     p = softmax(b * reward_N)
-    law = {(i, j): p[i] * p[j] / (1 - p[i]) for i, j in itertools.permutations(range(4), 2)}
-    assert sum(law.values()) == pytest.approx(1)
+    distribution = {(i, j): p[i] * p[j] / (1 - p[i]) for i, j in itertools.permutations(range(4), 2)}
+    assert sum(distribution.values()) == pytest.approx(1)
     counts = Counter(tuple(softmax_order(reward_N, b, rng(3, i))[:2].tolist()) for i in range(DRAWS))
-    assert fits(counts, law)
+    assert fits(counts, distribution)
 
 
 def test_an_extreme_temperature_is_a_sort_and_does_not_overflow():
@@ -84,26 +84,26 @@ def test_coins_come_up_recent_with_probability_m(m):
     assert fits(counts, {coin: p for coin, p in ((True, m), (False, 1 - m)) if p > 0})
 
 
-def sequential_law(m, num_prompts, recent, stored):
-    """Law of the ordered prompts: every coin, then uniform over those of its pool that are not yet taken."""
-    law = Counter({(): 1.0})
+def sequential_distribution(m, num_prompts, recent, stored):
+    """Distribution of the ordered prompts: every coin, then uniform over those of its pool that are not yet taken."""
+    distribution = Counter({(): 1.0})
     for _ in range(num_prompts):
         longer = Counter()
-        for (taken, p), (coin, q) in itertools.product(law.items(), ((True, m), (False, 1 - m))):
+        for (taken, p), (coin, q) in itertools.product(distribution.items(), ((True, m), (False, 1 - m))):
             left = [x for x in recent if x not in taken] if coin else []
             left = left or [x for x in stored if x not in taken]
             for x in left:
                 longer[(*taken, x)] += p * q / len(left)
-        law = longer
-    return {key: p for key, p in law.items() if p > 0}
+        distribution = longer
+    return {key: p for key, p in distribution.items() if p > 0}
 
 
 @pytest.mark.parametrize(("m", "recent", "stored"), [(0.0, "", "abcde"), (0.6, "ab", "abcd"), (1.0, "abc", "abcd")])
 def test_prompts_are_uniform_without_replacement_under_every_mix_of_coins(m, recent, stored):
-    law = sequential_law(m, 3, recent, stored)
-    assert sum(law.values()) == pytest.approx(1)
+    distribution = sequential_distribution(m, 3, recent, stored)
+    assert sum(distribution.values()) == pytest.approx(1)
     counts = Counter(tuple(s.prompt_id for s in slots(m, 3, recent, stored, i)) for i in range(DRAWS))
-    assert fits(counts, law)
+    assert fits(counts, distribution)
 
 
 def test_an_exhausted_recent_set_takes_any_stored_prompt_and_says_so():
@@ -118,21 +118,21 @@ def test_an_exhausted_store_leaves_slots_empty():
     assert slots(0.5, 5, "", "", 0) == []
 
 
-def rows_of(rewards):
-    return [Row(version=i, seq=i, prompt_id="p", arrived=i, reward=r, key=bytes([i])) for i, r in enumerate(rewards)]
+def entries_of(rewards):
+    return [Entry(version=i, seq=i, prompt_id="p", arrived=i, reward=r, key=bytes([i])) for i, r in enumerate(rewards)]
 
 
-def test_newest_rows_come_newest_first():
-    chosen = choose_rows(rows_of([0.0] * 5), 3, newest=True, inverse_temperature=1.0, rng=rng(0))
-    assert [row.seq for row in chosen] == [4, 3, 2]
+def test_newest_entries_come_newest_first():
+    chosen = choose_entries(entries_of([0.0] * 5), 3, newest=True, inverse_temperature=1.0, rng=rng(0))
+    assert [e.seq for e in chosen] == [4, 3, 2]
 
 
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=9), st.integers(1, 25), st.booleans(), st.integers(0, 99))
 def test_members_repeat_only_when_short_and_then_evenly(rewards, num_generations, newest, seed):
-    rows = rows_of(rewards)
-    chosen = choose_rows(rows, num_generations, newest=newest, inverse_temperature=1.0, rng=rng(seed))
-    times = Counter(row.seq for row in chosen)
+    entries = entries_of(rewards)
+    chosen = choose_entries(entries, num_generations, newest=newest, inverse_temperature=1.0, rng=rng(seed))
+    times = Counter(e.seq for e in chosen)
     assert len(chosen) == num_generations
-    assert len(times) == min(num_generations, len(rows))
+    assert len(times) == min(num_generations, len(entries))
     assert max(times.values()) - min(times.values()) <= 1
-    assert max(times.values()) == -(-num_generations // len(rows))
+    assert max(times.values()) == -(-num_generations // len(entries))

@@ -64,7 +64,7 @@ def test_data_of_unknown_weights_is_foreign(replay, make):
     ]
     assert replay.add(arrivals, version=1) == 2
     metrics = replay.metrics()
-    assert (metrics["replay/foreign"], metrics["replay/errors"], metrics["replay/size"]) == (3, 0, 2)
+    assert (metrics["replay/unknown_version"], metrics["replay/errors"], metrics["replay/size"]) == (3, 0, 2)
     assert replay.newest_version() == 1
 
 

@@ -29,9 +29,9 @@ def test_summary_of_a_hand_worked_file(stored):
         summary = view.summary()
     assert (summary.live, summary.prompts, summary.removed) == (6, 2, 1)
     assert (summary.published, summary.newest_version, summary.position) == (6, 9, 6 + 6 + 2)
-    assert summary.counts == {"admitted": 7, "duplicates": 1, "foreign": 1}
-    assert (summary.origin.settings, summary.origin.seed) == (PrioritizedReplay(capacity_per_prompt=5), 3)
-    assert summary.origin.max_staleness == 50
+    assert summary.counts == {"admitted": 7, "duplicates": 1, "unknown_version": 1}
+    assert (summary.metadata.settings, summary.metadata.seed) == (PrioritizedReplay(capacity_per_prompt=5), 3)
+    assert summary.metadata.max_staleness == 50
     assert summary.reward.histogram == [Bar(i / 4, i / 4, count) for i, count in enumerate((1, 1, 2, 1, 1))]
     assert (summary.reward.low, summary.reward.high, summary.reward.mean) == (0, 1, 0.5)
     assert (summary.version.low, summary.version.high) == (0, 9)

@@ -2,42 +2,45 @@ import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.replay import PrioritizedReplay, SingleUse
-from steelyard.replay.metadata import Origin
+from steelyard.replay.metadata import ReplayMetadata
 
 
 @pytest.mark.parametrize(
     "settings", [PrioritizedReplay(capacity=3, eviction="lowest-reward"), SingleUse(over_age="wait")]
 )
 def test_json_and_back(settings):
-    origin = Origin(settings, 2**70, 4)
-    assert Origin.from_json(origin.to_json(), "file") == origin
+    metadata = ReplayMetadata(settings, 2**70, 4)
+    assert ReplayMetadata.from_json(metadata.to_json(), "file") == metadata
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (Origin(PrioritizedReplay(capacity=5), 0, None), "begun with capacity None, and 5 is asked for; use None"),
-        (Origin(PrioritizedReplay(), 1, None), "begun with seed 0, and 1 is"),
-        (Origin(PrioritizedReplay(), 0, 3), "begun with max_staleness None, and 3 is"),
-        (Origin(SingleUse(), 0, None), "begun with method 'PrioritizedReplay', and 'SingleUse' is"),
+        (
+            ReplayMetadata(PrioritizedReplay(capacity=5), 0, None),
+            "begun with capacity None, and 5 is asked for; use None",
+        ),
+        (ReplayMetadata(PrioritizedReplay(), 1, None), "begun with seed 0, and 1 is"),
+        (ReplayMetadata(PrioritizedReplay(), 0, 3), "begun with max_staleness None, and 3 is"),
+        (ReplayMetadata(SingleUse(), 0, None), "begun with method 'PrioritizedReplay', and 'SingleUse' is"),
     ],
 )
 def test_the_first_difference_is_named(asked, message):
     with pytest.raises(SteelyardError, match=message):
-        Origin(PrioritizedReplay(), 0, None).check_same(asked, "file")
+        ReplayMetadata(PrioritizedReplay(), 0, None).check_same(asked, "file")
 
 
 def test_the_same_is_taken():
-    Origin(PrioritizedReplay(), 0, None).check_same(Origin(PrioritizedReplay(), 0, None), "file")
+    ReplayMetadata(PrioritizedReplay(), 0, None).check_same(ReplayMetadata(PrioritizedReplay(), 0, None), "file")
 
 
 def test_another_kind_is_refused():
-    Origin(SingleUse(), 0, None).check_kind(SingleUse, "file")
+    ReplayMetadata(SingleUse(), 0, None).check_kind(SingleUse, "file")
     with pytest.raises(SteelyardError, match="holds a SingleUse, not a PrioritizedReplay"):
-        Origin(SingleUse(), 0, None).check_kind(PrioritizedReplay, "file")
+        ReplayMetadata(SingleUse(), 0, None).check_kind(PrioritizedReplay, "file")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": {}, "seed": 0}', '{"settings": 3}', "\x00"])
 def test_damaged_settings_are_one_line(text):
     with pytest.raises(SteelyardError, match=r"^file: "):
-        Origin.from_json(text, "file")
+        ReplayMetadata.from_json(text, "file")

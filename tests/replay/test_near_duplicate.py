@@ -5,8 +5,8 @@ from hypothesis import given
 
 from steelyard.core import Sampling, SteelyardError, Trajectory
 from steelyard.replay import PrioritizedReplay, ReplayBuffer
-from steelyard.replay.near_duplicate import Nearest, edit_distances
-from steelyard.replay.row import Row
+from steelyard.replay.entry import Entry
+from steelyard.replay.near_duplicate import NearDuplicates, edit_distances
 
 words = st.lists(st.integers(0, 2), max_size=6)
 
@@ -40,7 +40,7 @@ def test_a_distance_by_hand():
 
 
 @given(words, st.lists(words, min_size=1, max_size=5))
-def test_as_the_plain_table_has_it(one, others):
+def test_equals_the_plain_table(one, others):
     assert distances(one, others) == [plain_distance(one, other) for other in others]
 
 
@@ -52,8 +52,8 @@ def stored_set(buffer):
     return sorted(map(list, {tuple(t) for t in stored(buffer)}))
 
 
-def test_the_better_of_two_near_ones_stays():
-    buffer = PrioritizedReplay(nearest=0.25, recent_probability=0.0).open(seed=0)
+def test_the_better_of_two_near_duplicates_stays():
+    buffer = PrioritizedReplay(near_duplicate_threshold=0.25, recent_probability=0.0).open(seed=0)
     long = [2, 3, 4, 5, 6, 7]
     buffer.add([trajectory(long, 0.5)], version=0)
     buffer.add([trajectory([2, 3, 4, 5, 6, 8], 0.4)], version=0)  # one edit of 12: near, and worse
@@ -64,55 +64,59 @@ def test_the_better_of_two_near_ones_stays():
     assert len(stored_set(buffer)) == 2
     assert buffer.metrics()["replay/duplicates"] == 2
     buffer.add([trajectory([2, 3, 4, 5, 6, 8], 0.1, prompt="q")], version=0)
-    assert buffer.metrics()["replay/prompts"] == 2, "another prompt's completions are no twins"
+    assert buffer.metrics()["replay/prompts"] == 2, "another prompt's completions are no duplicates"
 
 
-def test_of_equal_ones_the_newer_stays_as_always():
-    buffer = PrioritizedReplay(nearest=0.25, recent_probability=0.0).open(seed=0)
+def test_of_exact_duplicates_the_newer_stays():
+    buffer = PrioritizedReplay(near_duplicate_threshold=0.25, recent_probability=0.0).open(seed=0)
     buffer.add([trajectory([2, 3], 0.5, sample=s) for s in range(3)], version=0)
     assert [t.sample for t in buffer.sample(1, 1, version=0, draw=0)[0]] == [2]
     buffer.add([trajectory([], 0.5), trajectory([], 0.6)], version=0)
-    assert buffer.metrics()["replay/size"] == 2, "nothing said twice is said once"
+    assert buffer.metrics()["replay/size"] == 2, "two empty completions are exact duplicates"
 
 
 def held(*said):
-    nearest, rows = Nearest(0.5), [Row(0, seq, "p", 0, 0.0, bytes([seq])) for seq in range(len(said))]
+    index, rows = NearDuplicates(0.5), [Entry(0, seq, "p", 0, 0.0, bytes([seq])) for seq in range(len(said))]
     for row, tokens in zip(rows, said, strict=True):
-        nearest.put(row, trajectory(tokens))
-    return nearest, rows
+        index.put(row, trajectory(tokens))
+    return index, rows
 
 
 def test_the_end_of_a_completion_is_not_counted():
-    nearest, (row, *others) = held([2, 3, 4], [2, 5, 6, 7], [2, 5, 6])
-    assert nearest.twin(row, [row, *others]) == others[1], "two edits of 6 are near, and nearer than three of 7"
-    assert nearest.twin(row, others[:1]) == others[0]
-    nearest, (row, other) = held([2, 3], [4, 5])
-    assert nearest.twin(row, [other]) is None, "two edits of 4 are not below the half; they would be of 6"
+    index, (row, *others) = held([2, 3, 4], [2, 5, 6, 7], [2, 5, 6])
+    assert index.find(row, [row, *others]) == others[1], "two edits of 6 are near, and nearer than three edits of 7"
+    assert index.find(row, others[:1]) == others[0]
+    index, (row, other) = held([2, 3], [4, 5])
+    assert index.find(row, [other]) is None, "two edits of 4 are not below the half; they would be of 6"
 
 
-def test_the_nearest_is_the_twin_and_the_oldest_of_equals():
-    nearest, rows = held([2, 3, 4, 6], [2, 3, 4, 5, 5], [2, 3, 9, 5], [2, 3, 4, 5])
-    assert nearest.twin(rows[3], rows) == rows[0]
-    nearest.remove(rows[0])
-    assert nearest.twin(rows[3], rows[1:]) == rows[1]
-    assert nearest.twin(rows[3], rows[2:]) == rows[2]
-    assert nearest.twin(rows[3], rows[3:]) is None
+def test_the_nearest_near_duplicate_is_found_and_the_oldest_of_equals():
+    index, rows = held([2, 3, 4, 6], [2, 3, 4, 5, 5], [2, 3, 9, 5], [2, 3, 4, 5])
+    assert index.find(rows[3], rows) == rows[0]
+    index.remove(rows[0])
+    assert index.find(rows[3], rows[1:]) == rows[1]
+    assert index.find(rows[3], rows[2:]) == rows[2]
+    assert index.find(rows[3], rows[3:]) is None
 
 
-def test_fresh_ones_are_spared_until_newer_ones_come():
-    buffer = PrioritizedReplay(nearest=0.25, fresh=2, recent_probability=0.0).open(seed=0)
+def test_the_newest_are_protected_until_newer_ones_arrive():
+    buffer = PrioritizedReplay(near_duplicate_threshold=0.25, protected_per_prompt=2, recent_probability=0.0).open(
+        seed=0
+    )
     long = [2, 3, 4, 5, 6, 7]
     for last, reward in ((7, 0.5), (8, 0.4), (9, 0.3)):
         buffer.add([trajectory([*long[:-1], last], reward)], version=0)
-    assert buffer.metrics()["replay/size"] == 3, "two are fresh, and one alone has no twin"
+    assert buffer.metrics()["replay/size"] == 3, "two are protected, and the third has no evictable neighbor"
     buffer.add([trajectory([*long[:-1], 10], 0.2)], version=0)
-    assert buffer.metrics()["replay/duplicates"] == 1, "8 has settled: it is near 7, and worse"
+    assert buffer.metrics()["replay/duplicates"] == 1, "8 has lost its protection: it is near 7, and worse"
     assert stored_set(buffer) == [[*long[:-1], last, 1] for last in (7, 9, 10)]
 
 
-def test_a_file_goes_on_with_its_twins(tmp_path):
+def test_a_reopened_file_still_finds_near_duplicates(tmp_path):
     path = tmp_path / "replay.sqlite"
-    buffer = PrioritizedReplay(nearest=0.25, capacity=2, eviction="lowest-reward").open(seed=0, path=path)
+    buffer = PrioritizedReplay(near_duplicate_threshold=0.25, capacity=2, eviction="lowest-reward").open(
+        seed=0, path=path
+    )
     buffer.add([trajectory([2, 3, 4, 5], 0.5), trajectory([5, 5, 5, 5, 5], 0.2)], version=0)
     buffer.close()
     buffer = ReplayBuffer.open(path)
@@ -121,7 +125,14 @@ def test_a_file_goes_on_with_its_twins(tmp_path):
     buffer.close()
 
 
-@pytest.mark.parametrize("wrong", [{"nearest": 1.0}, {"nearest": -0.1}, {"nearest": 0.2, "capacity_per_prompt": None}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"near_duplicate_threshold": 1.0},
+        {"near_duplicate_threshold": -0.1},
+        {"near_duplicate_threshold": 0.2, "capacity_per_prompt": None},
+    ],
+)
 def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(SteelyardError, match="nearest is"):
+    with pytest.raises(SteelyardError, match="near_duplicate_threshold is"):
         PrioritizedReplay(**wrong)

@@ -197,8 +197,8 @@ WRONG = {
     lambda f: changed(f, tokens=[[7, 1], [7, None], [7, 2]]): "column tokens: has nulls",
     lambda f: changed(f, tokens=[[7, 1], [7], [7, 2]]): "prompt 'a', sample 0: its lists differ in length",
     lambda f: changed(f, finish=["stop", "stop", "done"]): "prompt 'c', sample 0: finish is 'done'; use stop, length",
-    lambda f: changed(f, step_version=[None, [1, 0], None]): "'a', sample 0: version is 1, and version 0 drew some",
-    lambda f: changed(f, info=["{}", "[]", "{}"]): "prompt 'a', sample 0: its info is no JSON object",
+    lambda f: changed(f, step_version=[None, [1, 0], None]): "'a', sample 0: version is 1, but version 0 sampled some",
+    lambda f: changed(f, info=["{}", "[]", "{}"]): "prompt 'a', sample 0: its info is not a JSON object",
     lambda f: changed(f, digest=["d", "e", "x"]): "version 0 has digest d and x",
     lambda f: changed(f, digest=["x", "e", "x"]): "version 0 is known with digest d, and x is published",
 }

@@ -155,7 +155,7 @@ def test_the_age_limit_and_the_capacity_always_hold(make, script, max_staleness,
             seen[int(t.tokens_T[1])] += 1
             assert version - t.version <= max_staleness
         if capacity is not None:
-            assert len(queue._ready) <= capacity
+            assert len(queue._complete) <= capacity
         m = queue.metrics()
         assert m["replay/used"] == seen.total()
         assert m["replay/admitted"] == m["replay/size"] + m["replay/evicted"] + m["replay/used"]

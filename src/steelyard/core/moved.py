@@ -17,15 +17,20 @@ MODULES: Mapping[str, str] = {
 """Module that a config names -> the module that took its place."""
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
+    "PrioritizedReplay": {"nearest": "near_duplicate_threshold", "fresh": "protected_per_prompt"},
     "Run": {"parity_bound": "max_logp_mismatch"},
 }
 """Class name -> setting -> the setting that took its place."""
 
 METRICS: Mapping[str, str] = {
+    "replay/foreign": "replay/unknown_version",
     "search/parity_mean": "search/logp_mismatch_mean",
     "search/parity_max": "search/logp_mismatch_max",
 }
 """Metric -> the metric that took its place."""
+
+COUNTS: Mapping[str, str] = {"foreign": "unknown_version"}
+"""Counter of a stored replay -> the counter that took its place."""
 
 
 def current_id(id: str) -> str:
@@ -47,3 +52,8 @@ def current_fields(cls: type, data: dict[str, object]) -> dict[str, object]:
     """Settings of `cls` under the names that its fields have today."""
     moved = FIELDS.get(cls.__name__, {})
     return {moved.get(name, name): value for name, value in data.items()}
+
+
+def current_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counters of a stored replay under the names that they have today."""
+    return {COUNTS.get(name, name): value for name, value in counts.items()}

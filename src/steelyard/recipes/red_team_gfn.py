@@ -21,8 +21,8 @@ RECIPE = replace(
     beta_final=B,
     search_temperatures=(0.5, 2.0),
     replay=PrioritizedReplay(
-        capacity_per_prompt=None, capacity=1000, eviction="lowest-reward", nearest=0.25, fresh=64,
-        recent_probability=0.5, recent_window=1, reward_temperature=1.0, warmup=128,
+        capacity_per_prompt=None, capacity=1000, eviction="lowest-reward", near_duplicate_threshold=0.25,
+        protected_per_prompt=64, recent_probability=0.5, recent_window=1, reward_temperature=1.0, warmup=128,
     ),
     num_searchers=1,
     runtime="inline",

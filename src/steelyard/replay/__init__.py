@@ -1,25 +1,25 @@
-"""The store between searchers and learner: what is admitted, selected and evicted."""
+"""The store between searchers and learner: it decides what is admitted, selected and evicted."""
 
 from steelyard.replay.admission import AgeLimit, OverAge
 from steelyard.replay.buffer import PrioritizedReplay, ReplayBuffer
-from steelyard.replay.draw import Slot, choose_prompts, choose_rows, shuffled, softmax_order
-from steelyard.replay.row import Row
+from steelyard.replay.draw import Slot, choose_entries, choose_prompts, shuffled, softmax_order
+from steelyard.replay.entry import Entry
 from steelyard.replay.single_use import SingleUse, SingleUseQueue
-from steelyard.replay.store import Group, Store
+from steelyard.replay.store import PromptEntries, Store
 
 __all__ = [
     "AgeLimit",
-    "Group",
+    "Entry",
     "OverAge",
     "PrioritizedReplay",
+    "PromptEntries",
     "ReplayBuffer",
-    "Row",
     "SingleUse",
     "SingleUseQueue",
     "Slot",
     "Store",
+    "choose_entries",
     "choose_prompts",
-    "choose_rows",
     "shuffled",
     "softmax_order",
 ]

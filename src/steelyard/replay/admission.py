@@ -1,6 +1,6 @@
-"""What may enter a replay, how old it may grow, and what is counted.
+"""Admission: what may enter a replay, the bound on staleness, and the counters.
 
-staleness = learner version - trajectory version, in versions; never inferred from clocks.
+staleness = learner version - trajectory version        in versions; never inferred from clocks
 """
 
 import math
@@ -14,15 +14,16 @@ from steelyard.core import SteelyardError, Trajectory, require
 
 OverAge = Literal["drop", "wait"]
 
-COUNTERS = ("admitted", "refused", "foreign", "errors", "evicted", "duplicates")
-"""What every replay counts; each adds its own."""
+COUNTERS = ("admitted", "refused", "unknown_version", "errors", "evicted", "duplicates")
+"""Counters of every replay. Each kind of replay adds its own."""
 
 
 @dataclass(frozen=True)
 class AgeLimit:
-    """The bound on staleness, and what becomes of data beyond it.
+    """The bound on staleness, and what happens to data beyond it.
 
-    "drop": refused on arrival, evicted before a draw. "wait": kept, never selected; the learner waits for fresh data.
+    "drop": over-age data is refused on arrival and evicted before a draw. "wait": it is kept but never selected, and
+    the learner waits for newer data.
 
     Raises:
         SteelyardError: a negative bound, or an unknown rule.
@@ -42,26 +43,26 @@ class AgeLimit:
         check_over_age(self.over_age)
 
     def floor(self, version: int) -> int | float:
-        """The oldest weights version whose data a learner at `version` may use; minus infinity without a bound."""
+        """The oldest weights version whose data a learner at `version` may train on; -inf without a bound."""
         return -math.inf if self.max_staleness is None else version - self.max_staleness
 
     @property
     def drops(self) -> bool:
-        """True where over-age data is refused and evicted."""
+        """True if over-age data is refused and evicted."""
         return self.max_staleness is not None and self.over_age == "drop"
 
     @property
     def waits(self) -> bool:
-        """True where over-age data is kept and the learner waits."""
+        """True if over-age data is kept and the learner waits."""
         return self.max_staleness is not None and self.over_age == "wait"
 
     def refuses(self, trajectory: Trajectory, version: int) -> bool:
-        """True where a trajectory arriving at learner `version` is too old to be taken in."""
+        """True if a trajectory that arrives while the learner is at `version` is too old to be admitted."""
         return self.drops and trajectory.version < self.floor(version)
 
 
 def check_over_age(rule: str) -> None:
-    """Refuse a rule that is neither "drop" nor "wait": it would bind nothing, silently.
+    """Refuse a rule that is neither "drop" nor "wait"; with it the bound would silently have no effect.
 
     Raises:
         SteelyardError: an unknown rule.
@@ -70,7 +71,7 @@ def check_over_age(rule: str) -> None:
 
 
 def check_finite(trajectories: Sequence[Trajectory]) -> None:
-    """Refuse numbers that no objective can learn from. A reward of None is a failed verifier, not a wrong number.
+    """Refuse infinite and NaN values. A reward of None is allowed: it means that the verifier failed.
 
     Raises:
         SteelyardError: a reward or log-probability that is infinite or not a number.
@@ -84,7 +85,7 @@ def check_finite(trajectories: Sequence[Trajectory]) -> None:
 
 
 def _check_finite(t: Trajectory) -> None:
-    """Name what is wrong with one."""
+    """Raise the error for one trajectory, if it has one."""
     where = f"replay: prompt {t.prompt_id!r}, sample {t.sample}"
     if t.reward is not None and not math.isfinite(t.reward):
         raise SteelyardError(f"reward is {t.reward}", where=where, hint="return a finite reward, or None for a failure")
@@ -95,7 +96,7 @@ def _check_finite(t: Trajectory) -> None:
 
 
 def check_request(num_prompts: int, num_generations: int) -> None:
-    """Refuse an empty draw.
+    """Refuse to draw nothing.
 
     Raises:
         SteelyardError: fewer than one prompt or one generation.

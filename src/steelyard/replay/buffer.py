@@ -1,22 +1,21 @@
-"""Replay by reward or recency: old trajectories stay useful under an objective that needs no importance ratio.
+"""Prioritized replay by reward or recency, for objectives that need no importance ratio on old data.
 
-Differs from the paper: recency is a window of W versions, for there is no synchronisation to count from; of a recent
-prompt strictly the G newest are taken, where the published code draws among the newest; where no recent prompt is left,
-any stored prompt gives its newest; a short group repeats its members evenly instead of at random. `nearest` is of
-another paper, arXiv:2405.18540: of two completions that are nearly the same only the better stays. `fresh` is ours:
-there half of the batches never pass through a buffer; here the newest trajectories are spared by eviction and
-deduplication.
+Differs: recency is a window of W versions, because there are no synchronization steps to count. A recent prompt gives
+exactly its G newest trajectories; the published code draws among the newest. When no recent prompt is left, any stored
+prompt gives its newest. A short group repeats its members evenly, not at random. The removal of near-duplicates comes
+from arXiv:2405.18540: of two nearly equal completions only the better stays. `protected_per_prompt` is ours. In that
+paper half of the batches bypass the buffer; here the newest trajectories are exempt from eviction and deduplication.
 
 For each of the P prompt slots of a batch a coin is flipped:
 
-    with probability m   a prompt among those that received trajectories while the learner was within its last W
-                         versions (v - arrival < W), then its G newest trajectories
+    with probability m   a recent prompt (v - arrival < W for its last arrival), then its G newest trajectories
     otherwise            any stored prompt, then G of its N by sequential softmax without replacement:
                          P(i next) = exp(b r_i) / sum over j not yet drawn of exp(b r_j)
 
-P prompts, G samples per prompt, N stored trajectories of a prompt; r reward, b its inverse temperature, v the learner's
-version. Prompts are uniform, without replacement within the batch. "Newest" and "oldest" go by the weights version that
-sampled a trajectory, then by arrival. Source: Bartoldson et al. 2025, arXiv:2503.18929.
+P prompts, G samples per prompt, N stored trajectories of a prompt. r is the reward, b its inverse temperature, v the
+learner's version, W the window in versions. Prompts are uniform, without replacement within the batch. "Newest" and
+"oldest" compare the weights version that sampled a trajectory, then the order of arrival.
+Source: Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
 import math
@@ -30,12 +29,12 @@ import numpy as np
 from steelyard.core import Trajectory, method, require, rng, to_bytes
 from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
 from steelyard.replay.database import Database
-from steelyard.replay.draw import Slot, choose_prompts, choose_rows, shuffled
+from steelyard.replay.draw import Slot, choose_entries, choose_prompts, shuffled
 from steelyard.replay.durable import Durable, Position, read_state
+from steelyard.replay.entry import Entry
 from steelyard.replay.events import Events
-from steelyard.replay.metadata import Origin
-from steelyard.replay.near_duplicate import Nearest
-from steelyard.replay.row import Row
+from steelyard.replay.metadata import ReplayMetadata
+from steelyard.replay.near_duplicate import NearDuplicates
 from steelyard.replay.store import Eviction, Store
 
 _COUNTERS = (*COUNTERS, "recent_short", "replaced")
@@ -47,42 +46,44 @@ class PrioritizedReplay:
     """Settings of the replay buffer."""
 
     capacity_per_prompt: int | None = 100
-    """Most trajectories kept for one prompt; None keeps all."""
+    """Most trajectories stored for one prompt; None is no bound."""
     capacity: int | None = None
-    """Most trajectories kept in all; None keeps all."""
+    """Most trajectories stored in total; None is no bound."""
     eviction: Eviction = "oldest"
-    """What goes first from a full store: the oldest, or the lowest reward (the oldest of these)."""
+    """What a full buffer evicts first: the oldest, or the lowest reward (the oldest among equals)."""
     recent_probability: float = 0.5
-    """Chance that a prompt slot is filled by recency, the rest by reward."""
+    """Probability that a prompt slot is filled by recency; otherwise it is filled by reward."""
     recent_window: int = 4
-    """A prompt is recent while the learner is less than this many versions past its last arrival."""
+    """A prompt is recent while its last arrival is less than this many learner versions ago."""
     reward_temperature: float = 0.0
-    """Inverse temperature of the softmax of reward that chooses trajectories: 0 is uniform, larger prefers reward."""
+    """Inverse temperature of the softmax of reward that chooses trajectories; 0 is uniform."""
     over_age: OverAge = "drop"
-    """Beyond max_staleness: drop the data and train on what remains, or keep it and wait for fresh data."""
+    """Data beyond max_staleness: drop it and train on the rest, or keep it and wait for newer data."""
     warmup: int = 0
     """Trajectories admitted before the first draw."""
-    nearest: float = 0.0
-    """Two completions of a prompt are twins below this share of their summed lengths in edits; 0: only equal ones."""
-    fresh: int = 0
-    """Newest trajectories of each prompt that no capacity counts, nothing evicts and no near twin replaces."""
+    near_duplicate_threshold: float = 0.0
+    """Completions of a prompt are near-duplicates if their edit distance is below this share of their summed lengths.
+    0 removes exact duplicates only."""
+    protected_per_prompt: int = 0
+    """Newest trajectories of each prompt that are not counted against a capacity, evicted, or deduplicated."""
 
     def __post_init__(self) -> None:
         for name in ("capacity_per_prompt", "capacity"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name} is {value}", where="replay", hint="use 1 or more, or none")
-        for name, low in (("recent_window", 1), ("warmup", 0), ("fresh", 0)):
+        for name, low in (("recent_window", 1), ("warmup", 0), ("protected_per_prompt", 0)):
             value = getattr(self, name)
             require(value >= low, f"{name} is {value}", where="replay", hint=f"use {low} or more")
         m = self.recent_probability
         b = self.reward_temperature
         require(0 <= m <= 1, f"recent_probability is {m}", where="replay", hint="use a probability from 0 to 1")
         require(0 <= b < math.inf, f"reward_temperature is {b}", where="replay", hint="use a finite number, 0 or more")
-        share = self.nearest
+        share = self.near_duplicate_threshold
         bounded = self.capacity is not None or self.capacity_per_prompt is not None
-        require(0 <= share < 1, f"nearest is {share}", where="replay", hint="use a share from 0, below 1")
+        what = f"near_duplicate_threshold is {share}"
+        require(0 <= share < 1, what, where="replay", hint="use a share from 0, below 1")
         hint = "give a capacity: every arrival is compared with all that its prompt has"
-        require(share == 0 or bounded, "nearest is set, and nothing bounds the store", where="replay", hint=hint)
+        require(share == 0 or bounded, f"{what}, and no capacity bounds the buffer", where="replay", hint=hint)
         known = get_args(Eviction)
         require(
             self.eviction in known, f"eviction is {self.eviction!r}", where="replay", hint=f"use {' or '.join(known)}"
@@ -93,23 +94,24 @@ class PrioritizedReplay:
         """An empty buffer, or the one that `path` holds.
 
         Args:
-            seed: of all its draws.
-            max_staleness: most versions a trajectory may lag behind the learner that trains on it; None is no bound.
-            path: the file; None keeps all in memory.
+            seed: seed of all draws.
+            max_staleness: most versions by which a trajectory may lag behind the learner; None is no bound.
+            path: the file; None stores everything in memory.
 
         Raises:
             SteelyardError: the file is open elsewhere, damaged, not a replay's, or was begun with other settings.
         """
         AgeLimit(max_staleness, self.over_age)
-        return ReplayBuffer(Database.open(path, Origin(self, seed, max_staleness)))
+        return ReplayBuffer(Database.open(path, ReplayMetadata(self, seed, max_staleness)))
 
 
 class ReplayBuffer(Durable):
-    """The live buffer: it alone decides what is admitted, selected and evicted.
+    """The live buffer: the one place that decides what is admitted, selected and evicted.
 
-    Every trajectory that arrives is refused, foreign, an error, or admitted; every admitted one is stored, evicted, or
-    gave way to its duplicate. A draw is a function of what is stored, the seed, and the arguments of `sample`; it costs
-    O(log N) in the N trajectories stored, and O(n) in the n of each prompt drawn, which `capacity_per_prompt` bounds.
+    Every arrival is counted once: as refused, of unknown version, an error, or admitted. Every admitted trajectory is
+    stored, evicted, or replaced by a duplicate. A draw is a function of the stored data, the seed, and the arguments of
+    `sample`. It costs O(log N) in the N trajectories stored, and O(n) in the n of each prompt drawn, which
+    `capacity_per_prompt` bounds.
     """
 
     @classmethod
@@ -117,29 +119,34 @@ class ReplayBuffer(Durable):
         """Continue an existing file with its own settings.
 
         Raises:
-            SteelyardError: there is none, or it cannot be continued.
+            SteelyardError: the file is missing, or cannot be continued.
         """
         return cls(Database.existing(path, PrioritizedReplay))
 
-    def _load(self, rows: list[Row]) -> None:
-        origin = self._file.origin
-        settings: PrioritizedReplay = origin.settings
+    def _load(self, entries: list[Entry]) -> None:
+        metadata = self._file.metadata
+        settings: PrioritizedReplay = metadata.settings
         self._settings = settings
-        self._seed = origin.seed
-        self._age = AgeLimit(origin.max_staleness, settings.over_age)
-        ranked = settings.capacity is not None
-        self._store = Store(settings.eviction, aged=self._age.drops, ranked=ranked, fresh=settings.fresh)
-        self._store.load(rows)
-        self._nearest = Nearest(settings.nearest) if settings.nearest else None
-        if self._nearest is not None:
-            known = self._file.trajectories(rows)
-            self._nearest.load((row, known[row.seq]) for row in rows)
+        self._seed = metadata.seed
+        self._age = AgeLimit(metadata.max_staleness, settings.over_age)
+        self._store = Store(
+            settings.eviction,
+            by_age=self._age.drops,
+            by_eviction=settings.capacity is not None,
+            protected=settings.protected_per_prompt,
+        )
+        self._store.load(entries)
+        threshold = settings.near_duplicate_threshold
+        self._near_duplicates = NearDuplicates(threshold) if threshold else None
+        if self._near_duplicates is not None:
+            known = self._file.trajectories(entries)
+            self._near_duplicates.load((entry, known[entry.seq]) for entry in entries)
 
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
-        """Store trajectories arriving while the learner is at `version`; returns how many were admitted.
+        """Store trajectories that arrive while the learner is at `version`; returns how many were admitted.
 
-        They are in the file when this returns. One whose reward is None is counted and not stored. One whose weights
-        are not in the ledger is counted as foreign. Under "drop" one that is over age is refused.
+        They are in the file when this returns. A trajectory without a reward is counted as an error and not stored. One
+        of weights that are not in the ledger is counted as `unknown_version`. Under "drop" an over-age one is refused.
 
         Raises:
             SteelyardError: a reward or log-probability is not finite, or the file cannot be written; then nothing of
@@ -155,8 +162,8 @@ class ReplayBuffer(Durable):
 
     def _take(self, trajectory: Trajectory, body: bytes, version: int, events: Events) -> None:
         counts = self._file.counts
-        if self._is_foreign(trajectory):
-            counts["foreign"] += 1
+        if self._is_unknown_version(trajectory):
+            counts["unknown_version"] += 1
         elif trajectory.reward is None:
             counts["errors"] += 1
         elif self._age.refuses(trajectory, version):
@@ -165,70 +172,72 @@ class ReplayBuffer(Durable):
             counts["admitted"] += 1
             self._admit(events.put(trajectory, version, body), trajectory, events)
 
-    def _admit(self, row: Row, trajectory: Trajectory, events: Events) -> None:
-        loser = self._store.put(row)
-        if loser is not None:
-            self._drop(loser, events, "duplicates", stored=False)
-        if loser is row:
+    def _admit(self, entry: Entry, trajectory: Trajectory, events: Events) -> None:
+        replaced = self._store.put(entry)
+        if replaced is not None:
+            self._drop(replaced, events, "duplicates", stored=False)
+        if replaced is entry:
             return
-        if self._nearest is not None:
-            self._nearest.put(row, trajectory)
-        settled = self._store.settles(row)
-        if settled is not None:
-            self._settle(settled, events)
+        if self._near_duplicates is not None:
+            self._near_duplicates.put(entry, trajectory)
+        unprotected = self._store.unprotected_by(entry)
+        if unprotected is not None:
+            self._enforce_limits(unprotected, events)
 
-    def _settle(self, row: Row, events: Events) -> None:
-        """A row is fresh no longer: it must be better than its near twin, and the store may be too full now."""
+    def _enforce_limits(self, unprotected: Entry, events: Events) -> None:
+        """Deduplicate an entry that has just become evictable, and evict what is now over a capacity."""
         store = self._store
-        most = self._settings.capacity
-        most_of_prompt = self._settings.capacity_per_prompt
-        twin = None if self._nearest is None else self._nearest.twin(row, store.settled(row.prompt_id))
-        if twin is not None:
-            self._drop(min(row, twin, key=lambda r: (r.reward, -r.seq)), events, "duplicates")
-        elif most_of_prompt is not None and len(store.settled(row.prompt_id)) > most_of_prompt:
-            self._drop(store.worst_of(row.prompt_id), events, "evicted")
-        if most is not None and len(store.by_rank) > most:
-            self._drop(store.worst(), events, "evicted")
+        capacity = self._settings.capacity
+        per_prompt = self._settings.capacity_per_prompt
+        evictable = store.evictable(unprotected.prompt_id)
+        duplicate = None if self._near_duplicates is None else self._near_duplicates.find(unprotected, evictable)
+        if duplicate is not None:
+            self._drop(min(unprotected, duplicate, key=lambda e: (e.reward, -e.seq)), events, "duplicates")
+        elif per_prompt is not None and len(evictable) > per_prompt:
+            self._drop(store.first_evicted_of(unprotected.prompt_id), events, "evicted")
+        if capacity is not None and len(store.by_eviction) > capacity:
+            self._drop(store.first_evicted(), events, "evicted")
 
-    def _drop(self, row: Row, events: Events, counter: str, *, stored: bool = True) -> None:
+    def _drop(self, entry: Entry, events: Events, counter: str, *, stored: bool = True) -> None:
         if stored:
-            self._store.remove(row)
-        if self._nearest is not None:
-            self._nearest.remove(row)
-        events.remove(row)
+            self._store.remove(entry)
+        if self._near_duplicates is not None:
+            self._near_duplicates.remove(entry)
+        events.remove(entry)
         self._file.counts[counter] += 1
 
     def sample(
         self, num_prompts: int, num_generations: int, *, version: int, draw: int
     ) -> list[list[Trajectory]] | None:
-        """P groups of G trajectories for the learner's step at `version`, or None if it must wait.
+        """Draw P groups of G trajectories for the learner's step at `version`, or None if the learner must wait.
 
-        None before `warmup`, while nothing is selectable, and under "wait" until P prompts have selectable data. Under
-        "drop" there are fewer than P groups when fewer prompts remain; without a bound prompts repeat instead.
-        Trajectories repeat in a group only when their prompt has fewer than G. `draw` addresses the randomness.
+        It must wait until `warmup` trajectories were admitted and something is selectable; under "wait", until P
+        prompts have selectable data. When fewer than P prompts have data, "drop" returns fewer groups, and without a
+        bound prompts repeat. Trajectories repeat in a group only if their prompt has fewer than G. `draw` is the number
+        of the draw, from which its random numbers are derived.
         """
         check_request(num_prompts, num_generations)
         with self._file.transaction() as events:
             chosen = self._choose(num_prompts, num_generations, version, draw, events)
-            found = self._file.trajectories(row for group in chosen or () for row in group)
-        return None if chosen is None else [[found[row.seq] for row in group] for group in chosen]
+            found = self._file.trajectories(entry for group in chosen or () for entry in group)
+        return None if chosen is None else [[found[entry.seq] for entry in group] for group in chosen]
 
     def metrics(self) -> Mapping[str, float]:
-        """Trajectories and prompts now stored, and counts since the buffer was begun, named `replay/...`."""
+        """The numbers of stored trajectories and prompts, and all counters; named `replay/...`."""
         self._file.check_usable()
-        now = {"replay/size": float(len(self._store)), "replay/prompts": float(len(self._store.groups))}
+        now = {"replay/size": float(len(self._store)), "replay/prompts": float(len(self._store.prompts))}
         return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
 
     def state(self) -> dict[str, Any]:
-        """The position in the file, and the counters; what is stored survives a power cut when this returns."""
+        """The position in the file and the counters. Once this returns, all stored data survives a power cut."""
         self._file.sync()
         return {"position": self._file.position, "counts": self._file.counted}
 
     def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
-        """Be as at `state` (None: empty), to the bit; or with `keep_later` only check that the file reaches it.
+        """Go back to `state` (None: empty), bit for bit. With `keep_later`, only check that the file reaches it.
 
         Raises:
-            SteelyardError: the file ends before `state`, has forgotten it, or is not the one that it describes.
+            SteelyardError: the file ends before `state`, no longer holds it, or is another run's file.
         """
         at = read_state(state, Position, self._file.where)
         self._check_fits(at)
@@ -238,11 +247,11 @@ class ReplayBuffer(Durable):
 
     def _choose(
         self, num_prompts: int, num_generations: int, version: int, draw: int, events: Events
-    ) -> list[list[Row]] | None:
+    ) -> list[list[Entry]] | None:
         floor = self._age.floor(version)
-        while self._age.drops and len(self._store) and (row := self._store.oldest()).version < floor:
-            self._drop(row, events, "evicted")
-        selectable = len(self._store.by_newest) - self._store.by_newest.bisect_left((floor,))
+        while self._age.drops and len(self._store) and (entry := self._store.oldest()).version < floor:
+            self._drop(entry, events, "evicted")
+        selectable = len(self._store.by_version) - self._store.by_version.bisect_left((floor,))
         enough = num_prompts if self._age.waits else 1
         if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:
             return None
@@ -251,7 +260,7 @@ class ReplayBuffer(Durable):
         return [self._members(slot, num_generations, floor, draws) for slot in slots]
 
     def _slots(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
-        """One round of different prompts; without an age limit, further rounds until all slots are filled."""
+        """One round of different prompts; without a bound on staleness, further rounds until all slots are filled."""
         slots = self._round(num_prompts, version, rng)
         distinct = len(slots)
         while len(slots) < num_prompts and self._age.max_staleness is None:
@@ -264,15 +273,15 @@ class ReplayBuffer(Durable):
         store = self._store
         floor = self._age.floor(version)
         since = store.by_arrival.bisect_left((version - self._settings.recent_window + 1,))
-        recent = (p for _, p in shuffled(store.by_arrival, since, rng) if store.groups[p].newest >= floor)
-        stored = (p for _, p in shuffled(store.by_newest, store.by_newest.bisect_left((floor,)), rng))
+        recent = (p for _, p in shuffled(store.by_arrival, since, rng) if store.prompts[p].newest_version >= floor)
+        stored = (p for _, p in shuffled(store.by_version, store.by_version.bisect_left((floor,)), rng))
         return list(
             choose_prompts(num_prompts, self._settings.recent_probability, recent=recent, stored=stored, rng=rng)
         )
 
-    def _members(self, slot: Slot, num_generations: int, floor: int | float, rng: np.random.Generator) -> list[Row]:
-        rows = self._store.groups[slot.prompt_id].since(floor)
-        self._file.counts["replaced"] += max(0, num_generations - len(rows))
-        return choose_rows(
-            rows, num_generations, newest=slot.newest, inverse_temperature=self._settings.reward_temperature, rng=rng
+    def _members(self, slot: Slot, num_generations: int, floor: int | float, rng: np.random.Generator) -> list[Entry]:
+        entries = self._store.prompts[slot.prompt_id].since(floor)
+        self._file.counts["replaced"] += max(0, num_generations - len(entries))
+        return choose_entries(
+            entries, num_generations, newest=slot.newest, inverse_temperature=self._settings.reward_temperature, rng=rng
         )

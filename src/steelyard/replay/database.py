@@ -1,38 +1,28 @@
 """The durable half of a replay: one SQLite file, one writer, one transaction per call.
 
-Every put, removal and publication takes the next number. A removal only marks its row, so any earlier position can be
-gone back to, until `forget` gives the room back. Without a path the same code runs on a store in memory.
+Every arrival, removal and publication is an event and takes the next number. A removal only marks its row, so the file
+can go back to any earlier event until `forget` frees the space. Without a path the same code runs on a store in memory.
 """
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from steelyard.core import FaultError, SteelyardError, Trajectory, from_bytes, require
-from steelyard.core.lock import Lock
+from steelyard.core import SteelyardError, Trajectory, from_bytes, require
+from steelyard.replay.entry import Entry
 from steelyard.replay.events import Events
-from steelyard.replay.metadata import Origin
-from steelyard.replay.row import Row
-from steelyard.replay.schema import create, origin_of, state_of
-from steelyard.replay.sqlite_file import (
-    DAMAGED,
-    beside,
-    check_path,
-    connect_writer,
-    is_ours,
-    lock_of,
-    opening,
-    reading_failed,
-    writing_failed,
-)
+from steelyard.replay.metadata import ReplayMetadata
+from steelyard.replay.open_file import OpenFile
+from steelyard.replay.schema import create, read_counters, read_metadata
+from steelyard.replay.sqlite_file import is_ours
 
 _LIVE = "SELECT version, seq, prompt, arrived, reward, key FROM rows WHERE gone IS NULL ORDER BY seq"
 _BODIES = "SELECT seq, data FROM bodies WHERE seq IN (SELECT value FROM json_each(?))"
-_TAKEN = "SELECT name, sample FROM rows JOIN prompts ON prompts.id = rows.prompt WHERE seq > ? ORDER BY seq"
+_ADMITTED = "SELECT name, sample FROM rows JOIN prompts ON prompts.id = rows.prompt WHERE seq > ? ORDER BY seq"
 _STATE = "UPDATE state SET position = ?, counts = ?"
 _LIVE_AT = "SELECT seq FROM rows WHERE seq <= ? AND (gone IS NULL OR gone > ?) ORDER BY seq"
 _PUT_BACK = ("UPDATE rows SET gone = NULL WHERE gone > ?",)
@@ -51,79 +41,65 @@ _FORGET = (
 
 
 class Database:
-    """An open replay file.
+    """The contents of an open replay file.
 
-    `counts` are the counters of the replay that owns the file; they are stored with the events that change them, and
-    `weights` is the ledger, version -> digest. After an error all further use is refused: the index in memory may be
-    ahead of the file.
+    `counts` are the counters of the replay that owns the file; they are stored with the events that change them.
+    `weights` is the ledger of published weights, version -> digest.
     """
 
-    def __init__(self, connection: sqlite3.Connection, origin: Origin, path: Path | None, lock: Lock | None) -> None:
-        self.origin = origin
-        self.path = path
-        self.where = "replay" if path is None else str(path)
-        self._connection = connection
-        self._lock = lock
-        self._unusable = ""
+    def __init__(self, file: OpenFile, metadata: ReplayMetadata) -> None:
+        self.metadata = metadata
+        self.path = file.path
+        self.where = file.where
+        self._file = file
+        self._connection = file.connection
         self._read_state()
 
     @classmethod
-    def open(cls, path: Path | None, origin: Origin) -> "Database":
-        """Create a file, or continue one that was begun in the same way.
+    def open(cls, path: Path | None, metadata: ReplayMetadata) -> "Database":
+        """Create a file, or continue one that was created with the same settings.
 
         Raises:
-            SteelyardError: it is open elsewhere, not a replay's, damaged, or was begun with another `origin`.
+            SteelyardError: it is open elsewhere, not a replay's, damaged, or was begun with other `metadata`.
         """
-        return cls._open(path, origin)
+        return cls._open(path, metadata)
 
     @classmethod
     def existing(cls, path: Path, kind: type) -> "Database":
-        """Continue a file as it was begun, with settings of type `kind`.
+        """Continue a file with the settings that it stores, which must be a `kind`.
 
         Raises:
-            SteelyardError: there is none, or it holds another kind; otherwise as `open`.
+            SteelyardError: the file is missing or holds settings of another kind; otherwise as `open`.
         """
         require(path.exists(), "is missing", where=str(path), hint="name the replay.sqlite of a run")
         database = cls._open(path, None)
         with database.closed_on_error():
-            database.origin.check_kind(kind, database.where)
+            database.metadata.check_kind(kind, database.where)
         return database
 
     @classmethod
-    def _open(cls, path: Path | None, asked: Origin | None) -> "Database":
-        where = str(path)
-        with ExitStack() as undo, opening(where):
-            lock = None
-            if path is not None:
-                check_path(path)
-                lock = Lock(lock_of(path), path)
-                undo.callback(lock.release)
-                undo.callback(_remove_new, [p for p in beside(path) if not p.exists()])
-            connection = connect_writer(path)
-            undo.callback(connection.close)
-            origin = _origin(connection, asked, where)
-            database = cls(connection, origin, path, lock)
-            undo.pop_all()
-        return database
+    def _open(cls, path: Path | None, asked: ReplayMetadata | None) -> "Database":
+        with OpenFile.opened(path) as file:
+            return cls(file, _metadata(file.connection, asked, str(path)))
 
     @property
     def position(self) -> int:
-        """The number of the last event."""
+        """Number of the last event."""
         return self._events.position
 
     @property
     def counted(self) -> dict[str, int]:
-        """The counters that are not 0, in the order of their names: equal where nothing differs."""
+        """The counters that are not 0, sorted by name, so that equal states give equal JSON."""
         return _nonzero(self.counts)
 
     @contextmanager
     def transaction(self) -> Iterator[Events]:
-        """Collect the events of one call; they are stored together, with `counts`, when the block ends.
+        """Collect the events of one call and store them together with `counts` when the block ends.
 
         Raises:
-            FaultError: the disk is full or broken; then nothing of the call is in the file, and all before it is.
+            FaultError: the disk is full or broken. Nothing of this call is then in the file; all before it is.
         """
-        with self._use(writing_failed):
+        with self._file.writing():
             yield self._events
             self._store()
 
@@ -136,43 +112,43 @@ class Database:
             self._connection.execute("COMMIT")
             self._stored_counts = counts
 
-    def live(self) -> list[Row]:
-        """Every row that is not gone, in the order of arrival."""
-        new = tuple.__new__  # Row's own constructor costs three times as much, and a million rows pass here
-        with self._use(reading_failed):
+    def live(self) -> list[Entry]:
+        """The entries of all trajectories that are not removed, in order of arrival."""
+        new = tuple.__new__  # Entry's own constructor is three times slower, and a file may hold a million rows
+        with self._file.reading():
             names = dict(self._connection.execute("SELECT id, name FROM prompts"))
             try:
                 return [
-                    new(Row, (version, seq, names[prompt], arrived, reward, key))
+                    new(Entry, (version, seq, names[prompt], arrived, reward, key))
                     for version, seq, prompt, arrived, reward, key in self._connection.execute(_LIVE)
                 ]
             except KeyError as error:
-                raise self._damaged("names of prompts are missing") from error
+                raise self._file.damaged("names of prompts are missing") from error
 
-    def trajectories(self, rows: Iterable[Row]) -> dict[int, Trajectory]:
-        """The trajectories of some rows, by `seq`; each is read once."""
-        seqs = sorted({row.seq for row in rows})
-        with self._use(reading_failed):
+    def trajectories(self, entries: Iterable[Entry]) -> dict[int, Trajectory]:
+        """The trajectories of some entries by `seq`; each is read once."""
+        seqs = sorted({entry.seq for entry in entries})
+        with self._file.reading():
             found = {seq: self._decode(seq, body) for seq, body in self._connection.execute(_BODIES, (str(seqs),))}
             missing = next((seq for seq in seqs if seq not in found), None)
             if missing is not None:
-                raise self._damaged(f"trajectory {missing} is missing")
+                raise self._file.damaged(f"trajectory {missing} is missing")
         return found
 
     def _decode(self, seq: int, body: bytes) -> Trajectory:
         try:
             return from_bytes(body)
         except (msgspec.DecodeError, ValueError) as error:
-            raise self._damaged(f"trajectory {seq} cannot be read ({error})") from error
+            raise self._file.damaged(f"trajectory {seq} cannot be read ({error})") from error
 
-    def taken_since(self, position: int) -> list[tuple[str, int]]:
-        """(prompt id, sample) of each trajectory stored after `position`, whatever became of it."""
-        with self._use(reading_failed):
-            return self._connection.execute(_TAKEN, (position,)).fetchall()
+    def admitted_since(self, position: int) -> list[tuple[str, int]]:
+        """(prompt id, sample) of each trajectory stored after event `position`, removed ones included."""
+        with self._file.reading():
+            return self._connection.execute(_ADMITTED, (position,)).fetchall()
 
     def sync(self) -> None:
-        """All that is stored survives a power cut when this returns."""
-        with self._use(writing_failed):
+        """Flush to disk: all that is stored survives a power cut once this returns."""
+        with self._file.writing():
             self._connection.execute("PRAGMA synchronous=FULL")  # the next commit syncs the log, and all before it
             self._connection.execute("UPDATE state SET synced = synced + 1")  # an equal page would not be written
             self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -192,26 +168,26 @@ class Database:
         )
 
     def remembers(self, position: int) -> bool:
-        """True where all that was live at `position` is still in the file."""
+        """True if all rows that were live at event `position` are still in the file."""
         return position >= self._forgotten
 
     def live_at(self, position: int) -> list[int]:
-        """The `seq` of every row that was live at a position that the file remembers, in order."""
-        with self._use(reading_failed):
+        """The `seq` of every row that was live at event `position`, which the file must remember, in order."""
+        with self._file.reading():
             return [seq for (seq,) in self._connection.execute(_LIVE_AT, (position, position))]
 
     def roll_back(self, position: int, counts: Mapping[str, int]) -> None:
-        """Be exactly as after event `position`, with the counters of then; position 0 is empty.
+        """Restore the contents as they were after event `position`, with the counters of then; 0 is the empty file.
 
         Raises:
-            SteelyardError: the file no longer holds what was removed after it.
+            SteelyardError: rows removed after `position` are no longer in the file.
         """
         if position:
             self._check_remembers(position)
         self._rewrite(_ROLLBACK, position, position, counts)
 
     def put_back(self, position: int, counts: Mapping[str, int]) -> None:
-        """Undo the removals after `position`, and keep all else.
+        """Undo the removals after event `position`, and keep everything else.
 
         Raises:
             SteelyardError: as `roll_back`.
@@ -228,7 +204,7 @@ class Database:
         )
 
     def _rewrite(self, statements: Iterable[str], position: int, end: int, counts: Mapping[str, int]) -> None:
-        with self._use(writing_failed):
+        with self._file.writing():
             self._connection.execute("BEGIN IMMEDIATE")
             for statement in statements:
                 self._connection.execute(statement, (position,))
@@ -238,8 +214,8 @@ class Database:
             self._read_state()
 
     def forget(self, position: int) -> None:
-        """Delete the rows that were gone by `position`; nothing before it can be gone back to any more."""
-        with self._use(writing_failed):
+        """Delete the rows that were removed by event `position`; the file can then go back no further than that."""
+        with self._file.writing():
             self._connection.execute("BEGIN IMMEDIATE")
             for statement in _FORGET:
                 self._connection.execute(statement, (position,))
@@ -247,19 +223,12 @@ class Database:
             self._forgotten = max(self._forgotten, position)
 
     def close(self) -> None:
-        """Close the file and let the next writer in. Doing it twice does nothing."""
-        self._unusable = self._unusable or "it is closed"
-        self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        """Close the file and let the next writer in. Closing twice does nothing."""
+        self._file.close()
 
-    @contextmanager
-    def closed_on_error(self) -> Iterator[None]:
-        """Close the file if the block fails."""
-        with ExitStack() as undo:
-            undo.callback(self.close)
-            yield
-            undo.pop_all()
+    def closed_on_error(self) -> AbstractContextManager[None]:
+        """A block that closes the file if it fails."""
+        return self._file.closed_on_error()
 
     def check_usable(self) -> None:
         """Refuse the use of a closed or failed file.
@@ -267,43 +236,21 @@ class Database:
         Raises:
             SteelyardError: an earlier call failed, or the file is closed.
         """
-        require(not self._unusable, f"cannot be used: {self._unusable}", where=self.where, hint="open it again")
-
-    @contextmanager
-    def _use(self, failed: Callable[[sqlite3.Error, str], FaultError]) -> Iterator[None]:
-        self.check_usable()
-        try:
-            yield
-        except BaseException as error:  # an interrupt too: what is in memory may be ahead of the file
-            self._unusable = f"an earlier call failed ({type(error).__name__})"
-            with suppress(sqlite3.Error):
-                self._connection.rollback()
-            if isinstance(error, sqlite3.Error):
-                raise failed(error, self.where) from error
-            raise
+        self._file.check_usable()
 
     def _read_state(self) -> None:
-        """Take position, counters and ledger from the file."""
-        position, self._forgotten, counts = state_of(self._connection, self.where)
+        """Read position, counters and ledger from the file."""
+        position, self._forgotten, counts = read_counters(self._connection, self.where)
         self._events = Events(position)
         self.counts: Counter[str] = Counter(counts)
         self._stored_counts = _json(counts)
         self.weights: dict[int, str] = dict(self._connection.execute("SELECT version, digest FROM weights"))
 
-    def _damaged(self, what: str) -> FaultError:
-        return FaultError(f"is damaged: {what}", where=self.where, hint=DAMAGED)
 
-
-def _remove_new(paths: Iterable[Path]) -> None:
-    """Take away what SQLite made beside a file that then could not be opened."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _origin(connection: sqlite3.Connection, asked: Origin | None, where: str) -> Origin:
-    """What the file was begun as, after beginning it where it is empty."""
+def _metadata(connection: sqlite3.Connection, asked: ReplayMetadata | None, where: str) -> ReplayMetadata:
+    """The metadata of the file; an empty file is created with `asked`."""
     if is_ours(connection, where):
-        found = origin_of(connection, where)
+        found = read_metadata(connection, where)
         if asked is not None:
             found.check_same(asked, where)
         return found

@@ -1,11 +1,11 @@
-"""The draw rule: a coin for each prompt slot, then recency or a sequential softmax of reward.
+"""The draw rule: a coin for each prompt slot, then selection by recency or by a sequential softmax of reward.
 
     slot:    with probability m a recent prompt, otherwise any stored prompt; uniform, without replacement
     members: the G newest, or without replacement P(i next) = exp(b r_i) / sum over j not yet drawn of exp(b r_j)
 
-b is the inverse temperature of reward r (1 / reward units); b = 0 is uniform. The second law is drawn as Gumbel top-k,
-which is the same law exactly: order b r_i + Gumbel noise from high to low (Yellott 1977; Kool et al. 2019,
-arXiv:1903.06059). P prompts, G samples per prompt, N stored rows of one prompt. Source: arXiv:2503.18929.
+b is the inverse temperature of reward r (1 / reward units); b = 0 is uniform. The sequential softmax is drawn as Gumbel
+top-k: sort b r_i + Gumbel noise from high to low. That has exactly the same distribution (Yellott 1977; Kool et al.
+2019, arXiv:1903.06059). P prompts, G samples per prompt, N stored entries of one prompt. Source: arXiv:2503.18929.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float, Int
 
-from steelyard.replay.row import Row
+from steelyard.replay.entry import Entry
 
 K = TypeVar("K")
 
@@ -26,13 +26,13 @@ class Slot:
 
     prompt_id: str
     newest: bool
-    """The coin asked for recency: take the prompt's newest rows."""
+    """The coin asked for recency: take the prompt's newest entries."""
     short: bool
     """The coin asked for recency, but no recent prompt was left."""
 
 
 def shuffled(keys: Sequence[K], start: int, rng: np.random.Generator) -> Iterator[K]:
-    """`keys[start:]` in random order, one at a time: a Fisher-Yates shuffle that touches only what is asked for."""
+    """Yield `keys[start:]` in random order: a lazy Fisher-Yates shuffle, O(1) per key taken."""
     moved: dict[int, int] = {}
     for left in range(len(keys) - start, 0, -1):
         pick = int(rng.integers(left))
@@ -48,17 +48,17 @@ def choose_prompts(
     stored: Iterator[str],
     rng: np.random.Generator,
 ) -> Iterator[Slot]:
-    """Up to `num_prompts` slots with different prompts; fewer when `stored` runs out.
+    """Choose up to `num_prompts` slots with different prompts; fewer when `stored` runs out.
 
     Args:
         num_prompts: slots to fill.
         recent_probability: m, the chance that a slot asks for recency.
         recent: the recent prompts, in random order.
-        stored: every selectable prompt, in random order of its own.
+        stored: every selectable prompt, in an independent random order.
         rng: source of the coins.
 
-    What is left of a random order after skipping the prompts already taken is still in uniform random order, so each
-    choice is uniform over the prompts that remain, whichever way the others were taken.
+    A uniform random order stays uniform when the prompts already taken are skipped. So each choice is uniform over the
+    prompts that remain.
     """
     taken: set[str] = set()
     for coin in rng.random(num_prompts) < recent_probability:
@@ -73,21 +73,26 @@ def choose_prompts(
 def softmax_order(
     reward_N: Float[np.ndarray, "N"], inverse_temperature: float, rng: np.random.Generator
 ) -> Int[np.ndarray, "N"]:
-    """Indices of all N rewards in the order in which a sequential softmax without replacement draws them."""
+    """Order the N indices as a sequential softmax of reward without replacement draws them."""
     score_N = inverse_temperature * (reward_N - reward_N.max()) + rng.gumbel(size=len(reward_N))
     return np.argsort(-score_N, kind="stable")
 
 
-def choose_rows(
-    rows: Sequence[Row], num_generations: int, *, newest: bool, inverse_temperature: float, rng: np.random.Generator
-) -> list[Row]:
-    """G of a prompt's rows (given oldest first), different ones unless there are fewer than G.
+def choose_entries(
+    entries: Sequence[Entry],
+    num_generations: int,
+    *,
+    newest: bool,
+    inverse_temperature: float,
+    rng: np.random.Generator,
+) -> list[Entry]:
+    """Choose G of a prompt's entries, which are given oldest first; none repeats unless there are fewer than G.
 
-    A short group goes round again in the same order, so no row is in it more than once oftener than another.
+    With fewer than G, the order is cycled: the numbers of times that two entries occur differ by at most one.
     """
     if newest:
-        order = range(len(rows) - 1, -1, -1)
+        order = range(len(entries) - 1, -1, -1)
     else:
-        reward_N = np.array([row.reward for row in rows], dtype=np.float64)
+        reward_N = np.array([entry.reward for entry in entries], dtype=np.float64)
         order = softmax_order(reward_N, inverse_temperature, rng).tolist()
-    return [rows[order[i % len(rows)]] for i in range(num_generations)]
+    return [entries[order[i % len(entries)]] for i in range(num_generations)]

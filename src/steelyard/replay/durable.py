@@ -1,10 +1,10 @@
-"""What both replays do in the same way: the ledger of published weights, the file, and going back to a checkpoint.
+"""What both replays share: the file, the ledger of published weights, and the return to a checkpoint.
 
-The ledger answers "whose data is this?": once any weights are published, a trajectory whose version is not in it, or
-carries another digest, is refused and counted as foreign. So data of weights that never were, or of an engine that
-missed an update, cannot reach the learner.
+The ledger maps each published version to the digest of its weights. Once it has an entry, a trajectory of an unknown
+version, or of a known version with another digest, is refused and counted as `unknown_version`. So data of weights that
+were never published, or of an engine that missed an update, cannot reach the learner.
 
-    arrived = refused + foreign + errors + admitted        (a queue admits errors too: they are not in the sum)
+    arrived = refused + unknown_version + errors + admitted     (a queue admits errors too: there they do not count)
     admitted = stored + evicted + duplicates + used
 """
 
@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from steelyard.core import SteelyardError, Trajectory, require
+from steelyard.core.moved import current_counts
 from steelyard.replay.database import Database
-from steelyard.replay.row import Row
+from steelyard.replay.entry import Entry
 from steelyard.replay.sqlite_file import DAMAGED, opening
 
 
 class Position(msgspec.Struct):
-    """What the state of every replay begins with: the number of the last event, and the counters after it."""
+    """The part of a checkpoint's state that every replay has: number of the last event, and the counters after it."""
 
     position: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
@@ -34,7 +35,7 @@ S = TypeVar("S", bound=Position)
 
 
 class Durable(ABC):
-    """A replay over a file; continues what the file holds."""
+    """A replay over a file. It continues with what the file holds."""
 
     def __init__(self, file: Database) -> None:
         self._file = file
@@ -42,22 +43,22 @@ class Durable(ABC):
             self._reload()
 
     @abstractmethod
-    def _load(self, rows: list[Row]) -> None:
-        """Build the index anew from all live rows, in the order of arrival."""
+    def _load(self, entries: list[Entry]) -> None:
+        """Rebuild the index from all live entries, which come in order of arrival."""
 
     @abstractmethod
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
         """Store trajectories arriving while the learner is at `version`; returns how many were admitted."""
 
-    def _reload(self) -> list[Row]:
-        """Build the index anew from the file; returns its rows."""
-        with _no_collection():
-            rows = self._live()
-            self._load(rows)
-        return rows
+    def _reload(self) -> list[Entry]:
+        """Rebuild the index from the file; returns its entries."""
+        with _paused_gc():
+            entries = self._live()
+            self._load(entries)
+        return entries
 
     def publish(self, version: int, digest: str) -> None:
-        """Enter weights into the ledger; stored when this returns. The same entry twice does nothing.
+        """Enter weights into the ledger; stored when this returns. Entering the same pair again changes nothing.
 
         Raises:
             SteelyardError: the ledger holds another digest for this version.
@@ -65,7 +66,7 @@ class Durable(ABC):
         self.publish_all({version: digest})
 
     def publish_all(self, weights: Mapping[int, str]) -> None:
-        """Enter several (version -> digest) at once, all or none.
+        """Enter several versions (version -> digest), all or none.
 
         Raises:
             SteelyardError: the ledger holds another digest for one of these versions.
@@ -86,38 +87,39 @@ class Durable(ABC):
                 ledger[version] = weights[version]
 
     def newest_version(self) -> int | None:
-        """The highest version in the ledger, None while that is empty."""
+        """The highest version in the ledger; None while the ledger is empty."""
         return max(self._file.weights, default=None)
 
     def taken_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
-        """(prompt id, sample) of each trajectory admitted after `state`, in order; of all if None."""
-        return self._file.taken_since(read_state(state, Position, self._file.where).position)
+        """(prompt id, sample) of each trajectory admitted after `state`, in order; None means from the beginning."""
+        return self._file.admitted_since(read_state(state, Position, self._file.where).position)
 
     def forget(self, state: Mapping[str, Any]) -> None:
-        """Delete for good what was removed before `state`; `restore` then goes back no further than to it."""
+        """Free the space of what was removed before `state`; `restore` can then go back no further than `state`."""
         self._file.forget(read_state(state, Position, self._file.where).position)
 
     def close(self) -> None:
-        """Close the file; nothing else can be done after it."""
+        """Close the file. The replay cannot be used afterwards."""
         self._file.close()
 
-    def _is_foreign(self, trajectory: Trajectory) -> bool:
+    def _is_unknown_version(self, trajectory: Trajectory) -> bool:
         ledger = self._file.weights
         return bool(ledger) and ledger.get(trajectory.version) != trajectory.digest
 
-    def _live(self) -> list[Row]:
-        rows = self._file.live()
+    def _live(self) -> list[Entry]:
+        """All live entries, after checking their number against the counters."""
+        entries = self._file.live()
         expected = _num_stored(self._file.counts)
         require(
-            len(rows) == expected,
-            f"is damaged: it holds {len(rows)} trajectories, and its counters say {expected}",
+            len(entries) == expected,
+            f"is damaged: it holds {len(entries)} trajectories, and its counters say {expected}",
             where=self._file.where,
             hint=DAMAGED,
         )
-        return rows
+        return entries
 
     def _check_fits(self, at: Position) -> None:
-        """Refuse the state of another file before anything of this one is changed."""
+        """Refuse the state of another file before anything in this one changes."""
         self._file.check_reaches(at.position)
         if self._file.remembers(at.position):
             self._require_fit(len(self._file.live_at(at.position)) == _num_stored(Counter(at.counts)))
@@ -136,13 +138,15 @@ def _num_stored(counts: Counter[str]) -> int:
 
 
 def read_state(state: Mapping[str, Any] | None, kind: type[S], where: str) -> S:
-    """The state that a replay once gave; the beginning where there is none.
+    """Decode the state that a replay once returned; None is the state of an empty replay.
 
     Raises:
         SteelyardError: it is not the state of this kind of replay.
     """
     try:
-        return msgspec.convert(dict(state or {}), kind)
+        found = msgspec.convert(dict(state or {}), kind)
+        found.counts = current_counts(found.counts)
+        return found
     except msgspec.ValidationError as error:
         raise SteelyardError(
             f"the checkpoint's replay state is wrong ({error})", where=where, hint="resume from another checkpoint"
@@ -150,8 +154,8 @@ def read_state(state: Mapping[str, Any] | None, kind: type[S], where: str) -> S:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """No garbage collection meanwhile: it would walk the growing million of rows again and again, and free nothing."""
+def _paused_gc() -> Iterator[None]:
+    """Pause garbage collection: it would scan the growing list of up to a million entries many times, in vain."""
     was_on = gc.isenabled()
     gc.disable()
     try:

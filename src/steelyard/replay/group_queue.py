@@ -1,67 +1,67 @@
-"""Complete groups in the order of their completion; those grown over age are found without a scan."""
+"""A first-in first-out queue of complete groups that finds stale groups without a scan."""
 
 from collections.abc import Iterator
 
 from sortedcontainers import SortedDict, SortedList
 
-from steelyard.replay.row import Row
+from steelyard.replay.entry import Entry
 
 
-class Ready:
-    """First in, first out, with over-age groups set aside. Every step is O(log n) in the groups held.
+class GroupQueue:
+    """Complete groups in order of completion; stale ones are kept apart. Each operation is O(log n) in the n groups.
 
-    A group is as old as its oldest member. The floor of fresh versions never falls, so a group set aside stays so.
+    A group is as old as its oldest sample. The version floor never falls, so a stale group never becomes usable again.
     """
 
     def __init__(self) -> None:
-        self._fresh = SortedDict()
-        self._late = SortedDict()  # number of completion -> rows
-        self._by_age = SortedList()  # (oldest version, number) of the fresh
+        self._usable = SortedDict()  # number of completion -> entries
+        self._stale = SortedDict()
+        self._by_age = SortedList()  # (oldest version, number of completion) of the usable groups
         self._completed = 0
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._late)
+        return len(self._usable) + len(self._stale)
 
-    def __iter__(self) -> Iterator[list[Row]]:
-        """All groups, the first completed first."""
-        return (rows for _, rows in sorted([*self._fresh.items(), *self._late.items()]))
+    def __iter__(self) -> Iterator[list[Entry]]:
+        """All groups in order of completion."""
+        return (entries for _, entries in sorted([*self._usable.items(), *self._stale.items()]))
 
     @property
-    def num_fresh(self) -> int:
-        """Groups not set aside."""
-        return len(self._fresh)
+    def num_usable(self) -> int:
+        """How many groups are not stale."""
+        return len(self._usable)
 
-    def add(self, rows: list[Row]) -> None:
-        """A group is complete."""
-        self._fresh[self._completed] = rows
-        self._by_age.add((oldest(rows), self._completed))
+    def add(self, entries: list[Entry]) -> None:
+        """Append a complete group."""
+        self._usable[self._completed] = entries
+        self._by_age.add((oldest(entries), self._completed))
         self._completed += 1
 
-    def set_aside(self, floor: int | float) -> None:
-        """Part the groups with a member sampled by weights older than `floor` from the fresh ones."""
+    def mark_stale(self, floor: int | float) -> None:
+        """Mark every group stale that holds a sample of a version below `floor`."""
         while self._by_age and self._by_age[0][0] < floor:
             _, number = self._by_age.pop(0)
-            self._late[number] = self._fresh.pop(number)
+            self._stale[number] = self._usable.pop(number)
 
-    def pop_late(self) -> list[list[Row]]:
-        """Take out what was set aside."""
-        late = list(self._late.values())
-        self._late.clear()
-        return late
+    def pop_stale(self) -> list[list[Entry]]:
+        """Remove and return all stale groups."""
+        stale = list(self._stale.values())
+        self._stale.clear()
+        return stale
 
-    def pop_fresh(self) -> list[Row]:
-        """Take out the fresh group that was completed first."""
-        number, rows = self._fresh.popitem(0)
-        self._by_age.remove((oldest(rows), number))
-        return rows
+    def pop_usable(self) -> list[Entry]:
+        """Remove and return the usable group that was completed first."""
+        number, entries = self._usable.popitem(0)
+        self._by_age.remove((oldest(entries), number))
+        return entries
 
-    def pop_first(self) -> list[Row]:
-        """Take out the group that was completed first, fresh or not."""
-        if self._late and (not self._fresh or self._late.keys()[0] < self._fresh.keys()[0]):
-            return self._late.popitem(0)[1]
-        return self.pop_fresh()
+    def pop_first(self) -> list[Entry]:
+        """Remove and return the group that was completed first, stale or not."""
+        if self._stale and (not self._usable or self._stale.keys()[0] < self._usable.keys()[0]):
+            return self._stale.popitem(0)[1]
+        return self.pop_usable()
 
 
-def oldest(rows: list[Row]) -> int:
-    """The oldest weights version of a group."""
-    return min(row.version for row in rows)
+def oldest(entries: list[Entry]) -> int:
+    """The oldest weights version in a group."""
+    return min(entry.version for entry in entries)

@@ -1,8 +1,8 @@
-"""A look into a replay file that changes nothing, for people: counts, ranges, the best and the worst.
+"""A read-only view of a replay file for people: counts, ranges, the best and the worst trajectories.
 
 A filter is an SQL expression over the columns prompt, version, reward, arrived, length (tokens) and sample, such as
-"reward > 0.5 and version >= 10" or "prompt like 'add-%'". It sees what is stored now; removed rows are only counted.
-A view is one moment of the file, even while a run writes it.
+"reward > 0.5 and version >= 10" or "prompt like 'add-%'". It applies to what is stored now; removed trajectories are
+only counted. A view is a snapshot: it stays the same while a run writes the file.
 """
 
 import sqlite3
@@ -16,12 +16,12 @@ import msgspec
 
 from steelyard.core import SteelyardError, Trajectory, from_bytes, require
 from steelyard.core.lock import is_held
-from steelyard.replay.metadata import Origin
-from steelyard.replay.schema import origin_of, state_of
+from steelyard.replay.metadata import ReplayMetadata
+from steelyard.replay.schema import read_counters, read_metadata
 from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, lock_of, opening, reading_mode
 
 COLUMNS = ("prompt", "version", "reward", "arrived", "length", "sample")
-"""What a filter may name."""
+"""Columns that a filter may name."""
 
 _BARS = 10
 _ENDS = """, fullest AS (SELECT prompt, count(*) AS n FROM chosen GROUP BY prompt ORDER BY n DESC, prompt LIMIT ?),
@@ -35,12 +35,13 @@ _CHECKS = {
     "trajectories are missing": "SELECT count(*) FROM rows LEFT JOIN bodies USING (seq) WHERE data IS NULL",
     "prompts are missing": "SELECT count(*) FROM rows WHERE prompt NOT IN (SELECT id FROM prompts)",
 }
-"""What would be wrong -> a query that finds nothing, or 0, in a whole file."""
+"""Name of a fault -> a query that finds nothing, or 0, in an intact file."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """`count` trajectories have a value from `low` to `high`; the two are equal where values are few."""
+    """A histogram bar: `count` trajectories have a value from `low` to `high`. With few distinct values, the two are
+    equal."""
 
     low: float
     high: float
@@ -49,7 +50,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Spread:
-    """The values of one column, over the trajectories that have one."""
+    """The distribution of one column's values; missing values are left out."""
 
     low: float
     high: float
@@ -59,31 +60,31 @@ class Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a file holds. The filter bears on `live`, `prompts`, `reward`, `version` and `length`, on nothing else."""
+    """What a file holds. The filter applies to `live`, `prompts`, `reward`, `version` and `length` alone."""
 
-    origin: Origin
+    metadata: ReplayMetadata
     live: int
     prompts: int
     reward: Spread | None
     version: Spread | None
     length: Spread | None
     removed: int
-    """Trajectories evicted, replaced or handed out that a checkpoint may still need."""
+    """Trajectories that were evicted, replaced or used, but are kept for a checkpoint."""
     counts: dict[str, int]
-    """The replay's own counters."""
+    """The replay's counters."""
     position: int
-    """Events so far."""
+    """Number of events so far."""
     published: int
-    """Weights in the ledger."""
+    """Number of versions in the ledger of weights."""
     newest_version: int | None
     num_bytes: int
 
 
 @dataclass(frozen=True)
 class PromptSummary:
-    """One prompt: how many trajectories, their rewards, and some of them in full.
+    """One prompt: its number of trajectories, their rewards, and some trajectories in full.
 
-    `top` are the highest rewards, best first; `worst` the lowest of the others, worst first.
+    `top` has the highest rewards, best first. `worst` has the lowest of the others, worst first.
     """
 
     prompt: str
@@ -96,13 +97,13 @@ class PromptSummary:
 
 
 class View:
-    """One moment of a replay file; use it in a `with` block, or close it."""
+    """A snapshot of a replay file. Use it in a `with` block, or close it."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
         self._connection.execute("BEGIN")
-        self.origin = origin_of(connection, str(path))
+        self.metadata = read_metadata(connection, str(path))
 
     def __enter__(self) -> "View":
         return self
@@ -111,7 +112,7 @@ class View:
         self.close()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Release the file."""
         self._connection.close()
 
     def summary(self, where: str | None = None) -> Summary:
@@ -122,10 +123,10 @@ class View:
         """
         ((live, prompts),) = self._ask("SELECT count(*), count(DISTINCT prompt) FROM chosen", where)
         ((removed,),) = self._ask("SELECT count(*) FROM rows WHERE gone IS NOT NULL")
-        position, _, counts = state_of(self._connection, str(self._path))
+        position, _, counts = read_counters(self._connection, str(self._path))
         ((published, newest),) = self._ask("SELECT count(*), max(version) FROM weights")
         return Summary(
-            self.origin,
+            self.metadata,
             live,
             prompts,
             self._spread("reward", where),
@@ -140,7 +141,7 @@ class View:
         )
 
     def prompts(self, where: str | None = None, *, limit: int = 10, each: int = 3) -> list[PromptSummary]:
-        """The prompts with the most trajectories, and of each the best and the worst.
+        """The prompts with the most trajectories, each with its best and its worst trajectories.
 
         Args:
             where: a filter.
@@ -159,7 +160,7 @@ class View:
         ]
 
     def trajectories(self, where: str | None = None) -> Iterator[tuple[int, Trajectory]]:
-        """(learner version at arrival, trajectory), in the order of arrival, one at a time.
+        """Yield (learner version at arrival, trajectory) in order of arrival.
 
         Raises:
             SteelyardError: a wrong filter, or a damaged file.
@@ -168,9 +169,9 @@ class View:
             yield arrived, self._decode(seq, body)
 
     def removed(self) -> Iterator[tuple[int, Trajectory]]:
-        """As `trajectories`: those that were evicted, or replaced by a better twin, and are still in the file.
+        """As `trajectories`, for those that were removed (evicted, replaced or used) and are still in the file.
 
-        A checkpoint forgets what had left before the oldest checkpoint that is kept.
+        A run deletes what was removed before its oldest checkpoint.
 
         Raises:
             SteelyardError: a damaged file.
@@ -183,7 +184,7 @@ class View:
         """Read every page and every trajectory.
 
         Raises:
-            SteelyardError: the file is damaged, and how.
+            SteelyardError: the file is damaged; the message names the damage.
         """
         for what, query in _CHECKS.items():
             ((wrong,),) = self._ask(query)
@@ -202,19 +203,19 @@ class View:
         return Spread(float(low), float(high), mean, bars)
 
     def _values(self, name: str, where: str | None) -> list[Bar]:
-        """A bar for each value."""
+        """One bar for each distinct value."""
         rows = self._ask(f"SELECT {name}, count(*) FROM chosen WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 1", where)
         return [Bar(float(value), float(value), count) for value, count in rows]
 
     def _bars(self, name: str, where: str | None, low: float, width: float) -> list[Bar]:
-        """Bars of equal width; the last holds the highest value too."""
+        """Bars of equal width; the last one includes the highest value."""
         place = f"min(CAST(({name} - ?) / ? AS INTEGER), {_BARS - 1})"
         select = f"SELECT {place}, count(*) FROM chosen WHERE {name} IS NOT NULL GROUP BY 1"
         counts = dict(self._ask(select, where, low, width))
         return [Bar(low + i * width, low + (i + 1) * width, counts.get(i, 0)) for i in range(_BARS)]
 
     def _ends(self, where: str | None, limit: int, each: int) -> dict[str, tuple[list[Trajectory], list[Trajectory]]]:
-        """Prompt -> its best and its worst trajectories; none is in both."""
+        """Prompt -> its best and its worst trajectories; no trajectory is in both."""
         ends: dict[str, tuple[list[Trajectory], list[Trajectory]]] = {}
         for seq, prompt, best, body in self._ask(_ENDS, where, limit, each, each):
             top_and_worst = ends.setdefault(prompt, ([], []))
@@ -236,8 +237,9 @@ class View:
         return list(self._iterate(select, where, *values))
 
     def _iterate(self, select: str, where: str | None = None, *values: object) -> Iterator[Any]:
-        """Rows of a query over `chosen`, the trajectories that the filter lets through."""
-        chosen = f"WITH chosen AS (SELECT * FROM trajectories WHERE (\n{where or 'true'}\n))"  # \n: it may end in --
+        """Rows of a query over `chosen`, the trajectories that pass the filter."""
+        # The line breaks: a filter may end in an SQL comment.
+        chosen = f"WITH chosen AS (SELECT * FROM trajectories WHERE (\n{where or 'true'}\n))"
         try:
             yield from self._connection.execute(f"{chosen} {select}", values)
         except (sqlite3.Error, sqlite3.Warning) as error:
@@ -255,10 +257,10 @@ def _wrong_filter(where: str, error: Exception) -> SteelyardError:
 
 
 def open_view(path: Path) -> View:
-    """Look into a replay file. Nothing is written to it, also while a run holds it.
+    """Open a replay file for reading, also while a run writes it. Nothing in the file changes.
 
     Raises:
-        SteelyardError: there is none, or it is not a replay's, or damaged.
+        SteelyardError: the file is missing, not a replay's, or damaged.
     """
     require(path.exists(), "is missing", where=str(path), hint="name the replay.sqlite of a run")
     check_path(path)
@@ -272,5 +274,5 @@ def open_view(path: Path) -> View:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """A log that a run is writing is followed; where nobody writes, a look leaves no trace."""
+    """Follow the write-ahead log if a run writes the file; otherwise open it so that no file is created beside it."""
     return connect(path, "mode=ro" if is_held(lock_of(path)) else reading_mode(path))

@@ -1,4 +1,4 @@
-"""How a replay was opened. Its file keeps it, and continues only as what it began as."""
+"""How a replay was opened. The file stores it and can only be continued with the same settings."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from steelyard.core import SteelyardError, decode, encode, require
 from steelyard.replay.sqlite_file import DAMAGED
 
 
-class _Kept(msgspec.Struct):
+class _Stored(msgspec.Struct):
     settings: dict[str, Any]
     seed: int
     max_staleness: int | None
 
 
 @dataclass(frozen=True)
-class Origin:
+class ReplayMetadata:
     """The settings, the seed of all draws, and the bound on staleness (versions)."""
 
     settings: Any
@@ -25,24 +25,24 @@ class Origin:
     max_staleness: int | None
 
     def to_json(self) -> str:
-        """What the file keeps."""
-        return msgspec.json.encode(_Kept(encode(self.settings), self.seed, self.max_staleness)).decode()
+        """The text that the file stores."""
+        return msgspec.json.encode(_Stored(encode(self.settings), self.seed, self.max_staleness)).decode()
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> "Origin":
-        """What `to_json` wrote.
+    def from_json(cls, text: str, where: str) -> "ReplayMetadata":
+        """Read the text that `to_json` wrote.
 
         Raises:
-            SteelyardError: the text is not that.
+            SteelyardError: the text is malformed.
         """
         try:
-            kept = msgspec.json.decode(text, type=_Kept)
+            stored = msgspec.json.decode(text, type=_Stored)
         except msgspec.DecodeError as error:
             raise SteelyardError(f"its settings are damaged ({error})", where=where, hint=DAMAGED) from error
-        return cls(decode(kept.settings, where=where), kept.seed, kept.max_staleness)
+        return cls(decode(stored.settings, where=where), stored.seed, stored.max_staleness)
 
-    def check_same(self, asked: "Origin", where: str) -> None:
-        """Refuse to continue a file as something else: its draws and evictions would no longer follow one rule.
+    def check_same(self, asked: "ReplayMetadata", where: str) -> None:
+        """Refuse to continue a file with other settings, because its draws and evictions would follow two rules.
 
         Raises:
             SteelyardError: another method, setting, seed or bound; the message names the first difference.
@@ -65,14 +65,15 @@ class Origin:
             found is kind,
             f"holds a {found.__name__}, not a {kind.__name__}",
             where=where,
-            hint="open it as what it is, or use another file",
+            hint=f"open it as a {found.__name__}, or use another file",
         )
 
 
-def _differences(has: Origin, wants: Origin) -> list[tuple[str, Any, Any]]:
-    kinds = type(has.settings), type(wants.settings)
-    if kinds[0] is not kinds[1]:
-        return [("method", kinds[0].__name__, kinds[1].__name__)]
+def _differences(has: ReplayMetadata, wants: ReplayMetadata) -> list[tuple[str, Any, Any]]:
+    has_kind = type(has.settings)
+    wants_kind = type(wants.settings)
+    if has_kind is not wants_kind:
+        return [("method", has_kind.__name__, wants_kind.__name__)]
     names = [f.name for f in dataclasses.fields(has.settings)]
     pairs = [(name, getattr(has.settings, name), getattr(wants.settings, name)) for name in names]
     pairs += [("seed", has.seed, wants.seed), ("max_staleness", has.max_staleness, wants.max_staleness)]

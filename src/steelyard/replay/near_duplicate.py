@@ -1,6 +1,6 @@
 """Near-duplicates: of two completions of a prompt that are nearly the same, only the better is stored.
 
-Differs: the nearest stored completion is the twin, where the published code takes the first that is near enough.
+Differs: a newcomer is compared with its nearest stored completion; the published code takes the first near enough.
 
     near(a, b) = [ d(a, b) < share (|a| + |b|)  or  a = b ],   d the edit distance
 
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from steelyard.core import Trajectory
-from steelyard.replay.row import Row
+from steelyard.replay.entry import Entry
 
 _NOTHING = -1  # is no token
 
@@ -26,7 +26,7 @@ def said(trajectory: Trajectory) -> Int32[np.ndarray, "L"]:
     return trajectory.completion_T[:-1] if trajectory.finish == "stop" else trajectory.completion_T
 
 
-class Nearest:
+class NearDuplicates:
     """The completions behind the stored rows of a buffer.
 
     Args:
@@ -37,24 +37,24 @@ class Nearest:
         self._share = share
         self._groups: dict[str, _Group] = {}
 
-    def load(self, rows: Iterable[tuple[Row, Trajectory]]) -> None:
+    def load(self, rows: Iterable[tuple[Entry, Trajectory]]) -> None:
         """Begin with these rows."""
         for row, trajectory in rows:
             self.put(row, trajectory)
 
-    def put(self, row: Row, trajectory: Trajectory) -> None:
+    def put(self, row: Entry, trajectory: Trajectory) -> None:
         """The row is stored from now on."""
         self._groups.setdefault(row.prompt_id, _Group()).put(row, said(trajectory))
 
-    def remove(self, row: Row) -> None:
+    def remove(self, row: Entry) -> None:
         """The row is no longer stored, or never was."""
         group = self._groups.get(row.prompt_id)
         if group is not None and row.seq in group.slots:
             group.remove(row)
 
-    def twin(self, row: Row, among: Sequence[Row]) -> Row | None:
-        """The nearest of some stored rows of the prompt that are near a stored one, the oldest of these, or None."""
-        return self._groups[row.prompt_id].twin(row, [r for r in among if r.seq != row.seq], self._share)
+    def find(self, row: Entry, among: Sequence[Entry]) -> Entry | None:
+        """The nearest near-duplicate of a stored entry among others of its prompt, the oldest of equals, or None."""
+        return self._groups[row.prompt_id].find(row, [r for r in among if r.seq != row.seq], self._share)
 
 
 class _Group:
@@ -66,19 +66,19 @@ class _Group:
         self._tokens_SL = np.full((0, 0), _NOTHING, np.int32)
         self._length_S = np.zeros(0, np.int64)
 
-    def put(self, row: Row, tokens_L: np.ndarray) -> None:
+    def put(self, row: Entry, tokens_L: np.ndarray) -> None:
         self._make_room(len(tokens_L))
         slot = self._free.pop()
         self._tokens_SL[slot, : len(tokens_L)] = tokens_L
         self._length_S[slot] = len(tokens_L)
         self.slots[row.seq] = slot
 
-    def remove(self, row: Row) -> None:
+    def remove(self, row: Entry) -> None:
         slot = self.slots.pop(row.seq)
         self._tokens_SL[slot] = _NOTHING
         self._free.append(slot)
 
-    def twin(self, row: Row, among: list[Row], share: float) -> Row | None:
+    def find(self, row: Entry, among: list[Entry], share: float) -> Entry | None:
         own = self.slots[row.seq]
         tokens_L = self._tokens_SL[own, : self._length_S[own]]
         slot_N = np.array([self.slots[r.seq] for r in among], np.int64)

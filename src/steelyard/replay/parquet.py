@@ -1,7 +1,7 @@
-"""A replay as a Parquet file: what is stored now, one trajectory per line, nothing lost, for any other tool.
+"""Export a replay to a Parquet file for other tools, without loss, and import it again.
 
-The columns are those of `tables`. `import_parquet` takes such a file in again: the same trajectories in the same order,
-and their weights in the ledger.
+One row per stored trajectory, with the columns of `tables`. `import_parquet` restores the same trajectories in the same
+order, and enters their weights into the ledger.
 """
 
 import itertools
@@ -17,19 +17,20 @@ from steelyard.replay.durable import Durable
 from steelyard.replay.inspect import open_view
 from steelyard.replay.tables import MAY_BE_ABSENT, SCHEMA, Arrival, from_table, to_table
 
-_ROWS = 4096  # in memory at a time, and in a row group
+_CHUNK = 4096
+"""Trajectories in memory at a time, and in a row group."""
 
 
 def export_parquet(replay: Path, out: Path, where: str | None = None) -> int:
-    """Write the stored trajectories of a replay file, in the order of arrival; returns how many.
+    """Write the stored trajectories of a replay file in order of arrival; returns their number.
 
     Args:
-        replay: a `replay.sqlite`, also one that a run is writing.
-        out: the new file; an existing one stays as it is.
-        where: a filter, as `inspect` has it.
+        replay: a `replay.sqlite`; a run may be writing it.
+        out: the new file; an existing one is not overwritten.
+        where: a filter as in `inspect`.
 
     Raises:
-        SteelyardError: the replay cannot be read, the filter is wrong, or `out` exists or cannot be written.
+        SteelyardError: the replay cannot be read, the filter is wrong, `out` exists, or it cannot be written.
     """
     require(not out.exists(), "exists already", where=str(out), hint="name a new file")
     part = out.with_name(f".{out.name}.part")
@@ -62,18 +63,18 @@ def _write(arrivals: Iterable[Arrival], path: Path) -> int:
 
 def _batches(arrivals: Iterable[Arrival]) -> Iterator[list[Arrival]]:
     rest = iter(arrivals)
-    while some := list(itertools.islice(rest, _ROWS)):
+    while some := list(itertools.islice(rest, _CHUNK)):
         yield some
 
 
 def import_parquet(file: Path, replay: Durable) -> int:
-    """Add the trajectories of a Parquet file to a replay, in order; returns how many it admitted.
+    """Add the trajectories of a Parquet file to a replay, in order; returns how many were admitted.
 
-    The file is read twice: the first time all of it is checked, so that a wrong file changes nothing.
+    The file is read twice. The first pass checks all of it, so a wrong file changes nothing.
 
     Raises:
-        SteelyardError: not a Parquet file, torn, other columns, wrong values, or weights that the replay's ledger knows
-            by another digest.
+        SteelyardError: it is not a Parquet file or is incomplete; its columns or values are wrong; or the replay's
+            ledger has another digest for one of its versions.
     """
     replay.publish_all(_weights(file))
     admitted = 0
@@ -84,7 +85,7 @@ def import_parquet(file: Path, replay: Durable) -> int:
 
 
 def _weights(file: Path) -> dict[int, str]:
-    """The weights behind a file, version -> digest, after every trajectory has been checked."""
+    """The file's weights, version -> digest, after checking every trajectory."""
     weights: dict[int, str] = {}
     for _, t in _read(file):
         known = weights.setdefault(t.version, t.digest)
@@ -98,20 +99,20 @@ def _weights(file: Path) -> dict[int, str]:
 
 
 def _read(file: Path) -> Iterator[Arrival]:
-    """Every trajectory, checked.
+    """Yield every trajectory, checked.
 
     Raises:
-        SteelyardError: a wrong file or a wrong value.
+        SteelyardError: the file or a value is wrong.
     """
     with _reading(file), pq.ParquetFile(file, page_checksum_verification=True) as opened:
         names = opened.schema_arrow.names
         _check_columns(names)
-        for batch in opened.iter_batches(_ROWS, columns=[name for name in SCHEMA.names if name in names]):
+        for batch in opened.iter_batches(_CHUNK, columns=[name for name in SCHEMA.names if name in names]):
             yield from from_table(_completed(pa.Table.from_batches([batch])).select(SCHEMA.names).cast(SCHEMA))
 
 
 def _completed(table: pa.Table) -> pa.Table:
-    """The table with nulls for what older exports lack."""
+    """The table with null columns for those that older exports lack."""
     for name in MAY_BE_ABSENT:
         if name not in table.schema.names:
             table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))

@@ -1,14 +1,14 @@
-"""The tables. Every change is an event with a number; rows carry the numbers of their birth and their removal.
+"""The tables. Every change is a numbered event; a row holds the numbers of its arrival and its removal.
 
-    rows      one narrow row per trajectory: all that the index needs      seq: birth; gone: removal, or NULL
+    rows      one narrow row per trajectory: what the index needs          seq: arrival; gone: removal, or NULL
     bodies    the trajectory itself, as `core.to_bytes` writes it          same seq
-    prompts   names, each once                                             id: the seq of its first row
-    weights   the ledger: version and digest of published weights          born: its event
-    state     position: the last event's number; forgotten: rows removed up to it are deleted; synced: how often `sync`
-              was called; counts: the replay's counters
-    meta      how the replay was opened (`Origin`)
+    prompts   each prompt's name, once                                     id: the seq of its first row
+    weights   the ledger: version and digest of published weights          born: the event of publication
+    state     position: number of the last event; forgotten: rows removed up to this event are deleted; synced: calls
+              of `sync`; counts: the replay's counters
+    meta      how the replay was opened (`ReplayMetadata`, in the column origin)
 
-So "as it was at event p" is: rows with seq <= p, not gone by p. `trajectories` is the view for people.
+The rows as of event p are those with seq <= p that were not removed by p. `trajectories` is the view for people.
 """
 
 import sqlite3
@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError
-from steelyard.replay.metadata import Origin
+from steelyard.core.moved import current_counts
+from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.sqlite_file import APPLICATION_ID, DAMAGED, FORMAT
 
 _TABLES = """
@@ -35,26 +36,34 @@ CREATE VIEW trajectories AS SELECT name AS prompt, version, reward, arrived, len
 """
 
 
-def create(connection: sqlite3.Connection, origin: Origin) -> None:
-    """Make an empty replay in an empty file, wholly or not at all."""
+def create(connection: sqlite3.Connection, metadata: ReplayMetadata) -> None:
+    """Create an empty replay in an empty file, in one transaction."""
     connection.executescript(
         f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; {_TABLES}"
     )
-    connection.execute("INSERT INTO meta VALUES (1, ?)", (origin.to_json(),))
+    connection.execute("INSERT INTO meta VALUES (1, ?)", (metadata.to_json(),))
     connection.execute("INSERT INTO state VALUES (1, 0, 0, 0, '{}')")
     connection.execute("COMMIT")
 
 
-def origin_of(connection: sqlite3.Connection, where: str) -> Origin:
-    """How the file was opened first."""
-    return Origin.from_json(_only_row(connection, "SELECT origin FROM meta", where)[0], where)
+def read_metadata(connection: sqlite3.Connection, where: str) -> ReplayMetadata:
+    """How the file was first opened.
+
+    Raises:
+        SteelyardError: the file is damaged.
+    """
+    return ReplayMetadata.from_json(_only_row(connection, "SELECT origin FROM meta", where)[0], where)
 
 
-def state_of(connection: sqlite3.Connection, where: str) -> tuple[int, int, dict[str, int]]:
-    """Position, how far is forgotten, and the counters."""
+def read_counters(connection: sqlite3.Connection, where: str) -> tuple[int, int, dict[str, int]]:
+    """The position, the event up to which removed rows are deleted, and the counters.
+
+    Raises:
+        SteelyardError: the file is damaged.
+    """
     position, forgotten, counts = _only_row(connection, "SELECT position, forgotten, counts FROM state", where)
     try:
-        return position, forgotten, msgspec.json.decode(counts, type=dict[str, int])
+        return position, forgotten, current_counts(msgspec.json.decode(counts, type=dict[str, int]))
     except msgspec.DecodeError as error:
         raise SteelyardError(f"is damaged: its counters ({error})", where=where, hint=DAMAGED) from error
 

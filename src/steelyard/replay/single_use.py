@@ -1,10 +1,11 @@
-"""A single-use queue for on-policy recipes: first in, first out, every trajectory at most once, duplicates kept.
+"""A single-use queue for on-policy recipes: first in, first out; each trajectory is used at most once.
 
-    group k of a prompt = its arrivals (k - 1) G + 1 ... k G;  sample = the P groups that were complete first
+    group k of a prompt = its arrivals (k - 1) G + 1 ... k G;  sample = the P groups that were completed first
 
-P prompts, G samples per prompt. Dropping duplicates would bias an on-policy estimate: a likely answer must count as
-often as it was sampled. A failed trajectory (reward None) takes its place in the group as an invalid member, so one
-error never blocks a group. Nothing here is random. No paper: this is the queue of every synchronous trainer.
+P prompts, G samples per prompt. Duplicates are kept: dropping them would bias an on-policy estimate, because a likely
+answer must count as often as it was sampled. A failed trajectory (reward None) takes its place in the group as an
+invalid member, so an error never blocks a group. Nothing here is random. No paper: every synchronous trainer has such a
+queue.
 """
 
 from collections import Counter, deque
@@ -19,10 +20,10 @@ from steelyard.core import Trajectory, method, require, to_bytes
 from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
 from steelyard.replay.database import Database
 from steelyard.replay.durable import Durable, Position, read_state
+from steelyard.replay.entry import Entry
 from steelyard.replay.events import Events
-from steelyard.replay.group_queue import Ready, oldest
-from steelyard.replay.metadata import Origin
-from steelyard.replay.row import Row
+from steelyard.replay.group_queue import GroupQueue, oldest
+from steelyard.replay.metadata import ReplayMetadata
 
 _COUNTERS = (*COUNTERS, "used")
 
@@ -33,9 +34,9 @@ class SingleUse:
     """Settings of the single-use queue."""
 
     capacity: int | None = None
-    """Most complete groups kept; the oldest goes first. None keeps all."""
+    """Most complete groups stored; a full queue drops the group that was completed first. None is no bound."""
     over_age: OverAge = "drop"
-    """Beyond max_staleness: drop a group, or keep it unused (give a capacity then) and wait for fresh ones."""
+    """Groups beyond max_staleness: drop them, or keep them unused and wait for newer ones (then set a capacity)."""
 
     def __post_init__(self) -> None:
         c = self.capacity
@@ -46,37 +47,38 @@ class SingleUse:
         """An empty queue, or the one that `path` holds.
 
         Args:
-            seed: taken as every replay takes it; the queue draws nothing.
-            max_staleness: most versions a trajectory may lag behind the learner that trains on it; None is no bound.
-            path: the file; None keeps all in memory.
+            seed: stored like every replay's seed; the queue draws nothing.
+            max_staleness: most versions by which a trajectory may lag behind the learner; None is no bound.
+            path: the file; None stores everything in memory.
 
         Raises:
             SteelyardError: the file is open elsewhere, damaged, not a replay's, or was begun with other settings.
         """
         AgeLimit(max_staleness, self.over_age)
-        return SingleUseQueue(Database.open(path, Origin(self, seed, max_staleness)))
+        return SingleUseQueue(Database.open(path, ReplayMetadata(self, seed, max_staleness)))
 
 
 class QueueState(Position):
-    """Where each queued row stands, by `seq`: not yet grouped, in a group that fills, or in a complete one."""
+    """The place of each queued entry, by `seq`: not yet grouped, in an incomplete group, or in a complete group."""
 
     num_generations: int | None = None
     arrivals: list[int] = msgspec.field(default_factory=list)
     filling: dict[str, list[int]] = msgspec.field(default_factory=dict)
-    ready: list[list[int]] = msgspec.field(default_factory=list)
+    complete: list[list[int]] = msgspec.field(default_factory=list, name="ready")
 
     def seqs(self) -> list[int]:
-        """Every row that has a place."""
-        groups = (self.arrivals, *self.filling.values(), *self.ready)
+        """The `seq` of every queued entry, in order."""
+        groups = (self.arrivals, *self.filling.values(), *self.complete)
         return sorted(seq for group in groups for seq in group)
 
 
 class SingleUseQueue(Durable):
-    """The live queue. A group lives and dies as one: it is selectable while its oldest member is within the bound.
+    """The live queue. A group is selected and evicted as a whole, and is as old as its oldest member.
 
-    G is learnt from the first `sample`, which a learner makes before it first waits; until then arrivals are kept as
-    they come, and `capacity`, which counts groups, does not bind. Handing out removes: the counter `used`. A file that
-    is opened again queues what it holds as if it had just arrived; `restore` puts every row where it stood.
+    The queue learns G from the first call of `sample`, which a learner makes before it first waits. Until then arrivals
+    are not grouped, and `capacity`, which counts groups, has no effect. A sampled trajectory is removed and counted as
+    `used`. A file that is opened again queues its contents as if they had just arrived; `restore` puts every entry back
+    in its place.
     """
 
     @classmethod
@@ -84,31 +86,31 @@ class SingleUseQueue(Durable):
         """Continue an existing file with its own settings.
 
         Raises:
-            SteelyardError: there is none, or it cannot be continued.
+            SteelyardError: the file is missing, or cannot be continued.
         """
         return cls(Database.existing(path, SingleUse))
 
-    def _load(self, rows: list[Row]) -> None:
-        origin = self._file.origin
-        self._settings: SingleUse = origin.settings
-        self._age = AgeLimit(origin.max_staleness, self._settings.over_age)
-        self._prompts = Counter(row.prompt_id for row in rows)
-        self._arrange(QueueState(arrivals=[row.seq for row in rows]), rows)
+    def _load(self, entries: list[Entry]) -> None:
+        metadata = self._file.metadata
+        self._settings: SingleUse = metadata.settings
+        self._age = AgeLimit(metadata.max_staleness, self._settings.over_age)
+        self._prompts = Counter(entry.prompt_id for entry in entries)
+        self._arrange(QueueState(arrivals=[entry.seq for entry in entries]), entries)
 
-    def _arrange(self, state: QueueState, rows: list[Row]) -> None:
-        by_seq = {row.seq: row for row in rows}
+    def _arrange(self, state: QueueState, entries: list[Entry]) -> None:
+        by_seq = {entry.seq: entry for entry in entries}
         self._arrivals = deque(by_seq[seq] for seq in state.arrivals)
         self._filling = {prompt_id: [by_seq[seq] for seq in group] for prompt_id, group in state.filling.items()}
-        self._ready = Ready()
-        for group in state.ready:
-            self._ready.add([by_seq[seq] for seq in group])
+        self._complete = GroupQueue()
+        for group in state.complete:
+            self._complete.add([by_seq[seq] for seq in group])
         self._num_generations = state.num_generations
 
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:
-        """Queue trajectories arriving while the learner is at `version`; returns how many were admitted.
+        """Queue trajectories that arrive while the learner is at `version`; returns how many were admitted.
 
-        They are in the file when this returns. Failed ones (reward None) are admitted, and counted as errors. One whose
-        weights are not in the ledger is counted as foreign. Under "drop" one that is over age is refused.
+        They are in the file when this returns. A trajectory without a reward is admitted, and counted as an error. One
+        of weights that are not in the ledger is counted as `unknown_version`. Under "drop" an over-age one is refused.
 
         Raises:
             SteelyardError: a reward or log-probability is not finite, or the file cannot be written; then nothing of
@@ -126,8 +128,8 @@ class SingleUseQueue(Durable):
 
     def _take(self, trajectory: Trajectory, body: bytes, version: int, events: Events) -> None:
         counts = self._file.counts
-        if self._is_foreign(trajectory):
-            counts["foreign"] += 1
+        if self._is_unknown_version(trajectory):
+            counts["unknown_version"] += 1
         elif self._age.refuses(trajectory, version):
             counts["refused"] += 1
         else:
@@ -139,9 +141,9 @@ class SingleUseQueue(Durable):
     def sample(
         self, num_prompts: int, num_generations: int, *, version: int, draw: int
     ) -> list[list[Trajectory]] | None:
-        """The P oldest complete groups within the age limit, each given once; None until there are P.
+        """Take the P groups that were completed first and are within the staleness bound; None until there are P.
 
-        A prompt that has completed two groups may fill two of the slots. `draw` is not used: nothing is random.
+        A prompt that has two complete groups may fill two of the slots. `draw` is unused: nothing is random.
 
         Raises:
             SteelyardError: more prompts than `capacity` can ever hold, or another G than before.
@@ -151,28 +153,28 @@ class SingleUseQueue(Durable):
         with self._file.transaction() as events:
             self._num_generations = num_generations
             self._group(num_generations, version, events)
-            self._ready.set_aside(self._age.floor(version))
+            self._complete.mark_stale(self._age.floor(version))
             if self._age.drops:
-                for group in self._ready.pop_late():
+                for group in self._complete.pop_stale():
                     self._remove(group, "evicted", events)
-            if self._ready.num_fresh < num_prompts:
+            if self._complete.num_usable < num_prompts:
                 return None
-            groups = [self._ready.pop_fresh() for _ in range(num_prompts)]
-            found = self._file.trajectories(row for group in groups for row in group)
+            groups = [self._complete.pop_usable() for _ in range(num_prompts)]
+            found = self._file.trajectories(entry for group in groups for entry in group)
             for group in groups:
                 self._remove(group, "used", events)
-        return [[found[row.seq] for row in group] for group in groups]
+        return [[found[entry.seq] for entry in group] for group in groups]
 
     def metrics(self) -> Mapping[str, float]:
-        """Trajectories and prompts now queued, and counts since the queue was begun, named `replay/...`."""
+        """The numbers of queued trajectories and prompts, and all counters; named `replay/...`."""
         self._file.check_usable()
         now = {"replay/size": float(self._prompts.total()), "replay/prompts": float(len(self._prompts))}
         return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
 
     def state(self) -> dict[str, Any]:
-        """The position in the file, the counters, and where each queued row stands, as JSON has it.
+        """The position in the file, the counters, and the place of each queued entry, as JSON values.
 
-        What is stored survives a power cut when this returns.
+        Once this returns, all stored data survives a power cut.
         """
         self._file.sync()
         return msgspec.to_builtins(
@@ -180,18 +182,20 @@ class SingleUseQueue(Durable):
                 self._file.position,
                 self._file.counted,
                 self._num_generations,
-                [row.seq for row in self._arrivals],
-                {prompt_id: [row.seq for row in group] for prompt_id, group in self._filling.items()},
-                [[row.seq for row in group] for group in self._ready],
+                [entry.seq for entry in self._arrivals],
+                {prompt_id: [entry.seq for entry in group] for prompt_id, group in self._filling.items()},
+                [[entry.seq for entry in group] for group in self._complete],
             )
         )
 
     def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
-        """Be as at `state` (None: empty), to the bit. With `keep_later` what arrived since then stays, and what was
-        handed out or evicted since then is queued again, all in the order of arrival.
+        """Go back to `state` (None: empty), bit for bit.
+
+        With `keep_later`, later arrivals stay, and what was used or evicted since `state` is queued again, all in order
+        of arrival.
 
         Raises:
-            SteelyardError: the file ends before `state`, has forgotten it, or is not the one that it describes.
+            SteelyardError: the file ends before `state`, no longer holds it, or is another run's file.
         """
         at = read_state(state, QueueState, self._file.where)
         self._check_fits(at)
@@ -223,24 +227,24 @@ class SingleUseQueue(Durable):
         )
 
     def _group(self, num_generations: int, version: int, events: Events) -> None:
-        """Sort arrivals into groups. A group that went over age while filling is closed as it is; a new one begins."""
+        """Sort arrivals into groups. A group that became stale while incomplete is closed, and a new one is begun."""
         floor = self._age.floor(version)
         while self._arrivals:
-            row = self._arrivals.popleft()
-            group = self._filling.setdefault(row.prompt_id, [])
+            entry = self._arrivals.popleft()
+            group = self._filling.setdefault(entry.prompt_id, [])
             if group and oldest(group) < floor:
-                self._ready.add(group)
-                group = self._filling[row.prompt_id] = []
-            group.append(row)
+                self._complete.add(group)
+                group = self._filling[entry.prompt_id] = []
+            group.append(entry)
             if len(group) == num_generations:
-                self._ready.add(self._filling.pop(row.prompt_id))
-        while self._settings.capacity is not None and len(self._ready) > self._settings.capacity:
-            self._remove(self._ready.pop_first(), "evicted", events)
+                self._complete.add(self._filling.pop(entry.prompt_id))
+        while self._settings.capacity is not None and len(self._complete) > self._settings.capacity:
+            self._remove(self._complete.pop_first(), "evicted", events)
 
-    def _remove(self, group: list[Row], counter: str, events: Events) -> None:
+    def _remove(self, group: list[Entry], counter: str, events: Events) -> None:
         self._file.counts[counter] += len(group)
-        for row in group:
-            events.remove(row)
-            self._prompts[row.prompt_id] -= 1
-            if not self._prompts[row.prompt_id]:
-                del self._prompts[row.prompt_id]
+        for entry in group:
+            events.remove(entry)
+            self._prompts[entry.prompt_id] -= 1
+            if not self._prompts[entry.prompt_id]:
+                del self._prompts[entry.prompt_id]

@@ -1,7 +1,7 @@
-"""The file as SQLite sees it: how it is opened, how ours is told from any other, and what its errors mean.
+"""The SQLite file: how it is opened, how a replay file is recognized, and what SQLite's errors mean.
 
-Write-ahead logging with synchronous=NORMAL: a commit survives the death of any process at once, and a power cut from
-the next sync on.
+Write-ahead logging with synchronous=NORMAL: a commit survives the death of any process immediately, and a power cut
+after the next sync.
 """
 
 import sqlite3
@@ -12,8 +12,9 @@ from pathlib import Path
 from steelyard.core import FaultError, SteelyardError, require
 
 APPLICATION_ID = 0x5354594C
-"""In the file's header ("STYL"): what `file` and SQLite's own tools read first."""
+"""The mark "STYL" in the header of a replay file, which `file` and SQLite's tools show."""
 FORMAT = 1
+"""Version of the file format."""
 
 _CACHE_KIB = 16_384
 
@@ -29,27 +30,27 @@ _HINTS = {
 DAMAGED = "take a copy that is whole, or begin a new run"
 
 
-def _cause_and_mend(error: sqlite3.Error) -> tuple[str, str]:
-    """What SQLite says, and what to do about it."""
+def _cause_and_hint(error: sqlite3.Error) -> tuple[str, str]:
+    """SQLite's message, and what to do about it."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return str(error), _HINTS.get(code, DAMAGED)
 
 
 def writing_failed(error: sqlite3.Error, where: str) -> FaultError:
-    """A file that was rightly open can no longer be written."""
-    cause, hint = _cause_and_mend(error)
+    """The error for an open file that can no longer be written."""
+    cause, hint = _cause_and_hint(error)
     return FaultError(f"cannot be written ({cause}); what was stored before is safe", where=where, hint=hint)
 
 
 def reading_failed(error: sqlite3.Error, where: str) -> FaultError:
-    """A file that was rightly open can no longer be read."""
-    cause, hint = _cause_and_mend(error)
+    """The error for an open file that can no longer be read."""
+    cause, hint = _cause_and_hint(error)
     return FaultError(f"cannot be read ({cause})", where=where, hint=hint)
 
 
 @contextmanager
 def opening(where: str) -> Iterator[None]:
-    """While a file is being opened, whatever is wrong with it is a wrong input and not a fault of the run.
+    """Convert every failure while a file is being opened to a wrong input; it is no fault of a run.
 
     Raises:
         SteelyardError: the file cannot be read, or is damaged.
@@ -57,22 +58,27 @@ def opening(where: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        cause, hint = _cause_and_mend(error)
+        cause, hint = _cause_and_hint(error)
         raise SteelyardError(f"cannot be opened ({cause})", where=where, hint=hint) from error
     except FaultError as error:
         raise SteelyardError(error.what, where=error.where, hint=error.hint) from error
 
 
 def connect(path: Path | None, mode: str) -> sqlite3.Connection:
-    """Open a file by one of SQLite's URI modes (`mode=rwc`, `mode=ro`, `immutable=1`), or a store in memory."""
+    """Open a file in one of SQLite's URI modes (`mode=rwc`, `mode=ro`, `immutable=1`); None opens a store in memory."""
     name = ":memory:" if path is None else f"{path.absolute().as_uri()}?{mode}"
     return sqlite3.connect(name, uri=path is not None, isolation_level=None)
 
 
 def connect_writer(path: Path | None) -> sqlite3.Connection:
-    """The writer's connection."""
+    """Open the writer's connection, with a write-ahead log.
+
+    Raises:
+        SteelyardError: the file system has no write-ahead log.
+    """
     connection = connect(path, "mode=rwc")
-    journal, _ = (connection.execute(f"PRAGMA {p}").fetchone() for p in ("journal_mode=WAL", "synchronous=NORMAL"))
+    journal = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     connection.execute("PRAGMA secure_delete=OFF")
     require(
@@ -85,7 +91,9 @@ def connect_writer(path: Path | None) -> sqlite3.Connection:
 
 
 def check_path(path: Path) -> None:
-    """Refuse, without changing a byte, what is neither ours nor new. A file of no bytes is new: its maker died at once.
+    """Refuse a path that is neither a replay file nor new, without changing a byte.
+
+    An empty file is new: the process that created it died before it wrote.
 
     Raises:
         SteelyardError: a directory, another kind of file, a newer format, or a damaged file.
@@ -100,12 +108,12 @@ def check_path(path: Path) -> None:
 
 
 def beside(path: Path) -> list[Path]:
-    """The files that SQLite keeps beside a database while it is written."""
+    """The files that SQLite keeps beside a database while it is open for writing."""
     return [log_of(path), path.with_name(f"{path.name}-shm")]
 
 
 def lock_of(path: Path) -> Path:
-    """The file beside a database that its writer locks."""
+    """The lock file beside a database."""
     return path.with_name(f"{path.name}.lock")
 
 
@@ -115,14 +123,15 @@ def log_of(path: Path) -> Path:
 
 
 def reading_mode(path: Path) -> str:
-    """How to look at a file that nobody writes: without its log where there is none, since that leaves no trace."""
+    """The mode for reading a file that nobody writes: immutable if there is no log, so that SQLite creates no files."""
     log = log_of(path)
     return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
 
 
 def _check_length(connection: sqlite3.Connection, path: Path) -> None:
-    """A last page cut short reads as zeros in SQLite. With a log, the missing part may still be in that."""
-    (size,), (pages,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count"))
+    """Refuse a truncated file: SQLite would read missing pages as zeros. With a log, they may still be in the log."""
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
     require(
         reading_mode(path) == "mode=ro" or path.stat().st_size >= size * pages,
         f"is truncated: {path.stat().st_size} bytes of {size * pages}",
@@ -132,15 +141,14 @@ def _check_length(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def is_ours(connection: sqlite3.Connection, where: str) -> bool:
-    """True for our file, False for an empty one.
+    """True for a replay file, False for an empty one.
 
     Raises:
         SteelyardError: another program's file, or a newer format.
         sqlite3.Error: it cannot be read.
     """
-    (mark,), (version,) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not mark and not tables:
         return False

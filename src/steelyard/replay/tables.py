@@ -1,8 +1,8 @@
-"""Trajectories as an Arrow table and back, nothing lost. One line per trajectory; lists have one entry per step (T).
+"""Convert trajectories to an Arrow table and back, without loss.
 
-`arrived` is the learner's version at arrival, `info` is JSON, and the settings of sampling are columns of their own.
-`step_version` is null where one version drew every token, `step_reward` where nobody looked at steps, and `rule` where
-no decode rule chose; they are absent in tables made before there were such.
+One row per trajectory; lists have one element per step (T). `arrived` is the learner version at arrival, `info` is
+JSON, and each sampling setting is a column. `step_version` is null if one version sampled all tokens, `step_reward` if
+there are no step rewards, `rule` if there was no decode rule. Tables of older versions lack these three columns.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from steelyard.core import Finish, Sampling, SteelyardError, Trajectory, require
 from steelyard.replay.admission import check_finite
 
 Arrival = tuple[int, Trajectory]
-"""(learner's version at arrival, trajectory)."""
+"""(learner version at arrival, trajectory)."""
 
 _STEPS = {
     "tokens": pa.int32(),
@@ -45,7 +45,7 @@ _SCALARS = {
     "info": pa.string(),
 }
 MAY_BE_ABSENT = ("step_version", "step_reward", "rule")
-"""Columns that older tables lack; all their values are null then."""
+"""Columns that older tables lack; their values are then null."""
 _MAY_BE_NULL = ("reward", "logp_ref", *MAY_BE_ABSENT)
 
 SCHEMA = pa.schema([*_SCALARS.items(), *((name, pa.list_(kind)) for name, kind in _STEPS.items())])
@@ -53,10 +53,10 @@ SCHEMA = pa.schema([*_SCALARS.items(), *((name, pa.list_(kind)) for name, kind i
 
 
 def to_table(arrivals: list[Arrival]) -> pa.Table:
-    """The table of some trajectories.
+    """Convert trajectories to a table.
 
     Raises:
-        SteelyardError: an `info` holds what JSON cannot.
+        SteelyardError: an `info` holds values that JSON cannot represent.
     """
     scalars = pa.Table.from_pylist([_scalars(t, arrived) for arrived, t in arrivals], pa.schema(_SCALARS.items()))
     steps = [_lists([getattr(t, _FIELDS[name]) for _, t in arrivals], kind) for name, kind in _STEPS.items()]
@@ -87,34 +87,34 @@ def _info(t: Trajectory) -> str:
     text = msgspec.json.encode(t.info)
     require(
         msgspec.json.decode(text) == t.info,
-        "its info holds what JSON cannot: bytes, keys that are no text, or numbers that are not finite",
+        "its info holds what JSON cannot: bytes, keys that are not strings, or numbers that are not finite",
         where=f"prompt {t.prompt_id!r}, sample {t.sample}",
-        hint="leave it out with a filter",
+        hint="exclude the trajectory with a filter",
     )
     return text.decode()
 
 
 def _lists(arrays: list[np.ndarray | None], kind: Any) -> pa.ListArray:
-    """One list per trajectory, null where there is none."""
+    """One list per trajectory; null for None."""
     full = [np.empty(0) if array is None else array for array in arrays]
     ends_N1 = np.cumsum([0, *map(len, full)], dtype=np.int32)
     values = pa.array(np.concatenate(full), kind)
     return pa.ListArray.from_arrays(ends_N1, values, mask=pa.array([array is None for array in arrays]))
 
 
-_LEAST = {"version": 0, "ref_version": 0, "sample": 0, "arrived": 0, "temperature": 0, "max_tokens": 1, "top_k": 0}
-"""The least value that a trajectory may have."""
+_MINIMUM = {"version": 0, "ref_version": 0, "sample": 0, "arrived": 0, "temperature": 0, "max_tokens": 1, "top_k": 0}
+"""Column -> the lowest valid value."""
 
 
 def from_table(table: pa.Table) -> Iterator[Arrival]:
-    """The trajectories of a table with the columns of `SCHEMA`.
+    """Yield the trajectories of a table with the columns of `SCHEMA`.
 
     Raises:
-        SteelyardError: a missing or a wrong value; the message names its trajectory.
+        SteelyardError: a value is missing or wrong; the message names its trajectory.
     """
     for name in SCHEMA.names:
         missing = table[name].null_count and name not in _MAY_BE_NULL
-        require(not missing, "has nulls", where=f"column {name}", hint="give each line a value")
+        require(not missing, "has nulls", where=f"column {name}", hint="give each row a value")
     steps = [_arrays(table[name], name) for name in _STEPS]
     for scalars, *arrays in zip(table.select(list(_SCALARS)).to_pylist(), *steps, strict=True):
         trajectory = _trajectory(scalars, *arrays)
@@ -123,7 +123,7 @@ def from_table(table: pa.Table) -> Iterator[Arrival]:
 
 
 def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
-    """One array per trajectory, None where there is none."""
+    """One array per trajectory; None for null."""
     lists = column.combine_chunks()
     require(not lists.flatten().null_count, "has nulls", where=f"column {name}", hint="give each step a value")
     values = lists.values.to_numpy(zero_copy_only=False)
@@ -145,7 +145,7 @@ def _trajectory(
         where=where,
         hint=f"use {', '.join(get_args(Finish))}",
     )
-    for name, low in _LEAST.items():
+    for name, low in _MINIMUM.items():
         require(s[name] >= low, f"{name} is {s[name]}", where=where, hint=f"use {low} or more")
     require(
         int(tokens_T.min(initial=0)) >= 0,
@@ -156,9 +156,9 @@ def _trajectory(
     oldest = s["version"] if version_T is None else int(version_T.min(initial=s["version"]))
     require(
         oldest == s["version"],
-        f"version is {s['version']}, and version {oldest} drew some of it",
+        f"version is {s['version']}, but version {oldest} sampled some of its tokens",
         where=where,
-        hint="give it the oldest version that drew any of its tokens",
+        hint="give it the oldest version that sampled any of its tokens",
     )
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "")
     return Trajectory(
@@ -185,4 +185,6 @@ def _decode_info(text: str, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
-        raise SteelyardError(f"its info is no JSON object ({error})", where=where, hint="write {} for none") from error
+        raise SteelyardError(
+            f"its info is not a JSON object ({error})", where=where, hint="write {} for none"
+        ) from error

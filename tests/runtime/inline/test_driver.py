@@ -171,7 +171,7 @@ def test_weights_are_in_the_ledger_and_checked_against_the_engine(tmp_path: Path
         ledger = database.execute("SELECT version FROM weights ORDER BY version").fetchall()
     assert ledger == [(0,), (2,), (4,)], "every publication, seen or not"
     for row in rows(tmp_path):
-        assert row["replay/foreign"] == row["faults/restarts"] == 0
+        assert row["replay/unknown_version"] == row["faults/restarts"] == 0
         assert 0 <= row["search/logp_mismatch_mean"] <= row["search/logp_mismatch_max"] < run.max_logp_mismatch
 
 

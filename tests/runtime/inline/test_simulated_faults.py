@@ -139,7 +139,8 @@ def test_restarts_skip_no_prompt(tmp_path: Path) -> None:
             check_accounts(inline, ledger)
     assert {"crash", "kill"} <= {row["kind"] for row in rows(tmp_path, "events")}
     last = rows(tmp_path)[-1]
-    assert all(last[f"replay/{name}"] > 0 for name in ("foreign", "errors", "refused", "evicted", "duplicates")), last
+    counters = ("unknown_version", "errors", "refused", "evicted", "duplicates")
+    assert all(last[f"replay/{name}"] > 0 for name in counters), last
 
 
 def check_accounts(inline: Inline, ledger: Ledger) -> None:
@@ -295,12 +296,12 @@ def test_a_hung_searcher_comes_back(tmp_path: Path, strike: Callable[..., None])
     assert rows(tmp_path)[-1]["faults/restarts"] == 1
 
 
-def test_foreign_data_is_refused_and_drawn_again(tmp_path: Path, strike: Callable[..., None]) -> None:
+def test_data_of_an_unknown_version_is_refused_and_drawn_again(tmp_path: Path, strike: Callable[..., None]) -> None:
     """verl#7495 (row 1): adapters never reached the sampler. Here data of other weights than it claims is not taken."""
     strike(("corrupt", 0))
     with begun(replace(SMALL, max_steps=2), tmp_path) as inline:
         finish(inline)
         taken = inline.replay.taken_since(None)
-    assert rows(tmp_path)[-1]["replay/foreign"] == 6
+    assert rows(tmp_path)[-1]["replay/unknown_version"] == 6
     assert len(taken) == len({*taken})
     assert {sample for _, sample in taken} == {0, 1, 2}, "the refused samples were drawn once more"

@@ -239,9 +239,9 @@ class Inline:
 
     def _take(self, found: Sequence[Trajectory]) -> bool:
         """Store a batch; False where replay refuses it, because its weights are not those of its version."""
-        before = self.replay.metrics()["replay/foreign"]
+        before = self.replay.metrics()["replay/unknown_version"]
         self.replay.add(found, version=self.learner.version)
-        return self.replay.metrics()["replay/foreign"] == before
+        return self.replay.metrics()["replay/unknown_version"] == before
 
     def _fail(self, event: Event, why: str) -> None:
         """A searcher is gone: its assignments are handed out again, and it is started again."""
