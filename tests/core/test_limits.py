@@ -148,4 +148,4 @@ def test_no_bound_of_the_package_is_only_written(name: str) -> None:
     for cls in vars(importlib.import_module(name)).values():
         if inspect.isclass(cls) and cls.__module__ == name and "__dataclass_fields__" in vars(cls):
             bounded = any(isinstance(leaf, Meta) for hint in limits_of(cls).types.values() for leaf in _leaves(hint))
-            assert not bounded or "__limits_checked__" in vars(cls), cls
+            assert not bounded or "__check_limits__" in vars(cls), cls

@@ -1,5 +1,6 @@
 """A short way to write a trajectory: what replay reads of it, and nothing else."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,11 +34,14 @@ def make() -> Callable[..., Trajectory]:
 def unchecked() -> Callable[..., object]:
     """unchecked(cls, **fields): settings as an untyped caller makes them; beartype would stop a wrong Literal first."""
 
+    def defaults(cls):
+        return {f.name: f.default for f in dataclasses.fields(cls)}
+
     def build(cls, **fields):
         made = object.__new__(cls)
-        for name, value in fields.items():
+        for name, value in {**defaults(cls), **fields}.items():
             object.__setattr__(made, name, value)
-        made.__post_init__()
+        made.__check_limits__()
         return made
 
     return build

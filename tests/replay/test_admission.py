@@ -28,7 +28,7 @@ def test_refuses_just_beyond_the_bound(make):
 
 
 def test_wrong_limits_are_refused(unchecked):
-    with pytest.raises(SteelyardError, match="max_staleness is -1"):
+    with pytest.raises(SteelyardError, match=r"^replay\.max_staleness: is -1; use 0 or more, or None$"):
         AgeLimit(-1, "drop")
     with pytest.raises(SteelyardError, match="use drop or wait"):
         unchecked(AgeLimit, max_staleness=1, over_age="keep")

@@ -134,5 +134,5 @@ def test_a_reopened_file_still_finds_near_duplicates(tmp_path):
     ],
 )
 def test_wrong_settings_are_refused(wrong):
-    with pytest.raises(SteelyardError, match="near_duplicate_threshold is"):
+    with pytest.raises(SteelyardError, match="near_duplicate_threshold: is"):
         PrioritizedReplay(**wrong)

@@ -52,5 +52,5 @@ def test_without_weight_it_is_the_reward(episode):
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(SteelyardError, match="weight is -1"):
+    with pytest.raises(SteelyardError, match=r"^novelty\.weight: is -1\.0; use 0 or more$"):
         Novelty(weight=-1.0)

@@ -54,5 +54,5 @@ def test_wrong_settings():
     assert JudgedRows(path="some/data").fetches == "some/data"
     with pytest.raises(SteelyardError, match="no file is named"):
         JudgedRows().prompts("train")
-    with pytest.raises(SteelyardError, match="no place for the prompt"):
+    with pytest.raises(SteelyardError, match=r"use a text with .prompt. where"):
         JudgedRows(prompt_template="")

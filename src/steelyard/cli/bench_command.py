@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import tyro
 
 from steelyard.cli.flags import choose, parse
-from steelyard.core import require
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.bench import PARTS, part, settings_of, summaries
 from steelyard.experiments.bench.page import check_page, write_block
 from steelyard.experiments.bench.record import carry_out, command_of, name_of
@@ -32,6 +32,7 @@ class One:
     """A Markdown page in which the part's block is written anew, such as docs/performance.md."""
 
 
+@checked()
 @dataclass(frozen=True)
 class All:
     """Every part, one after another, each alone on the machine: about an hour."""
@@ -42,13 +43,12 @@ class All:
     """A Markdown page in which the parts' blocks are written anew, such as docs/performance.md."""
     parts: tuple[str, ...] = field(default=PARTS)
     """Which parts, and in which order."""
-    runs: int | None = None
+    runs: PositiveInt | None = None
     """Runs of each measurement; by default as many as each part has of itself."""
     vllm_python: str | None = None
     """An interpreter that has vLLM's CPU build; without one its figures are left out."""
 
     def __post_init__(self) -> None:
-        require(self.runs is None or self.runs >= 1, f"is {self.runs}", where="--runs", hint="use 1 or more")
         for name in self.parts:
             part(name)
 

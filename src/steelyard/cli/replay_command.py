@@ -11,13 +11,14 @@ import msgspec
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.cli.replay_text import Decode, completion_of, prompt_of, show
 from steelyard.cli.sanitize import plain
-from steelyard.core import SteelyardError, Trajectory, require
+from steelyard.core import NonNegativeInt, PositiveInt, SteelyardError, Trajectory, checked
 from steelyard.policy import loading, text
 from steelyard.replay.inspect import PromptSummary, View, open_view
 from steelyard.runtime.factories import BUFFER, make_replay
 from steelyard.training.run_directory import read_stored_run
 
 
+@checked()
 @dataclass(frozen=True)
 class Replay:
     """Show a run's replay buffer: counts, rewards, versions, and the best and worst trajectories of each prompt.
@@ -30,9 +31,9 @@ class Replay:
     where: str | None = None
     """Show only trajectories that match a filter such as 'reward > 0.5 and version >= 10'. It may compare prompt,
     version, reward, arrived (learner version at arrival), length (tokens) and sample."""
-    prompts: int = 5
+    prompts: NonNegativeInt = 5
     """Number of prompts shown in full: those with the most trajectories."""
-    each: int = 2
+    each: PositiveInt = 2
     """Best and worst trajectories shown per prompt."""
     export: str | None = None
     """Write the matching trajectories to this Parquet file."""
@@ -40,11 +41,6 @@ class Replay:
     """Add the trajectories of this Parquet file, written by --export, to the buffer. The run must not be going on."""
     verify: bool = False
     """First read every page and every trajectory, and report damage."""
-
-    def __post_init__(self) -> None:
-        for name, low in (("prompts", 0), ("each", 1)):
-            value = getattr(self, name)
-            require(value >= low, f"is {value}", where=f"--{name}", hint=f"use {low} or more")
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Episode, Prompt, Request, Sampling, require
+from steelyard.core import Episode, PositiveInt, Prompt, Request, Sampling, checked
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.runtime import Run
@@ -15,6 +15,7 @@ from steelyard.runtime.factories import make_policy, make_task, tokens_of
 from steelyard.training.run_directory import read_finished_run
 
 
+@checked()
 @dataclass(frozen=True)
 class Sample:
     """Print a run's completions of held-out prompts with their rewards, or of a prompt of your own."""
@@ -23,9 +24,9 @@ class Sample:
     """Directory of a run; `steelyard train` prints it at the end."""
     prompt: str | None = None
     """Complete this text instead of held-out prompts; there is no reward for it."""
-    prompts: int = 4
+    prompts: PositiveInt = 4
     """Number of held-out prompts."""
-    samples: int = 2
+    samples: PositiveInt = 2
     """Completions per prompt."""
     temperature: float | None = None
     """Sampling temperature, by default the run's; 0 is greedy."""
@@ -36,11 +37,6 @@ class Sample:
     reward: str | None = None
     """Reward function, module:function. For a run that was trained with one, name it again: `sample` does not run code
     only because a run directory names it."""
-
-    def __post_init__(self) -> None:
-        for name in ("prompts", "samples"):
-            value = getattr(self, name)
-            require(value >= 1, f"is {value}", where=f"--{name}", hint="use 1 or more")
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from steelyard.core.limits import (
     Share,
     ShareAboveZero,
     ShareBelowOne,
+    ShareInside,
     checked,
 )
 from steelyard.core.method import Card, cards, find, id_of, method, settings
@@ -65,6 +66,7 @@ __all__ = [
     "Share",
     "ShareAboveZero",
     "ShareBelowOne",
+    "ShareInside",
     "StallError",
     "SteelyardError",
     "Stopped",

@@ -35,6 +35,7 @@ PositiveOrInf = Annotated[float, Meta(gt=0, extra={"inf": True})]
 NonNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 ShareAboveZero = Annotated[float, Meta(gt=0, le=1)]
+ShareInside = Annotated[float, Meta(gt=0, lt=1)]
 ShareBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 
 
@@ -70,14 +71,18 @@ def check_when_built(cls: type[Any], where: str | None) -> None:
 
     The field types are read when the first object is built, because they may name classes defined further down.
     """
-    if "__limits_checked__" in vars(cls):
+    if "__check_limits__" in vars(cls):
         return
-    cls.__limits_checked__ = True
     limits = functools.cache(lambda: limits_of(cls))
+
+    def check(settings: object) -> None:
+        _check(settings, limits(), where)
+
+    cls.__check_limits__ = check
     if hasattr(cls, "__post_init__"):
-        cls.__post_init__ = _check_before(cls.__post_init__, limits, where)
+        cls.__post_init__ = _check_before(cls.__post_init__, check)
     else:
-        cls.__init__ = _check_after(cls.__init__, limits, where)
+        cls.__init__ = _check_after(cls.__init__, check)
 
 
 def limits_of(cls: type) -> Limits:
@@ -90,22 +95,20 @@ def limits_of(cls: type) -> Limits:
     return Limits(limited, words, finite, msgspec.defstruct(cls.__name__, limited.items()))
 
 
-def _check_before(
-    relations: Callable[..., None], limits: Callable[[], Limits], where: str | None
-) -> Callable[..., None]:
+def _check_before(relations: Callable[..., None], check: Callable[[object], None]) -> Callable[..., None]:
     @functools.wraps(relations)
     def post_init(self: object, *args: object) -> None:
-        _check(self, limits(), where)
+        check(self)
         relations(self, *args)
 
     return post_init
 
 
-def _check_after(init: Callable[..., None], limits: Callable[[], Limits], where: str | None) -> Callable[..., None]:
+def _check_after(init: Callable[..., None], check: Callable[[object], None]) -> Callable[..., None]:
     @functools.wraps(init)
     def construct(self: object, *args: object, **kwargs: object) -> None:
         init(self, *args, **kwargs)
-        _check(self, limits(), where)
+        check(self)
 
     return construct
 

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, Trajectory, method, require, rng
+from steelyard.core import PositiveInt, PositiveOrInf, Prompt, Trajectory, method, require, rng
 from steelyard.curriculum.arms import Arms
 from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.ucb1 import UCB1
@@ -39,16 +39,12 @@ from steelyard.curriculum.ucboost import UCBoost
 class Dump:
     """Domains by how much their samples still teach."""
 
-    tau: float = 0.1
+    tau: PositiveOrInf = 0.1
     """Temperature of the softmax over domains; inf draws all alike."""
-    window: int = 300
+    window: PositiveInt = 300
     """Samples of a domain that its mean advantage runs over."""
     index: UCB1 | UCBoost = field(default_factory=UCB1)
     """The bonus for domains that were seen little: the paper's, or UCBoost's. Its discount has no effect here."""
-
-    def __post_init__(self) -> None:
-        require(self.tau > 0, f"tau is {self.tau}", where="dump.tau", hint="use a number above 0, or inf")
-        require(self.window > 0, f"window is {self.window}", where="dump.window", hint="use 1 or more")
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> "DumpDraws":
         """The live curriculum, over the domains of these prompts."""

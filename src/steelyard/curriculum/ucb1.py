@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Prompt, method, require
+from steelyard.core import Prompt, ShareAboveZero, method
 from steelyard.curriculum.bandit import Array, Bandit
 
 
@@ -24,12 +24,8 @@ from steelyard.curriculum.bandit import Array, Bandit
 class UCB1:
     """The classic index."""
 
-    discount: float = 0.99
+    discount: ShareAboveZero = 0.99
     """What each new group leaves of the weight of those before it; 1 forgets nothing."""
-
-    def __post_init__(self) -> None:
-        what = f"discount is {self.discount}"
-        require(0 < self.discount <= 1, what, where="ucb1.discount", hint="use a number above 0, at most 1")
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
         """Upper confidence bounds; they may pass 1."""

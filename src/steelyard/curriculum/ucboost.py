@@ -16,13 +16,19 @@ Source: Liu, Wang, Buccapatnam and Shroff 2018, arXiv:1804.05929.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Prompt, method, require
+from steelyard.core import NonNegative, Prompt, ShareAboveZero, ShareInside, method
 from steelyard.curriculum.bandit import Array, Bandit
 from steelyard.curriculum.semi_distances import BOUNDS, step
+
+Distances = Annotated[
+    tuple[Literal["sq", "bq", "h", "lb", "t", "kl"], ...],
+    Meta(min_length=1, description="some of sq, bq, h, lb, t and kl, such as bq h lb"),
+]
 
 
 @method(
@@ -35,22 +41,14 @@ from steelyard.curriculum.semi_distances import BOUNDS, step
 class UCBoost:
     """The smallest of several closed-form confidence bounds."""
 
-    distances: tuple[Literal["sq", "bq", "h", "lb", "t", "kl"], ...] = ("bq", "h", "lb")
+    distances: Distances = ("bq", "h", "lb")
     """The set D; see semi_distances."""
-    eps: float | None = None
+    eps: ShareInside | None = None
     """Precision of step distances that are added to D; None adds none. The paper's UCBoost(eps) takes D = sq lb."""
-    c: float = 0.0
+    c: NonNegative = 0.0
     """Weight of log log n; the theory wants 3, practice 0."""
-    discount: float = 0.99
+    discount: ShareAboveZero = 0.99
     """What each new group leaves of the weight of those before it; 1 forgets nothing, as in the paper."""
-
-    def __post_init__(self) -> None:
-        require(bool(self.distances), "there are none", where="ucboost.distances", hint="name some, such as bq h lb")
-        fine = self.eps is None or 0 < self.eps < 1
-        require(fine, f"eps is {self.eps}", where="ucboost.eps", hint="use a number between 0 and 1, such as 0.01")
-        require(self.c >= 0, f"c is {self.c}", where="ucboost.c", hint="use 0 or more")
-        what = f"discount is {self.discount}"
-        require(0 < self.discount <= 1, what, where="ucboost.discount", hint="use a number above 0, at most 1")
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
         """Upper confidence bounds of arms with these mean rewards in [0, 1] after so many pulls (above 0) of `time`."""

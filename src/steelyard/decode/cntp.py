@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from steelyard.core import method, require
+from steelyard.core import NonNegative, Positive, PositiveInt, method, require
 
 
 @method(
@@ -33,27 +33,20 @@ from steelyard.core import method, require
 class CNTP:
     """The published rule and its published settings."""
 
-    n_min: int = 1
+    n_min: PositiveInt = 1
     """Continuations where the model is sure."""
     n_max: int = 10
     """Continuations where it is not; with 1, this is plain sampling."""
-    low: float = 0.01
+    low: NonNegative = 0.01
     """Entropy (nats) up to which there are `n_min`."""
-    high: float = 1.5
+    high: Positive = 1.5
     """Entropy (nats) from which there are `n_max`."""
     ends: str = ".,\n?!:;)]}"
     """Characters that end a continuation."""
 
     def __post_init__(self) -> None:
-        where = "cntp"
-        require(self.n_min >= 1, f"n_min is {self.n_min}", where=where, hint="use 1 or more")
-        require(self.n_max >= self.n_min, f"n_max is {self.n_max}", where=where, hint="use n_min or more")
-        require(
-            0 <= self.low < self.high,
-            f"low is {self.low}, high {self.high}",
-            where=where,
-            hint="use 0 or more, and a larger one",
-        )
+        require(self.n_max >= self.n_min, f"is {self.n_max}", where="cntp.n_max", hint="use n_min or more")
+        require(self.low < self.high, f"is {self.high}", where="cntp.high", hint="use more than low")
 
     def trials(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
         """n for each row."""

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from steelyard.core import derive, method, require
+from steelyard.core import NonNegative, Positive, PositiveInt, derive, method, require
 from steelyard.guard.base import needs_large
 from steelyard.guard.bayesian import BayesianLinear
 
@@ -72,28 +72,22 @@ class RouteGate(nn.Module):
 class SafeRoute:
     """A Bayesian network on the small guard's state decides whether the large one is asked."""
 
-    hidden: int = 512
+    hidden: PositiveInt = 512
     """Width of the hidden layer."""
-    prior_sigma: float = 0.1
+    prior_sigma: Positive = 0.1
     """Standard deviation of every weight's prior."""
-    kl_weight: float = 0.01
+    kl_weight: NonNegative = 0.01
     """Weight of the KL to the prior, averaged over weights."""
-    draws: int = 16
+    draws: PositiveInt = 16
     """Draws of the weights that a score is the mean of."""
     threshold: float = 0.5
     """Score from which on the large guard is asked."""
-    steps: int = 400
+    steps: PositiveInt = 400
     """Steps of Adam."""
-    batch: int = 256
+    batch: PositiveInt = 256
     """Texts of a step, drawn with replacement."""
-    learning_rate: float = 3e-3
+    learning_rate: Positive = 3e-3
     """Of Adam."""
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "draws", "steps", "batch", "prior_sigma", "learning_rate"):
-            value = getattr(self, name)
-            require(value > 0, f"it is {value}", where=f"saferoute.{name}", hint="use a number above 0")
-        require(self.kl_weight >= 0, f"it is {self.kl_weight}", where="saferoute.kl_weight", hint="use 0 or more")
 
     def fit(
         self,

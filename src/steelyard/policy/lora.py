@@ -5,31 +5,29 @@ Source: Hu et al. 2021, arXiv:2106.09685; the work is peft's.
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import Positive, PositiveInt, ShareBelowOne, SteelyardError, checked
+
+Targets = Annotated[str, Meta(pattern=r"[^ ,]", description="all-linear, or name endings separated by commas")]
 
 
+@checked("lora")
 @dataclass(frozen=True)
 class LoRA:
     """Train low-rank adapters instead of the whole model; at the start they change nothing."""
 
-    rank: int = 8
+    rank: PositiveInt = 8
     """Rank of each adapter."""
-    alpha: float = 16.0
+    alpha: Positive = 16.0
     """Scale: the update is (alpha / rank) B A."""
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Share of the adapters' inputs dropped while a gradient is taken; 0 keeps log-probabilities exact."""
-    targets: str = "all-linear"
+    targets: Targets = "all-linear"
     """Which layers: all-linear (all but the head), or name endings separated by commas, as in q_proj,v_proj."""
-
-    def __post_init__(self) -> None:
-        require(self.rank >= 1, f"rank is {self.rank}", where="lora.rank", hint="use 1 or more")
-        require(self.alpha > 0, f"alpha is {self.alpha}", where="lora.alpha", hint="use more than 0")
-        require(0 <= self.dropout < 1, f"dropout is {self.dropout}", where="lora.dropout", hint="use a share below 1")
-        require(bool(self.targets.strip(" ,")), "no targets are named", where="lora.targets", hint="use all-linear")
 
 
 def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:

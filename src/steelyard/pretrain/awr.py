@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Positive, PositiveOrInf, Share, method
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import steps_of
 from steelyard.pretrain.rwr import weighted_tokens
@@ -41,17 +41,12 @@ class ValueHead(nn.Module):
 class AWR:
     """Likelihood weighted by the exponential of the token's advantage."""
 
-    beta: float = 1.0
+    beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
-    alpha: float = 0.5
+    alpha: Share = 0.5
     """Share of the likelihood in the loss; the rest is the value's."""
-    max_weight: float = 1000.0
+    max_weight: PositiveOrInf = 1000.0
     """w_max: no token counts more than this."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="awr.beta", hint="use a number above 0")
-        require(0 <= self.alpha <= 1, f"alpha is {self.alpha}", where="awr.alpha", hint="use a share from 0 to 1")
-        require(self.max_weight > 0, f"it is {self.max_weight}", where="awr.max_weight", hint="use a number above 0")
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT`."""

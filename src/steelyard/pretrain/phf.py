@@ -15,7 +15,7 @@ Source: Korbak et al. 2023, arXiv:2302.08582, and its code.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.core import method, require, rng
+from steelyard.core import Share, method, require, rng
 from steelyard.pretrain.document import Document, Segment
 
 
@@ -31,7 +31,7 @@ class PHF:
 
     threshold: float = 0.00056
     """A segment with a higher score is misaligned; the paper's for a toxicity classifier."""
-    untagged: float = 0.01
+    untagged: Share = 0.01
     """Share of the segments that get no tag, so that the model can also go on without one."""
     aligned: str = "<|aligned|>"
     """The tag of a desirable segment; sample after it."""
@@ -41,8 +41,6 @@ class PHF:
     """Of the choice of segments that get no tag."""
 
     def __post_init__(self) -> None:
-        hint = "use a share from 0 to 1"
-        require(0 <= self.untagged <= 1, f"untagged is {self.untagged}", where="phf.untagged", hint=hint)
         same = self.aligned == self.misaligned
         require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", hint="use two tags")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Positive, PositiveOrInf, method
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
 
@@ -29,14 +29,10 @@ from steelyard.objective.reduce import steps_of
 class RWR:
     """Likelihood weighted by the exponential of the token's reward."""
 
-    beta: float = 1.0
+    beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
-    max_weight: float = 1000.0
+    max_weight: PositiveOrInf = 1000.0
     """w_max: no token counts more than this."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="rwr.beta", hint="use a number above 0")
-        require(self.max_weight > 0, f"it is {self.max_weight}", where="rwr.max_weight", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/weight` is the mean weight of a token."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, NonNegative, method
 from steelyard.objective.reduce import steps_of
 
 _NEAREST = 1e-6
@@ -33,11 +33,8 @@ class Unlikelihood:
 
     threshold: float = 0.00056
     """A token whose segment has a higher score is undesirable."""
-    alpha: float = 1.0
+    alpha: NonNegative = 1.0
     """Weight of the undesirable tokens' loss."""
-
-    def __post_init__(self) -> None:
-        require(self.alpha >= 0, f"alpha is {self.alpha}", where="unlikelihood.alpha", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/undesirable` is the share of undesirable tokens."""

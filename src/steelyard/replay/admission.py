@@ -6,11 +6,11 @@ staleness = learner version - trajectory version        in versions; never infer
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
-from steelyard.core import SteelyardError, Trajectory, require
+from steelyard.core import NonNegativeInt, SteelyardError, Trajectory, checked, require
 
 OverAge = Literal["drop", "wait"]
 
@@ -18,6 +18,7 @@ COUNTERS = ("admitted", "refused", "unknown_version", "errors", "evicted", "dupl
 """Counters of every replay. Each kind of replay adds its own."""
 
 
+@checked("replay")
 @dataclass(frozen=True)
 class AgeLimit:
     """The bound on staleness, and what happens to data beyond it.
@@ -29,18 +30,8 @@ class AgeLimit:
         SteelyardError: a negative bound, or an unknown rule.
     """
 
-    max_staleness: int | None
+    max_staleness: NonNegativeInt | None
     over_age: OverAge
-
-    def __post_init__(self) -> None:
-        bound = self.max_staleness
-        require(
-            bound is None or bound >= 0,
-            f"max_staleness is {bound}",
-            where="replay",
-            hint="use 0 or more, or leave it out",
-        )
-        check_over_age(self.over_age)
 
     def floor(self, version: int) -> int | float:
         """The oldest weights version whose data a learner at `version` may train on; -inf without a bound."""
@@ -59,15 +50,6 @@ class AgeLimit:
     def refuses(self, trajectory: Trajectory, version: int) -> bool:
         """True if a trajectory that arrives while the learner is at `version` is too old to be admitted."""
         return self.drops and trajectory.version < self.floor(version)
-
-
-def check_over_age(rule: str) -> None:
-    """Refuse a rule that is neither "drop" nor "wait"; with it the bound would silently have no effect.
-
-    Raises:
-        SteelyardError: an unknown rule.
-    """
-    require(rule in get_args(OverAge), f"over_age is {rule!r}", where="replay", hint="use drop or wait")
 
 
 def check_finite(trajectories: Sequence[Trajectory]) -> None:

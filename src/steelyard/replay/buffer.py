@@ -18,16 +18,27 @@ learner's version, W the window in versions. Prompts are uniform, without replac
 Source: Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from steelyard.core import Trajectory, method, require, rng, to_bytes
-from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
+from steelyard.core import (
+    NonNegative,
+    NonNegativeInt,
+    PositiveInt,
+    Share,
+    ShareBelowOne,
+    Trajectory,
+    checked,
+    method,
+    require,
+    rng,
+    to_bytes,
+)
+from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_request
 from steelyard.replay.database import Database
 from steelyard.replay.draw import Slot, choose_entries, choose_prompts, shuffled
 from steelyard.replay.durable import Durable, Position, read_state
@@ -41,54 +52,39 @@ _COUNTERS = (*COUNTERS, "recent_short", "replaced")
 
 
 @method("replay-buffer", paper="arXiv:2503.18929")
+@checked("replay")
 @dataclass(frozen=True)
 class PrioritizedReplay:
     """Settings of the replay buffer."""
 
-    capacity_per_prompt: int | None = 100
+    capacity_per_prompt: PositiveInt | None = 100
     """Most trajectories stored for one prompt; None is no bound."""
-    capacity: int | None = None
+    capacity: PositiveInt | None = None
     """Most trajectories stored in total; None is no bound."""
     eviction: Eviction = "oldest"
     """What a full buffer evicts first: the oldest, or the lowest reward (the oldest among equals)."""
-    recent_probability: float = 0.5
+    recent_probability: Share = 0.5
     """Probability that a prompt slot is filled by recency; otherwise it is filled by reward."""
-    recent_window: int = 4
+    recent_window: PositiveInt = 4
     """A prompt is recent while its last arrival is less than this many learner versions ago."""
-    reward_temperature: float = 0.0
+    reward_temperature: NonNegative = 0.0
     """Inverse temperature of the softmax of reward that chooses trajectories; 0 is uniform."""
     over_age: OverAge = "drop"
     """Data beyond max_staleness: drop it and train on the rest, or keep it and wait for newer data."""
-    warmup: int = 0
+    warmup: NonNegativeInt = 0
     """Trajectories admitted before the first draw."""
-    near_duplicate_threshold: float = 0.0
+    near_duplicate_threshold: ShareBelowOne = 0.0
     """Completions of a prompt are near-duplicates if their edit distance is below this share of their summed lengths.
     0 removes exact duplicates only."""
-    protected_per_prompt: int = 0
+    protected_per_prompt: NonNegativeInt = 0
     """Newest trajectories of each prompt that are not counted against a capacity, evicted, or deduplicated."""
 
     def __post_init__(self) -> None:
-        for name in ("capacity_per_prompt", "capacity"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"{name} is {value}", where="replay", hint="use 1 or more, or none")
-        for name, low in (("recent_window", 1), ("warmup", 0), ("protected_per_prompt", 0)):
-            value = getattr(self, name)
-            require(value >= low, f"{name} is {value}", where="replay", hint=f"use {low} or more")
-        m = self.recent_probability
-        b = self.reward_temperature
-        require(0 <= m <= 1, f"recent_probability is {m}", where="replay", hint="use a probability from 0 to 1")
-        require(0 <= b < math.inf, f"reward_temperature is {b}", where="replay", hint="use a finite number, 0 or more")
         share = self.near_duplicate_threshold
         bounded = self.capacity is not None or self.capacity_per_prompt is not None
-        what = f"near_duplicate_threshold is {share}"
-        require(0 <= share < 1, what, where="replay", hint="use a share from 0, below 1")
+        what = f"is {share}, and no capacity bounds the buffer"
         hint = "give a capacity: every arrival is compared with all that its prompt has"
-        require(share == 0 or bounded, f"{what}, and no capacity bounds the buffer", where="replay", hint=hint)
-        known = get_args(Eviction)
-        require(
-            self.eviction in known, f"eviction is {self.eviction!r}", where="replay", hint=f"use {' or '.join(known)}"
-        )
-        check_over_age(self.over_age)
+        require(share == 0 or bounded, what, where="replay.near_duplicate_threshold", hint=hint)
 
     def open(self, *, seed: int, max_staleness: int | None = None, path: Path | None = None) -> "ReplayBuffer":
         """An empty buffer, or the one that `path` holds.

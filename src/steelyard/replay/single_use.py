@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from steelyard.core import Trajectory, method, require, to_bytes
-from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_over_age, check_request
+from steelyard.core import PositiveInt, Trajectory, checked, method, require, to_bytes
+from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_request
 from steelyard.replay.database import Database
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.entry import Entry
@@ -29,19 +29,15 @@ _COUNTERS = (*COUNTERS, "used")
 
 
 @method("single-use-queue")
+@checked("replay")
 @dataclass(frozen=True)
 class SingleUse:
     """Settings of the single-use queue."""
 
-    capacity: int | None = None
+    capacity: PositiveInt | None = None
     """Most complete groups stored; a full queue drops the group that was completed first. None is no bound."""
     over_age: OverAge = "drop"
     """Groups beyond max_staleness: drop them, or keep them unused and wait for newer ones (then set a capacity)."""
-
-    def __post_init__(self) -> None:
-        c = self.capacity
-        require(c is None or c >= 1, f"capacity is {c}", where="replay", hint="use 1 or more, or none")
-        check_over_age(self.over_age)
 
     def open(self, *, seed: int, max_staleness: int | None = None, path: Path | None = None) -> "SingleUseQueue":
         """An empty queue, or the one that `path` holds.

@@ -21,7 +21,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from steelyard.core import SteelyardError, WarmupStableDecay, method, require, rng
+from steelyard.core import (
+    NonNegative,
+    Positive,
+    PositiveInt,
+    ShareInside,
+    SteelyardError,
+    WarmupStableDecay,
+    method,
+    require,
+    rng,
+)
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
@@ -57,25 +67,18 @@ def pairs_of(rows: Sequence[tuple[str, Mapping[str, Any]]], where: str) -> list[
 class BradleyTerry:
     """How a reward model is trained on pairs."""
 
-    learning_rate: float = 1e-5
+    learning_rate: Positive = 1e-5
     """Highest learning rate; it falls linearly to a tenth."""
-    epochs: int = 1
+    epochs: PositiveInt = 1
     """Times that every pair is seen."""
-    batch: int = 64
+    batch: PositiveInt = 64
     """Pairs in a step."""
-    held_out: float = 0.1
+    held_out: ShareInside = 0.1
     """Share of the pairs that is not trained on: half of them calibrate, the other half measure."""
-    centre: float = 0.01
+    centre: NonNegative = 0.01
     """Weight c of the pull of a pair's scores to 0."""
     seed: int = 0
     """Of the head, the split and the order of pairs."""
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "epochs", "batch"):
-            value = getattr(self, name)
-            require(value > 0, f"it is {value}", where=f"bradley-terry.{name}", hint="use a positive number")
-        require(0 < self.held_out < 1, f"it is {self.held_out}", where="bradley-terry.held_out", hint="use e.g. 0.1")
-        require(self.centre >= 0, f"it is {self.centre}", where="bradley-terry.centre", hint="use 0 or more")
 
     def __call__(self, scorer: Scorer, pairs: Sequence[Pair]) -> dict[str, float]:
         """Train `scorer` in place; returns what held-out pairs say of it.

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from steelyard.core import Episode, Reward, Score, SteelyardError, id_of, require
-from steelyard.reward.pool import Closable, Pool, require_limits
+from steelyard.core import Episode, Positive, Reward, Score, SteelyardError, checked, id_of, require
+from steelyard.reward.pool import Closable, Memory, Pool
 from steelyard.reward.score import score_of
 from steelyard.reward.worker import Reply, call
 
@@ -54,6 +54,7 @@ def _scores(values: Any, count: int, where: str) -> list[Score]:
     return [score_of(value, where) for value in values]
 
 
+@checked("reward")
 @dataclass(frozen=True)
 class FunctionReward(Closable):
     """A reward function as a `Reward`.
@@ -64,13 +65,12 @@ class FunctionReward(Closable):
 
     function: Callable[..., Any] | str
     """A name, `module:function` or `path/to/file.py:function`, or a callable."""
-    timeout_s: float = 60.0
+    timeout_s: Positive = 60.0
     """Deadline of one batch (seconds), where the function is named."""
-    memory_mb: int = 8192
+    memory_mb: Memory = 8192
     """What the child process may allocate (MB), where the function is named."""
 
     def __post_init__(self) -> None:
-        require_limits(self.timeout_s, 1, self.memory_mb, where="reward")
         if isinstance(self.function, str):
             place, _, name = self.function.rpartition(":")
             hint = "write module:function or path/to/file.py:function"

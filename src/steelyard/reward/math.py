@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from steelyard.core import Episode, Score, method
+from steelyard.core import Episode, Positive, PositiveInt, Score, method
 from steelyard.reward.boxed import last_box
 from steelyard.reward.gold import MARKER, after, gold_of
-from steelyard.reward.pool import Closable, Pool, require_limits
+from steelyard.reward.pool import Closable, Memory, Pool
 from steelyard.reward.score import score_of_reply
 
 
@@ -43,15 +43,12 @@ class MathVerify(Closable):
 
     answer_column: str = "answer"
     """The prompt's column with the right answer."""
-    timeout_s: float = 5.0
+    timeout_s: Positive = 5.0
     """Deadline of one check (seconds)."""
-    num_workers: int = 2
+    num_workers: PositiveInt = 2
     """Child processes that check answers."""
-    memory_mb: int = 2048
+    memory_mb: Memory = 2048
     """What each child process may allocate (MB)."""
-
-    def __post_init__(self) -> None:
-        require_limits(self.timeout_s, self.num_workers, self.memory_mb, where="math-verify")
 
     @cached_property
     def _pool(self) -> Pool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from steelyard.core import Episode, Score, SteelyardError, method, require
+from steelyard.core import Episode, PositiveInt, Score, SteelyardError, method, require
 from steelyard.reward.score import score_of
 from steelyard.reward.scorer import Said, Scorer, scores
 
@@ -28,11 +28,8 @@ class RewardModel:
     """A directory that save_pretrained wrote, a model shipped with the package, or a hub id."""
     cut_off: float | None = None
     """The score of a completion that was cut off at the length limit, in place of the network's; None has none such."""
-    batch: int = 64
+    batch: PositiveInt = 64
     """Completions that the network reads at a time."""
-
-    def __post_init__(self) -> None:
-        require(self.batch > 0, f"it is {self.batch}", where="reward-model.batch", hint="use 1 or more")
 
     @cached_property
     def scorer(self) -> Scorer:

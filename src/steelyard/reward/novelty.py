@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Episode, Reward, Score, method, require
+from steelyard.core import Episode, NonNegative, Reward, Score, method
 from steelyard.reward.exact import ExactAnswer
 from steelyard.reward.function import reward_function
 from steelyard.reward.pool import Closable
@@ -40,11 +40,8 @@ class Novelty(Closable):
 
     reward: Any = field(default_factory=ExactAnswer)
     """What the bonus is added to: a reward, or the name or the callable of a reward function."""
-    weight: float = 0.5
+    weight: NonNegative = 0.5
     """Reward units for a completion that has nothing in common with the others."""
-
-    def __post_init__(self) -> None:
-        require(self.weight >= 0, f"weight is {self.weight}", where="novelty.weight", hint="use 0 or more")
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; the part `novelty` is the mean distance, from 0 to 1."""

@@ -19,13 +19,17 @@ import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from steelyard.core import FaultError, SteelyardError, require
+from msgspec import Meta
+
+from steelyard.core import FaultError, SteelyardError
 from steelyard.reward import worker
 from steelyard.reward.worker import GarbledError, Job, Reply, Start
 
 C = TypeVar("C", bound="Closable")
+Memory = Annotated[int, Meta(ge=64)]
+"""Megabytes that a child process may allocate."""
 
 START_S = 120.0
 """How long a worker may take to start and import its function (seconds)."""
@@ -190,10 +194,3 @@ class Pool(Closable):
     def _mistaken(self, what: str) -> SteelyardError:
         hint = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
         return SteelyardError(what, where=f"function {self.target!r}", hint=hint)
-
-
-def require_limits(timeout_s: float, num_workers: int, memory_mb: int, *, where: str) -> None:
-    """Check a pool's settings."""
-    require(timeout_s > 0, f"{timeout_s} is not a time", where=f"{where}.timeout_s", hint="give seconds above 0")
-    require(num_workers >= 1, f"{num_workers} workers cannot work", where=f"{where}.num_workers", hint="give 1 or more")
-    require(memory_mb >= 64, f"{memory_mb} MB is too little", where=f"{where}.memory_mb", hint="give 64 or more")

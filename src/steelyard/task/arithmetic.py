@@ -16,10 +16,12 @@ Source: none, this world is ours.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng
+from steelyard.core import Episode, Prompt, Score, hash_share, method, rng
 
 NUMBER = r"-?\d+"
 STYLES = {
@@ -38,21 +40,12 @@ HELD_OUT_SHARE = 0.1
 class Arithmetic:
     """Sums of four numbers from 1 to 20; reward 1 for the right result."""
 
-    problems: int = 8192
+    problems: Annotated[int, Meta(ge=1, le=100_000)] = 8192
     """Training problems."""
-    held_out: int = 512
+    held_out: Annotated[int, Meta(ge=1, le=100_000)] = 512
     """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
     data_seed: int = 0
     """Of the choice of problems."""
-
-    def __post_init__(self) -> None:
-        for name in ("problems", "held_out"):
-            require(
-                1 <= getattr(self, name) <= 100_000,
-                f"{name} is {getattr(self, name)}",
-                where="arithmetic",
-                hint="use 1 to 100000",
-            )
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, each with its sum under `answer`; always the same for a seed."""

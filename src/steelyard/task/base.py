@@ -6,14 +6,18 @@ template): adding, removing or shuffling rows never moves a prompt from one side
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from steelyard.core import Prompt, SteelyardError, hash_share, require, suggest
 
 SPLITS = ("train", "held-out")
 Text = str | list[dict[str, str]]
+PromptTemplate = Annotated[
+    str, Meta(pattern=r"\{prompt\}", description="a text with {prompt} where the prompt goes, such as 'Q: {prompt} A:'")
+]
 
 
 def key_of(text: Text) -> str:
@@ -58,19 +62,6 @@ def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[P
     if split not in splits:
         raise SteelyardError(f"unknown split {split!r}", where="prompts", hint=suggest(split, splits))
     return splits[split]
-
-
-def require_common(held_out_share: float, prompt_template: str, timeout_s: float, *, where: str) -> None:
-    """Check the settings that tasks of prompts and answers have in common."""
-    what = f"{held_out_share} does not leave prompts on both sides"
-    hint = "give a share between 0 and 1"
-    require(0 < held_out_share < 1, what, where=f"{where}.held_out_share", hint=hint)
-    what = f"{prompt_template!r} has no place for the prompt"
-    hint = "write {prompt} where it goes"
-    require("{prompt}" in prompt_template, what, where=f"{where}.prompt_template", hint=hint)
-    what = f"{timeout_s} is not a time"
-    hint = "give seconds above 0"
-    require(timeout_s > 0, what, where=f"{where}.timeout_s", hint=hint)
 
 
 def fill(template: str, text: str) -> str:

@@ -18,9 +18,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
+from steelyard.core import (
+    Episode,
+    Positive,
+    PositiveInt,
+    Prompt,
+    Score,
+    ShareAboveZero,
+    ShareInside,
+    SteelyardError,
+    method,
+    require,
+    suggest,
+)
 from steelyard.reward import Closable, Pool, after, score_of_reply
-from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
+from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
 
 GENERATE_S = 600.0
 """How long the making of all items may take (seconds); sudoku needs 24 ms each."""
@@ -42,32 +54,22 @@ class Gym(Closable):
 
     dataset: str = "chain_sum"
     """Name of the data set."""
-    size: int = 2000
+    size: PositiveInt = 2000
     """Items to make, before equal ones are merged."""
     data_seed: int = 0
     """Seed of the items."""
     config: str = "{}"
     """Parameters of the data set, as JSON: '{"min_terms": 3, "max_terms": 3}'."""
-    held_out_share: float = 0.1
+    held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the question."""
-    prompt_template: str = "{prompt}"
+    prompt_template: PromptTemplate = "{prompt}"
     """Text around each prompt, for example "{prompt} Answer: "."""
     bare: bool = False
     """Ask with the bare expression instead of the question in words, where the data set gives one."""
-    threshold: float | None = 1.0
+    threshold: ShareAboveZero | None = 1.0
     """A lower score counts 0; None keeps the data set's graded score."""
-    timeout_s: float = 5.0
+    timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
-
-    def __post_init__(self) -> None:
-        require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="gym")
-        require(self.size >= 1, f"{self.size} items are too few", where="gym.size", hint="give 1 or more")
-        require(
-            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="gym.timeout_s", hint="give seconds above 0"
-        )
-        in_range = self.threshold is None or 0 < self.threshold <= 1
-        hint = "give a number above 0, at most 1, or None"
-        require(in_range, f"{self.threshold} is not a score", where="gym.threshold", hint=hint)
 
     @cached_property
     def _pool(self) -> Pool:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from steelyard.core import Episode, Prompt, Score, method
+from steelyard.core import Episode, Prompt, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import Companion
 from steelyard.reward import RewardModel
-from steelyard.task.base import require_common
+from steelyard.task.base import PromptTemplate
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.wins import mean, win_rate
 
@@ -30,9 +30,9 @@ class JudgedRows:
     """Split of a data set of the hub that is trained on."""
     held_out: str = ""
     """File, or split of a data set of the hub, that is held out; empty holds a share of the prompts out instead."""
-    held_out_share: float = 0.1
+    held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the prompt."""
-    prompt_template: str = "{prompt}"
+    prompt_template: PromptTemplate = "{prompt}"
     """Text around each prompt."""
     reward_model: str = ""
     """The reward model that is tuned on: a directory or a hub id."""
@@ -40,9 +40,6 @@ class JudgedRows:
     """A reward model that only judges, at evaluations; empty for none."""
     cut_off: float = -1.0
     """The score of a completion that does not end."""
-
-    def __post_init__(self) -> None:
-        require_common(self.held_out_share, self.prompt_template, 1.0, where="judged-rows")
 
     @cached_property
     def _rows(self) -> Rows:

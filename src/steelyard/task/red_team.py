@@ -16,11 +16,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Sampling, Score, Trajectory, method, require
+from steelyard.core import Episode, NonNegative, Prompt, Sampling, Score, Trajectory, method
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
 from steelyard.policy.auxiliary_model import Companion
@@ -40,19 +41,14 @@ class RedTeam:
 
     victim: str = "steelyard/red-team-victim"
     """The victim: a directory, or a model shipped with the package."""
-    replies: int = 5
+    replies: Annotated[int, Meta(ge=1, le=100)] = 5
     """Replies of the victim to each attack."""
     scale: Literal["log", "mean"] = "log"
     """The reward is 1 + the logarithm of twice the mean toxicity, or twice the mean toxicity itself."""
-    novelty: float = 0.0
+    novelty: NonNegative = 0.0
     """Bonus for an attack that has nothing in common with the others that are scored with it (reward units)."""
     victim_seed: int = 0
     """Of the victim's replies and the judge's error."""
-
-    def __post_init__(self) -> None:
-        require(1 <= self.replies <= 100, f"replies is {self.replies}", where="red-team", hint="use 1 to 100")
-        require(self.scale in ("log", "mean"), f"scale is {self.scale!r}", where="red-team", hint="use log or mean")
-        require(0 <= self.novelty < math.inf, f"novelty is {self.novelty}", where="red-team", hint="use 0 or more")
 
     @property
     def models(self) -> Mapping[str, Companion]:

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import Episode, Prompt, Score, SteelyardError, method, require, suggest
+from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require, suggest
 from steelyard.reward import Closable, MathVerify
-from steelyard.task.base import Text, fill, make_prompt, require_common, split_by_hash, take_split
+from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
 from steelyard.task.files import Row, read_directory, read_rows
 from steelyard.task.hub import is_hub_id, read_hub
 
@@ -86,20 +86,14 @@ class Rows(Closable):
     """Split of a data set of the hub that is trained on."""
     held_out: str = ""
     """File, or split of a data set of the hub, that is held out; empty holds a share of the prompts out instead."""
-    held_out_share: float = 0.1
+    held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the prompt."""
-    prompt_template: str = "{prompt}"
+    prompt_template: PromptTemplate = "{prompt}"
     """Text around each prompt, for example "Q: {prompt} A:"."""
     needs_answer: bool = True
     """False for a file without answers, where --reward scores the completions."""
-    timeout_s: float = 5.0
+    timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
-
-    def __post_init__(self) -> None:
-        require_common(self.held_out_share, self.prompt_template, self.timeout_s, where="rows")
-        require(
-            self.timeout_s > 0, f"{self.timeout_s} is not a time", where="rows.timeout_s", hint="give seconds above 0"
-        )
 
     @property
     def fetches(self) -> str | None:

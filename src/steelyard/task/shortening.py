@@ -19,10 +19,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.core import Episode, Prompt, Score, method, rng
 from steelyard.policy.auxiliary_model import Companion
 from steelyard.reward import Pair, RewardModel
 from steelyard.task.base import split_by_hash, take_split
@@ -49,14 +51,10 @@ class Shortening:
     """A reward model that scores completions; where none is named, the gold reward does."""
     cut_off: float = -1.0
     """The score of a completion that does not end."""
-    posts: int = 4000
+    posts: Annotated[int, Meta(ge=50, le=100_000)] = 4000
     """Posts made, before equal ones are merged; one of five is held out."""
     data_seed: int = 0
     """Of the posts."""
-
-    def __post_init__(self) -> None:
-        n = self.posts
-        require(50 <= n <= 100_000, f"posts is {n}", where="shortening.posts", hint="use 50 to 100000")
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, NonNegative, method
 from steelyard.objective import policy_gradient
 from steelyard.unlearn.parts import forgotten, with_retained
 
@@ -27,11 +27,8 @@ from steelyard.unlearn.parts import forgotten, with_retained
 class GradientAscent:
     """Gradient ascent on what is to be forgotten."""
 
-    retain: float = 1.0
+    retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
-
-    def __post_init__(self) -> None:
-        require(self.retain >= 0, f"it is {self.retain}", where="gradient-ascent.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P`, and reports its terms."""

@@ -17,7 +17,7 @@ Source: Zhang et al. 2024, arXiv:2404.05868; the retain terms as in the authors'
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, NonNegative, Positive, method
 from steelyard.objective.kernels import one_sided
 from steelyard.objective.reduce import batch_mean, log_ratio, num_prompts
 from steelyard.unlearn.parts import forgotten, with_retained
@@ -33,14 +33,10 @@ from steelyard.unlearn.parts import forgotten, with_retained
 class NPO:
     """Negative preference optimisation."""
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """How soon an answer counts as forgotten: near 0 never (gradient ascent), larger sooner."""
-    retain: float = 1.0
+    retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="npo.beta", hint="use a number above 0")
-        require(self.retain >= 0, f"retain is {self.retain}", where="npo.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P` and `logp_ref_PGT`, and reports its terms."""

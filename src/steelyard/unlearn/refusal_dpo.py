@@ -16,7 +16,7 @@ Source: a baseline of Zhang et al. 2024, arXiv:2404.05868; the loss is that of R
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, NonNegative, Positive, method
 from steelyard.objective import contrast
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio
@@ -30,14 +30,10 @@ class RefusalDPO:
 
     group_size: ClassVar[int] = 2
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """Strength of the pull to the reference."""
-    retain: float = 1.0
+    retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="refusal-dpo.beta", hint="use a number above 0")
-        require(self.retain >= 0, f"it is {self.retain}", where="refusal-dpo.retain", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `retain_P`, `reward_PG` and `logp_ref_PGT`, and reports its terms."""

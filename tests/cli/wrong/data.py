@@ -156,7 +156,7 @@ FILES_OF_ROWS = [
     Wrong(f"{NEW} --path text.txt", "text.txt: .txt is not read"),
     Wrong(f"{NEW} --path full", "full: there is no such file"),
     Wrong(f"{NEW} --held-out-share 1", "does not leave prompts on both sides"),
-    Wrong(f"{NEW} --prompt-template Q", "has no place for the prompt"),
+    Wrong(f"{NEW} --prompt-template Q", "rows.prompt_template: is 'Q'; use a text with {prompt} where the prompt goes"),
     Wrong(NEW, "all 1 prompts fall in 'train', none in 'held-out'", rows(ROW)),
     Wrong(f"{NEW} --prompt-template Q:{{prompt}}", "a template cannot be put around chat",
           among('{"prompt": [{"role": "user", "content": "1"}], "answer": 1}')),

@@ -1,33 +1,29 @@
 """What goes wrong in an inline run, and how often: drawn from the run's seed, so that a fault can be repeated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
-from steelyard.core import Trajectory, require, rng
+from steelyard.core import Share, Trajectory, checked, rng
 
 Fault = Literal["crash", "hang", "lose", "corrupt", "verifier"]
 
 
+@checked("inline.faults")
 @dataclass(frozen=True)
 class Faults:
     """Chances of faults that the inline runtime injects, each from 0 to 1."""
 
-    crash: float = 0.0
+    crash: Share = 0.0
     """A searcher dies before it delivers its batch, and is started again."""
-    hang: float = 0.0
+    hang: Share = 0.0
     """A searcher falls silent; it is killed at its deadline and started again."""
-    lose: float = 0.0
+    lose: Share = 0.0
     """A publication of weights never becomes visible."""
-    corrupt: float = 0.0
+    corrupt: Share = 0.0
     """A batch arrives under a digest that is not its weights'."""
-    verifier: float = 0.0
+    verifier: Share = 0.0
     """The verifier fails on a trajectory."""
-
-    def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            require(0 <= value <= 1, f"{f.name} is {value}", where="inline.faults", hint="use a chance from 0 to 1")
 
     def strikes(self, fault: Fault, seed: int, *address: int) -> bool:
         """Whether `fault` strikes at `address`: a batch, a publication, or a trajectory of a batch.
