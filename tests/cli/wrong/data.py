@@ -155,7 +155,7 @@ FILES_OF_ROWS = [
     Wrong(f"{NEW} --path none.jsonl", "none.jsonl: there is no such file"),
     Wrong(f"{NEW} --path text.txt", "text.txt: .txt is not read"),
     Wrong(f"{NEW} --path full", "full: there is no such file"),
-    Wrong(f"{NEW} --held-out-share 1", "does not leave prompts on both sides"),
+    Wrong(f"{NEW} --held-out-share 1", "rows.held_out_share: is 1.0; use more than 0, less than 1"),
     Wrong(f"{NEW} --prompt-template Q", "rows.prompt_template: is 'Q'; use a text with {prompt} where the prompt goes"),
     Wrong(NEW, "all 1 prompts fall in 'train', none in 'held-out'", rows(ROW)),
     Wrong(f"{NEW} --prompt-template Q:{{prompt}}", "a template cannot be put around chat",
