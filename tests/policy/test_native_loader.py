@@ -9,14 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from steelyard.policy import Policy, loading
-from steelyard.policy.native_loader import BareModel, read_model
-from steelyard.policy.tokenizer import BareTokenizer
+from steelyard.policy.native_loader import NativeModel, read_model
+from steelyard.policy.tokenizer import NativeTokenizer
 
-BARE = ("llama", "qwen3")
+NATIVE = ("llama", "qwen3")
 SHIPPED = ("steelyard/arithmetic", "steelyard/enumerable")
 
 
-@pytest.fixture(params=BARE)
+@pytest.fixture(params=NATIVE)
 def copied(request, tiny_model_dir, tmp_path):
     return shutil.copytree(tiny_model_dir(request.param), tmp_path / "model")
 
@@ -29,26 +29,26 @@ def _read(place):
     return read_model(place, torch.float32)
 
 
-def _same(bare, theirs):
+def _same(native, theirs):
     """Everything that a policy says of itself, and its weights byte for byte."""
-    assert [*bare.trainable()] == [*theirs.trainable()]
-    assert np.array_equal(bare.weights(), theirs.weights())
+    assert [*native.trainable()] == [*theirs.trainable()]
+    assert np.array_equal(native.weights(), theirs.weights())
     for fact in ("eos_ids", "pad_id", "vocab_size", "hidden_size", "context_length", "num_bytes", "device"):
-        assert getattr(bare, fact) == getattr(theirs, fact), fact
+        assert getattr(native, fact) == getattr(theirs, fact), fact
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("model", [*BARE, *SHIPPED])
+@pytest.mark.parametrize("model", [*NATIVE, *SHIPPED])
 def test_it_is_what_transformers_loads(tiny_model_dir, model, dtype):
     place = model if model in SHIPPED else str(tiny_model_dir(model))
-    bare, theirs = Policy.load(place, dtype=dtype), Policy(*loading.load(place, dtype))
-    assert isinstance(bare.model, BareModel)
-    assert isinstance(bare.tokenizer, BareTokenizer)
-    assert not bare.model.training
-    _same(bare, theirs)
+    native, theirs = Policy.load(place, dtype=dtype), Policy(*loading.load(place, dtype))
+    assert isinstance(native.model, NativeModel)
+    assert isinstance(native.tokenizer, NativeTokenizer)
+    assert not native.model.training
+    _same(native, theirs)
     tokens = torch.tensor([[4, 2, 5, 0, 1, 9], [1, 1, 3, 7, 2, 2]])
     mask = tokens.new_tensor([[1] * 6, [0, 0, 1, 1, 1, 1]])
-    found, expected = (p.head(p.backbone(input_ids=tokens, attention_mask=mask)[0])[:, 2:] for p in (bare, theirs))
+    found, expected = (p.head(p.backbone(input_ids=tokens, attention_mask=mask)[0])[:, 2:] for p in (native, theirs))
     gap = (found.float().softmax(-1) - expected.float().softmax(-1)).abs()
     assert gap.max() < (1e-4 if dtype == "float32" else 0.1)
     assert gap.mean() < (1e-5 if dtype == "float32" else 0.01)
@@ -59,9 +59,9 @@ def test_other_number_formats_are_rounded_as_transformers_rounds_them(copied, st
     weights = {name: t.to(stored) for name, t in load_file(copied / "model.safetensors").items()}
     save_file(weights, copied / "model.safetensors", {"format": "pt"})
     for dtype in ("float32", "bfloat16"):
-        bare = Policy.load(str(copied), dtype=dtype)
-        assert isinstance(bare.model, BareModel)
-        _same(bare, Policy(*loading.load(str(copied), dtype)))
+        native = Policy.load(str(copied), dtype=dtype)
+        assert isinstance(native.model, NativeModel)
+        _same(native, Policy(*loading.load(str(copied), dtype)))
 
 
 @pytest.mark.parametrize("of_config", [0, [0, 3], None])
@@ -74,9 +74,9 @@ def test_ends_of_sequences_are_those_that_transformers_knows(copied, of_config, 
     else:
         settings |= {} if of_generation == "without the key" else {"eos_token_id": of_generation}
         (copied / "generation_config.json").write_text(json.dumps(settings))
-    bare = Policy.load(str(copied))
-    assert isinstance(bare.model, BareModel)
-    _same(bare, Policy(*loading.load(str(copied), "float32")))
+    native = Policy.load(str(copied))
+    assert isinstance(native.model, NativeModel)
+    _same(native, Policy(*loading.load(str(copied), "float32")))
 
 
 def _cut(place):
@@ -95,9 +95,9 @@ def _cut(place):
 def test_a_model_in_several_files(copied):
     whole = Policy.load(str(copied)).weights()
     _cut(copied)
-    bare = Policy.load(str(copied))
-    assert isinstance(bare.model, BareModel)
-    assert np.array_equal(bare.weights(), whole)
+    native = Policy.load(str(copied))
+    assert isinstance(native.model, NativeModel)
+    assert np.array_equal(native.weights(), whole)
 
 
 def _name_a_tensor_twice(place):
@@ -209,7 +209,7 @@ def test_what_is_saved_over_a_model_in_several_files_is_what_is_loaded(copied, t
 def test_adapters_are_peft_s_on_transformers_own_model(tiny_model_dir):
     from steelyard.policy import LoRA
 
-    assert not isinstance(Policy.load(str(tiny_model_dir("llama")), lora=LoRA(2)).model, BareModel)
+    assert not isinstance(Policy.load(str(tiny_model_dir("llama")), lora=LoRA(2)).model, NativeModel)
 
 
 LIGHT = """

@@ -6,25 +6,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.policy import decoder as decoders
+from steelyard.model import Architecture, Decoder, GroupedQuery, Rotary, SlidingWindow, mix
 from steelyard.policy import prefix_sharing
-from steelyard.policy.architecture import Architecture, Rotary
-from steelyard.policy.decoder import Decoder
 from steelyard.policy.logp import step_logp
 
 PLAIN = Architecture(
-    vocab_size=11, hidden_size=12, intermediate_size=10, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=6,
-    context_length=64, eps=1e-6, rotary=Rotary(100.0), tied=True, qkv_bias=True, out_bias=False, mlp_bias=False,
-    qk_norm=True,
+    vocab_size=11, hidden_size=12, intermediate_size=10, num_heads=4, num_kv_heads=2, head_dim=6, context_length=64,
+    eps=1e-6, rotary=Rotary(100.0), attention=(GroupedQuery(),) * 2, tied=True, qkv_bias=True, out_bias=False,
+    mlp_bias=False, qk_norm=True,
 )  # fmt: skip
 
 
-def _decoder(dtype=torch.float32):
-    made, generator = Decoder(PLAIN), torch.Generator().manual_seed(1)
+def _decoder(dtype=torch.float32, architecture=PLAIN):
+    made, generator = Decoder(architecture), torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.copy_((parameter.ndim == 1) + 0.4 * torch.randn(parameter.shape, generator=generator))
-    cast = Decoder(PLAIN, dtype)
+    cast = Decoder(architecture, dtype)
     cast.load_state_dict(made.state_dict())
     return cast
 
@@ -79,11 +77,14 @@ def _gradients(found, decoder):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("short", [decoders.SHORT, 0])
-def test_shared_is_padded_in_value_and_gradient(monkeypatch, name, short):
-    monkeypatch.setattr(decoders, "SHORT", short)
-    decoder, rows = _decoder(), _rows(CASES[name])
-    assert prefix_sharing.states(decoder, *rows) is not None
+@pytest.mark.parametrize("short", [mix.SHORT, 0])
+@pytest.mark.parametrize("window", [None, 1, 3])
+def test_shared_is_padded_in_value_and_gradient(monkeypatch, name, short, window):
+    monkeypatch.setattr(mix, "SHORT", short)
+    attention = GroupedQuery() if window is None else SlidingWindow(window)
+    decoder = _decoder(architecture=PLAIN.with_attention(attention))
+    rows = _rows(CASES[name])
+    assert prefix_sharing.shared_states(decoder, *rows) is not None
     found, expected = _say(decoder, decoder, rows), _say(_padded(decoder), decoder, rows)
     torch.testing.assert_close(found.logp_NT, expected.logp_NT, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.entropy_NT, expected.entropy_NT, atol=1e-5, rtol=1e-5)
@@ -130,9 +131,9 @@ def test_computes_each_prompt_once_and_no_padding(monkeypatch, name, tokens):
 def test_rows_padded_on_the_left_are_not_shared():
     decoder, rows = _decoder(), _rows(CASES["groups"])
     flipped = [x.flip(1) for x in rows]
-    assert prefix_sharing.states(decoder, *flipped) is None
+    assert prefix_sharing.shared_states(decoder, *flipped) is None
     nothing = (*rows[:1], torch.zeros_like(rows[1]), torch.zeros_like(rows[2]))
-    assert prefix_sharing.states(decoder, *nothing) is None
+    assert prefix_sharing.shared_states(decoder, *nothing) is None
     assert not _say(decoder, decoder, nothing).logp_NT.any()
 
 
@@ -145,10 +146,10 @@ def test_two_runs_agree_to_the_last_bit():
 def test_the_gradient_of_the_attention_is_exact():
     decoder, rows = _decoder(torch.float64), _rows(CASES["groups"])
     stream = _stream(rows)
-    mix, generator = prefix_sharing._Shared(stream, decoder), torch.Generator().manual_seed(0)
+    layout, generator = prefix_sharing._StreamLayout(stream, decoder), torch.Generator().manual_seed(0)
     shapes = [(len(stream.tokens_S), heads, PLAIN.head_dim) for heads in (4, 2, 2)]
     inputs = [torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes]
-    assert torch.autograd.gradcheck(mix, inputs)
+    assert torch.autograd.gradcheck(lambda q, k, v: layout(0, q, k, v), inputs)
 
 
 ROWS = st.lists(

@@ -1,6 +1,7 @@
 import pytest
 
-from steelyard.core import SteelyardError
+from rollout.drawn import assert_same, requests_for, run
+from steelyard.core import Sampling, SteelyardError
 from steelyard.policy import Policy, loading
 from steelyard.rollout import NativeEngine, TransformersEngine, engine_for
 
@@ -27,9 +28,13 @@ def test_weights_change_in_flight_only_in_our_own(tiny_model_dir, llama):
         engine_for(Policy.load(str(tiny_model_dir("gpt2"))), 0, in_flight=True)
 
 
-def test_transformers_engine_wants_the_model_of_transformers(llama):
-    with pytest.raises(SteelyardError, match="read without transformers; use NativeEngine, or engine_for"):
-        TransformersEngine(llama, 0)
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_a_model_read_natively_generates_the_same_on_its_own_forward_pass(tiny_model_dir, family):
+    policy = Policy.load(str(tiny_model_dir(family)))
+    sampling = Sampling(max_tokens=12)
+    found, expected = (run(kind(policy, 0), requests_for(), sampling) for kind in (TransformersEngine, NativeEngine))
+    for key, trajectory in found.items():
+        assert_same(trajectory, expected[key])
 
 
 def test_there_is_at_least_one_row(llama):

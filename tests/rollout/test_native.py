@@ -27,6 +27,10 @@ MODELS = {
     "qwen2, biases": ("qwen2", {"num_key_value_heads": 2}),
     "qwen3, biases": ("qwen3", {"num_key_value_heads": 2, "head_dim": 8, "attention_bias": True}),
     "mistral without a window": ("mistral", {"sliding_window": None, "num_key_value_heads": 2}),
+    "mistral with a window": ("mistral", {"sliding_window": 5, "num_key_value_heads": 2}),
+    "qwen2, one layer of two has a window": (
+        "qwen2", {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1, "num_key_value_heads": 2},
+    ),
 }  # fmt: skip
 
 
@@ -344,5 +348,5 @@ def test_adapters_are_added_to_the_weights(tiny_model_dir):
 
 
 def test_models_of_other_families_are_refused(tiny_model_dir):
-    with pytest.raises(SteelyardError, match="not of the Llama or Qwen family; use TransformersEngine"):
+    with pytest.raises(SteelyardError, match=r"not of the Llama or Qwen family, or .*; use TransformersEngine"):
         NativeEngine(Policy.load(str(tiny_model_dir("gpt2"))), 0)

@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.policy import LoRA, Policy
-from steelyard.policy.meta_model import kept, skeleton
+from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.recipes import load
 from steelyard.runtime import to_json
 from steelyard.task import JudgedRows
@@ -97,9 +97,9 @@ def test_what_is_not_counted_is_said():
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gpt-neox"])
 @pytest.mark.parametrize("lora", [None, LoRA(rank=2)])
-def test_a_skeleton_counts_as_the_model_does(tiny_model_dir, family, lora):
+def test_a_model_without_weights_counts_as_the_model_does(tiny_model_dir, family, lora):
     place = str(tiny_model_dir(family))
-    bare, real = skeleton(place, lora=lora), Policy.load(place, lora=lora)
+    bare, real = meta_policy(place, lora=lora), Policy.load(place, lora=lora)
     for trainable in (True, False):
         assert bare.num_parameters(trainable=trainable) == real.num_parameters(trainable=trainable)
     assert (bare.num_bytes, bare.context_length) == (real.num_bytes, real.context_length)
@@ -107,10 +107,10 @@ def test_a_skeleton_counts_as_the_model_does(tiny_model_dir, family, lora):
 
 
 def test_where_a_model_is(tiny_model_dir):
-    assert kept(str(tiny_model_dir("llama"))) == str(tiny_model_dir("llama"))
-    assert kept("nobody/nothing") is None
+    assert local_directory(str(tiny_model_dir("llama"))) == str(tiny_model_dir("llama"))
+    assert local_directory("nobody/nothing") is None
     with pytest.raises(SteelyardError, match="neither a directory nor a hub id"):
-        kept("nobody/no thing")
+        local_directory("nobody/no thing")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.loading import load_classifier, load_encoder, load_scorer, read
-from steelyard.policy.meta_model import kept
+from steelyard.policy.meta_model import local_directory
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Companion:
             SteelyardError: it is not named, or is no directory, model of the package or hub id.
         """
         with self._known_as(what):
-            return kept(self.model)
+            return local_directory(self.model)
 
     def check(self, what: str) -> int:
         """See that it can be loaded as what it is used as; a model of the hub is fetched for it.

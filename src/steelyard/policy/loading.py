@@ -1,10 +1,9 @@
-"""From a name to a model and its tokenizer: local, shipped or from the hub; safetensors only, and never remote code.
+"""From a name to a model and its tokenizer: a directory, a shipped name or a hub id.
 
-A model's files are data, and may be hostile. What they can ask transformers for beyond weights (code beside them,
-kernels from the hub, pickled shards, files elsewhere) is refused, not run.
+Only safetensors weights are loaded, and no code is. A model's files may be hostile: whatever they ask of transformers
+beyond weights (code beside them, kernels from the hub, pickled shards, files elsewhere) is refused.
 """
 
-import json
 import os
 import sys
 import textwrap
@@ -13,24 +12,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from steelyard.core import SteelyardError, require, suggest
-from steelyard.policy.native_loader import INDEX, read_model
+from steelyard.model import Mix
+from steelyard.policy.load_checks import (
+    DTYPES,
+    check_config,
+    check_dtype,
+    check_finite,
+    check_head,
+    check_report,
+    check_shards,
+    check_vocabulary,
+)
+from steelyard.policy.native_loader import read_model
 from steelyard.policy.tokenizer import read_tokenizer
 
 SHIPPED = Path(__file__).parent / "base"
-ATTENTION = (None, "eager", "sdpa")
-"""What config.json may choose; other names can fetch code from the hub."""
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NO_ENCODERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForSequenceClassification")
-"""Ends of the names of networks that write text or give scores: their hidden states are no embeddings."""
+"""Endings of class names of networks that write text or give scores: their hidden states are no embeddings."""
 _PREFIX = "steelyard/"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Transformers, where it is in use, without its progress bars and reports; what matters is raised as an error."""
+    """Silence the progress bars and reports of transformers, where it is imported; problems are raised as errors."""
     if "transformers" not in sys.modules:
         yield
         return
@@ -63,7 +68,7 @@ def locate(model: str) -> tuple[str, bool]:
         require(model in shipped(), f"no model {model!r} is shipped", where="model", hint=suggest(model, shipped()))
         return str(SHIPPED / model.removeprefix(_PREFIX)), True
     path = Path(model).expanduser()
-    # A hub id is OWNER/NAME. Anything else that is not here is a slip, and must not go looking on the network.
+    # A hub id is OWNER/NAME. Anything else that is not here is a typing error, and must not start a download.
     looks_local = model.startswith((".", "~", os.sep)) or model.count("/") != 1
     if not path.exists() and not looks_local:
         return model, False
@@ -79,28 +84,49 @@ def locate(model: str) -> tuple[str, bool]:
     return str(path), True
 
 
-def read(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
-    """The model and the tokenizer that `model` names, as `load`, but without transformers where we can do without it.
+def read(model: str, dtype: str, *, empty: bool = False, attention: Mix | None = None) -> tuple[Any, Any]:
+    """The model and the tokenizer that `model` names: natively where that is possible, else as by `load`.
+
+    Args:
+        model: a directory, a shipped name or a hub id.
+        dtype: of the weights.
+        empty: give the network shapes and no numbers.
+        attention: the variant of every layer, in place of the model's own.
 
     Raises:
-        SteelyardError: as for `load`.
+        SteelyardError: as for `load`, or an attention for a model that is not read natively.
     """
-    _check_dtype(dtype)
+    check_dtype(dtype)
     place, local = locate(model)
-    net = read_model(Path(place), DTYPES[dtype], empty=empty) if local else None
+    net = read_model(Path(place), DTYPES[dtype], empty=empty, attention=attention) if local else None
     if net is None:
+        require_own_attention(attention)
         return load(model, dtype, empty=empty)
     tokenizer = load_tokenizer(model)
-    _check_finite(net, model)
-    _check_vocabulary(net, tokenizer, model)
+    check_finite(net, model)
+    check_vocabulary(net, tokenizer, model)
     return net, tokenizer
+
+
+def require_own_attention(attention: Mix | None) -> None:
+    """Refuse a chosen attention for a model that transformers computes.
+
+    Raises:
+        SteelyardError: an attention was chosen.
+    """
+    require(
+        attention is None,
+        "can be chosen only for models of the Llama, Qwen and Mistral family in a directory, without LoRA",
+        where="--attention",
+        hint="leave it out, or save the model to a directory first",
+    )
 
 
 def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode, by transformers.
 
-    With `empty`, here and below, the network has shapes and no numbers: it lies on the `meta` device and takes no
-    memory, and what its numbers would have to be is not checked.
+    With `empty`, here and below, the network is on the `meta` device: it has shapes and no numbers, takes no memory,
+    and checks of its numbers are skipped.
 
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
@@ -108,11 +134,11 @@ def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype, empty)
     scores = any(name.endswith("ForSequenceClassification") for name in net.config.architectures or ())
     require(not scores, f"{model} gives scores and writes no text", where="model", hint="name a language model")
-    _check_report(report, model)
-    _check_finite(net, model)
-    _check_vocabulary(net, tokenizer, model)
+    check_report(report, model)
+    check_finite(net, model)
+    check_vocabulary(net, tokenizer, model)
     if not empty:
-        _check_head(net, model)
+        check_head(net, model)
     return net, tokenizer
 
 
@@ -126,9 +152,9 @@ def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, An
     """
     net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty, num_labels=1)
     missing = sorted(report["missing_keys"])
-    _check_report(report | {"missing_keys": [n for n in missing if n.startswith(f"{net.base_model_prefix}.")]}, model)
-    _check_finite(net, model)
-    _check_vocabulary(net, tokenizer, model)
+    check_report(report | {"missing_keys": [n for n in missing if n.startswith(f"{net.base_model_prefix}.")]}, model)
+    check_finite(net, model)
+    check_vocabulary(net, tokenizer, model)
     return net, tokenizer, missing
 
 
@@ -139,15 +165,15 @@ def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[Any
         SteelyardError: as for `load`.
     """
     net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty)
-    _check_report(report, model)
-    _check_finite(net, model)
+    check_report(report, model)
+    check_finite(net, model)
     return net, tokenizer
 
 
 def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     """A network that gives a text a hidden state for each token, without a head, and its tokenizer, which pads.
 
-    A pooler may be missing: it reads the states and changes none.
+    A pooler may be missing: it does not change the hidden states.
 
     Raises:
         SteelyardError: as for `load`.
@@ -161,9 +187,9 @@ def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, A
         where="model",
         hint="name one, such as sentence-transformers/all-MiniLM-L6-v2",
     )
-    _check_report(report | {"missing_keys": [n for n in report["missing_keys"] if not n.startswith("pooler.")]}, model)
-    _check_finite(net, model)
-    _check_vocabulary(net, tokenizer, model)
+    check_report(report | {"missing_keys": [n for n in report["missing_keys"] if not n.startswith("pooler.")]}, model)
+    check_finite(net, model)
+    check_vocabulary(net, tokenizer, model)
     require(
         tokenizer.pad_token is not None,
         f"the tokenizer of {model} has no padding token",
@@ -175,7 +201,7 @@ def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, A
 
 def _open(kind: str, model: str, dtype: str, empty: bool, **settings: Any) -> tuple[Any, Any, Any]:
     """The network, by the class of transformers that `kind` names, the tokenizer, and the report on its weights."""
-    _check_dtype(dtype)
+    check_dtype(dtype)
     place, local = locate(model)
     import transformers
 
@@ -183,11 +209,11 @@ def _open(kind: str, model: str, dtype: str, empty: bool, **settings: Any) -> tu
 
     def network() -> Any:
         config = transformers.AutoConfig.from_pretrained(place, **settings, **options)
-        _check_config(config, model)
-        _check_shards(place, local, model)
+        check_config(config, model)
+        check_shards(place, local, model)
         form = {"dtype": DTYPES[dtype], "use_safetensors": True, "output_loading_info": True}
         form |= {"device_map": "meta"} if empty else {}
-        # Other sizes are ignored here because the report names them, and the exception does not.
+        # Mismatched sizes are not raised here, because the report names them and the exception does not.
         return getattr(transformers, kind).from_pretrained(
             place, config=config, ignore_mismatched_sizes=True, **form, **options
         )
@@ -207,8 +233,9 @@ def load_tokenizer(model: str) -> Any:
         SteelyardError: nothing of that name, or damaged files.
     """
     place, _ = locate(model)
-    if (bare := read_tokenizer(Path(place))) is not None:
-        return bare
+    native = read_tokenizer(Path(place))
+    if native is not None:
+        return native
     from transformers import AutoTokenizer
 
     options = {"trust_remote_code": False, "local_files_only": True}
@@ -216,53 +243,13 @@ def load_tokenizer(model: str) -> Any:
         return _read("tokenizer", model, True, lambda: AutoTokenizer.from_pretrained(place, **options))
 
 
-def _check_dtype(dtype: str) -> None:
-    require(dtype in DTYPES, f"unknown dtype {dtype!r}", where="dtype", hint=suggest(dtype, DTYPES))
-
-
 def _read(what: str, model: str, local: bool, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except SteelyardError:
         raise
-    except Exception as error:  # transformers raises whatever the files make it raise; it is shown
+    except Exception as error:  # damaged files make transformers raise anything; the reason is shown
         raise _broken(what, model, local, error) from error
-
-
-def _check_config(config: Any, model: str) -> None:
-    """Refuse a config.json that asks for more than an architecture."""
-    attention = config._attn_implementation
-    hint = "take its key attn_implementation out of config.json"
-    require(
-        attention in ATTENTION,
-        f"{model} asks for the attention {attention!r}, which may be code from the hub",
-        where="model",
-        hint=hint,
-    )
-    require(
-        getattr(config, "quantization_config", None) is None,
-        f"{model} is quantised",
-        where="model",
-        hint="take the model in float32, bfloat16 or float16",
-    )
-
-
-def _check_shards(place: str, local: bool, model: str) -> None:
-    """Refuse an index that names anything but safetensors files beside it."""
-    from transformers.utils.hub import cached_file
-
-    index = cached_file(
-        place,
-        INDEX,
-        local_files_only=local,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    if index is None:
-        return
-    for name in set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()):
-        plain = name == Path(name).name and name.endswith(".safetensors")
-        require(plain, f"{INDEX} of {model} names {name!r}", where="model", hint="save the model again, as safetensors")
 
 
 def _broken(what: str, model: str, local: bool, error: Exception) -> SteelyardError:
@@ -274,73 +261,6 @@ def _broken(what: str, model: str, local: bool, error: Exception) -> SteelyardEr
 
 
 def _first_words(message: str) -> str:
-    """The first line, and the second where the first only leads up to it: what follows is advice for other programs."""
+    """The first line, and the second if the first ends in a colon; what follows is advice for other programs."""
     lines = [line.strip() for line in message.strip().splitlines()[:2]]
     return textwrap.shorten(" ".join(lines if lines[:1] and lines[0].endswith(":") else lines[:1]), 300)
-
-
-def _check_report(report: Any, model: str) -> None:
-    """Refuse weights that are not those of the config: transformers would draw what is missing at random."""
-    for name, found, expected in sorted(report["mismatched_keys"]):
-        what = f"{name} of {model} is {[*found]}, and its config.json says {[*expected]}"
-        raise SteelyardError(what, where="model", hint="save weights and config.json again, together")
-    missing = sorted(report["missing_keys"])
-    require(
-        not missing,
-        f"{model} lacks {len(missing)} of its weights, such as {''.join(missing[:1])}",
-        where="model",
-        hint="save the model again, whole",
-    )
-
-
-def _check_finite(net: Any, model: str) -> None:
-    for name, weight in net.named_parameters():
-        finite = weight.is_meta or bool(weight.isfinite().all())
-        require(
-            finite,
-            f"{name} of {model} holds numbers that are not finite",
-            where="model",
-            hint="take an earlier checkpoint of it",
-        )
-
-
-def _check_vocabulary(net: Any, tokenizer: Any, model: str) -> None:
-    vocabulary = tokenizer.get_vocab()
-    require(bool(vocabulary), f"{model} has an empty tokenizer", where="model", hint="save its tokenizer beside it")
-    highest = max(vocabulary.values())
-    rows = net.get_input_embeddings().weight.shape[0]
-    require(
-        highest < rows,
-        f"the tokenizer of {model} has ids up to {highest}, but the model only {rows} embeddings",
-        where="model",
-        hint="save the tokenizer that the model was trained with",
-    )
-
-
-@torch.no_grad()
-def _check_head(net: Any, model: str) -> None:
-    """Refuse models whose logits are not just head(backbone(tokens)), such as soft-capped or scaled ones.
-
-    The head is made to answer with a steep ramp: a soft cap bends it even where the model's own logits are small.
-    """
-    backbone = net.base_model
-    head = net.get_output_embeddings()
-    tokens = torch.zeros(1, 4, dtype=torch.long)
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def ramp(_: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
-        steep = torch.linspace(-100, 100, logits.numel(), dtype=logits.dtype).view_as(logits)
-        seen.append((inputs[0], steep))
-        return steep
-
-    if head is not None and backbone is not net:
-        with head.register_forward_hook(ramp):
-            logits = net(input_ids=tokens, use_cache=False).logits
-        hidden = backbone(input_ids=tokens, use_cache=False)[0]
-        if len(seen) == 1 and torch.equal(logits.float(), seen[0][1].float()) and torch.equal(hidden, seen[0][0]):
-            return
-    raise SteelyardError(
-        f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)",
-        where="model",
-        hint="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX",
-    )

@@ -16,15 +16,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from steelyard.model import Decoder
 from steelyard.policy import prefix_sharing
-from steelyard.policy.decoder import Decoder
 
 LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
 
 
 @dataclass(frozen=True)
 class StepLogp:
-    """What the policy says of N rows of T tokens, in float32."""
+    """Log-probabilities and hidden states of N rows of T tokens, in float32."""
 
     logp_NT: Float[Tensor, "N T"]
     """Log-probability of each action given all before it (nats), 0 where not an action."""
@@ -83,7 +83,7 @@ def _states(
 ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]]:
     """Hidden states that precede the actions, and each row's mean over its prompt."""
     if isinstance(backbone, Decoder):
-        shared = prefix_sharing.states(backbone, tokens_NT, attend_NT, action_NT)
+        shared = prefix_sharing.shared_states(backbone, tokens_NT, attend_NT, action_NT)
         if shared is not None:
             return shared
     mask = attend_NT.long()

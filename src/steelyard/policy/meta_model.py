@@ -1,7 +1,7 @@
-"""A policy without its weights: what can be known of a model from the files beside them, without the network.
+"""A policy without its weights: what can be known of a model from its files, without the network.
 
-The model lies on torch's `meta` device, which has shapes and no numbers, so 7 billion parameters take no memory. It
-answers how many there are, what the tokenizer makes of a prompt and how long the context is; it can compute nothing.
+The model is on torch's `meta` device, which has shapes and no numbers, so 7 billion parameters take no memory. It has a
+parameter count, a tokenizer and a context length; it can compute nothing.
 """
 
 from pathlib import Path
@@ -10,13 +10,18 @@ from typing import Any
 import torch
 
 from steelyard.core import SteelyardError
-from steelyard.policy.loading import DTYPES, load_tokenizer, locate, quiet
+from steelyard.model import Mix
+from steelyard.model.hf_config import OWN_TYPE
+from steelyard.policy.load_checks import DTYPES
+from steelyard.policy.loading import load_tokenizer, locate, quiet, require_own_attention
 from steelyard.policy.lora import LoRA
+from steelyard.policy.native_config import read_json
+from steelyard.policy.native_loader import CONFIG, read_model
 from steelyard.policy.policy import Policy
 
 
-def kept(model: str) -> str | None:
-    """The directory of a model that is on this machine: its own, the package's, or the hub's cache. None elsewhere.
+def local_directory(model: str) -> str | None:
+    """The directory of a model on this machine: own, shipped, or in the hub's cache; None if there is none.
 
     Raises:
         SteelyardError: as for `locate`.
@@ -39,17 +44,26 @@ def kept(model: str) -> str | None:
     return found if whole else None
 
 
-def skeleton(place: str, *, lora: LoRA | None = None, dtype: str = "float32") -> Policy:
+def meta_policy(
+    place: str, *, lora: LoRA | None = None, dtype: str = "float32", attention: Mix | None = None
+) -> Policy:
     """The policy in a directory, without its weights.
 
     Args:
         place: the directory.
         lora: train low-rank adapters instead of all parameters.
         dtype: number format of the model's own weights.
+        attention: the variant of every layer, in place of the model's own.
 
     Raises:
-        SteelyardError: its config or tokenizer is damaged, or no causal language model is known by that config.
+        SteelyardError: its config or tokenizer is damaged, no causal language model is known by that config, or the
+            model cannot have that attention.
     """
+    if attention is not None or _has_own_attention(place):
+        net = read_model(Path(place), DTYPES[dtype], empty=True, attention=attention) if lora is None else None
+        if net is not None:
+            return Policy(net, load_tokenizer(place))
+        require_own_attention(attention)
     from transformers import AutoConfig
 
     try:
@@ -57,10 +71,15 @@ def skeleton(place: str, *, lora: LoRA | None = None, dtype: str = "float32") ->
             config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=True)
             net = _empty(config, DTYPES[dtype])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         hint = "give a directory that holds a whole model, as save_pretrained writes it"
-        raise SteelyardError(f"no model can be planned from {place} ({said})", where="model", hint=hint) from error
+        raise SteelyardError(f"no model can be planned from {place} ({reason})", where="model", hint=hint) from error
     return Policy(net, load_tokenizer(place), lora)
+
+
+def _has_own_attention(place: str) -> bool:
+    config = read_json(Path(place) / CONFIG)
+    return isinstance(config, dict) and config.get("model_type") == OWN_TYPE
 
 
 def _empty(config: Any, dtype: torch.dtype) -> Any:

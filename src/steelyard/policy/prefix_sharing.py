@@ -1,11 +1,12 @@
-"""Hidden states of rows that share prompts: each prompt computed once, and nothing padded but the attention.
+"""Prefix sharing: hidden states of rows that share prompts, where each prompt is computed once.
 
-    stream = prompt_1 .. prompt_P | rest_1 .. rest_R,   tokens one after another
+    stream = prompt_1 .. prompt_P | rest_1 .. rest_R,   all tokens in one sequence without padding
     a token of a prompt sees its prompt up to itself; a token of a rest also sees the whole prompt of its row
 
-A row's prompt is what stands before its first action; rows with the same prompt share it, whatever their order. The
-last action of a row is never fed in, since nothing is predicted from it. Layers see the stream, without padding; only
-the attention moves it into rectangles. Padding is filled with zeros and its gradient dropped, so both are exact.
+A row's prompt ends before its first action; equal prompts are one prompt, wherever their rows stand. The last action of
+a row is not fed in, since nothing is predicted from it. Everything but attention runs on the stream. For attention,
+queries, keys and values are gathered into two padded rectangles, and any attention variant mixes them there. Masks hide
+the padding, and no gradient comes out of it, so the result is that of padded rows.
 Shapes: N rows, T steps, P prompts, R rows that have a rest, S tokens in the stream, D hidden size, M actions.
 """
 
@@ -19,10 +20,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import Function
 
-from steelyard.policy.decoder import Decoder, attend, causal_mask
+from steelyard.model import AttentionMask, Decoder
 
 
-def states(
+def shared_states(
     decoder: Decoder, tokens_NT: Int[Tensor, "N T"], attend_NT: Bool[Tensor, "N T"], action_NT: Bool[Tensor, "N T"]
 ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]] | None:
     """Hidden states that precede the actions, row by row, and each row's mean over its prompt.
@@ -37,7 +38,7 @@ def states(
     def here(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(tokens_NT.device)
 
-    hidden_SD = decoder.hidden(here(stream.tokens_S), here(stream.positions_S), _Shared(stream, decoder))
+    hidden_SD = decoder.hidden(here(stream.tokens_S), here(stream.positions_S), _StreamLayout(stream, decoder))
     prompts_SD = hidden_SD[: stream.length_P.sum()].float()
     prompt_PD = torch.segment_reduce(prompts_SD, "mean", lengths=here(stream.length_P), axis=0)
     return hidden_SD.index_select(0, here(stream.source_M)), prompt_PD.index_select(0, here(rows.prompt_N))
@@ -45,18 +46,18 @@ def states(
 
 @dataclass(frozen=True)
 class _Rows:
-    """What of each row is prompt, and which prompts are the same."""
+    """Where each row's prompt and rest end, and which rows share a prompt."""
 
     tokens_NT: np.ndarray
     action_NT: np.ndarray
     start_N: np.ndarray
     """Length of the prompt."""
     end_N: np.ndarray
-    """Where the rest ends: the last action is not part of it."""
+    """Where the rest ends: before the last action."""
     prompt_N: np.ndarray
-    """Which prompt."""
+    """The index of its prompt."""
     first_P: np.ndarray
-    """A row that has the prompt."""
+    """The first row that has the prompt."""
 
     @classmethod
     def of(cls, tokens: Tensor, attend: Tensor, action: Tensor) -> "_Rows | None":
@@ -78,7 +79,7 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Stream:
-    """The tokens one after another, and where each of them stands in the rectangles of prompts and rests."""
+    """The tokens in one sequence, and the place of each in the rectangles of prompts and rests."""
 
     tokens_S: np.ndarray
     positions_S: np.ndarray
@@ -131,12 +132,13 @@ def _places(length_X: np.ndarray, begin: int = 0) -> np.ndarray:
     return np.where(steps_L < length_X[:, None], begin + _begins(length_X)[:, None] + steps_L, -1)
 
 
-class _Shared:
-    """The attention of a stream, in two rectangles: of prompts [P, L], and of rests [R, L']."""
+class _StreamLayout:
+    """Attention over a stream, in two rectangles: prompts [P, L], and rests [R, L'] with their prompts before them."""
 
     def __init__(self, stream: _Stream, decoder: Decoder) -> None:
         like = decoder.head.weight
         a = decoder.architecture
+        self.attention = a.attention
         self.heads = a.num_heads
         self.kv_heads = a.num_kv_heads
         (self.P, self.L) = stream.prompt_PL.shape
@@ -145,38 +147,47 @@ class _Shared:
         self.enter = _Exchange.of(places, a.num_heads + 2 * a.num_kv_heads, like.device)
         self.leave = _Exchange.of(places, a.num_heads, like.device)
         self.spread = _Spread.of(stream.prompt_R, len(stream.length_P), a.num_kv_heads, like.device)
-        self.causal = causal_mask(like, self.L)
-        seen = torch.from_numpy(stream.prompt_PL[stream.prompt_R] >= 0).to(like.device)[:, None]
-        before = like.new_zeros(seen.shape).masked_fill(~seen, -torch.inf).expand(-1, self.rest, -1)
-        self.mask = torch.cat((before, causal_mask(like, self.rest).expand(self.R, -1, -1)), -1)[None]
+        self.prompt_mask = AttentionMask.of_rows(None, self.L, like)
+        self.rest_mask = _rest_mask(stream, like)
 
-    def __call__(self, q: Float[Tensor, "S H E"], k: Tensor, v: Tensor) -> Float[Tensor, "S H E"]:
-        H = self.heads
-        K = self.kv_heads
+    def __call__(
+        self, layer: int, q: Float[Tensor, "S H E"], k: Float[Tensor, "S K E"], v: Float[Tensor, "S K E"]
+    ) -> Float[Tensor, "S H E"]:
+        """The layer's attention."""
+        mix = self.attention[layer]
+        heads = (self.heads, self.kv_heads, self.kv_heads)
+        C = sum(heads)
         E = q.shape[2]
-        P = self.P
-        L = self.L
-        R = self.R
-        rest = self.rest
-        C = H + 2 * K
         placed = self.enter.fill(torch.cat((q, k, v), 1).view(-1, E))
-        prompts, rests = placed.split((C * P * L, C * R * rest))
-        q, k, v = prompts.view(C, P, L, E).split((H, K, K))
-        heard = [attend(q, k, v, self.causal, causal=True).reshape(-1, E)]
-        if R:
-            q, *own = rests.view(C, R, rest, E).split((H, K, K))
-            before = (self.spread(x.reshape(-1, L * E)).view(K, R, L, E) for x in (k, v))
+        prompts, rests = placed.split((C * self.P * self.L, C * self.R * self.rest))
+        q, k, v = prompts.view(C, self.P, self.L, E).split(heads)
+        heard = [mix(q, k, v, self.prompt_mask).reshape(-1, E)]
+        if self.R:
+            q, *own = rests.view(C, self.R, self.rest, E).split(heads)
+            before = (self.spread(x.reshape(-1, self.L * E)).view(self.kv_heads, self.R, self.L, E) for x in (k, v))
             k, v = (torch.cat(parts, 2) for parts in zip(before, own, strict=True))
-            heard.append(attend(q, k, v, self.mask).reshape(-1, E))
-        return self.leave.read(torch.cat(heard)).view(-1, H, E)
+            heard.append(mix(q, k, v, self.rest_mask).reshape(-1, E))
+        return self.leave.read(torch.cat(heard)).view(-1, self.heads, E)
+
+
+def _rest_mask(stream: _Stream, like: Tensor) -> AttentionMask:
+    """Rests see their prompt, which is padded on the right, and themselves up to the query."""
+    (R, rest) = stream.rest_RL.shape
+    real_RL = stream.prompt_PL[stream.prompt_R] >= 0
+    own_RX = stream.length_P[stream.prompt_R][:, None] + np.arange(rest)
+    prompt_RL = np.where(real_RL, np.arange(real_RL.shape[1]), -1)  # no query is at -1, so padding is no query's own
+    keys_RY = np.concatenate((prompt_RL, own_RX), 1)
+    real_RY = np.concatenate((real_RL, np.ones((R, rest), bool)), 1)
+    queries, keys, real = (torch.from_numpy(x).to(like.device) for x in (own_RX, keys_RY, real_RY))
+    return AttentionMask(queries, keys, real, like.dtype)
 
 
 @dataclass(frozen=True)
 class _Exchange:
-    """Between a stream [S, C, E] of C heads and rectangles [C, X, E] one after another, as rows of E numbers."""
+    """Moves rows of E numbers between a stream [S, C, E] of C heads and the rectangles [C, X, E], laid end to end."""
 
     row_Y: Int[Tensor, "Y"]
-    """The row of the stream that stands at each place of the rectangles; as many as there are rows where none does."""
+    """The row of the stream at each place of the rectangles; the number of rows at padding."""
     place_Z: Int[Tensor, "Z"]
     """The place of each row of the stream."""
 
@@ -191,7 +202,7 @@ class _Exchange:
         return cls(torch.from_numpy(row_Y).to(device), torch.from_numpy(place_Z).to(device))
 
     def fill(self, x: Float[Tensor, "Z E"]) -> Float[Tensor, "Y E"]:
-        """The rectangles. Where nothing stands is some row or other: nobody looks there."""
+        """The rectangles. Padding slots hold arbitrary values; attention masks them."""
         return _Take.apply(x, self.row_Y.clamp(max=len(self.place_Z) - 1), self.place_Z[None], False)  # pyright: ignore[reportReturnType]
 
     def read(self, y: Float[Tensor, "Y E"]) -> Float[Tensor, "Z E"]:
@@ -201,11 +212,11 @@ class _Exchange:
 
 @dataclass(frozen=True)
 class _Spread:
-    """Copies what was computed of P prompts to the R rows that share them, for C heads: [C P, D] -> [C R, D]."""
+    """Copies the keys or values of P prompts to the R rows that share them, for C heads: [C P, D] -> [C R, D]."""
 
     source_Y: Int[Tensor, "Y"]
     copies_GZ: Int[Tensor, "G Z"]
-    """Where the copies of each went; Y where it has fewer than G."""
+    """Where each of its copies went; Y in place of a copy that it does not have."""
     ragged: bool
 
     @classmethod
@@ -227,10 +238,10 @@ class _Spread:
 
 
 class _Take(Function):
-    """x[index], whose gradient is gathered as well: row z went to the places inverse[:, z].
+    """x[index] with a backward pass that gathers, too: row z was copied to the places inverse[:, z].
 
-    With `holes` an inverse may name the place after the last, where the gradient is 0. No atomics, so two runs agree to
-    the last bit.
+    With `holes`, `inverse` may name the place after the last, whose gradient is 0. There are no atomic additions, so
+    two runs agree to the last bit.
     """
 
     @staticmethod

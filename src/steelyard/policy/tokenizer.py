@@ -1,8 +1,8 @@
-"""A tokenizer read from tokenizer.json by the tokenizers library alone, and equal to what transformers makes of it.
+"""Reads a tokenizer from tokenizer.json by the tokenizers library alone, with the same results as transformers.
 
-Equal only where nothing beside tokenizer.json has a say. A class of its own (some rewrite what stands in front of a
-text), a special token that tokenizer.json does not know as one, a key with another meaning: each makes it None, and the
-tokenizer is left to transformers. So is the writing of chat messages, when some come.
+That holds only where tokenizer.json decides everything. A tokenizer class of its own (some change the beginning of a
+text), a special token that tokenizer.json does not mark as special, a key of unknown meaning: each makes the result
+None, and the tokenizer is left to transformers. Chat templates are always rendered by transformers.
 """
 
 import json
@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from steelyard.policy.native_loader import CONFIG, known, read_json
+from steelyard.model.hf_config import without_attention
+from steelyard.policy.native_config import known, read_json
+from steelyard.policy.native_loader import CONFIG
 
 TOKENIZER = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
@@ -25,16 +27,16 @@ OTHERS = (
     "tokenizer.model",
     "tekken.json",
 )
-"""Files beside tokenizer.json that transformers would look at."""
+"""Files beside tokenizer.json that transformers would read."""
 KINDS = ("llama", "qwen3")
-"""Models for which transformers takes a generic class at its word."""
+"""Model types for which transformers uses the tokenizer class that tokenizer_config.json names."""
 UNBOUNDED = int(1e30)
-"""What transformers says of a tokenizer that states no longest text."""
+"""The longest text of a tokenizer that states none, as in transformers."""
 NAMED = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """Every key of tokenizer_config.json whose meaning is known here."""
+    """The known keys of tokenizer_config.json."""
 
     tokenizer_class: Literal["TokenizersBackend", "PreTrainedTokenizerFast"]
     backend: Literal["tokenizers"] = "tokenizers"
@@ -55,25 +57,26 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     model_input_names: list[str] | None = None
 
 
-class BareTokenizer:
+class NativeTokenizer:
     """The part of a transformers tokenizer that a policy needs, by the same names.
 
     Args:
         inner: the tokenizer.
-        settings: what tokenizer_config.json holds.
-        template: what chat_template.jinja holds, which goes before the settings' own.
+        settings: the content of tokenizer_config.json.
+        template: the content of chat_template.jinja, which takes precedence over the settings' own.
     """
 
     def __init__(self, inner: Any, settings: Mapping[str, Any], template: str | None = None) -> None:
         self.backend_tokenizer = inner
         self._settings = settings
         self._template = template
-        told = msgspec.convert(settings, Settings)
-        self.bos_token = told.bos_token
-        self.eos_token = told.eos_token
-        self.pad_token = told.pad_token
-        self.chat_template = template if template is not None else told.chat_template
-        self.model_max_length = UNBOUNDED if told.model_max_length is None else told.model_max_length
+        known_settings = msgspec.convert(settings, Settings)
+        self.bos_token = known_settings.bos_token
+        self.eos_token = known_settings.eos_token
+        self.pad_token = known_settings.pad_token
+        self.chat_template = template if template is not None else known_settings.chat_template
+        longest = known_settings.model_max_length
+        self.model_max_length = UNBOUNDED if longest is None else longest
 
     @property
     def bos_token_id(self) -> int | None:
@@ -109,7 +112,7 @@ class BareTokenizer:
         return self.backend_tokenizer.decode(tokens, skip_special_tokens=skip_special_tokens)
 
     def apply_chat_template(self, messages: list[dict[str, str]], **options: Any) -> Any:
-        """Chat messages by the template, which takes transformers."""
+        """Chat messages rendered by the template, which imports transformers."""
         from transformers import PreTrainedTokenizerFast
 
         named = {name: self._settings.get(name) for name in NAMED}
@@ -127,20 +130,21 @@ class BareTokenizer:
             (path / TEMPLATE).write_text(self._template, encoding="utf-8")
 
 
-def read_tokenizer(place: Path) -> BareTokenizer | None:
+def read_tokenizer(place: Path) -> NativeTokenizer | None:
     """The tokenizer in a model's directory; None where anything about it is not known here."""
     from tokenizers import Tokenizer
 
     config, data, settings = (read_json(place / name) for name in (CONFIG, TOKENIZER, SETTINGS))
     if any((place / name).exists() for name in OTHERS) or not isinstance(config, dict):
         return None
+    config = without_attention(config)
     if config.get("model_type") not in KINDS or "tokenizer_class" in config or not known(settings, Settings):
         return None
-    if not isinstance(data, dict) or not _alone(data, settings):
+    if not isinstance(data, dict) or not _complete(data, settings):
         return None
     try:
         template = (place / TEMPLATE).read_text(encoding="utf-8") if (place / TEMPLATE).exists() else None
-        return BareTokenizer(Tokenizer.from_file(str(place / TOKENIZER)), settings, template)
+        return NativeTokenizer(Tokenizer.from_file(str(place / TOKENIZER)), settings, template)
     except (OSError, ValueError):
         return None
     except Exception as error:  # tokenizers raises a bare Exception where it cannot read a file
@@ -149,8 +153,8 @@ def read_tokenizer(place: Path) -> BareTokenizer | None:
         return None
 
 
-def _alone(data: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Nothing that transformers would change: it marks the tokens that the settings name as special."""
+def _complete(data: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """True where transformers would change nothing: every token that the settings name is special already."""
     added = data.get("added_tokens")
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):

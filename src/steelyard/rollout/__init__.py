@@ -10,16 +10,19 @@ __all__ = ["CandidateEngine", "NativeEngine", "TransformersEngine", "engine_for"
 
 
 def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:
-    """The fastest engine for a policy: our own for the Llama and Qwen family, transformers' model for any other.
+    """The fastest engine for a policy: the native one where it has kernels for the model, else the forward pass.
+
+    `policy.slow_reason` says why a policy gets the slower one.
 
     Raises:
-        SteelyardError: `in_flight` for a policy of another family.
+        SteelyardError: `in_flight` for a policy of the slower engine.
     """
-    if policy.architecture is not None:
+    if policy.slow_reason is None:
         return NativeEngine(policy, seed, in_flight=in_flight)
     require(
         not in_flight,
-        "is set, but only models of the Llama and Qwen family can change weights in a batch",
+        "is set, but only models of the Llama and Qwen family whose attention has a decode kernel can change weights "
+        "in a batch",
         where="--in-flight",
         hint="leave it out",
     )

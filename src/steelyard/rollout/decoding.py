@@ -1,7 +1,8 @@
-"""One batch of rows on its way from prompt to completion, a token per step.
+"""Decodes one batch of rows on the model's own forward pass, one token per step.
 
-Prompts are padded on the left. Equal prompts are read once and their cache copied. A row that ends leaves the batch, so
-the last, longest rows run alone. Shapes: U different prompts, N rows still running, S steps at most, V vocabulary.
+Prompts are padded on the left. Equal prompts are prefilled once and their cache is copied. A row that ends leaves the
+batch, so the longest rows finish in a small one.
+Shapes: U different prompts, N rows still running, S steps at most, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from steelyard.rollout.sampling import draw
 
 @dataclass(frozen=True)
 class Ended:
-    """Rows that have just ended: their place in the batch, their tokens and log-probabilities, and why they ended."""
+    """Rows that have just ended: their index in the batch, tokens, log-probabilities, and whether they stopped."""
 
     rows: np.ndarray
     tokens: np.ndarray
@@ -38,15 +39,13 @@ class Decoding:
         uniform_NS: Float64[np.ndarray, "N S"],
         sampling: Sampling,
     ) -> None:
-        """Read the prompts. `uniform_NS` are the uniforms in [0, 1) that the tokens are drawn with."""
-        from transformers import DynamicCache
-
+        """Prefill the prompts. `uniform_NS` are the uniforms in [0, 1) that draw the tokens."""
         self._policy = policy
         self._sampling = sampling
         self._steps = 0
         self._uniform_NS = torch.from_numpy(uniform_NS).to(policy.device)
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
-        self._cache = DynamicCache(config=policy.model.config)
+        self._cache = policy.new_cache()
         different = {prompt: u for u, prompt in enumerate(dict.fromkeys(prompts))}
         row_N = torch.tensor([different[prompt] for prompt in prompts], device=policy.device)
         tokens_UT, self._attend_NT = self._pad_left([*different])
@@ -78,17 +77,9 @@ class Decoding:
         ended_N = stopped_N | (self._steps == self._sampling.max_tokens)
         out = ended_N.nonzero()[:, 0]
         kept = (~ended_N).nonzero()[:, 0]
-        ended = Ended(
-            *(
-                x.cpu().numpy()
-                for x in (
-                    rows[out],
-                    self._token_NS[rows[out], : t + 1],
-                    self._logp_NS[rows[out], : t + 1],
-                    stopped_N[out],
-                )
-            )
-        )
+        done = rows[out]
+        parts = (done, self._token_NS[done, : t + 1], self._logp_NS[done, : t + 1], stopped_N[out])
+        ended = Ended(*(x.cpu().numpy() for x in parts))
         if len(out):
             self._running_N = rows[kept]
             self._last_N = token_N[kept]
@@ -96,13 +87,13 @@ class Decoding:
         return ended
 
     def _advance(self) -> None:
-        """Read the tokens that were drawn last."""
+        """Feed in the tokens that were drawn last."""
         self._attend_NT = torch.nn.functional.pad(self._attend_NT, (0, 1), value=1)
         self._logits_NV = self._read(self._last_N[:, None], self._length_N[:, None])
         self._length_N = self._length_N + 1
 
     def _read(self, tokens: Int64[Tensor, "N T"], positions: Int64[Tensor, "N T"]) -> Tensor:
-        """Logits after the last of some tokens that follow the cache."""
+        """Logits after the last of some tokens, which are appended to the cache."""
         hidden = self._policy.backbone(
             input_ids=tokens,
             attention_mask=self._attend_NT,

@@ -1,4 +1,4 @@
-"""Generation on the transformers model itself, with a decode loop of our own: for any policy.
+"""Generation on the model's own forward pass with a cache of keys and values: for any policy and any attention.
 
 Token t of sample s of a prompt is drawn with the t-th uniform of `stream(seed, "sample", prompt_id, s)`, so a
 completion depends on the weights, the prompt and its address, and on neither the batch around it nor the order of
@@ -12,7 +12,6 @@ import numpy as np
 from steelyard.core import Request, Sampling, Trajectory, Weights, require
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
-from steelyard.policy.native_loader import BareModel
 from steelyard.rollout.decoding import Decoding, Ended
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.staged_weights import StagedWeights
@@ -30,15 +29,9 @@ class TransformersEngine:
             max_rows: completions generated together; bounds memory.
 
         Raises:
-            SteelyardError: the policy's model is not transformers', or there are no rows.
+            SteelyardError: there are no rows.
         """
         require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", hint="use 1 or more")
-        require(
-            not isinstance(policy.model, BareModel),
-            "the model was read without transformers",
-            where="engine",
-            hint="use NativeEngine, or engine_for",
-        )
         self.policy = policy
         self.seed = seed
         self.max_rows = max_rows

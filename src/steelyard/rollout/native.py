@@ -49,19 +49,20 @@ class NativeEngine:
             SteelyardError: the policy is of another family, or there are no rows.
         """
         require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", hint="use 1 or more")
+        architecture = policy.architecture
         require(
-            policy.architecture is not None,
-            "the model is not of the Llama or Qwen family",
+            architecture is not None and architecture.decodes_natively,
+            "the model is not of the Llama or Qwen family, or its attention has no decode kernel",
             where="engine",
             hint="use TransformersEngine",
         )
-        assert policy.architecture is not None
+        assert architecture is not None
         self.policy = policy
         self.seed = seed
         self.max_rows = max_rows
         self.in_flight = in_flight
         self._staged = StagedWeights(policy)
-        self._network = Network(policy.architecture, policy.device, policy.dtype)
+        self._network = Network(architecture, policy.device, policy.dtype)
         self._prefix_cache = PrefixCache(self._network)
         self._rows = None
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
@@ -162,7 +163,8 @@ class NativeEngine:
         steps = sampling.max_tokens
         prompts = len({request.tokens for request in requests})
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
-        shares = longest * (len(requests) - prompts) > SHARED * len(requests)
+        saves = longest * (len(requests) - prompts) > SHARED * len(requests)
+        shares = saves and self._network.shares_prompts
         size = max(1, min(self.max_rows, len(requests)))
         columns = (0 if shares else longest) + 2 * steps + WIDTH
         places = size if self.in_flight else min(size, prompts)

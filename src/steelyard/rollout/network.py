@@ -1,16 +1,18 @@
-"""A Llama-like decoder laid out for generation: one token for each of many rows, in as few operations as can be.
+"""The decode step of the native engine: one token for each of many rows, in as few operations as possible.
 
-Against the model as it is trained, and equal to it but for rounding:
+It computes what `model.Decoder` computes, from the same `Architecture`, up to rounding. Weights are rearranged:
 
     norms       x / hypot(|x|, sqrt(D eps)); their gains, and sqrt(D), are multiplied into the weights that follow
     attention   one weight for queries, keys and values; 1 / sqrt(E) is multiplied into the queries' rows
     rotation    pairs of dimensions lie side by side, so that it is one product of complex numbers, in place
 
-A row attends to its own columns, which come in blocks, and where rows share a prompt to that prompt's as well: its keys
-and values are there once, and all its rows ask them together.
+A row attends to its own columns of the cache, which come in blocks. Rows with the same prompt may share its keys and
+values, which are then stored once and read for all these rows in one product:
 
     softmax over [q . k of the shared prompt | q . k of each block]
 
+A layer with a sliding window reads only the last columns. Its prompts are never shared: each row of a prompt sees
+another part of it.
 Shapes: L layers, S rows of the cache of which N run, W columns of a block or a prompt, T of all blocks, D hidden size,
 H key-value heads, R queries per key-value head, E head size, V vocabulary; U shared prompts with at most G rows each.
 """
@@ -24,21 +26,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from steelyard.policy.architecture import Architecture
+from steelyard.model import Architecture
 from steelyard.rollout.projection import Projection, projection
 
 
 @dataclass(frozen=True)
 class Shared:
-    """Prompts that rows share."""
+    """Keys and values of prompts that several rows share."""
 
     cache: Float[Tensor, "L 2 U H W E"]
     bias_UW: Float[Tensor, "U W"] | None
-    """0 where there is a prompt, minus infinity before it; None where all fill their columns."""
+    """0 at the prompt's tokens, minus infinity at the padding before them; None where no prompt is padded."""
     rows_UG: Int[Tensor, "U G"]
-    """The rows of each prompt, filled up with row 0."""
+    """The rows of each prompt, padded with row 0."""
     place_N: Int[Tensor, "N"]
-    """Where each row stands in `rows_UG`, flattened."""
+    """The place of each row in the flattened `rows_UG`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Layer:
 
     qkv: Projection
     gains: Tensor | None
-    """Of the norms of queries and keys [heads, E], where the model has them."""
+    """Gains of the norms of queries and keys [heads, E]; None for a model without such norms."""
     out: Projection
     gate: Projection
     up: Projection
@@ -55,10 +57,10 @@ class Layer:
 
 
 class Network:
-    """The decoder's weights, and what they make of tokens.
+    """The decoder's weights, laid out for decoding.
 
     Args:
-        architecture: of the model.
+        architecture: of the model; `decodes_natively` must be true.
         device: where to compute.
         dtype: of weights, activations and cache; norms, rotations and logits are float32 whatever it is.
     """
@@ -73,10 +75,18 @@ class Network:
         self.size = a.head_dim
         self._turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
+        kernels = [mix.decode_kernel() for mix in a.attention]
+        self._windows = [kernel.window for kernel in kernels if kernel is not None]
+        assert len(self._windows) == a.num_layers, "a layer's attention has no decode kernel"
         self._layers: list[Layer] = []
 
+    @property
+    def shares_prompts(self) -> bool:
+        """True where `step` takes shared prompts: no layer has a window."""
+        return all(window is None for window in self._windows)
+
     def reserve(self, positions: int) -> None:
-        """Prepare rotations for rows of so many tokens."""
+        """Prepare rotations for rows of up to this many tokens."""
         if positions > len(self._turns):
             angles = torch.outer(
                 torch.arange(positions).float(), self.architecture.rotary.inverse_frequencies(self.size)
@@ -86,7 +96,7 @@ class Network:
     # Weights
 
     def take(self, weights: Mapping[str, Tensor]) -> None:
-        """Lay out new weights, named as in `Architecture.shapes`; copies all that it keeps."""
+        """Lay out new weights, named as in `Architecture.shapes`. Everything is copied."""
         self._embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
         head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
         self._head = self._linear([head], norm=weights["model.norm.weight"])
@@ -97,7 +107,7 @@ class Network:
             return weights.get(f"{layer}{name}.{kind}")
 
         def turned(name: str, kind: str, scale: float = 1.0) -> Tensor | None:
-            """Within each head, dimensions i and i + E/2, which turn together, become neighbours."""
+            """Dimensions i and i + E/2 of a head are rotated together: make them neighbours."""
             rows = part(f"self_attn.{name}", kind)
             if rows is None:
                 return None
@@ -129,7 +139,7 @@ class Network:
     def _linear(
         self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
     ) -> Projection:
-        """Weights one below the other, each column times the gain of the norm before it."""
+        """Weights stacked along the output, each column times the gain of the norm before it."""
         whole = torch.cat([w.float() for w in weights if w is not None])
         if norm is not None:
             whole = whole * (norm.float() * math.sqrt(self.architecture.hidden_size))
@@ -140,7 +150,7 @@ class Network:
     # Tokens
 
     def blank(self, rows: int, columns: int) -> Float[Tensor, "L 2 N H W E"]:
-        """Room for keys and values of each layer."""
+        """An empty cache of keys and values for every layer."""
         shape = (self.architecture.num_layers, 2, rows, self.heads, columns, self.size)
         return torch.zeros(shape, dtype=self.dtype, device=self.device)
 
@@ -156,11 +166,11 @@ class Network:
 
         Args:
             tokens_N: the tokens that were drawn last.
-            positions_N: where they stand in their rows.
+            positions_N: their positions in their rows.
             window: the columns of the cache that rows attend to, in blocks [L, 2, S, H, W, E] of some W; the last
-                column is the tokens' own, and is written.
-            bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None for all.
-            shared: the prompts before the columns, where they are not in them.
+                column belongs to `tokens_N` and is written here.
+            bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None where all attend to all.
+            shared: prompts that stand before the columns; None where prompts are in the columns.
         """
         x_ND = self._embedding[tokens_N]
         turns_NE = self._turns[positions_N, None]
@@ -169,9 +179,10 @@ class Network:
             query, new = self._attend(layer, x_ND, turns_NE)
             blocks = [block[i, :, : len(x_ND)] for block in window]
             blocks[-1][:, :, :, -1] = new
+            blocks = _last_columns(blocks, self._windows[i])
             score = [query @ block[0].transpose(-1, -2) for block in blocks]
             own = score[0] if len(score) == 1 else torch.cat(score, -1)
-            own = own if bias is None else own.add_(bias)
+            own = own if bias is None else own.add_(bias[..., -own.shape[-1] :])
             if shared is None:
                 found = _weighed(torch.softmax(own, -1), blocks)
             else:
@@ -182,23 +193,21 @@ class Network:
     def read(
         self, tokens_NT: Int[Tensor, "N T"], attend_NT: Bool[Tensor, "N T"]
     ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "L 2 N H T E"]]:
-        """Logits after left-padded prompts, and their keys and values."""
+        """Prefill: logits after left-padded prompts, and the prompts' keys and values."""
         N, T = tokens_NT.shape
         positions_NT = (attend_NT.cumsum(1) - 1).clamp(min=0)
         x_MD = self._embedding[tokens_NT.flatten()]
         turns_ME = self._turns[positions_NT.flatten(), None]
-        allowed = attend_NT[:, None, None] & torch.ones(T, T, dtype=torch.bool, device=self.device).tril()
-        # A padded position attends to itself, so that no row of scores is empty.
-        allowed = allowed | torch.eye(T, dtype=torch.bool, device=self.device)
+        allowed = {window: _allowed(attend_NT, window) for window in {*self._windows}}
         made = self.blank(N, T)
         for i, layer in enumerate(self._layers):
             query, new = self._attend(layer, x_MD, turns_ME)
             made[i] = new.unflatten(1, (N, T)).transpose(2, 3)
             query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
             found = functional.scaled_dot_product_attention(
-                query, made[i, 0], made[i, 1], allowed, scale=1.0, enable_gqa=self.queries > 1
+                query, made[i, 0], made[i, 1], allowed[self._windows[i]], scale=1.0, enable_gqa=self.queries > 1
             ).transpose(1, 2)
-            if i + 1 == len(self._layers):  # only the last position is asked for
+            if i + 1 == len(self._layers):  # only the logits after the last token are needed
                 x_MD = x_MD.unflatten(0, (N, T))[:, -1].contiguous()
                 found = found[:, -1:]
             x_MD = self._rest(layer, x_MD, found.reshape(len(x_MD), -1))
@@ -220,7 +229,7 @@ class Network:
         return fused[:, :num].unflatten(1, (self.heads, self.queries)), new
 
     def _rest(self, layer: Layer, x_ND: Tensor, found: Tensor) -> Tensor:
-        """What attention found added to x, and the feed-forward part."""
+        """The layer after its attention: output projection, feed-forward part, and both residual additions."""
         x_ND = layer.out.plus(found.flatten(1), x_ND)
         normed_ND = self._normed(x_ND)
         return layer.down.plus(layer.up.times(normed_ND, layer.gate.silu(normed_ND)), x_ND)
@@ -233,8 +242,32 @@ class Network:
         return self._head.plain(self._normed(x_ND)).float()
 
 
+def _last_columns(blocks: list[Tensor], window: int | None) -> list[Tensor]:
+    """Views of the last `window` columns of blocks [2, N, H, W, E]; all of them without a window."""
+    if window is None:
+        return blocks
+    kept: list[Tensor] = []
+    for block in reversed(blocks):
+        if window <= 0:
+            break
+        kept.append(block[..., -window:, :])
+        window -= block.shape[3]
+    return kept[::-1]
+
+
+def _allowed(attend_NT: Bool[Tensor, "N T"], window: int | None) -> Bool[Tensor, "N 1 T T"]:
+    """Which positions [query, key] attend to each other in a prefill."""
+    T = attend_NT.shape[1]
+    earlier = torch.ones(T, T, dtype=torch.bool, device=attend_NT.device).tril()
+    if window is not None:
+        earlier = earlier.triu(1 - window)
+    allowed = attend_NT[:, None, None] & earlier
+    # A padded position attends to itself, so that no row of scores is empty.
+    return allowed | torch.eye(T, dtype=torch.bool, device=attend_NT.device)
+
+
 def _weighed(share: Float[Tensor, "N H R T"], blocks: Sequence[Tensor]) -> Float[Tensor, "N H R E"]:
-    """The blocks' values, weighed."""
+    """The blocks' values, averaged with these weights."""
     parts = share.split([block.shape[3] for block in blocks], -1)
     found = parts[0] @ blocks[0][1]
     for part, block in zip(parts[1:], blocks[1:], strict=True):
@@ -243,14 +276,14 @@ def _weighed(share: Float[Tensor, "N H R T"], blocks: Sequence[Tensor]) -> Float
 
 
 def _attend_both(query: Tensor, own: Tensor, blocks: Sequence[Tensor], shared: Shared, layer: int) -> Tensor:
-    """What rows find in the prompts that they share and in their own columns [N, H, R, E].
+    """Attention of rows to their shared prompts and their own columns together, [N, H, R, E].
 
     Args:
         query: [N, H, R, E].
-        own: scores of their own columns [N, H, R, T].
-        blocks: keys and values of those.
+        own: scores of the rows' own columns [N, H, R, T].
+        blocks: keys and values of those columns.
         shared: the prompts.
-        layer: whose cache to take.
+        layer: index of the layer.
     """
     keys, values = shared.cache[layer]
     score = _to_prompts(query, shared) @ keys.transpose(-1, -2)

@@ -12,7 +12,7 @@ from typing import Any
 
 from steelyard.core import require
 from steelyard.policy import Policy
-from steelyard.policy.meta_model import kept, skeleton
+from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.reward import Closable
 from steelyard.runtime import Run
 from steelyard.runtime.factories import check_prompts, make_demonstrations, make_task, tokens_of
@@ -54,8 +54,8 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
         check_output(Path(run.output_dir))
     make_task(run)
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
-    place = kept(run.model)
-    policy = None if place is None else skeleton(place, lora=run.lora, dtype=run.dtype)
+    place = local_directory(run.model)
+    policy = None if place is None else meta_policy(place, lora=run.lora, dtype=run.dtype)
     prompts = _prompts(run, policy)
     if "fetches" not in prompts:
         try_reward(run)

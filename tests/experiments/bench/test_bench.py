@@ -23,13 +23,13 @@ from steelyard.experiments.bench import (
 )
 from steelyard.experiments.bench.operations import generation_macs, linear_macs
 from steelyard.experiments.bench.record import command_of
-from steelyard.policy.architecture import Architecture, Rotary
+from steelyard.model import Architecture, FullAttention, Rotary
 
 # D 2, M 3, one head of 2, one layer, V 5.
 TINY = Architecture(
-    vocab_size=5, hidden_size=2, intermediate_size=3, num_layers=1, num_heads=1, num_kv_heads=1, head_dim=2,
-    context_length=8, eps=1e-6, rotary=Rotary(1e4), tied=True, qkv_bias=False, out_bias=False, mlp_bias=False,
-    qk_norm=False,
+    vocab_size=5, hidden_size=2, intermediate_size=3, num_heads=1, num_kv_heads=1, head_dim=2, context_length=8,
+    eps=1e-6, rotary=Rotary(1e4), attention=(FullAttention(),), tied=True, qkv_bias=False, out_bias=False,
+    mlp_bias=False, qk_norm=False,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from that and n - 1 tokens fed back, the t-th of which sees L + t keys. Norms, r
 
 from collections.abc import Iterable
 
-from steelyard.policy.architecture import Architecture
+from steelyard.model import Architecture
 
 
 def linear_macs(a: Architecture) -> int:

@@ -26,7 +26,7 @@ from steelyard.experiments.bench.measuring import check_runs, interleaved, middl
 from steelyard.experiments.bench.models import SIZES, check_sizes, config_of, make
 from steelyard.experiments.bench.operations import generation_macs, linear_macs
 from steelyard.experiments.bench.processes import ask_module, serve
-from steelyard.policy.architecture import Architecture, architecture_of
+from steelyard.model import Architecture, architecture_of
 
 TITLE = "Rollouts, generated tokens per second on one thread"
 ENGINES = {

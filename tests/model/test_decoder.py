@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from steelyard.policy.architecture import Architecture, architecture_of
-from steelyard.policy.decoder import Decoder
+from steelyard.model import Architecture, Decoder, architecture_of
 from steelyard.policy.logp import positions_of, step_logp
 
 SIZES = {
@@ -20,6 +19,21 @@ MODELS = {
     "qwen3": ("qwen3", {"num_key_value_heads": 2, "head_dim": 8, "tie_word_embeddings": True}),
     "qwen3, biases": ("qwen3", {"num_key_value_heads": 4, "head_dim": 8, "attention_bias": True}),
     "mistral without a window": ("mistral", {"sliding_window": None, "num_key_value_heads": 2}),
+    "mistral with a window": ("mistral", {"sliding_window": 3, "num_key_value_heads": 2}),
+    "qwen2, the second layer has a window": (
+        "qwen2",
+        {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1, "num_key_value_heads": 4},
+    ),
+    "qwen3, the first layer has a window": (
+        "qwen3",
+        {
+            "use_sliding_window": True,
+            "sliding_window": 2,
+            "layer_types": ["sliding_attention", "full_attention"],
+            "head_dim": 8,
+            "num_key_value_heads": 4,
+        },
+    ),
 }
 LENGTHS, WIDTH = (10, 7, 4), 10
 

@@ -1,0 +1,31 @@
+"""Architectures as parts: attention, positions, normalisation, feed-forward layers, and the models made of them.
+
+A decoder of the Llama, Qwen and Mistral family and a small bidirectional encoder. Attention is a part that is chosen by
+name; a new variant is one file (see `steelyard.model.mix`). Nothing here knows of tokenizers, sampling or rewards.
+"""
+
+from steelyard.model.architecture import Architecture
+from steelyard.model.attention_mask import AttentionMask
+from steelyard.model.decoder import Decoder
+from steelyard.model.full_attention import FullAttention
+from steelyard.model.grouped_query import GroupedQuery
+from steelyard.model.hf_config import architecture_of
+from steelyard.model.mix import DecodeKernel, Mix, attend, attention_by_name, attention_names
+from steelyard.model.positions import Rotary
+from steelyard.model.sliding_window import SlidingWindow
+
+__all__ = [
+    "Architecture",
+    "AttentionMask",
+    "DecodeKernel",
+    "Decoder",
+    "FullAttention",
+    "GroupedQuery",
+    "Mix",
+    "Rotary",
+    "SlidingWindow",
+    "architecture_of",
+    "attend",
+    "attention_by_name",
+    "attention_names",
+]
