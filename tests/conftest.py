@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import typechecks
+
+typechecks.install()  # before anything of the package is imported
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: no test touches the network
 
 # No deadlines on a shared machine; the same examples in every run, so that a red check is red again.
