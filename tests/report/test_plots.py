@@ -14,7 +14,7 @@ def test_a_plot_is_an_svg_with_words_and_own_ids():
     plot = lines("p", 'up & "on"', [Series(ROWS, "y", "why", "#123456", band=("low", "high"))], y="size", share=True)
     assert plot is not None
     assert plot.startswith('<svg viewBox="0 0 ') and plot.rstrip().endswith("</svg>")
-    assert 'aria-label="up &amp; &quot;on&quot;"' in plot and ">size</text>" in plot and ">60%</text>" in plot
+    assert 'aria-label="up &amp; &#34;on&#34;"' in plot and ">size</text>" in plot and ">60%</text>" in plot
     assert "http" not in plot and "metadata" not in plot
     assert all(id.startswith("p-") for id in re.findall(r'\bid="([^"]*)"', plot))
     assert all(

@@ -6,14 +6,11 @@ from typing import Any
 
 from steelyard.core import SteelyardError
 from steelyard.report.format import duration, number, percent
-from steelyard.report.markup import Markup, element
 from steelyard.report.measures import headline_of
 from steelyard.report.records import Row, RunRecords, read_run
 from steelyard.report.sections import CHARTS
 from steelyard.report.tables import WORDS
-from steelyard.report.template import document
-
-FOOTER = "Made from the run's records alone. Long lines: single steps are faint, their moving average is bold."
+from steelyard.report.template import render
 
 
 def write_report(run_dir: Path) -> Path:
@@ -27,7 +24,14 @@ def write_report(run_dir: Path) -> Path:
     run = read_run(run_dir)
     sections = [made for make in (*CHARTS, *WORDS) if (made := make(run)) is not None]
     title = f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
-    text = document(f"{title} · Steelyard", _header(run, title), sections, FOOTER)
+    text = render(
+        "page.html.jinja",
+        title=title,
+        change=_change(run.evals),
+        facts=_facts(run),
+        notes=_notes(run),
+        sections=sections,
+    )
     page = run_dir / "report.html"
     partial = run_dir / "report.html.partial"
     try:
@@ -42,33 +46,29 @@ def write_report(run_dir: Path) -> Path:
     return page
 
 
-def _header(run: RunRecords, title: str) -> Markup:
+def _notes(run: RunRecords) -> list[str]:
+    """What a reader must know about records that are not whole."""
     notes = [f"The last line of {name} was cut short and is left out." for name in run.torn]
     if run.result is None:
         notes.append("There is no result.json: the run was stopped, or is still going.")
-    return element(
-        "header",
-        element("p", "Steelyard run", class_="kind"),
-        element("h1", title),
-        *_change(run.evals),
-        element("dl", *(element("div", element("dt", k), element("dd", v)) for k, v in _facts(run)), class_="facts"),
-        *(element("p", note, class_="note") for note in notes),
-    )
+    return notes
 
 
-def _change(evals: Sequence[Row]) -> list[Markup]:
-    """Before and after, of what sums the evaluations up."""
+def _change(evals: Sequence[Row]) -> dict[str, str] | None:
+    """First and last value of the measure that sums the evaluations up."""
     found = headline_of(evals)
     if found is None:
-        return []
+        return None
     key, name, write, known = found
     first = known[0]
     last = known[-1]
-    after = element("span", write(last[key]), class_="to")
-    change = [write(first[key]), " → ", after] if len(known) > 1 else [after]
-    where = f"from step {first['step']} to step" if len(known) > 1 else "at step"
-    text = f"{name}, {where} {last['step']}{_interval(last, key)}"
-    return [element("p", *change, class_="change"), element("p", text, class_="unit")]
+    moved = len(known) > 1
+    where = f"from step {first['step']} to step" if moved else "at step"
+    return {
+        "before": write(first[key]) if moved else "",
+        "after": write(last[key]),
+        "meaning": f"{name}, {where} {last['step']}{_interval(last, key)}",
+    }
 
 
 def _interval(row: Row, key: str) -> str:

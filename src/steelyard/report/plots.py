@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from steelyard.report.format import is_number
-from steelyard.report.markup import Markup, escape
+from steelyard.report.template import visible
 
 HELD_OUT = "#0072B2"
 LEARNER = "#D55E00"
@@ -197,4 +198,4 @@ def _svg(figure: Any, name: str, alt: str) -> Markup:
     inner = re.sub(r"<metadata>.*?</metadata>", "", inner, flags=re.DOTALL)
     inner = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", inner)
     box = f"0 0 {72 * WIDTH_IN:g} {72 * HEIGHT_IN:g}"
-    return Markup(f'<svg viewBox="{box}" role="img" aria-label="{escape(alt)}">{inner}')
+    return Markup('<svg viewBox="{}" role="img" aria-label="{}">').format(box, visible(alt)) + Markup(inner)

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from steelyard.core import SteelyardError
+from steelyard.report.blocks import Figure, Section, Table, figure
 from steelyard.report.format import is_number, number, percent
-from steelyard.report.markup import Markup, element, table
 from steelyard.report.measures import OWN
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
-from steelyard.report.template import figure, section
 
 
-def held_out(run: RunRecords) -> Markup | None:
+def held_out(run: RunRecords) -> Section | None:
     """Accuracy with its interval, and pass@k at the training temperature; not where the exact distance says more."""
     if any("eval/total_variation" in row for row in run.evals):
         return None
@@ -35,7 +36,7 @@ def held_out(run: RunRecords) -> Markup | None:
     return _side_by_side("accuracy", "Held-out accuracy", figures)
 
 
-def own(run: RunRecords) -> Markup | None:
+def own(run: RunRecords) -> Section | None:
     """What the task measures of its own, and how far the policy has gone from its reference."""
     looks = ((HELD_OUT, "-"), (LEARNER, "--"), (OTHER, ":"))
 
@@ -62,7 +63,7 @@ def own(run: RunRecords) -> Markup | None:
     return _side_by_side("own", "What the task measures", figures)
 
 
-def target(run: RunRecords) -> Markup | None:
+def target(run: RunRecords) -> Section | None:
     """The exact distance to pi*, on tasks whose completions can be listed."""
     distance = Series(run.evals, "eval/total_variation", "total variation", HELD_OUT)
     nats = [
@@ -79,7 +80,7 @@ def target(run: RunRecords) -> Markup | None:
     return _side_by_side("target", "Distance to the exact target", figures)
 
 
-def reward(run: RunRecords) -> Markup | None:
+def reward(run: RunRecords) -> Section | None:
     """What the learner learns from, what searchers find, and what held-out samples earn."""
     series = [
         Series(run.metrics, "batch/reward_mean", "learner's batch", LEARNER),
@@ -92,7 +93,7 @@ def reward(run: RunRecords) -> Markup | None:
     )
 
 
-def length(run: RunRecords) -> Markup | None:
+def length(run: RunRecords) -> Section | None:
     """Completion lengths."""
     series = [
         Series(run.metrics, "batch/length_mean", "learner's batch", LEARNER),
@@ -102,7 +103,7 @@ def length(run: RunRecords) -> Markup | None:
     return _half("length", "Response length", figure(plot, "Mean number of tokens in a completion."))
 
 
-def style(run: RunRecords) -> Markup | None:
+def style(run: RunRecords) -> Section | None:
     """The mixture of styles, of all samples and of correct ones."""
     groups = {"eval/styles": "all samples", "eval/correct_styles": "correct samples"}
     weight: Counter[str] = Counter()
@@ -118,11 +119,11 @@ def style(run: RunRecords) -> Markup | None:
         areas(k.rpartition("/")[2], f"Shares of styles among {of}.", run.evals, k, names) for k, of in groups.items()
     ]
     figures = [figure(plot, f"Of {of}, held out.") for plot, of in zip(plots, groups.values(), strict=True)]
-    numbers = table(["style", *groups.values()], cells, caption="At the last evaluation.")
+    numbers = Table(["style", *groups.values()], cells, caption="At the last evaluation.")
     return _side_by_side("style", "How answers are written", figures, numbers)
 
 
-def staleness(run: RunRecords) -> Markup | None:
+def staleness(run: RunRecords) -> Section | None:
     """How old the trajectories were that the learner used, over the whole run."""
     counts: Counter[int] = Counter()
     for row in run.metrics:
@@ -143,7 +144,7 @@ def _ages(found: Any) -> dict[int, int]:
         raise SteelyardError(what, where="metrics.jsonl", hint=hint) from error
 
 
-def idle(run: RunRecords) -> Markup | None:
+def idle(run: RunRecords) -> Section | None:
     """Who waited for whom."""
     series = [
         Series(run.timing, "learner_idle", "learner", LEARNER, x="seconds"),
@@ -155,14 +156,14 @@ def idle(run: RunRecords) -> Markup | None:
     return _half("idle", "Idle time", figure(plot, f"Share of the time so far spent waiting. {text}"))
 
 
-def replay(run: RunRecords) -> Markup | None:
+def replay(run: RunRecords) -> Section | None:
     """How much the buffer holds."""
     alt = f"Trajectories in the replay buffer: {_change(run.metrics, 'replay/size', number)}."
     plot = lines("stored", alt, [Series(run.metrics, "replay/size", "stored", OTHER)], y="trajectories")
     return _half("replay", "Replay buffer", figure(plot, "Trajectories that the learner can draw from."))
 
 
-def speed(run: RunRecords) -> Markup | None:
+def speed(run: RunRecords) -> Section | None:
     """How fast completions came."""
     series = [Series(run.timing, "completions_per_s", "completions", SEARCHER, x="seconds")]
     plot = lines("speed", "Completions per second over time.", series, y="completions per second", x="seconds")
@@ -171,7 +172,7 @@ def speed(run: RunRecords) -> Markup | None:
     return _half("throughput", "Throughput", figure(plot, f"Mean since the start. At the end {rates} a second."))
 
 
-def loss(run: RunRecords) -> Markup | None:
+def loss(run: RunRecords) -> Section | None:
     """Loss and gradient norm."""
     left = lines("losses", "Loss over learner steps.", [Series(run.metrics, "learner/loss", "loss", LEARNER)], y="loss")
     norm = [Series(run.metrics, "learner/grad_norm", "gradient norm", OTHER)]
@@ -180,7 +181,7 @@ def loss(run: RunRecords) -> Markup | None:
     return _side_by_side("loss", "Loss and gradient", figures)
 
 
-def logp_mismatch(run: RunRecords) -> Markup | None:
+def logp_mismatch(run: RunRecords) -> Section | None:
     """How far the engine's log-probabilities are from the learner's."""
     series = [
         Series(run.metrics, "search/logp_mismatch_mean", "mean", SEARCHER),
@@ -191,20 +192,20 @@ def logp_mismatch(run: RunRecords) -> Markup | None:
     return _half("logp-mismatch", "Engine and learner agree", figure(plot, text))
 
 
-def faults(run: RunRecords) -> Markup | None:
+def faults(run: RunRecords) -> Section | None:
     """What died or hung, and what the verifier failed on."""
     shown = []
     if run.faults:
         cells = [[number(row.get("step")), str(row.get("who")), str(row.get("why"))] for row in run.faults[-_SHOWN:]]
-        shown.append(table(["step", "who", "why"], cells, caption=f"{len(run.faults)} faults, the latest last."))
+        shown.append(Table(["step", "who", "why"], cells, caption=f"{len(run.faults)} faults, the latest last."))
     if run.quarantine:
         cells = [
             [str(row.get("prompt_id")), str(row.get("completion")), str(row.get("error"))]
             for row in run.quarantine[-_SHOWN:]
         ]
         caption = f"{len(run.quarantine)} completions without a reward, the latest last: see quarantine.jsonl."
-        shown.append(table(["prompt", "completion", "error of the verifier"], cells, caption=caption))
-    return section("faults", "Faults and failed verifications", *shown) if shown else None
+        shown.append(Table(["prompt", "completion", "error of the verifier"], cells, caption=caption))
+    return Section("faults", "Faults and failed verifications", tables=shown) if shown else None
 
 
 _SHOWN = 20
@@ -212,15 +213,14 @@ _MISMATCH = ("search/logp_mismatch_mean", number)
 CHARTS = (target, own, held_out, reward, length, style, staleness, replay, idle, speed, loss, logp_mismatch, faults)
 
 
-def _side_by_side(id: str, title: str, figures: Sequence[Markup | None], *rest: Markup) -> Markup | None:
+def _side_by_side(id: str, title: str, figures: Sequence[Figure | None], *tables: Table) -> Section | None:
     """A wide section of figures; None where there is nothing to show."""
     shown = [drawn for drawn in figures if drawn is not None]
-    plots = [element("div", *shown, class_="plots")] if shown else []
-    return section(id, title, *plots, *rest) if plots or rest else None
+    return Section(id, title, shown, tables) if shown or tables else None
 
 
-def _half(id: str, title: str, drawn: Markup | None) -> Markup | None:
-    return None if drawn is None else section(id, title, drawn, half=True)
+def _half(id: str, title: str, drawn: Figure | None) -> Section | None:
+    return None if drawn is None else Section(id, title, [drawn], half=True)
 
 
 def _change(rows: Sequence[Row], key: str, write: Callable[[Any], str]) -> str:

@@ -5,11 +5,10 @@ import shlex
 from itertools import zip_longest
 from typing import Any
 
+from steelyard.report.blocks import Sample, Section, Table
 from steelyard.report.format import flatten, is_number, number, percent
-from steelyard.report.markup import Markup, details, element, table
 from steelyard.report.measures import OWN
 from steelyard.report.records import Row, RunRecords
-from steelyard.report.template import section
 
 LONG_TABLE = 12
 MAX_SAMPLES = 4
@@ -25,7 +24,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def evaluations(run: RunRecords) -> Markup | None:
+def evaluations(run: RunRecords) -> Section | None:
     """Every evaluation, one row each."""
     if not run.evals:
         return None
@@ -42,12 +41,12 @@ def evaluations(run: RunRecords) -> Markup | None:
         ]
         for row in run.evals
     ]
-    numbers = table(head, rows, caption="Measured on held-out prompts. Verifier errors are counted, never scored 0.")
-    inner = details(f"All {len(rows)} evaluations", numbers) if len(rows) > LONG_TABLE else numbers
-    return section("evaluations", "Every evaluation", inner)
+    caption = "Measured on held-out prompts. Verifier errors are counted, never scored 0."
+    folded = f"All {len(rows)} evaluations" if len(rows) > LONG_TABLE else ""
+    return Section("evaluations", "Every evaluation", tables=[Table(head, rows, caption, folded=folded)])
 
 
-def metrics(run: RunRecords) -> Markup | None:
+def metrics(run: RunRecords) -> Section | None:
     """Every number that the run recorded: first, last, lowest and highest."""
     rows = []
     for kind in (run.metrics, run.timing, run.evals):
@@ -57,50 +56,47 @@ def metrics(run: RunRecords) -> Markup | None:
                 rows.append([key, *map(number, (values[0], values[-1], min(values), max(values)))])
     if not rows:
         return None
-    numbers = table(["name", "first", "last", "lowest", "highest"], rows, caption="Over the whole run.")
-    return section("numbers", "All recorded numbers", details(f"{len(rows)} numbers", numbers))
+    head = ["name", "first", "last", "lowest", "highest"]
+    numbers = Table(head, rows, "Over the whole run.", folded=f"{len(rows)} numbers")
+    return Section("numbers", "All recorded numbers", tables=[numbers])
 
 
-def samples(run: RunRecords) -> Markup | None:
+def samples(run: RunRecords) -> Section | None:
     """Trajectories from the start and the end of the run, side by side."""
     steps = [row.get("step") for row in run.samples]
     if not steps:
         return None
     early = [row for row in run.samples if row.get("step") == steps[0]][:MAX_SAMPLES]
     late = [row for row in run.samples if row.get("step") == steps[-1]][:MAX_SAMPLES] if steps[-1] != steps[0] else []
-    cards = [_card(row) for pair in zip_longest(early, late) for row in pair if row is not None]
-    return section("samples", "Sample trajectories", element("div", *cards, class_="pairs"))
+    shown = [_sample(row) for pair in zip_longest(early, late) for row in pair if row is not None]
+    return Section("samples", "Sample trajectories", samples=shown)
 
 
-def settings(run: RunRecords) -> Markup:
+def settings(run: RunRecords) -> Section:
     """The settings as resolved."""
     rows = [[name, _plain(value)] for name, value in flatten(run.config.get("run") or {})]
-    numbers = table(
-        ["setting", "value"], rows, caption="As resolved when the run began; config.json holds the same.", of="words"
-    )
-    return section("settings", "Settings", details(f"{len(rows)} settings", numbers))
+    caption = "As resolved when the run began; config.json holds the same."
+    values = Table(["setting", "value"], rows, caption, of="words", folded=f"{len(rows)} settings")
+    return Section("settings", "Settings", tables=[values])
 
 
-def reproduce(run: RunRecords) -> Markup:
+def reproduce(run: RunRecords) -> Section:
     """The command that runs it again."""
     config = run.config
     command = shlex.join(map(str, config.get("command") or ["steelyard", "train", config["recipe"]]))
     lines = [f"git checkout {shlex.quote(str(config['commit']))}"] if config.get("commit") else []
     version = f"Steelyard {config['version']}. " if config.get("version") else ""
     note = f"{version}The table above has every setting as it was resolved."
-    return section(
-        "reproduce", "Run it again", element("pre", "\n".join([*lines, command])), element("p", note, class_="soft")
-    )
+    return Section("reproduce", "Run it again", commands="\n".join([*lines, command]), note=note)
 
 
 WORDS = (evaluations, samples, metrics, settings, reproduce)
 
 
-def _card(row: Row) -> Markup:
+def _sample(row: Row) -> Sample:
     facts = [f"step {_plain(row.get('step'))}", f"reward {number(row.get('reward'))}"]
     facts += [f"{name} {_plain(row[name])}" for name in ("version", "staleness", "style") if row.get(name) is not None]
-    asked = element("pre", _cut(row.get("prompt", "")), class_="asked")
-    return element("article", element("p", " · ".join(facts)), asked, element("pre", _cut(row.get("completion", ""))))
+    return Sample(" · ".join(facts), _cut(row.get("prompt", "")), _cut(row.get("completion", "")))
 
 
 def _cut(text: Any) -> str:

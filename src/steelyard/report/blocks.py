@@ -1,0 +1,57 @@
+"""What a section of a page holds, as plain values; `templates/blocks.html.jinja` turns them into HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot with the sentence that explains it."""
+
+    plot: Markup
+    """An `<svg>` element of `report.plots`."""
+    caption: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names the rows."""
+
+    head: Sequence[object]
+    rows: Sequence[Sequence[object]]
+    caption: str
+    of: str = "numbers"
+    """CSS class: "numbers" are aligned right and never wrap, "words" are aligned left and do."""
+    folded: str = ""
+    """The words that open the table on a click; empty shows it at once."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One trajectory."""
+
+    facts: str
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled card. Its parts appear in the order of the fields."""
+
+    id: str
+    title: str
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    samples: Sequence[Sample] = ()
+    commands: str = ""
+    note: str = ""
+    half: bool = False
+    """Half as wide on a wide screen."""
+
+
+def figure(plot: Markup | None, caption: str) -> Figure | None:
+    """A plot with its caption; None where there is no plot."""
+    return None if plot is None else Figure(plot, caption)
