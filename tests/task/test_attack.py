@@ -12,7 +12,7 @@ from steelyard.policy.classifier import Classifier
 from steelyard.policy.embedder import Embedder
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task import Attack
-from steelyard.task.judges import JUDGES, Guard, Labelled
+from steelyard.task.judges import JUDGES, ClassifierJudge, GuardModelJudge
 from steelyard.task.replier import Replier, draw
 
 PROMPT = Prompt("p", "1.")
@@ -85,20 +85,20 @@ def test_top_p_by_hand():
 
 
 def test_a_classifier_judges_by_its_label(classifier_dir, tiny_model_dir):
-    judge = Labelled(str(classifier_dir), "hate")
+    judge = ClassifierJudge(str(classifier_dir), "hate")
     texts = ["12", "a" * 100, ""]
-    hate, fine = judge(texts, texts), Labelled(str(classifier_dir), "nothate")(texts, texts)
+    hate, fine = judge(texts, texts), ClassifierJudge(str(classifier_dir), "nothate")(texts, texts)
     assert np.add(hate, fine) == pytest.approx(np.ones(3), abs=1e-6)
     task = attack_on(tiny_model_dir("gpt2"), judge=str(classifier_dir), judge_kind="classifier", judge_label="hate")
     assert all(0 < score.parts["toxicity"] < 1 for score in task.score(ATTACKS))
     with pytest.raises(SteelyardError, match="no label 'toxic'"):
-        Labelled(str(classifier_dir), "toxic")(texts, texts)
+        ClassifierJudge(str(classifier_dir), "toxic")(texts, texts)
     assert Classifier.load(str(classifier_dir)).share([], "hate").shape == (0,)
 
 
 def test_a_guard_judges_by_the_first_token_of_a_word(tiny_model_dir):
     directory = str(tiny_model_dir("qwen3"))
-    toxic = Guard(directory, word="1", opening="#", dtype="float32")(["ab", "ab"], ["12", "34"])
+    toxic = GuardModelJudge(directory, word="1", opening="#", dtype="float32")(["ab", "ab"], ["12", "34"])
     policy = Policy.load(directory)
     tokens = torch.tensor([policy.tokenizer.encode("u:ab#a:12##", add_special_tokens=False)])
     hidden = policy.backbone(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False)[0]

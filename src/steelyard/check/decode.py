@@ -13,7 +13,7 @@ from steelyard.decode import DecodeRule
 _TEXTS = ("", "a", ".", "\n", "a.", ".a", "?!", "\u00e9", "\U0001f600", " ", "word")
 
 
-def _laws() -> Tensor:
+def _logits() -> Tensor:
     """Eight laws over twelve tokens, from a sure one to a level one; half of them cut by minus infinities."""
     draws = torch.Generator().manual_seed(0)
     logits_NV = torch.randn(8, 12, generator=draws) * torch.logspace(1.5, -2, 8)[:, None]
@@ -29,22 +29,22 @@ def _trials() -> list[np.ndarray]:
 
 def rule_trials(rule: DecodeRule) -> None:
     """A number of at least 1 for each row, none for none; the row's own law alone decides, and what is shown stays."""
-    logits_NV = _laws()
+    logits_NV = _logits()
     number_N = rule.trials(logits_NV)
     demand(tuple(number_N.shape) == (len(logits_NV),), f"{len(logits_NV)} rows got {len(number_N)} numbers")
     demand(bool((number_N >= 1).all()), f"it asks for {number_N.min()} continuations")
     demand(len(rule.trials(logits_NV[:0])) == 0, "no rows do not give no numbers")
-    demand(torch.equal(logits_NV, _laws()), "it changes the logits that it is shown")
+    demand(torch.equal(logits_NV, _logits()), "it changes the logits that it is shown")
     demand(torch.equal(rule.trials(logits_NV.flip(0)).flip(0), number_N), "the order of rows matters")
     demand(torch.equal(rule.trials(logits_NV[3:4]), number_N[3:4]), "a row's company matters")
-    demand(torch.equal(rule.trials(logits_NV + 2.0), number_N), "logits of the same law give another number")
+    demand(torch.equal(rule.trials(logits_NV + 2.0), number_N), "logits of the same distribution give another number")
 
 
 def rule_draws_nothing(rule: DecodeRule) -> None:
     """Two calls agree, and torch's own generator is left alone."""
     before = torch.get_rng_state()
     for what, first, second in (
-        ("trials", rule.trials(_laws()).tolist(), rule.trials(_laws()).tolist()),
+        ("trials", rule.trials(_logits()).tolist(), rule.trials(_logits()).tolist()),
         ("closes", [rule.closes(text) for text in _TEXTS], [rule.closes(text) for text in _TEXTS]),
         ("choose", rule.choose(_trials()), rule.choose(_trials())),
     ):

@@ -1,4 +1,4 @@
-"""Which prompts are searched next."""
+"""Curricula: which prompts are sampled next."""
 
 from steelyard.curriculum.dump import Dump
 from steelyard.curriculum.shuffled import Shuffled, ShuffledWalk

@@ -1,11 +1,11 @@
-"""What the curricula over domains share: the prompts of each domain, and what there is to learn from what was found.
+"""What the curricula over domains share: the prompts of each domain, and how much a group of samples can teach.
 
-An arm is a domain: the prompts with the same number in their column `domain`. Its prompts are walked in seeded
-permutations, each once per epoch. What a group of samples is worth to the learner is read off its advantages:
+An arm is a domain: all prompts with the same number in their column `domain`. Its prompts come in seeded permutations,
+each prompt once per epoch. The learning signal of a group of samples is the size of its advantages:
 
-    A_j = (r_j - mean_k r_k) / (std_k r_k + eps)        mean_j |A_j| lies between 0 and 1, whatever the rewards' scale
+    A_j = (r_j - mean_k r_k) / (std_k r_k + eps)        mean_j |A_j| lies in [0, 1] for rewards of any scale
 
-Means and standard deviation run over the group's samples with a reward; one such sample alone has advantage 0.
+Mean and standard deviation run over the group's samples with a reward. A single such sample has advantage 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,18 +23,18 @@ class Arms:
     """The domains of some prompts, in the order of their numbers.
 
     Args:
-        prompts: what is drawn from.
-        seed: of the permutations.
+        prompts: the prompts to draw from.
+        seed: seed of the permutations.
 
     Raises:
-        SteelyardError: there are no prompts, or one is of no domain.
+        SteelyardError: there are no prompts, or one has no column `domain`.
     """
 
     def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
         require(bool(prompts), "there are no prompts to draw", where="curriculum", hint="give the task prompts")
-        lost = next((p.id for p in prompts if "domain" not in p.columns), None)
-        hint = "take a task of several domains, such as domains, or the curriculum shuffled"
-        require(lost is None, f"prompt {lost!r} has no column domain", where="curriculum", hint=hint)
+        missing = next((p.id for p in prompts if "domain" not in p.columns), None)
+        hint = "use a task with several domains, such as domains, or the curriculum shuffled"
+        require(missing is None, f"prompt {missing!r} has no column domain", where="curriculum", hint=hint)
         numbers = [int(p.columns["domain"]) for p in prompts]
         self.domains = sorted(set(numbers))
         self._arm_of = {p.id: self.domains.index(number) for p, number in zip(prompts, numbers, strict=True)}
@@ -52,23 +52,26 @@ class Arms:
         return self._places[arm][self._walks[arm].draw(1)[0]]
 
     def groups(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[int, Float64[np.ndarray, "G"]]]:
-        """For each prompt among them its arm, and |A_j| of its samples with a reward, by sample number."""
+        """For each prompt yield its arm, and |A_j| of its samples with a reward, in order of sample number."""
         found: dict[str, list[Trajectory]] = {}
         for trajectory in trajectories:
             found.setdefault(trajectory.prompt_id, []).append(trajectory)
         for prompt_id, group in found.items():
             group = sorted(group, key=lambda t: t.sample)  # a sum of floats depends on its order
-            yield self._arm_of[prompt_id], _sizes([t.reward for t in group if t.valid and t.reward is not None])
+            yield (
+                self._arm_of[prompt_id],
+                _abs_advantages([t.reward for t in group if t.valid and t.reward is not None]),
+            )
 
     def state(self) -> list[int]:
-        """How many prompts of each arm were drawn."""
+        """The number of prompts drawn from each arm."""
         return [walk.state()["position"] for walk in self._walks]
 
     def restore(self, state: Sequence[int]) -> None:
-        """Go to where `state` was taken.
+        """Continue from a `state`.
 
         Raises:
-            SteelyardError: not a state of as many arms.
+            SteelyardError: the state has another number of arms.
         """
         hint = "restore from a checkpoint of the same task"
         what = f"{len(state)} arms, and the prompts have {len(self)}"
@@ -77,9 +80,9 @@ class Arms:
             walk.restore({"position": position})
 
 
-def _sizes(rewards: Sequence[float]) -> Float64[np.ndarray, "G"]:
+def _abs_advantages(rewards: Sequence[float]) -> Float64[np.ndarray, "G"]:
     reward_G = np.array(rewards, np.float64)
     if len(reward_G) == 0:
         return reward_G
-    centred_G = reward_G - reward_G.mean()
-    return np.abs(centred_G) / (np.sqrt(np.square(centred_G).mean()) + _EPS)
+    centered_G = reward_G - reward_G.mean()
+    return np.abs(centered_G) / (np.sqrt(np.square(centered_G).mean()) + _EPS)

@@ -1,11 +1,12 @@
-"""A bandit whose arms are domains: draws the arm with the highest index, and is paid by what its groups teach.
+"""A bandit whose arms are domains. It draws the arm with the highest index; its reward is the learning signal.
 
-    reward of a group = mean_j |A_j|, in [0, 1]        A_j the group-normalised advantage of its sample j
+    reward of a group = mean_j |A_j|, in [0, 1]        A_j the group-normalized advantage of its sample j
     n_a = sum over the arm's groups of discount^age,   n = sum_a (n_a + pending_a)
     draw argmax_a index(mean_a, n_a + pending_a, n)
 
-The age of a group is the number of groups told after it. A group that is being searched counts as a pull already, since
-a batch is drawn before any of it is known. Ties go to the arm with the fewest pulls, so each arm is drawn once first.
+The age of a group is the number of groups observed after it. A group that is still being sampled counts as a pull,
+because a batch is drawn before any of its rewards are known. Ties go to the arm with the fewest pulls, so every arm is
+drawn once first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +25,10 @@ S = TypeVar("S")
 
 
 def read_state(state: Mapping[str, Any], kind: type[S]) -> S:
-    """A kept state as its struct.
+    """Decode a saved state.
 
     Raises:
-        SteelyardError: not a state of this curriculum.
+        SteelyardError: it is not a state of this curriculum.
     """
     try:
         return msgspec.convert(state, kind)
@@ -37,10 +38,10 @@ def read_state(state: Mapping[str, Any], kind: type[S]) -> S:
 
 @runtime_checkable
 class Index(Protocol):
-    """How much an arm may be worth."""
+    """A rule for the upper confidence bound of an arm."""
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
-        """The upper confidence bound of arms with these mean rewards after so many pulls (above 0) of all `time`."""
+        """The upper confidence bounds of arms with these mean rewards and numbers of pulls, of `time` pulls in all."""
         ...
 
 
@@ -55,10 +56,10 @@ class Bandit:
     """The live bandit.
 
     Args:
-        prompts: what is drawn from, each with its column `domain`.
-        seed: of the order of each domain's prompts.
-        index: chooses the arm.
-        discount: what each new group leaves of the weight of those before it; 1 forgets nothing.
+        prompts: the prompts to draw from, each with a column `domain`.
+        seed: seed of the order of each domain's prompts.
+        index: the rule that ranks the arms.
+        discount: factor by which each new group lowers the weight of earlier ones; 1 is no discount.
     """
 
     def __init__(self, prompts: Sequence[Prompt], seed: int, index: Index, discount: float) -> None:
@@ -78,36 +79,36 @@ class Bandit:
         known_A = self._pulls_A > 0
         mean_A = np.where(known_A, self._total_A / np.where(known_A, self._pulls_A, 1.0), 1.0)
         index_A = self._index.index(mean_A, np.maximum(pulls_A, 1e-9), max(float(pulls_A.sum()), 1.0))
-        index_A = np.where(known_A, index_A, np.inf)  # nothing is known: nothing is ruled out
+        index_A = np.where(known_A, index_A, np.inf)  # an arm without observations comes first
         arm = min(range(len(self._arms)), key=lambda a: (-index_A[a], pulls_A[a]))
         self._pending_A[arm] += 1
         return arm
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
-        """Count each prompt's samples as one pull; without a single reward, as none."""
-        for arm, size_G in self._arms.groups(trajectories):
+        """Count each prompt's samples as one pull; a prompt whose samples all lack a reward does not count."""
+        for arm, advantage_G in self._arms.groups(trajectories):
             self._pending_A[arm] = max(self._pending_A[arm] - 1, 0)
-            if len(size_G):
+            if len(advantage_G):
                 self._pulls_A *= self._discount
                 self._total_A *= self._discount
                 self._pulls_A[arm] += 1
-                self._total_A[arm] += size_G.mean()
+                self._total_A[arm] += advantage_G.mean()
 
     def state(self) -> Mapping[str, Any]:
-        """Pulls, rewards, what is being searched, and how far each arm's prompts are walked."""
+        """Pulls, rewards, groups being sampled, and the position in each arm's prompts."""
         lists = {"pending": self._pending_A, "pulls": self._pulls_A, "total": self._total_A}
         return {"walked": self._arms.state(), **{name: value.tolist() for name, value in lists.items()}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
         Raises:
-            SteelyardError: not a state of this curriculum.
+            SteelyardError: it is not a state of this curriculum.
         """
         kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = all(len(x) == len(self._arms) for x in (kept.pending, kept.pulls, kept.total))
-        require(right, "its lists have not one length", where="curriculum state", hint=HINT)
+        require(right, "its lists differ in length", where="curriculum state", hint=HINT)
         self._pending_A = np.array(kept.pending, np.int64)
         self._pulls_A = np.array(kept.pulls, np.float64)
         self._total_A = np.array(kept.total, np.float64)

@@ -1,14 +1,14 @@
-"""DUMP: domains are drawn by how much their samples still teach, with a bonus for those that were seen little.
+"""DUMP: draw domains by how much their samples still teach, with an exploration bonus for rarely seen domains.
 
-Differs: a domain's prompts are walked in seeded permutations, not drawn with replacement; the standard deviation is the
-population's; each group counts once, when it is found, however often replay gives it out. The first weights, uniform
-here, are unconfirmed. With UCBoost as the index, which is ours, n_d + 1 and N + 1 take the place of pulls and time.
+Differs: a domain's prompts come in seeded permutations, not with replacement. The standard deviation is the
+population's. A group counts once, when it is sampled, however often replay draws it. The first weights are uniform,
+which the paper does not confirm. UCBoost as the index is ours: n_d + 1 and N + 1 take the place of pulls and time.
 
     L(d)   = mean of |A_j| over the last `window` samples of domain d,    A_j = (r_j - mean_k r_k) / std_k r_k
     UCB(d) = L(d) + sqrt(2 ln(N + 1) / (n_d + 1))
     P(d)   = softmax(UCB(d) / tau)
 
-n_d samples of domain d were found so far, N of all. Each place of a batch draws its domain from P.
+n_d samples of domain d were observed so far, N in all. Each place of a batch draws its domain from P.
 P prompts, G samples per prompt: A_j runs over a prompt's own G samples.
 Source: Wang et al. 2025, arXiv:2504.09710, and the authors' code.
 """
@@ -37,7 +37,7 @@ from steelyard.curriculum.ucboost import UCBoost
 )
 @dataclass(frozen=True)
 class Dump:
-    """Domains by how much their samples still teach."""
+    """Settings of DUMP: domains drawn by how much their samples still teach."""
 
     tau: PositiveOrInf = 0.1
     """Temperature of the softmax over domains; inf draws all alike."""
@@ -59,7 +59,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DumpDraws:
-    """The live curriculum: what was found of each domain, and how many prompts were drawn."""
+    """The live curriculum: the recent advantages of each domain, and the number of prompts drawn."""
 
     def __init__(self, settings: Dump, prompts: Sequence[Prompt], seed: int) -> None:
         self._settings = settings
@@ -87,27 +87,27 @@ class DumpDraws:
         return float(rng(self._seed, "dump", position).random())
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
-        """Count every sample with a reward."""
-        for arm, size_G in self._arms.groups(trajectories):
-            self._seen_D[arm] += len(size_G)
-            self._recent[arm].extend(size_G.tolist())
+        """Record the advantage of every sample with a reward."""
+        for arm, advantage_G in self._arms.groups(trajectories):
+            self._seen_D[arm] += len(advantage_G)
+            self._recent[arm].extend(advantage_G.tolist())
 
     def state(self) -> Mapping[str, Any]:
-        """The last samples of each domain, and the counters."""
+        """The recent advantages of each domain, and the counters."""
         recent = [list(r) for r in self._recent]
         seen = self._seen_D.tolist()
         return {"position": self._position, "walked": self._arms.state(), "seen": seen, "recent": recent}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
         Raises:
-            SteelyardError: not a state of this curriculum.
+            SteelyardError: it is not a state of this curriculum.
         """
         kept = read_state(state, _State)
         self._arms.restore(kept.walked)
         right = len(kept.seen) == len(kept.recent) == len(self._arms)
-        require(right, "its lists have not one length", where="curriculum state", hint=HINT)
+        require(right, "its lists differ in length", where="curriculum state", hint=HINT)
         self._position = kept.position
         self._seen_D = np.array(kept.seen, np.int64)
         self._recent = [deque(recent, maxlen=self._settings.window) for recent in kept.recent]

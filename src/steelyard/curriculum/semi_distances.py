@@ -1,4 +1,4 @@
-"""Closed forms of the largest mean that is not yet ruled out: max{q : d(p, q) <= delta}, for distances below kl.
+"""Upper confidence bounds in closed form: max{q : d(p, q) <= delta}, for distances d that are at most kl.
 
     sq   d = 2 (p - q)^2                                q = p + sqrt(delta / 2)
     bq   d = 2 (p - q)^2 + 4/9 (p - q)^4                q = p + sqrt(-9/4 + sqrt(81/16 + 9 delta / 4))
@@ -8,9 +8,9 @@
     step d = kl(p, q_k) where q > q_k, else 0           q = the first q_k with kl(p, q_k) > delta, or 1
     kl   d = p log(p/q) + (1-p) log((1-p)/(1-q))        no closed form: bisection
 
-p is an observed mean in [0, 1], delta >= 0 the allowed distance (nats), and no q is above 1. h is 1 from
-delta = 2 - 2 sqrt p on. step: eta = eps / (1 + eps), q_k = 1 - (1 - eta)^k, from the first q_k >= p to the first
-q_k >= exp(-eps / p). As each d is at most kl, each q is at least kl's.
+p is an observed mean in [0, 1], delta >= 0 the allowed distance (nats); q is at most 1. For h, q is 1 if
+delta >= 2 - 2 sqrt p. For step, eta = eps / (1 + eps) and q_k = 1 - (1 - eta)^k; k runs from the first q_k >= p to the
+first q_k >= exp(-eps / p). Since each d is at most kl, each q is at least the q of kl.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,35 +25,35 @@ _BISECTIONS = 24
 
 
 def sq(p: Array, delta: Array) -> Array:
-    """By the squared distance (Pinsker's inequality): what UCB1 uses, with the smallest sound constant."""
+    """The bound of the squared distance (Pinsker's inequality): UCB1's, with the smallest valid constant."""
     return np.minimum(1.0, p + np.sqrt(delta / 2))
 
 
 def bq(p: Array, delta: Array) -> Array:
-    """By the biquadratic distance."""
+    """The bound of the biquadratic distance."""
     return np.minimum(1.0, p + np.sqrt(np.maximum(0.0, np.sqrt(81 / 16 + 9 / 4 * delta) - 9 / 4)))
 
 
 def h(p: Array, delta: Array) -> Array:
-    """By the Hellinger distance."""
+    """The bound of the Hellinger distance."""
     root = (1 - delta / 2) * np.sqrt(p) + np.sqrt((1 - p) * np.maximum(0.0, delta - np.square(delta) / 4))
     return np.where(delta < 2 - 2 * np.sqrt(p), np.minimum(1.0, np.square(root)), 1.0)
 
 
 def lb(p: Array, delta: Array) -> Array:
-    """By a lower bound of kl that is exact at p = 0."""
+    """The bound of a lower bound of kl that is exact at p = 0."""
     rest = np.maximum(1 - p, 1e-12)  # at p = 1 the factor before it is 0
     return 1 - (1 - p) * np.exp((_xlogx(p) - delta) / rest)
 
 
 def t(p: Array, delta: Array) -> Array:
-    """By a tangent of kl."""
+    """The bound of a tangent of kl."""
     reach = delta - _xlogx(p) + p * np.log1p(p) - np.log(2 / (np.e * (p + 1)))
     return np.minimum(1.0, (p + 1) / 2 * reach)
 
 
 def kl(p: Array, delta: Array) -> Array:
-    """By kl itself: kl-UCB's, to 1e-7, from above."""
+    """The bound of kl itself, as in kl-UCB: at most 1e-7 too high."""
     p, delta = np.broadcast_arrays(p, delta)
     low = p
     high = sq(p, delta)
@@ -66,13 +66,13 @@ def kl(p: Array, delta: Array) -> Array:
 
 
 def step(p: Array, delta: Array, eps: float) -> Array:
-    """By the best of the step distances of precision eps: a search of O(log(1/eps)) evaluations of kl."""
+    """The best bound of the step distances of precision eps: a binary search with O(log(1/eps)) evaluations of kl."""
     per_step = -np.log1p(eps)  # log(1 - eta)
     with np.errstate(divide="ignore"):
         first = np.ceil(np.log1p(-np.minimum(p, 1 - 1e-15)) / per_step)
         last = np.ceil(np.log(-np.expm1(-eps / np.maximum(p, 1e-15))) / per_step)
     low = first
-    high = np.maximum(first, last) + 1  # the answer lies in between; `high` stands for none
+    high = np.maximum(first, last) + 1  # the result is between them; `high` means none
     none = high
     while (low < high).any():
         middle = np.floor((low + high) / 2)
@@ -93,4 +93,4 @@ def _xlogx(x: Array) -> Array:
 
 
 BOUNDS: Mapping[str, Bound] = MappingProxyType({"sq": sq, "bq": bq, "h": h, "lb": lb, "t": t, "kl": kl})
-"""The distances that need no setting, by name."""
+"""The distances without a parameter, by name."""

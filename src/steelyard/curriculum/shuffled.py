@@ -1,4 +1,4 @@
-"""Walks a seeded permutation of the prompts, a new one each epoch: every prompt once per epoch.
+"""Draw the prompts in a seeded permutation, a new one each epoch: every prompt once per epoch.
 
     prompt at position k = permutation_e[k mod N],  e = k div N,  permutation_e a function of (seed, e) alone
 
@@ -18,10 +18,10 @@ from steelyard.core import Prompt, Trajectory, method, require, rng
 @method("shuffled")
 @dataclass(frozen=True)
 class Shuffled:
-    """Settings of the shuffled walk: there are none."""
+    """The shuffled order; it has no settings."""
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> "ShuffledWalk":
-        """A walk over the prompts, at its beginning.
+        """The live curriculum, at the first prompt of the first epoch.
 
         Raises:
             SteelyardError: there are no prompts.
@@ -30,7 +30,7 @@ class Shuffled:
 
 
 class ShuffledWalk:
-    """The live walk: a position, and the permutation of the epoch it is in."""
+    """The live order: a position, and the permutation of its epoch."""
 
     def __init__(self, num_prompts_total: int, seed: int) -> None:
         require(
@@ -39,7 +39,8 @@ class ShuffledWalk:
         self._total = num_prompts_total
         self._seed = seed
         self._position = 0
-        self._epoch, self._order_N = 0, self._permutation(0)
+        self._epoch = 0
+        self._order_N = self._permutation(0)
 
     def draw(self, num_prompts: int) -> list[int]:
         """Indices of the next prompts, each from 0 to N - 1."""
@@ -48,17 +49,17 @@ class ShuffledWalk:
         return indices
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
-        """The walk goes on whatever was found."""
+        """Do nothing: the order does not depend on rewards."""
 
     def state(self) -> Mapping[str, Any]:
-        """The position, counted from the first epoch's first prompt: all that a resume needs."""
+        """The number of prompts drawn so far, which is all that a resume needs."""
         return {"position": self._position}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state` was taken.
+        """Continue from a `state`.
 
         Raises:
-            SteelyardError: not a state of this curriculum.
+            SteelyardError: it is not a state of this curriculum.
         """
         position = state.get("position")
         require(
@@ -72,7 +73,8 @@ class ShuffledWalk:
     def _at(self, position: int) -> int:
         epoch, place = divmod(position, self._total)
         if epoch != self._epoch:
-            self._epoch, self._order_N = epoch, self._permutation(epoch)
+            self._epoch = epoch
+            self._order_N = self._permutation(epoch)
         return int(self._order_N[place])
 
     def _permutation(self, epoch: int) -> Int[ndarray, "N"]:

@@ -1,8 +1,8 @@
-"""UCB1 over domains: the mean reward plus what chance may have kept from it.
+"""UCB1 over domains: the mean reward plus a confidence radius.
 
-Differs: the paper's bandit is told each reward before the next pull; ours draws a batch at once, and a group that is
-being searched counts as a pull. The reward, a group's mean |advantage|, drifts as the policy learns: `discount` is
-ours.
+Differs: the paper's bandit observes each reward before the next pull. Ours draws a batch at once, and a group that is
+still being sampled counts as a pull. The reward, a group's mean |advantage|, drifts as the policy learns, so we add
+`discount`.
 
     index_a = mean_a + sqrt(2 ln n / n_a)
 
@@ -22,13 +22,13 @@ from steelyard.curriculum.bandit import Array, Bandit
 @method("ucb1")
 @dataclass(frozen=True)
 class UCB1:
-    """The classic index."""
+    """Settings of UCB1."""
 
     discount: ShareAboveZero = 0.99
-    """What each new group leaves of the weight of those before it; 1 forgets nothing."""
+    """Factor by which each new group lowers the weight of earlier ones; 1 is no discount."""
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
-        """Upper confidence bounds; they may pass 1."""
+        """Upper confidence bounds; they may exceed 1."""
         return mean + np.sqrt(2 * np.log(time) / pulls)
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> Bandit:

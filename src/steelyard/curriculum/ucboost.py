@@ -1,7 +1,7 @@
-"""UCBoost: the smallest of several closed-form confidence bounds comes near kl-UCB's at a fraction of its work.
+"""UCBoost: the smallest of several closed-form confidence bounds, close to kl-UCB's at a fraction of its cost.
 
-Differs: as a curriculum its arms are domains, a pull is a prompt, and the reward a group's mean |advantage|, which
-drifts as the policy learns: `discount` is ours, and so is counting a group that is being searched as a pull.
+Differs: as a curriculum, its arms are domains, a pull is a prompt, and the reward is a group's mean |advantage|. That
+drifts as the policy learns, so we add `discount`. A group that is still being sampled counts as a pull; that is ours.
 
     delta_a = (log n + c log log n) / n_a
     index_a = min_{d in D} max{q : d(mean_a, q) <= delta_a}
@@ -39,19 +39,19 @@ Distances = Annotated[
 )
 @dataclass(frozen=True)
 class UCBoost:
-    """The smallest of several closed-form confidence bounds."""
+    """Settings of UCBoost: the smallest of several closed-form confidence bounds."""
 
     distances: Distances = ("bq", "h", "lb")
     """The set D; see semi_distances."""
     eps: ShareInside | None = None
     """Precision of step distances that are added to D; None adds none. The paper's UCBoost(eps) takes D = sq lb."""
     c: NonNegative = 0.0
-    """Weight of log log n; the theory wants 3, practice 0."""
+    """Weight of log log n: 3 in the theory, 0 in practice."""
     discount: ShareAboveZero = 0.99
-    """What each new group leaves of the weight of those before it; 1 forgets nothing, as in the paper."""
+    """Factor by which each new group lowers the weight of earlier ones; 1 is no discount, as in the paper."""
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
-        """Upper confidence bounds of arms with these mean rewards in [0, 1] after so many pulls (above 0) of `time`."""
+        """Upper confidence bounds of arms with these mean rewards in [0, 1] and numbers of pulls, of `time` in all."""
         late = self.c * np.log(np.log(max(time, np.e))) if self.c else 0.0
         delta = (np.log(time) + late) / pulls
         bounds = [BOUNDS[name](mean, delta) for name in self.distances]

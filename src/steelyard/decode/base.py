@@ -1,4 +1,4 @@
-"""What a rule that tries continuations is, apart from the engine that drives it. N rows, V vocabulary, T tokens."""
+"""The interface of a decode rule, which an engine drives. N rows, V vocabulary, T tokens."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -10,24 +10,24 @@ from torch import Tensor
 
 @runtime_checkable
 class DecodeRule(Protocol):
-    """Says how many continuations are tried from a position, where one ends, and which one is kept.
+    """Decides how many candidate continuations are sampled at a position, where each ends, and which one is kept.
 
-    A rule draws nothing and remembers nothing. It is shown the law that tokens are drawn from: after temperature, top-k
-    and top-p.
+    A rule is stateless and samples nothing itself. The logits that it reads are those that tokens are sampled from:
+    after temperature, top-k and top-p.
     """
 
     def trials(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
-        """How many continuations each row gets, at least 1; with 1, a token is drawn as usual.
+        """The number of candidates for each row, at least 1; with 1, one token is sampled as usual.
 
         Args:
-            logits_NV: of the next token's law, which is their softmax; minus infinity where a token was cut off.
+            logits_NV: the next token's logits; -inf for tokens that top-k or top-p removed.
         """
         ...
 
     def closes(self, text: str) -> bool:
-        """True where a token with this text is a continuation's last."""
+        """True if a token with this text ends a candidate."""
         ...
 
     def choose(self, trials: Sequence[Float[np.ndarray, "_"]]) -> int:
-        """Which of a position's continuations is kept, given the log-probabilities (nats) of each one's tokens."""
+        """The index of the candidate to keep, given the log-probabilities (nats) of each one's tokens."""
         ...

@@ -1,10 +1,10 @@
-"""Measures a policy: accuracy with its interval, pass@k, diversity, style, exact distance to the target."""
+"""Evaluate a policy: accuracy with its interval, pass@k, diversity, style, exact distance to the target."""
 
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.drift import drift
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.eval.exact import Listable, exact_distance
-from steelyard.eval.held_out import Evaluation, Measured, Styled, evaluate
+from steelyard.eval.held_out import Evaluation, Styled, TaskWithMetrics, evaluate
 
 __all__ = [
     "Answer",
@@ -13,8 +13,8 @@ __all__ = [
     "Evaluation",
     "Examiner",
     "Listable",
-    "Measured",
     "Styled",
+    "TaskWithMetrics",
     "drift",
     "evaluate",
     "exact_distance",

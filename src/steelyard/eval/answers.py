@@ -1,4 +1,4 @@
-"""Completions with their scores: the raw material of every measurement on held-out prompts."""
+"""Completions with their scores, from which every held-out metric is computed."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -22,25 +22,25 @@ class Answer:
 
     @property
     def completion(self) -> str:
-        """The text that the policy wrote."""
+        """The text that the policy generated."""
         return self.episode.completion
 
     @property
     def trajectory(self) -> Trajectory:
-        """The tokens behind it, and whose they are."""
+        """Its tokens and the weights that sampled them."""
         return self.episode.trajectory
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """Asks prompts of an engine and has the task score what it answers."""
+    """Generates completions with an engine and scores them with the task."""
 
     engine: Engine
     task: Task
     encode: Encode
     decode: Decode
     correct_at: float = 1.0
-    """The least score that counts as correct."""
+    """Lowest score that counts as correct."""
 
     def ask(self, prompts: Sequence[Prompt], num_samples: int, sampling: Sampling) -> list[list[Answer]]:
         """`num_samples` answers to each prompt; prompts and samples in order, whatever order the engine has.

@@ -8,11 +8,11 @@ from steelyard.core import require
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's score interval for a success rate: the p with (s/n - p)^2 <= z^2 p (1 - p) / n.
 
-        centre = (s + z^2/2) / (n + z^2),   half-width = z sqrt(s (n - s) / n + z^2/4) / (n + z^2)
+        center = (s + z^2/2) / (n + z^2),   half-width = z sqrt(s (n - s) / n + z^2/4) / (n + z^2)
 
     Args:
         successes: s, how many trials succeeded.
-        trials: n; with none the interval is (0, 1), for nothing is known.
+        trials: n; with n = 0 the interval is (0, 1).
         z: normal quantile; 1.96 gives 95 %.
 
     Raises:
@@ -24,16 +24,16 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     require(z >= 0, f"z is {z}", where="wilson", hint="use 0 or more; 1.96 gives 95 %")
     if trials == 0:
         return 0.0, 1.0
-    centre = (successes + z * z / 2) / (trials + z * z)
+    center = (successes + z * z / 2) / (trials + z * z)
     half = z * math.sqrt(successes * (trials - successes) / trials + z * z / 4) / (trials + z * z)
-    # The ends are exactly 0 and 1 at no and all successes; rounding must not say otherwise.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
+    # With no successes the lower end is exactly 0, with n successes the upper end exactly 1, despite rounding.
+    low = 0.0 if successes == 0 else max(0.0, center - half)
+    high = 1.0 if successes == trials else min(1.0, center + half)
     return low, high
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
-    """The chance that k of the n samples, drawn without replacement, hold a correct one: unbiased for pass@k.
+    """The probability that k of the n samples, drawn without replacement, include a correct one: unbiased for pass@k.
 
         1 - C(n - c, k) / C(n, k)
 

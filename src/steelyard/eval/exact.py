@@ -1,4 +1,4 @@
-"""The exact distance between a policy and the target of trajectory balance, where every completion can be listed.
+"""The exact distance between a policy and the target of trajectory balance, if all completions can be enumerated.
 
     pi*(y|x)  = pi_ref(y|x) exp(r(y;x) / beta) / Z(x),    Z(x) = sum_y pi_ref(y|x) exp(r(y;x) / beta)
     TV(p, q)  = 1/2 sum_y |p(y) - q(y)|,    KL(p || q) = sum_y p(y) log(p(y) / q(y))
@@ -6,7 +6,7 @@
 N completions of a prompt; probabilities and log-probabilities are exact sums over all N, in float64. pi and pi_ref are
 the policy and the reference at the sampling temperature. KL and log Z in nats.
 VarGrad's estimate of log Z(x) is the mean of r / beta - log(pi / pi_ref) over samples of pi. Its exact expectation
-falls short of log Z(x) by KL(pi || pi*), so that gap and this distance are one number; both are reported.
+is below log Z(x) by exactly KL(pi || pi*), so the gap and this distance are the same number; both are reported.
 Source: the target is that of Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
@@ -25,14 +25,14 @@ ROWS_AT_ONCE = 4096
 
 @runtime_checkable
 class Listable(Protocol):
-    """A task whose completions can all be listed."""
+    """A task whose completions can be enumerated."""
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of a split."""
         ...
 
     def completions(self) -> list[str]:
-        """All N texts that a completion can be, the same for every prompt."""
+        """All N possible completions, the same for every prompt."""
         ...
 
     def rewards(self, prompt: Prompt) -> Float64[np.ndarray, "N"]:
@@ -66,21 +66,21 @@ def kl(logp_N: Float64[np.ndarray, "N"], logq_N: Float64[np.ndarray, "N"]) -> fl
 def exact_distance(
     policy: Policy, task: Listable, *, beta: float, reference: Weights, temperature: float = 1.0
 ) -> dict[str, float]:
-    """How far the policy, as it stands, is from pi*; each number is a mean over the task's training prompts.
+    """The distance between the policy's current weights and pi*; each number is a mean over the training prompts.
 
     `eval/total_variation` is TV(pi, pi*), `eval/kl` KL(pi || pi*) and `eval/kl_reverse` KL(pi* || pi); `eval/log_z` the
-    exact log Z, `eval/log_z_error` how far VarGrad's expected estimate under pi is from it; `eval/reward_exact` the
+    exact log Z, `eval/log_z_error` the absolute error of VarGrad's expected estimate under pi; `eval/reward_exact` the
     mean reward under pi, `eval/reward_target` under pi*.
 
     Args:
-        policy: what is measured.
-        task: lists its completions and their rewards.
-        beta: temperature of the target; above 0.
+        policy: the policy pi.
+        task: enumerates its completions and their rewards.
+        beta: temperature of the target, above 0.
         reference: the weights of pi_ref.
-        temperature: of policy and reference.
+        temperature: the sampling temperature of both.
 
     Raises:
-        SteelyardError: beta is not above 0, or the listed completions are not all that the policy can say.
+        SteelyardError: beta is not above 0, or the policy can produce other completions.
     """
     require(beta > 0, f"beta is {beta}", where="exact_distance", hint="use a number above 0")
     prompts = task.prompts("train")
@@ -97,7 +97,7 @@ def exact_distance(
 def list_logp(
     policy: Policy, prompt: Prompt, completions: Sequence[str], temperature: float
 ) -> Float64[np.ndarray, "N"]:
-    """log pi(y|x) of each of the N completions, which must be all of one length in tokens.
+    """log pi(y|x) of each of the N completions, which must all have the same length in tokens.
 
     Raises:
         SteelyardError: lengths differ, or the probabilities do not sum to 1.
@@ -122,7 +122,7 @@ def list_logp(
         abs(total - 1) < 1e-3,
         f"the listed completions hold {total:.4f} of the policy's probability",
         where="exact_distance",
-        hint="use a model whose vocabulary spells these and nothing else",
+        hint="use a model whose vocabulary spells these completions and no others",
     )
     return logp_N - np.log(total)
 

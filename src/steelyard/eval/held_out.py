@@ -1,10 +1,10 @@
-"""A policy measured on held-out prompts: greedy accuracy, and what its samples are like.
+"""Evaluate a policy on held-out prompts: greedy accuracy, and statistics of its samples.
 
     accuracy   = share of prompts whose greedy completion is correct, with Wilson's 95 % interval
     pass@k     = mean over prompts of 1 - C(n - c, k) / C(n, k),  n samples of which c are correct
 
-A completion is correct when its score is at least `correct_at`. Where the verifier failed (or generation did) there is
-no score: such completions are counted in `eval/errors` and left out of every rate, never taken for a 0.
+A completion is correct if its score is at least `correct_at`. If the verifier or the generation failed, there is no
+score: such completions are counted in `eval/errors` and left out of every rate, never scored as 0.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from steelyard.eval.estimates import pass_at_k, wilson
 
 @runtime_checkable
 class Styled(Protocol):
-    """A task that can name the way a completion was written ("bare", "working", ...), right or wrong."""
+    """A task that classifies completions by style ("bare", "working", ...), whether right or wrong."""
 
     def style(self, completion: str) -> str:
         """The style of `completion`."""
@@ -29,8 +29,8 @@ class Styled(Protocol):
 
 
 @runtime_checkable
-class Measured(Protocol):
-    """A task with measures of its own, on samples of held-out prompts: families found, wins against the reference."""
+class TaskWithMetrics(Protocol):
+    """A task with metrics of its own on held-out samples, such as win rates against the reference."""
 
     def measure(
         self, samples: Sequence[Sequence[Episode]], reference: Sequence[Sequence[Episode]]
@@ -38,18 +38,18 @@ class Measured(Protocol):
         """Name -> number; each becomes `eval/NAME`.
 
         Args:
-            samples: of the policy, prompt by prompt; those on which generation failed are left out.
-            reference: of the policy that training began from, of the same prompts, as many.
+            samples: the policy's samples, prompt by prompt, without failed generations.
+            reference: as many samples of the initial policy for the same prompts.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One measurement of one policy. A metric that nothing was measured for is absent."""
+    """The results of one evaluation. A metric without data is absent."""
 
     version: int
-    """Of the weights that were measured, as the engine stamped it."""
+    """Version of the evaluated weights, as the engine stamped it."""
     metrics: Mapping[str, Any]
     """`eval/accuracy`, ...: numbers, and under `eval/styles` and `eval/correct_styles` shares by name."""
     samples: Sequence[Mapping[str, Any]]
@@ -59,11 +59,11 @@ class Evaluation:
 
     @property
     def episodes(self) -> list[list[Episode]]:
-        """The sampled episodes, prompt by prompt, but for those on which generation failed."""
+        """The sampled episodes, prompt by prompt, without failed generations."""
         return [[a.episode for a in group if a.trajectory.finish != "error"] for group in self.answers]
 
     def row(self, step: int) -> dict[str, Any]:
-        """The row of `eval.jsonl` for a measurement at learner step `step`."""
+        """The row of `eval.jsonl` for an evaluation at learner step `step`."""
         return {"step": step, "version": self.version, **self.metrics}
 
 
@@ -81,20 +81,20 @@ def evaluate(
     correct_at: float = 1.0,
     num_records: int = 4,
 ) -> Evaluation:
-    """Measure the policy that `engine` holds on `prompts`.
+    """Evaluate the policy that `engine` holds on `prompts`.
 
     Args:
-        engine: the caller's own for the time of the call; nothing else may load weights into it meanwhile.
+        engine: nothing else may load weights into it during the call.
         task: scores the completions; one that is `Styled` adds the style shares.
         prompts: held-out prompts with distinct ids, all of them answered greedily.
         encode: prompt text to token ids.
         decode: token ids to text.
-        sampling: how training samples. Greedy answers keep its `max_tokens` alone.
-        samples_per_prompt: k, samples at `sampling`; 0 leaves everything but greedy accuracy out.
+        sampling: the sampling settings of training; greedy answers use only its `max_tokens`.
+        samples_per_prompt: k, samples at `sampling`; 0 measures greedy accuracy alone.
         num_sampled_prompts: how many of `prompts`, from the front, are sampled; None for all.
-        weights: loaded into the engine first; None measures what it holds.
-        correct_at: the least score that counts as correct.
-        num_records: how many completions to keep for reading, each of another prompt.
+        weights: loaded into the engine first; None evaluates the weights that it holds.
+        correct_at: lowest score that counts as correct.
+        num_records: number of completions to record, each of another prompt.
 
     Raises:
         SteelyardError: no prompts, ids that repeat, sampling that is greedy, or an engine that left requests
@@ -123,7 +123,7 @@ def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:
     demand(len(prompts) > 0, "there are no prompts", "give at least one held-out prompt")
     demand(not twice, f"prompt ids repeat: {twice[:3]}", "give every prompt its own id")
     demand(k >= 0, f"samples_per_prompt is {k}", "use 0 or more")
-    demand(k == 0 or sampling.temperature > 0, "all samples at temperature 0 are alike", "use the training temperature")
+    demand(k == 0 or sampling.temperature > 0, "all samples at temperature 0 are equal", "use the training temperature")
 
 
 def _accuracy(greedy: Sequence[Sequence[Answer]]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> dict[str, Any]
 
 
 def _version(answers: Sequence[Answer]) -> int:
-    """The version that answered: an average over two policies would measure neither."""
+    """The version of the weights that answered; a mean over two versions would evaluate neither."""
     stamps = sorted({(a.trajectory.version, a.trajectory.digest) for a in answers})
     require(
         len(stamps) == 1,

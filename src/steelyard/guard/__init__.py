@@ -1,4 +1,4 @@
-"""Who decides what is harmful: guards, and routers that ask a large one only where a small one does not do."""
+"""Guards that detect harmful text, and routers that call a large guard only where a small one is not enough."""
 
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, needs_large

@@ -1,9 +1,10 @@
-"""A guard small enough for a proof: a network over which words stand in a text, in whatever order.
+"""A guard small enough for a proof: a bag-of-words network.
 
     L = CE(harm(x), sigma(u . h(x))) + CE(words(z), sigma(U h(z))),    h a network of two hidden layers
 
-x are texts with labels, z texts with or without: the trunk also learns to give words back, as a language model's knows
-of words that no label ever spoke of. N texts, V words, D numbers of the last hidden layer. No paper.
+x are texts with labels; z are texts with or without labels. The second term trains the trunk to reconstruct the words,
+so it also represents words that no label covers, as a language model's trunk does. N texts, V words, D units of the
+last hidden layer. No paper.
 """
 
 from collections.abc import Sequence
@@ -18,12 +19,12 @@ from steelyard.guard.base import Ruling
 
 
 class BagGuard(nn.Module):
-    """A guard on bags of words.
+    """A guard that reads a text as a bag of words.
 
     Args:
-        words: the vocabulary; other words are not seen.
-        width: of both hidden layers.
-        seed: of its first weights.
+        words: the vocabulary; other words are ignored.
+        width: width of both hidden layers.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, words: Sequence[str], *, width: int, seed: int) -> None:
@@ -36,23 +37,24 @@ class BagGuard(nn.Module):
             self.back = nn.Linear(width, len(words))
 
     def bags(self, texts: Sequence[str]) -> Float[Tensor, "N V"]:
-        """1 where a word stands in a text."""
+        """1 for each word that occurs in a text, else 0."""
         bags = torch.zeros(len(texts), len(self._places))
         for row, text in enumerate(texts):
             bags[row, [self._places[word] for word in text.split() if word in self._places]] = 1.0
         return bags
 
     def fit(
-        self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabelled: Sequence[str], *, steps: int, seed: int
+        self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabeled: Sequence[str], *, steps: int, seed: int
     ) -> "BagGuard":
-        """Itself, after so many steps of AdamW on the texts and their labels, and on more texts without."""
+        """Train with AdamW on labeled texts, and on further texts without labels; returns the guard itself."""
         bags = self.bags(texts)
-        plain = self.bags(unlabelled)
+        plain = self.bags(unlabeled)
         harm = harm_N.float()
         draws = rng(seed, "bag")
         adam = torch.optim.AdamW(self.parameters(), lr=3e-3, weight_decay=1e-2)
         for _ in range(steps):
-            of, any_of = (torch.from_numpy(draws.integers(len(x), size=128)) for x in (bags, plain))
+            of = torch.from_numpy(draws.integers(len(bags), size=128))
+            any_of = torch.from_numpy(draws.integers(len(plain), size=128))
             loss = binary_cross_entropy_with_logits(self.head(self.body(bags[of])).squeeze(-1), harm[of])
             loss = loss + binary_cross_entropy_with_logits(self.back(self.body(plain[any_of])), plain[any_of])
             adam.zero_grad()
@@ -62,11 +64,11 @@ class BagGuard(nn.Module):
 
     @torch.no_grad()
     def forward(self, texts: Sequence[str]) -> Ruling:
-        """The rulings, with the last hidden layer."""
+        """The rulings, with the activations of the last hidden layer."""
         state_ND = self.body(self.bags(texts))
         return Ruling(self.head(state_ND).squeeze(-1).sigmoid(), state_ND)
 
 
 def f1(said_N: Bool[Tensor, "N"], harm_N: Bool[Tensor, "N"]) -> float:
-    """Harmonic mean of precision and recall of harm: 2 hits / (said + true); 0 where nothing is said and none is."""
+    """F1 of harm: 2 true positives / (predicted + actual positives); 0 if there are neither."""
     return float(2 * (said_N & harm_N).sum() / (said_N.sum() + harm_N.sum()).clamp(min=1))

@@ -1,4 +1,4 @@
-"""What guards and the routers between them are. N texts, D numbers of a guard's hidden state."""
+"""The interfaces of guards and of routers between them. N texts, D units of a guard's hidden state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,41 +11,41 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a guard says of N texts."""
+    """A guard's output for N texts."""
 
     harm_N: Float[Tensor, "N"]
     """The probability that a text is harmful."""
     state_ND: Float[Tensor, "N D"]
-    """The hidden state behind it."""
+    """The guard's hidden state for each text."""
     routed_N: Bool[Tensor, "N"] | None = None
-    """True where a larger guard was asked, and its answer stands; None where there is no such choice."""
+    """True for texts that a larger guard ruled on; None if there is no router."""
 
 
 @runtime_checkable
 class Guard(Protocol):
-    """Rules on texts, each by itself."""
+    """Rates texts one by one for harm."""
 
     def __call__(self, texts: Sequence[str]) -> Ruling:
-        """One ruling for each text, in order."""
+        """The ruling on the texts, in order."""
         ...
 
 
 @runtime_checkable
 class Gate(Protocol):
-    """A fitted router: says for which texts the small guard does not do. A pure function of the states."""
+    """A fitted router: decides which texts need the large guard. A pure function of the small guard's states."""
 
     def score(self, state_ND: Float[Tensor, "N D"]) -> Float[Tensor, "N"]:
-        """From 0, the small guard does, to 1, the large one is needed."""
+        """From 0 (the small guard is enough) to 1 (the large guard is needed)."""
         ...
 
     def routes(self, state_ND: Float[Tensor, "N D"]) -> Bool[Tensor, "N"]:
-        """True where the large guard is to be asked."""
+        """True for texts that go to the large guard."""
         ...
 
 
 @runtime_checkable
 class Router(Protocol):
-    """Settings that learn a gate from examples on which both guards have been tried."""
+    """Settings of a router; `fit` learns a gate from texts that both guards have rated."""
 
     def fit(
         self,
@@ -55,20 +55,20 @@ class Router(Protocol):
         *,
         seed: int,
     ) -> Gate:
-        """A gate; the same for the same examples and seed."""
+        """Fit a gate. Equal examples and seeds give equal gates."""
         ...
 
 
 @dataclass(frozen=True)
 class Cascade:
-    """A guard made of two: the small one rules on every text, the large one where the gate sends it."""
+    """A two-stage guard: the small one rates every text, the large one those that the gate selects."""
 
     small: Guard
     large: Guard
     gate: Gate
 
     def __call__(self, texts: Sequence[str]) -> Ruling:
-        """The rulings, with `routed_N`; the states are the small guard's."""
+        """The ruling, with `routed_N` set; the states are the small guard's."""
         ruling = self.small(texts)
         routed_N = self.gate.routes(ruling.state_ND)
         harm_N = ruling.harm_N.clone()
@@ -79,5 +79,5 @@ class Cascade:
 
 
 def needs_large(small_right_N: Bool[Tensor, "N"], large_right_N: Bool[Tensor, "N"]) -> Bool[Tensor, "N"]:
-    """True where asking the large guard mends something: the small one is wrong and the large one right."""
+    """True where the large guard helps: the small one is wrong and the large one right."""
     return torch.logical_and(~small_right_N, large_right_N)

@@ -1,14 +1,14 @@
-"""Route a text to the large guard where a Bayesian network, reading the small guard's state, sees that it is needed.
+"""SafeRoute: a Bayesian network reads the small guard's hidden state and decides whether to call the large guard.
 
-Differs, since the paper's settings could not be confirmed: the KL is averaged over weights and weighted by `kl_weight`;
-where the paper enlarges the rare class t = 1 by augmentation, here both classes weigh the same; states are scaled.
+Differs: the paper's settings could not be confirmed. Here the KL is averaged over weights and weighted by `kl_weight`.
+The paper augments the rare class t = 1; here both classes have equal weight. States are standardized.
 
     t(x)     = [small guard wrong on x] [large guard right on x]
     f_w(h)   = W_2 relu(LayerNorm(W_1 h + b_1)) + b_2,    every entry w ~ q = N(mu, sigma^2), prior N(0, 0.1^2)
     L        = E_q mean_x CE(t(x), softmax f_w(h(x))) + kl_weight mean_w KL(q || prior)
-    score(x) = mean over K draws of w of softmax(f_w(h(x)))_1;    the large guard is asked where score >= threshold
+    score(x) = mean over K draws of w of softmax(f_w(h(x)))_1;    the large guard is called if score >= threshold
 
-N texts; h has D numbers and is the small guard's last state, so routing costs next to nothing.
+N texts; h is the small guard's last hidden state, of D units, so routing costs almost nothing.
 Source: Lee et al. 2025, SafeRoute, arXiv:2502.12464.
 """
 
@@ -25,7 +25,7 @@ from steelyard.guard.bayesian import BayesianLinear
 
 
 class RouteGate(nn.Module):
-    """The fitted router. Its K draws of the weights are addressed by the seed: no call changes another."""
+    """The fitted router. Its K draws of the weights depend on the seed alone, so calls are independent."""
 
     def __init__(self, settings: "SafeRoute", state_ND: Float[Tensor, "N D"], seed: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class RouteGate(nn.Module):
 
     @torch.no_grad()
     def score(self, state_ND: Float[Tensor, "N D"]) -> Float[Tensor, "N"]:
-        """The probability that the large guard is needed."""
+        """The probability that a text needs the large guard."""
         total_N = torch.zeros(len(state_ND))
         for k in range(self._settings.draws):
             draws = torch.Generator().manual_seed(derive(self._seed, "saferoute", "draw", k))
@@ -70,7 +70,7 @@ class RouteGate(nn.Module):
 )
 @dataclass(frozen=True)
 class SafeRoute:
-    """A Bayesian network on the small guard's state decides whether the large one is asked."""
+    """Settings of the router: a Bayesian network on the small guard's hidden state."""
 
     hidden: PositiveInt = 512
     """Width of the hidden layer."""
@@ -79,15 +79,15 @@ class SafeRoute:
     kl_weight: NonNegative = 0.01
     """Weight of the KL to the prior, averaged over weights."""
     draws: PositiveInt = 16
-    """Draws of the weights that a score is the mean of."""
+    """Draws of the weights that a score averages."""
     threshold: float = 0.5
-    """Score from which on the large guard is asked."""
+    """Lowest score at which the large guard is called."""
     steps: PositiveInt = 400
     """Steps of Adam."""
     batch: PositiveInt = 256
-    """Texts of a step, drawn with replacement."""
+    """Texts in a batch, drawn with replacement."""
     learning_rate: Positive = 3e-3
-    """Of Adam."""
+    """Adam's learning rate."""
 
     def fit(
         self,
@@ -97,11 +97,11 @@ class SafeRoute:
         *,
         seed: int,
     ) -> RouteGate:
-        """A gate learned from texts on which both guards were tried."""
+        """Fit a gate on texts that both guards have rated."""
         require(len(state_ND) > 0, "there are no texts to learn from", where="saferoute", hint="give some")
         state_ND = state_ND.detach().float()
         target_N = needs_large(small_right_N, large_right_N).long()
-        # Each class weighs one half; where there is but one, it weighs all.
+        # Each class has half of the weight; a single class has all of it.
         weight_2 = len(target_N) / (2 * torch.bincount(target_N, minlength=2).clamp(min=1))
         gate = RouteGate(self, state_ND, seed)
         draws = torch.Generator().manual_seed(derive(seed, "saferoute", "fit"))

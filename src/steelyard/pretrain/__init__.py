@@ -1,7 +1,7 @@
-"""Learning from scored documents alone, from the first step on: no samples, no verifier in the loop.
+"""Pretraining on scored documents: nothing is sampled, and no verifier runs in the loop.
 
-Data are prepared (`PHF`, which is conditional training, and `Filtering`), or tokens are weighted by their scores
-(`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories that any learner takes; plain likelihood is `SFT`.
+Either the data are prepared (`PHF`, which is conditional training, and `Filtering`), or tokens are weighted by their
+scores (`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories for any learner; plain likelihood is `SFT`.
 """
 
 from steelyard.pretrain.awr import AWR

@@ -1,4 +1,4 @@
-"""Advantage-weighted regression on tokens: a token counts the more, the better its segment than was to be expected.
+"""Advantage-weighted regression on tokens: weight each token by how far its segment exceeds the expected reward.
 
     A_t = R_t - stop_grad(V_t),    V_t = - sigmoid(w h_t + b) on the state h_t before token t
     L   = (alpha sum_t - min(exp(A_t / beta), w_max) log pi(x_t | x_<t) + (1 - alpha) sum_t (R_t - V_t)^2) / tokens
@@ -20,7 +20,7 @@ from steelyard.pretrain.rwr import weighted_tokens
 
 
 class ValueHead(nn.Module):
-    """Minus the sigmoid of a linear map of the state before a token: a score to be expected; begins at -1/2."""
+    """The expected reward: minus the sigmoid of a linear map of the state before a token; initially -1/2."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -44,9 +44,9 @@ class AWR:
     beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
     alpha: Share = 0.5
-    """Share of the likelihood in the loss; the rest is the value's."""
+    """Weight of the likelihood in the loss; 1 - alpha is the weight of the value loss."""
     max_weight: PositiveOrInf = 1000.0
-    """w_max: no token counts more than this."""
+    """w_max: the largest weight of a token."""
 
     def build_value(self, hidden_size: int) -> nn.Module:
         """The head that fills `Batch.value_PGT`."""

@@ -1,4 +1,4 @@
-"""Documents with scored segments, and the trajectories that a learner makes of them.
+"""Documents with scored segments, and their conversion to trajectories.
 
 A score says how undesirable a segment (a sentence, a line of code) is: 0 is harmless. A token's reward is minus the
 score of its segment, and a document's is the mean over its segments.
@@ -43,7 +43,7 @@ class Document:
 
 @runtime_checkable
 class Preparation(Protocol):
-    """What is done to a corpus before a model is trained on it."""
+    """A step that changes a corpus before training."""
 
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents to train on."""
@@ -56,9 +56,9 @@ def document(texts: Iterable[str], scorer: Callable[[str], float]) -> Document:
 
 
 def trajectory_of(policy: Policy, document: Document) -> Trajectory:
-    """A document as a trajectory that nobody sampled: all its tokens are actions, after one that begins it.
+    """Convert a document to a trajectory. All of its tokens but the first are actions.
 
-    The end-of-sequence token stands at both ends. It belongs to no segment, so its reward is 0.
+    An end-of-sequence token is added at both ends. It belongs to no segment, so its reward is 0.
 
     Raises:
         SteelyardError: the model has no end-of-sequence token.

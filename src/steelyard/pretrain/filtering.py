@@ -1,8 +1,8 @@
-"""Dataset filtering: documents that are too undesirable on the whole are left out.
+"""Dataset filtering: leave out documents whose mean score is too high.
 
-    keep x where mean_i score(x_i) <= threshold,    x_i the segments of document x
+    keep x if mean_i score(x_i) <= threshold,    x_i the segments of document x
 
-P prompts, G samples per prompt, T steps: what is kept is trained on by plain likelihood (`SFT`), P documents at G = 1.
+P prompts, G samples per prompt, T steps: the rest is trained on by plain likelihood (`SFT`), P documents at G = 1.
 Source: as in Korbak et al. 2023, arXiv:2302.08582.
 """
 

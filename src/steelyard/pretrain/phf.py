@@ -1,13 +1,13 @@
-"""Pretraining with human preferences by conditional training: every segment says beforehand what it is.
+"""Pretraining with human preferences by conditional training: a control tag before each segment says how it scores.
 
-Differs: control tokens are not banned while sampling; ask for one segment, or ban them in the sampler.
+Differs: control tags are not banned while sampling. Sample one segment at a time, or ban them in the sampler.
 
     c(x_i) = <|aligned|> if score(x_i) <= threshold, else <|misaligned|>;    no tag for a share of the segments
     L      = - sum_i log pi(c(x_i), x_i | c(x_1), x_1, ..., c(x_i-1), x_i-1)
 
 P prompts, G samples per prompt, T steps: here P documents, G = 1, and all tokens but the first are steps. x_i are a
-document's segments. L is plain likelihood (`SFT`) of the tagged documents, tags included. Nothing is thrown away: the
-model learns what is undesirable and how to say so, and a sample that begins with <|aligned|> keeps clear of it.
+document's segments. L is plain likelihood (`SFT`) of the tagged documents, tags included. No data is discarded: the
+model also learns what is undesirable and its tag, and a sample that begins with <|aligned|> avoids it.
 The other objectives of the paper: `SFT` (MLE), `Filtering`, `Unlikelihood`, `AWR` and `RWR`.
 Source: Korbak et al. 2023, arXiv:2302.08582, and its code.
 """
@@ -38,14 +38,14 @@ class PHF:
     misaligned: str = "<|misaligned|>"
     """The tag of an undesirable segment."""
     seed: int = 0
-    """Of the choice of segments that get no tag."""
+    """Seed of the choice of segments without a tag."""
 
     def __post_init__(self) -> None:
         same = self.aligned == self.misaligned
         require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", hint="use two tags")
 
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents with a tag before each segment, save a few; a tag has the score of what follows it."""
+        """The documents with a tag before each segment but a few; a tag has the score of its segment."""
         draws = rng(self.seed, "phf")
         return [Document(tuple(self._tagged(s, draws.random()) for s in d.segments)) for d in documents]
 

@@ -1,11 +1,11 @@
-"""Reward-weighted regression on tokens: a token counts the more, the better its segment.
+"""Reward-weighted regression on tokens: weight each token by the exponential of its segment's reward.
 
-Differs: the code behind the paper weighs by exp((R + 1/2) / beta), a constant factor more.
+Differs: the paper's code weights by exp((R + 1/2) / beta), which is larger by a constant factor.
 
     L = - sum_t min(exp(R_t / beta), w_max) log pi(x_t | x_<t) / number of tokens
 
 P prompts, G samples per prompt, T steps: P documents, G = 1. R_t, in `reward_PGT`, is minus the score of the token's
-segment, so no weight is above 1 unless a score is negative. Small beta comes near to filtering single segments.
+segment, so no weight exceeds 1 unless a score is negative. A small beta approaches the filtering of single segments.
 Source: Peters and Schaal 2007, doi:10.1145/1273496.1273590, on tokens as in Korbak et al. 2023, arXiv:2302.08582.
 """
 
@@ -32,7 +32,7 @@ class RWR:
     beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
     max_weight: PositiveOrInf = 1000.0
-    """w_max: no token counts more than this."""
+    """w_max: the largest weight of a token."""
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/weight` is the mean weight of a token."""
@@ -40,7 +40,7 @@ class RWR:
 
 
 def weighted_tokens(batch: Batch, exponent_PGT: Float[Tensor, "P G T"], most: float) -> Loss:
-    """Mean over tokens of the negative log-likelihood, weighted by exp(exponent), at most `most`; no gradient there."""
+    """The mean over tokens of w times the negative log-likelihood; w = min(exp(exponent), most), without gradient."""
     steps_PGT = steps_of(batch)
     num_tokens = float(steps_of(batch).sum())
     weight_PGT = exponent_PGT.detach().where(steps_PGT, 0.0).exp().clamp(max=most).where(steps_PGT, 0.0)

@@ -1,6 +1,6 @@
-"""Unlikelihood training: undesirable tokens are made less likely, the others are imitated.
+"""Unlikelihood training: make undesirable tokens less likely, and imitate the others.
 
-Differs: p is kept 1e-6 away from 1, where the code behind the paper keeps 1 - p above 1e-20.
+Differs: p is clipped to at most 1 - 1e-6; the paper's code keeps 1 - p above 1e-20.
 
     l_t = - log p_t             where R_t >= - threshold
         = - alpha log(1 - p_t)  elsewhere

@@ -19,7 +19,7 @@ from steelyard.core import (
     WeightStore,
     require,
 )
-from steelyard.eval import Evaluation, Listable, Measured, drift, evaluate, exact_distance
+from steelyard.eval import Evaluation, Listable, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
 from steelyard.reward import reward_function
@@ -204,12 +204,12 @@ def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
     begun = cache(lambda: asked(reference).episodes)
 
     def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        before = begun() if isinstance(task, Measured) else []
+        before = begun() if isinstance(task, TaskWithMetrics) else []
         found = asked(weights)
         row = found.row(weights.version)
         if isinstance(task, Listable):
             row |= exact_distance(policy, task, beta=run.beta, reference=reference, temperature=run.temperature)
-        if isinstance(task, Measured):
+        if isinstance(task, TaskWithMetrics):
             own, theirs = ([e.trajectory for group in groups for e in group] for groups in (found.episodes, before))
             at = {"weights": weights, "reference": reference, "temperature": run.temperature}
             row |= drift(policy, own, theirs, **at)

@@ -1,15 +1,15 @@
-"""Sums of four numbers over a character vocabulary: the task whose skill is latent in the shipped base model.
+"""Sums of four numbers over a character vocabulary: a skill that the shipped base model has but rarely uses.
 
-    12+7-15+9=                     the problem; the answer is whatever follows the last `=`
+    12+7-15+9=                     the problem; the answer is the text after the last `=`
     10                             bare: a guess, the sum to the nearest ten, right one time in ten
     >19,4=13                       left:  12+7 = 19, 19-15 = 4
     <-6,1=13                       right: -15+9 = -6, 7-6 = 1
     t0:9,4,13=13                   tens:  the tens are 0, the units add up 9, 4, 13
     p19,-6=13                      pairs: 12+7 = 19, -15+9 = -6
 
-The base model (`steelyard warmstart arithmetic`) guesses most of the time and works the answer out, in one of the four
-ways, now and then. When it does, it is nearly always right. Reward is 1 for the right sum and 0 otherwise, so
-post-training cannot teach it arithmetic and need not: it selects the habit of working out.
+The base model mostly guesses. Now and then it works the answer out in one of the four ways, and is then nearly always
+right. The reward is 1 for the right sum and 0 otherwise, so post-training need not teach arithmetic: it reinforces the
+habit of working out.
 Source: none, this world is ours.
 """
 
@@ -43,12 +43,12 @@ class Arithmetic:
     problems: Annotated[int, Meta(ge=1, le=100_000)] = 8192
     """Training problems."""
     held_out: Annotated[int, Meta(ge=1, le=100_000)] = 512
-    """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
+    """Held-out problems. A hash of the problem decides its split."""
     data_seed: int = 0
-    """Of the choice of problems."""
+    """Seed of the choice of problems."""
 
     def prompts(self, split: str) -> Sequence[Prompt]:
-        """Distinct problems, each with its sum under `answer`; always the same for a seed."""
+        """Distinct problems, each with its sum in the column `answer`; a function of the seed."""
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "arithmetic", split)
         found: dict[str, Prompt] = {}
@@ -60,18 +60,18 @@ class Arithmetic:
         return list(found.values())[:number]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """1 where the number after the last `=` is the sum, else 0; a completion that was cut off has no answer."""
+        """1 if the number after the last `=` is the sum, else 0; a truncated completion has no answer."""
         return [Score(float(_answer(e) == e.prompt.columns["answer"])) for e in episodes]
 
     def demonstration(self, prompt: Prompt) -> str:
-        """The problem worked out, in a style that a hash of the problem chooses."""
+        """A worked solution, in a style that a hash of the problem chooses."""
         text = str(prompt.text)
         worked = [style for style in STYLES if style != "bare"]
         style = worked[int(hash_share(f"style of {text}") * len(worked))]
         return solution(style, [int(term) for term in re.findall(r"[+-]?\d+", text)])
 
     def style(self, completion: str) -> str:
-        """The style whose form the completion has, or "other"."""
+        """The style of the completion, or "other"."""
         return next((name for name, form in STYLES.items() if form.fullmatch(completion)), "other")
 
 
@@ -79,7 +79,7 @@ def _answer(episode: Episode) -> int | None:
     if episode.trajectory.finish != "stop":
         return None
     tail = (str(episode.prompt.text) + episode.completion).rpartition("=")[2]
-    # No sum has more than 18 digits, and Python reads no number of more than 4300.
+    # No sum has more than 18 digits, and Python refuses to parse more than 4300.
     return int(tail) if re.fullmatch(NUMBER, tail) and len(tail) <= 18 else None
 
 
@@ -97,12 +97,12 @@ def problem(terms: Sequence[int]) -> str:
 
 
 def is_held_out(text: str) -> bool:
-    """True for problems that no training may see."""
+    """True for problems that must not be trained on."""
     return hash_share(text) < HELD_OUT_SHARE
 
 
 def solution(style: str, terms: Sequence[int]) -> str:
-    """The completion of a problem in a style: what the base model is trained on."""
+    """The completion of a problem in a style; the base model is trained on these."""
     a, b, c, d = terms
     total = a + b + c + d
     if style == "bare":

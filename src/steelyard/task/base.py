@@ -1,7 +1,7 @@
 """What the tasks share: prompt ids, templates, and the split of prompts into train and held-out.
 
-A prompt's id is a hash of its text, so equal prompts are one. Its split depends on its text alone (before any
-template): adding, removing or shuffling rows never moves a prompt from one side to the other.
+A prompt's id is a hash of its text, so equal prompts have one id. Its split depends on its text alone, before any
+template: adding, removing or shuffling rows never moves a prompt to the other split.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ PromptTemplate = Annotated[
 
 
 def key_of(text: Text) -> str:
-    """A string that stands for a prompt: itself, or its chat messages as JSON."""
+    """The string that identifies a prompt: its text, or its chat messages as JSON."""
     return text if isinstance(text, str) else msgspec.json.encode(text, order="sorted").decode()
 
 
@@ -33,12 +33,12 @@ def make_prompt(text: Text, columns: Mapping[str, Any]) -> Prompt:
 def split_by_hash(
     prompts: Iterable[tuple[Text, Prompt]], held_out_share: float, *, where: str
 ) -> dict[str, tuple[Prompt, ...]]:
-    """Prompts by split, in the order given; the first of equal prompts stays.
+    """Split prompts by hash, in the order given; of equal prompts the first is kept.
 
     Args:
         prompts: each with the text that decides its split.
         held_out_share: the share of all possible texts that is held out.
-        where: what to name in errors.
+        where: the place that errors name.
 
     Raises:
         SteelyardError: a split is empty.
@@ -65,5 +65,5 @@ def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[P
 
 
 def fill(template: str, text: str) -> str:
-    """The template with `{prompt}` replaced; other braces stay as they are."""
+    """The template with `{prompt}` replaced; other braces are left alone."""
     return template.replace("{prompt}", text)

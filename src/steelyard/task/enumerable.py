@@ -1,7 +1,7 @@
-"""A world small enough to list: every completion, its reward, and so pi*(y|x) ∝ pi_ref(y|x) exp(r/beta), exactly.
+"""A world small enough to enumerate: all completions, their rewards, and so pi*(y|x) ∝ pi_ref(y|x) exp(r/beta).
 
-Differs: no paper, this world is ours. Against the rule for tasks both splits hold the same prompts: the measure here is
-the exact distance to pi* (`steelyard.eval.exact`), and held-out accuracy says nothing.
+Differs: no paper, this world is ours. Unlike in other tasks, both splits have the same prompts: the metric is the exact
+distance to pi* (`steelyard.eval.exact`), and held-out accuracy has no meaning.
 
     r(y; x) = max_k height_k (share of y's letters that agree with tune k of x)
 
@@ -37,7 +37,7 @@ def tunes(prompt: str) -> tuple[str, str, str]:
 @method("enumerable", exemptions={"task-splits": "both splits are the same; what counts is the distance to pi*"})
 @dataclass(frozen=True)
 class Enumerable:
-    """A world small enough to list: two prompts, 1000 completions, a graded reward with three modes."""
+    """A world small enough to enumerate: two prompts, 1000 completions, a graded reward with three modes."""
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The same prompts for either split.
@@ -57,7 +57,7 @@ class Enumerable:
         return np.array([_reward(prompt, completion) for completion in self.completions()])
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One `Score` for each episode; a completion of another length is not of this world, which is an error."""
+        """One `Score` for each episode; a completion of another length is an error."""
         return [_score(e.prompt, e.completion) for e in episodes]
 
 

@@ -1,4 +1,4 @@
-"""Rows of a JSONL or Parquet file, each with a name for error messages ("line 3", "row 3")."""
+"""Read the rows of a JSONL or Parquet file, each with its place for error messages ("line 3", "row 3")."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +9,18 @@ import msgspec
 from steelyard.core import SteelyardError, require
 
 Row = dict[str, Any]
+"""A row of a data file: column -> value."""
 
 LONGEST = 1 << 24
-"""Bytes of the longest line of JSONL, and characters of the longest text of a Parquet file, that is read as a row."""
-_BATCH = 1024  # rows of a Parquet file that are held as Arrow at a time
+"""Longest accepted line of JSONL (bytes), and longest accepted text in a Parquet file (characters)."""
+_BATCH = 1024  # Parquet rows in memory at a time
 
 
 def read_rows(path: str) -> list[tuple[str, Row]]:
-    """All rows of a file, in order, with where each stands.
+    """All rows of a file in order, each with its place.
 
     Raises:
-        SteelyardError: no such file, an unknown kind, an empty or malformed file.
+        SteelyardError: the file is missing, empty or malformed, or of an unknown kind.
     """
     file = Path(path)
     hint = "give the path of a .jsonl or .parquet file"
@@ -33,7 +34,7 @@ def read_rows(path: str) -> list[tuple[str, Row]]:
 
 
 def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, Row]]:
-    """All rows of the files SPLIT*.jsonl or SPLIT*.parquet in a directory (or its subset's), in order of their names.
+    """All rows of the files SPLIT*.jsonl or SPLIT*.parquet in a directory (or its subset's), sorted by name.
 
     Raises:
         SteelyardError: there are none, or one is malformed.
@@ -86,7 +87,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _check_values(batch: Any, where: str) -> None:
-    """Refuse what is not of its column's type, such as text that is not UTF-8: Arrow itself does not look."""
+    """Refuse values that do not have their column's type, such as text that is not UTF-8; Arrow does not check this."""
     import pyarrow
 
     for name, column in zip(batch.schema.names, batch.columns, strict=True):

@@ -1,11 +1,11 @@
-"""Any data set of reasoning-gym, procedurally made, with its own verifier.
+"""Any data set of reasoning-gym: generated items with their own verifier.
 
-    r(y | x) = score_answer(answer of y) where that reaches the threshold, else 0
+    r(y | x) = score_answer(answer of y) if that reaches the threshold, else 0
 
-The answer of a completion is what its last <answer>...</answer> holds, else what follows its last `####`, else all of
-it. `score_answer` alone pays part of the reward to a long text that merely contains the answer; hence the threshold.
-A check that fails, is late or runs out of memory gives no reward, never 0.
-Items that raise or have no answer are left out and counted; of equal prompts the first stays.
+The answer of a completion is the content of its last <answer>...</answer>, else the text after its last `####`, else
+all of it. `score_answer` gives a partial score to a long text that contains the answer; hence the threshold. A check
+that fails, is late or runs out of memory gives no reward; it never gives 0. Items that raise an error or have no answer
+are left out and counted. Of equal prompts the first is kept.
 Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extra: pip install 'steelyard[gym]'.
 """
 
@@ -35,12 +35,12 @@ from steelyard.reward import Closable, Pool, after, score_of_reply
 from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
 
 GENERATE_S = 600.0
-"""How long the making of all items may take (seconds); sudoku needs 24 ms each."""
+"""Deadline for generating all items (seconds); sudoku needs 24 ms each."""
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 def final_answer(completion: str) -> str:
-    """The last `<answer>` element, else the text after the last `####`, else the whole, without outer white space."""
+    """The last `<answer>` element, else the text after the last `####`, else all of it; stripped."""
     if elements := _ANSWER.findall(completion):
         return elements[-1].strip()
     tail = after(completion, "####")
@@ -55,7 +55,7 @@ class Gym(Closable):
     dataset: str = "chain_sum"
     """Name of the data set."""
     size: PositiveInt = 2000
-    """Items to make, before equal ones are merged."""
+    """Items to generate, before equal ones are merged."""
     data_seed: int = 0
     """Seed of the items."""
     config: str = "{}"
@@ -65,9 +65,9 @@ class Gym(Closable):
     prompt_template: PromptTemplate = "{prompt}"
     """Text around each prompt, for example "{prompt} Answer: "."""
     bare: bool = False
-    """Ask with the bare expression instead of the question in words, where the data set gives one."""
+    """Prompt with the bare expression instead of the question in words, if the data set has one."""
     threshold: ShareAboveZero | None = 1.0
-    """A lower score counts 0; None keeps the data set's graded score."""
+    """A lower score counts as 0; None keeps the data set's graded score."""
     timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
 
@@ -120,7 +120,7 @@ class Gym(Closable):
 
     @property
     def num_skipped(self) -> int:
-        """How many items raised an error or had no answer, and were left out."""
+        """The number of items that were left out because they raised an error or had no answer."""
         return self._items.count(None)
 
     def prompts(self, split: str) -> Sequence[Prompt]:
@@ -132,10 +132,10 @@ class Gym(Closable):
         return take_split(self._splits, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score for each episode, in order; None where the verifier failed or was late."""
+        """One score for each episode, in order; None if the verifier failed or was late."""
         jobs = [{"task": "score", "arguments": self._settings | self._question(e)} for e in episodes]
         replies = self._pool.map(jobs, timeout_s=self.timeout_s)
-        return [self._counted(score_of_reply(reply, f"data set {self.dataset!r}")) for reply in replies]
+        return [self._thresholded(score_of_reply(reply, f"data set {self.dataset!r}")) for reply in replies]
 
     def _question(self, episode: Episode) -> dict[str, Any]:
         columns = episode.prompt.columns
@@ -145,11 +145,11 @@ class Gym(Closable):
             "answer": final_answer(episode.completion),
         }
 
-    def _counted(self, score: Score) -> Score:
+    def _thresholded(self, score: Score) -> Score:
         if score.value is None or self.threshold is None or score.value >= self.threshold:
             return score
         return Score(0.0)
 
     def close(self) -> None:
-        """End the child processes that make items and check answers."""
+        """End the child processes that generate items and check answers."""
         self._pool.close()

@@ -1,7 +1,7 @@
-"""reasoning-gym as it runs inside a worker (see `gym.py`, which calls it by this file's path).
+"""The worker's side of `gym.py`, which loads this file by its path: reasoning-gym in a child process.
 
-It runs there because several of its verifiers evaluate what the model wrote, and because some data sets depend on the
-process: on string hashes, which are fixed in workers, or on the global random state, which is set for each item here.
+It runs there because several verifiers evaluate text that the model wrote, and because some data sets depend on the
+process: on string hashes, which workers fix, or on the global random state, which is set here for each item.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ def known() -> list[str]:
 
 
 def parameters(dataset: str) -> list[str]:
-    """What the `config` of a data set may set."""
+    """The parameters that the `config` of a data set may set."""
     return [f.name for f in dataclasses.fields(DATASETS[dataset][1]) if f.name not in ("size", "seed")]
 
 
@@ -45,9 +45,9 @@ def items(dataset: str, size: int, seed: int, config: str) -> list[dict[str, Any
 def _item(dataset: str, size: int, seed: int, config: str, index: int) -> dict[str, Any] | None:
     try:
         entry = _entry(dataset, size, seed, config, index)
-    except MemoryError:  # of the machine, not of the item: left out, it would be another data set elsewhere
+    except MemoryError:  # a fault of the machine: leaving the item out would change the data set
         raise
-    except Exception:  # noqa: BLE001  generators fail in their own ways at some indices; they are counted
+    except Exception:  # noqa: BLE001  generators raise arbitrary errors at some indices; they are counted
         return None
     if entry["answer"] is None:
         return None
@@ -61,7 +61,7 @@ def _item(dataset: str, size: int, seed: int, config: str, index: int) -> dict[s
 
 
 def score(dataset: str, size: int, seed: int, config: str, index: int, question: str, answer: str) -> float:
-    """The data set's own verdict on an answer, from 0 to 1."""
+    """The data set's own score of an answer, from 0 to 1."""
     entry = _entry(dataset, size, seed, config, index)
     if str(entry["question"]) != question:
         raise ValueError(f"item {index} is not the question asked: is it of another version of reasoning-gym?")

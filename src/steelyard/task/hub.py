@@ -1,4 +1,4 @@
-"""Rows of a data set of the Hugging Face hub, by `datasets`, which keeps what it fetches in its own cache.
+"""Read a data set of the Hugging Face hub with `datasets`, which caches its downloads.
 
 No code of a data set is ever run. Needs the extra: pip install 'steelyard[datasets]'.
 """
@@ -12,18 +12,18 @@ from steelyard.task.files import Row
 
 
 def is_hub_id(path: str) -> bool:
-    """True for OWNER/NAME that is no file or directory here and does not look like one."""
+    """True for OWNER/NAME that neither is nor looks like a local file or directory."""
     plain = not path.startswith((".", "~", "/")) and path.count("/") == 1 and not Path(path).suffix
     return plain and not Path(path).exists()
 
 
 def read_hub(path: str, subset: str, split: str) -> list[tuple[str, Row]]:
-    """All rows of one split, in order, with where each stands.
+    """All rows of one split in order, each with its place.
 
     Args:
         path: a hub id.
-        subset: what the data set calls its configuration; empty for its only one.
-        split: such as train or test.
+        subset: the name of a configuration; empty if there is only one.
+        split: for example train or test.
 
     Raises:
         SteelyardError: `datasets` is not installed, or there is no such data set, subset or split.

@@ -1,10 +1,10 @@
 """Prompts from a file or the hub, scored by a reward model: preference tuning on data of one's own.
 
-    r(y | x) = s(x, y) where y ends, else the fixed score of what was cut off
+    r(y | x) = s(x, y) if y ends, else a fixed score for truncated completions
 
-The rows are those of `rows`, and need no answer. A second reward model may judge and is not tuned on (`gold_model`):
-held-out evaluation then has its mean and its win rate against the policy that training began from.
-Source: Stiennon et al. 2020, arXiv:2009.01325; the score of what was cut off: Huang et al. 2024, arXiv:2403.17031.
+Rows are as in `rows` but need no answer. A second reward model (`gold_model`) may be used for evaluation alone: then
+held-out evaluation reports its mean and its win rate against the initial policy.
+Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 2024, arXiv:2403.17031.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ class JudgedRows:
     prompt_template: PromptTemplate = "{prompt}"
     """Text around each prompt."""
     reward_model: str = ""
-    """The reward model that is tuned on: a directory or a hub id."""
+    """The reward model for training: a directory or a hub id."""
     gold_model: str = ""
-    """A reward model that only judges, at evaluations; empty for none."""
+    """A reward model for evaluation only; empty for none."""
     cut_off: float = -1.0
-    """The score of a completion that does not end."""
+    """The score of a truncated completion."""
 
     @cached_property
     def _rows(self) -> Rows:
@@ -62,12 +62,12 @@ class JudgedRows:
 
     @property
     def fetches(self) -> str | None:
-        """The data set that reading the prompts may fetch from the hub; None where all is on this machine."""
+        """The data set that may be downloaded from the hub; None if all files are local."""
         return self._rows.fetches
 
     @property
     def models(self) -> Mapping[str, Companion]:
-        """The models that it reads, by what they are."""
+        """The models that the task loads, by their role."""
         gold = {"gold model": Companion(self.gold_model, "reward model", searched=False)} if self.gold_model else {}
         return {"reward model": Companion(self.reward_model, "reward model"), **gold}
 
@@ -76,13 +76,13 @@ class JudgedRows:
         return self._rows.prompts(split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score for each episode, in order; None where the reward model cannot read it."""
+        """One score for each episode, in order; None if the reward model cannot read it."""
         return self._reward(episodes)
 
     def measure(
         self, samples: Sequence[Sequence[Episode]], reference: Sequence[Sequence[Episode]]
     ) -> Mapping[str, float]:
-        """`proxy` and `proxy_win_rate`, by the reward model; `gold` and `gold_win_rate` where there is a gold one."""
+        """`proxy` and `proxy_win_rate` by the reward model; `gold` and `gold_win_rate` if there is a gold model."""
         judges = {"proxy": self._reward} | ({"gold": self._gold} if self.gold_model else {})
         found: dict[str, float] = {}
         for name, judge in judges.items():

@@ -1,9 +1,10 @@
-"""Replies of any transformers model, drawn at addresses of their own: what a victim says to an attack.
+"""Sample a victim's replies with any transformers model, reproducibly for each attack.
 
     token t of reply r to text n  =  the least v with  sum_{u <= v} p(u) > uniform_nrt,   p: temperature, then top-p
 
-So a reply depends on the text and its address, not on its company (up to the last bits of the logits). Texts are padded
-on the left and read once, with a cache, R replies to each. N texts, R replies, T tokens, V vocabulary.
+Each uniform is a function of an address, so a reply depends on its text and address and not on the other texts of the
+batch, up to rounding of the logits. Texts are left-padded and prefilled once for all R replies, with a KV cache.
+N texts, R replies, T tokens, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -22,18 +23,18 @@ Address = tuple[int | str, ...]
 
 
 class Replier:
-    """A policy on a transformers model, and how it replies.
+    """A policy and its sampling settings for replies.
 
     Args:
-        policy: what replies; it keeps its weights.
+        policy: the model that replies; its weights do not change.
         sampling: temperature, top-p and most tokens of a reply.
         num_replies: R, replies to each text.
-        seed: of all draws.
-        batch: texts that are read together.
+        seed: seed of all draws.
+        batch: texts in a batch.
     """
 
     def __init__(self, policy: Policy, sampling: Sampling, num_replies: int, seed: int, *, batch: int = 32) -> None:
-        require(sampling.temperature > 0, "replies at temperature 0 are all alike", where="replier", hint="raise it")
+        require(sampling.temperature > 0, "replies at temperature 0 are all equal", where="replier", hint="raise it")
         self.policy = policy
         self.sampling = sampling
         self.num_replies = num_replies
@@ -68,11 +69,11 @@ class Replier:
                 break
             tokens_MT = said[-1][:, None]
             attend_MT = torch.cat([attend_MT, (~ended_M).long()[:, None]], 1)
-        return self._told(torch.stack(said, 1).cpu().numpy(), len(texts))
+        return self._texts(torch.stack(said, 1).cpu().numpy(), len(texts))
 
     @property
     def _steps(self) -> int:
-        """Most tokens of a reply: never more than half of what the model can read."""
+        """Most tokens of a reply: at most half of the context length."""
         return min(self.sampling.max_tokens, self.policy.context_length // 2)
 
     def _read(self, texts: Sequence[str]) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"]]:
@@ -95,7 +96,7 @@ class Replier:
         )
         return self.policy.head(out.last_hidden_state[:, -1]), out.past_key_values
 
-    def _told(self, token_MT: np.ndarray, num_texts: int) -> list[list[str]]:
+    def _texts(self, token_MT: np.ndarray, num_texts: int) -> list[list[str]]:
         ends = set(self.policy.eos_ids)
         rows = [row[: next((t for t, token in enumerate(row) if token in ends), len(row))] for row in token_MT.tolist()]
         texts = [self.policy.decode(row) for row in rows]
@@ -103,7 +104,7 @@ class Replier:
 
 
 def draw(logits_MV: Float[Tensor, "M V"], uniform_M: Float[Tensor, "M"], sampling: Sampling) -> Int[Tensor, "M"]:
-    """A token of each row: the likeliest that hold top-p together, in proportion to their probability."""
+    """Sample a token for each row from the top-p nucleus, by inverse transform of the given uniforms."""
     p_MV, order_MV = (logits_MV.double() / sampling.temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
     below_MV = p_MV.cumsum(-1)
     p_MV = p_MV.where(below_MV - p_MV < sampling.top_p, 0.0)

@@ -1,12 +1,12 @@
-r"""Prompts and right answers from a file of one's own or from the hub, checked by math-verify.
+r"""Prompts and answers from your own file or from the hub, checked by math-verify.
 
     r(y | x) = [ last expression of y  ==  answer of x ]
 
 Rows have a column `prompt`, `question` or `problem` (a string or chat messages) and, unless `needs_answer` is false, a
-column `answer`, `solution` or `ground_truth`; of a worked solution its last `\boxed{}` counts (as in MATH), else what
-follows its last `####` (as in GSM8K). All columns but the prompt's reach a reward function. Equal prompts count once,
-the first stays. The split is by hash of the prompt, so shuffling the file moves none, unless `held_out` names what is
-held out; a prompt that is in both is then held out and not trained on.
+column `answer`, `solution` or `ground_truth`. The answer in a worked solution is its last `\boxed{}` (as in MATH), else
+the text after its last `####` (as in GSM8K). All columns but the prompt's are passed to a reward function. Of equal
+prompts the first is kept. The split is by hash of the prompt, so shuffling the file does not change it, unless
+`held_out` names the held-out data; a prompt in both is then held out and not trained on.
 Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
@@ -51,7 +51,7 @@ def _text(value: Any, where: str) -> Text:
 
 
 def _distinct(prompts: Iterable[Prompt]) -> dict[str, Prompt]:
-    """Id -> prompt, in order; the first of equal ones stays."""
+    """Id -> prompt, in order; of equal prompts the first is kept."""
     found: dict[str, Prompt] = {}
     for prompt in prompts:
         found.setdefault(prompt.id, prompt)
@@ -69,7 +69,7 @@ _OF_PROMPTS = (
     "scores-steps",
 )
 NO_FILE: Mapping[str, str] = dict.fromkeys(_OF_PROMPTS, "without a file there are no prompts")
-"""What a task of a file is exempt from: by default it names none."""
+"""Exemptions of a task that reads a file: by default it names none."""
 
 
 @method("rows", exemptions=NO_FILE)
@@ -97,14 +97,16 @@ class Rows(Closable):
 
     @property
     def fetches(self) -> str | None:
-        """The data set that reading the prompts may fetch from the hub; None where all is on this machine."""
+        """The data set that may be downloaded from the hub; None if all files are local."""
         return self.path if is_hub_id(self.path) else None
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:
         if not self.held_out:
             return split_by_hash(self._prompts(self.path, self.split), self.held_out_share, where=self.path)
-        place, split = (self.held_out, "") if Path(self.held_out).suffix else (self.path, self.held_out)
+        is_file = bool(Path(self.held_out).suffix)
+        place = self.held_out if is_file else self.path
+        split = "" if is_file else self.held_out
         held = _distinct(prompt for _, prompt in self._prompts(place, split))
         asked = _distinct(p for _, p in self._prompts(self.path, self.split) if p.id not in held)
         require(bool(asked), "every prompt is also held out", where=self.path, hint="name another --held-out")
@@ -147,7 +149,7 @@ class Rows(Closable):
         return take_split(self._splits, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score for each episode, in order; None where the check failed or was late, or there is no answer."""
+        """One score for each episode, in order; None if the check failed or was late, or there is no answer."""
         if not self.needs_answer:
             return [Score(None, error="the file has no answers")] * len(episodes)
         return self._reward(episodes)

@@ -1,18 +1,18 @@
-"""Shortening, in the shape of TL;DR: a post of letters, its short version, and readers whose taste is not quite right.
+"""Summarization in miniature, after TL;DR: a post of letters, its short version, and readers with a length bias.
 
     bDkFAmtC:                                        the post: capitals matter, the rest is filler
-    DFAC                                             the best short version: its capitals, in order, and no more
+    DFAC                                             the best short version: its capitals, in order, and nothing else
 
     gold(x, y)  = LCS(y, capitals of x) / number of capitals - 0.1 (letters of y beyond that LCS)
-    liking(x, y) = gold(x, y) + b (letters of y)                                    what readers go by
+    liking(x, y) = gold(x, y) + b (letters of y)                                    the readers' utility
     P(y preferred to y') = sigma((liking(x, y) - liking(x, y')) / noise)
 
-LCS is the length of the longest common subsequence. Readers are noisy, and they like length: b is more than a surplus
-letter costs. A reward model trained on what they prefer (the proxy) is right about nearly everything that a mediocre
-writer writes, and can be driven where it is wrong: it goes on rising while the gold reward falls. With a proxy, that is
-the score, and the gold reward is there to judge by; without one the score is the gold reward.
-Source: none, this world is ours; its shape is that of Stiennon et al. 2020, arXiv:2009.01325, and the question what a
-learned reward is worth when it is driven is that of Gao et al. 2022, arXiv:2210.10760.
+LCS is the length of the longest common subsequence. Readers are noisy and like length: b exceeds the cost of a surplus
+letter. A reward model trained on their preferences (the proxy) is right about nearly all texts of a mediocre writer,
+but can be overoptimized: it keeps rising while the gold reward falls. With a proxy, the proxy is the score and the gold
+reward is for evaluation; without one, the gold reward is the score.
+Source: none, this world is ours; the setting is that of Stiennon et al. 2020, arXiv:2009.01325, and the question of
+reward overoptimization that of Gao et al. 2022, arXiv:2210.10760.
 """
 
 import math
@@ -32,13 +32,13 @@ from steelyard.task.wins import mean, win_rate
 
 LETTERS = "abcdefghijklmnopqrst"
 LONGEST_VERSION = 16
-"""Tokens that a short version may have."""
+"""Most tokens of a short version."""
 SURPLUS = 0.1
-"""What a letter too many costs of the gold reward."""
+"""Cost of a surplus letter in the gold reward."""
 LENGTH_BIAS = 0.12
-"""b, what readers like a letter more for being there."""
+"""b, the readers' bias for each letter."""
 NOISE = 0.1
-"""The scale of the readers' noise: at a difference of so much, 73 of 100 prefer the better one."""
+"""Scale of the readers' noise: at this difference in utility, 73 of 100 prefer the better text."""
 _HELD_OUT_SHARE = 0.2
 
 
@@ -48,13 +48,13 @@ class Shortening:
     """Posts of 8 to 14 letters, 3 to 5 of them capitals that a short version keeps; scored by gold or by a proxy."""
 
     proxy: str = ""
-    """A reward model that scores completions; where none is named, the gold reward does."""
+    """A reward model that scores completions; empty uses the gold reward."""
     cut_off: float = -1.0
-    """The score of a completion that does not end."""
+    """The score of a truncated completion."""
     posts: Annotated[int, Meta(ge=50, le=100_000)] = 4000
-    """Posts made, before equal ones are merged; one of five is held out."""
+    """Posts generated, before equal ones are merged; one in five is held out."""
     data_seed: int = 0
-    """Of the posts."""
+    """Seed of the posts."""
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:
@@ -69,15 +69,15 @@ class Shortening:
 
     @property
     def models(self) -> Mapping[str, Companion]:
-        """The models that it reads, by what they are."""
+        """The models that the task loads, by their role."""
         return {"reward model": Companion(self.proxy, "reward model")} if self.proxy else {}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
-        """The posts of a split, each with its best short version under `answer`."""
+        """The posts of a split, each with its best short version in the column `answer`."""
         return take_split(self._splits, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """The proxy's number, or the gold reward where there is no proxy; `gold` is a part either way."""
+        """The proxy's score, or the gold reward if there is no proxy; the part `gold` is always reported."""
         golds = [gold(str(e.prompt.text), e.completion) for e in episodes]
         if self.proxy:
             scores = self._proxy(episodes)
@@ -105,7 +105,7 @@ class Shortening:
         return {"gold": mean(own), "gold_win_rate": win_rate(own, theirs), "proxy": proxy}
 
     def style(self, completion: str) -> str:
-        """How long it is: that is what readers are wrong about."""
+        """The class of length, since length is the readers' bias."""
         return next((name for name, most in (("to 3", 3), ("4 to 6", 6)) if len(completion) <= most), "over 6")
 
 
@@ -150,9 +150,9 @@ def preferred(text: str, first: str, second: str, draws: np.random.Generator) ->
 
 
 def mediocre(text: str, draws: np.random.Generator) -> str:
-    """A short version as an unpractised writer makes it: capitals are left out, filler slips in, two change places."""
+    """A mediocre short version: some capitals are missing, some filler is kept, two letters may be swapped."""
     said = [c for c in text[:-1] if draws.random() < (0.7 if c.isupper() else 0.12)]
     if len(said) > 1 and draws.random() < 0.25:
         place = int(draws.integers(len(said) - 1))
-        said[place], said[place + 1] = said[place + 1], said[place]
+        said[place : place + 2] = said[place + 1], said[place]
     return "".join(said)

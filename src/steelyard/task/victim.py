@@ -1,10 +1,10 @@
-"""A victim: a small policy that answers attacks, many at a time, each answer drawn at an address of its own.
+"""A victim: a small policy that answers many attacks at once, reproducibly for each attack.
 
     word w of reply r to attack n  =  the least v with  sum_{u <= v} pi(u | attack_n, words before) > uniform_nrw
 
-N attacks, R replies to each, W words of a reply, V vocabulary. Equal beginnings are computed once; replies are short,
-so there is no cache. Attacks that are too long for the model lose their beginning.
-`replier` serves models of any size, with a cache and from the likeliest token down: the same uniforms draw other words.
+N attacks, R replies to each, W words of a reply, V vocabulary. Equal prefixes are computed once. Replies are
+short, so there is no KV cache. Attacks that are too long for the model lose their beginning.
+`replier` serves models of any size with a KV cache. It sorts tokens by probability, so equal uniforms give other words.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from steelyard.policy import Policy
 
 
 class Victim:
-    """A policy, and what stands between an attack and its reply."""
+    """A policy, and the text between an attack and its reply."""
 
     def __init__(self, policy: Policy, answer: str) -> None:
         self.policy = policy
@@ -47,7 +47,7 @@ class Victim:
 
     @torch.no_grad()
     def _probabilities(self, rows: Sequence[tuple[int, ...]]) -> Float[Tensor, "U V"]:
-        """Of the token that comes next after each row."""
+        """The distribution of the next token after each row."""
         lengths_U = torch.tensor([len(row) for row in rows])
         longest = int(lengths_U.max())
         tokens_UT = torch.tensor([[*row, *[self.policy.pad_id] * (longest - len(row))] for row in rows])

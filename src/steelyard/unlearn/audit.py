@@ -1,12 +1,12 @@
-"""What a model still knows: probabilities, truth ratios, forget quality, utility, repetition.
+"""Audit what a model still knows: probabilities, truth ratios, forget quality, utility, repetition.
 
-    p(y) = exp(mean over y's tokens of log pi),    R = geometric mean of p(wrong) / p(right),    below 1 where it knows
+    p(y) = exp(mean over y's tokens of log pi),    R = geometric mean of p(wrong) / p(right): below 1 if it knows
     forget quality = p-value of the two-sample Kolmogorov-Smirnov test of R against a model retrained without the facts
-    utility = harmonic mean of what it should have kept
+    utility = harmonic mean of the abilities that the model should retain
 
-Differs: a right answer is asked as it was learned, or in another form by the caller's choice, where TOFU rephrases it;
-p(wrong) enters by its geometric mean, as in the code of arXiv:2404.05868 (TOFU: arithmetic); accuracy is the share of
-questions whose greedy completion is the right answer token by token, where TOFU takes ROUGE. Repetition is ours.
+Differs: the caller chooses whether the right answer is worded as it was learned; TOFU rephrases it. p(wrong) enters by
+its geometric mean, as in the code of arXiv:2404.05868; TOFU takes the arithmetic mean. Accuracy is the share of
+questions whose greedy completion equals the right answer token by token; TOFU uses ROUGE. Repetition is ours.
 Source: Maini et al. 2024, arXiv:2401.06121. N questions; natural logarithms; the end of sequence is a token of y.
 """
 
@@ -26,7 +26,7 @@ from steelyard.rollout import engine_for
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt with its right answer, and wrong ones of the same kind."""
+    """A prompt with its right answer and wrong answers of the same form."""
 
     right: Trajectory
     wrong: tuple[Trajectory, ...]
@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a model knows of N questions."""
+    """The results of an audit on N questions."""
 
     probability: float
     """Mean p(right)."""
@@ -54,16 +54,16 @@ class Quality(NamedTuple):
     """The two-sample Kolmogorov-Smirnov test."""
 
     distance: float
-    """Largest difference of the two cumulative distributions; 0 is best."""
+    """Largest difference between the two cumulative distributions; 0 is best."""
     pvalue: float
-    """Forget quality: how often equals would differ by as much; 1 is best."""
+    """Forget quality: the probability of so large a distance if the two distributions are equal; 1 is best."""
 
 
 def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> Audit:
-    """Ask a model; its greedy completions end after `max_tokens`.
+    """Audit a model; greedy completions have at most `max_tokens` tokens.
 
     Raises:
-        SteelyardError: no questions, or not all with the same number of wrong answers, at least one.
+        SteelyardError: there are no questions, or their numbers of wrong answers differ or are 0.
     """
     numbers = {len(question.wrong) for question in questions}
     require(
@@ -89,7 +89,7 @@ def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> 
 
 @torch.no_grad()
 def mean_logp(policy: Policy, trajectories: Sequence[Trajectory], rows: int = 512) -> Float64[np.ndarray, "N"]:
-    """The mean log-probability of each trajectory's actions (nats per token)."""
+    """The mean log-probability of each trajectory's actions (nats per token), `rows` trajectories at a time."""
     found = []
     for start in range(0, len(trajectories), rows):
         batch = pad(trajectories[start : start + rows])
@@ -99,7 +99,7 @@ def mean_logp(policy: Policy, trajectories: Sequence[Trajectory], rows: int = 51
 
 
 def greedy(policy: Policy, trajectories: Sequence[Trajectory], max_tokens: int) -> list[np.ndarray]:
-    """The model's own completion of each trajectory's prompt: tokens, with the end of sequence."""
+    """The model's greedy completion of each trajectory's prompt: tokens, including the end of sequence."""
     asked = [Request(str(i), tuple(t.tokens_T[~t.action_T].tolist()), 0) for i, t in enumerate(trajectories)]
     drawn = engine_for(policy, 0).generate(asked, Sampling(temperature=0.0, max_tokens=max_tokens))
     said = {int(t.prompt_id): t.completion_T for t in drawn}
@@ -107,17 +107,17 @@ def greedy(policy: Policy, trajectories: Sequence[Trajectory], max_tokens: int) 
 
 
 def repetition(tokens: np.ndarray, size: int = 2) -> float:
-    """Share of a text's runs of `size` tokens that it has had before; 0 for a text of no run."""
+    """Share of a text's n-grams (n = `size`) that occurred before in it; 0 for a text without n-grams."""
     runs = [tuple(tokens[i : i + size].tolist()) for i in range(len(tokens) - size + 1)]
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
 def forget_quality(ratio_N: Float64[np.ndarray, "N"], retrained_M: Float64[np.ndarray, "M"]) -> Quality:
-    """How far a model's truth ratios are from those of one that never knew."""
+    """Compare a model's truth ratios with those of a model retrained without the facts."""
     distance, pvalue = stats.ks_2samp(ratio_N, retrained_M)
     return Quality(float(distance), float(pvalue))  # pyright: ignore[reportArgumentType]
 
 
 def utility(shares: Iterable[float]) -> float:
-    """The harmonic mean of shares in [0, 1]; one lost ability loses all."""
+    """The harmonic mean of shares in [0, 1]: if one ability is lost, it is 0."""
     return float(stats.hmean(list(shares)))

@@ -1,8 +1,8 @@
-"""Gradient ascent: make the answers to be forgotten less likely, without end. With the retain loss it is GradDiff.
+"""Gradient ascent: make the answers to be forgotten less likely, without a bound. With the retain loss: GradDiff.
 
-Differs: forgotten and retained prompts have one mean, half the sum of theirs where there are as many of both; answers
-are summed over tokens, so this is the limit of NPO at beta -> 0 (code for it often takes the mean over tokens). KL on
-retained prompts is estimated by samples of the reference.
+Differs: one mean runs over forgotten and retained prompts; with equally many of both it is half the sum of the two
+means. Log-probabilities are summed over tokens, so this is the limit of NPO at beta -> 0; other code often takes the
+mean over tokens. The KL on retained prompts is estimated from samples of the reference.
 
     L_forget = mean over forgotten prompts of mean_j log pi(y_j|x)
     L = (F L_forget + retain R L_retain) / (F + R)
@@ -25,7 +25,7 @@ from steelyard.unlearn.parts import forgotten, with_retained
 @method("gradient-ascent", paper="arXiv:2210.01504", claim="a few steps of ascent make given texts unlikely")
 @dataclass(frozen=True)
 class GradientAscent:
-    """Gradient ascent on what is to be forgotten."""
+    """Settings of gradient ascent."""
 
     retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""

@@ -1,8 +1,9 @@
-"""Negative preference optimisation: DPO that has only the rejected answer, so that forgetting fades once it is done.
+"""Negative preference optimization: DPO with the rejected answer alone; its gradient fades as answers are forgotten.
 
-Differs: forgotten and retained prompts have one mean, half the sum of theirs where there are as many of both; retained
-answers are summed over tokens like the forgotten ones, as in the paper's equations (its code takes their mean). KL on
-retained prompts is estimated by samples of the reference, where the paper's code compares whole distributions.
+Differs: one mean runs over forgotten and retained prompts; with equally many of both it is half the sum of the two
+means. Retained answers are summed over tokens like the forgotten ones, as in the paper's equations; its code takes
+their mean. The KL on retained prompts is estimated from samples of the reference; the paper's code compares whole
+distributions.
 
     L_forget = 2/beta mean over forgotten prompts of mean_j -log sigma(-beta log(pi(y_j|x) / pi_ref(y_j|x)))
     grad L_forget = w grad log pi,    w = 2 pi^beta / (pi^beta + pi_ref^beta)
@@ -31,10 +32,10 @@ from steelyard.unlearn.parts import forgotten, with_retained
 )
 @dataclass(frozen=True)
 class NPO:
-    """Negative preference optimisation."""
+    """Settings of negative preference optimization."""
 
     beta: Positive = 0.1
-    """How soon an answer counts as forgotten: near 0 never (gradient ascent), larger sooner."""
+    """How soon an answer counts as forgotten: larger is sooner; towards 0, never (gradient ascent)."""
     retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 

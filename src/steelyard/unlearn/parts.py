@@ -1,13 +1,13 @@
-"""The two parts of an unlearning batch, and how a loss on each becomes one.
+"""The two parts of an unlearning batch, and how their losses are combined.
 
     L = (F L_forget + retain R L_retain) / (F + R),    L_retain = - mean over retained prompts of mean_j log pi(y_j|x)
 
-F forgotten and R retained prompts that have a valid completion; R = 0 where `retain` is 0. log pi(y|x) is a sum over
-actions (nats). So the parts are two micro-batches: where there are as many of one as of the other, L is half the sum
-of the means. P prompts, G samples per prompt, T steps.
+F forgotten and R retained prompts have a valid completion; R counts as 0 if `retain` is 0. log pi(y|x) is a sum over
+actions (nats). The parts act like two micro-batches: with equally many prompts in both, L is half the sum of the means.
+P prompts, G samples per prompt, T steps.
 
-Where the completions of retained prompts are given, L_retain is the usual retain loss (RT). Where they were sampled
-from the reference it is KL(pi_ref || pi) of whole completions, but for a constant: (KL).
+If the completions of retained prompts are given, L_retain is the usual retain loss (RT). If they were sampled from the
+reference, it is KL(pi_ref || pi) of whole completions, up to a constant (KL).
 """
 
 import torch
@@ -17,17 +17,17 @@ from steelyard.objective import policy_gradient
 
 
 def forgotten(batch: Batch) -> Batch:
-    """The batch in which only completions that are to be forgotten are valid."""
+    """The batch with only the completions to be forgotten valid."""
     return batch.replace(valid_PG=batch.valid_PG & ~batch.needs("retain_P")[:, None])
 
 
 def retained(batch: Batch) -> Batch:
-    """The batch in which only completions that are to be kept are valid."""
+    """The batch with only the completions to be retained valid."""
     return batch.replace(valid_PG=batch.valid_PG & batch.needs("retain_P")[:, None])
 
 
 def with_retained(forget: Loss, batch: Batch, retain: float) -> Loss:
-    """Join a loss on the forgotten prompts with the retain loss, of coefficient `retain`.
+    """Combine a loss on the forgotten prompts with the retain loss, whose coefficient is `retain`.
 
     The metrics `objective/forget` and `objective/retain` are the two terms of the loss.
     """

@@ -1,7 +1,7 @@
-"""How a model is made to forget: whole epochs over the forgotten prompts, each beside a retained one.
+"""The unlearning loop: epochs over the forgotten prompts, each paired with a retained prompt.
 
-As in the experiments of Zhang et al. 2024 (arXiv:2404.05868): the forgotten prompts are shuffled every epoch, each is
-joined by a retained prompt drawn at random, and the model before unlearning is the reference.
+As in the experiments of Zhang et al. 2024 (arXiv:2404.05868): the forgotten prompts are shuffled each epoch, each is
+paired with a random retained prompt, and the model before unlearning is the reference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,18 +28,18 @@ def unlearn(
     seed: int,
     optimizer: Adam | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Unlearn in place, and yield the metrics of each step as it is made, for audits on the way.
+    """Unlearn in place; yield the metrics after each step, so that the caller can audit the model in between.
 
     Args:
-        policy: what is changed; as it comes it is the reference.
-        objective: a method of this room, or another that does with trajectories what is wanted.
+        policy: the model to change; its weights at the start are the reference.
+        objective: an objective of this room, or any other.
         forget: completions of the prompts to be forgotten, `info["retain"]` false.
         retain: completions of prompts to be kept, `info["retain"]` true; empty for none.
-        epochs: how often every forgotten prompt is seen.
-        batch: forgotten prompts in a step; as many retained ones come with them.
-        learning_rate: before the optimiser's schedule.
-        seed: of the order.
-        optimizer: Adam's settings; by default those of the paper's code, weight decay 0.01.
+        epochs: passes over the forgotten prompts.
+        batch: forgotten prompts in a step; as many retained ones are added.
+        learning_rate: the peak of the optimizer's schedule.
+        seed: seed of the order.
+        optimizer: Adam's settings; the default has weight decay 0.01, as the paper's code.
 
     Raises:
         SteelyardError: there is nothing to forget.

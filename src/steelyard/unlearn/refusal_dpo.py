@@ -1,15 +1,16 @@
-"""DPO towards a refusal: of a forgotten prompt's two completions the refusal is chosen and the answer rejected.
+"""DPO towards a refusal: for a prompt to forget, the refusal is chosen and the answer is rejected.
 
-Differs: forgotten and retained prompts have one mean, half the sum of theirs where there are as many of both; retained
-answers are summed over tokens (the code of arXiv:2404.05868 takes their mean).
+Differs: one mean runs over forgotten and retained prompts; with equally many of both it is half the sum of the two
+means. Retained answers are summed over tokens; the code of arXiv:2404.05868 takes their mean.
 
     s = log pi(y|x) - log pi_ref(y|x)
     L_forget = 2/beta mean over forgotten prompts of -log sigma(beta (s_refusal - s_answer))
     L = (F L_forget + retain R L_retain) / (F + R)
 
 P prompts, F of them to be forgotten and R retained; G = 2 samples per prompt, T steps. Log-probabilities are sums over
-actions (nats); pi_ref is the model before unlearning. Of a forgotten prompt's pair the higher reward marks the
-refusal; ties weigh 0. A retained prompt may have one completion or two. `steelyard.unlearn.parts` has L_retain.
+actions (nats); pi_ref is the model before unlearning.
+In a forgotten prompt's pair the refusal is the completion with the higher reward; ties have weight 0. A retained prompt
+may have one or two completions. `steelyard.unlearn.parts` has L_retain.
 Source: a baseline of Zhang et al. 2024, arXiv:2404.05868; the loss is that of Rafailov et al. 2023, arXiv:2305.18290.
 """
 
