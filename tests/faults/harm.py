@@ -86,7 +86,7 @@ def send(pid: int, number: int) -> None:
 
 
 def at_step(local: Local, step: int) -> None:
-    until(lambda: local.steps >= step, f"step {step}")
+    until(lambda: local.coordinator.steps >= step, f"step {step}")
 
 
 def start_command(directory: Path, run: Run = SMALL, **changes: Any) -> "subprocess.Popen[str]":

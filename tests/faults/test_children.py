@@ -21,7 +21,7 @@ def stored(directory: Path) -> list[tuple[str, int]]:
 
 
 def searching(local: Local) -> bool:
-    return any(child.undone() for child in local.crew.of("searcher"))
+    return any(worker.owed() for worker in local.coordinator.of("searcher"))
 
 
 def test_a_killed_searcher_and_evaluator_are_started_again(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_a_killed_searcher_and_evaluator_are_started_again(tmp_path: Path) -> No
     def hurt(local: Local) -> None:
         at_step(local, 3)
         send(local.pids[0], SIGKILL)
-        send(local.crew.of("evaluator")[0].process.pid, SIGKILL)
+        send(local.supervisor.children["evaluator"].process.pid, SIGKILL)
 
     local, summary = local_run(run, tmp_path / "run", hurt)
     assert summary["steps"] == 40
@@ -42,7 +42,7 @@ def test_a_killed_searcher_and_evaluator_are_started_again(tmp_path: Path) -> No
     pairs = stored(tmp_path / "run")
     assert len(pairs) == len(set(pairs)) > 0
     assert [row["step"] for row in rows(tmp_path / "run", "eval")][-1] == 40
-    assert all(gone(child.process.pid) for child in local.crew.children)
+    assert all(gone(child.process.pid) for child in local.supervisor.children.values())
 
 
 @pytest.mark.long
@@ -51,10 +51,10 @@ def test_a_frozen_searcher_is_killed_and_its_work_is_drawn_again(tmp_path: Path)
 
     def hurt(local: Local) -> None:
         at_step(local, 3)
-        child = local.crew.of("searcher")[0]
+        child = local.supervisor.children["searcher 0"]
         send(child.process.pid, SIGSTOP)
-        until(lambda: child not in local.crew.children, "the frozen searcher to be given up")
-        owed.extend(child.undone())
+        owed.extend((a.prompt, a.sample) for a in local.coordinator.workers["searcher 0"].owed())
+        until(lambda: local.supervisor.children.get("searcher 0") is not child, "the frozen searcher to be given up")
 
     run = replace(SMALL, max_steps=120, keep_checkpoints=100)
     local, _ = local_run(run, tmp_path / "run", hurt)
@@ -63,7 +63,8 @@ def test_a_frozen_searcher_is_killed_and_its_work_is_drawn_again(tmp_path: Path)
     assert owed
     names = {p.id: i for i, p in enumerate(local.prompts)}
     drawn = {(names[prompt], sample) for prompt, sample in stored(tmp_path / "run")}
-    lost = set(owed) - drawn - {pair for child in local.crew.children for pair in child.undone()}
+    waiting = {(a.prompt, a.sample) for worker in local.coordinator.of("searcher") for a in worker.owed()}
+    lost = set(owed) - drawn - waiting
     duplicates = rows(tmp_path / "run", "metrics")[-1]["replay/duplicates"]
     assert len(lost) <= duplicates, "each was drawn again, stored, or gave way to its twin"
 
@@ -75,9 +76,9 @@ def test_the_learners_death_ends_the_run_with_its_name_and_the_run_can_go_on(tmp
 
     def hurt(local: Local) -> None:
         at_step(local, 12)
-        send(local.crew.learner.process.pid, SIGSTOP if frozen else SIGKILL)
+        send(local.supervisor.children["learner"].process.pid, SIGSTOP if frozen else SIGKILL)
 
-    kind, words = (StallError, "supervisor waits for the learner") if frozen else (FaultError, "learner.*signal 9")
+    kind, words = (StallError, "coordinator waits for the learner") if frozen else (FaultError, "learner.*signal 9")
     with pytest.raises(kind, match=words):
         local_run(run, tmp_path / "run", hurt)
     before |= set(stored(tmp_path / "run"))
@@ -98,7 +99,10 @@ def test_failures_that_pile_up_end_the_run_with_their_cause(tmp_path: Path) -> N
 
     def hurt(local: Local) -> None:
         for number in range(2):
-            until(lambda n=number: local.failures.total == n and local.begun and searching(local), "a searcher at work")
+            until(
+                lambda n=number: local.coordinator.failures.total == n and local.coordinator.begun and searching(local),
+                "a searcher at work",
+            )
             send(local.pids[0], SIGKILL)
 
     with pytest.raises(FaultError, match=r"2 failures within 300 s: searcher 0 was killed by signal 9") as caught:

@@ -52,7 +52,7 @@ def test_before_anything_is_published_every_trajectory_is_taken(replay, make):
     assert replay.add([make(version=5, digest="any")], version=5) == 1
 
 
-def test_data_of_unknown_weights_is_foreign(replay, make):
+def test_data_of_unknown_weights_is_refused(replay, make):
     replay.publish(0, "d")
     replay.publish(1, "e")
     arrivals = [

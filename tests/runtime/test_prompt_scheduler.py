@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from steelyard.core import Prompt, Sampling, SteelyardError, Trajectory, to_bytes
 from steelyard.objective import Reinforce
-from steelyard.runtime.prompt_scheduler import Assigner
+from steelyard.runtime.prompt_scheduler import PromptScheduler
 from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment
 
@@ -23,10 +23,10 @@ def prompts(number: int) -> list[Prompt]:
     return [Prompt(str(i), str(i)) for i in range(number)]
 
 
-def resumed(assigner: Assigner, run: Run, number: int) -> Assigner:
+def resumed(scheduler: PromptScheduler, run: Run, number: int) -> PromptScheduler:
     """Through JSON, as a checkpoint holds it."""
-    other = Assigner(run, prompts(number))
-    other.restore(msgspec.json.decode(msgspec.json.encode(assigner.state())))
+    other = PromptScheduler(run, prompts(number))
+    other.restore(msgspec.json.decode(msgspec.json.encode(scheduler.state())))
     return other
 
 
@@ -35,8 +35,8 @@ def pairs(assignments: list[Assignment]) -> list[tuple[int, int]]:
 
 
 def test_each_prompt_gets_its_next_sample_numbers() -> None:
-    assigner = Assigner(replace(RUN, search_prompts=2, num_generations=3), prompts(2))
-    first, second = assigner.next(), assigner.next()
+    scheduler = PromptScheduler(replace(RUN, search_prompts=2, num_generations=3), prompts(2))
+    first, second = scheduler.next(), scheduler.next()
     assert sorted(pairs(first)) == [(p, s) for p in range(2) for s in range(3)]
     assert sorted(pairs(second)) == [(p, s) for p in range(2) for s in range(3, 6)]
     assert [a.sample for a in first] == [0, 1, 2, 0, 1, 2], "a prompt's samples stay together"
@@ -44,45 +44,45 @@ def test_each_prompt_gets_its_next_sample_numbers() -> None:
 
 def test_a_searcher_may_make_more_of_a_prompt_than_a_step_takes() -> None:
     run = replace(RUN, search_prompts=2, num_generations=3, search_generations=5)
-    assigner = Assigner(run, prompts(2))
-    assert sorted(pairs(assigner.next())) == [(p, s) for p in range(2) for s in range(5)]
-    assert sorted(pairs(resumed(assigner, run, 2).next())) == [(p, s) for p in range(2) for s in range(5, 10)]
+    scheduler = PromptScheduler(run, prompts(2))
+    assert sorted(pairs(scheduler.next())) == [(p, s) for p in range(2) for s in range(5)]
+    assert sorted(pairs(resumed(scheduler, run, 2).next())) == [(p, s) for p in range(2) for s in range(5, 10)]
 
 
 def test_what_is_given_back_comes_first_and_whole_prompts_fill_up() -> None:
-    assigner = Assigner(RUN, prompts(50))
-    lost = assigner.next()
-    assigner.give_back(lost[2:7])
-    assigner.give_back(lost[:1])
-    batch = assigner.next()
+    scheduler = PromptScheduler(RUN, prompts(50))
+    lost = scheduler.next()
+    scheduler.give_back(lost[2:7])
+    scheduler.give_back(lost[:1])
+    batch = scheduler.next()
     assert batch[:6] == [*lost[2:7], lost[0]]
     assert len(batch) == 6 + 4, "of the 6 places left, one whole prompt takes 4"
     assert len({a.prompt for a in batch[6:]}) == 1
-    assert len(assigner.next()) == 12
+    assert len(scheduler.next()) == 12
 
 
 def test_more_than_a_batch_given_back_goes_out_in_order() -> None:
-    assigner = Assigner(RUN, prompts(50))
-    lost = [*assigner.next(), *assigner.next(), *assigner.next()]
-    assigner.give_back(lost)
-    assert [*assigner.next(), *assigner.next(), *assigner.next()] == lost
-    assert not {*assigner.next()} & {*lost}
+    scheduler = PromptScheduler(RUN, prompts(50))
+    lost = [*scheduler.next(), *scheduler.next(), *scheduler.next()]
+    scheduler.give_back(lost)
+    assert [*scheduler.next(), *scheduler.next(), *scheduler.next()] == lost
+    assert not {*scheduler.next()} & {*lost}
 
 
 def test_twice_given_back_is_once_handed_out() -> None:
-    assigner = Assigner(RUN, prompts(50))
-    lost = assigner.next()
-    assigner.give_back(lost)
-    assigner.give_back(lost)
-    assert assigner.next() == lost
-    assert not {*assigner.next()} & {*lost}
+    scheduler = PromptScheduler(RUN, prompts(50))
+    lost = scheduler.next()
+    scheduler.give_back(lost)
+    scheduler.give_back(lost)
+    assert scheduler.next() == lost
+    assert not {*scheduler.next()} & {*lost}
 
 
 def test_skipped_pairs_are_never_handed_out() -> None:
     """Resume of a local run: 5 samples of prompt 0 reached the buffer after the checkpoint, one that was out before."""
-    assigner = Assigner(replace(RUN, search_prompts=1), prompts(1))
-    out = assigner.next()
-    later = resumed(assigner, replace(RUN, search_prompts=1), 1)
+    scheduler = PromptScheduler(replace(RUN, search_prompts=1), prompts(1))
+    out = scheduler.next()
+    later = resumed(scheduler, replace(RUN, search_prompts=1), 1)
     later.give_back(out)
     later.skip([(0, 2), *((0, sample) for sample in range(4, 9))])
     assert pairs(later.next()) == [(0, 0), (0, 1), (0, 3)]
@@ -96,14 +96,14 @@ class Laws(RuleBasedStateMachine):
     def begin(self, total: int, batch: int, samples: int, seed: int) -> None:
         self.run = replace(RUN, search_prompts=batch, num_generations=samples, seed=seed)
         self.total, self.size = total, batch * samples
-        self.assigner = Assigner(self.run, prompts(total))
+        self.scheduler = PromptScheduler(self.run, prompts(total))
         self.out: set[Assignment] = set()
         self.queue: list[Assignment] = []
         self.done: set[Assignment] = set()
 
     @rule()
     def hand_out(self) -> None:
-        batch = self.assigner.next()
+        batch = self.scheduler.next()
         assert 0 < len(batch) <= self.size
         assert len({*batch}) == len(batch)
         first = self.queue[: self.size]
@@ -119,7 +119,7 @@ class Laws(RuleBasedStateMachine):
     def lose(self, data: st.DataObject) -> None:
         if self.out:
             lost = data.draw(st.lists(st.sampled_from(sorted(self.out, key=repr)), max_size=8))
-            self.assigner.give_back(lost)
+            self.scheduler.give_back(lost)
             self.queue += dict.fromkeys(lost)
             self.out -= {*lost}
 
@@ -132,24 +132,24 @@ class Laws(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def skip(self, data: st.DataObject) -> None:
-        """What a resume finds in the buffer: pairs that the assigner counts as waiting, or does not know yet."""
+        """What a resume finds in the buffer: pairs that the scheduler counts as waiting, or does not know yet."""
         ahead = st.builds(Assignment, st.integers(0, self.total - 1), st.integers(0, 30))
         known = st.sampled_from(self.queue) if self.queue else ahead
         taken = data.draw(st.sets(known | ahead.filter(lambda a: a not in self.out), max_size=4))
-        self.assigner.skip(pairs(sorted(taken, key=repr)))
+        self.scheduler.skip(pairs(sorted(taken, key=repr)))
         self.done |= taken
         self.queue = [a for a in self.queue if a not in taken]
 
     @rule()
     def resume(self) -> None:
-        self.assigner = resumed(self.assigner, self.run, self.total)
+        self.scheduler = resumed(self.scheduler, self.run, self.total)
 
     @invariant()
     def a_resumed_one_goes_on_alike(self) -> None:
-        if hasattr(self, "assigner"):
-            one, other = (resumed(self.assigner, self.run, self.total) for _ in range(2))
+        if hasattr(self, "scheduler"):
+            one, other = (resumed(self.scheduler, self.run, self.total) for _ in range(2))
             assert [one.next() for _ in range(3)] == [other.next() for _ in range(3)]
-            assert self.assigner.state() == resumed(self.assigner, self.run, self.total).state()
+            assert self.scheduler.state() == resumed(self.scheduler, self.run, self.total).state()
 
 
 TestLaws = Laws.TestCase
@@ -157,7 +157,7 @@ TestLaws.settings = settings(max_examples=40, stateful_step_count=20, deadline=N
 
 
 def test_a_resumed_assigner_continues_identically() -> None:
-    one = Assigner(RUN, prompts(7))
+    one = PromptScheduler(RUN, prompts(7))
     for _ in range(5):
         lost = one.next()
     one.give_back(lost[:5])
@@ -166,9 +166,9 @@ def test_a_resumed_assigner_continues_identically() -> None:
 
 
 def test_state_holds_only_the_prompts_that_were_drawn() -> None:
-    assigner = Assigner(RUN, prompts(100_000))
-    assigner.next()
-    assert len(assigner.state()["given"]) == 3
+    scheduler = PromptScheduler(RUN, prompts(100_000))
+    scheduler.next()
+    assert len(scheduler.state()["given"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,11 @@ def test_state_holds_only_the_prompts_that_were_drawn() -> None:
     ],
 )
 def test_another_state_is_one_line(change: dict[str, Any]) -> None:
-    assigner = Assigner(RUN, prompts(7))
+    scheduler = PromptScheduler(RUN, prompts(7))
     with pytest.raises(SteelyardError, match="state"):
-        assigner.restore(Assigner(RUN, prompts(7)).state() | change)
+        scheduler.restore(PromptScheduler(RUN, prompts(7)).state() | change)
     with pytest.raises(SteelyardError, match="state"):
-        assigner.restore({})
+        scheduler.restore({})
 
 
 @dataclass(frozen=True)
@@ -234,32 +234,32 @@ def test_a_group_is_told_once_and_whole_in_whatever_pieces_it_comes(
 ) -> None:
     """Three groups, two of them of one prompt; with a resume between any two pieces, and pieces that come twice."""
     run = replace(RUN, curriculum=Listener())
-    assigner, told = Assigner(run, prompts(2)), list[list[bytes]]()
-    batch = assigner.next()
+    scheduler, told = PromptScheduler(run, prompts(2)), list[list[bytes]]()
+    batch = scheduler.next()
     edges = [0, *sorted(cuts), 12]
     for start, end in itertools.pairwise(edges):
-        assigner.deliver([trajectory(batch[i]) for i in order[start:end]])
-        assigner.deliver([trajectory(batch[i]) for i in order[:end] if i == again])
+        scheduler.deliver([trajectory(batch[i]) for i in order[start:end]])
+        scheduler.deliver([trajectory(batch[i]) for i in order[:end] if i == again])
         told += run.curriculum.told
-        assigner = resumed(assigner, run, 2)
+        scheduler = resumed(scheduler, run, 2)
     whole = [sorted(to_bytes(trajectory(a)) for a in batch[i : i + 4]) for i in (0, 4, 8)]
     assert sorted(told) == sorted(whole)
-    assert assigner.state()["groups"] == []
+    assert scheduler.state()["groups"] == []
 
 
 def test_of_a_group_that_reached_the_buffer_unheard_the_rest_is_told() -> None:
     run = replace(RUN, curriculum=Listener(), search_prompts=1)
-    assigner = Assigner(run, prompts(2))
-    batch = assigner.next()
-    assigner.deliver([trajectory(a) for a in batch[:2]])
-    assigner.give_back(batch[2:])
-    assigner.skip([(0, 2), (1, 7)])
+    scheduler = PromptScheduler(run, prompts(2))
+    batch = scheduler.next()
+    scheduler.deliver([trajectory(a) for a in batch[:2]])
+    scheduler.give_back(batch[2:])
+    scheduler.skip([(0, 2), (1, 7)])
     assert run.curriculum.told == []
-    assert pairs(assigner.next())[0] == (0, 3)
-    assigner.deliver([trajectory(batch[3])])
+    assert pairs(scheduler.next())[0] == (0, 3)
+    scheduler.deliver([trajectory(batch[3])])
     assert run.curriculum.told == [sorted(to_bytes(trajectory(batch[i])) for i in (0, 1, 3))]
 
 
 def test_no_prompts_is_one_line() -> None:
     with pytest.raises(SteelyardError, match="has no training prompts"):
-        Assigner(RUN, [])
+        PromptScheduler(RUN, [])

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from steelyard.core import Sampling, SteelyardError, Trajectory
-from steelyard.runtime.run_statistics import Tally
+from steelyard.runtime.run_statistics import RunStatistics
 
 
 def trajectory(reward: float | None, **info: object) -> Trajectory:
@@ -12,92 +12,99 @@ def trajectory(reward: float | None, **info: object) -> Trajectory:
     return one.replace(reward=reward, info=info)
 
 
-def work(tally: Tally, steps: range) -> list[dict]:
+def work(statistics: RunStatistics, steps: range) -> list[dict]:
     rows = []
     for step in steps:
-        tally.found([trajectory(0.1 * step), trajectory(1.0), trajectory(None, error=f"time-out {step}")])
-        rows.append(tally.stepped({"batch/staleness": {"0": 2, str(step): 1}, "learner/loss": 1.0}))
-        tally.evaluated({"eval/accuracy": step / 7, "eval/total_variation": 1 / (step + 3), "eval/log_z_error": 0.1})
-        tally.found([trajectory(step / 3)])
+        statistics.found([trajectory(0.1 * step), trajectory(1.0), trajectory(None, error=f"time-out {step}")])
+        rows.append(statistics.stepped({"batch/staleness": {"0": 2, str(step): 1}, "learner/loss": 1.0}))
+        statistics.evaluated(
+            {"eval/accuracy": step / 7, "eval/total_variation": 1 / (step + 3), "eval/log_z_error": 0.1}
+        )
+        statistics.found([trajectory(step / 3)])
     return rows
 
 
-def resumed(tally: Tally) -> Tally:
-    other = Tally()
-    other.restore(msgspec.json.decode(msgspec.json.encode(tally.state())))
+def resumed(statistics: RunStatistics) -> RunStatistics:
+    other = RunStatistics()
+    other.restore(msgspec.json.decode(msgspec.json.encode(statistics.state())))
     return other
 
 
 def test_a_summary_worked_by_hand() -> None:
-    tally = Tally()
-    tally.found([trajectory(1.0), trajectory(0.0), trajectory(None, error="slow"), trajectory(None)])
-    assert tally.stepped({"batch/staleness": {"0": 3, "2": 1}}) == {
+    statistics = RunStatistics()
+    statistics.found([trajectory(1.0), trajectory(0.0), trajectory(None, error="slow"), trajectory(None)])
+    assert statistics.stepped({"batch/staleness": {"0": 3, "2": 1}}) == {
         "batch/staleness": {"0": 3, "2": 1},
         "search/reward_mean": 0.5,
         "search/errors": 2,
     }
-    assert tally.stepped({"batch/staleness": {"1": 4}})["search/reward_mean"] is None
-    assert tally.result() == {
+    assert statistics.stepped({"batch/staleness": {"1": 4}})["search/reward_mean"] is None
+    assert statistics.result() == {
         "steps": 2,
         "trajectories": 4,
         "verifier_errors": 2,
         "staleness_mean": 6 / 8,
         "staleness_max": 2,
     }
-    assert tally.why_no_batch({"replay/size": 3.0, "replay/errors": 0.0}) == "replay: size 3; last verifier error: slow"
+    assert (
+        statistics.why_no_batch({"replay/size": 3.0, "replay/errors": 0.0})
+        == "replay: size 3; last verifier error: slow"
+    )
 
 
 def test_first_last_and_lowest_evaluation_are_summed_up() -> None:
-    tally = Tally()
+    statistics = RunStatistics()
     for accuracy, distance in ((0.1, 0.5), (0.7, 0.2), (0.6, 0.3)):
-        tally.evaluated({"eval/accuracy": accuracy, "eval/total_variation": distance, "eval/log_z_error": 0.0})
-    found = tally.result()
+        statistics.evaluated({"eval/accuracy": accuracy, "eval/total_variation": distance, "eval/log_z_error": 0.0})
+    found = statistics.result()
     assert (found["accuracy_before"], found["accuracy_after"]) == (0.1, 0.6)
     assert [found[f"total_variation{end}"] for end in ("_before", "", "_lowest")] == [0.5, 0.3, 0.2]
 
 
 def test_a_resumed_tally_goes_on_as_if_nothing_had_happened() -> None:
-    whole, first = Tally(), Tally()
+    whole, first = RunStatistics(), RunStatistics()
     expected = work(whole, range(6))
     rows = work(first, range(3))
     second = resumed(first)
     assert rows + work(second, range(3, 6)) == expected
     assert second.result() == whole.result()
     assert second.last_error == whole.last_error == "time-out 5"
-    assert resumed(Tally()).result() == Tally().result()
+    assert resumed(RunStatistics()).result() == RunStatistics().result()
 
 
 def test_a_state_is_of_its_moment() -> None:
-    tally = Tally()
-    work(tally, range(2))
-    state = tally.state()
-    work(tally, range(2, 4))
-    other = Tally()
+    statistics = RunStatistics()
+    work(statistics, range(2))
+    state = statistics.state()
+    work(statistics, range(2, 4))
+    other = RunStatistics()
     other.restore(state)
     assert other.steps == 2
     assert len(other.evaluations) == 2
 
 
 def test_measurements_without_a_value_survive_as_none() -> None:
-    tally = Tally()
-    tally.evaluated({"eval/accuracy": float("nan"), "eval/total_variation": 0.5, "eval/log_z_error": np.float64(0.25)})
-    tally.evaluated({"eval/accuracy": 1.0, "eval/total_variation": float("nan"), "eval/log_z_error": float("inf")})
-    found = resumed(tally).result()
+    statistics = RunStatistics()
+    statistics.evaluated(
+        {"eval/accuracy": float("nan"), "eval/total_variation": 0.5, "eval/log_z_error": np.float64(0.25)}
+    )
+    statistics.evaluated({"eval/accuracy": 1.0, "eval/total_variation": float("nan"), "eval/log_z_error": float("inf")})
+    found = resumed(statistics).result()
     assert found["accuracy_before"] is None
     assert found["total_variation_lowest"] == 0.5
     assert found["log_z_error"] is None
 
 
 def test_a_reward_that_is_not_finite_is_an_error_not_a_mean() -> None:
-    tally = Tally()
-    tally.found([trajectory(float("inf")), trajectory(2.0)])
-    assert tally.errors == 1
-    assert resumed(tally).stepped({"batch/staleness": {}})["search/reward_mean"] == 2.0
+    statistics = RunStatistics()
+    statistics.found([trajectory(float("inf")), trajectory(2.0)])
+    assert statistics.errors == 1
+    assert resumed(statistics).stepped({"batch/staleness": {}})["search/reward_mean"] == 2.0
 
 
 @pytest.mark.parametrize(
-    "state", [{}, {"steps": "3"}, Tally().state() | {"staleness": {"x": 1}}, Tally().state() | {"a": 1}]
+    "state", [{}, {"steps": "3"}, RunStatistics().state() | {"staleness": {"x": 1}}, RunStatistics().state() | {"a": 1}]
 )
 def test_another_state_is_one_line(state: dict) -> None:
-    with pytest.raises(SteelyardError, match="tally state"):
-        Tally().restore(state)
+    with pytest.raises(SteelyardError, match="statistics state"):
+        RunStatistics().restore(state)

@@ -1,64 +1,39 @@
-"""Stop-watches on a clock that is set by hand."""
+"""Timers on a clock that is set by hand."""
 
-from collections.abc import Callable
-
-import pytest
-
-from steelyard.runtime.timers import Watches
+from steelyard.runtime.timers import Timers
 
 
-@pytest.fixture
-def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """`wait(seconds)` moves the clock on."""
-    now = [100.0]
-    monkeypatch.setattr("steelyard.runtime.timers.time.monotonic", lambda: now[0])
-
-    def wait(seconds: float) -> None:
-        now[0] += seconds
-
-    return wait
-
-
-def test_shares_are_of_the_time_from_first_to_last_step(wait: Callable[[float], None]) -> None:
-    watches = Watches()
-    wait(5)
-    watches.start()
-    wait(10)
-    watches.stepped(2.0)
-    watches.searched(busy=9.0, idle=1.0)
-    watches.measured(5.0)
-    assert watches.row(4, 20) == {
+def test_shares_are_of_the_time_from_first_to_last_step() -> None:
+    timers = Timers()
+    timers.start(105.0)
+    timers.stepped(2.0)
+    timers.searched(busy=9.0, idle=1.0)
+    timers.evaluated(5.0)
+    assert timers.row(115.0, 4, 20) == {
         "step": 4, "seconds": 10.0, "steps_per_s": 0.4, "completions_per_s": 2.0,
         "learner_idle": 0.2, "searcher_idle": 0.1, "evaluator_busy": 0.5,
     }  # fmt: skip
-    watches.finish()
-    wait(7)
-    watches.measured(6.0)  # of the last weights
-    assert watches.result() == {"seconds": 10.0, "learner_idle": 0.2, "searcher_idle": 0.1, "evaluator_busy": 0.5}
+    timers.finish(115.0)
+    timers.evaluated(6.0)  # of the last weights
+    expected = {"seconds": 10.0, "learner_idle": 0.2, "searcher_idle": 0.1, "evaluator_busy": 0.5}
+    assert timers.result(122.0) == expected
 
 
-def test_a_resumed_run_goes_on_counting(wait: Callable[[float], None]) -> None:
-    first, second = Watches(), Watches()
-    first.start()
-    wait(4)
+def test_a_resumed_run_goes_on_counting() -> None:
+    first = Timers()
+    first.start(100.0)
     first.stepped(1.0)
-    first.measured(2.0)
-    state = first.state()
-    wait(50)
+    first.evaluated(2.0)
+    state = first.state(104.0)
+    second = Timers()
     second.restore({name: value for name, value in state.items() if name != "evaluator_busy"})  # of an older checkpoint
-    assert second.result() == {"seconds": 4.0, "learner_idle": 0.25, "searcher_idle": 0.0, "evaluator_busy": 0.0}
+    assert second.result(3.0) == {"seconds": 4.0, "learner_idle": 0.25, "searcher_idle": 0.0, "evaluator_busy": 0.0}
     second.restore(state)
-    second.start()
-    wait(4)
+    second.start(7.0)
     second.stepped(1.0)
-    assert second.result() == {"seconds": 8.0, "learner_idle": 0.25, "searcher_idle": 0.0, "evaluator_busy": 0.25}
+    assert second.result(11.0) == {"seconds": 8.0, "learner_idle": 0.25, "searcher_idle": 0.0, "evaluator_busy": 0.25}
 
 
-def test_the_learner_waits_from_its_step_until_it_is_fed(wait: Callable[[float], None]) -> None:
-    watches = Watches()
-    assert (watches.waiting, watches.waited()) == (False, 0.0)
-    watches.stepped(0.0)
-    wait(3)
-    assert (watches.waiting, watches.waited()) == (True, 3.0)
-    watches.fed()
-    assert (watches.waiting, watches.waited()) == (False, 0.0)
+def test_a_run_that_has_not_begun_has_taken_no_time() -> None:
+    assert Timers().result(50.0) == dict.fromkeys(("learner_idle", "searcher_idle", "evaluator_busy", "seconds"), 0.0)
+    assert Timers().row(50.0, 0, 0)["steps_per_s"] == 0.0

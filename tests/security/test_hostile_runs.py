@@ -269,9 +269,7 @@ def test_a_trajectory_of_other_types_is_refused(place):
 
 
 JUNK = [b"", b"\xc1", b"cos\nsystem\n(S'touch canary'\ntR.", b"\x80\x04", b"\xdd\xff\xff\xff\xff", b"\x91" * 100_000]
-JUNK += [
-    msgspec.msgpack.encode(x) for x in ({"type": "Evil"}, {"type": "Assign", "items": 3}, ["Stop"], 7, "Stop", None)
-]
+JUNK += [msgspec.msgpack.encode(x) for x in ({"type": "Evil"}, {"type": "Draw", "items": 3}, ["End"], 7, "End", None)]
 
 READERS = [receive_up, lambda pipe: receive_down(pipe, 5.0, "test"), lambda pipe: from_bytes(pipe.recv_bytes())]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import Weights
-from steelyard.runtime.factories import make_measure, make_policy, tokens_of
+from steelyard.runtime.factories import make_evaluation, make_policy, tokens_of
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
-    row, _ = make_measure(settings, policy, reference)(Weights.of(policy.weights(), 0))
+    row, _ = make_evaluation(settings, policy, reference)(Weights.of(policy.weights(), 0))
     metrics = {name: value for name, value in row.items() if name.startswith("eval/")}
     for name, value in metrics.items():
         print(f"{name.removeprefix('eval/'):<18} {f'{value:.4f}' if isinstance(value, float) else value}")

@@ -5,6 +5,7 @@ them through these tables, so that an old run still resumes. An entry stays for 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 IDS: Mapping[str, str] = {}
 """Registered id -> the id that took its place."""
@@ -29,6 +30,12 @@ METRICS: Mapping[str, str] = {
 }
 """Metric -> the metric that took its place."""
 
+STATE_KEYS: Mapping[str, str] = {
+    "assigner": "scheduler", "undone": "owed", "tally": "statistics", "watches": "timers",
+    "measured_step": "evaluated_step", "parity": "logp_mismatch",
+}  # fmt: skip
+"""Key of a checkpoint's state.json -> the key that took its place."""
+
 COUNTS: Mapping[str, str] = {"foreign": "unknown_version"}
 """Counter of a stored replay -> the counter that took its place."""
 
@@ -46,6 +53,17 @@ def current_module(module: object) -> object:
 def current_metrics(row: Mapping[str, object]) -> dict[str, object]:
     """A row of metrics under the names of today."""
     return {METRICS.get(name, name): value for name, value in row.items()}
+
+
+def first_metrics(row: Mapping[str, object]) -> dict[str, object]:
+    """A row of metrics under the names that they had first: digests of it stay comparable from version to version."""
+    first = {new: old for old, new in METRICS.items()}
+    return {first.get(name, name): value for name, value in row.items()}
+
+
+def current_state_keys(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's state under the keys of today."""
+    return {STATE_KEYS.get(name, name): value for name, value in state.items()}
 
 
 def current_fields(cls: type, data: dict[str, object]) -> dict[str, object]:

@@ -193,6 +193,10 @@ class Replay(Protocol):
         """Enter weights into the ledger; from the first entry on, data of other weights is refused."""
         ...
 
+    def knows(self, trajectory: Trajectory) -> bool:
+        """Whether the ledger has the weights that sampled this under its digest; true while the ledger is empty."""
+        ...
+
     def newest_version(self) -> int | None:
         """The highest version in the ledger."""
         ...

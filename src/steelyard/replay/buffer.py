@@ -158,7 +158,7 @@ class ReplayBuffer(Durable):
 
     def _take(self, trajectory: Trajectory, body: bytes, version: int, events: Events) -> None:
         counts = self._file.counts
-        if self._is_unknown_version(trajectory):
+        if not self.knows(trajectory):
             counts["unknown_version"] += 1
         elif trajectory.reward is None:
             counts["errors"] += 1

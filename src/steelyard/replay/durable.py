@@ -90,6 +90,11 @@ class Durable(ABC):
         """The highest version in the ledger; None while the ledger is empty."""
         return max(self._file.weights, default=None)
 
+    def knows(self, trajectory: Trajectory) -> bool:
+        """Whether the weights that sampled it are in the ledger under its digest; true while the ledger is empty."""
+        ledger = self._file.weights
+        return not ledger or ledger.get(trajectory.version) == trajectory.digest
+
     def taken_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
         """(prompt id, sample) of each trajectory admitted after `state`, in order; None means from the beginning."""
         return self._file.admitted_since(read_state(state, Position, self._file.where).position)
@@ -101,10 +106,6 @@ class Durable(ABC):
     def close(self) -> None:
         """Close the file. The replay cannot be used afterwards."""
         self._file.close()
-
-    def _is_unknown_version(self, trajectory: Trajectory) -> bool:
-        ledger = self._file.weights
-        return bool(ledger) and ledger.get(trajectory.version) != trajectory.digest
 
     def _live(self) -> list[Entry]:
         """All live entries, after checking their number against the counters."""

@@ -124,7 +124,7 @@ class SingleUseQueue(Durable):
 
     def _take(self, trajectory: Trajectory, body: bytes, version: int, events: Events) -> None:
         counts = self._file.counts
-        if self._is_unknown_version(trajectory):
+        if not self.knows(trajectory):
             counts["unknown_version"] += 1
         elif self._age.refuses(trajectory, version):
             counts["refused"] += 1

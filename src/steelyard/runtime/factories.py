@@ -29,7 +29,7 @@ from steelyard.searcher import Searcher
 
 BUFFER = "replay.sqlite"
 """The buffer's file in a run directory."""
-Measure = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
+EvaluateWeights = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
 """Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
 
 
@@ -179,7 +179,7 @@ def save_model(policy: Policy, run_dir: Path) -> None:
     part.replace(model)
 
 
-def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
+def make_evaluation(run: Run, policy: Policy, reference: Weights) -> EvaluateWeights:
     """Held-out evaluation by the task's own verifier; with exact distances where the task can be enumerated, and with
     the task's own measures, beside the distance from the reference, where it has some."""
     task = run.task
@@ -203,7 +203,7 @@ def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
 
     begun = cache(lambda: asked(reference).episodes)
 
-    def measure(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def evaluate_weights(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         before = begun() if isinstance(task, TaskWithMetrics) else []
         found = asked(weights)
         row = found.row(weights.version)
@@ -216,4 +216,4 @@ def make_measure(run: Run, policy: Policy, reference: Weights) -> Measure:
             row |= {f"eval/{name}": value for name, value in task.measure(found.episodes, before).items()}
         return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]
 
-    return measure
+    return evaluate_weights

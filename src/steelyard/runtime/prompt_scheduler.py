@@ -47,7 +47,7 @@ class _Group:
     found: list[Trajectory] = field(default_factory=list)
 
 
-class Assigner:
+class PromptScheduler:
     """The live source of assignments.
 
     Args:
@@ -108,6 +108,14 @@ class Assigner:
             self._given[prompt] = max(self._given[prompt], sample + 1)
             self._settle(prompt, sample, [])
 
+    def skip_stored(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """`skip` for pairs of (prompt id, sample), as replay lists what it has taken in."""
+        self.skip((self._places[prompt], sample) for prompt, sample in pairs)
+
+    def assignment_of(self, trajectory: Trajectory) -> Assignment:
+        """The assignment that a trajectory answers."""
+        return Assignment(self._places[trajectory.prompt_id], trajectory.sample)
+
     def _settle(self, prompt: int, sample: int, found: list[Trajectory]) -> None:
         """This sample is no longer awaited; nothing happens where it was not."""
         group = self._group_of.pop((prompt, sample), None)
@@ -143,17 +151,17 @@ class Assigner:
         """Go on from a `state`.
 
         Raises:
-            SteelyardError: not a state of an assigner over as many prompts.
+            SteelyardError: not a state of a scheduler over as many prompts.
         """
         try:
             kept = msgspec.convert(state, _State)
         except msgspec.ValidationError as error:
-            raise SteelyardError(str(error), where="assigner state", hint=_HINT) from error
+            raise SteelyardError(str(error), where="scheduler state", hint=_HINT) from error
         groups = [(group.prompt, _group(group)) for group in kept.groups]
         awaited = [(prompt, sample) for prompt, group in groups for sample in group.missing]
         for prompt, sample in kept.given + kept.returned + awaited:
             fits = 0 <= prompt < self._num_total and sample >= 0
-            require(fits, f"({prompt}, {sample}) of {self._num_total} prompts", where="assigner state", hint=_HINT)
+            require(fits, f"({prompt}, {sample}) of {self._num_total} prompts", where="scheduler state", hint=_HINT)
         self._curriculum.restore(kept.curriculum)
         self._given = Counter(dict(kept.given))
         self._returned = {Assignment(*pair): None for pair in kept.returned}
@@ -164,5 +172,5 @@ def _group(state: _GroupState) -> _Group:
     try:
         found = [from_bytes(base64.b64decode(data, validate=True)) for data in state.found]
     except (binascii.Error, msgspec.DecodeError, ValueError) as error:
-        raise SteelyardError(f"a trajectory in it is damaged ({error})", where="assigner state", hint=_HINT) from error
+        raise SteelyardError(f"a trajectory in it is damaged ({error})", where="scheduler state", hint=_HINT) from error
     return _Group(dict.fromkeys(state.missing), found)

@@ -1,4 +1,4 @@
-"""What a run adds up to while it goes on, and the summary it ends with."""
+"""Counts and scores that a run collects while it goes on, and the summary it ends with."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     fresh: list[float]
 
 
-class Tally:
+class RunStatistics:
     """Counts trajectories, staleness and scores over a run."""
 
     def __init__(self) -> None:
@@ -77,13 +77,13 @@ class Tally:
         """Go on from a `state`.
 
         Raises:
-            SteelyardError: not a state of a tally.
+            SteelyardError: not a state of run statistics.
         """
         try:
             kept = msgspec.convert(state, _State, str_keys=True)
         except msgspec.ValidationError as error:
             hint = "resume from another checkpoint"
-            raise SteelyardError(str(error), where="tally state", hint=hint) from error
+            raise SteelyardError(str(error), where="statistics state", hint=hint) from error
         self.trajectories = kept.trajectories
         self.errors = kept.errors
         self.steps = kept.steps

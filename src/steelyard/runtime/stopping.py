@@ -12,7 +12,7 @@ from steelyard.core import Stopped
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stop:
+class StopSignal:
     """Whether the run was asked to end, and by which signal."""
 
     requested: int | None = None
@@ -41,9 +41,9 @@ class Stop:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Stop]:
+def stop_signals() -> Iterator[StopSignal]:
     """Turn the two signals into requests inside the `with`; outside the main thread signals are left alone."""
-    stop = Stop()
+    stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

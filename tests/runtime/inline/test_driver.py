@@ -212,5 +212,7 @@ def test_what_the_verifier_failed_on_is_kept_to_be_read(tmp_path: Path) -> None:
 
 def test_a_batch_that_comes_at_the_deadline_is_in_time(tmp_path: Path) -> None:
     assert train(replace(SMALL, inline=VirtualClock(search_cost=5.0, deadline=5.0)), tmp_path / "on time")["steps"] == 4
-    with pytest.raises(StallError, match=r"no batch since 0, for 4\.9 virtual seconds \(searcher 0 at work since 0;"):
+    with pytest.raises(
+        StallError, match=r"no batch since 0, for 4\.9 s \(searcher 0 silent for 4\.9 s with 16 samples"
+    ):
         train(replace(SMALL, inline=VirtualClock(search_cost=5.0, deadline=4.9)), tmp_path / "late")

@@ -5,7 +5,7 @@ The threads are listed in the issue trackers of the systems named; each test say
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from steelyard.objective import DrGRPO
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime import Inline, Records, Run, VirtualClock
 from steelyard.runtime.inline.faults import Faults
-from steelyard.runtime.prompt_scheduler import Assigner
+from steelyard.runtime.prompt_scheduler import PromptScheduler
 from steelyard.runtime.run import Restarts
 from steelyard.searcher import Assignment
 
@@ -49,19 +49,22 @@ class Ledger:
     def __init__(self) -> None:
         self.out, self.batches = Counter[tuple[int, int]](), list[list[Assignment]]()
 
-    def watch(self, assigner: Assigner) -> None:
-        hand_out, give_back = assigner.next, assigner.give_back
+    def watch(self, scheduler: PromptScheduler) -> None:
+        hand_out = scheduler.next
+        give_back = scheduler.give_back
 
         def watched_next() -> list[Assignment]:
             self.batches.append(batch := hand_out())
             self.out.update((a.prompt, a.sample) for a in batch)
             return batch
 
-        def watched_give_back(batch: Sequence[Assignment]) -> None:
+        def watched_give_back(assignments: Iterable[Assignment]) -> None:
+            batch = [*assignments]
             self.out.subtract((a.prompt, a.sample) for a in batch)
             give_back(batch)
 
-        assigner.next, assigner.give_back = watched_next, watched_give_back  # type: ignore[method-assign]
+        scheduler.next = watched_next  # type: ignore[method-assign]
+        scheduler.give_back = watched_give_back  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -97,8 +100,9 @@ def test_a_silent_collector_is_a_stall_at_the_deadline(tmp_path: Path) -> None:
     run = replace(SMALL, num_searchers=2, inline=clock(hang=1.0, search_deadline=NEVER, deadline=50.0))
     with pytest.raises(StallError) as stall:
         train(run, tmp_path)
-    assert "no batch since 0, for 50 virtual seconds" in str(stall.value)
-    assert "searcher 0 silent since 0; searcher 1 silent since 0" in str(stall.value)
+    assert "no batch since 0, for 50 s" in str(stall.value)
+    for searcher in (0, 1):
+        assert f"searcher {searcher} silent for 50 s with 6 samples to draw" in str(stall.value)
     assert "learner waits for replay" in str(stall.value)
 
 
@@ -133,14 +137,15 @@ def test_restarts_skip_no_prompt(tmp_path: Path) -> None:
     )  # fmt: skip
     ledger = Ledger()
     with begun(run, tmp_path) as inline:
-        ledger.watch(inline.assigner)
+        ledger.watch(inline.coordinator.scheduler)
         while inline.steps_left:
             inline.advance()
             check_accounts(inline, ledger)
     assert {"crash", "kill"} <= {row["kind"] for row in rows(tmp_path, "events")}
     last = rows(tmp_path)[-1]
-    counters = ("unknown_version", "errors", "refused", "evicted", "duplicates")
-    assert all(last[f"replay/{name}"] > 0 for name in counters), last
+    assert all(
+        last[f"replay/{name}"] > 0 for name in ("unknown_version", "errors", "refused", "evicted", "duplicates")
+    ), last
 
 
 def check_accounts(inline: Inline, ledger: Ledger) -> None:
@@ -183,7 +188,7 @@ def test_weights_that_never_arrive_are_a_stall_that_says_so(tmp_path: Path) -> N
     names the version that they see and the one they should.
     """
     run = replace(SMALL, max_steps=9, max_staleness=2, inline=clock(lose=1.0, deadline=20.0))
-    with pytest.raises(StallError, match=r"weights visible: version 0 while the learner is at 3; replay: .*refused"):
+    with pytest.raises(StallError, match=r"newest data: version 0 while the learner is at 3; replay: .*refused"):
         train(run, tmp_path)
     assert len(rows(tmp_path)) == 3
 
@@ -204,15 +209,15 @@ def test_a_dropped_group_does_not_hold_up_the_cursor(tmp_path: Path, strike: Cal
     run = replace(SMALL, objective=DrGRPO(max_length=3), replay=SingleUse())
     whole, resumed = Ledger(), Ledger()
     with begun(run, tmp_path / "whole") as inline:
-        whole.watch(inline.assigner)
+        whole.watch(inline.coordinator.scheduler)
         finish(inline)
     with begun(run, tmp_path / "resumed") as inline:
-        resumed.watch(inline.assigner)
+        resumed.watch(inline.coordinator.scheduler)
         while inline.steps_left > 2:
             inline.advance()
         made = inline.save()
     with begun(run, tmp_path / "resumed", made) as inline:
-        resumed.watch(inline.assigner)
+        resumed.watch(inline.coordinator.scheduler)
         finish(inline)
     assert whole.batches == resumed.batches
     first, dropped, again, *later = whole.batches
@@ -296,7 +301,7 @@ def test_a_hung_searcher_comes_back(tmp_path: Path, strike: Callable[..., None])
     assert rows(tmp_path)[-1]["faults/restarts"] == 1
 
 
-def test_data_of_an_unknown_version_is_refused_and_drawn_again(tmp_path: Path, strike: Callable[..., None]) -> None:
+def test_data_of_unknown_weights_is_refused_and_drawn_again(tmp_path: Path, strike: Callable[..., None]) -> None:
     """verl#7495 (row 1): adapters never reached the sampler. Here data of other weights than it claims is not taken."""
     strike(("corrupt", 0))
     with begun(replace(SMALL, max_steps=2), tmp_path) as inline:

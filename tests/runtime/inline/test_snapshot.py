@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from steelyard.core import SteelyardError, Weights
+from steelyard.runtime.coordinator import CoordinatorState
 from steelyard.runtime.inline import snapshot
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.inline.events import Event, Queue
 from steelyard.runtime.run_dir.checkpoint import begin, read_state, write_state
-from steelyard.searcher import LogpMismatch
 
+STATE = CoordinatorState(
+    steps=1, version=1, evaluated_step=0, scheduler={"a": [1]}, owed=[], statistics={}, failures={}, timers={},
+    logp_mismatch=(1e-7, 2e-7), replay={"position": 3},
+)  # fmt: skip
 FIRST = Weights.of(np.arange(8, dtype=np.uint8), 0)
 
 
@@ -21,17 +25,16 @@ def part(tmp_path: Path) -> Path:
     queue = Queue()
     queue.put(Event(3.0, "search", 2.5, searcher=0))
     made = snapshot.Snapshot(
-        clock=snapshot.Clock(now=2.5, events=7), weights=[(0, FIRST.digest), None], assigner={"a": [1]}, failures={},
-        tally={}, parity=LogpMismatch(1e-7, 2e-7, 5), replay={"position": 3}, records={"metrics.jsonl": 10},
-    )  # fmt: skip
+        clock=snapshot.Clock(now=2.5, events=7), weights=[(0, FIRST.digest), None], records={"metrics.jsonl": 10}
+    )
     part = begin(tmp_path, 1)
-    snapshot.write(part, made, queue, DelayedWeightStore(FIRST), {})
+    snapshot.write(part, made, STATE, queue, DelayedWeightStore(FIRST), {})
     return part
 
 
 def test_what_is_written_is_read(part: Path) -> None:
-    found = snapshot.read_snapshot(part)
-    assert (found.clock, found.parity) == (snapshot.Clock(now=2.5, events=7), LogpMismatch(1e-7, 2e-7, 5))
+    found, state = snapshot.read(part)
+    assert (found.clock, state) == (snapshot.Clock(now=2.5, events=7), STATE)
     assert (found.weights, found.records) == ([(0, FIRST.digest), None], {"metrics.jsonl": 10})
     assert snapshot.read_queue(part).next_time == 3.0
     known = {"k": np.zeros(1, np.uint8)}
@@ -45,8 +48,8 @@ def test_what_is_written_is_read(part: Path) -> None:
 )
 def test_a_state_of_another_kind_is_one_line(part: Path, change: dict[str, Any]) -> None:
     write_state(part, read_state(part) | change)
-    with pytest.raises(SteelyardError, match="is not an inline run's") as error:
-        snapshot.read_snapshot(part)
+    with pytest.raises(SteelyardError, match=r"is not an inline run's|is no state of a run") as error:
+        snapshot.read(part)
     assert "\n" not in str(error.value)
 
 
@@ -67,6 +70,6 @@ def test_damaged_weights_are_one_line(part: Path, data: bytes) -> None:
 def test_missing_files_are_one_line(part: Path) -> None:
     for path in part.iterdir():
         path.unlink()
-    for read in (snapshot.read_snapshot, snapshot.read_queue, lambda made: snapshot.read_weights(made, {})):
+    for read in (snapshot.read, snapshot.read_queue, lambda made: snapshot.read_weights(made, {})):
         with pytest.raises(SteelyardError):
             read(part)

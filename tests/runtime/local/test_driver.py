@@ -65,7 +65,7 @@ def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_
     assert measured[0] == 0
     assert measured[-1] == 8
     assert (tmp_path / "run/model/model.safetensors").is_file()
-    assert not any(alive(child.process.pid) for child in local.crew.children)
+    assert not any(alive(child.process.pid) for child in local.supervisor.children.values())
     assert descriptors() == before
     assert shared_blocks() == blocks
 
@@ -99,7 +99,7 @@ def test_a_bare_callable_scores_in_this_process(tmp_path: Path) -> None:
 def test_a_learner_without_data_is_a_stall_that_names_who_waits(tmp_path: Path) -> None:
     run = replace(SMALL, local=Processes(deadline=3.0))
     fails = reward_function(lambda prompts, completions, **columns: [None] * len(prompts))
-    with Records(tmp_path / "run") as records, pytest.raises(SteelyardError, match="learner waits for searchers"):
+    with Records(tmp_path / "run") as records, pytest.raises(SteelyardError, match="learner waits for replay"):
         Local(run, records, fails).train()
 
 

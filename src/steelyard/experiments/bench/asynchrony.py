@@ -178,7 +178,7 @@ def cell(runs: int) -> list[float]:
     from steelyard.core import Weights
     from steelyard.runtime.factories import make_policy, make_searcher, make_task
     from steelyard.runtime.inline.delayed_store import DelayedWeightStore
-    from steelyard.runtime.prompt_scheduler import Assigner
+    from steelyard.runtime.prompt_scheduler import PromptScheduler
 
     check_runs(runs)
     policy = make_policy(RECIPE)
@@ -186,8 +186,8 @@ def cell(runs: int) -> list[float]:
     prompts = task.prompts("train")
     store = DelayedWeightStore(Weights.of(policy.weights(), 0))
     searcher = make_searcher(RECIPE, policy, prompts, task.score, store, store)
-    assigner = Assigner(RECIPE, prompts)
-    work = {"batch": lambda: seconds(lambda: list(searcher.search(assigner.next())))}
+    scheduler = PromptScheduler(RECIPE, prompts)
+    work = {"batch": lambda: seconds(lambda: list(searcher.search(scheduler.next())))}
     return interleaved(work, runs)["batch"]
 
 

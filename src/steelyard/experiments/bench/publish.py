@@ -29,7 +29,7 @@ from steelyard.experiments.bench.measuring import check_runs, middle, seconds
 from steelyard.experiments.bench.models import check_sizes, make
 from steelyard.experiments.bench.processes import ask_module, environment, serve
 from steelyard.policy import Policy
-from steelyard.runtime.local.messages import Found, receive_up, send
+from steelyard.runtime.local.messages import FoundBytes, receive_up, send
 from steelyard.runtime.local.shared import SharedWeights, unnamed_file
 
 TITLE = "Between processes, milliseconds"
@@ -132,7 +132,7 @@ def _crossings(chunk: int, runs: int) -> list[float]:
             for _ in range(TIMES):
                 pipe.send_bytes(b"%d" % chunk)
                 message = receive_up(pipe)
-                assert isinstance(message, Found)
+                assert isinstance(message, FoundBytes)
                 arrived = [from_bytes(data) for data in message.trajectories]
                 taken.append(1e3 * (time.monotonic() - arrived[0].info["sent"]) / chunk)
             found.append(statistics.median(taken))
@@ -169,7 +169,7 @@ def other(role: str, descriptors: list[int]) -> None:
         if store is None:
             made = [trajectory(i) for i in range(int(asked))]
             sent = time.monotonic()
-            send(pipe, Found([to_bytes(t.replace(info={**t.info, "sent": sent})) for t in made]))
+            send(pipe, FoundBytes([to_bytes(t.replace(info={**t.info, "sent": sent})) for t in made]))
         else:
             pipe.send_bytes(repr(1e3 * seconds(store.read)).encode())
 

@@ -194,12 +194,12 @@ def _accuracies(files: Mapping[int, Path], prefix: str) -> Iterator[tuple[int, f
     import torch
     from safetensors.torch import load_file
 
-    from steelyard.runtime.factories import make_measure, make_policy
+    from steelyard.runtime.factories import make_evaluation, make_policy
 
     torch.set_num_threads(1)
     run = replace(RECIPE, evaluation=replace(_UNMEASURED, prompts=_PROMPTS))
     policy = make_policy(run)
-    evaluation = make_measure(run, policy, Weights.of(policy.weights(), 0))
+    evaluation = make_evaluation(run, policy, Weights.of(policy.weights(), 0))
     for step, file in {0: None, **files}.items():
         if file is not None:
             _put(policy.trainable(), load_file(file), prefix)

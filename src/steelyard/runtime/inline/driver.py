@@ -1,50 +1,50 @@
-"""The inline runtime: searchers, buffer and learner in one process, on a seeded virtual clock.
+"""The inline runtime: searchers, replay and learner in one process, on a seeded virtual clock.
 
-What each part does is computed at once; when its effect is seen is decided by the clock (`events`). A run is a pure
-function of its settings, faults included: the same seed gives the same rows and the same weights, bit for bit, in one
-go or in pieces. What decides its future lies in few places, all of which `save` writes down between two events:
+What each part does is computed at once; the clock decides when its effect is seen (`events`). A run is a pure function
+of its settings, injected faults included: the same seed gives the same rows and the same weights, bit for bit, in one
+go or in pieces. This driver turns events into messages to the coordinator and carries out its commands; what is
+searched, fed, published, evaluated, saved and recorded is decided there. `save` writes down, between two events:
 
-    clock       virtual time and counters            queue     what is under way
-    learner     weights, optimiser, reference        weights   published, not all of it seen yet
-    assigner    what is searched next                replay    what was found
-    failures    what still counts against restarts   tally     what the summary adds up
+    clock        virtual time and counters      queue     what is under way
+    learner      weights, optimiser, reference  weights   published, not all of it seen yet
+    coordinator  everything else of the run
 """
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from steelyard.core import Replay, Reward, StallError, Trajectory, Weights
+from steelyard.core import Replay, Reward, Weights
+from steelyard.runtime.coordinator import Coordinator, Flight, Profile
+from steelyard.runtime.coordinator import commands as c
+from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.factories import (
     BUFFER,
     check_prompts,
+    make_evaluation,
     make_learner,
-    make_measure,
     make_policy,
     make_replay,
     make_searcher,
     make_task,
     save_model,
 )
-from steelyard.runtime.failures import Failures
 from steelyard.runtime.inline import snapshot
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
-from steelyard.runtime.inline.event_log import state_digest
+from steelyard.runtime.inline.event_log import row_of
 from steelyard.runtime.inline.events import Event, Kind, Queue
 from steelyard.runtime.inline.faults import moment
 from steelyard.runtime.inline.snapshot import Clock
-from steelyard.runtime.prompt_scheduler import Assigner
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import Records
-from steelyard.runtime.run_statistics import Tally
-from steelyard.runtime.stopping import Stop, stop_signals
+from steelyard.runtime.stopping import stop_signals
 
 
 class Inline:
@@ -69,27 +69,38 @@ class Inline:
         self.checkpoint = checkpoint
         self.clock = Clock()
         self.queue = Queue()
-        self.tally = Tally()
-        self.failures = Failures(run.restarts)
         self.task = make_task(run, reward)
         prompts = self.task.prompts("train")
+        self.coordinator = Coordinator(run, prompts, profile_of(run))
         self.learner = make_learner(run, make_policy(run))
         searching = make_policy(run)
         check_prompts(run, searching)
         self.weights = DelayedWeightStore(self.learner.reference, run.inline.publication_lag)
         self.references = DelayedWeightStore(self.learner.reference)
         self.searcher = make_searcher(run, searching, prompts, self.task.score, self.weights, self.references)
-        self.measure = make_measure(run, searching, self.learner.reference)
-        self.assigner = Assigner(run, prompts)
+        self.evaluation = make_evaluation(run, searching, self.learner.reference)
         self.replay: Replay
-        self._digest = self.learner.reference.digest  # of the learner's weights
+        self._newest = self.learner.reference  # the learner's weights
+        self._saves: deque[c.Save] = deque()  # asked for during an event, done after it
         self._open = ExitStack()
-        self._handlers = {
+        self._events: dict[Kind, Callable[[Event], None]] = {
             "deliver": self._deliver,
-            "crash": lambda event: self._fail(event, "died"),
-            "kill": lambda event: self._fail(event, f"said nothing for {run.inline.search_deadline:g} s"),
+            "crash": lambda event: self._lose(event, "died"),
+            "kill": lambda event: self._lose(event, f"said nothing for {run.inline.search_deadline:g} s"),
             "learn": self._learn,
-            "search": self._search,
+            "search": lambda event: self._tell(m.WorkerReady(_name(event.searcher))),
+        }
+        self._commands: dict[type, Callable[[Any], None]] = {
+            c.Admit: lambda _: None,
+            c.Assign: self._search,
+            c.Feed: self._feed,
+            c.Show: self._show,
+            c.Evaluate: lambda _: self._evaluate(),
+            c.Save: self._saves.append,
+            c.EndWorker: lambda _: None,
+            c.Restart: self._restart,
+            c.Write: lambda command: records.write(command.file, command.row),
+            c.Quarantine: lambda command: records.quarantine(command.trajectories),
         }
 
     def train(self) -> dict[str, Any]:
@@ -102,18 +113,19 @@ class Inline:
         started = time.monotonic()
         with stop_signals() as stop, self._open:
             self.begin()
-            while self.steps_left:
-                self._stop_if_asked(stop)
-                event = self.advance()
-                if event.kind == "learn" and self.run.save_steps and self.learner.steps % self.run.save_steps == 0:
-                    self.save()
-            self._evaluate(self._newest())
-            save_model(self.learner.policy, self.records.directory)
+            while self.coordinator.outcome is None:
+                if stop.requested is not None:
+                    self._tell(m.StopRequested())
+                elif self.steps_left:
+                    self.advance()
+                self._carry_out_saves()
+            if self.coordinator.outcome == "stopped":
+                steps = self.learner.steps
+                raise stop.stopped(self.records.directory, steps, steps)
         clock = self.clock
         return {
-            **self.tally.result(),
+            **self.coordinator.summary(),
             "searcher_pids": [],
-            "restarts": self.failures.total,
             "learner_idle": clock.idle / clock.now if clock.now else 0.0,
             "searcher_idle": 0.0,
             "clock": clock.now,
@@ -126,16 +138,18 @@ class Inline:
         return self.run.max_steps - self.learner.steps
 
     def begin(self) -> None:
-        """Measure the first weights and send the searchers off; or go back to where the checkpoint was made."""
+        """Evaluate the first weights and send the searchers off; or go back to where the checkpoint was made."""
+        for worker in ("learner", "evaluator"):
+            self._tell(m.WorkerReady(worker))
         if self.checkpoint is None:
-            self._evaluate(self._newest())  # its row makes the run directory, where the buffer's file goes
+            self._evaluate()  # its row makes the run directory, where the buffer's file goes
         self.replay = self._open.enter_context(closing(make_replay(self.run, self.records.directory / BUFFER)))
         if self.checkpoint is not None:
             self._restore(self.checkpoint)
             self.records.begin()  # not before: what cannot be resumed stays as it was
             return
-        self.replay.restore(None, keep_later=False)
-        self.replay.publish(0, self._digest)
+        self._tell(m.Published(0, self._newest.digest))
+        self._carry_out(self.coordinator.begin(self.replay, 0.0, flight=Flight(waiting_since=0.0)))
         for searcher in range(self.run.num_searchers):
             self._at(0.0, "search", searcher=searcher)
 
@@ -146,11 +160,13 @@ class Inline:
             StallError: the learner has waited for longer than its deadline.
             FaultError: searchers failed too often.
         """
-        self._check_stall()
+        self._carry_out(self.coordinator.handle(m.Tick(), self.queue.next_time))
         event = self.queue.pop()
         self.clock.now = event.when
-        self._handlers[event.kind](event)
-        self._log(event)
+        self._events[event.kind](event)
+        self.clock.events += 1
+        row = row_of(event, self.clock, self._newest.digest, self.weights, self.replay.metrics())
+        self.records.write("events", row)
         return event
 
     def save(self) -> Path:
@@ -161,62 +177,68 @@ class Inline:
         """
         part = checkpoint.begin(self.records.directory, self.learner.steps)
         self.learner.save(part)
-        snapshot.write(part, self._snapshot(), self.queue, self.weights, self._known())
+        state = self.coordinator.state()
+        mine = snapshot.Snapshot(clock=self.clock, weights=self.weights.stamps(), records=self.records.sizes())
+        snapshot.write(part, mine, state, self.queue, self.weights, self._known())
         return checkpoint.conclude(part, self.run.keep_checkpoints, self.replay)
 
     def close(self) -> None:
         """Close the buffer's file."""
         self._open.close()
 
-    def _snapshot(self) -> snapshot.Snapshot:
-        return snapshot.Snapshot(
-            clock=self.clock,
-            weights=self.weights.stamps(),
-            assigner=self.assigner.state(),
-            failures=self.failures.state(),
-            tally=self.tally.state(),
-            parity=self.searcher.logp_mismatch,
-            replay=dict(self.replay.state()),
-            records=self.records.sizes(),
-        )
+    # Talking with the coordinator
 
-    def _restore(self, made: Path) -> None:
-        state = snapshot.read_snapshot(made)
-        self.learner.restore(made)
-        self._digest = self._newest().digest
-        self.weights.restore(state.weights, snapshot.read_weights(made, self._known()))
-        self.references.publish(self.learner.reference)
-        self.queue = snapshot.read_queue(made)
-        self.clock = state.clock
-        self.assigner.restore(state.assigner)
-        self.failures.restore(state.failures)
-        self.tally.restore(state.tally)
-        self.searcher.logp_mismatch = state.parity
-        self.replay.restore(state.replay, keep_later=False)
+    def _tell(self, message: m.Message) -> None:
+        self._carry_out(self.coordinator.handle(message, self.clock.now))
 
-    def _known(self) -> dict[str, np.ndarray]:
-        """Weights that the learner's own file brings back, by digest."""
-        return {w.digest: w.data for w in (self._newest(), self.learner.reference)}
+    def _carry_out(self, commands: list[c.Command]) -> None:
+        for command in commands:
+            self._commands[type(command)](command)
 
-    def _newest(self) -> Weights:
-        return Weights.of(self.learner.policy.weights(), self.learner.version)
+    def _carry_out_saves(self) -> None:
+        """A checkpoint holds the state between two events, so files are written once an event is over."""
+        while self._saves:
+            what = self._saves.popleft().what
+            if what == "checkpoint":
+                self.save()
+            else:
+                save_model(self.learner.policy, self.records.directory)
+            self._tell(m.Saved(what))
 
-    def _stop_if_asked(self, stop: Stop) -> None:
-        if stop.requested is not None:
-            self.save()
-            raise stop.stopped(self.records.directory, self.learner.steps, self.learner.steps)
+    # Events
 
     def _at(self, when: float, kind: Kind, **facts: Any) -> None:
         self.queue.put(Event(when, kind, self.clock.now, **facts))
 
-    def _search(self, event: Event) -> None:
+    def _deliver(self, event: Event) -> None:
+        [found] = event.groups
+        self._tell(m.Found(_name(event.searcher), found))
+        self._at(self.clock.now, "search", searcher=event.searcher)
+
+    def _lose(self, event: Event, why: str) -> None:
+        self._tell(m.WorkerLost(_name(event.searcher), why))
+
+    def _learn(self, event: Event) -> None:
+        learner = self.learner
+        metrics = learner.step(event.groups)
+        self._newest = self._weights()
+        self.clock.waiting_since = self.clock.now
+        if self.coordinator.publishes(learner.steps):
+            self._tell(m.Published(learner.version, self._newest.digest))
+        if learner.reference.version == learner.version:
+            self.references.publish(learner.reference)
+        self._tell(m.Stepped(learner.steps, learner.version, metrics, 0.0))
+
+    # Commands
+
+    def _search(self, command: c.Assign) -> None:
         """A searcher takes up a batch with the weights it can see now; or dies over it, or falls silent."""
         run = self.run
         clock = self.clock
         batch = clock.batches
         clock.batches = clock.batches + 1
-        assignments = self.assigner.next()
-        facts = {"searcher": event.searcher, "version": self.weights.newest(), "assignments": assignments}
+        assignments = command.assignments
+        facts = {"searcher": _number(command.worker), "version": self.weights.newest(), "assignments": assignments}
         if run.inline.faults.strikes("crash", run.seed, batch):
             self._at(clock.now + run.inline.search_cost * moment(run.seed, batch), "crash", **facts)
         elif run.inline.faults.strikes("hang", run.seed, batch):
@@ -224,118 +246,72 @@ class Inline:
         else:
             found = [t for part in self.searcher.search(assignments) for t in part]
             found = run.inline.faults.spoil(found, run.seed, batch)
+            gap = self.searcher.logp_mismatch
+            self._tell(m.Compared(None if gap is None else (gap.mean, gap.max)))
             self._at(clock.now + run.inline.search_cost, "deliver", **facts, groups=[found])
 
-    def _deliver(self, event: Event) -> None:
-        [found] = event.groups
-        if self._take(found):
-            self.assigner.deliver(found)
-            self.tally.found(found)
-            self.records.quarantine(found)
-        else:
-            self.assigner.give_back(event.assignments)
-        self._try_to_learn()
-        self._at(self.clock.now, "search", searcher=event.searcher)
+    def _restart(self, command: c.Restart) -> None:
+        self._at(self.clock.now + command.after, "search", searcher=_number(command.worker))
 
-    def _take(self, found: Sequence[Trajectory]) -> bool:
-        """Store a batch; False where replay refuses it, because its weights are not those of its version."""
-        before = self.replay.metrics()["replay/unknown_version"]
-        self.replay.add(found, version=self.learner.version)
-        return self.replay.metrics()["replay/unknown_version"] == before
-
-    def _fail(self, event: Event, why: str) -> None:
-        """A searcher is gone: its assignments are handed out again, and it is started again."""
+    def _feed(self, command: c.Feed) -> None:
         clock = self.clock
-        who = f"searcher {event.searcher}"
-        self.assigner.give_back(event.assignments)
-        pause = self.failures.note(who, why, clock.now)
-        self.records.fault(who, why, step=self.learner.steps, seconds=clock.now, again_in=pause)
-        self._at(clock.now + pause, "search", searcher=event.searcher)
-
-    def _try_to_learn(self) -> None:
-        run = self.run
-        learner = self.learner
-        clock = self.clock
-        if self.queue.learning or not self.steps_left:
-            return
-        groups = self.replay.sample(run.num_prompts, run.num_generations, version=learner.version, draw=learner.version)
-        if groups is None:
-            return
         clock.idle += clock.now - clock.waiting_since
-        self._at(clock.now + run.inline.learn_cost, "learn", version=learner.version, groups=groups)
+        groups = [[*group] for group in command.groups]
+        self._at(clock.now + self.run.inline.learn_cost, "learn", version=self.learner.version, groups=groups)
 
-    def _learn(self, event: Event) -> None:
-        run = self.run
-        learner = self.learner
-        metrics = self.tally.stepped(learner.step(event.groups))
-        self.clock.waiting_since = self.clock.now
-        newest = self._newest()
-        self._digest = newest.digest
-        self._write_metrics(metrics)
-        if learner.steps % run.weight_sync_steps == 0:
-            self._publish(newest)
-        if learner.reference.version == learner.version:
-            self.references.publish(learner.reference)
-        if learner.steps % run.evaluation.every == 0 and self.steps_left:
-            self._evaluate(newest)
-        if run.inline.learn_cost > 0:
-            self._try_to_learn()
-
-    def _write_metrics(self, metrics: dict[str, Any]) -> None:
-        learner = self.learner
-        parity = self.searcher.logp_mismatch
-        row = {"step": learner.steps, "version": learner.version, "clock": self.clock.now, **metrics}
-        gauges = {
-            "search/logp_mismatch_mean": parity and parity.mean,
-            "search/logp_mismatch_max": parity and parity.max,
-            "faults/restarts": self.failures.total,
-        }
-        self.records.write("metrics", {**row, **self.replay.metrics(), **gauges})
-
-    def _publish(self, newest: Weights) -> None:
-        """Into the ledger first: nobody may hold weights that replay does not know."""
-        self.replay.publish(newest.version, newest.digest)
-        if self.run.inline.faults.strikes("lose", self.run.seed, newest.version):
+    def _show(self, command: c.Show) -> None:
+        if self.run.inline.faults.strikes("lose", self.run.seed, command.version):
             self.weights.lose()
         else:
-            self.weights.publish(newest)
+            self.weights.publish(self._newest)
 
-    def _evaluate(self, weights: Weights) -> None:
-        row, samples = self.measure(weights)
+    def _evaluate(self) -> None:
+        row, samples = self.evaluation(self._newest)
         self.searcher.held = None  # evaluation put its own weights into the searchers' policy
-        self.tally.evaluated(row)
-        self.records.write("eval", row)
-        for sample in samples:
-            self.records.write("samples", sample)
+        self._tell(m.Evaluated(row, samples, 0.0))
 
-    def _log(self, event: Event) -> None:
-        self.clock.events += 1
-        facts = [self._digest, self.weights.stamps(), asdict(self.clock), dict(self.replay.metrics())]
-        self.records.write(
-            "events",
-            {
-                "event": self.clock.events,
-                "clock": event.when,
-                "kind": event.kind,
-                "searcher": event.searcher,
-                "version": self.weights.newest() if event.kind == "search" else event.version,
-                "state": state_digest(facts, event.groups),
-            },
+    # Resume
+
+    def _restore(self, made: Path) -> None:
+        mine, state = snapshot.read(made)
+        self.learner.restore(made)
+        self._newest = self._weights()
+        self.weights.restore(mine.weights, snapshot.read_weights(made, self._known()))
+        self.references.publish(self.learner.reference)
+        self.queue = snapshot.read_queue(made)
+        self.clock = mine.clock
+        self._carry_out(self.coordinator.begin(self.replay, self.clock.now, state, self._flight()))
+
+    def _flight(self) -> Flight:
+        """What the events to come say of who does what."""
+        drawing = [event for event in self.queue if event.kind in ("deliver", "crash", "kill")]
+        return Flight(
+            batches={_name(event.searcher): event.assignments for event in drawing},
+            since={_name(event.searcher): event.since for event in drawing},
+            waiting_since=None if self.queue.learning else self.clock.waiting_since,
         )
 
-    def _check_stall(self) -> None:
-        """The learner's wait ends at its deadline, whatever comes later."""
-        clock = self.clock
-        deadline = self.run.inline.deadline
-        until = clock.waiting_since + deadline
-        if self.queue.learning or self.queue.next_time <= until:
-            return
-        searchers = "; ".join(event.doing(until) for event in sorted(self.queue, key=lambda event: event.searcher or 0))
-        seen = self.weights.newest()
-        learner = self.learner.version
-        raise StallError(
-            f"no batch since {clock.waiting_since:g}, for {deadline:g} virtual seconds ({searchers}; weights visible: "
-            f"version {seen} while the learner is at {learner}; {self.tally.why_no_batch(self.replay.metrics())})",
-            where="learner waits for replay",
-            hint="look at the rewards and at --max-staleness, or raise --inline.deadline",
-        )
+    def _weights(self) -> Weights:
+        return Weights.of(self.learner.policy.weights(), self.learner.version)
+
+    def _known(self) -> dict[str, np.ndarray]:
+        """Weights that the learner's own file brings back, by digest."""
+        return {w.digest: w.data for w in (self._newest, self.learner.reference)}
+
+
+def profile_of(run: Run) -> Profile:
+    """The virtual clock, as the coordinator has to know it. That a searcher is silent is told by an injected fault."""
+    return Profile(
+        virtual=True,
+        synchronous=run.inline.learn_cost == 0,
+        deadline=run.inline.deadline,
+        deadline_flag="--inline.deadline",
+    )
+
+
+def _name(searcher: int | None) -> str:
+    return f"searcher {searcher}"
+
+
+def _number(worker: str) -> int:
+    return int(worker.removeprefix("searcher "))

@@ -1,8 +1,8 @@
-"""What decides the future of an inline run, on disk: three files of a checkpoint beside the learner's two.
+"""The state of an inline run on disk: three files of a checkpoint beside the learner's two.
 
-state.json              clock and counters, curriculum, failures, tally, positions in the buffer and the records
+state.json              the coordinator's state, the clock, stamps of published weights, positions in the records
 flight.msgpack          the events to come, with their trajectories
-published.safetensors   weights that are published and that the learner's own file does not bring back
+published.safetensors   published weights that the learner's own file does not bring back
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from steelyard.core import SteelyardError
+from steelyard.runtime.coordinator import CoordinatorState
+from steelyard.runtime.coordinator.saved_state import read_coordinator_state
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.inline.events import Queue
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.disk import writing
-from steelyard.searcher import LogpMismatch
 
 _FLIGHT = "flight.msgpack"
 _PUBLISHED = "published.safetensors"
@@ -39,29 +40,30 @@ class Clock:
     """Searcher batches begun: the address of their faults."""
 
 
-class Snapshot(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """state.json. What the parts call their `state` is theirs to read."""
+class Snapshot(msgspec.Struct, kw_only=True):
+    """The driver's own part of state.json."""
 
     runtime: Literal["inline"] = "inline"
     clock: Clock
     weights: list[tuple[int, str] | None]
     """Published weights, the visible first."""
-    assigner: dict[str, Any]
-    failures: dict[str, Any]
-    tally: dict[str, Any]
-    parity: LogpMismatch | None
-    replay: dict[str, Any]
     records: dict[str, int]
 
 
 def write(
-    part: Path, snapshot: Snapshot, queue: Queue, weights: DelayedWeightStore, known: Mapping[str, np.ndarray]
+    part: Path,
+    snapshot: Snapshot,
+    state: CoordinatorState,
+    queue: Queue,
+    weights: DelayedWeightStore,
+    known: Mapping[str, np.ndarray],
 ) -> None:
     """Write the three files.
 
     Args:
         part: a checkpoint that is being made.
-        snapshot: state.json.
+        snapshot: the driver's part of state.json.
+        state: the coordinator's.
         queue: the events to come.
         weights: on their way to the searchers.
         known: weights that need not be written, by digest.
@@ -72,19 +74,21 @@ def write(
     with writing(part):
         (part / _FLIGHT).write_bytes(queue.to_bytes())
         (part / _PUBLISHED).write_bytes(weights.to_bytes(known))
-    checkpoint.write_state(part, msgspec.to_builtins(snapshot))
+    checkpoint.write_state(part, msgspec.to_builtins(snapshot) | msgspec.to_builtins(state))
 
 
-def read_snapshot(made: Path) -> Snapshot:
-    """state.json of a checkpoint.
+def read(made: Path) -> tuple[Snapshot, CoordinatorState]:
+    """The two parts of a checkpoint's state.json.
 
     Raises:
         SteelyardError: it is missing, or not an inline run's.
     """
+    state: dict[str, Any] = checkpoint.read_state(made)
     try:
-        return msgspec.convert(checkpoint.read_state(made), Snapshot)
+        snapshot = msgspec.convert(state, Snapshot)
     except msgspec.ValidationError as error:
         raise SteelyardError(f"is not an inline run's ({error})", where=str(made), hint=_HINT) from error
+    return snapshot, read_coordinator_state(state, str(made))
 
 
 def read_queue(made: Path) -> Queue:

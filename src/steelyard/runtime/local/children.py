@@ -7,23 +7,18 @@ import socket
 import struct
 import subprocess
 import sys
-import time
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from steelyard.core import encode
-from steelyard.runtime.local.messages import Down, Role, Start, Stop, send
+from steelyard.runtime.local.messages import Build, Down, End, Role, send
 from steelyard.runtime.run import Run
-
-Items = list[tuple[int, int]]
-"""(prompt, sample) pairs to draw."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkerSpec:
     """What every child of a run is told at its start."""
 
     run: Run
@@ -38,20 +33,14 @@ class Plan:
 
 @dataclass(eq=False)
 class Child:
-    """One process, its pipe, its name in messages, and what it has been given to do."""
+    """One process and its pipe."""
 
     role: Role
     name: str
     process: subprocess.Popen[bytes]
     pipe: Connection
-    heard: float
-    """When it last said something, or was given something to do after it had nothing."""
-    ready: bool = False
-    stopping: bool = False
     blocked: bool = False
     """It did not take a message in time."""
-    work: deque[Items] = field(default_factory=deque)
-    """Batches assigned and not yet done, oldest first; a pair goes when its trajectory arrives."""
 
     @property
     def label(self) -> str:
@@ -70,10 +59,9 @@ class Child:
         except (BrokenPipeError, ConnectionResetError):
             return
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """Ask it to end."""
-        self.stopping = True
-        self.tell(Stop())
+        self.tell(End())
 
     def kill(self) -> None:
         """End it at once."""
@@ -87,20 +75,6 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-    @property
-    def busy(self) -> bool:
-        """It owes something."""
-        return any(self.work)
-
-    def undone(self) -> Items:
-        """What it was given and has not delivered."""
-        return [pair for batch in self.work for pair in batch]
-
-    def delivered(self, pairs: set[tuple[int, int]]) -> None:
-        """Strike what has arrived off its list."""
-        for i, batch in enumerate(self.work):
-            self.work[i] = [pair for pair in batch if pair not in pairs]
 
     def why_gone(self) -> str:
         """How it ended, for a message; call it when its pipe has closed."""
@@ -116,13 +90,13 @@ class Child:
         return f"was killed by signal {-code}{hint}"
 
 
-def spawn(role: Role, name: str, plan: Plan) -> Child:
+def spawn(role: Role, name: str, spec: WorkerSpec) -> Child:
     """Start a child process and tell it its role."""
     ours, theirs = Pipe()
-    threads = plan.run.local.threads
+    threads = spec.run.local.threads
     process = subprocess.Popen(
         [sys.executable, "-m", "steelyard.runtime.local.entry", str(theirs.fileno())],
-        pass_fds=(theirs.fileno(), plan.weights, plan.references),
+        pass_fds=(theirs.fileno(), spec.weights, spec.references),
         stdin=subprocess.DEVNULL,
         # A child's standard output must not mix with the one JSON object that --json promises. By number: in a
         # notebook sys.stderr is no file.
@@ -130,12 +104,12 @@ def spawn(role: Role, name: str, plan: Plan) -> Child:
         env={**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"},
     )
     theirs.close()
-    _bound(ours, min(plan.run.local.deadline, plan.run.local.search_deadline))
-    child = Child(role, name, process, ours, heard=time.monotonic())
-    checkpoint = None if plan.checkpoint is None or role != "learner" else str(plan.checkpoint)
-    settings = json.dumps(encode(plan.run)).encode()
+    _bound(ours, min(spec.run.local.deadline, spec.run.local.search_deadline))
+    child = Child(role, name, process, ours)
+    checkpoint = None if spec.checkpoint is None or role != "learner" else str(spec.checkpoint)
+    settings = json.dumps(encode(spec.run)).encode()
     child.tell(
-        Start(role, settings, plan.weights, plan.references, plan.scores, threads, plan.version, checkpoint),
+        Build(role, settings, spec.weights, spec.references, spec.scores, threads, spec.version, checkpoint),
     )
     return child
 

@@ -1,20 +1,26 @@
-"""What the processes of a local run say to each other: msgspec structs over pipes, never pickled objects."""
+"""What the processes of a local run say to each other: msgspec structs over pipes, never pickled objects.
+
+Where a coordinator's message or command needs no more than its fields, it crosses the pipe as it is; trajectories cross
+as bytes.
+"""
 
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from steelyard.core import FaultError, StallError, SteelyardError
+from steelyard.runtime.coordinator.messages import Evaluated, Published, Saved, Stepped
+from steelyard.runtime.coordinator.workers import Role
 
-Role = Literal["searcher", "learner", "evaluator"]
+__all__ = ["Evaluated", "Published", "Role", "Saved", "Stepped"]
 
 
-class Start(msgspec.Struct, tag=True):
-    """Supervisor to child: build yourself from these settings. `weights` and `references` are open descriptors.
+class Build(msgspec.Struct, tag=True):
+    """To a child: build yourself from these settings. `weights` and `references` are open descriptors.
 
-    `version` is that of the first weights; what is newer was published before. The learner takes the rest from
-    `checkpoint`, if there is one.
+    `version` is that of the first weights; newer ones were published before. The learner takes the rest of its state
+    from `checkpoint`, if there is one.
     """
 
     role: Role
@@ -27,84 +33,58 @@ class Start(msgspec.Struct, tag=True):
     checkpoint: str | None
 
 
-class Go(msgspec.Struct, tag=True):
-    """Supervisor to child: weights are published, begin."""
+class Begin(msgspec.Struct, tag=True):
+    """To a child: weights are published, begin."""
 
 
-class Assign(msgspec.Struct, tag=True):
-    """Supervisor to searcher: draw these (prompt, sample) pairs."""
+class Draw(msgspec.Struct, tag=True):
+    """To a searcher: draw these (prompt, sample) pairs."""
 
     items: list[tuple[int, int]]
 
 
-class Groups(msgspec.Struct, tag=True):
-    """Supervisor to learner: step on these groups of trajectories."""
+class TrainOn(msgspec.Struct, tag=True):
+    """To the learner: step on these groups of trajectories, and publish afterwards if told so."""
 
     groups: list[list[bytes]]
+    publish: bool
 
 
-class Measure(msgspec.Struct, tag=True):
-    """Supervisor to evaluator: measure the newest weights."""
+class EvaluateNewest(msgspec.Struct, tag=True):
+    """To the evaluator: measure the newest weights."""
 
 
-class Save(msgspec.Struct, tag=True):
-    """Supervisor to learner: write its part of a checkpoint, or its model, into a directory."""
+class SaveInto(msgspec.Struct, tag=True):
+    """To the learner: write its part of a checkpoint, or its model, into a directory."""
 
     what: Literal["checkpoint", "model"]
     directory: str
 
 
-class Stop(msgspec.Struct, tag=True):
-    """Supervisor to child: end."""
+class End(msgspec.Struct, tag=True):
+    """To a child: end."""
 
 
-class Ready(msgspec.Struct, tag=True):
-    """Child to supervisor: the parts are built (learner: and its first weights published)."""
+class Built(msgspec.Struct, tag=True):
+    """From a child: its parts are built (learner: and its first weights are published)."""
 
 
-class Found(msgspec.Struct, tag=True):
-    """Searcher to supervisor: trajectories, as they finished."""
+class FoundBytes(msgspec.Struct, tag=True):
+    """From a searcher: trajectories, as they finished."""
 
     trajectories: list[bytes]
 
 
-class Searched(msgspec.Struct, tag=True):
-    """Searcher to supervisor: a batch is done; seconds spent in it, and waiting for it; the batch's parity gauge."""
+class Drawn(msgspec.Struct, tag=True):
+    """From a searcher: a batch is done; seconds spent on it, and waiting for it; engine and learner compared."""
 
     busy: float
     idle: float
-    parity: tuple[float, float] | None = None
-
-
-class Published(msgspec.Struct, tag=True):
-    """Learner to supervisor: weights that are about to become visible. Sent before anybody can sample from them."""
-
-    version: int
-    digest: str
-
-
-class Stepped(msgspec.Struct, tag=True):
-    """Learner to supervisor: it has made `steps` steps (`metrics` None at the start) and wants groups.
-
-    `idle` are the seconds that it waited for the groups of its last step.
-    """
-
-    steps: int
-    version: int
-    metrics: dict[str, Any] | None
-    idle: float
-
-
-class Measured(msgspec.Struct, tag=True):
-    """Evaluator to supervisor: a row of eval.jsonl, samples to read, and the seconds that it took."""
-
-    row: dict[str, Any]
-    samples: list[dict[str, Any]]
-    busy: float
+    gap: tuple[float, float] | None = None
 
 
 class Failed(msgspec.Struct, tag=True):
-    """Child to supervisor: it ended by an exception. `mistake` holds what, where, mend and exit code of a known one."""
+    """From a child: it ended by an exception. `mistake` holds what, where, hint and exit code of a known one."""
 
     error: str
     mistake: tuple[str, str, str, int] | None
@@ -118,14 +98,8 @@ class Failed(msgspec.Struct, tag=True):
         return kind(what, where=where, hint=hint)
 
 
-class Saved(msgspec.Struct, tag=True):
-    """Learner to supervisor: what was asked is saved."""
-
-    what: Literal["checkpoint", "model"]
-
-
-Down = Start | Go | Assign | Groups | Measure | Save | Stop
-Up = Ready | Found | Searched | Published | Stepped | Measured | Failed | Saved
+Down = Build | Begin | Draw | TrainOn | EvaluateNewest | SaveInto | End
+Up = Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved
 
 _encoder = msgspec.msgpack.Encoder()
 _down = msgspec.msgpack.Decoder(Down)

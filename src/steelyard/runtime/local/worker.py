@@ -20,29 +20,29 @@ from steelyard.core import SteelyardError, Weights, decode, from_bytes, to_bytes
 from steelyard.learner import Learner
 from steelyard.runtime.factories import (
     check_prompts,
+    make_evaluation,
     make_learner,
-    make_measure,
     make_policy,
     make_searcher,
     make_task,
     save_model,
 )
 from steelyard.runtime.local.messages import (
-    Assign,
+    Build,
+    Built,
     Down,
+    Draw,
+    Drawn,
+    End,
+    Evaluated,
+    EvaluateNewest,
     Failed,
-    Found,
-    Groups,
-    Measure,
-    Measured,
+    FoundBytes,
     Published,
-    Ready,
-    Save,
     Saved,
-    Searched,
-    Start,
+    SaveInto,
     Stepped,
-    Stop,
+    TrainOn,
     receive_down,
     send,
 )
@@ -53,13 +53,13 @@ from steelyard.searcher import Assignment
 _YIELDS = 5
 
 
-def search(pipe: Connection, start: Start, run: Run) -> None:
+def search(pipe: Connection, start: Build, run: Run) -> None:
     """Draw what is assigned, with the newest weights, until told to stop."""
     task = make_task(run)
     policy = make_policy(run)
     prompts = task.prompts("train")
-    send(pipe, Ready())
-    if isinstance(receive_down(pipe, run.local.start_deadline, "searcher"), Stop):
+    send(pipe, Built())
+    if isinstance(receive_down(pipe, run.local.start_deadline, "searcher"), End):
         return
     weights = SharedWeights.attach(start.weights)
     references = SharedWeights.attach(start.references)
@@ -72,19 +72,19 @@ def search(pipe: Connection, start: Start, run: Run) -> None:
         while pipe.poll(0):
             waiting.append(receive_down(pipe, 0.0, "searcher"))
         # A stop overtakes the batches assigned before it.
-        if any(isinstance(message, Stop) for message in waiting):
+        if any(isinstance(message, End) for message in waiting):
             return
         message = waiting.popleft()
         got = time.monotonic()
-        assert isinstance(message, Assign)
+        assert isinstance(message, Draw)
         for found in searcher.search([Assignment(*item) for item in message.items]):
-            send(pipe, Found([to_bytes(t) for t in found]))
+            send(pipe, FoundBytes([to_bytes(t) for t in found]))
         gauge = searcher.logp_mismatch
-        parity = None if gauge is None else (gauge.mean, gauge.max)
-        send(pipe, Searched(busy=time.monotonic() - got, idle=got - began, parity=parity))
+        gap = None if gauge is None else (gauge.mean, gauge.max)
+        send(pipe, Drawn(busy=time.monotonic() - got, idle=got - began, gap=gap))
 
 
-def learn(pipe: Connection, start: Start, run: Run) -> None:
+def learn(pipe: Connection, start: Build, run: Run) -> None:
     """Step on what replay hands over; publish; save what is asked for."""
     learner = make_learner(run, make_policy(run))
     if start.checkpoint is not None:
@@ -94,8 +94,8 @@ def learn(pipe: Connection, start: Start, run: Run) -> None:
     send(pipe, Published(first.version, first.digest))
     weights = SharedWeights.create(start.weights, first)
     references = SharedWeights.create(start.references, learner.reference)
-    send(pipe, Ready())
-    if isinstance(receive_down(pipe, run.local.start_deadline, "learner"), Stop):
+    send(pipe, Built())
+    if isinstance(receive_down(pipe, run.local.start_deadline, "learner"), End):
         return
     metrics = None
     idle = 0.0
@@ -105,13 +105,13 @@ def learn(pipe: Connection, start: Start, run: Run) -> None:
         if groups is None:
             return
         metrics = learner.step([[from_bytes(t) for t in group] for group in groups.groups])
-        if learner.steps % run.weight_sync_steps == 0 or learner.steps == run.max_steps:
+        if groups.publish:
             _publish(pipe, weights, learner)
         if learner.reference.version == learner.version:
             references.publish(learner.reference)
 
 
-def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> tuple[Groups | None, float]:
+def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> tuple[TrainOn | None, float]:
     """The next groups, after whatever is to be saved before them, and the seconds waited; None to stop."""
     idle = 0.0
     while True:
@@ -119,9 +119,9 @@ def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> tuple[Grou
         # The supervisor decides how long a learner may wait for data; this bound is for a supervisor that hangs.
         message = receive_down(pipe, 2 * run.local.deadline, "learner")
         idle += time.monotonic() - began
-        if not isinstance(message, Save):
-            assert isinstance(message, Groups | Stop)
-            return (message if isinstance(message, Groups) else None), idle
+        if not isinstance(message, SaveInto):
+            assert isinstance(message, TrainOn | End)
+            return (message if isinstance(message, TrainOn) else None), idle
         if message.what == "checkpoint":
             learner.save(Path(message.directory))
         else:
@@ -136,24 +136,24 @@ def _publish(pipe: Connection, weights: SharedWeights, learner: Learner) -> None
     weights.show(learner.version)
 
 
-def measure(pipe: Connection, start: Start, run: Run) -> None:
+def evaluate(pipe: Connection, start: Build, run: Run) -> None:
     """Measure the newest weights whenever asked."""
     policy = make_policy(run)
     check_prompts(run, policy)
     beginning = Weights.of(policy.weights(), 0)
-    send(pipe, Ready())
-    if isinstance(receive_down(pipe, run.local.start_deadline, "evaluator"), Stop):
+    send(pipe, Built())
+    if isinstance(receive_down(pipe, run.local.start_deadline, "evaluator"), End):
         return
     weights = SharedWeights.attach(start.weights)
-    evaluation = make_measure(run, policy, beginning)
+    evaluation = make_evaluation(run, policy, beginning)
     # Nobody owes the evaluator a request, so this wait ends with the supervisor, not with a deadline.
-    while isinstance(receive_down(pipe, None, "evaluator"), Measure):
+    while isinstance(receive_down(pipe, None, "evaluator"), EvaluateNewest):
         began = time.monotonic()
         row, samples = evaluation(weights.read())
-        send(pipe, Measured(row, samples, busy=time.monotonic() - began))
+        send(pipe, Evaluated(row, samples, busy=time.monotonic() - began))
 
 
-ROLES = {"searcher": search, "learner": learn, "evaluator": measure}
+ROLES = {"searcher": search, "learner": learn, "evaluator": evaluate}
 
 
 def main(descriptor: int) -> int:
@@ -164,7 +164,7 @@ def main(descriptor: int) -> int:
     pipe = Connection(descriptor)
     try:
         start = receive_down(pipe, 60.0, "worker")
-        assert isinstance(start, Start)
+        assert isinstance(start, Build)
         torch.set_num_threads(start.threads)
         if start.role != "learner":
             os.nice(_YIELDS)  # where cores are short, everybody waits for the learner in the end

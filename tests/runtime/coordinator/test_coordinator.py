@@ -1,0 +1,401 @@
+"""The coordinator alone: laws under any order of messages, losses, stops and resumes; then examples."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from steelyard.core import FaultError, Prompt, Replay, Sampling, StallError, Trajectory
+from steelyard.objective import Reinforce
+from steelyard.replay import PrioritizedReplay, SingleUse
+from steelyard.runtime.coordinator import Coordinator, CoordinatorState, Profile
+from steelyard.runtime.coordinator import commands as c
+from steelyard.runtime.coordinator import messages as m
+from steelyard.runtime.run import HeldOut, Restarts, Run
+from steelyard.searcher import Assignment
+
+PROMPTS = [Prompt(f"p{i}", f"p{i}") for i in range(5)]
+PROFILE = Profile(
+    batches_ahead=2, deadline=50.0, silence_deadline=90.0, start_deadline=30.0, search_deadline=20.0, last_word=6.0
+)
+RUN = Run(
+    task=None, objective=Reinforce(), model="none", num_searchers=2, max_steps=6, num_prompts=2, num_generations=2,
+    search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2, evaluation=HeldOut(every=2, prompts=1),
+    restarts=Restarts(limit=10**6),
+)  # fmt: skip
+REPLAYS = [
+    PrioritizedReplay(), PrioritizedReplay(over_age="wait"), SingleUse(), SingleUse(over_age="wait"),
+]  # fmt: skip
+
+
+def digest(version: int) -> str:
+    return f"weights-{version}"
+
+
+def trajectory(assignment: Assignment, version: int, *, known: bool = True, reward: float | None = 1.0) -> Trajectory:
+    """The sample that was asked for; its second token tells it from the others of its prompt."""
+    tokens_T = np.array([1, 2 + assignment.sample], np.int32)
+    return Trajectory(
+        f"p{assignment.prompt}", tokens_T, np.array([False, True]), np.zeros(2, np.float32), version,
+        digest(version) if known else "other weights", Sampling(), "stop", assignment.sample, reward=reward,
+    )  # fmt: skip
+
+
+def batch_metrics(groups: Sequence[Sequence[Trajectory]], version: int) -> dict[str, Any]:
+    return {"batch/staleness": dict(Counter(version - t.version for group in groups for t in group))}
+
+
+class Driver(RuleBasedStateMachine):
+    """Plays a runtime in which anything may happen at any time, and keeps books of its own."""
+
+    @initialize(replay=st.sampled_from(REPLAYS), run=st.sampled_from([RUN, replace(RUN, weight_sync_steps=1)]))
+    def start(self, replay: Any, run: Run) -> None:
+        self.run = replace(run, replay=replay)
+        self.replay: Replay = replay.open(seed=0, max_staleness=run.max_staleness, path=None)
+        self.now = 0.0
+        self.handed: set[Assignment] = set()
+        self.accepted: set[Assignment] = set()
+        self.arrived: list[tuple[str, list[Trajectory]]] = []
+        self.published = [0]
+        self.saved: bytes | None = None
+        self.saved_accepted: set[Assignment] = set()
+        self.saved_waiting: set[Assignment] = set()
+        self.saved_steps = 0
+        self.restarting: set[str] = set()
+        self.steps_on_record: list[int] = []
+        self.learner = (0, 0)
+        self.open()
+
+    def open(self) -> None:
+        """A process of the run, from its start."""
+        self.coordinator = Coordinator(self.run, PROMPTS, PROFILE)
+        self.fed: c.Feed | None = None
+        self.saving: list[str] = []
+        self.evaluating = 0
+        self.restarting.clear()
+        self.steps_on_record = [s for s in self.steps_on_record if s <= self.saved_steps]
+        version = self.learner[1]
+        self.tell(m.Published(version, digest(version)))
+        for name in self.coordinator.workers:
+            self.tell(m.WorkerStarted(name, name))
+            self.tell(m.WorkerReady(name))
+        saved = None if self.saved is None else msgspec.json.decode(self.saved, type=CoordinatorState)
+        self.obey(self.coordinator.begin(self.replay, self.now, saved))
+        self.tell(m.Stepped(*self.learner, None, 0.0))
+
+    def tell(self, message: m.Message) -> None:
+        self.obey(self.coordinator.handle(message, self.now))
+
+    def obey(self, commands: Sequence[c.Command]) -> None:
+        for command in commands:
+            match command:
+                case c.Assign(_, assignments):
+                    assert not {*assignments} & self.accepted, "what was accepted is not drawn again"
+                    self.handed |= {*assignments}
+                case c.Feed(groups):
+                    assert self.fed is None, "the learner has groups already"
+                    assert self.coordinator.steps < self.run.max_steps
+                    assert all(self.learner[1] - t.version <= 1 for group in groups for t in group), "beyond the bound"
+                    self.fed = command
+                case c.Save(what):
+                    self.saving.append(what)
+                case c.Evaluate():
+                    self.evaluating += 1
+                    assert self.evaluating == 1, "one evaluation at a time"
+                case c.Restart(worker):
+                    self.restarting.add(worker)
+                    self.evaluating = 0 if worker == "evaluator" else self.evaluating
+                case c.Write("metrics", row):
+                    self.steps_on_record.append(row["step"])
+                case c.Show(version):
+                    assert version == self.published[-1]
+                case _:
+                    pass
+
+    def searcher(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(["searcher 0", "searcher 1"]))
+
+    def waiting(self) -> list[Assignment]:
+        """What searchers owe, and what is to be handed out again."""
+        owed = [a for worker in self.coordinator.of("searcher") for a in worker.owed()]
+        return [*owed, *(Assignment(*pair) for pair in self.coordinator.scheduler.state()["returned"])]
+
+    def stored(self) -> set[Assignment]:
+        """What replay has taken in."""
+        return {Assignment(int(prompt[1:]), sample) for prompt, sample in self.replay.taken_since(None)}
+
+    @property
+    def going(self) -> bool:
+        return self.coordinator.outcome is None
+
+    # What workers do
+
+    @precondition(lambda self: self.going)
+    @rule(data=st.data(), share=st.sampled_from([0.5, 1.0]), kind=st.sampled_from(["good"] * 4 + ["unknown", "failed"]))
+    def deliver(self, data: st.DataObject, share: float, kind: str) -> None:
+        name = self.searcher(data)
+        owed = self.coordinator.workers[name].owed()
+        some = owed[: max(1, int(share * len(owed)))]
+        version = data.draw(st.sampled_from(self.published[-2:]))
+        reward = None if kind == "failed" else float(len(self.accepted) % 7)
+        found = [trajectory(a, version, known=kind != "unknown", reward=reward) for a in some]
+        if name in self.restarting:
+            found = []
+        if kind != "unknown":
+            self.accepted |= {*some} if found else set()
+        self.arrived.append((name, found))
+        self.tell(m.Found(name, found))
+
+    @precondition(lambda self: self.going and self.arrived)
+    @rule(data=st.data())
+    def deliver_again(self, data: st.DataObject) -> None:
+        """A message that comes twice, late, or from a worker that was given up changes nothing."""
+        name, found = data.draw(st.sampled_from(self.arrived))
+        owed = {*self.coordinator.workers[name].owed()}
+        found = [t for t in found if Assignment(int(t.prompt_id[1:]), t.sample) not in owed]
+        before = (self.coordinator.statistics.trajectories, self.replay.metrics())
+        self.tell(m.Found(name, found))
+        assert (self.coordinator.statistics.trajectories, self.replay.metrics()) == before
+
+    @precondition(lambda self: self.going)
+    @rule(data=st.data())
+    def finish_batch(self, data: st.DataObject) -> None:
+        name = self.searcher(data)
+        if name not in self.restarting:
+            self.tell(m.BatchDone(name, 1.0, 0.0))
+
+    @precondition(lambda self: self.going)
+    @rule(data=st.data(), name=st.sampled_from(["searcher 0", "searcher 1", "evaluator"]))
+    def lose(self, data: st.DataObject, name: str) -> None:
+        self.tell(m.WorkerLost(name, "died"))
+
+    @precondition(lambda self: self.going and self.restarting)
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.restarting)))
+        self.restarting.discard(name)
+        self.tell(m.WorkerStarted(name, name))
+        self.tell(m.WorkerReady(name))
+
+    @precondition(lambda self: self.going and self.fed is not None)
+    @rule()
+    def step(self) -> None:
+        fed = self.fed
+        assert fed is not None
+        self.fed = None
+        steps, version = self.learner
+        metrics = batch_metrics(fed.groups, version)
+        self.learner = (steps + 1, version + 1)
+        if fed.publish:
+            self.published.append(version + 1)
+            self.tell(m.Published(version + 1, digest(version + 1)))
+        self.tell(m.Stepped(*self.learner, metrics, 0.5))
+
+    @precondition(lambda self: self.going and self.evaluating)
+    @rule()
+    def evaluate(self) -> None:
+        self.evaluating = 0
+        self.tell(m.Evaluated({"version": self.published[-1], "step": 0}, [], 1.0))
+
+    @precondition(lambda self: self.going and self.saving)
+    @rule()
+    def save(self) -> None:
+        what = self.saving.pop(0)
+        if what == "checkpoint":
+            self.saved = msgspec.json.encode(self.coordinator.state())
+            self.saved_steps = self.coordinator.steps
+            self.saved_accepted = {*self.accepted}
+            self.saved_waiting = {*self.waiting()}
+        self.tell(m.Saved("model" if what == "model" else "checkpoint"))
+
+    # What befalls the run
+
+    @precondition(lambda self: self.going)
+    @rule(seconds=st.sampled_from([0.1, 1.0, 3.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        try:
+            self.tell(m.Tick())
+        except StallError as stall:
+            assert "waits for" in stall.where
+            self.crash()
+
+    @precondition(lambda self: self.going)
+    @rule(sure=st.integers(0, 9))
+    def stop(self, sure: int) -> None:
+        if sure == 0:
+            self.tell(m.StopRequested())
+
+    @rule()
+    def crash(self) -> None:
+        """The process dies: a resume goes back to the checkpoint with all but what replay holds."""
+        newest = self.replay.newest_version()
+        assert newest is not None
+        self.accepted = self.saved_accepted | (self.accepted & self.stored())
+        self.handed = {*self.accepted}
+        self.learner = (self.saved_steps, newest + 1)
+        self.published.append(newest + 1)
+        self.open()
+        self.handed |= {*self.waiting()}
+        assert self.saved_waiting <= self.handed, "what the checkpoint owed is drawn again, or has been stored since"
+
+    # The laws
+
+    @invariant()
+    def nothing_is_lost_or_counted_twice(self) -> None:
+        taken = self.replay.taken_since(None)
+        assert len(taken) == len({*taken}), "nothing is stored twice"
+        waiting = self.waiting()
+        assert len(waiting) == len({*waiting}), "nothing is handed out twice"
+        assert not {*waiting} & self.accepted, "what was accepted is not wanted"
+        assert {*waiting} | self.accepted == self.handed, "nothing that was handed out is lost"
+        assert self.stored() <= self.accepted
+        counts = self.replay.metrics()
+        queue = isinstance(self.run.replay, SingleUse)  # a queue admits errors too
+        errors = 0 if queue else counts["replay/errors"]
+        if self.saved is None:
+            assert (
+                self.coordinator.statistics.trajectories
+                <= counts["replay/admitted"] + errors + counts["replay/refused"]
+            )
+
+    @invariant()
+    def versions_and_steps_rise(self) -> None:
+        assert self.published == sorted({*self.published})
+        assert self.steps_on_record == [*range(1, len(self.steps_on_record) + 1)]
+
+    def teardown(self) -> None:
+        """Whatever the state: if nobody says anything any more, somebody is named, or the run has ended."""
+        if not hasattr(self, "coordinator"):
+            return
+        for _ in range(40):
+            if not self.going:
+                return
+            self.now += 10.0
+            try:
+                self.tell(m.Tick())
+            except FaultError as fault:
+                assert any(name in fault.where for name in ("learner", "evaluator", "searcher")), fault
+                return
+        raise AssertionError("a wait without an owner")
+
+
+Driver.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestAnyOrder = Driver.TestCase
+
+
+# Examples, worked by hand
+
+
+def begun(run: Run = RUN, profile: Profile = PROFILE) -> tuple[Coordinator, list[c.Command]]:
+    """A run in which everybody is ready and the learner waits; its first assignments."""
+    coordinator = Coordinator(run, PROMPTS, profile)
+    coordinator.handle(m.Published(0, digest(0)), 0.0)
+    for name in coordinator.workers:
+        coordinator.handle(m.WorkerReady(name), 0.0)
+    replay = PrioritizedReplay().open(seed=0, max_staleness=run.max_staleness, path=None)
+    commands = coordinator.begin(replay, 0.0)
+    coordinator.handle(m.Stepped(0, 0, None, 0.0), 0.0)
+    return coordinator, commands
+
+
+def test_at_the_start_everybody_is_let_in_and_searchers_get_two_batches() -> None:
+    coordinator, commands = begun()
+    assert [command.worker for command in commands if isinstance(command, c.Admit)] == [*coordinator.workers]
+    given = [command for command in commands if isinstance(command, c.Assign)]
+    assert [command.worker for command in given] == ["searcher 0"] * 2 + ["searcher 1"] * 2
+    assert all(len(command.assignments) == 4 for command in given), "two prompts, two samples of each"
+    assert commands.count(c.Evaluate()) == 1, "the first weights are evaluated"
+
+
+def test_a_delivery_feeds_the_learner_once_and_a_step_feeds_it_again() -> None:
+    coordinator, _ = begun(replace(RUN, max_staleness=None))
+    owed = coordinator.workers["searcher 0"].owed()
+    fed, rest = owed[:4], owed[4:]
+    out = coordinator.handle(m.Found("searcher 0", [trajectory(a, 0) for a in fed]), 1.0)
+    assert [type(command) for command in out] == [c.Quarantine, c.Feed]
+    out = coordinator.handle(m.Found("searcher 0", [trajectory(a, 0) for a in rest]), 2.0)
+    assert [type(command) for command in out] == [c.Quarantine], "it has groups"
+    out = coordinator.handle(m.Stepped(1, 1, {"batch/staleness": {"0": 4}}, 1.0), 3.0)
+    assert [getattr(command, "file", type(command)) for command in out] == ["metrics", "timing", c.Feed]
+    row = out[0].row  # type: ignore[union-attr]
+    assert (row["step"], row["version"], row["search/reward_mean"]) == (1, 1, 1.0)
+
+
+def test_data_of_unknown_weights_is_not_counted_and_drawn_again() -> None:
+    coordinator, _ = begun()
+    owed = coordinator.workers["searcher 0"].owed()[:4]
+    found = [trajectory(a, 0, known=number > 1) for number, a in enumerate(owed)]
+    coordinator.handle(m.Found("searcher 0", found), 1.0)
+    assert coordinator.statistics.trajectories == 2
+    assert coordinator.replay.metrics()["replay/unknown_version"] == 2
+    out = coordinator.handle(m.BatchDone("searcher 0", 1.0, 0.0), 2.0)
+    [again] = [command for command in out if isinstance(command, c.Assign)]
+    assert [*again.assignments[:2]] == owed[:2], "they go out first"
+
+
+def test_a_silent_searcher_is_replaced_unless_its_message_is_only_unread() -> None:
+    coordinator, _ = begun()
+    both = frozenset({"searcher 0", "searcher 1"})
+    assert coordinator.handle(m.Tick(both), 21.0) == []
+    out = coordinator.handle(m.Tick(frozenset({"searcher 1"})), 21.0)
+    [fault, restart] = out
+    assert restart == c.Restart("searcher 0", RUN.restarts.backoff)
+    assert isinstance(fault, c.Write)
+    assert fault.row["why"] == "said nothing for 21 s with 8 samples to draw"
+
+
+def test_the_learners_death_ends_the_run_with_its_label() -> None:
+    coordinator, _ = begun()
+    coordinator.handle(m.WorkerStarted("learner", "learner (pid 7)"), 1.0)
+    with pytest.raises(FaultError, match=r"learner \(pid 7\): was killed while the run was going"):
+        coordinator.handle(m.WorkerLost("learner", "was killed"), 2.0)
+
+
+def test_a_learner_that_goes_back_is_refused() -> None:
+    coordinator, _ = begun()
+    coordinator.handle(m.Stepped(3, 3, None, 0.0), 1.0)
+    with pytest.raises(FaultError, match="went back from version 3 to 2"):
+        coordinator.handle(m.Stepped(3, 2, None, 0.0), 2.0)
+
+
+def test_a_stall_names_who_waits_for_whom() -> None:
+    coordinator, _ = begun(profile=Profile(deadline=50.0, deadline_flag="--local.deadline"))
+    assert coordinator.handle(m.Tick(), 50.0) == []
+    with pytest.raises(StallError) as stall:
+        coordinator.handle(m.Tick(), 50.1)
+    assert stall.value.where == "learner waits for replay"
+    assert "searcher 1 silent for 50 s with 4 samples to draw" in str(stall.value)
+    assert "newest data: none while the learner is at 0" in str(stall.value)
+    assert "--local.deadline" in str(stall.value)
+
+
+def test_the_last_weights_are_published_where_the_evaluator_looks_for_them() -> None:
+    coordinator = Coordinator(replace(RUN, max_steps=5), PROMPTS, PROFILE)
+    assert [step for step in range(1, 6) if coordinator.publishes(step)] == [2, 4, 5]
+    virtual = Coordinator(replace(RUN, max_steps=5), PROMPTS, Profile(virtual=True))
+    assert [step for step in range(1, 6) if virtual.publishes(step)] == [2, 4]
+
+
+def test_a_stop_before_the_start_ends_at_once_and_one_in_a_step_waits_for_its_checkpoint() -> None:
+    fresh = Coordinator(RUN, PROMPTS, PROFILE)
+    fresh.handle(m.StopRequested(), 0.0)
+    assert (fresh.outcome, fresh.saved_step) == ("stopped", None)
+    coordinator, _ = begun()
+    owed = coordinator.workers["searcher 0"].owed()[:4]
+    coordinator.handle(m.Found("searcher 0", [trajectory(a, 0) for a in owed]), 1.0)
+    out = coordinator.handle(m.StopRequested(), 2.0)
+    assert out == [c.EndWorker("searcher 0"), c.EndWorker("searcher 1"), c.EndWorker("evaluator")]
+    out = coordinator.handle(m.Stepped(1, 1, {"batch/staleness": {"0": 4}}, 0.0), 3.0)
+    assert out[-1] == c.Save("checkpoint")
+    coordinator.handle(m.Saved("checkpoint"), 4.0)
+    assert (coordinator.outcome, coordinator.saved_step) == ("stopped", 1)
