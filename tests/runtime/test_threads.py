@@ -55,7 +55,7 @@ def test_threads_that_take_turns_train_as_the_inline_runtime_does(tmp_path: Path
 def test_threads_that_run_at_the_same_time_make_every_step(tmp_path: Path, searchers: int) -> None:
     run = replace(RUN, runtime="local", num_searchers=searchers, max_staleness=3)
     with Records(tmp_path) as records:
-        summary = Threads(run, records, threads=3, profile=Profile(batches_ahead=2)).train()
+        summary = Threads(run, records, threads=3, profile=Profile()).train()
     assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3, 4]
     assert summary["steps"] == 4
     assert summary["staleness_max"] <= 3

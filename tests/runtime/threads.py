@@ -30,6 +30,7 @@ class Threads:
         self.records = records
         prompts = run.task.prompts("train")
         self.coordinator = Coordinator(run, prompts, profile)
+        records.begin()
         self.replay = make_replay(run, records.directory / "replay.sqlite")
         self.pool = ThreadPoolExecutor(threads)
         self.inbox: Queue[m.Message | Future[None]] = Queue()
