@@ -3,8 +3,8 @@ import json
 import pytest
 
 from steelyard.cli import main
-from steelyard.experiments.harness import conduct
-from steelyard.experiments.harness.seed_process import Measured
+from steelyard.experiments.harness import proving
+from steelyard.experiments.harness.proof_seed import SeedResult
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_a_wrong_input_is_one_line_and_writes_nothing(words, line, capsys, tmp_p
 
 
 def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(capsys, tmp_path, monkeypatch):
-    def measured(tasks, directory, jobs, say):
+    def measured(seeds, directory, jobs, say):
         from steelyard.experiments.proofs.objective.cgpo import ARMS
 
         arms = {arm: {"gold": 0.5, "violation": 1.0, "proxy": 0.0} for arm in ("start", *ARMS)}
-        return [Measured(task.seed, task.quick, "", arms, dict.fromkeys(arms, 1.0)) for task in tasks]
+        return [SeedResult(job.seed, job.quick, "", arms, dict.fromkeys(arms, 1.0)) for job in seeds]
 
-    monkeypatch.setattr(conduct, "carry_out", measured)
+    monkeypatch.setattr(proving, "carry_out", measured)
     assert main(["prove", "crpg", "--quick", "--output-dir", str(tmp_path), "--json"]) == 0
     out = capsys.readouterr().out
     answer = json.loads(out.splitlines()[-1])

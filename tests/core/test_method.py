@@ -30,7 +30,7 @@ def registry(monkeypatch):
 def test_a_card_says_what_was_declared():
     card = find("test-only")
     assert (card.id, card.room, card.cls, card.name) == ("test-only", "test-room", Registered, "Registered")
-    assert (card.paper, card.proof, dict(card.exemptions)) == ("arXiv:0000.00000", None, {"finite": "a test"})
+    assert (card.paper, dict(card.exemptions)) == ("arXiv:0000.00000", {"finite": "a test"})
 
 
 def test_cards_cannot_be_changed():

@@ -10,7 +10,6 @@ import msgspec
 import tyro
 
 from steelyard.check.docstring import settings_explained
-from steelyard.check.proof import proof_exists
 from steelyard.check.verdict import Check, UnmetError, demand
 from steelyard.core import SteelyardError, decode, encode, settings
 
@@ -99,6 +98,5 @@ METHOD_CHECKS: Mapping[str, Check] = MappingProxyType(
         "cli-round-trip": cli_round_trip,
         "picklable": picklable,
         "settings-explained": settings_explained,
-        "proof-exists": proof_exists,
     }
 )

@@ -15,7 +15,7 @@ from steelyard.core import PositiveInt, checked
 from steelyard.experiments.bench import PARTS, part, settings_of, summaries
 from steelyard.experiments.bench.page import check_page, write_block
 from steelyard.experiments.bench.record import carry_out, command_of, name_of
-from steelyard.experiments.harness.sweep import show
+from steelyard.experiments.harness.table import show
 
 PURPOSE = "Measure speed side by side with what people run today: every run's figure is kept, medians are shown."
 

@@ -12,13 +12,13 @@ import tyro
 
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
-from steelyard.core import cards, find, require
-from steelyard.experiments.harness.card_text import proof_id
-from steelyard.experiments.harness.conduct import Settings, prove
-from steelyard.experiments.harness.proof import load, module_of
+from steelyard.core import find, require
+from steelyard.experiments.harness.proof_index import load, module_of, proof_modules
+from steelyard.experiments.harness.proof_record import LEAST_SEEDS, ProofRecord, check_publishable, effect_of
+from steelyard.experiments.harness.proving import ProofSettings, prove
 from steelyard.experiments.harness.publish import publish
-from steelyard.experiments.harness.record import LEAST_SEEDS, Record, check_publishable, effect_of, spread
-from steelyard.experiments.harness.sweep import show
+from steelyard.experiments.harness.spread import spread
+from steelyard.experiments.harness.table import show
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Prove:
     they are shown then too, the experiment cannot tell, and shows nothing.
     """
 
-    settings: Annotated[Settings, tyro.conf.OmitArgPrefixes]
+    settings: Annotated[ProofSettings, tyro.conf.OmitArgPrefixes]
     """How it is carried out."""
     id: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[ID]")] = None
     """The method, as steelyard methods lists it."""
@@ -44,7 +44,7 @@ class Prove:
 
 def run(words: Sequence[str]) -> dict[str, Any]:
     """Carry out one proof or all; print their tables."""
-    asked = parse(Prove, words, command="prove", default=Prove(Settings()))
+    asked = parse(Prove, words, command="prove", default=Prove(ProofSettings()))
     import_rooms()
     require(
         (asked.id is None) == asked.all,
@@ -54,8 +54,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     )
     if asked.publish:
         _check_whole(asked.settings)
-    chosen = [card for card in cards() if card.proof is not None] if asked.id is None else [find(asked.id)]
-    modules = {str(proof_id(card)): module_of(card) for card in chosen}  # methods of one paper may share a proof
+    modules = proof_modules() if asked.id is None else dict([module_of(find(asked.id).id)])
     default = "runs/prove" if asked.all else f"runs/prove-{next(iter(modules))}-{time.strftime('%Y%m%d-%H%M%S')}"
     directory = Path(asked.output_dir or default)
     records = prove(modules, asked.settings, directory, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
@@ -72,14 +71,14 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     return {"output_dir": str(directory), "proofs": {id: msgspec.to_builtins(r) for id, r in records.items()}}
 
 
-def _check_whole(settings: Settings) -> None:
+def _check_whole(settings: ProofSettings) -> None:
     """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
     whole = not settings.quick and settings.first_seed is None and (settings.seeds or LEAST_SEEDS) >= LEAST_SEEDS
     hint = f"leave out --quick and --first-seed, and use {LEAST_SEEDS} seeds or more"
     require(whole, "takes whole runs on the proof's own seeds", where="--publish", hint=hint)
 
 
-def tell(record: Record) -> None:
+def tell(record: ProofRecord) -> None:
     """Print a proof's table."""
     rows = [
         [

@@ -31,8 +31,6 @@ class Card:
     """The frozen dataclass: configuration and behaviour in one."""
     paper: str | None = None
     """`arXiv:NNNN.NNNNN`, or None where the part is ours."""
-    proof: str | None = None
-    """Dotted module of its executable proof, below `steelyard.`."""
     exemptions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Conformance check -> the reason this method is excused from it."""
     claim: str | None = None
@@ -72,7 +70,6 @@ def method(
     *,
     paper: str | None = None,
     claim: str | None = None,
-    proof: str | None = None,
     exemptions: Mapping[str, str] | None = None,
     room: str | None = None,
 ) -> Callable[[type[T]], type[T]]:
@@ -82,7 +79,6 @@ def method(
         id: kebab-case name.
         paper: source, `arXiv:...`.
         claim: one line, what the paper says the method gains.
-        proof: dotted module below `steelyard.` that runs the paper's claim.
         exemptions: conformance checks this method cannot meet, each with its reason.
         room: the room; read from the module's name for methods inside the package.
 
@@ -102,7 +98,6 @@ def method(
             room or cls.__module__.split(".")[1 if "." in cls.__module__ else 0],
             cls,
             paper,
-            proof,
             MappingProxyType(dict(exemptions or {})),
             claim,
         )

@@ -33,7 +33,6 @@ from steelyard.curriculum.ucboost import UCBoost
     "dump",
     paper="arXiv:2504.09710",
     claim="faster convergence and a higher final reward than a uniform mixture of 12 difficulties",
-    proof="experiments.proofs.curriculum.dump",
 )
 @dataclass(frozen=True)
 class Dump:

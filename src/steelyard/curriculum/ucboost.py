@@ -35,7 +35,6 @@ Distances = Annotated[
     "ucboost",
     paper="arXiv:1804.05929",
     claim="kl-UCB's regret at about 1 % of its compute; O(1) per arm and round within 1/e of kl-UCB's constant",
-    proof="experiments.proofs.curriculum.ucboost",
 )
 @dataclass(frozen=True)
 class UCBoost:

@@ -27,7 +27,6 @@ from steelyard.core import NonNegative, Positive, PositiveInt, method, require
     "cntp",
     paper="arXiv:2507.03038",
     claim="more right answers than plain sampling at a high temperature, and more diverse ones than greedy",
-    proof="experiments.proofs.decode.cntp",
 )
 @dataclass(frozen=True)
 class CNTP:

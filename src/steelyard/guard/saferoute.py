@@ -66,7 +66,6 @@ class RouteGate(nn.Module):
     "saferoute",
     paper="arXiv:2502.12464",
     claim="The large guard's F1 while most texts are ruled on by the small one; better than routing by entropy.",
-    proof="experiments.proofs.guard.saferoute",
 )
 @dataclass(frozen=True)
 class SafeRoute:

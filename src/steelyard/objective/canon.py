@@ -34,7 +34,6 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
     "canon",
     paper="arXiv:2509.23962",
     claim="compares answers of high and low entropy, or long and short ones: better, or shorter at equal accuracy",
-    proof="experiments.proofs.objective.canon",
 )
 @dataclass(frozen=True)
 class CANON:

@@ -30,7 +30,6 @@ Rule = CRPG | CODPO | CRRAFT
     "cgpo",
     paper="arXiv:2409.20370",
     claim="With judges and an objective for each task, tasks improve together and no reward is hacked.",
-    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CGPO:

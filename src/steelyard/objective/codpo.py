@@ -30,7 +30,6 @@ from steelyard.objective.reduce import log_ratio, num_samples, prompt_mean, step
     "codpo",
     paper="arXiv:2409.20370",
     claim="Online DPO whose pairs are made by judges, without the reward hacking of PPO.",
-    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CODPO:

@@ -28,7 +28,6 @@ from steelyard.objective.reduce import log_ratio
     "crpg",
     paper="arXiv:2409.20370",
     claim="Policy gradient under judges, without the reward hacking of PPO.",
-    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CRPG:

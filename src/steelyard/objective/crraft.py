@@ -25,7 +25,6 @@ from steelyard.objective.reduce import log_ratio, num_prompts, num_samples
     "crraft",
     paper="arXiv:2409.20370",
     claim="Fine-tuning on the best sample that passes, without the reward hacking of PPO.",
-    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class CRRAFT:

@@ -32,7 +32,6 @@ from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, st
     "hpt",
     paper="arXiv:2509.04419",
     claim="choosing demonstrations or rollouts by each prompt's own success beats SFT, GRPO and SFT before GRPO",
-    proof="experiments.proofs.objective.hpt",
 )
 @dataclass(frozen=True)
 class HPT:

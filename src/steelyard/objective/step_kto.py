@@ -30,7 +30,6 @@ from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompt
     "step-kto",
     paper="arXiv:2501.10799",
     claim="fewer wrong steps inside right solutions than outcome-only KTO, at better accuracy",
-    proof="experiments.proofs.objective.step_kto",
 )
 @dataclass(frozen=True)
 class StepKTO:

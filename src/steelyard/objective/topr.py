@@ -28,7 +28,6 @@ from steelyard.objective.reduce import metric, sum_steps
     "topr",
     paper="arXiv:2503.14286",
     claim="learns offline from right and wrong answers alike, stable without a KL penalty",
-    proof="experiments.proofs.objective.topr",
 )
 @dataclass(frozen=True)
 class TOPR:

@@ -35,7 +35,6 @@ class ValueHead(nn.Module):
     "awr",
     paper="arXiv:2302.08582",
     claim="likelihood weighted by reward over a learned baseline",
-    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class AWR:

@@ -17,7 +17,6 @@ from steelyard.pretrain.document import Document
     "filtering",
     paper="arXiv:2302.08582",
     claim="the simplest remedy: less undesirable text, at the price of the documents lost",
-    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class Filtering:

@@ -23,7 +23,6 @@ from steelyard.pretrain.document import Document, Segment
     "phf",
     paper="arXiv:2302.08582",
     claim="undesirable text falls up to tenfold, more than by fine-tuning after pretraining",
-    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class PHF:

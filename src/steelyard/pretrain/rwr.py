@@ -23,7 +23,6 @@ from steelyard.objective.reduce import steps_of
     "rwr",
     paper="arXiv:2302.08582",
     claim="likelihood weighted by reward, without a baseline",
-    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class RWR:

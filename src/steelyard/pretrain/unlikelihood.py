@@ -25,7 +25,6 @@ _NEAREST = 1e-6
     "unlikelihood",
     paper="arXiv:2302.08582",
     claim="undesirable tokens are pushed away, not only left out",
-    proof="experiments.proofs.pretrain.phf",
 )
 @dataclass(frozen=True)
 class Unlikelihood:

@@ -28,7 +28,6 @@ from steelyard.reward.pool import Closable
     "constrained",
     paper="arXiv:2409.20370",
     claim="Judges keep a policy from optimising a reward where it is wrong.",
-    proof="experiments.proofs.objective.cgpo",
 )
 @dataclass(frozen=True)
 class Constrained(Closable):

@@ -28,7 +28,6 @@ from steelyard.unlearn.parts import forgotten, with_retained
     "npo",
     paper="arXiv:2404.05868",
     claim="forgets half of what was taught and stays useful; collapse is exponentially slower than under ascent",
-    proof="experiments.proofs.unlearn.npo",
 )
 @dataclass(frozen=True)
 class NPO:

@@ -6,7 +6,7 @@ The best of several turns of each side is compared, so that a busy machine does 
 from pathlib import Path
 
 from steelyard.experiments.bench.models import make
-from steelyard.experiments.bench.processes import ask_module
+from steelyard.experiments.harness.processes import ask_module
 
 
 def test_native_rollouts_stay_ahead_of_generate(tmp_path: Path):

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from experiments.fabricated import curve, fabricate, study
 from steelyard.core import SteelyardError
 from steelyard.experiments import studies
-from steelyard.experiments.harness.ablation import Ablation, Finding, Study, compare
-from steelyard.experiments.harness.measures import Measure, final
+from steelyard.experiments.harness.ablation import Ablation, Finding, Study, fate_of, told
+from steelyard.experiments.harness.claim import Claim, SeedsAgree, compare, judge
+from steelyard.experiments.harness.run_metrics import RunMetric, final
 from steelyard.objective import VarGradTB
 from steelyard.report import read_run
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Enumerable
 
-ENDS = Measure(final("eval/accuracy"))
+ENDS = RunMetric(final("eval/accuracy"))
 TINY = Run(
     task=Enumerable(), objective=VarGradTB(beta=0.15), model="steelyard/enumerable", runtime="inline", max_steps=2,
     num_prompts=2, num_generations=8, search_prompts=2, max_completion_length=3, save_steps=0,
@@ -70,25 +71,35 @@ def found(tmp_path: Path):
 )  # fmt: skip
 def test_a_finding_is_judged_by_paired_seeds(found, a, says, by, verdict):
     finding = Finding("in words", "a", says, "b", "late accuracy", by)
-    assert finding.judge(found(a=a, b=[0.7, 0.75, 0.6]), ENDS)[1] == verdict
+    judged = judge(finding.claim, grid().measured(found(a=a, b=[0.7, 0.75, 0.6])))
+    assert fate_of(judged) == verdict
+    assert judged.verdict == ("shown" if verdict == "agrees" else "not shown")
 
 
 def test_what_was_measured_stands_beside_it(found):
-    said, _ = MORE.judge(found(a=[0.9, 0.8, 0.85], b=[0.7, 0.75, 0.6]), ENDS)
-    assert said == "difference -0.200 [-0.250, -0.050]"
+    judged = judge(MORE.claim, grid().measured(found(a=[0.9, 0.8, 0.85], b=[0.7, 0.75, 0.6])))
+    assert told(judged).measured == "difference -0.200 [-0.250, -0.050]"
 
 
 def test_never_reached_by_either_is_no_difference():
     never = math.inf
-    assert compare([never, never], [never, never], 5.0) == ("as much as", [0, 0])
-    assert compare([40.0, 60.0], [never, never], 5.0) == ("less than", [-never, -never])
+    claim = Claim("sooner", "steps", "b", 5.0, ours="a", rule=SeedsAgree("less than"))
+
+    def judged(a, b):
+        pairs = enumerate(zip(a, b, strict=True))
+        return judge(claim, {s: {"a": {"steps": x}, "b": {"steps": y}} for s, (x, y) in pairs})
+
+    assert judged([never, never], [never, never]).effect == (0, 0)
+    assert judged([never, never], [never, never]).verdict == "not shown"
+    assert judged([40.0, 60.0], [never, never]).effect == (-never, -never)
+    assert judged([40.0, 60.0], [never, never]).verdict == "shown"
 
 
 def test_a_finding_of_arms_that_are_not_there_is_refused():
     with pytest.raises(SteelyardError, match="compares what is not there"):
         grid(findings=(replace(MORE, other="c"),))
     with pytest.raises(SteelyardError, match="compares what is not there"):
-        grid(findings=(replace(MORE, measure="speed"),))
+        grid(findings=(replace(MORE, metric="speed"),))
 
 
 def test_the_section_comes_from_run_directories_alone(tmp_path: Path):
@@ -96,7 +107,7 @@ def test_the_section_comes_from_run_directories_alone(tmp_path: Path):
     root = study(tmp_path, ["a", "b"], 0.1, 0.5, 0.9)
     section = grid().section(root)
     assert [row[:2] for row in section.rows] == [["a", "0.901 [0.900, 0.902]"], ["b", "0.911 [0.910, 0.912]"]]
-    assert [(claim.shown, claim.measured) for claim in section.claims] == [(True, "difference +0.010 [+0.010, +0.010]")]
+    assert [(claim.shown, claim.measured) for claim in section.claims] == [(True, "difference +0.010")]
     assert section.claims[0].text == "as in the paper, late accuracy: at b more than at a (by 0.005 or more counts)"
     assert section.paper == [["the paper", "here"], ["b is better: 2 against 1", "agrees"]]
     assert section.draw is not None
@@ -122,12 +133,11 @@ def test_measuring_runs_the_grid_once(tmp_path: Path, capsys):
     assert "b is better: 2 against 1" in capsys.readouterr().out
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5), st.floats(0.01, 0.5))
-def test_turning_a_comparison_round_turns_its_outcome_round(pairs, by):
-    arm, other = ([*values] for values in zip(*pairs, strict=True))
-    one, effects = compare(arm, other, by)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=5), st.floats(0.01, 0.5))
+def test_turning_a_comparison_round_turns_its_outcome_round(effects, by):
     turned = {"more than": "less than", "less than": "more than"}
-    assert compare(other, arm, by) == (turned.get(one, one), [-effect for effect in effects])
+    outcome = compare(effects, by)
+    assert compare([-effect for effect in effects], by) == turned.get(outcome, outcome)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

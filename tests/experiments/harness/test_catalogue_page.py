@@ -5,20 +5,21 @@ import pytest
 from steelyard.check import import_rooms
 from steelyard.core import cards, find
 from steelyard.experiments.harness import card_text, catalogue_page
-from steelyard.experiments.harness.record import ClaimRecord, Record
+from steelyard.experiments.harness.proof_index import proof_of
+from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord
 
 DOCS = Path(__file__).parents[3] / "docs"
 import_rooms()
 
 
-def claim(text, effect, interval, verdict, least=0.03):
+def claim(text, effect, interval, verdict, min_effect=0.03):
     return ClaimRecord(
-        text, "f1", "saferoute", "entropy", least, False, False, [0.9], [0.8], [0.8], effect, interval, verdict, 0.0,
-        "not shown",
+        text, "f1", "saferoute", "entropy", min_effect, False, False, [0.9], [0.8], [0.8], effect, interval, verdict,
+        0.0, "not shown",
     )  # fmt: skip
 
 
-RECORD = Record(
+RECORD = ProofRecord(
     "saferoute", "too noisy", "not shown",
     [claim("beats | entropy", 0.1, (0.05, 0.15), "shown"), claim("beats luck", 0.04, None, "too noisy")],
     {"saferoute": {"f1": [0.9]}}, [0, 1, 2], False, "the guards", "abc", "steelyard prove saferoute", None,
@@ -85,6 +86,5 @@ def test_who_has_no_proof_has_no_verdict(proven):
 
 
 def test_methods_that_share_a_proof_share_its_verdict():
-    shared = [card for card in cards() if card.proof and card_text.proof_id(card) != card.id]
-    for card in shared:
-        assert find(card_text.proof_id(card)).proof == card.proof, f"{card.id} names a proof of no method"
+    assert proof_of("crpg") == proof_of("cgpo") == "cgpo"
+    assert card_text.proven(find("crpg")) == card_text.proven(find("cgpo")) == "shown"

@@ -1,19 +1,21 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
 from scipy import stats
 
 from steelyard.core import FaultError, SteelyardError
-from steelyard.experiments.harness import Claim, Proof, conduct, seed_process
-from steelyard.experiments.harness import record as kept
-from steelyard.experiments.harness.conduct import Settings, command_of, prove, record_of
-from steelyard.experiments.harness.proof import load
-from steelyard.experiments.harness.record import check_publishable, read
-from steelyard.experiments.harness.seed_process import Measured, Task, measure
-from steelyard.experiments.harness.verdict import half_width, judge
+from steelyard.experiments.harness import Claim, Proof, proof_seed, proving
+from steelyard.experiments.harness import proof_record as kept
+from steelyard.experiments.harness.claim import half_width, judge
+from steelyard.experiments.harness.proof_index import load, proof_modules
+from steelyard.experiments.harness.proof_record import check_publishable, published, read
+from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, measure
+from steelyard.experiments.harness.proving import ProofSettings, command_of, prove, record_of
 
 PROOF = """
+"What a toy measures."
 import random
 from steelyard.experiments.harness import Claim, Proof
 
@@ -21,8 +23,8 @@ def measure(seed, quick):
     draw = random.Random(seed)
     {body}
 
-PROOF = Proof(ours="ours", control="off", equal="nothing", measure=measure,
-              claims=(Claim("more", metric="score", baseline="base", least=0.1),))
+PROOF = Proof(proves=("toy",), ours="ours", control="off", equal="nothing", measure=measure,
+              claims=(Claim("more", metric="score", baseline="base", min_effect=0.1),))
 """
 ARMS = """
     for arm, gain in {{"base": 0, "ours": {effect}, "off": {off}}}.items():
@@ -35,7 +37,7 @@ def toy(tmp_path, monkeypatch):
     """Writes a proof module and returns its name; it can be imported here and in child processes."""
     place = tmp_path / "proofs"
     place.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(place))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")])))
     monkeypatch.syspath_prepend(str(place))
 
     def write(name: str, body: str = "", *, effect=0.5, off=0.0, noise=0.01) -> str:
@@ -61,7 +63,7 @@ def told(lines: list):
 )
 def test_the_verdict_of_a_whole_proof(toy, tmp_path, name, settings, verdict, control):
     lines: list[str] = []
-    record = prove({name: toy(name, **settings)}, Settings(jobs=2), tmp_path / "out", told(lines))[name]
+    record = prove({name: toy(name, **settings)}, ProofSettings(jobs=2), tmp_path / "out", told(lines))[name]
     if verdict == "too noisy":
         assert record.claims[0].verdict in ("too noisy", "not shown")  # of noise nobody knows which
         assert record.claims[0].verdict != "shown"
@@ -75,25 +77,25 @@ def test_the_verdict_of_a_whole_proof(toy, tmp_path, name, settings, verdict, co
 
 def test_seeds_that_are_there_are_taken_and_a_changed_proof_is_measured_again(toy, tmp_path):
     module, out, lines = toy("toy_resumed"), tmp_path / "out", []
-    prove({"toy": module}, Settings(seeds=1), out, told([]))
+    prove({"toy": module}, ProofSettings(seeds=1), out, told([]))
     before = (out / "toy" / "seed-0.json").stat().st_mtime_ns
-    prove({"toy": module}, Settings(seeds=2), out, told(lines))
+    prove({"toy": module}, ProofSettings(seeds=2), out, told(lines))
     assert (out / "toy" / "seed-0.json").stat().st_mtime_ns == before
     assert "toy seed 0: measured before" in lines
     toy("toy_resumed", effect=0.7)
     lines.clear()
-    prove({"toy": module}, Settings(seeds=2), out, told(lines))
+    prove({"toy": module}, ProofSettings(seeds=2), out, told(lines))
     assert sum("measured again" in line for line in lines) == 2
 
 
 def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, monkeypatch):
     module, out = toy("toy_commits"), tmp_path / "out"
-    monkeypatch.setattr(seed_process, "commit", lambda: "earlier")
-    assert prove({"toy": module}, Settings(seeds=2), out, told([]))["toy"].seed_commits == ["earlier"] * 2
+    monkeypatch.setattr(proof_seed, "commit", lambda: "earlier")
+    assert prove({"toy": module}, ProofSettings(seeds=2), out, told([]))["toy"].seed_commits == ["earlier"] * 2
     _without("commit", out / "toy" / "seed-0.json")  # as it was written before seeds had one
-    monkeypatch.setattr(seed_process, "commit", lambda: "later")
-    monkeypatch.setattr(conduct, "commit", lambda: "judged")
-    record = prove({"toy": module}, Settings(seeds=3), out, told([]))["toy"]
+    monkeypatch.setattr(proof_seed, "commit", lambda: "later")
+    monkeypatch.setattr(proving, "commit", lambda: "judged")
+    record = prove({"toy": module}, ProofSettings(seeds=3), out, told([]))["toy"]
     assert (record.seed_commits, record.commit) == ([None, "earlier", "later"], "judged")
     _without("seed_commits", out / "toy.json")
     assert read(out / "toy.json").seed_commits == []
@@ -105,8 +107,8 @@ def _without(name: str, file):
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):
     module = toy("toy_quick", 'yield from ((arm, {"score": float(quick)}) for arm in ("base", "ours", "off"))')
-    quick = prove({"toy": module}, Settings(quick=True), tmp_path / "out", told([]))["toy"]
-    full = prove({"toy": module}, Settings(), tmp_path / "out", told([]))["toy"]
+    quick = prove({"toy": module}, ProofSettings(quick=True), tmp_path / "out", told([]))["toy"]
+    full = prove({"toy": module}, ProofSettings(), tmp_path / "out", told([]))["toy"]
     assert (quick.arms["ours"]["score"], full.arms["ours"]["score"]) == ([1.0] * 2, [0.0] * 3)
     assert quick.quick
     assert not full.quick
@@ -114,13 +116,13 @@ def test_quick_and_full_are_kept_apart(toy, tmp_path):
 
 def test_what_goes_wrong_in_a_seed_is_one_line_that_names_it(toy, tmp_path):
     with pytest.raises(SteelyardError, match=r"toy seed 0: ZeroDivisionError.*; run it alone"):
-        prove({"toy": toy("toy_raises", "yield 1 / 0")}, Settings(seeds=1), tmp_path / "out", told([]))
+        prove({"toy": toy("toy_raises", "yield 1 / 0")}, ProofSettings(seeds=1), tmp_path / "out", told([]))
     body = 'yield "ours", {"score": float("nan")}'
     with pytest.raises(SteelyardError, match="score of ours is nan"):
-        prove({"toy": toy("toy_nan", body)}, Settings(seeds=1), tmp_path / "out", told([]))
+        prove({"toy": toy("toy_nan", body)}, ProofSettings(seeds=1), tmp_path / "out", told([]))
     module = toy("toy_hangs", "import time; time.sleep(60); yield 1")
     with pytest.raises(FaultError, match=r"toy seed 3: has not ended within 5 s"):
-        measure(Task("toy", module, 3, False), "", told([]), deadline=5.0)
+        measure(SeedJob("toy", module, 3, False), "", told([]), deadline=5.0)
     with pytest.raises(SteelyardError, match="holds no PROOF"):
         load("steelyard.worlds.sync_loop")
 
@@ -135,7 +137,7 @@ def test_an_effect_by_hand():
     found = judge(claim, seeds, "ours")
     assert found.effect == (1.0, 3.0)
     assert found.mean == 2.0
-    assert found.low == pytest.approx(2 - 6.313752 * 1.0)  # t(.95, 1) = 6.3138, sd / sqrt(2) = 1
+    assert found.interval == pytest.approx((2 - 6.313752, 2 + 6.313752))  # t(.95, 1) = 6.3138, sd / sqrt(2) = 1
     assert found.verdict == "too noisy"
     assert judge(replace(claim, relative=True), seeds, "ours").effect == (0.5, 1.5)
     assert judge(replace(claim, lower_is_better=True), seeds, "ours").effect == (-1.0, -3.0)
@@ -159,10 +161,10 @@ def test_a_criterion_is_what_decides_and_nothing_else():
         yield "ours", {}
 
     claim = Claim("more", "score", "base", 0.5)
-    proof = Proof("ours", "off", "all", (claim,), nothing)
+    proof = Proof(("toy",), "ours", "off", "all", (claim,), nothing)
     assert replace(proof, equal="words").criterion == proof.criterion
     assert replace(proof, first_seed=7).criterion == proof.criterion
-    for field, value in (("least", 0.4), ("metric", "other"), ("lower_is_better", True), ("baseline", "off")):
+    for field, value in (("min_effect", 0.4), ("metric", "other"), ("lower_is_better", True), ("baseline", "off")):
         assert replace(proof, claims=(replace(claim, **{field: value}),)).criterion != proof.criterion
 
 
@@ -171,8 +173,10 @@ def record(monkeypatch, tmp_path):
     def nothing(seed: int, quick: bool):
         yield "ours", {}
 
-    proof = Proof("ours", "off", "all", (Claim("more", "score", "base", 0.5),), nothing)
-    seeds = [Measured(s, False, "", arms(ours=2.0, base=1.0, off=1.0), {"ours": 30.0, "base": 30.0}) for s in range(3)]
+    proof = Proof(("toy",), "ours", "off", "all", (Claim("more", "score", "base", 0.5),), nothing)
+    seeds = [
+        SeedResult(s, False, "", arms(ours=2.0, base=1.0, off=1.0), {"ours": 30.0, "base": 30.0}) for s in range(3)
+    ]
     monkeypatch.setattr(kept, "RECORDS", tmp_path)
     kept.published.cache_clear()
     yield record_of("toy", proof, seeds, command="", jobs=2)
@@ -201,27 +205,17 @@ def test_what_may_be_published(record, tmp_path):
 
 
 def test_the_command_proves_it_again():
-    assert command_of("topr", Settings()) == "steelyard prove topr"
-    settings = Settings(seeds=5, first_seed=900, quick=True, jobs=1)
+    assert command_of("topr", ProofSettings()) == "steelyard prove topr"
+    settings = ProofSettings(seeds=5, first_seed=900, quick=True, jobs=1)
     assert command_of("topr", settings) == "steelyard prove topr --seeds 5 --first-seed 900 --quick"
 
 
 def test_published_records_were_judged_by_the_criteria_of_today():
-    from steelyard.check import import_rooms
-    from steelyard.core import cards
-    from steelyard.experiments.harness.card_text import record_of as record_of_card
-    from steelyard.experiments.harness.proof import module_of
-
-    import_rooms()
-    for card in cards():
-        published = record_of_card(card)
-        if published is None:
-            continue
-        proof = load(module_of(card))
-        assert published.criterion == proof.criterion, (
-            f"{card.id}: the criterion changed; raise first_seed, prove again"
-        )
-        assert published.seeds[0] == proof.first_seed
-        assert not published.quick
-        again = json.loads((kept.RECORDS / f"{published.id}.json").read_text())
-        assert set(again["arms"]) >= {proof.ours, proof.control}
+    for id, module in proof_modules().items():
+        record = published(id)
+        assert record is not None, f"{id} was never published"
+        proof = load(module)
+        assert record.criterion == proof.criterion, f"{id}: the criterion changed; raise first_seed, prove again"
+        assert not record.quick
+        assert set(record.arms) >= {proof.ours, proof.control}
+        check_publishable(record, proof.first_seed, proof.seeds)

@@ -1,6 +1,7 @@
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.claim import stated
+from steelyard.experiments.harness.section import Section
 
-GOOD, BAD = Claimed("below 1", "0.5", True), Claimed("below .1", "0.5", False)
+GOOD, BAD = stated("below 1", "0.5", True), stated("below .1", "0.5", False)
 
 
 def test_a_section_is_shown_where_every_claim_is():

@@ -7,8 +7,9 @@ from experiments.fabricated import study as fabricated
 from steelyard.core import SteelyardError
 from steelyard.experiments import studies
 from steelyard.experiments.harness import study_base
+from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Study, Swept, carry_out, grid, place
 from steelyard.objective import VarGradTB
 from steelyard.runtime import Run
@@ -22,7 +23,7 @@ GRIDS = [name for name in studies.names() if name not in ("wall-clock", "red-tea
 def counted(root: Path) -> Section:
     found = by_seed(root, ARMS)
     rows = [[arm, str(len(runs))] for arm, runs in found.items()]
-    claim = Claimed("there are two arms", f"{len(rows)}", len(rows) == 2)
+    claim = stated("there are two arms", f"{len(rows)}", len(rows) == 2)
     return Section("Counted", "", ["arm", "runs"], rows, [claim], draw=lambda path: path.touch())
 
 

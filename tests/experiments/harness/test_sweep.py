@@ -6,7 +6,7 @@ import pytest
 
 from steelyard.core import FaultError, SteelyardError, encode
 from steelyard.experiments.harness import sweep as module
-from steelyard.experiments.harness.sweep import median, show, sweep
+from steelyard.experiments.harness.sweep import sweep
 from steelyard.objective import VarGradTB
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Enumerable
@@ -107,18 +107,3 @@ def test_results_keep_the_order_of_the_runs_and_go_to_a_directory_of_the_study(t
 def test_a_number_of_jobs_below_zero_is_refused():
     with pytest.raises(SteelyardError, match="--jobs: is -1"):
         sweep("test", {"a": TINY}, jobs=-1)
-
-
-def test_the_median_and_its_range():
-    assert median([0.3, 0.1, 0.25]) == "0.250 [0.100, 0.300]"
-    assert median([0.5]) == "0.500 [0.500, 0.500]"
-
-
-def test_a_table(capsys):
-    show("a title", ["name", "value"], [["one", "1.0"], ["two", "22.0"]])
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].strip() == "a title"
-    assert [line.split("│")[1:3] for line in lines if "one" in line or "two" in line] == [
-        [" one  ", "   1.0 "],
-        [" two  ", "  22.0 "],
-    ]

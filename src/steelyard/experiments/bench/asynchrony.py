@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import encode, require
-from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, seconds
-from steelyard.experiments.bench.processes import ask, ask_module, serve
+from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
 from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
+from steelyard.experiments.harness.processes import ask, ask_module, serve
+from steelyard.experiments.harness.spread import spread
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.runtime import HeldOut, Run, VirtualClock
 
@@ -111,7 +112,7 @@ def _settings_of(system: System, seed: int, delay: float, every: int, place: Pat
 
 def _run(run: Run, every: int, place: Path) -> dict[str, Any]:
     threads = run.inline.threads if run.runtime == "inline" else 1
-    report = ask(place.name, [sys.executable, "-m", _SCORED], encode(run), threads=threads)
+    report = ask(place.name, [sys.executable, "-m", _SCORED], {"run": encode(run)}, threads=threads)
     kept = range(every, run.max_steps + 1, every)
     files = {step: place / f"checkpoint-{step}" / "learner.safetensors" for step in kept}
     curve = curve_of(report["steps"], files, prefix="policy.")
@@ -141,15 +142,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     for (cost, system), runs in cells.items():
         sync = cells[cost, "sync"]
         local = system.startswith("local")
-        idle = [_spread([run[who] for run in runs]) if local else "" for who in ("learner_idle", "searcher_idle")]
+        idle = [spread([run[who] for run in runs]) if local else "" for who in ("learner_idle", "searcher_idle")]
         lines.append(
             [
                 f"{cost} x",
                 system,
-                _spread([run["seconds_to_80"] for run in runs]),
+                spread([run["seconds_to_80"] for run in runs]),
                 _gain(sync, runs, "seconds_to_80"),
-                _spread([run["steps_to_80"] for run in runs]),
-                _spread([run["steps_per_s"] for run in runs]),
+                spread([run["steps_to_80"] for run in runs]),
+                spread([run["steps_per_s"] for run in runs]),
                 _gain(runs, sync, "steps_per_s"),
                 *idle,
             ]
@@ -157,16 +158,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     return columns, lines
 
 
-def _spread(values: Sequence[float | None]) -> str:
-    found = [value for value in values if value is not None]
-    missed = f" ({len(values) - len(found)} never)" if len(found) < len(values) else ""
-    return (middle(found) + missed) if found else "never"
-
-
 def _gain(above: Sequence[Mapping[str, Any]], below: Sequence[Mapping[str, Any]], key: str) -> str:
     """Seed by seed; a seed that either missed is left out."""
     divisor = {run["seed"]: run[key] for run in below}
-    return _spread([run[key] / divisor[run["seed"]] for run in above if run[key] and divisor.get(run["seed"])])
+    return spread([run[key] / divisor[run["seed"]] for run in above if run[key] and divisor.get(run["seed"])])
 
 
 def _write(value: float | None) -> str:

@@ -14,7 +14,7 @@ import torch
 
 from steelyard.core import FaultError, Request, Sampling
 from steelyard.experiments.bench.models import END, PAD, VOCABULARY
-from steelyard.experiments.bench.processes import environment
+from steelyard.experiments.harness.processes import environment
 from steelyard.policy import Policy, loading
 from steelyard.rollout import TransformersEngine
 from steelyard.rollout.native import NativeEngine

@@ -21,17 +21,10 @@ from typing import Any
 import numpy as np
 
 from steelyard.core import Sampling, Trajectory
-from steelyard.experiments.bench.measuring import (
-    check_runs,
-    forget_peak,
-    interleaved,
-    middle,
-    ratios,
-    resident_mib,
-    seconds,
-)
+from steelyard.experiments.bench.measuring import check_runs, forget_peak, interleaved, ratios, resident_mib, seconds
 from steelyard.experiments.bench.models import END, VOCABULARY, check_sizes, make
-from steelyard.experiments.bench.processes import ask_module, serve
+from steelyard.experiments.harness.processes import ask_module, serve
+from steelyard.experiments.harness.spread import spread
 
 TITLE = "Learner, tokens per second of a whole step on one thread"
 GROUPS = {"0.2M": 32, "0.5M": 32, "2M": 16, "10M": 8}
@@ -64,7 +57,7 @@ def measure(settings: Learner, workdir: Path, say: Callable[[str], None]) -> lis
         row = ask_module(__name__, {**asked, "runs": settings.runs})
         peaks = {side: [ask_module(__name__, {**asked, "alone": side}) for _ in range(settings.runs)] for side in SIDES}
         rows.append({"size": size, "groups": GROUPS[size], **row, "peak_mib": peaks})
-        say(f"{size}: {middle(_gain(rows[-1]))} x, gradients differ by {rows[-1]['difference']:.1g}")
+        say(f"{size}: {spread(_gain(rows[-1]))} x, gradients differ by {rows[-1]['difference']:.1g}")
     return rows
 
 
@@ -75,10 +68,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
         [
             row["size"],
             str(row["groups"]),
-            *(middle(_rates(row, side)) for side in SIDES),
-            middle(_gain(row)),
+            *(spread(_rates(row, side)) for side in SIDES),
+            spread(_gain(row)),
             f"{row['difference']:.1g}",
-            *(middle(row["peak_mib"][side]) for side in SIDES),
+            *(spread(row["peak_mib"][side]) for side in SIDES),
         ]
         for row in rows
     ]

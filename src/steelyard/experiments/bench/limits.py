@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, seconds
+from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
 from steelyard.experiments.bench.models import SIZES
-from steelyard.experiments.bench.processes import ask_module, serve
+from steelyard.experiments.harness.processes import ask_module, serve
+from steelyard.experiments.harness.spread import spread
 
 TITLE = "The limits of one thread"
 SQUARE = 2048
@@ -37,13 +38,13 @@ def measure(settings: Limits, workdir: Path, say: Callable[[str], None]) -> list
     del workdir
     rows = ask_module(__name__, {"runs": settings.runs})
     for row in rows:
-        say(f"{row['what']}: {middle(row['values'])} {row['unit']}")
+        say(f"{row['what']}: {spread(row['values'])} {row['unit']}")
     return rows
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """One line for each."""
-    return ["", "median [lowest, highest]", ""], [[r["what"], middle(r["values"]), r["unit"]] for r in rows]
+    return ["", "median [lowest, highest]", ""], [[r["what"], spread(r["values"]), r["unit"]] for r in rows]
 
 
 def gflops(rows: int, inner: int, columns: int, repeats: int | None = None) -> float:

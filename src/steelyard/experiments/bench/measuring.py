@@ -1,10 +1,9 @@
 """How times are taken: works in turn, so that a slow minute of the machine hits all of them, and the middle of many."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from steelyard.core import require
 
@@ -22,7 +21,7 @@ def interleaved(works: Mapping[str, Callable[[], T]], runs: int) -> dict[str, li
     return found
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Callable[[], object]) -> float:
     """What the work takes."""
     began = time.perf_counter()
     work()
@@ -36,19 +35,6 @@ def check_runs(runs: int) -> None:
         SteelyardError: it is.
     """
     require(runs >= 1, f"is {runs}", where="--runs", hint="use 1 or more")
-
-
-def short(value: float) -> str:
-    """Three digits: 0.0123, 1.23, 123, 12.3k, 1.23M."""
-    for size, letter in ((1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e6 if letter == 'M' else 1e3):#.3g}{letter}".replace(f".{letter}", letter)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def middle(values: Sequence[float], write: Callable[[float], str] = short) -> str:
-    """`median [lowest, highest]`."""
-    return f"{write(statistics.median(values))} [{write(min(values))}, {write(max(values))}]"
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

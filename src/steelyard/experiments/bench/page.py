@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steelyard.core import SteelyardError, require
-from steelyard.experiments.bench.record import Record
+from steelyard.experiments.bench.record import BenchRecord
+from steelyard.experiments.harness.table import Cells, markdown
 from steelyard.runtime.run_dir.disk import put, reading, writing
 
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+Table = tuple[Sequence[str], Cells]
+"""Columns and lines."""
 _END = "<!-- end -->"
 
 
@@ -23,7 +25,7 @@ def check_page(page: Path, parts: Sequence[str]) -> None:
         _span(text, part, page)
 
 
-def write_block(page: Path, record: Record, table: Table) -> None:
+def write_block(page: Path, record: BenchRecord, table: Table) -> None:
     """Put a part's table into its block.
 
     Raises:
@@ -35,16 +37,11 @@ def write_block(page: Path, record: Record, table: Table) -> None:
         put(page, (text[:start] + "\n" + block(record, table) + text[end:]).encode())
 
 
-def block(record: Record, table: Table) -> str:
+def block(record: BenchRecord, table: Table) -> str:
     """The table in Markdown, the command below it, and when and where it ran."""
     columns, lines = table
-    rule = ["---", *["---:"] * (len(columns) - 1)]
-    rows = "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in (columns, rule, *lines))
+    rows = markdown(columns, lines, ["---", *["---:"] * (len(columns) - 1)])
     return f"{rows}\n\n`{record.command}`: {record.date}, {record.machine}; {record.seconds / 60:.1f} minutes.\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _read(page: Path) -> str:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.bench.learner import GROUPS, our_step, plain_step, ragged_groups
-from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, seconds, short
+from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
 from steelyard.experiments.bench.models import check_sizes, make
-from steelyard.experiments.bench.processes import ask_module, serve
+from steelyard.experiments.harness.processes import ask_module, serve
+from steelyard.experiments.harness.spread import short, spread
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.runtime import HeldOut, VirtualClock
 
@@ -74,7 +75,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
 
 
 def _kinds(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str]]:
-    lines = [[what, "all", middle(before["ms"]), middle(after["ms"])]]
+    lines = [[what, "all", spread(before["ms"]), spread(after["ms"])]]
     for kind in (*KINDS, "other operations", "Python"):
         cells = [_share(side, side["shares"].get(kind, 0.0)) for side in (before, after)]
         lines.append(["", kind, *cells])
@@ -88,7 +89,7 @@ def _share(side: Mapping[str, Any], share: float) -> str:
 def _parts(row: Mapping[str, Any]) -> list[list[str]]:
     names = row["parts"][0]
     what = f"{STEPS} steps, arithmetic"
-    figures = {name: middle([1e3 * run[name] for run in row["parts"]]) for name in names}
+    figures = {name: spread([1e3 * run[name] for run in row["parts"]]) for name in names}
     return [[what if i == 0 else "", name, "", figure] for i, (name, figure) in enumerate(figures.items())]
 
 

@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 
 from steelyard.core import Sampling, Trajectory, Weights, from_bytes, to_bytes
-from steelyard.experiments.bench.measuring import check_runs, middle, seconds
+from steelyard.experiments.bench.measuring import check_runs, seconds
 from steelyard.experiments.bench.models import check_sizes, make
-from steelyard.experiments.bench.processes import ask_module, environment, serve
+from steelyard.experiments.harness.processes import ask_module, environment, serve
+from steelyard.experiments.harness.spread import spread
 from steelyard.policy import Policy
 from steelyard.runtime.local.messages import FoundBytes, receive_up, send
 from steelyard.runtime.local.shared import SharedWeights, unnamed_file
@@ -58,13 +59,13 @@ def measure(settings: Publish, workdir: Path, say: Callable[[str], None]) -> lis
     places = {size: str(make(size, workdir / size)) for size in settings.sizes}
     rows = ask_module(__name__, {"runs": settings.runs, "places": places})
     for row in rows:
-        say(f"{row['what']}: {middle(row['ms'])} ms")
+        say(f"{row['what']}: {spread(row['ms'])} ms")
     return rows
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """A line for each."""
-    return ["", "ms, median [lowest, highest]"], [[row["what"], middle(row["ms"])] for row in rows]
+    return ["", "ms, median [lowest, highest]"], [[row["what"], spread(row["ms"])] for row in rows]
 
 
 def cell(runs: int, places: dict[str, str]) -> list[dict[str, Any]]:

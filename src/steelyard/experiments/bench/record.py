@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, encode, require
+from steelyard.experiments.harness.processes import kept, measured_once
 from steelyard.runtime import to_json
-from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.machine import machine
 
 
 @dataclass(frozen=True)
-class Record:
+class BenchRecord:
     """One part, measured."""
 
     part: str
@@ -49,46 +50,44 @@ def command_of(module: ModuleType, settings: Any) -> str:
     return " ".join(words)
 
 
-def carry_out(module: ModuleType, settings: Any, directory: Path, say: Callable[[str], None]) -> Record:
+def carry_out(module: ModuleType, settings: Any, directory: Path, say: Callable[[str], None]) -> BenchRecord:
     """Measure a part and keep its record in `directory`; one that is there with the same settings is taken as it is.
 
     Raises:
         SteelyardError: a record is damaged or has other settings, or the part cannot be measured.
     """
-    file = directory / f"{name_of(module)}.json"
-    asked = encode(settings)
-    if file.exists():
-        kept = read(file)
-        same = kept.settings == msgspec.json.decode(to_json(asked))
+
+    def fits(found: BenchRecord) -> bool:
+        same = found.settings == msgspec.json.decode(to_json(encode(settings)))
         require(same, "was measured with other settings", where=str(file), hint="choose another --output-dir")
         say(f"measured before: {file}")
-        return kept
+        return True
+
+    file = directory / f"{name_of(module)}.json"
+    return measured_once(file, BenchRecord, lambda: _measured(module, settings, directory, say), fits=fits)
+
+
+def _measured(module: ModuleType, settings: object, directory: Path, say: Callable[[str], None]) -> BenchRecord:
     with writing(directory, SteelyardError):
         directory.mkdir(parents=True, exist_ok=True)
         workdir = Path(tempfile.mkdtemp(prefix=f"{name_of(module)}-", dir=directory))  # one cut short left its own
     began = time.monotonic()
     rows = module.measure(settings, workdir, say)
-    record = Record(
+    return BenchRecord(
         part=name_of(module),
         command=command_of(module, settings),
-        settings=asked,
+        settings=encode(settings),
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         machine=machine(),
         seconds=time.monotonic() - began,
         rows=rows,
     )
-    with writing(file, SteelyardError):
-        put(file, to_json(encode(record), indent=1).encode() + b"\n")
-    return record
 
 
-def read(file: Path) -> Record:
+def read(file: Path) -> BenchRecord:
     """The record that `carry_out` kept.
 
     Raises:
         SteelyardError: it is damaged.
     """
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Record)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SteelyardError("is damaged", where=str(file), hint="take it away, to measure the part again") from error
+    return kept(file, BenchRecord, "take it away, to measure the part again")

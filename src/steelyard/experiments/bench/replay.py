@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from steelyard.core import Sampling, Trajectory, require
-from steelyard.experiments.bench.measuring import check_runs, middle, ratios, resident_mib, seconds
-from steelyard.experiments.bench.processes import ask_module, serve
+from steelyard.experiments.bench.measuring import check_runs, ratios, resident_mib, seconds
+from steelyard.experiments.harness.processes import ask_module, serve
+from steelyard.experiments.harness.spread import spread
 
 TITLE = "Replay: add 64 at a time, draw 256"
 STEPS = 64
@@ -71,7 +72,7 @@ def measure(settings: Replay, workdir: Path, say: Callable[[str], None]) -> list
         for store, runs in found.items():
             row = {name: [run[name] for run in runs] for name in runs[0]}
             rows.append({"size": size, "store": store, **row})
-            say(f"{size} {STORES[store]}: {middle(row['adds_per_s'])} adds/s, {middle(row['draws_per_s'])} draws/s")
+            say(f"{size} {STORES[store]}: {spread(row['adds_per_s'])} adds/s, {spread(row['draws_per_s'])} draws/s")
     return rows
 
 
@@ -97,8 +98,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     own = {row["size"]: row["draws_per_s"] for row in rows if row["store"] == "ours"}
     lines = []
     for row in rows:
-        line = [f"{row['size']:,}", STORES[row["store"]], *(middle(row[key]) for key in _COLUMNS)]
-        line.insert(4, "" if row["store"] == "ours" else middle(ratios(own[row["size"]], row["draws_per_s"])))
+        line = [f"{row['size']:,}", STORES[row["store"]], *(spread(row[key]) for key in _COLUMNS)]
+        line.insert(4, "" if row["store"] == "ours" else spread(ratios(own[row["size"]], row["draws_per_s"])))
         lines.append(line)
     return columns, lines
 

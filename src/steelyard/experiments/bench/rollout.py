@@ -22,10 +22,11 @@ from typing import Any
 
 from steelyard.core import require
 from steelyard.experiments.bench.limits import SQUARE, gflops
-from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, ratios, short
+from steelyard.experiments.bench.measuring import check_runs, interleaved, ratios
 from steelyard.experiments.bench.models import SIZES, check_sizes, config_of, make
 from steelyard.experiments.bench.operations import generation_macs, linear_macs
-from steelyard.experiments.bench.processes import ask_module, serve
+from steelyard.experiments.harness.processes import ask_module, serve
+from steelyard.experiments.harness.spread import short, spread
 from steelyard.model import Architecture, architecture_of
 
 TITLE = "Rollouts, generated tokens per second on one thread"
@@ -156,9 +157,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
 def _line(engines: Mapping[str, Mapping[str, Any]], present: Sequence[str]) -> list[str]:
     native = engines["native"]
     dynamic = engines["dynamic"]
-    gain = middle(ratios(tokens_per_s(native), tokens_per_s(dynamic)))
-    reached = middle(share_of_limit(native), lambda share: f"{share:.0%}")
-    rates = [middle(tokens_per_s(engines[engine])) if engine in engines else "" for engine in present]
+    gain = spread(ratios(tokens_per_s(native), tokens_per_s(dynamic)))
+    reached = spread(share_of_limit(native), lambda share: f"{share:.0%}")
+    rates = [spread(tokens_per_s(engines[engine])) if engine in engines else "" for engine in present]
     return [*rates, gain, short(statistics.median(native["gflops"])), reached]
 
 

@@ -15,7 +15,6 @@ What our runs write while they train (every trajectory to disk, checkpoints, rec
 nothing.
 """
 
-import json
 import subprocess
 import sys
 import time
@@ -23,17 +22,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from steelyard.core import SteelyardError, WarmupStableDecay, Weights, decode, encode, require, suggest
-from steelyard.experiments.bench.measuring import middle
 from steelyard.experiments.bench.peers.trl_grpo import TrlGrpo
-from steelyard.experiments.bench.processes import ask
+from steelyard.experiments.harness.processes import ask, serve
+from steelyard.experiments.harness.spread import spread
 from steelyard.learner import Adam
 from steelyard.objective import VarGradTB
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.replay import PrioritizedReplay
-from steelyard.runtime import HeldOut, Run, to_json
+from steelyard.runtime import HeldOut, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,7 +154,7 @@ def _own(contest: Contest, runtime: Any, seed: int, place: Path) -> tuple[dict[s
         evaluation=_UNMEASURED,
         output_dir=str(place),
     )
-    report = ask(place.name, [sys.executable, "-m", __name__], encode(run), deadline=_DEADLINE)
+    report = ask(place.name, [sys.executable, "-m", __name__], {"run": encode(run)}, deadline=_DEADLINE)
     files = {step: place / f"checkpoint-{step}" / "learner.safetensors" for step in _kept(contest)}
     return report, curve_of(report["steps"], files, prefix="policy.")
 
@@ -244,7 +243,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     lines = []
     for name in dict.fromkeys(row["contest"] for row in rows):
         of = {system: [row for row in rows if (row["contest"], row["system"]) == (name, system)] for system in SYSTEMS}
-        lines += [[f"{name}: {system}", *(_spread(own, key) for key in _KEYS)] for system, own in of.items() if own]
+        lines += [
+            [f"{name}: {system}", *(spread([row[key] for row in own]) for key in _KEYS)]
+            for system, own in of.items()
+            if own
+        ]
         lines += [
             [f"{name}: {other} / local, by seed", _ratio(of["local"], of[other]), "", "", "", ""]
             for other in SYSTEMS[1:]
@@ -256,15 +259,6 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
 _KEYS = ("seconds_to_80", "steps_to_80", "completions_per_s", "steps_per_s", "accuracy_last")
 
 
-def _spread(rows: Sequence[Mapping[str, Any]], key: str) -> str:
-    values = [row[key] for row in rows]
-    found = [value for value in values if value is not None]
-    if not found:
-        return "never"
-    missed = f" ({len(values) - len(found)} never)" if len(found) < len(values) else ""
-    return middle(found) + missed
-
-
 def ratios(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> list[float]:
     """How many times longer `other` took to 80 % than `own`, seed by seed; a seed that either missed is left out."""
     took = {row["seed"]: row["seconds_to_80"] for row in own}
@@ -274,7 +268,7 @@ def ratios(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]])
 
 def _ratio(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> str:
     found = ratios(own, other)
-    return middle(found) if found else "none"
+    return spread(found) if found else "none"
 
 
 def _seconds(value: float | None) -> str:
@@ -282,6 +276,11 @@ def _seconds(value: float | None) -> str:
 
 
 # One run of ours, in a process of its own
+
+
+def work(run: dict[str, Any]) -> dict[str, Any]:
+    """Train with these encoded settings, and report the steps with their seconds since the first generation."""
+    return carry_out(decode(run, Run, trusted=True))
 
 
 def carry_out(run: Run) -> dict[str, Any]:
@@ -306,15 +305,5 @@ def carry_out(run: Run) -> dict[str, Any]:
     return {"steps": steps, "completions": summary["trajectories"], "where": idle}
 
 
-def main() -> int:
-    """Serve one run of ours: settings in, report out; returns the exit code."""
-    try:
-        print(to_json(carry_out(cast("Run", decode(json.load(sys.stdin), Run, trusted=True)))))
-    except SteelyardError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(work)

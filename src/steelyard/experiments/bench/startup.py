@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import FaultError
-from steelyard.experiments.bench.measuring import check_runs, interleaved, middle, seconds
-from steelyard.experiments.bench.processes import environment
+from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.experiments.harness.processes import environment
+from steelyard.experiments.harness.spread import spread
 
 TITLE = "Start-up, seconds"
 PROCESSES = {
@@ -52,13 +53,13 @@ def measure(settings: Startup, workdir: Path, say: Callable[[str], None]) -> lis
         works[what] = lambda runtime=runtime: to_first_step(settings.recipe, runtime, workdir)
     found = interleaved(works, settings.runs)
     for what, values in found.items():
-        say(f"{what}: {middle(values)} s")
+        say(f"{what}: {spread(values)} s")
     return [{"what": what, "seconds": values} for what, values in found.items()]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """A line for each."""
-    return ["", "seconds, median [lowest, highest]"], [[row["what"], middle(row["seconds"])] for row in rows]
+    return ["", "seconds, median [lowest, highest]"], [[row["what"], spread(row["seconds"])] for row in rows]
 
 
 def _run(words: Sequence[str]) -> None:

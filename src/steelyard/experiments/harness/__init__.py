@@ -1,5 +1,6 @@
-"""What proofs, studies and benchmarks share: paired seeds, intervals, verdicts, pages."""
+"""What proofs, studies and benchmarks share: processes, paired seeds, claims and verdicts, pages."""
 
-from steelyard.experiments.harness.proof import Claim, Proof
+from steelyard.experiments.harness.claim import Claim
+from steelyard.experiments.harness.proof import Proof
 
 __all__ = ["Claim", "Proof"]

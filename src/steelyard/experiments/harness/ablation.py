@@ -1,50 +1,49 @@
 """One setting of a recipe, swept: the engine behind every `steelyard study ablation-...`.
 
-An ablation is a grid (arm -> `Run`), what is measured of each run, and what the paper found. Whether that was found
-here too is computed, by paired seeds:
+An ablation is a grid (arm -> `Run`), metrics of each run, and what the paper found. That it is so here too is a claim
+on paired seeds:
 
-    effect_s = measure(arm, seed s) - measure(other arm, seed s)
+    effect_s = metric(arm, seed s) - metric(other arm, seed s)
 
 A difference counts where the median of effect_s has the size that the finding names and every effect_s the same sign.
 A smaller median is no difference; a large one over seeds that disagree is unclear, and shows nothing.
 Source of the findings: Bartoldson et al. 2025, arXiv:2503.18929; in words alone where a figure gives no numbers.
 """
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from steelyard.core import require
+from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Judgement, Says, SeedsAgree, compare, judge
 from steelyard.experiments.harness.curves import Points, draw_curves
-from steelyard.experiments.harness.measures import SPENT, Measure, final, late, lowest, steps_to, summed_up
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, late, lowest, steps_to, summed_up
+from steelyard.experiments.harness.section import Section
+from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.experiments.harness.study_base import Study, carry_out, grid
 from steelyard.report import RunRecords
 from steelyard.runtime import Run
 
 ARITHMETIC = {
-    "late accuracy": Measure(late("eval/accuracy")),
-    "lowest late": Measure(late("eval/accuracy", min)),
-    "at the end": Measure(final("eval/accuracy")),
-    "90 % at step": Measure(steps_to("eval/accuracy", 0.9), 0),
-    "distinct right answers of 8": Measure(final("eval/distinct_correct"), 2),
-    "staleness": Measure(summed_up("staleness_mean"), 1),
+    "late accuracy": RunMetric(late("eval/accuracy")),
+    "lowest late": RunMetric(late("eval/accuracy", min)),
+    "at the end": RunMetric(final("eval/accuracy")),
+    "90 % at step": RunMetric(steps_to("eval/accuracy", 0.9), 0),
+    "distinct right answers of 8": RunMetric(final("eval/distinct_correct"), 2),
+    "staleness": RunMetric(summed_up("staleness_mean"), 1),
     **SPENT,
 }
 ENUMERABLE = {
-    "total variation at the end": Measure(final("eval/total_variation")),
-    "late mean": Measure(late("eval/total_variation")),
-    "lowest": Measure(lowest("eval/total_variation")),
-    "staleness": Measure(summed_up("staleness_mean"), 1),
+    "total variation at the end": RunMetric(final("eval/total_variation")),
+    "late mean": RunMetric(late("eval/total_variation")),
+    "lowest": RunMetric(lowest("eval/total_variation")),
+    "staleness": RunMetric(summed_up("staleness_mean"), 1),
     **SPENT,
 }
-Found = Mapping[str, Mapping[int, RunRecords]]
+RunsBySeed = Mapping[str, Mapping[int, RunRecords]]
 """Arm -> seed -> records."""
-Outcome = Literal["more than", "less than", "as much as", "unclear"]
-Says = Literal["more than", "less than", "as much as", "no more than"]
 DIFFERS = {
     "more than": "differs: more here",
     "less than": "differs: less here",
@@ -62,30 +61,29 @@ class Finding:
     arm: str
     says: Says
     other: str
-    measure: str
-    """Which of the ablation's measures."""
-    by: float
-    """The least difference that counts, in that measure's unit."""
+    metric: str
+    """Which of the ablation's metrics."""
+    min_effect: float
+    """The least difference that counts, in that metric's unit."""
 
-    def judge(self, found: Found, measure: Measure) -> tuple[str, str]:
-        """What was measured, and `agrees`, or how it differs, or `unclear`."""
-        arm, other = ([measure.read(run) for run in found[name].values()] for name in (self.arm, self.other))
-        here, effects = compare(arm, other, self.by)
-        spread = ", ".join(f"{effect:+.3f}" for effect in (min(effects), max(effects)))
-        measured = f"difference {statistics.median(effects):+.3f} [{spread}]"
-        agrees = here == self.says or (self.says == "no more than" and here in ("less than", "as much as"))
-        return measured, "agrees" if agrees else DIFFERS[here]
+    @property
+    def claim(self) -> Claim:
+        """That it is so here too."""
+        text = f"as in the paper, {self.metric}: at {self.arm} {self.says} at {self.other}"
+        counts = f" (by {self.min_effect:g} or more counts)"
+        rule = SeedsAgree(self.says)
+        return Claim(text + counts, self.metric, self.other, self.min_effect, ours=self.arm, rule=rule)
 
 
-def compare(arm: Sequence[float], other: Sequence[float], by: float) -> tuple[Outcome, list[float]]:
-    """How one arm comes out beside another, and its effect in each seed; the seeds of both in one order."""
-    effects = [a - b if a != b else 0.0 for a, b in zip(arm, other, strict=True)]  # never less never is nothing
-    middle = statistics.median(effects)
-    if abs(middle) < by:
-        return "as much as", effects
-    if min(effects) > 0 or max(effects) < 0:
-        return "more than" if middle > 0 else "less than", effects
-    return "unclear", effects
+def fate_of(judged: Judged) -> str:
+    """What became of a finding: `agrees`, or how it differs, or `unclear`."""
+    return "agrees" if judged.verdict == "shown" else DIFFERS[compare(judged.effect, judged.claim.min_effect)]
+
+
+def told(judged: Judged) -> Judgement:
+    """A finding with what was measured."""
+    measured = f"difference {spread(judged.effect, fixed(3, signed=True))}"
+    return Judgement(judged.claim.text, measured, judged.verdict)
 
 
 @dataclass(frozen=True)
@@ -101,15 +99,15 @@ class Ablation:
     """What changes from arm to arm."""
     arms: Mapping[str, Run]
     findings: Sequence[Finding]
-    measures: Mapping[str, Measure] = field(default_factory=lambda: ARITHMETIC)
+    metrics: Mapping[str, RunMetric] = field(default_factory=lambda: ARITHMETIC)
     """Columns of the table; the first is drawn by arm."""
     curve: str = "eval/accuracy"
     """What is drawn over steps."""
 
     def __post_init__(self) -> None:
         for finding in self.findings:
-            known = {finding.arm, finding.other} <= {*self.arms} and finding.measure in self.measures
-            require(known, f"compares what is not there: {finding}", where=self.name, hint="name arms and a measure")
+            known = {finding.arm, finding.other} <= {*self.arms} and finding.metric in self.metrics
+            require(known, f"compares what is not there: {finding}", where=self.name, hint="name arms and a metric")
 
     def measure(self, study: Study) -> dict[str, Any]:
         """Run the grid, print the section."""
@@ -118,26 +116,29 @@ class Ablation:
     def section(self, root: Path) -> Section:
         """The table by arm, and each finding of the paper with its fate here."""
         found = by_seed(root, self.arms)
-        rows = [[arm, *(one.over(found[arm].values()) for one in self.measures.values())] for arm in self.arms]
-        fates = [finding.judge(found, self.measures[finding.measure]) for finding in self.findings]
-        claims = [
-            Claimed(f"as in the paper, {_claim(f)}", measured, fate == "agrees")
-            for f, (measured, fate) in zip(self.findings, fates, strict=True)
-        ]
-        paper = [[f.paper, fate] for f, (_, fate) in zip(self.findings, fates, strict=True)]
-        first, measure = next(iter(self.measures.items()))
-        points = {arm: [measure.read(run) for run in runs.values()] for arm, runs in found.items()}
+        rows = [[arm, *(one.over(found[arm].values()) for one in self.metrics.values())] for arm in self.arms]
+        seeds = self.measured(found)
+        judged = [judge(finding.claim, seeds) for finding in self.findings]
+        paper = [[f.paper, fate_of(one)] for f, one in zip(self.findings, judged, strict=True)]
+        first, metric = next(iter(self.metrics.items()))
+        points = {arm: [metric.read(run) for run in runs.values()] for arm, runs in found.items()}
         arms = {arm: list(runs.values()) for arm, runs in found.items()}
         return Section(
             self.title,
             self.text,
-            [self.factor, *self.measures],
+            [self.factor, *self.metrics],
             rows,
-            claims,
+            [told(one) for one in judged],
             [["the paper", "here"], *paper],
             lambda path: draw_curves(path, arms, self.curve, points=Points(points, first, self.factor)),
         )
 
-
-def _claim(finding: Finding) -> str:
-    return f"{finding.measure}: at {finding.arm} {finding.says} at {finding.other} (by {finding.by:g} or more counts)"
+    def measured(self, found: RunsBySeed) -> dict[int, ArmMetrics]:
+        """The metrics of every run, by seed and arm."""
+        seeds = next(iter(found.values()))
+        return {
+            seed: {
+                arm: {name: one.read(runs[seed]) for name, one in self.metrics.items()} for arm, runs in found.items()
+            }
+            for seed in seeds
+        }

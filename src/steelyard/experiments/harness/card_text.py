@@ -5,8 +5,11 @@ from typing import Any
 
 from steelyard.check import help_of
 from steelyard.core import Card, encode
-from steelyard.experiments.harness.record import Record, effect_of, published, verdict_of
+from steelyard.experiments.harness.proof_index import proof_of
+from steelyard.experiments.harness.proof_record import ProofRecord, effect_of, published, verdict_of
 from steelyard.runtime import to_json
+
+_OF_A_CLAIM = ("text", "effect", "interval", "min_effect", "verdict")
 
 
 def claim_of(card: Card) -> str:
@@ -15,19 +18,14 @@ def claim_of(card: Card) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def proof_id(card: Card) -> str | None:
-    """The id under which its proof is recorded: that of the method whose name the proof's file has."""
-    return card.proof and card.proof.rpartition(".")[2].replace("_", "-")
-
-
-def record_of(card: Card) -> Record | None:
+def record_of(card: Card) -> ProofRecord | None:
     """The published record of its proof, if there is one."""
-    return published(id) if (id := proof_id(card)) else None
+    return published(id) if (id := proof_of(card.id)) else None
 
 
 def proven(card: Card) -> str:
     """The published verdict; "not run" where there is only a proof, nothing where there is none."""
-    return (verdict_of(id) or "not run") if (id := proof_id(card)) else ""
+    return (verdict_of(id) or "not run") if (id := proof_of(card.id)) else ""
 
 
 def explain(card: Card) -> str:
@@ -35,26 +33,27 @@ def explain(card: Card) -> str:
     lines = [f"{card.id} ({card.room}, {card.name})", "", card.text, ""]
     if card.claim:
         lines += [f"claim: {card.claim}", ""]
-    help = help_of(card.cls)
-    fields = dataclasses.fields(card.cls)
-    lines += ["settings:"]
-    for f in fields:
-        lines += [f"  {f.name} = {to_json(default_of(f))}", *([f"      {help[f.name]}"] if f.name in help else [])]
-    lines += [] if fields else ["  (none)"]
+    lines += _settings(card)
     if card.exemptions:
         lines += ["", "excused from:", *(f"  {check}: {reason}" for check, reason in card.exemptions.items())]
-    if card.proof:
+    if (id := proof_of(card.id)) is not None:
         record = record_of(card)
-        lines += [
-            "",
-            f"proof: steelyard prove {proof_id(card)}",
-            f"  {proven(card)}",
-            *(_found(record) if record else ()),
-        ]
+        lines += ["", f"proof: steelyard prove {id}", f"  {proven(card)}", *(_found(record) if record else ())]
     return "\n".join(lines)
 
 
-def _found(record: Record) -> list[str]:
+def _settings(card: Card) -> list[str]:
+    """Each setting with its default, and its line of help below it."""
+    help = help_of(card.cls)
+    lines = ["settings:"]
+    for f in dataclasses.fields(card.cls):
+        lines.append(f"  {f.name} = {to_json(default_of(f))}")
+        if f.name in help:
+            lines.append(f"      {help[f.name]}")
+    return lines if len(lines) > 1 else [*lines, "  (none)"]
+
+
+def _found(record: ProofRecord) -> list[str]:
     """The figures of a proof, claim by claim."""
     seeds = (
         f"seeds {', '.join(map(str, record.seeds))}; {record.core_minutes:.1f} core minutes; control: {record.control}"
@@ -62,7 +61,7 @@ def _found(record: Record) -> list[str]:
     return [f"  {seeds}", *(f"  {claim.text}: {effect_of(claim)} ({claim.verdict})" for claim in record.claims)]
 
 
-def default_of(field: "dataclasses.Field[Any]") -> Any:
+def default_of(field: "dataclasses.Field[Any]") -> object:
     """A setting's default as JSON; "required" where it has none."""
     if field.default is not dataclasses.MISSING:
         default = field.default
@@ -73,7 +72,7 @@ def default_of(field: "dataclasses.Field[Any]") -> Any:
     return encode(default) if dataclasses.is_dataclass(default) else default
 
 
-def data_of(card: Card) -> dict[str, Any]:
+def data_of(card: Card) -> dict[str, object]:
     """A card as JSON."""
     record = record_of(card)
     return {
@@ -89,12 +88,18 @@ def data_of(card: Card) -> dict[str, Any]:
         "settings": {f.name: default_of(f) for f in dataclasses.fields(card.cls)},
         "help": help_of(card.cls),
         "exemptions": dict(card.exemptions),
-        "proof": f"steelyard prove {proof_id(card)}" if card.proof else None,
+        "proof": f"steelyard prove {id}" if (id := proof_of(card.id)) else None,
         "verdict": proven(card),
         "claims": []
         if record is None
         else [
-            {"text": c.text, "effect": c.effect, "interval": c.interval, "least": c.least, "verdict": c.verdict}
+            {
+                "text": c.text,
+                "effect": c.effect,
+                "interval": c.interval,
+                "min_effect": c.min_effect,
+                "verdict": c.verdict,
+            }
             for c in record.claims
         ],
     }

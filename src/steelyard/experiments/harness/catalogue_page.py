@@ -1,13 +1,15 @@
 """docs/catalogue.md: every method of the package by room, and what its proof found; written from cards and records."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
-from steelyard.experiments.harness.card_text import claim_of, proof_id, proven
-from steelyard.experiments.harness.record import Record, effect_of, published
+from steelyard.experiments.harness.card_text import claim_of, proven
+from steelyard.experiments.harness.proof_index import proof_modules
+from steelyard.experiments.harness.proof_record import ProofRecord, effect_of, published
+from steelyard.experiments.harness.table import markdown
 
 LINKS = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
 OPENING = """# Catalogue
@@ -36,7 +38,7 @@ def text(directory: Path) -> str:
     """The page, for a directory: pictures of proofs are linked where they lie below it."""
     rooms = import_rooms()
     known = [card for card in cards() if card.cls.__module__.startswith("steelyard.")]
-    parts = [OPENING, *_proofs(sorted({id for card in known if (id := proof_id(card))}), directory)]
+    parts = [OPENING, *_proofs([*proof_modules()], directory)]
     for room in rooms:
         parts += _room(room, [card for card in known if f"steelyard.{card.room}" == room.__name__])
     return "\n\n".join(parts) + "\n"
@@ -49,12 +51,12 @@ def _proofs(ids: Sequence[str], directory: Path) -> Iterator[str]:
     yield CRITERION
     if records:
         head = ("method", "claim", "effect, its interval, what was claimed", "control", "verdict", "core minutes")
-        yield _table(head, (row for record in records for row in _found(record, directory)))
+        yield markdown(head, (row for record in records for row in _found(record, directory)))
     if waiting:
         yield f"Not run yet: {', '.join(f'`{id}`' for id in waiting)}."
 
 
-def _found(record: Record, directory: Path) -> Iterator[tuple[str, ...]]:
+def _found(record: ProofRecord, directory: Path) -> Iterator[tuple[str, ...]]:
     """One row for each claim; the method, its picture and its minutes stand in the first."""
     picture = f"proofs/{record.id}.png"
     name = f"[{record.id}]({picture})" if (directory / picture).is_file() else record.id
@@ -75,7 +77,7 @@ def _room(room: ModuleType, held: Sequence[Card]) -> Iterator[str]:
     yield f"## {name}"
     yield (room.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ")
     rows = ((_source(card), claim_of(card), _paper(card), proven(card)) for card in held)
-    yield _table(("method", "what it is for", "paper", "proof"), rows)
+    yield markdown(("method", "what it is for", "paper", "proof"), rows)
 
 
 def _source(card: Card) -> str:
@@ -85,8 +87,3 @@ def _source(card: Card) -> str:
 def _paper(card: Card) -> str:
     kind, _, number = (card.paper or "").partition(":")
     return f"[{card.paper}]({LINKS[kind]}{number})" if kind in LINKS else card.paper or ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    every = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in every)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.measures import series
+from steelyard.experiments.harness.run_metrics import series
 from steelyard.report import RunRecords
 
 NAMES = {
@@ -21,7 +21,7 @@ STYLES = ("-", "--", "-.")
 FEW = 6
 LONG = 8
 """Arms above which the legend stands outside; letters from which on the arms' names stand aslant."""
-Arms = Mapping[str, Sequence[RunRecords]]
+RunsByArm = Mapping[str, Sequence[RunRecords]]
 """Arm -> its runs, one for each seed."""
 
 
@@ -38,7 +38,7 @@ class Points:
 
 def draw_curves(
     path: Path,
-    arms: Arms,
+    arms: RunsByArm,
     key: str,
     *,
     points: Points | None = None,

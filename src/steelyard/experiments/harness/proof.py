@@ -1,54 +1,27 @@
-"""A proof: what a paper says it gains, as a criterion that an experiment can fail.
+"""A proof: what a paper says a method gains, as a criterion that an experiment can fail.
 
-A criterion, and the number of seeds, is stated before the first run. Who changes either later raises `first_seed`, so
-that the seeds are fresh, and says so in docs/lab-notes.md.
+The criterion and the number of seeds are stated before the first run. Whoever changes either later raises `first_seed`,
+so that the seeds are fresh, and says so in docs/lab-notes.md.
 """
 
 import hashlib
-import importlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from steelyard.core import Card, SteelyardError, require
+from steelyard.core import require
+from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Metrics, Verdict, by_interval, judge, worst
 from steelyard.runtime import to_json
 
-Metrics = Mapping[str, float]
-"""Metric -> value, of one arm and seed."""
-Arms = Mapping[str, Metrics]
-"""Arm -> its metrics, of one seed."""
-Measure = Callable[[int, bool], Iterator[tuple[str, Metrics]]]
+Experiment = Callable[[int, bool], Iterator[tuple[str, Metrics]]]
 """`measure(seed, quick)` yields each arm with its metrics; all arms of a seed share what is prepared for them."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """Ours is better than the baseline in a metric, by at least so much.
-
-    effect_s = ours_s - baseline_s for seed s, with its sign turned where lower is better, and divided by |baseline_s|
-    where it is relative.
-    """
-
-    text: str
-    """The claim in words."""
-    metric: str
-    """What is compared."""
-    baseline: str | float
-    """The arm to beat, or a fixed number."""
-    least: float
-    """The smallest effect that counts; below 0: not worse by more than that."""
-    lower_is_better: bool = False
-    """The effect is what ours has less."""
-    relative: bool = False
-    """The effect is a share of the baseline's value."""
-    ours: str = ""
-    """The arm that is claimed for, where it is not the proof's."""
-
-
-@dataclass(frozen=True)
 class Proof:
-    """An experiment and what it must show."""
+    """An experiment and what it must show. A proof that cannot fail is refused when it is made."""
 
+    proves: tuple[str, ...]
+    """Ids of the methods whose claim this is; the methods of one paper may share a proof."""
     ours: str
     """The arm of the method."""
     control: str
@@ -57,37 +30,44 @@ class Proof:
     """What is equal between the arms: data, steps, settings."""
     claims: tuple[Claim, ...]
     """All must hold."""
-    measure: Measure
+    measure: Experiment
     """The experiment."""
     first_seed: int = 0
     """The seeds are this and the next."""
     seeds: int = 3
     """How many; more where three were too noisy to tell, decided before the first of them."""
 
+    def __post_init__(self) -> None:
+        self._need(bool(self.proves) and all(self.proves), "does not say which method it proves")
+        self._need(bool(self.ours) and bool(self.control), "does not name its arms")
+        self._need(self.ours != self.control, "has the method itself as its control")
+        self._need(bool(self.equal.strip()), "does not say what is equal between its arms")
+        self._need(len(self.claims) > 0, "claims nothing")
+        self._need(any(c.min_effect > 0 for c in self.claims), "has only claims that an arm without effect meets")
+        for claim in self.claims:
+            ours = claim.ours or self.ours
+            self._need(bool(claim.text) and bool(claim.metric), "has a claim without a text or a metric")
+            self._need(claim.baseline != ours, f"compares {ours} with itself: {claim.text!r}")
+            self._need(claim.rule is by_interval, f"is judged by its interval, and no other rule: {claim.text!r}")
+
+    def _need(self, condition: bool, what: str) -> None:
+        require(condition, what, where=f"proof of {', '.join(self.proves)}", hint="see docs/add-a-method.md")
+
     @property
     def criterion(self) -> str:
         """A digest of all that decides the verdict, apart from the figures."""
-        decides = [self.ours, self.control, [[getattr(c, f.name) for f in fields(c)] for c in self.claims]]
-        return hashlib.blake2b(to_json(decides).encode(), digest_size=8).hexdigest()
+        claims = [
+            [c.text, c.metric, c.baseline, c.min_effect, c.lower_is_better, c.relative, c.ours] for c in self.claims
+        ]
+        return hashlib.blake2b(to_json([self.ours, self.control, claims]).encode(), digest_size=8).hexdigest()
 
 
-def module_of(card: Card) -> str:
-    """The dotted module of a card's proof.
-
-    Raises:
-        SteelyardError: it has none.
-    """
-    require(card.proof is not None, "has no proof", where=card.id, hint="see steelyard methods for those that have one")
-    return f"steelyard.{card.proof}"
+def judge_all(proof: Proof, seeds: Mapping[int, ArmMetrics]) -> tuple[list[Judged], list[Judged]]:
+    """Every claim for the method, and every claim for the control in its place."""
+    own = [judge(claim, seeds, claim.ours or proof.ours) for claim in proof.claims]
+    return own, [judge(claim, seeds, proof.control) for claim in proof.claims]
 
 
-def load(module: str) -> Proof:
-    """The proof that a module holds.
-
-    Raises:
-        SteelyardError: it holds none.
-    """
-    found: Any = getattr(importlib.import_module(module), "PROOF", None)
-    if not isinstance(found, Proof):
-        raise SteelyardError("holds no PROOF", where=module, hint="see docs/add-a-method.md")
-    return found
+def verdict_of(own: Sequence[Judged], control: Sequence[Judged]) -> Verdict:
+    """The proof's verdict: an experiment whose control shows as much cannot tell, and shows nothing."""
+    return "not shown" if worst(control) != "not shown" else worst(own)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.record import ClaimRecord, Record, effect_of
+from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord, effect_of
 
 ACROSS = 4
 """Claims side by side; more begin another row."""
 _COLORS = {"baseline": "#666666", "ours": "#0072B2", "off": "#D55E00"}
 
 
-def draw(record: Record, file: Path) -> None:
+def draw(record: ProofRecord, file: Path) -> None:
     """Write the picture as PNG."""
     num = len(record.claims)
     across = min(len(record.claims), ACROSS)

@@ -3,23 +3,21 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from steelyard.core import SteelyardError, require
-from steelyard.experiments.harness import record as kept
-from steelyard.experiments.harness.record import Record
-from steelyard.runtime import to_json
+from steelyard.experiments.harness import catalogue_page, proof_record
+from steelyard.experiments.harness.processes import keep
+from steelyard.experiments.harness.proof_record import ProofRecord
 from steelyard.runtime.run_dir.disk import put, writing
 
 ROOT = Path(__file__).parents[4]
 """Of the source tree, if this is one."""
 
 
-def publish(records: Mapping[str, Record], directory: Path) -> None:
+def publish(records: Mapping[str, ProofRecord], directory: Path) -> None:
     """Put the records beside the proofs, the plots into docs/proofs, and write docs/catalogue.md anew.
 
     Args:
-        records: method's id -> record, all of them fit to be published.
+        records: id of a proof -> record, all of them fit to be published.
         directory: where their plots are.
 
     Raises:
@@ -28,12 +26,9 @@ def publish(records: Mapping[str, Record], directory: Path) -> None:
     require((ROOT / "pyproject.toml").is_file(), "is no source tree", where=str(ROOT), hint="leave --publish out")
     plots = ROOT / "docs" / "proofs"
     with writing(ROOT, SteelyardError):
-        for place in (kept.RECORDS, plots):
-            place.mkdir(parents=True, exist_ok=True)
+        plots.mkdir(parents=True, exist_ok=True)
         for id, record in records.items():
-            put(kept.RECORDS / f"{id}.json", to_json(msgspec.to_builtins(record), indent=1).encode() + b"\n")
+            keep(proof_record.RECORDS / f"{id}.json", record)
             put(plots / f"{id}.png", (directory / f"{id}.png").read_bytes())
-    from steelyard.experiments.harness import catalogue_page
-
-    kept.published.cache_clear()
+    proof_record.published.cache_clear()
     catalogue_page.write(ROOT / "docs" / "catalogue.md")

@@ -13,6 +13,7 @@ from steelyard.core import SteelyardError, require
 from steelyard.experiments import studies
 from steelyard.experiments.harness.run_index import directories, ended
 from steelyard.experiments.harness.section import Section
+from steelyard.experiments.harness.table import markdown, numbers_right
 from steelyard.report import RunRecords
 from steelyard.report.format import duration
 from steelyard.runtime.run_dir.disk import put, writing
@@ -119,7 +120,7 @@ def _block(name: str, part: str | None) -> str:
 
 def _overview(parts: Mapping[str, str | None]) -> str:
     rows = [[f"`{name}`", *_count(name, part)] for name, part in parts.items()]
-    return table(["study", "what it shows", "claims shown"], rows)
+    return markdown(["study", "what it shows", "claims shown"], rows, numbers_right(rows))
 
 
 def _count(name: str, part: str | None) -> tuple[str, str]:
@@ -145,12 +146,12 @@ def part(name: str, section: Section, directory: Path, pictures: str) -> str:
 def _part(name: str, section: Section, directory: Path, pictures: str) -> Iterator[str]:
     yield f"### {section.title}"
     yield section.text
-    yield table(section.columns, section.rows)
+    yield markdown(section.columns, section.rows, numbers_right(section.rows))
     if section.claims:
         yield "\n".join(f"- **{claim.verdict}**: {claim.text}: {claim.measured}" for claim in section.claims)
     if section.paper:
         yield "In the paper:"
-        yield table(section.paper[0], section.paper[1:])
+        yield markdown(section.paper[0], section.paper[1:], numbers_right(section.paper[1:]))
     if section.draw is not None:
         yield f"![{section.title}]({pictures}/{name}.png)"
     runs = [ended(run) for run in directories(directory)]
@@ -184,14 +185,3 @@ def _listed(values: Iterable[object]) -> str:
 
 def _plural(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; columns of numbers stand right."""
-    rule = ["---:" if all(map(_is_number, column)) else "---" for column in zip(*rows, strict=True)]
-    every = [head, rule or ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in every)
-
-
-def _is_number(cell: str) -> bool:
-    return cell.lstrip("+-.")[:1].isdigit() or cell in ("never", "–", "")

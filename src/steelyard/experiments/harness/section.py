@@ -1,29 +1,16 @@
 """What a study shows: a table, a picture, and claims that can fail, all read from its run directories.
 
-A study of `recipes.studies` that the results page holds has, beside `Study` and `measure`, a function
-`section(root: Path) -> Section`. `root` is the study's directory: each run in a directory of its label. It reads those
-and trains nothing, so the page can be made again from kept runs alone.
+A module of `experiments.studies` that the results page holds has, beside `Study` and `measure`, a function
+`section(root: Path) -> Section`. `root` is the study's directory, with each run in a directory of its label. The
+function reads those and trains nothing, so the page can be made again from kept runs alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from steelyard.experiments.harness.sweep import show
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A claim, what was measured, and whether that shows it."""
-
-    text: str
-    measured: str
-    shown: bool
-
-    @property
-    def verdict(self) -> str:
-        """`shown` or `not shown`."""
-        return "shown" if self.shown else "not shown"
+from steelyard.experiments.harness.claim import Judgement
+from steelyard.experiments.harness.table import Cells, show
 
 
 @dataclass(frozen=True)
@@ -34,9 +21,9 @@ class Section:
     text: str
     """What was run and what is equal between the arms; one or two paragraphs of markdown."""
     columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    claims: Sequence[Claimed] = ()
-    paper: Sequence[Sequence[str]] = ()
+    rows: Cells
+    claims: Sequence[Judgement] = ()
+    paper: Cells = ()
     """The paper's own numbers, under columns that the first row names; empty where it gives none."""
     draw: Callable[[Path], None] | None = field(default=None, repr=False)
     """Draws the picture into a PNG file."""

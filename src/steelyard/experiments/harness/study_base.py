@@ -1,7 +1,7 @@
 """What the studies share: a grid of runs, arm by seed, that is carried out, read back and printed.
 
-A module of `recipes.studies` has `Study`, the fields of its command; `measure(study)`, which carries out what has not
-ended yet, prints, and returns what `tell` does; and `section(root)`, which reads it all back (see `recipes.section`).
+A module of `experiments.studies` has `Study`, the fields of its command; `measure(study)`, which carries out what has
+not ended yet, prints, and returns what `tell` does; and `section(root)`, which reads it all back (see `section`).
 """
 
 import time

@@ -1,24 +1,16 @@
-"""Several runs side by side, as many at a time as there are cores, each in a process of its own."""
+"""Several runs side by side, each in a process of its own."""
 
-import json
-import os
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from steelyard.core import FaultError, SteelyardError, decode, encode, require
-from steelyard.runtime import Run, to_json
-from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.core import SteelyardError, decode, encode, require
+from steelyard.experiments.harness.processes import ALONE, ask, keep, serve, side_by_side
+from steelyard.runtime import Run
+from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.training.run_directory import read_result, read_stored_run
 from steelyard.training.train import resume, train
@@ -56,10 +48,8 @@ def sweep(
         print(f"  {label:<28} {result['seconds']:6.1f} s", file=sys.stderr, flush=True)
         return label, result
 
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        results = dict(pool.map(one, placed.items()))
-    with writing(root / "results.json", SteelyardError):
-        put(root / "results.json", to_json(results, indent=1).encode() + b"\n")
+    results = dict(side_by_side(one, [*placed.items()], jobs))
+    keep(root / "results.json", results)
     return results
 
 
@@ -79,47 +69,19 @@ def _ended(run: Run) -> dict[str, Any] | None:
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "steelyard.experiments.harness.sweep", label],
-            input=to_json(encode(run)),
-            capture_output=True,
-            text=True,
-            timeout=_DEADLINE,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    except subprocess.TimeoutExpired as error:
-        hint = "begin the study again with the same --output-dir: the run goes on"
-        raise FaultError(f"has not ended within {_DEADLINE:.0f} s", where=label, hint=hint) from error
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise SteelyardError(last[0], where=label, hint="run it alone to see more")
-    return json.loads(done.stdout.splitlines()[-1])
+    late = "begin the study again with the same --output-dir: the run goes on"
+    settings = {"label": label, "settings": encode(run)}
+    command = [sys.executable, "-m", __name__]
+    return ask(label, command, settings, deadline=_DEADLINE, hints=(ALONE, late))
 
 
-def median(values: Sequence[float]) -> str:
-    """`median [lowest, highest]` of a few numbers, with three decimals."""
-    return f"{statistics.median(values):.3f} [{min(values):.3f}, {max(values):.3f}]"
-
-
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on standard output."""
-    table = Table(title=escape(title), title_justify="left")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+def work(label: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one run in this process, or go on with it where it was begun; returns its summary."""
+    run: Run = decode(settings, Run, trusted=True)
+    begun = (Path(str(run.output_dir)) / "config.json").is_file()
+    ended = resume(str(run.output_dir), report=False) if begun else train(run, name=label, report=False)
+    return {**ended.summary}
 
 
 if __name__ == "__main__":
-    settings: Run = decode(json.load(sys.stdin), Run, trusted=True)
-    try:
-        begun = (Path(str(settings.output_dir)) / "config.json").is_file()
-        ended = (
-            resume(str(settings.output_dir), report=False) if begun else train(settings, name=sys.argv[1], report=False)
-        )
-        print(to_json(ended.summary))
-    except SteelyardError as error:
-        sys.exit(str(error))
+    serve(work)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.measures import series
+from steelyard.experiments.harness.run_metrics import series
 from steelyard.report import RunRecords
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

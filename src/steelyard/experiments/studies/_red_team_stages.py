@@ -8,7 +8,6 @@ Each stage leaves one small JSON file under the study's directory, and is not re
     _tuned/ARM-seedN        the victim tuned on the attacks that the arm found
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from typing import Any
 import torch
 
 from steelyard.core import Episode, require
+from steelyard.experiments.harness.processes import kept, measured_once
 from steelyard.experiments.studies._safety_tuning import attacks_of, refusals, tuned
 from steelyard.experiments.studies._smoothing import THRESHOLD, collected, smoothed
 from steelyard.policy import Policy
-from steelyard.runtime import to_json
-from steelyard.runtime.run_dir.disk import put
 from steelyard.task import RedTeam
 from steelyard.worlds.bases.red_team import RedTeamVictim
 
@@ -28,15 +26,6 @@ NUMBER = 1024
 """Attacks that an attacker is measured by."""
 BASE = "steelyard/red-team"
 VICTIM = "steelyard/red-team-victim"
-
-
-def once(path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """What the file holds, made if there is none."""
-    if not path.is_file():
-        found = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, to_json(dict(found), indent=1).encode() + b"\n")
-    return read(path)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -47,7 +36,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     hint = "begin the study again with the same --output-dir: what has ended is not repeated"
     require(path.is_file(), "is missing", where=str(path), hint=hint)
-    return json.loads(path.read_bytes())
+    return kept(path, dict, hint)
 
 
 def kept_policy(path: Path, make: Callable[[], Policy]) -> Policy:
@@ -102,7 +91,7 @@ def measured(root: Path, policy: Policy, label: str, seed: int, calls: int) -> d
         return {**found, **carried, "attacks": hits(attacks), "all": [e.completion for e in attacks]}
 
     torch.set_num_threads(1)
-    return once(root / "_after" / f"{label}.json", make)
+    return measured_once(root / "_after" / f"{label}.json", dict, make)
 
 
 def hits(attacks: Sequence[Episode]) -> list[str]:
@@ -126,7 +115,7 @@ def defended(root: Path, victim: str, label: str, by_arm: Mapping[str, Sequence[
         success = {arm: task.measure([_episodes(texts)], [])["success"] for arm, texts in by_arm.items()}
         return {"success": success, "refused_benign": refusals(Policy.load(victim))}
 
-    return once(root / "_tuned" / f"{label}.json", make)
+    return measured_once(root / "_tuned" / f"{label}.json", dict, make)
 
 
 def _episodes(texts: Sequence[str]) -> list[Episode]:

@@ -27,7 +27,7 @@ ABLATION = Ablation(
         Finding("the same, for any law of full support; at b = 30 little is left of that within 200 steps",
                 "30", "no more than", "0", "total variation at the end", 0.01),
     ),
-    measures=ENUMERABLE,
+    metrics=ENUMERABLE,
     curve="eval/total_variation",
 )  # fmt: skip
 measure = ABLATION.measure

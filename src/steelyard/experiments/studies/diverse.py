@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import WarmupStableDecay, rng
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.curves import draw_curves
-from steelyard.experiments.harness.measures import SPENT, Measure
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Study, carry_out, grid, place
 from steelyard.learner import Adam
 from steelyard.objective import DrGRPO, VarGradTB
@@ -112,12 +113,12 @@ def _values(runs: Mapping[int, RunRecords], key: str, when: int | str) -> list[f
 def _row(arm: str, runs: Mapping[int, RunRecords], when: int | str) -> list[str]:
     named = {"met": f"at {ENOUGH:.0%}", 0: "before", -1: "at the end"}[when]
     decimals = {"step": 0, KEYS["greedy"]: 3, KEYS["sampled"]: 3, KEYS["distinct"]: 1}
-    cells = [Measure(lambda _: 0.0, d).write(_values(runs, key, when)) for key, d in decimals.items()]
+    cells = [RunMetric(lambda _: 0.0, d).write(_values(runs, key, when)) for key, d in decimals.items()]
     spent = [one.over(runs.values()) if when == -1 else "" for one in SPENT.values()]
     return [arm, named, *cells, *spent]
 
 
-def _claims(found: Found) -> list[Claimed]:
+def _claims(found: Found) -> list[Judgement]:
     """More in every seed, at both times, than either Dr. GRPO, where all have the accuracy."""
     claims = []
     for when, text in (("met", f"when greedy accuracy first reaches {ENOUGH:.0%}"), (-1, "at the end")):
@@ -126,5 +127,5 @@ def _claims(found: Found) -> list[Claimed]:
         most = [max(values) for values in zip(*others.values(), strict=True)]
         compared = ", ".join(f"{a:.1f} against {b:.1f}" for a, b in zip(own, most, strict=True))
         shown = min(accurate) >= ENOUGH and all(a > b for a, b in zip(own, most, strict=True))
-        claims.append(Claimed(f"{text}, trajectory balance gives more distinct right answers", compared, shown))
+        claims.append(stated(f"{text}, trajectory balance gives more distinct right answers", compared, shown))
     return claims

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.curves import draw_curves
-from steelyard.experiments.harness.measures import SPENT, Measure, final, lowest, summed_up
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, lowest, summed_up
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Study, carry_out, grid
 from steelyard.objective import GRPO, OAPL, RLOO, DrGRPO, Kimi, Reinforce, VarGradTB
 from steelyard.recipes import enumerable
@@ -49,9 +50,9 @@ ARMS: dict[str, Run] = {
 REACH = ("vargrad-tb", "rloo", "oapl")
 MISS = ("grpo", "dr-grpo", "reinforce")
 COLUMNS = {
-    "before": Measure(summed_up("total_variation_before")),
-    "at the end": Measure(final("eval/total_variation")),
-    "lowest": Measure(lowest("eval/total_variation")),
+    "before": RunMetric(summed_up("total_variation_before")),
+    "at the end": RunMetric(final("eval/total_variation")),
+    "lowest": RunMetric(lowest("eval/total_variation")),
     **SPENT,
 }
 TEXT = """\
@@ -96,23 +97,23 @@ def section(root: Path) -> Section:
     )
 
 
-def _reaches(arm: str, runs: Sequence[RunRecords]) -> Claimed:
+def _reaches(arm: str, runs: Sequence[RunRecords]) -> Judgement:
     most = max(map(COLUMNS["at the end"].read, runs))
-    return Claimed(f"{arm} ends below {BOUND:g} in every seed", f"at most {most:.3f}", most < BOUND)
+    return stated(f"{arm} ends below {BOUND:g} in every seed", f"at most {most:.3f}", most < BOUND)
 
 
-def _misses(arm: str, runs: Sequence[RunRecords]) -> Claimed:
+def _misses(arm: str, runs: Sequence[RunRecords]) -> Judgement:
     """Its lowest distance on the way counts, so that stopping early could not have helped it."""
     least = min(map(COLUMNS["lowest"].read, runs))
-    return Claimed(f"{arm} never comes below {BOUND:g} in any seed", f"at least {least:.3f}", least >= BOUND)
+    return stated(f"{arm} never comes below {BOUND:g} in any seed", f"at least {least:.3f}", least >= BOUND)
 
 
-def _same_data(arms: Sequence[Sequence[RunRecords]]) -> Claimed:
+def _same_data(arms: Sequence[Sequence[RunRecords]]) -> Judgement:
     """By the mean reward of what each step learned from, seed by seed: another draw would have another one."""
     fed = [[[row["batch/reward_mean"] for row in run.metrics] for run in runs] for runs in arms]
     steps = sum(map(len, fed[0]))
     same = all(rewards == fed[0] for rewards in fed)
-    return Claimed(
+    return stated(
         "in each seed all but `own data` were fed the same groups",
         f"{steps} steps of each compared",
         same and steps > 0,

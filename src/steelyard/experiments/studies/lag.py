@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.harness import study_base
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.measures import SPENT, Measure, average, final, summed_up
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, average, final, summed_up
+from steelyard.experiments.harness.section import Section
 from steelyard.objective import GRPO, DrGRPO
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.replay import SingleUse
@@ -35,12 +36,12 @@ NAMES = {
     "dr-grpo-uncorrected": "Dr. GRPO, uncorrected",
     "grpo": "GRPO, ratio and clipping",
 }
-AT_END = Measure(final("eval/accuracy"))
+AT_END = RunMetric(final("eval/accuracy"))
 MEASURES = {
     "accuracy at the end": AT_END,
-    "mean over the run": Measure(average("eval/accuracy")),
-    "distinct right answers of 8": Measure(final("eval/distinct_correct"), 2),
-    "staleness": Measure(summed_up("staleness_mean"), 1),
+    "mean over the run": RunMetric(average("eval/accuracy")),
+    "distinct right answers of 8": RunMetric(final("eval/distinct_correct"), 2),
+    "staleness": RunMetric(summed_up("staleness_mean"), 1),
     **SPENT,
 }
 Found = Mapping[str, Mapping[int, list[RunRecords]]]
@@ -109,7 +110,7 @@ def section(root: Path) -> Section:
     )
 
 
-def _claims(found: Found) -> list[Claimed]:
+def _claims(found: Found) -> list[Judgement]:
     first = LAGS[0]
     last = LAGS[-1]
     end = {m: {lag: statistics.median(map(AT_END.read, runs)) for lag, runs in by.items()} for m, by in found.items()}
@@ -117,12 +118,12 @@ def _claims(found: Found) -> list[Claimed]:
     balance = lost["vargrad-tb"]
     other = lost["dr-grpo-uncorrected"]
     return [
-        Claimed(
+        stated(
             f"at lag {last} trajectory balance loses at most 8 points of its own accuracy at lag {first}",
             f"{balance:.1f} points",
             balance <= 8,
         ),
-        Claimed(
+        stated(
             "uncorrected Dr. GRPO loses at least 5 points more",
             f"{other:.1f} points, {other - balance:.1f} more (GRPO with ratio and clipping: {lost['grpo']:.1f} points)",
             other >= balance + 5,

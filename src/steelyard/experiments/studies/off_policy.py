@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
-from steelyard.experiments.harness.measures import SPENT, Measure, summed_up
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, summed_up
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Swept, carry_out, grid
 from steelyard.recipes import enumerable, enumerable_reinforce
 from steelyard.replay import SingleUse
@@ -31,9 +32,9 @@ METHODS: dict[str, Run] = {
 }
 CASES = [*(("vargrad-tb", data) for data in DATA), ("reinforce", "on-policy"), ("reinforce", "uniform")]
 COLUMNS = {
-    "before": Measure(summed_up("total_variation_before")),
-    "at the end": Measure(summed_up("total_variation")),
-    "lowest": Measure(summed_up("total_variation_lowest")),
+    "before": RunMetric(summed_up("total_variation_before")),
+    "at the end": RunMetric(summed_up("total_variation")),
+    "lowest": RunMetric(summed_up("total_variation_lowest")),
     **SPENT,
 }
 TEXT = """\
@@ -68,11 +69,11 @@ def section(root: Path) -> Section:
     most = {d: max(values["vargrad-tb", d]["at the end"]) for d in BOUNDS}
     astray = min(values["reinforce", "uniform"]["at the end"])
     claims = [
-        Claimed(f"trajectory balance, {d}, ends below {b:g} in every seed", f"at most {most[d]:.3f}", most[d] < b)
+        stated(f"trajectory balance, {d}, ends below {b:g} in every seed", f"at most {most[d]:.3f}", most[d] < b)
         for d, b in BOUNDS.items()
     ]
     claims.append(
-        Claimed("REINFORCE on uniform data ends above 0.2 in every seed", f"at least {astray:.3f}", astray > 0.2)
+        stated("REINFORCE on uniform data ends above 0.2 in every seed", f"at least {astray:.3f}", astray > 0.2)
     )
     curves = {_arm(m, d): list(found[_arm(m, d)].values()) for m, d in CASES}
     return Section(

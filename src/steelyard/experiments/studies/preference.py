@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.harness import study_base
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.frontier import common_levels, frontier
-from steelyard.experiments.harness.measures import SPENT, Measure, final, series
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, series
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.studies._preference_picture import draw
 from steelyard.recipes import load
 from steelyard.report import RunRecords
@@ -37,12 +38,12 @@ LEVELS = 8
 WIN = "eval/gold_win_rate"
 KL = "eval/kl_to_reference"
 MEASURES = {
-    "gold win rate": Measure(final(WIN)),
-    "best": Measure(lambda run: max(series(run, WIN))),
-    "proxy": Measure(final("eval/proxy"), 2),
-    "KL": Measure(final(KL), 1),
-    "reverse": Measure(final("eval/kl_from_reference"), 1),
-    "perplexity": Measure(final("eval/perplexity_reference"), 1),
+    "gold win rate": RunMetric(final(WIN)),
+    "best": RunMetric(lambda run: max(series(run, WIN))),
+    "proxy": RunMetric(final("eval/proxy"), 2),
+    "KL": RunMetric(final(KL), 1),
+    "reverse": RunMetric(final("eval/kl_from_reference"), 1),
+    "perplexity": RunMetric(final("eval/perplexity_reference"), 1),
     **SPENT,
 }
 Found = Mapping[int, Mapping[str, list[RunRecords]]]
@@ -110,10 +111,10 @@ def _curves(by_method: Mapping[str, list[RunRecords]]) -> tuple[list[float], dic
     return levels, {method: _median_frontier(runs, levels) for method, runs in by_method.items()}
 
 
-def _on_or_above(levels: list[float], curves: Mapping[str, list[float]], baseline: str) -> Claimed:
+def _on_or_above(levels: list[float], curves: Mapping[str, list[float]], baseline: str) -> Judgement:
     """Trajectory balance's frontier beside a baseline's."""
     gaps = [ours - theirs for ours, theirs in zip(curves["TBA"], curves[baseline], strict=True)]
-    return Claimed(
+    return stated(
         f"at lag {LAGS[-1]} TBA's win-rate/KL curve is nowhere more than {TOLERANCE} below that of {baseline}",
         f"gap from {min(gaps):+.3f} to {max(gaps):+.3f}, mean {statistics.fmean(gaps):+.3f}, "
         f"at KL {levels[0]:.1f} to {levels[-1]:.1f}",
@@ -126,7 +127,7 @@ def _median_frontier(runs: list[RunRecords], levels: list[float]) -> list[float]
     return [statistics.median(at) for at in zip(*each, strict=True)]
 
 
-def _driven_too_far(found: Found) -> Claimed:
+def _driven_too_far(found: Found) -> Judgement:
     """Past its best win rate a run without a pull to the reference wins less, and its proxy score goes on rising."""
     lost = []
     gained = []
@@ -138,7 +139,7 @@ def _driven_too_far(found: Found) -> Claimed:
         gained.append(proxy[-1] - proxy[best])
     fell = statistics.median(lost)
     rose = statistics.median(gained)
-    return Claimed(
+    return stated(
         f"over-optimisation shows: Dr. GRPO at lag {LAGS[0]} loses 0.05 of its best win rate while the proxy rises",
         f"win rate -{fell:.3f}, proxy {rose:+.2f}",
         fell >= 0.05 and rose > 0,

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.harness import study_base
-from steelyard.experiments.harness.measures import SPENT
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed, ended, label
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT
+from steelyard.experiments.harness.section import Section
+from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.experiments.harness.sweep import sweep
 from steelyard.experiments.studies import _red_team_stages as stages
 from steelyard.experiments.studies._red_team_picture import draw_arms
@@ -133,8 +135,7 @@ def _values(records: Mapping[int, Mapping[str, Any]], key: str) -> list[float]:
 
 
 def _over(records: Mapping[int, Mapping[str, Any]], key: str, digits: int) -> str:
-    values = _values(records, key)
-    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
+    return spread(_values(records, key), fixed(digits))
 
 
 def _defence(arm: str, tuned: Found, again: Found) -> list[str]:
@@ -146,7 +147,7 @@ def _defence(arm: str, tuned: Found, again: Found) -> list[str]:
     return [*(f"{statistics.median(values):.3f}" for values in (own, every, benign)), anew]
 
 
-def _claims(after: Found, tuned: Found) -> list[Claimed]:
+def _claims(after: Found, tuned: Found) -> list[Judgement]:
     def middle(arm: str, key: str) -> float:
         return statistics.median(_values(after[arm], key))
 
@@ -163,22 +164,22 @@ def _claims(after: Found, tuned: Found) -> list[Claimed]:
             + f" (families by seed: {by_seed})"
         )
 
-    def more(arm: str, other: str, name: str) -> Claimed:
-        return Claimed(
+    def more(arm: str, other: str, name: str) -> Judgement:
+        return stated(
             f"{arm} finds more families than {name}, at equal or higher success (tolerance {TOLERANCE:g})",
             beside(arm, other),
             middle(arm, "families") > middle(other, "families")
             and middle(arm, "success") >= middle(other, "success") - TOLERANCE,
         )
 
-    smooth = Claimed(
+    smooth = stated(
         "smoothing keeps the families and raises success",
         beside("GFlowNet smoothed", "GFlowNet"),
         middle("GFlowNet smoothed", "families") >= middle("GFlowNet", "families")
         and middle("GFlowNet smoothed", "success") > middle("GFlowNet", "success"),
     )
     held = {a: statistics.median(statistics.fmean(r["success"].values()) for r in tuned[a].values()) for a in AGAIN}
-    safer = Claimed(
+    safer = stated(
         "a victim tuned on TBA's attacks withstands all arms' attacks better than one tuned on REINFORCE with novelty",
         f"mean success {held['TBA']:.3f} against {held['novelty']:.3f}",
         held["TBA"] < held["novelty"],

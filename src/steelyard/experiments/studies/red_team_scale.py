@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.experiments.harness import study_base
-from steelyard.experiments.harness.measures import SPENT, Measure, final, summed_up
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, summed_up
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.studies._red_team_picture import draw_scale
 from steelyard.recipes.red_team import RECIPE
 from steelyard.report import RunRecords
@@ -27,12 +28,12 @@ USUAL = 4
 SEARCH_COST = 8.0
 """Virtual time of a searcher's batch, in learner steps."""
 MEASURES = {
-    "families": Measure(final("eval/families"), 1),
-    "success": Measure(final("eval/success")),
-    "diversity": Measure(final("eval/diversity")),
-    "of successes": Measure(final("eval/diversity_success")),
+    "families": RunMetric(final("eval/families"), 1),
+    "success": RunMetric(final("eval/success")),
+    "diversity": RunMetric(final("eval/diversity")),
+    "of successes": RunMetric(final("eval/diversity_success")),
     "judge calls": SPENT["samples"],
-    "staleness": Measure(summed_up("staleness_mean"), 1),
+    "staleness": RunMetric(summed_up("staleness_mean"), 1),
     "seconds": SPENT["seconds"],
 }
 
@@ -92,13 +93,13 @@ def _families(runs: Mapping[int, RunRecords]) -> list[float]:
     return [final("eval/families")(run) for run in runs.values()]
 
 
-def _rises(text: str, by_value: Mapping[str, Sequence[float]]) -> Claimed:
+def _rises(text: str, by_value: Mapping[str, Sequence[float]]) -> Judgement:
     """The medians of the last setting and the first; the difference in each seed says how sure that is."""
     middle = {name: statistics.median(values) for name, values in by_value.items()}
     first, *_, last = by_value
     measured = ", ".join(f"{name}: {value:g}" for name, value in middle.items())
     effects = ", ".join(f"{b - a:+g}" for a, b in zip(by_value[first], by_value[last], strict=True))
-    return Claimed(
+    return stated(
         f"{text} (in the median, the last more than the first)",
         f"{measured}; the last less the first, by seed: {effects}",
         middle[last] > middle[first],

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import require
-from steelyard.experiments.harness.measures import Measure, final
+from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.run_index import directories, ended
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import RunMetric, final
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Swept, carry_out
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.report import RunRecords, draw_runs
@@ -40,9 +41,9 @@ def section(root: Path) -> Section:
     results = [run.result or {} for run in runs.values()]
     seconds = [result["seconds"] for result in results]
     shown = all(r["accuracy_before"] <= 0.25 and r["accuracy_after"] >= 0.9 and r["seconds"] <= 60 for r in results)
-    claim = Claimed(
+    claim = stated(
         "from at most 25 % to at least 90 % within 60 s in every seed",
-        f"{Measure(final('eval/accuracy')).write([r['accuracy_after'] for r in results])} "
+        f"{RunMetric(final('eval/accuracy')).write([r['accuracy_after'] for r in results])} "
         f"after {statistics.median(seconds):.1f} s in the median",
         shown,
     )

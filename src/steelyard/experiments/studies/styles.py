@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
-from steelyard.experiments.harness.measures import SPENT, Measure, Read, final, steps_to
 from steelyard.experiments.harness.run_index import by_seed
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.run_metrics import SPENT, Read, RunMetric, final, steps_to
+from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Swept, carry_out, grid
 from steelyard.objective import DrGRPO
 from steelyard.recipes.arithmetic import RECIPE
@@ -46,7 +47,7 @@ def section(root: Path) -> Section:
     found = by_seed(root, METHODS)
     rows = [[m, *(one.over(found[m].values()) for one in COLUMNS.values())] for m in METHODS]
     kept = [sum(_share(style)(run) > 0.05 for style in STYLES) for run in found["vargrad-tb"].values()]
-    claim = Claimed(
+    claim = stated(
         "trajectory balance keeps at least 3 styles above 5 % of the right answers in every seed",
         f"keeps {', '.join(map(str, kept))}",
         min(kept) >= 3,
@@ -71,9 +72,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "dr-grpo": {"objective": DrGRPO(max_length=20), "replay": SingleUse(capacity=64)},
 }
 COLUMNS = {
-    "90 % at step": Measure(steps_to("eval/accuracy", 0.9), 0),
-    "accuracy": Measure(final("eval/accuracy")),
-    **{style: Measure(_share(style), 2) for style in STYLES},
+    "90 % at step": RunMetric(steps_to("eval/accuracy", 0.9), 0),
+    "accuracy": RunMetric(final("eval/accuracy")),
+    **{style: RunMetric(_share(style), 2) for style in STYLES},
     **SPENT,
 }
 TEXT = """\

@@ -15,8 +15,10 @@ from typing import Any
 
 from steelyard.core import SteelyardError, require
 from steelyard.experiments.bench import asynchrony, record
+from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.section import Claimed, Section
+from steelyard.experiments.harness.section import Section
+from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.experiments.harness.study_base import place, tell
 from steelyard.runtime.run_dir.disk import writing
 
@@ -51,7 +53,7 @@ class Study:
 
 
 def measure(study: Study) -> dict[str, Any]:
-    """Measure, or take what was measured; print the table, judge the claims."""
+    """RunMetric, or take what was measured; print the table, judge the claims."""
     root = place("wall-clock", study.output_dir)
     if study.record is not None:
         record.read(Path(study.record))
@@ -87,26 +89,26 @@ def section(root: Path) -> Section:
     )
 
 
-def _beside(taken: Seconds) -> Claimed:
+def _beside(taken: Seconds) -> Judgement:
     """On two cores: against the synchronous loop with as many threads."""
     ratios, alone = (_ratios(taken[1, LOCAL], taken[1, sync]) for sync in (TWO, ONE))
-    return Claimed(
+    return stated(
         f"on 2 cores in at most {BOUND:g} of the time of a synchronous loop with 2 threads",
-        f"{_spread(ratios)} ({_spread(alone)} of one with 1 thread)",
+        f"{_ratio(ratios)} ({_ratio(alone)} of one with 1 thread)",
         _within(ratios, BOUND, taken[1, LOCAL]),
     )
 
 
-def _dearer(taken: Seconds) -> Claimed:
+def _dearer(taken: Seconds) -> Judgement:
     """Generation several times dearer, shared by four searchers."""
     own = taken[DEARER, SHARED]
     sync = taken[DEARER, ONE]
     ratios = _ratios(own, sync)
     saved = {s: None if (a := taken[1, ONE][s]) is None or (b := taken[1, TWO][s]) is None else a - b for s in sync}
     quicker = {s: None if t is None or (gain := saved[s]) is None else t - gain for s, t in sync.items()}
-    return Claimed(
+    return stated(
         f"where generation is {DEARER} times dearer and 4 searchers share it, in at most {BOUND_DEARER:g}",
-        f"{_spread(ratios)} of a loop with 1 thread ({_spread(_ratios(own, quicker))} if a second thread saved as much "
+        f"{_ratio(ratios)} of a loop with 1 thread ({_ratio(_ratios(own, quicker))} if a second thread saved as much "
         "as it does at 1 x; not measured)",
         _within(ratios, BOUND_DEARER, own),
     )
@@ -122,8 +124,8 @@ def _within(ratios: Sequence[float], bound: float, runs: Mapping[int, float | No
     return None not in runs.values() and bool(ratios) and statistics.median(ratios) <= bound
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]" if values else "never"
+def _ratio(values: Sequence[float]) -> str:
+    return spread(values, fixed(2))
 
 
 def _draw(path: Path, taken: Seconds) -> None:

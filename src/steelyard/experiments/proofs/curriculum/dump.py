@@ -97,12 +97,13 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 
 PROOF = Proof(
+    proves=("dump",),
     ours="dump", control="dump-off",
     equal="the base model, GRPO and its settings, learner steps, prompts in a step and samples of each",
     claims=(
         Claim("DUMP reaches a mean accuracy of 0.85 in 20 % fewer samples than a uniform mixture", "samples",
-              baseline="uniform", least=0.2, lower_is_better=True, relative=True),
-        Claim("DUMP ends 5 points higher on the two hardest domains", "hardest", baseline="uniform", least=0.05),
+              baseline="uniform", min_effect=0.2, lower_is_better=True, relative=True),
+        Claim("DUMP ends 5 points higher on the two hardest domains", "hardest", baseline="uniform", min_effect=0.05),
     ),
     measure=measure,
 )  # fmt: skip

@@ -74,23 +74,24 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 
 PROOF = Proof(
+    proves=("ucboost",),
     ours="ucboost",
     control="ucboost-off",
     equal="arms, rounds, replications, and what the n-th pull of each arm pays",
     claims=(
         *(
             Claim(f"UCBoost(D) has 30 % less regret than UCB1 where rewards are {world}", f"regret-{world}",
-                  baseline="ucb1", least=0.3, lower_is_better=True, relative=True)
+                  baseline="ucb1", min_effect=0.3, lower_is_better=True, relative=True)
             for world in WORLDS
         ),
         *(
             Claim(f"UCBoost(eps) has 10 % less regret than UCBoost(D) where rewards are {world}", f"regret-{world}",
-                  baseline="ucboost", least=0.1, lower_is_better=True, relative=True, ours="ucboost-eps")
+                  baseline="ucboost", min_effect=0.1, lower_is_better=True, relative=True, ours="ucboost-eps")
             for world in WORLDS
         ),
         *(
             Claim(f"UCBoost(eps) is within 15 % of kl-UCB where rewards are {world}", f"regret-{world}",
-                  baseline="kl-ucb", least=-0.15, lower_is_better=True, relative=True, ours="ucboost-eps")
+                  baseline="kl-ucb", min_effect=-0.15, lower_is_better=True, relative=True, ours="ucboost-eps")
             for world in WORLDS
         ),
     ),

@@ -95,6 +95,7 @@ def quality(loop: SyncLoop) -> dict[str, float]:
 
 
 PROOF = Proof(
+    proves=("canon",),
     ours="canon", control="canon-random",
     equal="the imitating model, 80 steps of 16 prompts with 8 samples each, Adam and its schedule, temperature",
     claims=(

@@ -82,6 +82,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 VARIANTS = ("crpg", "codpo", "crraft")
 PROOF = Proof(
+    proves=("cgpo", "codpo", "constrained", "crpg", "crraft"),
     ours="cgpo",
     control="cgpo-off",
     equal="start, prompts, 60 steps on 32 x 8 own samples, calibrated reward, learning rate, optimiser",

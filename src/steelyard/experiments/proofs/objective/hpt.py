@@ -108,6 +108,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 
 PROOF = Proof(
+    proves=("hpt",),
     ours="hpt",
     control="hpt-off",
     equal="base, prompts and their order, 80 steps of 24 x 8 rows, learning rate",

@@ -73,6 +73,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 
 PROOF = Proof(
+    proves=("step-kto",),
     ours="step-kto",
     control="step-kto-off",
     equal="the base model, 32 steps on the same 25 problems with 8 fresh samples each, and all settings",

@@ -74,6 +74,7 @@ def text_of(policy: Policy, trajectory: Trajectory) -> str:
 
 
 PROOF = Proof(
+    proves=("topr",),
     ours="topr",
     control="reinforce",
     equal="the same 4,096 stored samples in the same order, ten epochs, learning rate and size of a step",

@@ -87,6 +87,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
 
 
 PROOF = Proof(
+    proves=("phf", "awr", "filtering", "rwr", "unlikelihood"),
     ours="phf",
     control="phf-off",
     equal="3000 documents (filtering: those it keeps), the steps, the batch, the model, its learning rate",

@@ -92,6 +92,7 @@ def measured(policy: Policy, world: Facts, never: Audit) -> dict[str, float]:
 
 
 PROOF = Proof(
+    proves=("npo",),
     ours="npo",
     control="npo-off",
     equal="10 epochs over the forgotten facts, as many retained ones beside them, one learning rate",

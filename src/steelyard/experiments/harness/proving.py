@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import msgspec
-
 from steelyard.core import SteelyardError, require
-from steelyard.experiments.harness.proof import Arms, Proof, load
+from steelyard.experiments.harness.claim import ArmMetrics, Judged, worst
+from steelyard.experiments.harness.processes import keep
+from steelyard.experiments.harness.proof import Proof, judge_all, verdict_of
+from steelyard.experiments.harness.proof_index import load
 from steelyard.experiments.harness.proof_plot import draw
-from steelyard.experiments.harness.record import ClaimRecord, Record
-from steelyard.experiments.harness.seed_process import Measured, Task, carry_out
-from steelyard.experiments.harness.verdict import Judged, judge_all, verdict_of, worst
-from steelyard.runtime import to_json
-from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord
+from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, carry_out
+from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.machine import machine
 from steelyard.runtime.run_dir.records import commit
 
@@ -23,7 +22,7 @@ QUICK_SEEDS = 2
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProofSettings:
     """How proofs are carried out."""
 
     seeds: int | None = None
@@ -43,12 +42,12 @@ class Settings:
 
 
 def prove(
-    modules: Mapping[str, str], settings: Settings, directory: Path, say: Callable[[str], None]
-) -> dict[str, Record]:
+    modules: Mapping[str, str], settings: ProofSettings, directory: Path, say: Callable[[str], None]
+) -> dict[str, ProofRecord]:
     """Carry out proofs; each record and plot goes to `directory` as ID.json and ID.png.
 
     Args:
-        modules: method's id -> module of its proof.
+        modules: id of a proof -> its module.
         settings: seeds and size.
         directory: where results go; seeds that are there are taken as they are.
         say: called with each line of progress.
@@ -59,22 +58,22 @@ def prove(
     """
     proofs = {id: load(module) for id, module in modules.items()}
     seeds = {id: _seeds(proof, settings) for id, proof in proofs.items()}
-    tasks = [Task(id, modules[id], seed, settings.quick) for id in proofs for seed in seeds[id]]
+    seed_jobs = [SeedJob(id, modules[id], seed, settings.quick) for id in proofs for seed in seeds[id]]
     with writing(directory, SteelyardError):
         directory.mkdir(parents=True, exist_ok=True)
     jobs = settings.jobs or os.cpu_count() or 1
-    measured = dict(zip(tasks, carry_out(tasks, directory, jobs, say), strict=True))
+    measured = dict(zip(seed_jobs, carry_out(seed_jobs, directory, jobs, say), strict=True))
     records = {}
     for id, proof in proofs.items():
-        found = [one for task, one in measured.items() if task.id == id]
+        found = [one for job, one in measured.items() if job.id == id]
         records[id] = record = record_of(id, proof, found, command=command_of(id, settings), jobs=jobs)
+        keep(directory / f"{id}.json", record)
         with writing(directory, SteelyardError):
-            put(directory / f"{id}.json", to_json(msgspec.to_builtins(record), indent=1).encode() + b"\n")
             draw(record, directory / f"{id}.png")
     return records
 
 
-def command_of(id: str, settings: Settings) -> str:
+def command_of(id: str, settings: ProofSettings) -> str:
     """The command line that proves it again."""
     words = ["steelyard", "prove", id]
     for f in fields(settings):
@@ -84,12 +83,12 @@ def command_of(id: str, settings: Settings) -> str:
     return " ".join(words)
 
 
-def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: str, jobs: int) -> Record:
+def record_of(id: str, proof: Proof, measured: Sequence[SeedResult], *, command: str, jobs: int) -> ProofRecord:
     """The judged record of a proof's seeds."""
     by_seed = {one.seed: one.arms for one in measured}
     own, control = judge_all(proof, by_seed)
     core_minutes = sum(sum(one.seconds.values()) for one in measured) / 60
-    return Record(
+    return ProofRecord(
         id=id,
         verdict=verdict_of(own, control),
         control=worst(control),
@@ -109,12 +108,12 @@ def record_of(id: str, proof: Proof, measured: Sequence[Measured], *, command: s
     )
 
 
-def _seeds(proof: Proof, settings: Settings) -> range:
+def _seeds(proof: Proof, settings: ProofSettings) -> range:
     first = proof.first_seed if settings.first_seed is None else settings.first_seed
     return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else proof.seeds)))
 
 
-def _common(seeds: Sequence[Arms]) -> dict[str, dict[str, list[float]]]:
+def _common(seeds: Sequence[ArmMetrics]) -> dict[str, dict[str, list[float]]]:
     """Arm -> metric -> its values, of all that every seed measured."""
     return {
         arm: {
@@ -134,14 +133,14 @@ def _claim(proof: Proof, own: Judged, control: Judged) -> ClaimRecord:
         metric=claim.metric,
         ours=claim.ours or proof.ours,
         baseline=claim.baseline,
-        least=claim.least,
+        min_effect=claim.min_effect,
         lower_is_better=claim.lower_is_better,
         relative=claim.relative,
         ours_by_seed=list(own.ours),
         baseline_by_seed=list(own.baseline),
         control_by_seed=list(control.ours),
         effect=own.mean,
-        interval=None if own.low is None or own.high is None else (own.low, own.high),
+        interval=own.interval,
         verdict=own.verdict,
         control_effect=control.mean,
         control_verdict=control.verdict,

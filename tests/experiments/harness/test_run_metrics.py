@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from experiments.fabricated import curve, fabricate
-from steelyard.experiments.harness.measures import Measure, average, final, late, lowest, series, steps_to, summed_up
+from steelyard.experiments.harness.run_metrics import (
+    RunMetric,
+    average,
+    final,
+    late,
+    lowest,
+    series,
+    steps_to,
+    summed_up,
+)
 from steelyard.report import read_run
 
 
@@ -33,7 +42,7 @@ def test_what_was_never_reached_or_measured(run, tmp_path):
 
 
 def test_several_runs_in_a_cell():
-    accuracy, steps = Measure(final("x")), Measure(final("x"), 0)
+    accuracy, steps = RunMetric(final("x")), RunMetric(final("x"), 0)
     assert accuracy.write([0.5, 0.25, 1.0]) == "0.500 [0.250, 1.000]"
     assert accuracy.write([0.5, 0.5004]) == "0.500"  # alike as written
     assert steps.write([30.0, math.inf, 40.0]) == "40 [30, never]"
@@ -42,4 +51,4 @@ def test_several_runs_in_a_cell():
 
 
 def test_over_reads_and_writes(run):
-    assert Measure(final("eval/accuracy"), 1).over([run, run]) == "0.8"
+    assert RunMetric(final("eval/accuracy"), 1).over([run, run]) == "0.8"

@@ -4,14 +4,14 @@ The package carries the record of each published proof (`steelyard prove --publi
 catalogue reads verdicts.
 """
 
-import statistics
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import require
+from steelyard.experiments.harness.processes import kept
+from steelyard.experiments.harness.spread import figures
 
 RECORDS = Path(__file__).parent.parent / "proofs" / "records"
 LEAST_SEEDS = 3
@@ -24,7 +24,7 @@ class ClaimRecord(msgspec.Struct, frozen=True):
     metric: str
     ours: str
     baseline: str | float
-    least: float
+    min_effect: float = msgspec.field(name="least")  # as files have it since the first of them
     lower_is_better: bool
     relative: bool
     ours_by_seed: list[float]
@@ -39,7 +39,7 @@ class ClaimRecord(msgspec.Struct, frozen=True):
     control_verdict: str
 
 
-class Record(msgspec.Struct, frozen=True):
+class ProofRecord(msgspec.Struct, frozen=True):
     """A proof, carried out."""
 
     id: str
@@ -67,20 +67,17 @@ class Record(msgspec.Struct, frozen=True):
     """Of the source tree when each seed was measured, None where that is not known; empty in old records."""
 
 
-def read(file: Path) -> Record:
+def read(file: Path) -> ProofRecord:
     """A record that was written.
 
     Raises:
         SteelyardError: it is damaged.
     """
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Record)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SteelyardError("is damaged", where=str(file), hint="prove the method again") from error
+    return kept(file, ProofRecord, "prove the method again")
 
 
 @cache
-def published(id: str) -> Record | None:
+def published(id: str) -> ProofRecord | None:
     """The package's record of a method's proof, if it was published."""
     file = RECORDS / f"{id}.json"
     return read(file) if file.exists() else None
@@ -92,20 +89,19 @@ def verdict_of(id: str) -> str | None:
     return record.verdict if record else None
 
 
-def spread(values: Sequence[float]) -> str:
-    """`median [lowest, highest]` in three figures."""
-    shown = [f"{value:.3g}" for value in (statistics.median(values), min(values), max(values))]
-    return shown[0] if min(values) == max(values) else f"{shown[0]} [{shown[1]}, {shown[2]}]"
-
-
 def effect_of(claim: ClaimRecord) -> str:
     """The effect with its interval, and what was claimed."""
-    scale, unit = (100, " %") if claim.relative else (1, "")
-    between = "" if claim.interval is None else f" [{', '.join(f'{scale * end:.3g}' for end in claim.interval)}]"
-    return f"{scale * claim.effect:.3g}{between}{unit}, claimed {scale * claim.least:.3g}{unit}"
+    write = _percent if claim.relative else figures(3)
+    unit = " %" if claim.relative else ""
+    between = "" if claim.interval is None else f" [{', '.join(map(write, claim.interval))}]"
+    return f"{write(claim.effect)}{between}{unit}, claimed {write(claim.min_effect)}{unit}"
 
 
-def check_publishable(record: Record, first_seed: int, seeds: int = LEAST_SEEDS) -> None:
+def _percent(value: float) -> str:
+    return figures(3)(100 * value)
+
+
+def check_publishable(record: ProofRecord, first_seed: int, seeds: int = LEAST_SEEDS) -> None:
     """Refuse what must not be published.
 
     Raises:

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.report import RunRecords
 
 Read = Callable[[RunRecords], float]
@@ -12,23 +13,19 @@ Read = Callable[[RunRecords], float]
 
 
 @dataclass(frozen=True)
-class Measure:
+class RunMetric:
     """A number of a run, and how many decimals are worth writing."""
 
     read: Read
     decimals: int = 3
 
     def over(self, runs: Iterable[RunRecords]) -> str:
-        """Of several runs: `write` of their numbers."""
+        """Of several runs: `median [lowest, highest]`."""
         return self.write([self.read(run) for run in runs])
 
     def write(self, values: Sequence[float]) -> str:
-        """`median [lowest, highest]`, or the one number where all are equal."""
-        low, middle, high = (self._one(float(f(values))) for f in (min, statistics.median, max))
-        return middle if low == high else f"{middle} [{low}, {high}]"
-
-    def _one(self, value: float) -> str:
-        return f"{value:.{self.decimals}f}" if math.isfinite(value) else "never" if math.isinf(value) else "–"
+        """`median [lowest, highest]` of numbers that were read before."""
+        return spread(values, fixed(self.decimals))
 
 
 def final(key: str) -> Read:
@@ -72,7 +69,7 @@ def summed_up(key: str) -> Read:
     return lambda run: float((run.result or {}).get(key, math.nan))
 
 
-SPENT = {"samples": Measure(summed_up("trajectories"), 0), "seconds": Measure(summed_up("seconds"), 1)}
+SPENT = {"samples": RunMetric(summed_up("trajectories"), 0), "seconds": RunMetric(summed_up("seconds"), 1)}
 """What a run cost: trajectories that its searchers drew, and seconds beside whatever else the machine did."""
 
 

@@ -13,8 +13,9 @@ import steelyard.experiments.proofs.objective
 import steelyard.objective
 from steelyard.check import import_rooms
 from steelyard.cli import main
-from steelyard.core import cards, find
-from steelyard.experiments.harness.verdict import judge_all, verdict_of
+from steelyard.core import cards
+from steelyard.experiments.harness import proof_index
+from steelyard.experiments.harness.proof import judge_all, verdict_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-method.md"
 BLOCKS = dict(re.findall(r"^`(\S+\.py)`\n\n```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
@@ -35,7 +36,9 @@ def added(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_cards", dict(registry._cards))
     monkeypatch.syspath_prepend(tmp_path / "tests" / "objective")
     importlib.invalidate_caches()
+    proof_index.forget()
     yield tmp_path
+    proof_index.forget()
     for module in ("steelyard.objective.raft", "steelyard.experiments.proofs.objective.raft", "test_raft"):
         sys.modules.pop(module, None)
     for room in (steelyard.objective, steelyard.experiments.proofs.objective):
@@ -65,7 +68,9 @@ def test_its_method_passes_its_own_test_and_the_suite(added, request, capsys):
 
 def test_its_proof_shows_the_effect_and_its_control_does_not(added):
     importlib.import_module("steelyard.objective.raft")
-    proof = importlib.import_module(f"steelyard.{find('raft').proof}").PROOF
+    id, module = proof_index.module_of("raft")
+    assert id == "raft"
+    proof = proof_index.load(module)
     arms = dict(proof.measure(900, True))
     own, control = judge_all(proof, {900: arms, 901: arms})  # two like seeds: an interval of no width
     assert verdict_of(own, control) == "shown", arms
