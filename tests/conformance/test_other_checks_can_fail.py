@@ -314,7 +314,7 @@ class Halves(Everything):
 class Thrice:
     """A stranger's decode rule.
 
-        n = 3 where the law is not sure
+        n = 3 where the distribution is not certain
 
     Source: this file.
     """  # fmt: skip

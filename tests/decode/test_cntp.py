@@ -10,7 +10,7 @@ from steelyard.core import SteelyardError
 from steelyard.decode import CNTP, DecodeRule
 
 
-def law(*p: float) -> torch.Tensor:
+def logits(*p: float) -> torch.Tensor:
     return torch.tensor([p]).log()
 
 
@@ -20,10 +20,10 @@ def test_it_is_a_rule():
 
 def test_trials_by_hand():
     # H = ln 2 = 0.693: share (0.693 - 0.01) / 1.49 = 0.458, of nine 4.13, so 1 + 4.
-    assert CNTP().trials(law(0.5, 0.5, 0.0)).tolist() == [5]
-    assert CNTP().trials(law(1.0, 0.0, 0.0)).tolist() == [1], "a token that was cut off has no part in the entropy"
+    assert CNTP().trials(logits(0.5, 0.5, 0.0)).tolist() == [5]
+    assert CNTP().trials(logits(1.0, 0.0, 0.0)).tolist() == [1], "a token that was cut off has no part in the entropy"
     assert CNTP().trials(torch.zeros(2, 64)).tolist() == [10, 10], "above 1.5 nats there are no more"
-    assert CNTP(n_min=3).trials(law(1.0, 0.0)).tolist() == [3]
+    assert CNTP(n_min=3).trials(logits(1.0, 0.0)).tolist() == [3]
 
 
 def test_the_least_perplexity_by_hand():

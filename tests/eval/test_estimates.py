@@ -1,4 +1,4 @@
-"""Wilson's interval and pass@k: hand numbers, enumeration, and laws."""
+"""Wilson's interval and pass@k: hand numbers, enumeration, and properties."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Distances on arrays by hand and by law; `exact_distance` on a tiny policy against sums done the long way."""
+"""Distances on arrays by hand and by property; `exact_distance` on a tiny policy against sums done the long way."""
 
 import math
 from dataclasses import dataclass

@@ -76,7 +76,7 @@ def test_a_score_is_its_own_state_s_alone(gate, order, num):
 
 
 def test_more_doubt_means_scores_nearer_one_half():
-    """The KL pulls weights to a law that knows nothing: with much of it, no text is sure to need either."""
+    """The KL pulls weights to an uninformative distribution: with a large weight, no text is sure to need either."""
     state_ND, *right = examples()
     sure, doubting = (
         SafeRoute(hidden=32, steps=150, batch=64, kl_weight=weight).fit(state_ND, *right, seed=1).score(state_ND)

@@ -1,4 +1,4 @@
-"""Exact answers, by hand and by law."""
+"""Exact answers, by hand and by property."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Checks for decode rules: pure functions of the law that is shown and of the continuations that were tried."""
+"""Checks for decode rules: pure functions of the logits and of the candidates that were sampled."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,7 +14,7 @@ _TEXTS = ("", "a", ".", "\n", "a.", ".a", "?!", "\u00e9", "\U0001f600", " ", "wo
 
 
 def _logits() -> Tensor:
-    """Eight laws over twelve tokens, from a sure one to a level one; half of them cut by minus infinities."""
+    """Logits of eight distributions over twelve tokens, from certain to uniform; half of them truncated by -inf."""
     draws = torch.Generator().manual_seed(0)
     logits_NV = torch.randn(8, 12, generator=draws) * torch.logspace(1.5, -2, 8)[:, None]
     logits_NV[::2, 6:] = -torch.inf
@@ -28,7 +28,7 @@ def _trials() -> list[np.ndarray]:
 
 
 def rule_trials(rule: DecodeRule) -> None:
-    """A number of at least 1 for each row, none for none; the row's own law alone decides, and what is shown stays."""
+    """At least 1 for each row, as a function of that row alone; the logits stay unchanged."""
     logits_NV = _logits()
     number_N = rule.trials(logits_NV)
     demand(tuple(number_N.shape) == (len(logits_NV),), f"{len(logits_NV)} rows got {len(number_N)} numbers")

@@ -38,7 +38,7 @@ class Sampling:
 
     @property
     def full_support(self) -> bool:
-        """True where every token is drawn from the policy's own law at the temperature, nothing cut off and no rule."""
+        """True if every token is drawn from the policy's own distribution: no truncation, no decode rule."""
         return self.temperature > 0 and self.top_p == 1.0 and self.top_k == 0 and not self.rule
 
 

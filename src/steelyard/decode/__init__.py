@@ -1,4 +1,4 @@
-"""Sampling rules: what is done with a model's next-token law beyond drawing from it. The room `rollout` drives them."""
+"""Decode rules: how tokens are chosen beyond sampling from the next-token distribution. `rollout` drives them."""
 
 from steelyard.decode.base import DecodeRule
 from steelyard.decode.cntp import CNTP

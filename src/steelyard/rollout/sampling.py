@@ -33,14 +33,14 @@ def check(sampling: Sampling) -> None:
 
 
 def warp(logits_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
-    """Logits whose softmax is the law that tokens are drawn from, at a temperature above 0; see the module's p."""
+    """The logits of the distribution p that tokens are drawn from, at a temperature above 0."""
     return _cut(logits_NV.float() / sampling.temperature, sampling)
 
 
 def draw(
     logits_NV: Float[Tensor, "N V"], uniform_N: Float64[Tensor, "N"], sampling: Sampling
 ) -> tuple[Int64[Tensor, "N"], Float[Tensor, "N"]]:
-    """The tokens, and their log-probabilities (nats) under the law that they were drawn from.
+    """The tokens, and their log-probabilities (nats) under the distribution that they were drawn from.
 
     Raises:
         SteelyardError: logits that are not finite, or not after the division by the temperature.

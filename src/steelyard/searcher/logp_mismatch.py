@@ -4,8 +4,8 @@
 
 A few trajectories of a batch are scored again by the learner's code, under the weights as they were published. The
 engine's own word is not asked: an engine that scales its logits otherwise, or that never took the weights it was given,
-is found out. Where sampling is greedy or cut (top-p, top-k) its law is not the policy's, and nothing is compared; nor
-is a trajectory that newer weights have drawn some of.
+is found out. Greedy and truncated sampling (top-p, top-k) have another distribution than the policy, so nothing is
+compared there; nor is a trajectory that several versions sampled.
 """
 
 import heapq
