@@ -50,7 +50,16 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 
 
 def test_every_kind_has_a_section():
-    kinds = ["reward", "curriculum", "decode rule", "unlearning", "guard", "pretraining", "data builder"]
+    kinds = [
+        "reward",
+        "curriculum",
+        "decode rule",
+        "attention variant",
+        "unlearning",
+        "guard",
+        "pretraining",
+        "data builder",
+    ]
     titles = " / ".join(SECTIONS).lower()
     assert [kind for kind in kinds if kind not in titles] == []
 
