@@ -22,7 +22,7 @@ SECTIONS = {
     }
     for title, text in re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
 }
-LONGEST = 60  # lines of a block
+LONGEST = 64  # lines of a block
 
 
 def module_of(title: str) -> str:
