@@ -14,7 +14,8 @@ from steelyard.runtime.inline.driver import Inline
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir.records import Records
 
-Row = Mapping[str, Any]
+EventRow = Mapping[str, Any]
+"""A row of `events.jsonl`."""
 _HINT = "give the directory of a run made with --runtime inline"
 
 
@@ -23,8 +24,8 @@ class Divergence:
     """The first event that came out otherwise. None stands for a run that ended before it."""
 
     event: int
-    recorded: Row | None
-    repeated: Row | None
+    recorded: EventRow | None
+    repeated: EventRow | None
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def repeat(run_dir: Path, reward: Reward | None = None) -> Repeated:
     """
     run = _read_run(run_dir, reward is not None)
     recorded = _read_events(run_dir)
-    seen: list[Row] = []
+    seen: list[EventRow] = []
 
-    def watch(file: str, row: Row) -> None:
+    def watch(file: str, row: EventRow) -> None:
         if file == "events":
             seen.append(row)
 
@@ -61,7 +62,7 @@ def repeat(run_dir: Path, reward: Reward | None = None) -> Repeated:
             return _compare(inline, recorded, seen)
 
 
-def _compare(inline: Inline, recorded: Sequence[Row], seen: list[Row]) -> Repeated:
+def _compare(inline: Inline, recorded: Sequence[EventRow], seen: list[EventRow]) -> Repeated:
     for number, expected in enumerate(recorded):
         found = _next_row(inline, seen)
         if found != expected:
@@ -69,7 +70,7 @@ def _compare(inline: Inline, recorded: Sequence[Row], seen: list[Row]) -> Repeat
     return Repeated(len(recorded), None)
 
 
-def _next_row(inline: Inline, seen: list[Row]) -> Row | None:
+def _next_row(inline: Inline, seen: list[EventRow]) -> EventRow | None:
     """The row of the next event; None where the run ends instead."""
     if not inline.steps_left:
         return None
@@ -94,7 +95,7 @@ def _read_run(run_dir: Path, scored: bool) -> Run:
     return run
 
 
-def _read_events(run_dir: Path) -> list[Row]:
+def _read_events(run_dir: Path) -> list[EventRow]:
     """The rows of events.jsonl, but for a last one that a kill cut short."""
     file = run_dir / "events.jsonl"
     require(file.is_file(), "is missing", where=str(file), hint=_HINT)
