@@ -8,6 +8,7 @@ from steelyard.cli.flags import choose, parse
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
+from steelyard.policy.meta_model import slow_generation
 from steelyard.recipes import load, summaries
 from steelyard.report import curve_text, read_run
 from steelyard.report.measures import change
@@ -64,6 +65,8 @@ def _settings(words: Sequence[str]) -> tuple[str, Run]:
 
 def _train(words: Sequence[str]) -> Result:
     name, settings = _settings(words)
+    if settings.model and (reason := slow_generation(settings.model, settings.mix)) is not None:
+        say(reason)
     with Progress(settings.max_steps, _title(name, settings)) as progress:
         return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
 

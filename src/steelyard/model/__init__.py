@@ -7,6 +7,7 @@ name; a new variant is one file (see `steelyard.model.mix`). Nothing here knows 
 from steelyard.model.architecture import Architecture
 from steelyard.model.attention_mask import AttentionMask
 from steelyard.model.decoder import Decoder
+from steelyard.model.encoder import Encoder, EncoderSizes
 from steelyard.model.full_attention import FullAttention
 from steelyard.model.grouped_query import GroupedQuery
 from steelyard.model.hf_config import architecture_of
@@ -19,6 +20,8 @@ __all__ = [
     "AttentionMask",
     "DecodeKernel",
     "Decoder",
+    "Encoder",
+    "EncoderSizes",
     "FullAttention",
     "GroupedQuery",
     "Mix",

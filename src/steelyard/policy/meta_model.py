@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from steelyard.core import SteelyardError
-from steelyard.model import Mix
+from steelyard.model import Mix, architecture_of
+from steelyard.model.architecture import slow_reason
 from steelyard.model.hf_config import OWN_TYPE
 from steelyard.policy.load_checks import DTYPES
 from steelyard.policy.loading import load_tokenizer, locate, quiet, require_own_attention
@@ -75,6 +76,23 @@ def meta_policy(
         hint = "give a directory that holds a whole model, as save_pretrained writes it"
         raise SteelyardError(f"no model can be planned from {place} ({reason})", where="model", hint=hint) from error
     return Policy(net, load_tokenizer(place), lora)
+
+
+def slow_generation(model: str, attention: Mix | None) -> str | None:
+    """Why a model generates by the slower engine, by its config alone; None where it does not or is not here yet.
+
+    Args:
+        model: a directory, a shipped name or a hub id.
+        attention: the variant of every layer, in place of the model's own.
+    """
+    place = local_directory(model)
+    config = None if place is None else read_json(Path(place) / CONFIG)
+    if not isinstance(config, dict):
+        return None
+    architecture = architecture_of(config)
+    if architecture is not None and attention is not None:
+        architecture = architecture.with_attention(attention)
+    return slow_reason(architecture)
 
 
 def _has_own_attention(place: str) -> bool:

@@ -106,7 +106,7 @@ def _short(prompt: Prompt) -> str:
 
 def make_policy(run: Run) -> Policy:
     """The model, as it stands before training."""
-    return Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed)
+    return Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
 
 
 def make_learner(run: Run, policy: Policy) -> Learner:

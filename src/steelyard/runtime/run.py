@@ -12,6 +12,7 @@ import tyro
 from steelyard.core import LinearSchedule, Sampling, require
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam
+from steelyard.model import Mix, attention_by_name
 from steelyard.policy import LoRA
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime.inline.faults import Faults
@@ -203,6 +204,10 @@ class Run:
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights."""
+    attention: str | None = None
+    """Attention of every layer in place of the model's own, such as sliding-window; None keeps the model's."""
+    attention_window: int | None = None
+    """Keys that a query sees (tokens), for an attention that has a window."""
     micro_tokens: int = 16384
     """Tokens in one forward pass of the learner: shared prompts once and no padding, or padded for other models."""
     save_steps: int = 50
@@ -293,6 +298,19 @@ class Run:
     def samples_searched(self) -> int:
         """S, completions of each prompt in a searcher batch."""
         return self.num_generations if self.search_generations is None else self.search_generations
+
+    @property
+    def mix(self) -> Mix | None:
+        """The attention variant that `attention` names.
+
+        Raises:
+            SteelyardError: there is none of that name, or it has no window.
+        """
+        window = {} if self.attention_window is None else {"window": self.attention_window}
+        if self.attention is None:
+            _require(not window, "attention_window", self.attention_window, "use it with --attention sliding-window")
+            return None
+        return attention_by_name(self.attention, window)
 
     @property
     def lora(self) -> LoRA | None:

@@ -55,7 +55,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     make_task(run)
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     place = local_directory(run.model)
-    policy = None if place is None else meta_policy(place, lora=run.lora, dtype=run.dtype)
+    policy = None if place is None else meta_policy(place, lora=run.lora, dtype=run.dtype, attention=run.mix)
     prompts = _prompts(run, policy)
     if "fetches" not in prompts:
         try_reward(run)
@@ -72,6 +72,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
+        "generation": None if policy is None else policy.slow_reason,
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
 

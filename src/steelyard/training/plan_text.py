@@ -13,6 +13,7 @@ def plan_lines(planned: Mapping[str, Any]) -> list[str]:
         f"prompts: {_prompts(planned['prompts'])}",
         f"model: {_model(planned['model'])}",
         *(f"{role}: {_other(model)}" for role, model in planned["other_models"].items()),
+        *([] if planned["generation"] is None else [f"generation: {planned['generation']}"]),
         f"samples: {_samples(planned['samples'])}",
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
