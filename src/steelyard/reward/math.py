@@ -6,7 +6,7 @@ The final expression is the last `\boxed{}`, else the text after the last `####`
 worked solution that is given as the right answer (MATH's, GSM8K's) likewise.
 Each check is a job with a deadline in a killable worker: an answer such as 9^{9^{9^9}} costs its own reward and nothing
 else. A check that fails, is late or runs out of memory gives no reward, never 0 (math-verify alone hides the last: see
-`candid.py`); a completion without an expression is wrong, so 0.
+`import_hook.py`); a completion without an expression is wrong, so 0.
 Differs: a right answer in bare LaTeX is read whole; math-verify alone would take 2\sqrt{3} for 2.
 Source: Hugging Face, math-verify (https://github.com/huggingface/Math-Verify).
 """

@@ -118,7 +118,7 @@ class Pool(Closable):
         target: `module:function` or `path/to/file.py:function`; arguments and results are plain data (as JSON).
         num_workers: child processes, at most.
         memory_mb: what each may allocate (MB), where the system can limit it.
-        candid: packages that may not take a lack of memory or stack for an answer (see `candid.py`).
+        candid: packages that may not take a lack of memory or stack for an answer (see `import_hook.py`).
     """
 
     def __init__(self, target: str, *, num_workers: int = 1, memory_mb: int = 4096, candid: Sequence[str] = ()) -> None:
