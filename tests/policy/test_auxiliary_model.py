@@ -7,9 +7,9 @@ import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.policy import Policy
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 
-VICTIM = Companion("steelyard/red-team-victim")
+VICTIM = AuxiliaryModel("steelyard/red-team-victim")
 
 
 def test_bytes_by_kind_without_reading_a_number(tiny_model_dir) -> None:
@@ -17,30 +17,36 @@ def test_bytes_by_kind_without_reading_a_number(tiny_model_dir) -> None:
     assert replace(VICTIM, dtype="bfloat16").check("victim") == VICTIM.check("victim") // 2
     for family in ("llama", "gpt2"):  # read by ourselves, and by transformers
         model = str(tiny_model_dir(family))
-        assert Companion(model).check("victim") == 4 * Policy.load(model).num_parameters()
-    scorer = Companion("steelyard/shortening-proxy", "reward model")
+        assert AuxiliaryModel(model).check("victim") == 4 * Policy.load(model).num_parameters()
+    scorer = AuxiliaryModel("steelyard/shortening-proxy", "reward model")
     assert scorer.check("judge") == replace(scorer, kind="classifier", label="LABEL_0").check("judge") == 4 * 85_056
 
 
 def test_where_it_is(tiny_model_dir) -> None:
     model = str(tiny_model_dir("llama"))
-    assert Companion(model).place("victim") == model
-    assert Companion("nobody/x").place("victim") is None
+    assert AuxiliaryModel(model).place("victim") == model
+    assert AuxiliaryModel("nobody/x").place("victim") is None
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (Companion(""), "thing: is not named; name a directory or a hub id"),
-        (Companion("./no"), "thing: no such directory: './no'"),
-        (Companion("nobody/x"), "thing: no model can be loaded from nobody/x"),
+        (AuxiliaryModel(""), "thing: is not named; name a directory or a hub id"),
+        (AuxiliaryModel("./no"), "thing: no such directory: './no'"),
+        (AuxiliaryModel("nobody/x"), "thing: no model can be loaded from nobody/x"),
         (replace(VICTIM, chat=True), "thing: steelyard/red-team-victim has no chat template"),
         (replace(VICTIM, kind="reward model"), "thing: steelyard/red-team-victim is no reward model: it has no head"),
-        (Companion("steelyard/shortening-proxy"), "thing: steelyard/shortening-proxy gives scores and writes no text"),
-        (Companion("steelyard/shortening-proxy", "classifier", label="hate"), "has no label 'hate'; choose one of"),
+        (
+            AuxiliaryModel("steelyard/shortening-proxy"),
+            "thing: steelyard/shortening-proxy gives scores and writes no text",
+        ),
+        (
+            AuxiliaryModel("steelyard/shortening-proxy", "classifier", label="hate"),
+            "has no label 'hate'; choose one of",
+        ),
     ],
 )
-def test_what_it_refuses(wrong: Companion, said: str) -> None:
+def test_what_it_refuses(wrong: AuxiliaryModel, said: str) -> None:
     with pytest.raises(SteelyardError, match=said):
         wrong.check("thing")
 
@@ -52,4 +58,4 @@ def test_a_file_that_is_cut_short(family: str, tiny_model_dir, tmp_path: Path) -
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(SteelyardError, match="victim: no model can be loaded from"):
-        Companion(str(tmp_path)).check("victim")
+        AuxiliaryModel(str(tmp_path)).check("victim")

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from policy.encoders import save_encoder
 from steelyard.core import SteelyardError
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
 
@@ -98,18 +98,18 @@ def test_a_pooler_is_not_read(place: str, tmp_path: Path) -> None:
     kept.pop("encoder.layer.1.output.dense.weight")
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(SteelyardError, match=r"lacks 1 of its weights, such as encoder\.layer\.1\.output"):
-        Companion(str(tmp_path), "encoder").check("embedder")
+        AuxiliaryModel(str(tmp_path), "encoder").check("embedder")
 
 
 def test_an_encoder_among_models_that_a_task_reads(place: str) -> None:
     net = Embedder.load(place).net
-    assert Companion(place, "encoder").check("embedder") == 4 * sum(p.numel() for p in net.parameters())
+    assert AuxiliaryModel(place, "encoder").check("embedder") == 4 * sum(p.numel() for p in net.parameters())
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_a_language_model_embeds_nothing(family: str, tiny_model_dir) -> None:
     with pytest.raises(SteelyardError, match=r"embedder: .* is no encoder of sentences"):
-        Companion(str(tiny_model_dir(family)), "encoder").check("embedder")
+        AuxiliaryModel(str(tiny_model_dir(family)), "encoder").check("embedder")
 
 
 def test_other_kinds_are_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""A model that a task reads beside the policy (reward model, victim, judge, embedder), and what must be true of it.
+"""A model that a task uses beside the policy (reward model, victim, judge, embedder), and the checks it must pass.
 
-It is checked before a run begins, by its files and the shapes in them, so that 8 billion parameters take no memory for
-it. What reads it loads it later, in the process where it is first asked.
+It is checked before a run begins, by its files and the shapes in them, so that 8 billion parameters take no memory.
+The process that uses it loads the weights later, when it is first asked.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from steelyard.policy.meta_model import local_directory
 
 
 @dataclass(frozen=True)
-class Companion:
+class AuxiliaryModel:
     """What a task says of such a model."""
 
     model: str

@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, method, require, suggest
 from steelyard.policy import Policy, loading
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task.base import take_split
@@ -78,15 +78,15 @@ class Attack:
         require(known, f"there is no judge {self.judge!r}", where="attack.judge", hint=suggest(self.judge, [*JUDGES]))
 
     @property
-    def models(self) -> Mapping[str, Companion]:
+    def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        victim = {"victim": Companion(self.victim, dtype=self.victim_dtype, chat=not self.victim_template)}
+        victim = {"victim": AuxiliaryModel(self.victim, dtype=self.victim_dtype, chat=not self.victim_template)}
         judges = {
             "function": {},
-            "classifier": {"judge": Companion(self.judge, "classifier", label=self.judge_label)},
-            "guard": {"judge": Companion(self.judge, dtype=GuardModelJudge.dtype, chat=True)},
+            "classifier": {"judge": AuxiliaryModel(self.judge, "classifier", label=self.judge_label)},
+            "guard": {"judge": AuxiliaryModel(self.judge, dtype=GuardModelJudge.dtype, chat=True)},
         }
-        embedder = {"embedder": Companion(self.embedder, "encoder", searched=False)} if self.embedder else {}
+        embedder = {"embedder": AuxiliaryModel(self.embedder, "encoder", searched=False)} if self.embedder else {}
         return victim | judges[self.judge_kind] | embedder
 
     def prompts(self, split: str) -> Sequence[Prompt]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.core import Episode, Prompt, Score, ShareInside, method
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import RewardModel
 from steelyard.task.base import PromptTemplate
 from steelyard.task.rows import NO_FILE, Rows
@@ -66,10 +66,12 @@ class JudgedRows:
         return self._rows.fetches
 
     @property
-    def models(self) -> Mapping[str, Companion]:
+    def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        gold = {"gold model": Companion(self.gold_model, "reward model", searched=False)} if self.gold_model else {}
-        return {"reward model": Companion(self.reward_model, "reward model"), **gold}
+        gold = (
+            {"gold model": AuxiliaryModel(self.gold_model, "reward model", searched=False)} if self.gold_model else {}
+        )
+        return {"reward model": AuxiliaryModel(self.reward_model, "reward model"), **gold}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of "train" or "held-out", in the file's order."""

@@ -24,7 +24,7 @@ from msgspec import Meta
 from steelyard.core import Episode, NonNegative, Prompt, Sampling, Score, Trajectory, method
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
 from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
@@ -51,9 +51,9 @@ class RedTeam:
     """Seed of the victim's replies and the judge's error."""
 
     @property
-    def models(self) -> Mapping[str, Companion]:
+    def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        return {"victim": Companion(self.victim)}
+        return {"victim": AuxiliaryModel(self.victim)}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Three prompts that ask for an attack, and a held-out fourth of the same words."""

@@ -25,7 +25,7 @@ import numpy as np
 from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, method, rng
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import Pair, RewardModel
 from steelyard.task.base import split_by_hash, take_split
 from steelyard.task.wins import mean, win_rate
@@ -68,9 +68,9 @@ class Shortening:
         return RewardModel(self.proxy, self.cut_off, batch=256)
 
     @property
-    def models(self) -> Mapping[str, Companion]:
+    def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        return {"reward model": Companion(self.proxy, "reward model")} if self.proxy else {}
+        return {"reward model": AuxiliaryModel(self.proxy, "reward model")} if self.proxy else {}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The posts of a split, each with its best short version in the column `answer`."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from steelyard.core import Episode, Prompt, Sampling, Trajectory
-from steelyard.policy.auxiliary_model import Companion
+from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import FunctionReward
 from steelyard.runtime import Run
 
@@ -29,7 +29,7 @@ def preflight(run: Run) -> None:
     try_reward(run)
 
 
-def auxiliary_models(run: Run) -> Mapping[str, Companion]:
+def auxiliary_models(run: Run) -> Mapping[str, AuxiliaryModel]:
     """Role -> model that the task loads besides the policy: reward model, victim, judge, embedder."""
     return getattr(run.task, "models", {})
 
