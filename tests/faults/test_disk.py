@@ -41,7 +41,7 @@ def remount(disk: Path, options: str) -> None:
 @pytest.mark.parametrize("runtime", ["local", pytest.param("inline", marks=pytest.mark.long)])
 def test_a_full_disk_ends_the_run_with_one_line_and_with_room_it_goes_on(disk: Path, runtime: str) -> None:
     run = disk / "run"
-    process = start_command(run, runtime=runtime, max_steps=40, save_steps=2, keep_checkpoints=100)
+    process = start_command(run, runtime=runtime, max_steps=16, save_steps=2, keep_checkpoints=100)
     _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, err
     assert "Traceback" not in err
@@ -53,7 +53,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_with_room_it_goes_on(disk: P
     remount(disk, "size=200m")
     done = resume_command(run)
     assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in rows(run, "metrics")] == list(range(1, 41))
+    assert [row["step"] for row in rows(run, "metrics")] == list(range(1, 17))
     assert runtime == "inline" or before <= stored(run), "the inline runtime draws the same again"
 
 
@@ -84,7 +84,7 @@ def read_only(disk: Path) -> bool:
 def cut_short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An inline run that was stopped half way, with two checkpoints."""
     run = tmp_path_factory.mktemp("cut") / "run"
-    process = start_command(run, runtime="inline", max_steps=30, save_steps=3)
+    process = start_command(run, runtime="inline", max_steps=20, save_steps=3)
     until(lambda: len(rows(run, "metrics")) >= 10 or process.poll() is not None, "ten steps")
     process.kill()
     process.communicate(timeout=PATIENCE)
@@ -119,7 +119,7 @@ def test_a_truncated_checkpoint_is_passed_over_and_named(broken: Path, file: str
     shorten(newest(broken) / file)
     done = resume_command(broken)
     assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in rows(broken, "metrics")] == list(range(1, 31))
+    assert [row["step"] for row in rows(broken, "metrics")] == list(range(1, 21))
     assert file in done.stderr
 
 
