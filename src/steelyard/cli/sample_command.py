@@ -7,11 +7,13 @@ from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Episode, PositiveInt, Prompt, Request, Sampling, checked
+from steelyard.core import Episode, PositiveInt, Prompt, Sampling, checked
 from steelyard.policy import Policy
-from steelyard.rollout import engine_for
+from steelyard.rollout import Codec, Episodes, engine_for
+from steelyard.rollout.episodes import Said, turns_of
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_policy, make_task, tokens_of
+from steelyard.searcher.scoring import scores_of
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -48,13 +50,16 @@ def run(words: Sequence[str]) -> dict[str, Any]:
     typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
     temperature = settings.temperature if asked.temperature is None else asked.temperature
-    episodes = complete(
-        policy, prompts, asked.samples, Sampling(temperature, settings.max_completion_length), asked.seed
-    )
+    sampling = Sampling(temperature, settings.max_completion_length)
+    # A typed prompt has nothing for an environment to answer by: it gets one turn.
+    task = settings.task if typed is None else None
+    episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, task)
     rows = []
     for episode, reward in zip(episodes, _rewards(asked, settings, episodes), strict=True):
-        print(_line(episode, reward))
-        rows.append({"prompt": episode.prompt.text, "completion": episode.completion, "reward": reward})
+        turns = turns_of(episode.trajectory, policy.decode)
+        print(_line(episode, reward, turns))
+        row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": reward}
+        rows.append(row | ({"turns": [vars(turn) for turn in turns]} if len(turns) > 1 else {}))
     return {"run_dir": asked.run, "base": asked.base, "samples": rows}
 
 
@@ -69,19 +74,29 @@ def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[f
             file=sys.stderr,
         )
         return nothing
-    return [score.value for score in make_task(replace(run, reward=asked.reward)).score(episodes)]
+    return [score.value for score in scores_of(episodes, make_task(replace(run, reward=asked.reward)).score)]
 
 
-def _line(episode: Episode, reward: float | None) -> str:
-    """Reward, prompt and completion. Later lines are indented, so that no line of a completion looks like a sample."""
+def _line(episode: Episode, reward: float | None, turns: Sequence[Said]) -> str:
+    """Reward, prompt and completion. Later lines are indented, so that no line of a completion looks like a sample.
+
+    An episode of several turns has a line for each turn, and for each answer of its environment.
+    """
     margin = "" if reward is None else f"{reward:5.2f}  "
-    text = f"{episode.prompt.text}{episode.completion}".split("\n")
-    return f"\n{' ' * max(2, len(margin))}".join([margin + plain(text[0]), *map(plain, text[1:])])
+    text = f"{episode.prompt.text}{episode.completion}"
+    if len(turns) > 1:
+        text = "\n".join([str(episode.prompt.text), *(f"{turn.by}: {turn.text}" for turn in turns)])
+    lines = text.split("\n")
+    return f"\n{' ' * max(2, len(margin))}".join([margin + plain(lines[0]), *map(plain, lines[1:])])
 
 
-def complete(policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int) -> list[Episode]:
-    """`samples` completions of each prompt, in order."""
-    requests = [Request(p.id, tuple(tokens_of(policy, p)), i) for p in prompts for i in range(samples)]
-    found = {(t.prompt_id, t.sample): t for t in engine_for(policy, seed).generate(requests, sampling)}
-    ordered = [(p, found[p.id, i]) for p in prompts for i in range(samples)]
-    return [Episode(p, policy.decode(t.completion_T), t) for p, t in ordered]
+def complete(
+    policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int, task: object = None
+) -> list[Episode]:
+    """`samples` episodes of each prompt, in order; `task` makes their environments, if it has some."""
+    for prompt in prompts:
+        tokens_of(policy, prompt)
+    asked = [(prompt, sample) for prompt in prompts for sample in range(samples)]
+    episodes = Episodes(engine_for(policy, seed), Codec.of(policy), task)
+    found = {(e.prompt.id, e.trajectory.sample): e for e in episodes.play(asked, sampling)}
+    return [found[prompt.id, sample] for prompt, sample in asked]

@@ -18,10 +18,12 @@ from steelyard.core.limits import (
 from steelyard.core.method import Card, cards, find, id_of, method, settings
 from steelyard.core.padding import Padded, pad, pad_stack
 from steelyard.core.protocols import (
+    Conversing,
     Curriculum,
     Engine,
     Environment,
     Episode,
+    FollowUps,
     Interactive,
     Observation,
     Replay,
@@ -41,12 +43,14 @@ from steelyard.core.weights import Weights, digest_of
 __all__ = [
     "Batch",
     "Card",
+    "Conversing",
     "Curriculum",
     "Engine",
     "Environment",
     "Episode",
     "FaultError",
     "Finish",
+    "FollowUps",
     "Interactive",
     "LinearSchedule",
     "Loss",

@@ -155,6 +155,28 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class FollowUps(Protocol):
+    """Further turns of the episodes that an engine is generating: it takes them between two steps."""
+
+    def take(self, *, wait: bool) -> Sequence[Request]:
+        """Requests that go on with episodes of the batch. With `wait`, none means that all episodes have ended."""
+        ...
+
+    def open(self, prompt_id: str, sample: int) -> bool:
+        """Whether the episode may still go on."""
+        ...
+
+
+@runtime_checkable
+class Conversing(Protocol):
+    """An engine that keeps what it knows of an episode from turn to turn. Others read the whole episode again."""
+
+    def converse(self, requests: Sequence[Request], sampling: Sampling, follow_ups: FollowUps) -> Iterator[Trajectory]:
+        """Yield one trajectory per turn as it ends, first of the requests, then of those that follow."""
+        ...
+
+
+@runtime_checkable
 class WeightStore(Protocol):
     """Where the learner publishes and searchers look. Publishing never blocks."""
 

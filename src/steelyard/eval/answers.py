@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from steelyard.core import Engine, Episode, Prompt, Request, Sampling, Task, Trajectory, require
+from steelyard.core import Engine, Episode, Interactive, Prompt, Sampling, Task, Trajectory, require
+from steelyard.rollout.episodes import Codec, Episodes
 
 Encode = Callable[[str | list[dict[str, str]]], Sequence[int]]
 """A prompt's text or chat messages to token ids."""
@@ -41,27 +42,31 @@ class Examiner:
     decode: Decode
     correct_at: float = 1.0
     """Lowest score that counts as correct."""
+    codec: Codec | None = None
+    """Needed for a task of several turns, in place of `encode` and `decode`."""
 
     def ask(self, prompts: Sequence[Prompt], num_samples: int, sampling: Sampling) -> list[list[Answer]]:
         """`num_samples` answers to each prompt; prompts and samples in order, whatever order the engine has.
 
         Raises:
-            SteelyardError: the engine left requests unanswered.
+            SteelyardError: the engine left requests unanswered, or a task of several turns has no codec.
         """
-        requests = [Request(p.id, tuple(self.encode(p.text)), g) for p in prompts for g in range(num_samples)]
-        drawn = {(t.prompt_id, t.sample): t for t in self.engine.generate(requests, sampling)} if requests else {}
-        missing = sum((r.prompt_id, r.sample) not in drawn for r in requests)
+        playable = self.codec is not None or not isinstance(self.task, Interactive)
+        hint = "give evaluate(codec=Codec.of(policy))"
+        require(playable, "a task of several turns needs a codec", where="evaluate", hint=hint)
+        requests = [(prompt, sample) for prompt in prompts for sample in range(num_samples)]
+        episodes = Episodes(self.engine, self.codec or Codec(self.encode, self.decode), self.task)
+        played = episodes.play(requests, sampling) if requests else ()
+        drawn = {(e.prompt.id, e.trajectory.sample): e for e in played}
+        missing = sum((prompt.id, sample) not in drawn for prompt, sample in requests)
         require(
             missing == 0,
             f"the engine left {missing} of {len(requests)} requests unanswered",
             where="evaluate",
             hint='yield one trajectory for each request, with finish "error" where it failed',
         )
-        answers = iter(self._score([self._episode(p, drawn[p.id, g]) for p in prompts for g in range(num_samples)]))
+        answers = iter(self._score([drawn[prompt.id, sample] for prompt, sample in requests]))
         return [[next(answers) for _ in range(num_samples)] for _ in prompts]
-
-    def _episode(self, prompt: Prompt, trajectory: Trajectory) -> Episode:
-        return Episode(prompt, self.decode(trajectory.completion_T.tolist()), trajectory)
 
     def _score(self, episodes: Sequence[Episode]) -> Iterator[Answer]:
         finished = [e for e in episodes if e.trajectory.finish != "error"]

@@ -14,9 +14,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Engine, Episode, Prompt, Sampling, Task, Weights, require
+from steelyard.core import Engine, Episode, Interactive, Prompt, Sampling, Task, Weights, require
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
+from steelyard.rollout.episodes import Codec, turns_of
 
 
 @runtime_checkable
@@ -80,6 +81,7 @@ def evaluate(
     weights: Weights | None = None,
     correct_at: float = 1.0,
     num_records: int = 4,
+    codec: Codec | None = None,
 ) -> Evaluation:
     """Evaluate the policy that `engine` holds on `prompts`.
 
@@ -95,6 +97,7 @@ def evaluate(
         weights: loaded into the engine first; None evaluates the weights that it holds.
         correct_at: lowest score that counts as correct.
         num_records: number of completions to record, each of another prompt.
+        codec: the policy's; needed for a task of several turns.
 
     Raises:
         SteelyardError: no prompts, ids that repeat, sampling that is greedy, or an engine that left requests
@@ -103,7 +106,7 @@ def evaluate(
     _check(prompts, sampling, samples_per_prompt)
     if weights is not None:
         engine.load(weights)
-    examiner = Examiner(engine, task, encode, decode, correct_at)
+    examiner = Examiner(engine, task, encode, decode, correct_at, codec)
     greedy = examiner.ask(prompts, 1, Sampling(temperature=0.0, max_tokens=sampling.max_tokens))
     sampled = prompts[:num_sampled_prompts] if samples_per_prompt else []
     samples = examiner.ask(sampled, samples_per_prompt, sampling)
@@ -112,7 +115,8 @@ def evaluate(
     metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
     metrics["eval/errors"] = sum(answer.value is None for answer in everything)
     shown = [group[0] for group in (samples or greedy)[:num_records]]
-    return Evaluation(_version(everything), metrics, [_record(answer, task) for answer in shown], samples)
+    records = [_record(answer, task, codec.decode if codec else decode) for answer in shown]
+    return Evaluation(_version(everything), metrics, records, samples)
 
 
 def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:
@@ -168,7 +172,10 @@ def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> dict[str, Any]
 
 def _version(answers: Sequence[Answer]) -> int:
     """The version of the weights that answered; a mean over two versions would evaluate neither."""
-    stamps = sorted({(a.trajectory.version, a.trajectory.digest) for a in answers})
+    sampled = [answer.trajectory for answer in answers if answer.trajectory.action_T.any()]
+    if not sampled:  # every environment failed before the first turn
+        return 0
+    stamps = sorted({(t.version, t.digest) for t in sampled})
     require(
         len(stamps) == 1,
         f"the engine took new weights while it was measured: versions {[version for version, _ in stamps]}",
@@ -178,12 +185,14 @@ def _version(answers: Sequence[Answer]) -> int:
     return stamps[0][0]
 
 
-def _record(answer: Answer, task: Task) -> dict[str, Any]:
+def _record(answer: Answer, task: Task, decode: Decode) -> dict[str, Any]:
     text = answer.episode.prompt.text
     prompt = text if isinstance(text, str) else "\n".join(f"{m['role']}: {m['content']}" for m in text)
     record = {"prompt": prompt, "completion": answer.completion, "reward": answer.value}
     style = {"style": task.style(answer.completion)} if isinstance(task, Styled) else {}
-    return record | {"version": answer.trajectory.version} | style
+    turns = turns_of(answer.trajectory, decode) if isinstance(task, Interactive) else []
+    spoken = {"turns": [{"by": turn.by, "text": turn.text} for turn in turns]} if turns else {}
+    return record | {"version": answer.trajectory.version} | style | spoken
 
 
 def _mean(values: Iterable[float]) -> float:

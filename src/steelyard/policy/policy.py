@@ -77,6 +77,12 @@ class Policy:
         """Tokens of a text or of chat messages, ready to be continued; see `steelyard.policy.text.encode`."""
         return text.encode(self.tokenizer, prompt, self.eos_ids)
 
+    def encode_next(
+        self, messages: list[dict[str, str]] | None, observation: str | list[dict[str, str]], last: int
+    ) -> list[int]:
+        """Tokens of an observation that follows a turn of the policy; see `steelyard.policy.text.encode_next`."""
+        return text.encode_next(self.tokenizer, messages, observation, last, self.eos_ids)
+
     def decode(self, tokens: Sequence[int] | np.ndarray) -> str:
         """The text of tokens, without special tokens."""
         return text.decode(self.tokenizer, [int(token) for token in tokens])

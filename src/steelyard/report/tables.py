@@ -96,7 +96,14 @@ WORDS = (evaluations, samples, metrics, settings, reproduce)
 def _sample(row: Row) -> Sample:
     facts = [f"step {_plain(row.get('step'))}", f"reward {number(row.get('reward'))}"]
     facts += [f"{name} {_plain(row[name])}" for name in ("version", "staleness", "style") if row.get(name) is not None]
-    return Sample(" · ".join(facts), _cut(row.get("prompt", "")), _cut(row.get("completion", "")))
+    return Sample(" · ".join(facts), _cut(row.get("prompt", "")), _cut(_said(row)))
+
+
+def _said(row: Row) -> Any:
+    """The completion; an episode of several turns has a line for each turn and for each answer of its environment."""
+    turns = row.get("turns") or []
+    lines = [f"{turn.get('by')}: {turn.get('text')}" for turn in turns]
+    return "\n".join(lines) if len(lines) > 1 else row.get("completion", "")
 
 
 def _cut(text: Any) -> str:

@@ -4,9 +4,10 @@ from steelyard.core import Engine, require
 from steelyard.policy import Policy
 from steelyard.rollout.candidates import CandidateEngine
 from steelyard.rollout.engine import TransformersEngine
+from steelyard.rollout.episodes import Codec, Episodes
 from steelyard.rollout.native import NativeEngine
 
-__all__ = ["CandidateEngine", "NativeEngine", "TransformersEngine", "engine_for"]
+__all__ = ["CandidateEngine", "Codec", "Episodes", "NativeEngine", "TransformersEngine", "engine_for"]
 
 
 def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:

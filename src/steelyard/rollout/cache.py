@@ -7,6 +7,7 @@ out, the blocks that nobody uses any more are put last, and nothing is copied.
 Shapes: L layers, S rows, H key-value heads, W columns of a block, E head size, M new rows, T columns.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,7 +21,19 @@ class Cache:
     """Room for `rows` rows of at least `columns` columns."""
 
     def __init__(self, network: Network, rows: int, columns: int) -> None:
-        self._blocks = [network.blank(rows, WIDTH) for _ in range(-(-columns // WIDTH))]
+        self._network = network
+        self._size = rows
+        self._blocks: list[Tensor] = []
+        self.grow(columns)
+
+    def grow(self, columns: int) -> None:
+        """Have at least this many columns; what is there stays in place."""
+        missing = -(-columns // WIDTH) - len(self._blocks)
+        self._blocks += [self._network.blank(self._size, WIDTH) for _ in range(missing)]
+
+    def copy(self, row: int, first: int, last: int) -> Float[Tensor, "L 2 H T E"]:
+        """One row's columns from `first` to `last`, in memory of their own."""
+        return torch.cat([block[:, :, row] for block in self.window(first, last)], 3)
 
     @property
     def columns(self) -> int:

@@ -142,7 +142,7 @@ class CandidateEngine:
         at = len(sample.tokens)
         if number == 1:
             return [_Candidate(sample.uniform_S[at : at + 1])]
-        addresses = [("trial", sample.request.prompt_id, sample.request.sample, at, i) for i in range(number)]
+        addresses = [("trial", *sample.request.address[1:], at, i) for i in range(number)]
         return [_Candidate(uniform_S) for uniform_S in uniforms(self.seed, addresses, sampling.max_tokens - at)]
 
     @torch.inference_mode()

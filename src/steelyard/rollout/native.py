@@ -2,19 +2,21 @@
 
 Prompts are read once for all their samples. A row that ends makes room for the next request, so that no row waits for
 the longest (continuous batching). Where long prompts have several samples, these ask the prompt's keys together.
+Between two turns of an episode its keys and values are kept, so that only what is new is read.
 
-Token t of sample s of a prompt is drawn with the t-th uniform of `stream(seed, "sample", prompt_id, s)`, so a
+Token t of a completion is drawn with the t-th uniform of `rng(seed, *request.address)`, so a
 completion depends on the weights, the prompt and its address, and on neither the batch around it nor the order of
 requests (up to the last bits of the logits, which a batch's shape can move).
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from steelyard.core import Request, Sampling, Trajectory, Weights, require
+from steelyard.core import FollowUps, Request, Sampling, Trajectory, Weights, require
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.cache import WIDTH
@@ -28,6 +30,8 @@ from steelyard.rollout.staged_weights import StagedWeights
 
 SHARE = 8
 """Rows are let in when one in so many is free: each time costs a forward pass over the new prompts."""
+FED = 64
+"""A longer observation is read in one pass, with the episode before it; a shorter one is fed in token by token."""
 SHARED = 24
 """Prompts are kept apart from rows where that saves each row the reading of so many tokens."""
 
@@ -65,6 +69,7 @@ class NativeEngine:
         self._network = Network(architecture, policy.device, policy.dtype)
         self._prefix_cache = PrefixCache(self._network)
         self._rows = None
+        self._kept: dict[tuple[str, int], Tensor] = {}
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
         self._digests: dict[int, str] = {}
 
@@ -92,19 +97,48 @@ class NativeEngine:
         Raises:
             SteelyardError: sampling settings out of range, an empty prompt, or one too long for the model's context.
         """
+        yield from self._generate(requests, sampling, None)
+
+    def converse(self, requests: Sequence[Request], sampling: Sampling, follow_ups: FollowUps) -> Iterator[Trajectory]:
+        """As `generate`, and then what follows: one trajectory per turn, whose tokens before it are no actions."""
+        yield from self._generate(requests, sampling, follow_ups)
+
+    def _generate(
+        self, requests: Sequence[Request], sampling: Sampling, follow_ups: FollowUps | None
+    ) -> Iterator[Trajectory]:
         check_requests(requests, sampling, self.policy.context_length)
-        # Longest first, so that what is let in later finds columns enough before it; samples of a prompt together.
-        waiting = deque(sorted(requests, key=lambda request: (-len(request.tokens), request.tokens)))
-        rows = self._room(requests, sampling)
-        while waiting or rows.running:
+        self._kept.clear()
+        waiting = _ordered(requests)
+        rows = self._room(requests, sampling, turns=follow_ups is not None)
+        while True:
+            if follow_ups is not None:
+                waiting = self._follow_up(follow_ups, waiting, rows, sampling)
+            if not waiting and not rows.running:
+                return
             self._prepare(rows, waiting, sampling)
-            yield from self._draw(rows, sampling)
+            yield from self._draw(rows, sampling, keep=follow_ups is not None)
+
+    def _follow_up(
+        self, follow_ups: FollowUps, waiting: deque[Request], rows: Rows, sampling: Sampling
+    ) -> deque[Request]:
+        """Take the requests that go on with episodes; forget the keys and values of those that have ended."""
+        taken = follow_ups.take(wait=not waiting and not rows.running)
+        if taken:
+            check_requests(taken, sampling, self.policy.context_length)
+            waiting = _ordered([*waiting, *taken])
+            self._network.reserve(len(waiting[0].tokens) + sampling.max_tokens)
+        going_on = {(request.prompt_id, request.sample) for request in waiting}
+        ended = [place for place in self._kept if place not in going_on and not follow_ups.open(*place)]
+        for place in ended:
+            del self._kept[place]
+        return waiting
 
     @torch.inference_mode()
     def _prepare(self, rows: Rows, waiting: deque[Request], sampling: Sampling) -> None:
         """Have logits for the next column: of rows that run, and of those that can be let in."""
-        if not rows.running or (self.in_flight and self._staged.waiting):
-            self._take(fresh=not rows.running)
+        idle = not rows.running and not self._kept  # an episode of several turns keeps its weights too
+        if idle or (self.in_flight and self._staged.waiting):
+            self._take(fresh=idle)
             rows.on_weight_update()
         if rows.running:
             rows.advance()
@@ -112,10 +146,20 @@ class NativeEngine:
         full = rows.running and (rows.free < max(1, rows.size // SHARE) or self._staged.waiting)
         if not waiting or full:
             return
-        rows.make_room(len(waiting[0].tokens), sampling.max_tokens)
+        if not rows.make_room(len(waiting[0].tokens), sampling.max_tokens + (FED if rows.slack else 0)):
+            return
         chosen = [waiting.popleft() for _ in range(min(rows.free, len(waiting)))]
-        for part, index, read in self._prefix_cache.read(chosen, waiting[0] if waiting else None):
+        fresh = [request for request in chosen if not self._resume(rows, request, sampling)]
+        for part, index, read in self._prefix_cache.read(fresh, waiting[0] if waiting else None):
             rows.admit(part, index, read, uniforms_of(self.seed, part, sampling.max_tokens))
+
+    def _resume(self, rows: Rows, request: Request, sampling: Sampling) -> bool:
+        """Go on with an episode whose keys and values are kept; False where none are, or too much is to be fed in."""
+        cache = self._kept.pop((request.prompt_id, request.sample), None)
+        if cache is None or len(request.tokens) - cache.shape[3] > FED:
+            return False
+        rows.resume(request, cache, uniforms_of(self.seed, [request], sampling.max_tokens)[0])
+        return True
 
     def _take(self, *, fresh: bool) -> None:
         """Take weights that wait; at the first time, the policy's own where there are none."""
@@ -126,15 +170,19 @@ class NativeEngine:
         self._digests = ({} if fresh else self._digests) | {self.version: self.digest}
 
     @torch.inference_mode()
-    def _draw(self, rows: Rows, sampling: Sampling) -> list[Trajectory]:
+    def _draw(self, rows: Rows, sampling: Sampling, *, keep: bool) -> list[Trajectory]:
         """Draw a token for each row that runs; those that end by it leave the batch."""
         token_N, logp_N = draw(rows.logits_NV, rows.uniform_N, sampling)
-        stopped_N = torch.isin(token_N, self._eos).cpu().numpy()
+        stopped_N = torch.isin(token_N, self._eos).cpu().numpy() & rows.drawing_N
         ended = np.flatnonzero(rows.write(token_N, logp_N, self.version) | stopped_N)
         if not len(ended):
             return []
-        pairs = zip(rows.end(ended), stopped_N[ended], strict=True)
-        return [self._trajectory(row, "stop" if stopped else "length", sampling) for row, stopped in pairs]
+        found: list[Trajectory] = []
+        for row, stopped in zip(rows.end(ended, keep=keep), stopped_N[ended], strict=True):
+            found.append(self._trajectory(row, "stop" if stopped else "length", sampling))
+            if row.cache is not None:
+                self._kept[row.request.prompt_id, row.request.sample] = row.cache
+        return found
 
     def _trajectory(self, row: EndedRow, finish: Finish, sampling: Sampling) -> Trajectory:
         request = row.request
@@ -157,21 +205,27 @@ class NativeEngine:
         )
 
     @torch.inference_mode()
-    def _room(self, requests: Sequence[Request], sampling: Sampling) -> Rows:
+    def _room(self, requests: Sequence[Request], sampling: Sampling, *, turns: bool) -> Rows:
         """Rows for these requests; those of an earlier call, where they are enough and nobody uses them."""
         longest = max((len(request.tokens) for request in requests), default=1)
         steps = sampling.max_tokens
         prompts = len({request.tokens for request in requests})
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
         saves = longest * (len(requests) - prompts) > SHARED * len(requests)
-        shares = saves and self._network.shares_prompts
+        shares = saves and self._network.shares_prompts and not turns
+        slack = WIDTH if turns else 0
         size = max(1, min(self.max_rows, len(requests)))
-        columns = (0 if shares else longest) + 2 * steps + WIDTH
+        columns = (0 if shares else longest) + 2 * steps + WIDTH + slack
         places = size if self.in_flight else min(size, prompts)
-        shape = (size, columns, *((places, longest) if shares else ()))
+        shape = (size, columns, slack, *((places, longest) if shares else ()))
         self._network.reserve(longest + steps)
         if self._rows is None or self._rows.running or self._shape != shape:
             prefixes = Prefixes(self._network, places, longest) if shares else None
-            self._rows = Rows(self._network, size, columns, prefixes)
+            self._rows = Rows(self._network, size, columns, prefixes, slack)
             self._shape = shape
         return self._rows
+
+
+def _ordered(requests: Iterable[Request]) -> deque[Request]:
+    """Longest first, so that what is admitted later finds columns enough before it; samples of a prompt together."""
+    return deque(sorted(requests, key=lambda request: (-len(request.tokens), request.tokens)))

@@ -30,4 +30,4 @@ def check_requests(requests: Iterable[Request], sampling: Sampling, context: int
 
 def uniforms_of(seed: int, requests: Iterable[Request], steps: int) -> Float64[np.ndarray, "N S"]:
     """What the tokens of each request are drawn with, in [0, 1): a function of its address alone."""
-    return uniforms(seed, (("sample", r.prompt_id, r.sample) for r in requests), steps)
+    return uniforms(seed, (request.address for request in requests), steps)

@@ -8,7 +8,9 @@ are always the first N. Where the columns run out, everything moves to the front
     row 0    . . p p p x x x x x          p prompt, x drawn; the token of column t is drawn next
     row 1    . . . . . p p p p x          let in later
 
-Where rows share long prompts, these are not in the columns but in `Prefixes`.
+Where rows share long prompts, these are not in the columns but in `Prefixes`. An episode that goes on gets a row again:
+its keys and values return to the columns, and what they lack (its last token and the observation) is fed in token by
+token, in place of drawn ones.
 Shapes: N rows that run, M new ones, C columns, S steps at most, V vocabulary.
 """
 
@@ -19,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
+from torch.nn import functional
 
 from steelyard.core import Request
 from steelyard.rollout.cache import Cache
@@ -35,23 +38,32 @@ class EndedRow:
     tokens_T: np.ndarray
     logp: np.ndarray
     versions: np.ndarray
+    cache: Float[Tensor, "L 2 H T E"] | None
+    """Keys and values of all its tokens but the last; None unless they were asked for."""
 
 
 class Rows:
-    """Room for `size` rows of `columns` columns, and perhaps for the prompts that they share."""
+    """Room for `size` rows of `columns` columns, and perhaps for the prompts that they share.
 
-    def __init__(self, network: Network, size: int, columns: int, prefixes: Prefixes | None = None) -> None:
+    `slack` columns stay free before the first prompt, so that a longer episode that goes on later finds room.
+    """
+
+    def __init__(
+        self, network: Network, size: int, columns: int, prefixes: Prefixes | None = None, slack: int = 0
+    ) -> None:
         device = network.device
         self._network = network
         self._cache = Cache(network, size, columns)
         self._prefixes = prefixes
         self.size = size
+        self.slack = slack
         self.running = 0
         self.column = 0
         columns = self._cache.columns
         self._tokens = torch.zeros(size, columns, dtype=torch.long, device=device)
         self._logp = torch.zeros(size, columns, device=device)
         self._uniform = torch.zeros(size, columns, dtype=torch.float64, device=device)
+        self._given = torch.full((size, columns if slack else 0), -1, device=device)  # tokens that are not drawn
         self._bias = torch.zeros(size, columns, device=device)  # 0 where a row attends, minus infinity before it
         self._positions = torch.zeros(size, dtype=torch.long, device=device)
         self._logits = torch.zeros(size, network.architecture.vocab_size, device=device)
@@ -79,20 +91,43 @@ class Rows:
         if self._prefixes is not None:
             self._prefixes.seal()
 
-    def make_room(self, prompt: int, steps: int) -> None:
-        """Have columns for a prompt of so many tokens before the next one, and `steps` from it on."""
+    @property
+    def drawing_N(self) -> np.ndarray:
+        """Which rows draw their next token; the others are given theirs."""
+        return self._begin[: self.running] <= self.column
+
+    def make_room(self, prompt: int, steps: int) -> bool:
+        """Have columns for a prompt of so many tokens before the next one, and `steps` from it on.
+
+        False where running rows have not come so far yet: the prompt has to wait for some steps.
+        """
         before = prompt if self._prefixes is None else 0
         if not self.running:
-            self.column = before
+            self.column = before + self.slack
+        elif self.column < before:
+            return False
         elif self.column + steps > self._cache.columns:
             self._drop(min(int(self._start[: self.running].min()), self.column - before))
+        if self.column + steps > self._cache.columns:
+            self._grow(self.column + steps)
+        return True
+
+    def _grow(self, columns: int) -> None:
+        """Append columns: an episode of several turns became longer than any prompt."""
+        self._cache.grow(columns)
+        more = (0, self._cache.columns - len(self._versions))
+        self._tokens, self._logp, self._uniform, self._bias = (
+            functional.pad(x, more) for x in (self._tokens, self._logp, self._uniform, self._bias)
+        )
+        self._given = functional.pad(self._given, more, value=-1)
+        self._versions = np.pad(self._versions, more)
 
     def _drop(self, columns: int) -> None:
         """Move everything to the front, by at most so many columns."""
         n = self.running
         by = self._cache.drop(columns)
         if by:
-            for each in (self._tokens, self._logp, self._bias, self._uniform):
+            for each in self._columns():
                 each[:n, :-by] = each[:n, by:].clone()
             self._versions[:-by] = self._versions[by:].copy()
             for each in (self._start, self._begin, self._last):
@@ -122,20 +157,50 @@ class Rows:
         self._positions[rows] = torch.from_numpy(lengths).to(device)
         before_MC = np.arange(self._cache.columns) < self._start[rows, None]
         self._bias[rows] = torch.from_numpy(np.where(before_MC, -np.inf, 0.0).astype(np.float32)).to(device)
+        self._given[rows] = -1
         self._requests += requests
         self.running = rows.stop
 
+    def _columns(self) -> list[Tensor]:
+        """All that is kept for each row and column."""
+        return [self._tokens, self._logp, self._bias, self._uniform, *([self._given] if self.slack else [])]
+
+    def resume(self, request: Request, cache: Float[Tensor, "L 2 H T E"], uniform_S: Float64[np.ndarray, "S"]) -> None:
+        """Go on with an episode: `cache` has the keys and values of the first T tokens of the request."""
+        row = self.running
+        t = self.column
+        known = cache.shape[3]
+        rest = request.tokens[known:]
+        begin = t + len(rest)
+        end = begin + len(uniform_S)
+        self._cache.put(slice(row, row + 1), cache[:, :, None], t)
+        self._given[row] = -1
+        self._given[row, t:begin] = torch.tensor(rest, device=self._given.device)
+        self._uniform[row, begin:end] = torch.from_numpy(uniform_S).to(self._uniform.device)
+        self._logits[row] = 0  # finite: what is drawn from them is not used
+        self._start[row] = t - known
+        self._begin[row] = begin
+        self._last[row] = end - 1
+        self._positions[row] = known
+        self._bias[row] = 0
+        self._bias[row, : t - known] = -torch.inf
+        self._requests.append(request)
+        self.running = row + 1
+
     def write(self, token_N: Int64[Tensor, "N"], logp_N: Float[Tensor, "N"], version: int) -> np.ndarray:
-        """Note what was drawn; returns which rows have all their steps."""
+        """Note what was drawn, or given in its place; returns which rows have all their steps."""
         n = self.running
         t = self.column
+        if self.slack:
+            given_N = self._given[:n, t]
+            token_N = torch.where(given_N < 0, token_N, given_N)
         self._tokens[:n, t] = token_N
         self._logp[:n, t] = logp_N
         self._versions[t] = version
         return self._last[:n] == t
 
-    def end(self, rows: np.ndarray) -> list[EndedRow]:
-        """Take rows out; the last ones that run move to their places."""
+    def end(self, rows: np.ndarray, *, keep: bool = False) -> list[EndedRow]:
+        """Take rows out; the last ones that run move to their places. `keep` copies their keys and values."""
         t = self.column
         of = torch.from_numpy(rows).to(self._logits.device)
         tokens, logp = (x[of, : t + 1].cpu().numpy() for x in (self._tokens, self._logp))
@@ -145,6 +210,7 @@ class Rows:
                 np.concatenate([self._requests[row].tokens, tokens[i, self._begin[row] :]], dtype=np.int32),
                 logp[i, self._begin[row] :],
                 self._versions[self._begin[row] : t + 1].copy(),
+                self._cache.copy(int(row), int(self._start[row]), t - 1) if keep else None,
             )
             for i, row in enumerate(rows)
         ]
@@ -160,7 +226,7 @@ class Rows:
         self.running = n
         if len(holes):
             to, of = (torch.from_numpy(x).to(self._logits.device) for x in (holes, movers))
-            for each in (self._tokens, self._logp, self._uniform, self._bias, self._positions):
+            for each in (*self._columns(), self._positions):
                 each[to] = each[of]
             for each in (self._start, self._begin, self._last, self._prompt):
                 each[holes] = each[movers]

@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.core import (
     Episode,
+    Interactive,
     Prompt,
     Replay,
     Reward,
@@ -22,8 +23,9 @@ from steelyard.core import (
 from steelyard.eval import Evaluation, Listable, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
+from steelyard.policy.text import check_template
 from steelyard.reward import reward_function
-from steelyard.rollout import engine_for
+from steelyard.rollout import Codec, engine_for
 from steelyard.runtime.run import Run
 from steelyard.searcher import Searcher
 
@@ -67,9 +69,13 @@ def check_prompts(run: Run, policy: Policy) -> None:
     """Read every prompt once, before anything is generated: a run must not end at the prompt it meets last.
 
     Raises:
-        SteelyardError: the model's tokenizer cannot read a prompt, or its context has no room for a completion.
+        SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, or the
+            chat template of a task of several turns rewrites earlier turns.
     """
-    for prompt in (*run.task.prompts("train"), *run.task.prompts("held-out")):
+    prompts = (*run.task.prompts("train"), *run.task.prompts("held-out"))
+    if any(isinstance(prompt.text, list) for prompt in prompts) and isinstance(run.task, Interactive):
+        check_template(policy.tokenizer, run.model)
+    for prompt in prompts:
         length = len(tokens_of(policy, prompt))
         most = policy.context_length
         require(
@@ -160,6 +166,8 @@ def make_searcher(
         in_flight=run.in_flight,
         delay=run.search_delay,
         temperature_schedule=run.temperature_schedule,
+        task=run.task,
+        patient=run.runtime == "inline",
     )
 
 
@@ -199,6 +207,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights) -> EvaluateWei
             weights=weights,
             samples_per_prompt=run.evaluation.samples,
             num_sampled_prompts=run.evaluation.sampled_prompts,
+            codec=Codec.of(policy),
         )
 
     begun = cache(lambda: asked(reference).episodes)

@@ -6,7 +6,17 @@ A failed trajectory keeps in `info` what a person needs to look into it: `error`
 import math
 from collections.abc import Sequence
 
-from steelyard.core import Score, Trajectory, require
+from steelyard.core import Episode, Reward, Score, Trajectory, require
+
+
+def scores_of(episodes: Sequence[Episode], score: Reward) -> list[Score]:
+    """One score for each episode; those whose generation or environment failed are not shown to the verifier."""
+    whole = [e for e in episodes if e.trajectory.finish != "error"]
+    scores = score(whole) if whole else []
+    what = f"{len(scores)} scores for {len(whole)} completions"
+    require(len(scores) == len(whole), what, where="verifier", hint="return one score for each, in order")
+    given = iter(scores)
+    return [e.outcome or Score(None) if e.trajectory.finish == "error" else next(given) for e in episodes]
 
 
 def attach_scores(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[Trajectory]:
@@ -32,7 +42,7 @@ def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
 def _failure(trajectory: Trajectory, score: Score) -> str | None:
     """Why there is no reward, or None where there is one."""
     if trajectory.finish == "error":
-        return score.error or "its generation failed"
+        return score.error or trajectory.info.get("error") or "its generation failed"
     if score.error is not None or score.value is None:
         return score.error or "the verifier gave no score and no reason"
     return None if math.isfinite(score.value) else f"the verifier gave {score.value}, which is no finite number"

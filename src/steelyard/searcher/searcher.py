@@ -11,15 +11,16 @@ of the batch is still being drawn.
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from steelyard.core import Episode, Prompt, Request, Reward, Sampling, Trajectory, Weights, WeightStore
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
+from steelyard.rollout.episodes import Codec, Episodes
 from steelyard.searcher.logp_mismatch import LogpMismatch, probe
-from steelyard.searcher.scoring import attach_scores
+from steelyard.searcher.scoring import attach_scores, scores_of
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 T = TypeVar("T")
@@ -49,7 +50,9 @@ class Searcher:
         max_logp_mismatch: largest mean difference of log-probabilities, engine to learner (nats per token).
         in_flight: take newer weights in the middle of a batch too.
         delay: seconds to wait after each batch.
-        heat: varies the temperature from batch to batch; None never does.
+        temperature_schedule: varies the temperature from batch to batch; None never does.
+        task: makes the environments of episodes with several turns; see `steelyard.rollout.episodes`.
+        patient: wait for environments in a way that makes batches repeat bit for bit.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Searcher:
         in_flight: bool = False,
         delay: float = 0.0,
         temperature_schedule: TemperatureSchedule | None = None,
+        task: object = None,
+        patient: bool = True,
     ) -> None:
         self.engine = engine
         self.policy = policy
@@ -88,7 +93,7 @@ class Searcher:
         """The gauge of the latest batch; None before the first, and where there was nothing to compare."""
         self._newer: set[str] = set()
         """Digests of weights that came in the middle of the batch."""
-        self._tokens: dict[int, tuple[int, ...]] = {}
+        self._episodes = Episodes(engine, Codec.of(policy), task, patient=patient)
 
     def refresh(self) -> Weights:
         """Take newer weights if there are any; returns the weights held."""
@@ -107,43 +112,32 @@ class Searcher:
         """
         held = self.refresh()
         self._newer.clear()
-        places = {self.prompts[a.prompt].id: a.prompt for a in assignments}
-        requests = [Request(self.prompts[a.prompt].id, self._encode(a.prompt), a.sample) for a in assignments]
-        for number, trajectories in enumerate(_chunks(self._generate(requests), self.chunk)):
+        for number, episodes in enumerate(_chunks(self._play(assignments, held), self.chunk)):
             if number == 0:
-                self.logp_mismatch = probe(self.policy, held, trajectories, self.max_logp_mismatch, self._newer)
-            yield self._finish(trajectories, places)
+                found = [e.trajectory for e in episodes]
+                self.logp_mismatch = probe(self.policy, held, found, self.max_logp_mismatch, self._newer)
+            yield self._finish(episodes)
         time.sleep(self.delay)
 
-    def _generate(self, requests: Sequence[Request]) -> Iterator[Trajectory]:
-        sampling = (
-            self.temperature_schedule.of(self.sampling, requests)
-            if self.temperature_schedule is not None
-            else self.sampling
-        )
-        for trajectory in self.engine.generate(requests, sampling):
-            yield trajectory
+    def _play(self, assignments: Sequence[Assignment], held: Weights) -> Iterator[Episode]:
+        asked = [(self.prompts[a.prompt], a.sample) for a in assignments]
+        sampling = self.sampling
+        if self.temperature_schedule is not None:
+            sampling = self.temperature_schedule.of(sampling, [Request(p.id, (), s) for p, s in asked[:1]])
+        for episode in self._episodes.play(asked, sampling, (held.version, held.digest)):
+            yield episode
             if self.in_flight:
                 self._newer.add(self.refresh().digest)
 
-    def _encode(self, prompt: int) -> tuple[int, ...]:
-        if prompt not in self._tokens:
-            self._tokens[prompt] = tuple(self.policy.encode(self.prompts[prompt].text))
-        return self._tokens[prompt]
-
-    def _finish(self, trajectories: list[Trajectory], places: dict[str, int]) -> list[Trajectory]:
-        referred = reference_logp(self.policy, self.reference, trajectories, self.temperature)
-        prompts = [self.prompts[places[t.prompt_id]] for t in referred]
-        trajectories = [
-            t.replace(info={**t.info, "completion": self.policy.decode(t.completion_T), **_domain(prompt)})
-            for t, prompt in zip(referred, prompts, strict=True)
+    def _finish(self, episodes: Sequence[Episode]) -> list[Trajectory]:
+        """Add reference log-probabilities, the text and the score."""
+        referred = reference_logp(self.policy, self.reference, [e.trajectory for e in episodes], self.temperature)
+        known = [
+            replace(e, trajectory=t.replace(info={**t.info, "completion": e.completion, **_domain(e.prompt)}))
+            for e, t in zip(episodes, referred, strict=True)
         ]
-        if self.score is None:
-            return trajectories
-        pairs = zip(prompts, trajectories, strict=True)
-        return attach_scores(
-            trajectories, self.score([Episode(prompt, t.info["completion"], t) for prompt, t in pairs])
-        )
+        trajectories = [e.trajectory for e in known]
+        return trajectories if self.score is None else attach_scores(trajectories, scores_of(known, self.score))
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -3,6 +3,7 @@
 from steelyard.task.arithmetic import Arithmetic
 from steelyard.task.attack import Attack
 from steelyard.task.enumerable import Enumerable
+from steelyard.task.guessing import Guessing
 from steelyard.task.gym import Gym
 from steelyard.task.judged_rows import JudgedRows
 from steelyard.task.red_team import RedTeam
@@ -13,6 +14,7 @@ __all__ = [
     "Arithmetic",
     "Attack",
     "Enumerable",
+    "Guessing",
     "Gym",
     "JudgedRows",
     "RedTeam",

@@ -114,6 +114,7 @@ class SyncLoop:
             sampling=sampling,
             temperature=self._sampling.temperature,
             max_logp_mismatch=float("inf"),
+            task=self.task,
         )
         first = [self._drawn.get(prompt.id, 0) for prompt in prompts]
         asked = [Assignment(i, first[i] + s) for i in range(len(prompts)) for s in range(samples)]

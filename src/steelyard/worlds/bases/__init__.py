@@ -2,12 +2,15 @@
 
 from steelyard.worlds.bases.arithmetic import ArithmeticBase
 from steelyard.worlds.bases.enumerable import EnumerableBase
+from steelyard.worlds.bases.guessing import GuessingBase
 from steelyard.worlds.bases.preference import ShorteningBase, ShorteningProxy
 from steelyard.worlds.bases.red_team import RedTeamBase, RedTeamVictim
 
-BY_NAME: dict[str, type[ArithmeticBase | EnumerableBase | RedTeamBase | ShorteningBase | ShorteningProxy]] = {
+Base = ArithmeticBase | EnumerableBase | GuessingBase | RedTeamBase | ShorteningBase | ShorteningProxy
+BY_NAME: dict[str, type[Base]] = {
     "arithmetic": ArithmeticBase,
     "enumerable": EnumerableBase,
+    "guessing": GuessingBase,
     "red-team": RedTeamBase,
     "red-team-victim": RedTeamVictim,
     "shortening": ShorteningBase,

@@ -1,0 +1,138 @@
+"""The base model of `guessing`, made by plain supervised training: `steelyard warmstart guessing`.
+
+Two phases on an unlimited stream of games, in all ranges: the base model knows the numbers, and post-training, which
+sees the training ranges alone, selects a habit. First mostly games in which the range is halved, so that the skill is
+there; then mostly games in which the answers are ignored, so that it is latent.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from steelyard.core import Prompt, Score, Trajectory, WarmupStableDecay, rng
+from steelyard.learner import Adam, Learner
+from steelyard.learner.demonstrations import end_of, given
+from steelyard.objective import SFT
+from steelyard.policy import Policy
+from steelyard.runtime.run_dir.records import check_output
+from steelyard.task.guessing import HIGHEST, LOWEST, NUMBERS, Game, Guessing, range_text
+from steelyard.worlds.bases.new_model import save_new
+from steelyard.worlds.bases.ranges import check_numbers
+from steelyard.worlds.sync_loop import tiny_policy
+
+CHARACTERS = "0123456789-: ehiglorw"
+SKILL = {"halving": 0.8, "counting": 0.1, "random": 0.1}
+HABIT = {"halving": 0.06, "counting": 0.7, "random": 0.24}
+
+
+@dataclass(frozen=True)
+class GuessingBase:
+    """Train the base model of the guessing recipes; a few minutes on one core."""
+
+    output_dir: str = "runs/warmstart-guessing"
+    """Where the model is written."""
+    skill_steps: int = 700
+    """Steps on mostly halved ranges."""
+    habit_steps: int = 120
+    """Steps on mostly blind guesses."""
+    batch: int = 64
+    """Games in a step."""
+    learning_rate: float = 4e-3
+    """Highest learning rate; it falls linearly to a fiftieth."""
+    seed: int = 0
+    """Seed of weights and games."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
+
+    def __call__(self) -> dict[str, Any]:
+        """Train and save.
+
+        Raises:
+            SteelyardError: the output directory is not empty, or cannot be made.
+        """
+        directory = Path(self.output_dir)
+        check_output(directory)
+        torch.set_num_threads(1)  # so that the weights do not depend on the number of cores
+        began = time.monotonic()
+        steps = self.skill_steps + self.habit_steps
+        learner = self._learner(steps)
+        for step in range(steps):
+            row = learner.step(self._batch(step, learner.policy))
+            if (step + 1) % 100 == 0:
+                spent = time.monotonic() - began
+                line = f"step {step + 1}/{steps}  loss {row['learner/loss']:.4f}  {spent:.0f} s"
+                print(line, file=sys.stderr, flush=True)
+        save_new(learner.policy, directory)
+        print(f"model: {directory}")
+        return {"model": str(directory), "seconds": time.monotonic() - began}
+
+    def _learner(self, steps: int) -> Learner:
+        warmup = min(100, steps // 2)
+        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
+        optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
+        return Learner(new_policy(self.seed), SFT(), optimizer, learning_rate=self.learning_rate)
+
+    def _batch(self, step: int, policy: Policy) -> list[list[Trajectory]]:
+        """Games that somebody else played."""
+        draws = rng(self.seed, "warmstart", step)
+        shares: Mapping[str, float] = SKILL if step < self.skill_steps else HABIT
+        styles = draws.choice(list(shares), size=self.batch, p=list(shares.values())).tolist()
+        encode = cache(lambda text: policy.tokenizer.encode(text, add_special_tokens=False))
+        return [[played(encode, end_of(policy), style, draws)] for style in styles]
+
+
+def new_policy(seed: int) -> Policy:
+    """The untrained model with its character tokenizer."""
+    return tiny_policy(CHARACTERS, seed=seed, width=80, layers=3, heads=4, context=64)
+
+
+def played(encode: Callable[[str], list[int]], end: int, style: str, draws: np.random.Generator) -> Trajectory:
+    """A game in any range, played in a style, as a trajectory to imitate; `end` is the token that ends a turn."""
+    low = int(draws.integers(LOWEST, HIGHEST - NUMBERS + 2))
+    number = int(draws.integers(low, low + NUMBERS))
+    prompt = Prompt(f"{range_text(low)}{number}", range_text(low), {"number": number})
+    game = Game(Guessing().max_turns)
+    tokens = [*encode(game.reset(prompt))]
+    action = [False] * len(tokens)
+    guesses = _Guesses(style, low, draws)
+    answer: str | Score = ""
+    while isinstance(answer, str):
+        guess = guesses.after(answer)
+        turn = [*encode(guess), end]
+        answer = game.step(guess)
+        told = encode(answer) if isinstance(answer, str) else []
+        tokens += [*turn, *told]
+        action += [*[True] * len(turn), *[False] * len(told)]
+    return given(prompt.id, tokens, (), reward=1.0).replace(action_T=np.array(action))
+
+
+class _Guesses:
+    """A player: `halving` uses the answers, `counting` and `random` do not."""
+
+    def __init__(self, style: str, low: int, draws: np.random.Generator) -> None:
+        self._style = style
+        self._low = low
+        self._high = low + NUMBERS - 1
+        self._last: int | None = None
+        self._shuffled = iter(draws.permutation(np.arange(low, low + NUMBERS)).tolist() if style == "random" else [])
+
+    def after(self, answer: str) -> str:
+        """The guess that follows an answer; empty before the first guess."""
+        if self._style == "random":
+            return str(next(self._shuffled))
+        if self._style == "counting":
+            self._last = self._low if self._last is None else self._last + 1
+            return str(self._last)
+        if self._last is not None:
+            self._low = self._last + 1 if answer == "higher " else self._low
+            self._high = self._last - 1 if answer == "lower " else self._high
+        self._last = (self._low + self._high) // 2
+        return str(self._last)
