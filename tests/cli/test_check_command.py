@@ -35,7 +35,7 @@ class Mine:
 @dataclass(frozen=True)
 class Broken(Mine):
     def __call__(self, batch: Batch) -> Loss:
-        return policy_gradient(batch, batch.needs("logp_ref_PGT") * batch.logp_PGT.shape[-1])
+        return policy_gradient(batch, batch.field("logp_ref_PGT") * batch.logp_PGT.shape[-1])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Each check finds the fault it is for: one broken objective per check."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from steelyard.check import OBJECTIVE_CHECKS, UnmetError, check_objective, random_batch, run_checks
-from steelyard.core import Batch, Card, Loss, SteelyardError, require
+from steelyard.core import Batch, Card, Loss, Needs, SteelyardError, require
 from steelyard.objective import DPO, VarGradTB, policy_gradient
 from steelyard.objective.advantage import centred, reward_of
 
@@ -39,6 +40,8 @@ class Sound:
     P prompts.
     Source: this file.
     """  # fmt: skip
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG",))
 
     def __call__(self, batch: Batch) -> Loss:
         return centred_loss(batch)
@@ -162,7 +165,7 @@ class DividesByPadding(Sound):
 @dataclass(frozen=True)
 class MultipliesMask(Sound):
     def __call__(self, batch: Batch) -> Loss:
-        advantage_PG = batch.needs("reward_PG") * batch.valid_PG
+        advantage_PG = batch.field("reward_PG") * batch.valid_PG
         total = (advantage_PG[..., None] * batch.logp_PGT).sum()
         num = float(batch.valid_PG.any(-1).sum())
         return Loss(-total / max(num, 1.0), num)
@@ -222,7 +225,7 @@ class TrainsReference(Sound):
     def __call__(self, batch: Batch) -> Loss:
         loss = centred_loss(batch)
         valid_PGT = batch.action_PGT & batch.valid_PG[..., None]
-        leak = (batch.logp_PGT - batch.needs("logp_ref_PGT")).where(valid_PGT, 0.0).sum()
+        leak = (batch.logp_PGT - batch.field("logp_ref_PGT")).where(valid_PGT, 0.0).sum()
         return Loss(loss.value + leak / max(loss.weight, 1.0), loss.weight)
 
 
@@ -230,7 +233,7 @@ class TrainsReference(Sound):
 @dataclass(frozen=True)
 class WritesRewards(Sound):
     def __call__(self, batch: Batch) -> Loss:
-        batch.needs("reward_PG").data.mul_(2)
+        batch.field("reward_PG").data.mul_(2)
         return centred_loss(batch)
 
 
@@ -262,11 +265,70 @@ class WeighsNothing(Sound):
 class ReadsTokens(Sound):
     def __call__(self, batch: Batch) -> Loss:
         loss = centred_loss(batch)
-        return Loss(loss.value * batch.needs("tokens_PGT").double().mean(), loss.weight)
+        return Loss(loss.value * batch.field("tokens_PGT").double().mean(), loss.weight)
 
 
 def verdict_on(cls, check):
     return next(v for v in check_objective(cls) if v.check == check)
+
+
+@breaks("needs-declared")
+@dataclass(frozen=True)
+class Undeclared(Sound):
+    needs: ClassVar[Needs] = Needs()
+
+
+@breaks("needs-declared")
+@dataclass(frozen=True)
+class Overdeclared(Sound):
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "version_PG"))
+
+
+@breaks("needs-declared")
+@dataclass(frozen=True)
+class HiddenLabel(Sound):
+    def __call__(self, batch: Batch) -> Loss:
+        return centred_loss(batch.replace(valid_PG=batch.valid_PG & batch.label("passes")))
+
+
+@dataclass(frozen=True)
+class SoundState(Sound):
+    # An objective with memory for the broken ones to spoil: it counts its steps.
+    def init(self) -> tuple[float, ...]:
+        return (0.0,)
+
+    def __call__(self, batch: Batch, state: tuple[float, ...] | None = None) -> Loss:
+        loss = centred_loss(batch)
+        return Loss(loss.value * (1 + (state or self.init())[0]), loss.weight, {}, {"one": 1.0})
+
+    def update(self, state: tuple[float, ...], stats: Mapping[str, float]) -> tuple[float, ...]:
+        return (state[0] + stats["one"],)
+
+
+@breaks("state-data")
+@dataclass(frozen=True)
+class ForgottenState(SoundState):
+    def init(self) -> tuple[float, ...]:
+        return (0.0, object())
+
+
+@breaks("state-pure")
+@dataclass(frozen=True)
+class WrittenState(SoundState):
+    def init(self) -> list[float]:
+        return [0.0]
+
+    def update(self, state: list[float], stats: Mapping[str, float]) -> list[float]:
+        state[0] += stats["one"]
+        return state
+
+
+@breaks("micro-batches")
+@dataclass(frozen=True)
+class SummedStats(SoundState):
+    def __call__(self, batch: Batch, state: tuple[float, ...] | None = None) -> Loss:
+        loss = centred_loss(batch)
+        return Loss(loss.value, loss.weight, {}, {"one": loss.weight})
 
 
 @pytest.mark.parametrize("check", OBJECTIVE_CHECKS)
@@ -308,7 +370,7 @@ def test_exemptions_are_reported_with_their_reason():
 def test_the_group_size_is_read_from_the_class_not_from_its_name():
     @dataclass(frozen=True)
     class Renamed(DPO):
-        group_size: ClassVar[int] = 2
+        needs: ClassVar[Needs] = Needs(fields=("reward_PG",), group_size=2)
 
     assert all(v.passed for v in run_checks({"finite": OBJECTIVE_CHECKS["finite"]}, Renamed()))
 
@@ -319,6 +381,12 @@ def test_random_batches_are_reproducible_and_hold_every_kind_of_prompt():
     assert not one.logp_PGT.equal(random_batch(seed=4).logp_PGT)
     assert one.valid_PG.sum(-1).tolist() == [4, 3, 1, 0, 4]
     assert all(getattr(one, f.name) is not None for f in dataclasses.fields(one))
+
+
+def test_a_sound_objective_with_memory_passes():
+    assert [
+        v for v in check_objective(SoundState()) if not v.passed and v.check not in ("proof-exists", "documented")
+    ] == []
 
 
 def test_errors_are_of_their_own_kind():

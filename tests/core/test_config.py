@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import LinearSchedule, Sampling, SteelyardError, cards, decode, encode
+from steelyard.core import Sampling, Schedule, SteelyardError, cards, decode, encode
 from steelyard.objective import GRPO, SFT, DrGRPO, VarGradTB
 
 
@@ -17,7 +17,7 @@ from steelyard.objective import GRPO, SFT, DrGRPO, VarGradTB
 class Run:
     objective: VarGradTB | GRPO | SFT = field(default_factory=VarGradTB)
     sampling: Sampling = field(default_factory=Sampling)
-    beta: LinearSchedule | None = None
+    beta: Schedule | None = None
     names: tuple[str, ...] = ("a", "b")
     steps: int = 3
 
@@ -33,7 +33,7 @@ def test_a_method_is_written_with_its_id_and_module():
 
 
 def test_nested_settings_come_back_with_the_method_they_had():
-    run = Run(GRPO(clip=0.3), Sampling(temperature=0.7), LinearSchedule(1.0, 0.0, 5), ("x",), 9)
+    run = Run(GRPO(clip=0.3), Sampling(temperature=0.7), Schedule(1.0, 0.0, 5), ("x",), 9)
     assert decode(through_json(encode(run)), Run) == run
     assert decode(through_json(encode(Run(SFT()))), Run) == Run(SFT())
 
@@ -76,7 +76,7 @@ def test_nan_survives_and_other_texts_are_no_numbers():
         decode({"plain": "infinite"}, Endless)
 
 
-@pytest.mark.parametrize("method", [LinearSchedule(1.0, math.inf, 3), GRPO(clip=math.inf)])
+@pytest.mark.parametrize("method", [Schedule(1.0, math.inf, 3), GRPO(clip=math.inf)])
 def test_infinity_in_nested_settings_and_methods(method):
     data = json.loads(json.dumps(encode(method), allow_nan=False))
     assert decode(data, type(method)) == method

@@ -2,20 +2,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import LinearSchedule, SteelyardError, WarmupStableDecay
+from steelyard.core import Schedule, SteelyardError, WarmupStableDecay
 
 counts = st.integers(0, 50)
 
 
 def test_linear_by_hand():
-    beta = LinearSchedule(0.014, 0.004, 500)
+    beta = Schedule(0.014, 0.004, 500)
     assert beta(0) == 0.014
     assert beta(250) == pytest.approx(0.009)
     assert beta(500) == beta(10_000) == pytest.approx(0.004)
 
 
 def test_linear_over_no_steps_is_its_end():
-    assert LinearSchedule(1.0, 0.5, 0)(0) == 0.5
+    assert Schedule(1.0, 0.5, 0)(0) == 0.5
 
 
 def test_warmup_stable_decay_by_hand():
@@ -35,7 +35,7 @@ def test_no_decay_drops_at_once():
 
 @given(st.floats(-10, 10), st.floats(-10, 10), counts, st.integers(0, 100))
 def test_linear_is_monotone_and_stays_between_its_ends(start, end, steps, step):
-    schedule = LinearSchedule(start, end, steps)
+    schedule = Schedule(start, end, steps)
     low, high = min(start, end), max(start, end)
     assert low - 1e-9 <= schedule(step) <= high + 1e-9
     assert (schedule(step + 1) - schedule(step)) * (end - start) >= -1e-9
@@ -58,7 +58,7 @@ def test_warmup_rises_decay_falls_and_all_stays_within_0_and_1(warmup, stable, d
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: LinearSchedule(0.0, 1.0, -1),
+        lambda: Schedule(0.0, 1.0, -1),
         lambda: WarmupStableDecay(warmup=-1),
         lambda: WarmupStableDecay(stable=-1),
         lambda: WarmupStableDecay(decay=-1),

@@ -135,12 +135,29 @@ def test_rewards_of_steps_cross_the_wire_and_leave_other_bytes_as_they_were():
     assert to_bytes(back.replace(reward_T=None)) == to_bytes(trajectory())
 
 
-def test_constraints_and_demonstrations_are_read_from_parts_and_info():
-    assert trajectory().passes
-    assert not trajectory().demonstration
-    assert trajectory(reward_parts={"constraint/short": 1.0, "length": 0.0}).passes
-    assert not trajectory(reward_parts={"constraint/short": 1.0, "constraint/true": 0.0}).passes
-    assert trajectory(info={"demonstration": True}).demonstration
+def test_labels_cross_the_wire_typed_and_leave_other_bytes_as_they_were():
+    labels = {"retain": True, "domain": 3, "difficulty": 1.0, "right": (True, False, 0.5)}
+    back = from_bytes(to_bytes(trajectory(labels=labels))).labels
+    assert back == labels
+    assert [type(value) for value in back.values()] == [bool, int, float, tuple]
+    assert to_bytes(trajectory(labels=labels).replace(labels={})) == to_bytes(trajectory())
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels"),
+    [
+        ({}, {}),
+        ({"info": {"domain": 4, "retain": False, "completion": "x"}}, {"domain": 4, "retain": False}),
+        ({"info": {"demonstration": True}}, {"demonstration": True}),
+        ({"reward_parts": {"constraint/short": 1.0, "length": 0.0}}, {"passes": True}),
+        ({"reward_parts": {"constraint/short": 1.0, "constraint/true": 0.0}}, {"passes": False}),
+        ({"reward_parts": {"length": 0.0}}, {}),
+    ],
+)
+def test_rows_from_before_there_were_labels_get_them_when_they_are_read(fields, labels):
+    written = to_bytes(trajectory(**fields))
+    assert from_bytes(written).labels == labels
+    assert to_bytes(from_bytes(written)) == written
 
 
 def test_a_decode_rule_crosses_the_wire_and_leaves_other_bytes_as_they_were():

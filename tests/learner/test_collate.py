@@ -28,10 +28,10 @@ def test_collate_by_hand() -> None:
     batch = collate([[trajectory("a", 4), trajectory("a", 3, reward=None)], [trajectory("b", 5, reward=0.5)]])
     assert batch.logp_PGT.shape == (2, 2, 5)
     assert batch.valid_PG.tolist() == [[True, False], [True, False]]
-    assert batch.needs("reward_PG")[:, 0].tolist() == [1.0, 0.5]
-    assert batch.needs("tokens_PGT")[0, 0].tolist() == [0, 1, 2, 3, 0]
+    assert batch.field("reward_PG")[:, 0].tolist() == [1.0, 0.5]
+    assert batch.field("tokens_PGT")[0, 0].tolist() == [0, 1, 2, 3, 0]
     assert batch.action_PGT[0, 0].tolist() == [False, False, True, True, False]
-    assert batch.needs("logp_ref_PGT")[1, 0].tolist() == [0.0, 0.0, 0.0, -0.25, -0.25]
+    assert batch.field("logp_ref_PGT")[1, 0].tolist() == [0.0, 0.0, 0.0, -0.25, -0.25]
     assert not batch.action_PGT[1, 1].any(), "a filler row has no actions"
 
 

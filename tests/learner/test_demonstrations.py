@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from steelyard.core import Batch, Loss, Prompt, SteelyardError
+from steelyard.core import Batch, Loss, Needs, Prompt, SteelyardError
 from steelyard.learner import Adam, Learner, demonstration, demonstrations_of
 from steelyard.objective import HPT
 from steelyard.policy import Policy
@@ -25,13 +25,16 @@ def seen() -> list[Batch]:
 
 @pytest.fixture
 def learner(seen) -> Learner:
-    def objective(batch: Batch) -> Loss:
-        seen.append(batch)
-        return Loss(-batch.logp_PGT.sum(), 1.0)
+    class Looking:
+        needs = Needs(demonstrations=True)
+
+        def __call__(self, batch: Batch) -> Loss:
+            seen.append(batch)
+            return Loss(-batch.logp_PGT.sum(), 1.0)
 
     policy = Policy.load("steelyard/arithmetic")
     given = demonstrations_of(TASK, TASK.prompts("train")[:1], policy)
-    return Learner(policy, objective, Adam(), learning_rate=1e-3, reference_reset=1, demonstrations=given)
+    return Learner(policy, Looking(), Adam(), learning_rate=1e-3, reference_reset=1, demonstrations=given)
 
 
 def test_a_prompts_demonstration_joins_its_group_and_no_other(learner, seen, shipped):
@@ -40,7 +43,7 @@ def test_a_prompts_demonstration_joins_its_group_and_no_other(learner, seen, shi
     )
     row = learner.step([first, second])
     [batch] = seen
-    assert batch.needs("demonstration_PG").tolist().count([False, False, True]) == 1
+    assert batch.label("demonstration").tolist().count([False, False, True]) == 1
     assert batch.valid_PG.sum() == 5
     assert row["batch/trajectories"] == 4, "what was drawn from the buffer, without what was given"
     assert row["batch/staleness_max"] == 0
@@ -53,12 +56,12 @@ def test_a_demonstration_carries_the_present_reference(learner, seen, shipped):
     for _ in range(2):  # the reference becomes the policy after each step
         learner.step([group])
     before, after = seen
-    given_PG = before.needs("demonstration_PG")
+    given_PG = before.label("demonstration")
     for batch, version in ((before, 0), (after, 1)):
-        assert (batch.needs("ref_version_PG")[batch.valid_PG] == version).all()
-    own = before.logp_PGT[given_PG] - before.needs("logp_ref_PGT")[given_PG]
+        assert (batch.field("ref_version_PG")[batch.valid_PG] == version).all()
+    own = before.logp_PGT[given_PG] - before.field("logp_ref_PGT")[given_PG]
     assert float(own.detach().abs().max()) < 1e-5, "at the first step policy and reference are one"
-    assert not np.allclose(before.needs("logp_ref_PGT")[given_PG], after.needs("logp_ref_PGT")[given_PG])
+    assert not np.allclose(before.field("logp_ref_PGT")[given_PG], after.field("logp_ref_PGT")[given_PG])
 
 
 def test_every_demonstration_of_the_task_is_right(shipped):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.core import LinearSchedule, Request, Sampling, SteelyardError, Trajectory, WarmupStableDecay, Weights
+from steelyard.core import Request, Sampling, Schedule, SteelyardError, Trajectory, WarmupStableDecay, Weights
 from steelyard.learner import Adam, Learner
-from steelyard.objective import LearnedZTB, Reinforce, VarGradTB
+from steelyard.objective import LearnedZTB, Reinforce, ReinforceEMA, StepKTO, VarGradTB
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 from steelyard.rollout import engine_for
+from steelyard.unlearn import NPO
 
 Made = tuple[Learner, list[list[Trajectory]]]
 
@@ -74,7 +75,7 @@ def test_a_batch_without_rewards_has_no_weight(make: Callable[..., Made]) -> Non
 
 def test_schedules_of_rate_and_beta(make: Callable[..., Made]) -> None:
     schedule = WarmupStableDecay(warmup=1, stable=1, decay=2)
-    learner, groups = make(optimizer=Adam(schedule=schedule), beta=LinearSchedule(0.4, 0.2, 2))
+    learner, groups = make(optimizer=Adam(schedule=schedule), schedules={"beta": Schedule(0.4, 0.2, 2)})
     rows = [learner.step(groups) for _ in range(5)]
     assert [r["learner/learning_rate"] for r in rows] == pytest.approx([0.005, 0.01, 0.01, 0.005, 0.0])
     assert [r["learner/beta"] for r in rows] == pytest.approx([0.4, 0.3, 0.2, 0.2, 0.2])
@@ -114,3 +115,37 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_weights(make: Cal
     with pytest.raises(SteelyardError, match="at step 1"):
         learner.step([[dataclasses.replace(t, reward=3e38) for t in g] for g in groups])
     assert np.array_equal(before, learner.policy.weights())
+
+
+def test_a_state_is_read_within_a_step_and_updated_once_after_it_however_the_batch_is_cut(
+    make: Callable[..., Made],
+) -> None:
+    whole, groups = make(ReinforceEMA(decay=0.5))
+    cut, _ = make(ReinforceEMA(decay=0.5), micro_tokens=1)
+    mean = sum(t.reward for g in groups for t in g) / 8  # type: ignore[misc]
+    for learner in (whole, cut):
+        assert learner.step(groups)["objective/baseline"] == 0.0
+        assert learner.state.value == pytest.approx(mean)
+    one, many = whole.step(groups), cut.step(groups)
+    assert one["objective/baseline"] == pytest.approx(mean)
+    assert many["learner/loss"] == pytest.approx(one["learner/loss"], abs=1e-6)
+    assert many["learner/grad_norm"] == pytest.approx(one["learner/grad_norm"], rel=1e-4)
+    assert cut.state.value == pytest.approx(whole.state.value)
+
+
+def test_a_step_without_weight_leaves_the_state(make: Callable[..., Made]) -> None:
+    learner, groups = make(ReinforceEMA())
+    before = learner.state
+    learner.step([[t.replace(reward=None) for t in g] for g in groups])
+    assert learner.state == before
+
+
+def test_labels_that_an_objective_needs_reach_it_and_a_missing_field_is_one_line(make: Callable[..., Made]) -> None:
+    learner, groups = make(NPO())
+    with pytest.raises(SteelyardError, match="has no label 'retain'"):
+        learner.step(groups)
+    labelled = [[t.replace(labels={"retain": i == 1}) for t in g] for i, g in enumerate(groups)]
+    assert learner.step(labelled)["objective/forget"] != 0.0
+    learner, groups = make(StepKTO())
+    with pytest.raises(SteelyardError, match="StepKTO: needs reward_PGT"):
+        learner.step(groups)

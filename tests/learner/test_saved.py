@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -12,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from steelyard.core import (
     FaultError,
-    LinearSchedule,
     Request,
     Sampling,
+    Schedule,
     SteelyardError,
     Trajectory,
     WarmupStableDecay,
@@ -22,7 +23,7 @@ from steelyard.core import (
 )
 from steelyard.learner import Adam, Learner
 from steelyard.learner.optimizer import memory
-from steelyard.objective import LearnedZTB, Reinforce, VarGradTB
+from steelyard.objective import LearnedZTB, Objective, Reinforce, ReinforceEMA, VarGradTB
 from steelyard.policy import LoRA, Policy
 from steelyard.policy.reference import reference_logp
 from steelyard.rollout import engine_for
@@ -42,8 +43,9 @@ CASES: dict[str, dict[str, Any]] = {
     "bfloat16, lora": {"dtype": "bfloat16", "lora": LoRA(rank=2)},
     "schedules": {
         "optimizer": Adam(weight_decay=0.1, schedule=WarmupStableDecay(warmup=2, stable=1, decay=3)),
-        "beta": LinearSchedule(0.4, 0.1, 4),
+        "schedules": {"beta": Schedule(0.4, 0.1, 4)},
     },
+    "state": {"objective": ReinforceEMA(beta=0.1, decay=0.7), "schedules": {"decay": Schedule(0.7, 0.3, 4, "cosine")}},
 }
 
 
@@ -84,7 +86,11 @@ def bits(learner: Learner) -> dict[str, bytes]:
     tensors = learner._named | memory(learner.optimizer, learner._named)
     found = {name: t.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors.items()}
     kinds = {name: f"{t.dtype} {t.shape}".encode() for name, t in tensors.items()}
-    return found | {f"kind of {name}": kind for name, kind in kinds.items()} | {"reference": learner.reference.data}
+    return (
+        found
+        | {f"kind of {name}": kind for name, kind in kinds.items()}
+        | {"reference": learner.reference.data, "state": np.frombuffer(repr(learner.state).encode(), np.uint8)}
+    )
 
 
 def named(learner: Learner) -> tuple[int, int, int, str]:
@@ -185,7 +191,7 @@ def test_steps_and_version_part_where_a_run_must_not_name_weights_twice(
 ) -> None:
     settings = {
         "reference_reset": 2,
-        "beta": LinearSchedule(0.4, 0.1, 6),
+        "schedules": {"beta": Schedule(0.4, 0.1, 6)},
         "optimizer": Adam(schedule=WarmupStableDecay(warmup=60)),
     }
     first = make(**settings)
@@ -331,3 +337,33 @@ def test_weights_that_are_not_finite_are_not_saved(make: Make, groups: Groups, t
     with pytest.raises(SteelyardError, match="not finite; go on from the checkpoint before"):
         learner.save(tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_stateless_learner_writes_the_file_that_it_always_wrote(make: Make, tmp_path: Path) -> None:
+    make().save(tmp_path)
+    assert "state" not in msgspec.json.decode((tmp_path / FACTS).read_bytes())
+
+
+@pytest.mark.parametrize(("saved", "restored"), [(ReinforceEMA(), Reinforce()), (Reinforce(), ReinforceEMA())])
+def test_a_state_where_the_other_has_none_is_refused(
+    make: Make, groups: Groups, tmp_path: Path, saved: Objective, restored: Objective
+) -> None:
+    learner = make(objective=saved)
+    run(learner, groups, 1)
+    learner.save(tmp_path)
+    with pytest.raises(SteelyardError, match="state of the objective"):
+        make(objective=restored).restore(tmp_path)
+
+
+def test_a_damaged_state_is_refused_and_changes_nothing(make: Make, groups: Groups, tmp_path: Path) -> None:
+    learner = make(objective=ReinforceEMA())
+    run(learner, groups, 1)
+    learner.save(tmp_path)
+    facts = msgspec.json.decode((tmp_path / FACTS).read_bytes())
+    (tmp_path / FACTS).write_bytes(msgspec.json.encode(facts | {"state": {"mean": "x"}}))
+    other = make(objective=ReinforceEMA())
+    before = other.policy.weights()
+    with pytest.raises(SteelyardError, match="is no state of this objective"):
+        other.restore(tmp_path)
+    assert np.array_equal(before, other.policy.weights())
+    assert other.state == ReinforceEMA().init()

@@ -103,7 +103,7 @@ def test_a_single_valid_sample_teaches_nothing():
 
 
 def test_entropy_is_asked_for_only_where_it_splits():
-    assert CANON().needs_entropy and not CANON(trait="length").needs_entropy
+    assert CANON().needs.entropy and not CANON(trait="length").needs.entropy
     blind = random_batch().replace(entropy_PGT=None)
     CANON(trait="length")(blind)
     with pytest.raises(ValueError, match="entropy_PGT"):

@@ -14,7 +14,7 @@ def test_by_hand(batch_of, grad):
     # Two prompts of domain 0 and one of domain 1, which weighs 4: shares are 2/6 and 4/6
     rows = [[-1.0, -2.0]] * 3
     batch = batch_of(rows, [[0.8, 0.2]] * 3, ref=rows)
-    batch = batch.replace(passes_PG=torch.ones(3, 2, dtype=torch.bool), domain_P=torch.tensor([0, 1, 0]))
+    batch = batch.labelled(passes=torch.ones(3, 2, dtype=torch.bool), domain=torch.tensor([0, 1, 0]))
     loss = MIXED(batch)
     crpg = (-0.3 * -1.0 + 0.3 * -2.0) / 2
     assert loss.value.item() == pytest.approx(crpg * 2 / 6 + 0.8 * 4 / 6)
@@ -28,7 +28,8 @@ def test_by_hand(batch_of, grad):
 @pytest.mark.parametrize("domain", [None, 0, 3])
 def test_of_one_domain_it_is_that_domains_objective_whatever_its_weight(rule, domain):
     batch = random_batch()
-    one = batch.replace(domain_P=None if domain is None else torch.full((5,), domain))
+    unlabelled = random_batch(labels=("passes", "demonstration"))
+    one = unlabelled if domain is None else unlabelled.labelled(domain=torch.full((5,), domain))
     mixture = CGPO(**{"first" if not domain else "fourth": rule}, weights=(3.0, 1.0, 1.0, 3.0, 1.0))
     ours, theirs = outcome(mixture, one), outcome(rule, batch)
     assert ours.loss.value.item() == pytest.approx(theirs.loss.value.item())
@@ -44,13 +45,13 @@ def test_a_mixture_of_different_objectives_conforms():
 def test_weight_zero_leaves_a_domain_out():
     batch = random_batch()
     alone = outcome(CGPO(weights=(1.0, 0.0, 1.0, 1.0, 1.0)), batch)
-    assert not alone.by_logp_PGT[batch.domain_P == 1].any()
-    assert alone.by_logp_PGT[batch.domain_P == 0].any()
+    assert not alone.by_logp_PGT[batch.label("domain") == 1].any()
+    assert alone.by_logp_PGT[batch.label("domain") == 0].any()
 
 
 @given(st.lists(st.integers(0, 2), min_size=5, max_size=5), st.integers(1, 4))
 def test_cutting_a_batch_anywhere_changes_nothing(domains, cut):
-    batch = random_batch().replace(domain_P=torch.tensor(domains))
+    batch = random_batch().labelled(domain=torch.tensor(domains))
     whole = outcome(MIXED, batch)
     parts = [outcome(MIXED, batch.prompts(piece)) for piece in (slice(0, cut), slice(cut, 5))]
     assert sum(part.loss.weight for part in parts) == pytest.approx(whole.loss.weight)
@@ -66,7 +67,7 @@ def test_unknown_domains_and_wrong_weights_are_refused():
     batch = random_batch()
     for number in (-1, 5):
         with pytest.raises(SteelyardError, match="number them from 0 to 4"):
-            CGPO()(batch.replace(domain_P=torch.full((5,), number)))
+            CGPO()(batch.labelled(domain=torch.full((5,), number)))
     for weights in ((1.0,), (1.0, -1.0, 1.0, 1.0, 1.0)):
         with pytest.raises(SteelyardError, match=r"cgpo\.weights"):
             CGPO(weights=weights)

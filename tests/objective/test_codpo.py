@@ -12,7 +12,7 @@ from steelyard.objective.codpo import pair_of
 
 
 def judged(batch, passes):
-    return batch.replace(passes_PG=torch.tensor(passes))
+    return batch.labelled(passes=torch.tensor(passes))
 
 
 def test_by_hand(batch_of, grad):
@@ -29,7 +29,7 @@ def test_by_hand(batch_of, grad):
 def test_of_a_pair_with_one_of_each_kind_it_is_dpo(seed):
     batch = random_batch(2, seed)
     first_PG = torch.tensor([True, False]).expand(5, 2)
-    ours = outcome(CODPO(likelihood=0.0), batch.replace(passes_PG=first_PG))
+    ours = outcome(CODPO(likelihood=0.0), batch.labelled(passes=first_PG))
     theirs = outcome(DPO(), batch.replace(reward_PG=first_PG.double()))
     whole = slice(0, 1)  # DPO leaves out pairs that lack one
     weight = theirs.loss.weight / ours.loss.weight
@@ -47,7 +47,7 @@ def test_of_a_pair_with_one_of_each_kind_it_is_dpo(seed):
 )
 def test_pairs_by_hand(batch_of, rewards, passes, chosen, rejected):
     batch = judged(batch_of([[-1.0, -2.0, -3.0]], [rewards]), [passes])
-    w_PG, l_PG = pair_of(batch.replace(demonstration_PG=torch.tensor([[False, False, True]])))
+    w_PG, l_PG = pair_of(batch.labelled(demonstration=torch.tensor([[False, False, True]])))
     assert (w_PG.tolist(), l_PG.tolist()) == ([chosen], [rejected])
 
 
@@ -69,8 +69,8 @@ def test_samples_that_tie_teach_by_likelihood_alone(batch_of, grad):
 def test_order_does_not_matter_and_violations_are_never_pushed_up(rows):
     """Also where rewards tie."""
     reward, passes = (torch.tensor([column]) for column in zip(*rows, strict=True))
-    batch = random_batch(len(rows)).prompts(slice(0, 1)).replace(demonstration_PG=None)
-    batch = batch.replace(reward_PG=reward.double(), passes_PG=passes)
+    batch = random_batch(len(rows), labels=()).prompts(slice(0, 1))
+    batch = batch.replace(reward_PG=reward.double()).labelled(passes=passes)
     got = outcome(CODPO(), batch)
     assert (got.by_logp_PGT[~passes] >= 0).all()
     fields = {n: getattr(batch, n).flip(1) for n in vars(batch) if n.endswith(("PG", "PGT"))

@@ -11,8 +11,8 @@ from steelyard.objective import CRRAFT, policy_gradient
 
 
 def judged(batch, passes, given=None):
-    demonstration_PG = None if given is None else torch.tensor(given)
-    return batch.replace(passes_PG=torch.tensor(passes), demonstration_PG=demonstration_PG)
+    marks = {} if given is None else {"demonstration": torch.tensor(given)}
+    return batch.labelled(passes=torch.tensor(passes), **marks)
 
 
 def test_by_hand(batch_of, grad):
@@ -59,8 +59,8 @@ def test_without_fallback_or_near_enough_a_baseline_the_prompt_is_skipped(batch_
 def test_only_the_best_passing_samples_are_learned_from(rows):
     """Those that tie share the place, and the weights of a prompt sum to their reward."""
     reward, passes = zip(*rows, strict=True)
-    batch = random_batch(len(rows)).prompts(slice(0, 1)).replace(demonstration_PG=None)
-    batch = batch.replace(reward_PG=torch.tensor([reward], dtype=torch.float64), passes_PG=torch.tensor([passes]))
+    batch = random_batch(len(rows), labels=()).prompts(slice(0, 1))
+    batch = batch.replace(reward_PG=torch.tensor([reward], dtype=torch.float64)).labelled(passes=torch.tensor([passes]))
     got = outcome(CRRAFT(max_kl=math.inf), batch)
     best = max((r for r, p in rows if p), default=0.0)
     pushed = [-float(row.min()) for row in got.by_logp_PGT[0]]

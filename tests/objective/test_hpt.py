@@ -19,7 +19,7 @@ def batch_by_hand(rewards: list[float]) -> Batch:
         reward_PG=torch.tensor([[*rewards, 1.0]], dtype=torch.float64),
         log_z_P=torch.zeros(1, dtype=torch.float64),
         value_PGT=torch.zeros(1, G, 2, dtype=torch.float64),
-        demonstration_PG=torch.tensor([[False] * (G - 1) + [True]]),
+        labels={"demonstration": torch.tensor([[False] * (G - 1) + [True]])},
     )
 
 
@@ -46,7 +46,7 @@ def test_the_gate_opens_at_gamma(gamma, imitated):
 @given(st.integers(0, 50))
 def test_a_gate_that_never_opens_leaves_dr_grpo_without_a_ratio(seed: int):
     batch = random_batch(seed=seed)
-    given = batch.needs("demonstration_PG")
+    given = batch.label("demonstration")
     alone = batch.replace(valid_PG=batch.valid_PG & ~given)
     kept = alone.valid_PG.any(-1)  # a prompt that has its demonstration alone counts for HPT and not for Dr. GRPO
     own, other = HPT(gamma=-1e9), DrGRPO(importance_ratio=False)
@@ -57,7 +57,7 @@ def test_a_gate_that_never_opens_leaves_dr_grpo_without_a_ratio(seed: int):
 
 def test_without_demonstrations_unsolved_prompts_go_by_their_samples():
     batch = batch_by_hand([0.0, 0.0])
-    none = batch.replace(demonstration_PG=torch.zeros(1, 3, dtype=torch.bool))
+    none = batch.labelled(demonstration=torch.zeros(1, 3, dtype=torch.bool))
     assert HPT()(none).metrics["objective/imitated"] == 0
 
 

@@ -41,8 +41,8 @@ def test_the_reference_can_have_a_weight_of_its_own(batch_of, grad):
 def test_a_tempered_reward_is_a_beta_t_times_as_large_with_the_reference_held(batch_of):
     """(log Z + log pi - (log pi_ref / gamma + r / b) / T)^2, times (b T)^2."""
     batch, b, gamma, heat = random_batch(), 0.2, 1.5, 1.7
-    logp, ref = (sum_steps(x, batch) for x in (batch.logp_PGT, batch.needs("logp_ref_PGT")))
-    log_z = batch.needs("log_z_P")[:, None]
+    logp, ref = (sum_steps(x, batch) for x in (batch.logp_PGT, batch.field("logp_ref_PGT")))
+    log_z = batch.field("log_z_P")[:, None]
     nats = log_z + logp - (ref / gamma + reward_of(batch) / b) / heat
     loss = LearnedZTB(beta=b * heat, reference_beta=b / gamma)(batch)
     assert loss.value.item() == pytest.approx(batch_mean((b * heat * nats).square(), batch.valid_PG).item(), rel=1e-6)
@@ -58,7 +58,7 @@ def test_one_sample_already_teaches_policy_and_head(batch_of):
 def test_the_head_starts_at_zero_and_learns_log_z():
     torch.manual_seed(0)
     objective, batch = LearnedZTB(beta=1.0), random_batch().prompts(torch.tensor([0, 4]))
-    head = objective.build(3).double()
+    head = objective.needs.log_z(3).double()
     hidden_PD = torch.randn(2, 3, dtype=torch.float64)
     assert head(hidden_PD).tolist() == [0.0, 0.0]
     optimiser = torch.optim.LBFGS(head.parameters(), max_iter=100, tolerance_grad=1e-12, tolerance_change=1e-15)

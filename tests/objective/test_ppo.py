@@ -78,7 +78,7 @@ def test_without_values_on_fresh_data_it_is_reinforce_up_to_the_averages():
 
 
 def test_the_head_starts_at_zero():
-    assert PPO().build_value(3)(torch.randn(5, 3)).tolist() == [0.0] * 5
+    assert PPO().needs.value(3)(torch.randn(5, 3)).tolist() == [0.0] * 5
 
 
 @pytest.mark.parametrize(

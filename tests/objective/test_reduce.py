@@ -37,7 +37,7 @@ def test_sums_skip_nan_outside_the_mask_in_value_and_gradient():
     batch = random_batch()
     outside_PGT = ~reduce.steps_of(batch)
     logp_PGT = batch.logp_PGT.where(~outside_PGT, NAN).requires_grad_()
-    ref_PGT = batch.needs("logp_ref_PGT").where(~outside_PGT, NAN)
+    ref_PGT = batch.field("logp_ref_PGT").where(~outside_PGT, NAN)
     got_PG = reduce.log_ratio(batch.replace(logp_PGT=logp_PGT, logp_ref_PGT=ref_PGT))
     assert torch.allclose(got_PG, reduce.log_ratio(batch))
     got_PG.sum().backward()

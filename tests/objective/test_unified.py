@@ -53,7 +53,7 @@ def test_the_sequence_ratio_is_the_geometric_mean_of_a_samples_ratios():
     batch = random_batch()
     own = gradient(Unified("sequence", "all", "centred"), batch)
     steps_PGT = batch.action_PGT & batch.valid_PG[..., None]
-    gap_PG = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).where(steps_PGT, 0).sum(-1) / steps_PGT.sum(-1)
+    gap_PG = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).where(steps_PGT, 0).sum(-1) / steps_PGT.sum(-1)
     plain = gradient(Unified("current", "all", "centred"), batch)
     torch.testing.assert_close(own, plain * gap_PG.nan_to_num().exp()[..., None])
 

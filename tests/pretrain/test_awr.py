@@ -45,7 +45,7 @@ def test_the_value_learns_the_reward_and_the_weights_pass_no_gradient_to_it():
 
 
 def test_the_head_begins_at_a_half_and_stays_within_minus_one_and_zero():
-    head = AWR().build_value(3)
+    head = AWR.needs.value(3)
     assert head(torch.randn(4, 3)).tolist() == [-0.5] * 4
     torch.nn.init.normal_(head.linear.linear.weight, std=9.0)
     value = head(torch.randn(50, 3))

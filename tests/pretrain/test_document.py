@@ -19,7 +19,7 @@ def test_all_tokens_but_the_first_are_actions_and_have_their_segments_reward(cor
     assert t.tokens_T.tolist() == [0, *policy.tokenizer.encode("abcde", add_special_tokens=False), 0]
     assert t.action_T.tolist() == [False] + [True] * 6
     assert t.reward_T.tolist() == [0, 0, 0, -1, -1, -1, 0]
-    assert (t.reward, t.finish, t.demonstration) == (-0.5, "stop", True)
+    assert (t.reward, t.finish, t.labels) == (-0.5, "stop", {"demonstration": True})
     batch = collate([[t]])
     assert batch.reward_PGT.tolist() == [[t.reward_T.tolist()]]
 

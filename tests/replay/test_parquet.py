@@ -227,4 +227,4 @@ def test_large_types_of_other_tools_are_taken(exported, bodies):
 
 
 def test_the_columns_are_those_of_the_docs():
-    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 21
+    assert len(SCHEMA.names) == len(set(SCHEMA.names)) == 22

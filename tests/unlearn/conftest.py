@@ -17,7 +17,7 @@ def unlearning():
             valid_PG=torch.ones(shape, dtype=torch.bool) if valid is None else torch.tensor(valid),
             reward_PG=torch.zeros(shape, dtype=torch.float64) if reward is None else torch.tensor(reward).double(),
             logp_ref_PGT=None if ref is None else torch.tensor(ref, dtype=torch.float64)[..., None],
-            retain_P=torch.tensor(keep),
+            labels={"retain": torch.tensor(keep)},
         )
 
     return make

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -87,8 +88,8 @@ def test_what_is_missing_or_out_of_range_is_refused(unlearning):
         NPO(beta=0.0)
     with pytest.raises(SteelyardError, match=r"npo\.retain"):
         NPO(retain=-1.0)
-    with pytest.raises(ValueError, match="retain_P"):
-        NPO()(unlearning([[-1.0]], [False], ref=[[-1.0]]).replace(retain_P=None))
+    with pytest.raises(ValueError, match="retain"):
+        NPO()(dataclasses.replace(unlearning([[-1.0]], [False], ref=[[-1.0]]), labels={}))
 
 
 def _forget(logp: torch.Tensor, ref: torch.Tensor) -> Batch:
@@ -97,7 +98,7 @@ def _forget(logp: torch.Tensor, ref: torch.Tensor) -> Batch:
     mask_PG = torch.ones(len(logp), 1, dtype=torch.bool)
     return Batch(
         logp_PGT=logp_PGT, action_PGT=mask_PG[..., None], valid_PG=mask_PG, logp_ref_PGT=ref[:, None, None],
-        retain_P=torch.zeros(len(logp), dtype=torch.bool),
+        labels={"retain": torch.zeros(len(logp), dtype=torch.bool)},
     )  # fmt: skip
 
 

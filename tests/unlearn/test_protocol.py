@@ -13,7 +13,7 @@ def policy():
 
 
 def groups(policy, letters, keep):
-    return [[demonstration(policy, Prompt(f"{a}:", f"{a}:"), "xy", info={"retain": keep})] for a in letters]
+    return [[demonstration(policy, Prompt(f"{a}:", f"{a}:"), "xy", labels={"retain": keep})] for a in letters]
 
 
 def run(policy, objective, forget="abc", retain="d", **settings):

@@ -23,7 +23,7 @@ def test_answers_say_whether_they_are_kept(policy):
     for part, keep in (("retain", True), ("known", True), ("forget", False)):
         (fact, *_) = WORLD.facts(part)
         given = answer(policy, fact, REFUSAL, reward=0.5)
-        assert given.info["retain"] is keep
+        assert given.labels["retain"] is keep
         assert given.reward == 0.5
         assert policy.decode(given.completion_T) == REFUSAL
         assert policy.decode(answer(policy, fact, form=1).tokens_T) == fact.question(1) + fact.value
@@ -33,7 +33,7 @@ def test_sampled_answers_are_the_models_own(policy):
     facts = WORLD.facts("retain")
     groups = sampled_answers(policy, facts, seed=1)
     assert len(groups) == 2 * len(facts)
-    assert all(t.valid and t.info == {"retain": True} and not t.demonstration for [t] in groups)
+    assert all(t.valid and t.labels == {"retain": True} for [t] in groups)
     truth = {fact.question(): fact.value for fact in facts}
     right = [policy.decode(t.completion_T) == truth[t.prompt_id] for [t] in groups]
     assert np.mean(right) > 0.8

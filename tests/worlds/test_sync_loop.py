@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.core import Batch, Loss, Prompt
+from steelyard.core import Batch, Loss, Needs, Prompt
 from steelyard.objective import DrGRPO
 from steelyard.policy import Policy
 from steelyard.task import Arithmetic
@@ -60,54 +60,57 @@ def test_imitation_learns_by_heart():
 def test_entropy_and_values_are_there_for_objectives_that_ask(shipped):
     seen: list[Batch] = []
 
-    class Asking:
-        needs_entropy = True
+    def head(hidden_size: int) -> torch.nn.Module:
+        linear = torch.nn.Linear(hidden_size, 1)
+        torch.nn.init.ones_(linear.weight)
+        return torch.nn.Sequential(linear, torch.nn.Flatten(0))
 
-        def build_value(self, hidden_size: int) -> torch.nn.Module:
-            linear = torch.nn.Linear(hidden_size, 1)
-            torch.nn.init.ones_(linear.weight)
-            return torch.nn.Sequential(linear, torch.nn.Flatten(0))
+    class Asking:
+        needs = Needs(entropy=True, value=head)
 
         def __call__(self, batch: Batch) -> Loss:
             seen.append(batch)
-            return Loss(batch.needs("value_PGT").square().sum() - batch.logp_PGT.sum(), 1.0)
+            return Loss(batch.field("value_PGT").square().sum() - batch.logp_PGT.sum(), 1.0)
 
     loop = SyncLoop(shipped, TASK, Asking(), learning_rate=1e-3, seed=0, num_generations=2)
     before = loop.policy.weights()
     loop.learn(loop.sample(TASK.prompts("train")[:2]))
     [batch] = seen
     action_PGT = batch.action_PGT
-    assert (batch.needs("entropy_PGT")[action_PGT] > 0).all()
-    assert not batch.needs("entropy_PGT").requires_grad
-    assert (batch.needs("value_PGT")[~action_PGT] == 0).all()
-    assert batch.needs("value_PGT")[action_PGT].std() > 0
+    assert (batch.field("entropy_PGT")[action_PGT] > 0).all()
+    assert not batch.field("entropy_PGT").requires_grad
+    assert (batch.field("value_PGT")[~action_PGT] == 0).all()
+    assert batch.field("value_PGT")[action_PGT].std() > 0
     assert not np.array_equal(loop.policy.weights(), before)
 
 
 def test_demonstrations_and_marks_reach_the_batch(shipped):
     seen: list[Batch] = []
 
-    def objective(batch: Batch) -> Loss:
-        seen.append(batch)
-        return Loss(-batch.logp_PGT.sum(), 1.0)
+    class Looking:
+        needs = Needs(fields=("reward_PGT",), labels=("domain", "passes", "demonstration"))
+
+        def __call__(self, batch: Batch) -> Loss:
+            seen.append(batch)
+            return Loss(-batch.logp_PGT.sum(), 1.0)
 
     prompt = TASK.prompts("train")[0]
-    loop = SyncLoop(shipped, TASK, objective, learning_rate=1e-3, seed=0, num_generations=2)
+    loop = SyncLoop(shipped, TASK, Looking(), learning_rate=1e-3, seed=0, num_generations=2)
     steps_T = np.zeros(len(prompt.text) + 3, np.float32)
     steps_T[-1] = -1
-    given = demonstration(shipped, prompt, "13", reward_T=steps_T, info={"domain": 2, "retain": False})
+    given = demonstration(shipped, prompt, "13", reward_T=steps_T, labels={"domain": 2, "retain": False})
     groups = loop.sample([prompt, TASK.prompts("train")[1]])
-    judged = groups[1][0].replace(reward_parts={"constraint/short": 0.0})
+    judged = groups[1][0].replace(labels={"passes": False})
     loop.learn([[given, *groups[0]], [judged, groups[1][1]]])
     loop.learn([[given]])
     mixed, alone = seen
-    given_PG = mixed.needs("demonstration_PG")
+    given_PG = mixed.label("demonstration")
     assert given_PG.sum() == 1
-    assert mixed.domain_P is None, "a prompt without a domain leaves the batch without"
-    assert (~mixed.needs("passes_PG")[mixed.valid_PG]).sum() == 1
-    assert mixed.needs("reward_PGT")[given_PG].sum() == -1
-    assert alone.needs("domain_P").tolist() == [2]
-    assert alone.needs("retain_P").tolist() == [False]
+    assert mixed.label("domain").tolist() == [2, 0], "a prompt without a domain is of the default one"
+    assert (~mixed.label("passes")[mixed.valid_PG]).sum() == 1
+    assert mixed.field("reward_PGT")[given_PG].sum() == -1
+    assert alone.label("domain").tolist() == [2]
+    assert "retain" not in alone.labels, "nobody asked for it"
 
 
 def test_an_unknown_character_is_padding():

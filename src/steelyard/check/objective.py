@@ -3,29 +3,31 @@
 Each check compares values, weights, metrics and gradients on a random batch in double precision.
 """
 
-from collections.abc import Mapping
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import torch
 from torch import Tensor
 
 from steelyard.check.docstring import documented
 from steelyard.check.method import METHOD_CHECKS
-from steelyard.check.outcome import CUT, Outcome, outcome, random_batch
-from steelyard.check.verdict import Check, Verdict, demand, run_checks
-from steelyard.core import Batch, Loss, settings
-from steelyard.objective import Objective
+from steelyard.check.outcome import CUT, Outcome, batch_for, later_state, loss_of, outcome
+from steelyard.check.verdict import Check, UnmetError, Verdict, demand, run_checks
+from steelyard.core import Batch, Loss, needs_of, settings
+from steelyard.objective import Objective, StatefulObjective
 
+_MAY_BE_NONE = {f.name for f in dataclasses.fields(Batch) if f.default is None}
 _INPUTS = ("reward_PG", "reward_PGT", "logp_ref_PGT", "logp_behaviour_PGT", "entropy_PGT")
 
 
-def _batch(objective: Objective) -> Batch:
-    return random_batch(getattr(type(objective), "group_size", None))
-
-
 def _tensors(batch: Batch) -> dict[str, Tensor]:
-    return {name: value for name, value in settings(batch).items() if isinstance(value, Tensor)}
+    """Every field that is not None, and every label."""
+    fields = {name: value for name, value in settings(batch).items() if isinstance(value, Tensor)}
+    return fields | dict(batch.labels)
 
 
 def _near(a: Any, b: Any) -> bool:
@@ -41,6 +43,9 @@ def _same(a: Outcome, b: Outcome, when: str) -> None:
     demand(a.loss.metrics.keys() == b.loss.metrics.keys(), f"the metrics' names change when {when}")
     for name, value in a.loss.metrics.items():
         demand(_near(value, b.loss.metrics[name]), f"the metric {name} changes when {when}")
+    demand(a.loss.stats.keys() == b.loss.stats.keys(), f"the names of the state's statistics change when {when}")
+    for name, value in a.loss.stats.items():
+        demand(_near(value, b.loss.stats[name]), f"the state's statistic {name} changes when {when}")
     demand(_near(a.by_logp_PGT, b.by_logp_PGT), f"the gradient changes when {when}")
     demand(_near(a.by_value_PGT, b.by_value_PGT), f"the gradient by value_PGT changes when {when}")
     demand(_near(a.by_log_z_P, b.by_log_z_P), f"the gradient by log_z_P changes when {when}")
@@ -49,30 +54,30 @@ def _same(a: Outcome, b: Outcome, when: str) -> None:
 def finite(objective: Objective) -> None:
     """Value, weight, metrics and gradient are finite on random batches."""
     for seed in range(3):
-        got = outcome(objective, random_batch(getattr(type(objective), "group_size", None), seed))
+        got = outcome(objective, batch_for(objective, seed))
         demand(bool(got.loss.value.isfinite()), f"the value is {got.loss.value}")
         demand(0 < got.loss.weight < float("inf"), f"the weight is {got.loss.weight}")
         finite = all(bool(by.isfinite().all()) for by in (got.by_logp_PGT, got.by_value_PGT, got.by_log_z_P))
         demand(finite, "the gradient is not finite")
-        for name, value in got.loss.metrics.items():
+        for name, value in {**got.loss.metrics, **got.loss.stats}.items():
             demand(type(value) is float and value - value == 0, f"the metric {name} is {value!r}, not a finite float")
 
 
 def teaches(objective: Objective) -> None:
     """A batch with something to learn gives a gradient."""
-    demand(bool(outcome(objective, _batch(objective)).by_logp_PGT.any()), "the gradient is 0 on a random batch")
+    demand(bool(outcome(objective, batch_for(objective)).by_logp_PGT.any()), "the gradient is 0 on a random batch")
 
 
 def masked_silent(objective: Objective) -> None:
     """What stands at steps that are no action changes nothing and gets no gradient; so does padding."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     clean = outcome(objective, batch)
     demand(not clean.reaches(~batch.action_PGT), "the gradient reaches steps that are no action")
     names = [name for name, x in _tensors(batch).items() if name.endswith("PGT") and x.is_floating_point()]
-    noise = {name: batch.needs(name).where(batch.action_PGT, -3.0 - i) for i, name in enumerate(names)}
+    noise = {name: batch.field(name).where(batch.action_PGT, -3.0 - i) for i, name in enumerate(names)}
     _same(clean, outcome(objective, batch.replace(**noise)), "steps that are no action hold other values")
-    steps = {name: torch.nn.functional.pad(batch.needs(name), (0, 2)) for name in (*names, "action_PGT", "tokens_PGT")}
-    padded = outcome(objective, batch.replace(**steps))
+    longer = batch.map(lambda axes, x: torch.nn.functional.pad(x, (0, 2)) if axes.endswith("T") else x)
+    padded = outcome(objective, longer)
     demand(
         not (padded.by_logp_PGT[..., -2:].any() or padded.by_value_PGT[..., -2:].any()), "the gradient reaches padding"
     )
@@ -82,10 +87,10 @@ def masked_silent(objective: Objective) -> None:
 
 def invalid_silent(objective: Objective) -> None:
     """Trajectories that are not valid change nothing and get no gradient, even with a reward of NaN."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     clean = outcome(objective, batch)
     demand(not clean.reaches(~batch.valid_PG), "the gradient reaches invalid trajectories")
-    lost = batch.replace(reward_PG=batch.needs("reward_PG").where(batch.valid_PG, float("nan")))
+    lost = batch.replace(reward_PG=batch.field("reward_PG").where(batch.valid_PG, float("nan")))
     _same(clean, outcome(objective, lost), "the reward of invalid trajectories is NaN")
     other = batch.replace(logp_PGT=batch.logp_PGT.where(batch.valid_PG[..., None], -7.0))
     _same(clean, outcome(objective, other), "invalid trajectories have other log-probabilities")
@@ -93,17 +98,16 @@ def invalid_silent(objective: Objective) -> None:
 
 def group_order(objective: Objective) -> None:
     """The order of a group's samples does not matter."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     order = torch.arange(batch.valid_PG.shape[1]).flip(0)
-    fields = {name: value[:, order] for name, value in _tensors(batch).items() if name.endswith(("PG", "PGT"))}
-    got = outcome(objective, batch.replace(**fields))
+    got = outcome(objective, batch.map(lambda axes, x: x[:, order] if axes.startswith("PG") else x))
     back = got.changed(lambda by_PGT: by_PGT[:, order])
     _same(outcome(objective, batch), back, "the samples of each group are reversed")
 
 
 def prompt_order(objective: Objective) -> None:
     """The order of prompts does not matter."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     order = torch.arange(len(batch.valid_PG)).flip(0)
     got = outcome(objective, batch.prompts(order))
     back = got.changed(lambda by_PGT: by_PGT[order], got.by_log_z_P[order])
@@ -112,17 +116,15 @@ def prompt_order(objective: Objective) -> None:
 
 def micro_batches(objective: Objective) -> None:
     """Cutting a batch between groups and combining by weight gives the whole's value, gradient and metrics."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     parts = [outcome(objective, batch.prompts(cut)) for cut in CUT]
     weight = sum(part.loss.weight for part in parts)
     shares = [part.loss.weight / weight for part in parts]
     value = torch.stack([share * part.loss.value for share, part in zip(shares, parts, strict=True)]).sum()
-    metrics: dict[str, float] = {}
-    for share, part in zip(shares, parts, strict=True):
-        for name, number in part.loss.metrics.items():
-            metrics[name] = metrics.get(name, 0.0) + share * number
+    metrics = _means(shares, [part.loss.metrics for part in parts])
+    stats = _means(shares, [part.loss.stats for part in parts])
     whole = Outcome(
-        Loss(value, weight, metrics),
+        Loss(value, weight, metrics, stats),
         torch.cat([share * part.by_logp_PGT for share, part in zip(shares, parts, strict=True)]),
         torch.cat([share * part.by_value_PGT for share, part in zip(shares, parts, strict=True)]),
         torch.cat([share * part.by_log_z_P for share, part in zip(shares, parts, strict=True)]),
@@ -130,28 +132,33 @@ def micro_batches(objective: Objective) -> None:
     _same(outcome(objective, batch), whole, "the batch is cut between groups")
 
 
+def _means(shares: Sequence[float], rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: sum(s * row.get(name, 0.0) for s, row in zip(shares, rows, strict=True)) for name in names}
+
+
 def inputs_fixed(objective: Objective) -> None:
     """No gradient reaches rewards, reference, behaviour or entropy."""
-    batch = _batch(objective)
-    leaves = {name: batch.needs(name).clone().requires_grad_() for name in _INPUTS}
+    batch = batch_for(objective)
+    leaves = {name: batch.field(name).clone().requires_grad_() for name in _INPUTS}
     logp_PGT = batch.logp_PGT.clone().requires_grad_()
-    objective(batch.replace(logp_PGT=logp_PGT, **leaves)).value.backward()
+    loss_of(objective, batch.replace(logp_PGT=logp_PGT, **leaves)).value.backward()
     for name, leaf in leaves.items():
         demand(leaf.grad is None or not leaf.grad.any(), f"the gradient reaches {name}")
 
 
 def batch_unchanged(objective: Objective) -> None:
     """The batch is only read."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     before = {name: value.clone() for name, value in _tensors(batch).items()}
-    objective(batch)
+    loss_of(objective, batch)
     for name, value in _tensors(batch).items():
         demand(torch.equal(value, before[name]), f"{name} was written to")
 
 
 def repeatable(objective: Objective) -> None:
     """Two calls agree, exactly."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     first = outcome(objective, batch)
     second = outcome(objective, batch)
     demand(torch.equal(first.loss.value, second.loss.value), "the value differs between two calls")
@@ -160,8 +167,8 @@ def repeatable(objective: Objective) -> None:
 
 def nothing_valid(objective: Objective) -> None:
     """Where nothing is valid, value, weight and gradient are 0."""
-    batch = _batch(objective)
-    lost = torch.full_like(batch.needs("reward_PG"), float("nan"))
+    batch = batch_for(objective)
+    lost = torch.full_like(batch.field("reward_PG"), float("nan"))
     got = outcome(objective, batch.replace(valid_PG=torch.zeros_like(batch.valid_PG), reward_PG=lost))
     demand(got.loss.weight == 0, f"the weight is {got.loss.weight} where nothing is valid")
     demand(float(got.loss.value.detach()) == 0, f"the value is {got.loss.value} where nothing is valid")
@@ -173,10 +180,60 @@ def nothing_valid(objective: Objective) -> None:
 
 def tokens_unused(objective: Objective) -> None:
     """It works without tokens, and they change nothing: steps need not be text."""
-    batch = _batch(objective)
+    batch = batch_for(objective)
     clean = outcome(objective, batch)
     _same(clean, outcome(objective, batch.replace(tokens_PGT=None)), "there are no tokens")
-    _same(clean, outcome(objective, batch.replace(tokens_PGT=batch.needs("tokens_PGT") + 1)), "the tokens are others")
+    _same(clean, outcome(objective, batch.replace(tokens_PGT=batch.field("tokens_PGT") + 1)), "the tokens are others")
+
+
+def needs_declared(objective: Objective) -> None:
+    """It reads the fields and labels that its needs name, and no others; without one that it names it does not work."""
+    needs = needs_of(objective)
+    batch = batch_for(objective)
+    known = {name for name in _tensors(batch) if name in _MAY_BE_NONE}
+    lean = batch.replace(**dict.fromkeys(known - needs.reads))
+    lean = dataclasses.replace(lean, labels={name: lean.labels[name] for name in needs.collated})
+    try:
+        got = loss_of(objective, lean)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UnmetError(f"it reads what its needs do not name: {error}") from error
+    demand(_near(got.value, loss_of(objective, batch).value), "what its needs do not name changes the value")
+    for name in sorted(needs.fields):
+        try:
+            loss_of(objective, lean.replace(**{name: None}))
+        except (ValueError, TypeError, AttributeError):
+            continue
+        demand(False, f"its needs name {name}, which it does not read")
+
+
+def state_data(objective: Objective) -> None:
+    """A state is data: it comes back from JSON as it was, and two beginnings are equal."""
+    if not isinstance(objective, StatefulObjective):
+        return
+    demand(objective.init() == objective.init(), "two initial states differ")
+    for state in (objective.init(), later_state(objective)):
+        try:
+            back = msgspec.json.decode(msgspec.json.encode(state), type=type(state))
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise UnmetError(f"its state is not JSON: {error}") from error
+        demand(back == state, f"JSON gives back {back} for {state}")
+
+
+def state_pure(objective: Objective) -> None:
+    """A call only reads the state; an update gives a new one, the same twice, and leaves the old one as it was."""
+    if not isinstance(objective, StatefulObjective):
+        return
+    batch = batch_for(objective)
+    state = later_state(objective)
+    kept = copy.deepcopy(state)
+    stats = objective(batch, state).stats
+    demand(state == kept, "a call changes the state")
+    new = objective.update(state, stats)
+    demand(state == kept, "an update changes the state that it is given")
+    demand(new == objective.update(state, stats), "two updates with the same statistics differ")
+    demand(type(new) is type(state), f"an update makes a {type(new).__name__} of a {type(state).__name__}")
+    begun = objective(batch, objective.init())
+    demand(_near(begun.value, objective(batch).value), "without a state it does not begin with init()")
 
 
 OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
@@ -195,6 +252,9 @@ OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
         "repeatable": repeatable,
         "nothing-valid": nothing_valid,
         "tokens-unused": tokens_unused,
+        "needs-declared": needs_declared,
+        "state-data": state_data,
+        "state-pure": state_pure,
     }
 )
 

@@ -60,7 +60,23 @@ def _plan(words: Sequence[str]) -> dict[str, Any]:
 def _settings(words: Sequence[str]) -> tuple[str, Run]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
-    return name, parse(Run, words[1:], command=f"train {name}", default=load(name), description=known[name])
+    recipe = load(name)
+    options = _gather_schedules(words[1:], recipe)
+    return name, parse(Run, options, command=f"train {name}", default=recipe, description=known[name])
+
+
+def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
+    """The words with all `--schedule.NAME WORD`, and the recipe's own schedules, as one `--schedule NAME WORD ...`."""
+    found = {name: str(schedule) for name, schedule in recipe.schedule.items()}
+    rest: list[str] = []
+    reading = iter(words)
+    for word in reading:
+        if not word.startswith("--schedule."):
+            rest.append(word)
+            continue
+        name, joined, value = word.removeprefix("--schedule.").partition("=")
+        found[name.replace("-", "_")] = value if joined else next(reading, "")
+    return [*rest, "--schedule", *(word for pair in found.items() for word in pair)] if found else rest
 
 
 def _train(words: Sequence[str]) -> Result:

@@ -3,6 +3,7 @@
 from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode
 from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, require, suggest
+from steelyard.core.labels import Label, find_label, label, labels_of
 from steelyard.core.limits import (
     NonNegative,
     NonNegativeInt,
@@ -16,7 +17,9 @@ from steelyard.core.limits import (
     checked,
 )
 from steelyard.core.method import Card, cards, find, id_of, method, settings
+from steelyard.core.needs import Needs, needs_of
 from steelyard.core.padding import Padded, pad, pad_stack
+from steelyard.core.parts import CurriculumSettings, ReplaySettings
 from steelyard.core.protocols import (
     Conversing,
     Curriculum,
@@ -35,9 +38,10 @@ from steelyard.core.protocols import (
     WeightStore,
     outcomes,
 )
-from steelyard.core.schedule import LinearSchedule, WarmupStableDecay
+from steelyard.core.schedule import Schedule, WarmupStableDecay
+from steelyard.core.scheduled import numeric_settings, scheduled, setting
 from steelyard.core.seeds import derive, hash_share, rng, uniforms
-from steelyard.core.trajectory import Finish, Prompt, Sampling, Trajectory, from_bytes, to_bytes
+from steelyard.core.trajectory import Finish, Group, LabelValue, Prompt, Sampling, Trajectory, from_bytes, to_bytes
 from steelyard.core.weights import Weights, digest_of
 
 __all__ = [
@@ -45,15 +49,19 @@ __all__ = [
     "Card",
     "Conversing",
     "Curriculum",
+    "CurriculumSettings",
     "Engine",
     "Environment",
     "Episode",
     "FaultError",
     "Finish",
     "FollowUps",
+    "Group",
     "Interactive",
-    "LinearSchedule",
+    "Label",
+    "LabelValue",
     "Loss",
+    "Needs",
     "NonNegative",
     "NonNegativeInt",
     "Observation",
@@ -63,9 +71,11 @@ __all__ = [
     "PositiveOrInf",
     "Prompt",
     "Replay",
+    "ReplaySettings",
     "Request",
     "Reward",
     "Sampling",
+    "Schedule",
     "Score",
     "Share",
     "ShareAboveZero",
@@ -87,15 +97,22 @@ __all__ = [
     "digest_of",
     "encode",
     "find",
+    "find_label",
     "from_bytes",
     "hash_share",
     "id_of",
+    "label",
+    "labels_of",
     "method",
+    "needs_of",
+    "numeric_settings",
     "outcomes",
     "pad",
     "pad_stack",
     "require",
     "rng",
+    "scheduled",
+    "setting",
     "settings",
     "suggest",
     "to_bytes",

@@ -4,12 +4,17 @@ Axis letters, fixed once: P prompts, G samples per prompt, T steps, V vocabulary
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from steelyard.core.labels import find_label
+
+DTYPES = {bool: torch.bool, int: torch.long, float: torch.float32}
+"""A label's kind -> the type of its values in a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +44,26 @@ class Batch:
     ref_version_PG: Int[Tensor, "P G"] | None = None
     value_PGT: Float[Tensor, "P G T"] | None = None
     """A trained head's prediction before step t; carries a gradient."""
-    demonstration_PG: Bool[Tensor, "P G"] | None = None
-    """True where the steps were given, not sampled by a policy."""
-    passes_PG: Bool[Tensor, "P G"] | None = None
-    """True where every constraint that was judged is kept."""
-    domain_P: Int[Tensor, "P"] | None = None
-    """The number of the prompt's domain, where a task has several."""
-    retain_P: Bool[Tensor, "P"] | None = None
-    """In unlearning: true where the prompt's completions are to be kept, false where they are to be forgotten."""
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
+    """Label -> its values, with the axes that the label is registered with."""
 
     def __post_init__(self) -> None:
         sizes = dict(zip("PGT", self.logp_PGT.shape, strict=True))
-        for name, value in self._tensors().items():
-            expected = tuple(sizes[a] for a in name.rpartition("_")[2])
+        for name, axes, value in self._tensors():
+            expected = tuple(sizes[a] for a in axes)
             if tuple(value.shape) != expected:
                 raise ValueError(f"Batch.{name} has shape {tuple(value.shape)}; logp_PGT makes that {expected}")
 
-    def _tensors(self) -> dict[str, Tensor]:
-        named = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {name: value for name, value in named.items() if value is not None}
+    def _tensors(self) -> Iterator[tuple[str, str, Tensor]]:
+        """Name, axes and values of every field that is not None, and of every label."""
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if f.name != "labels" and value is not None:
+                yield f.name, f.name.rpartition("_")[2], value
+        for name, value in self.labels.items():
+            yield f"labels[{name!r}]", find_label(name).axes, value
 
-    def needs(self, name: str) -> Tensor:
+    def field(self, name: str) -> Tensor:
         """The named field.
 
         Raises:
@@ -70,27 +74,56 @@ class Batch:
             raise ValueError(f"this objective needs Batch.{name}, which is None")
         return value
 
+    def label(self, name: str) -> Tensor:
+        """The named label; the label's default everywhere where the batch does not hold it.
+
+        Raises:
+            ValueError: the batch does not hold the label, which has no default.
+        """
+        if name in self.labels:
+            return self.labels[name]
+        known = find_label(name)
+        if known.default is None:
+            raise ValueError(f"this objective needs the label {name!r}, which the batch does not hold")
+        shape = self.logp_PGT.shape[: len(known.axes)]
+        return torch.full(shape, known.default, dtype=DTYPES[known.kind], device=self.logp_PGT.device)
+
     def replace(self, **changes: Tensor | None) -> "Batch":
         """A copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes)  # pyright: ignore[reportArgumentType]
+
+    def labelled(self, **labels: Tensor) -> "Batch":
+        """A copy with some labels added or changed."""
+        return dataclasses.replace(self, labels={**self.labels, **labels})
+
+    def map(self, change: Callable[[str, Tensor], Tensor]) -> "Batch":
+        """A copy in which every field and label is `change(axes, values)`; axes are letters such as "PG"."""
+        fields = {
+            f.name: change(f.name.rpartition("_")[2], value)
+            for f in dataclasses.fields(self)
+            if f.name != "labels" and (value := getattr(self, f.name)) is not None
+        }
+        return Batch(**fields, labels={name: change(find_label(name).axes, x) for name, x in self.labels.items()})
 
     def prompts(self, index: Tensor | slice) -> "Batch":
         """The batch of some of the prompts: how micro-batches are cut, always between groups."""
-        return Batch(**{name: value[index] for name, value in self._tensors().items()})
+        return self.map(lambda axes, x: x[index])
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on another device."""
-        return Batch(**{name: value.to(device) for name, value in self._tensors().items()})
+        return self.map(lambda axes, x: x.to(device))
 
 
 @dataclass(frozen=True)
 class Loss:
     """What an objective returns.
 
-    Micro-batches combine as sum(weight * value) / sum(weight), metrics likewise, so cutting a batch between groups
-    changes nothing. A batch with nothing to learn from has weight 0 and a value of 0 that still has a gradient.
+    Micro-batches combine as sum(weight * value) / sum(weight), metrics and stats likewise, so cutting a batch between
+    groups changes nothing. A batch with nothing to learn from has weight 0 and a value of 0 that still has a gradient.
     """
 
     value: Float[Tensor, ""]
     weight: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    stats: Mapping[str, float] = field(default_factory=dict)
+    """What a stateful objective's `update` reads once for each optimiser step."""

@@ -102,10 +102,19 @@ def _required(f: "dataclasses.Field[typing.Any]") -> bool:
     return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
 
+def _built_here(hint: type) -> bool:
+    """True for a class of settings, and for a Protocol: then the value itself names the method."""
+    return dataclasses.is_dataclass(hint) or typing.Protocol in hint.__bases__
+
+
 def _field(value: typing.Any, hint: typing.Any, where: str, trusted: bool) -> typing.Any:
-    classes = tuple(t for t in (hint, *typing.get_args(hint)) if isinstance(t, type) and dataclasses.is_dataclass(t))
+    if isinstance(value, dict) and typing.get_origin(hint) is dict:
+        return {
+            name: _field(item, typing.get_args(hint)[1], f"{where}.{name}", trusted) for name, item in value.items()
+        }
+    classes = tuple(t for t in (hint, *typing.get_args(hint)) if isinstance(t, type) and _built_here(t))
     if isinstance(value, dict) and (classes or (hint is typing.Any and "method" in value)):
-        found = _decode(value, next(iter(classes), None), where, trusted)
+        found = _decode(value, next(filter(dataclasses.is_dataclass, classes), None), where, trusted)
         if classes and not isinstance(found, classes):
             names = " or ".join(c.__name__ for c in classes)
             raise SteelyardError(f"is a {type(found).__name__}", where=where, hint=f"name a {names}")

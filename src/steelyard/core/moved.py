@@ -40,6 +40,20 @@ COUNTS: Mapping[str, str] = {"foreign": "unknown_version"}
 """Counter of a stored replay -> the counter that took its place."""
 
 
+_EARLIER_LABELS = ("domain", "retain", "demonstration")
+"""Labels that stood in a trajectory's `info` before there were labels."""
+
+
+def earlier_labels(info: Mapping[str, Any], parts: Mapping[str, float]) -> Mapping[str, bool | int | float]:
+    """The labels of a stored trajectory from before there were labels: of its `info`, and of its judges' verdicts."""
+    if not info and not parts:
+        return {}
+    kinds = (bool, int)
+    found = {name: info[name] for name in _EARLIER_LABELS if isinstance(info.get(name), kinds)}
+    judged = [value > 0 for name, value in parts.items() if name.startswith("constraint/")]
+    return found | {"passes": all(judged)} if judged else found
+
+
 def current_id(id: str) -> str:
     """The id that is registered today for what was once `id`."""
     return IDS.get(id, id)

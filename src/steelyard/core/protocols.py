@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from steelyard.core.trajectory import Prompt, Sampling, Trajectory
+from steelyard.core.trajectory import LabelValue, Prompt, Sampling, Trajectory
 from steelyard.core.weights import Weights
 
 Observation = str | list[dict[str, str]]
@@ -18,14 +18,15 @@ Observation = str | list[dict[str, str]]
 class Score:
     """A verifier's answer. `value` is None when the verifier failed; `error` then says how.
 
-    A part named `constraint/...` is a judge's: above 0 where its constraint is kept. `reward_T` has a reward or label
-    for single steps, as long as the trajectory's tokens and 0 where there is none.
+    `reward_T` has a reward or label for single steps, as long as the trajectory's tokens and 0 where there is none.
+    `labels` are what the verifier adds to the trajectory's labels, such as `passes` where judges looked at it.
     """
 
     value: float | None
     parts: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     reward_T: Float32[np.ndarray, "T"] | None = None
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,14 @@ import msgspec
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
+from steelyard.core.moved import earlier_labels
+
 Finish = Literal["stop", "length", "error"]
+Number = bool | int | float
+LabelValue = Number | tuple[object, ...]
+"""A label of a trajectory: one value, or a tuple with a value for each token. See `core.labels`."""
+StoredLabel = Number | tuple[Number, ...]
+"""The same where it is read from bytes: every value of a tuple is checked."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class Trajectory:
     version_T: Int32[np.ndarray, "T"] | None = None
     reward_T: Float32[np.ndarray, "T"] | None = None
     """Rewards or labels of single steps, 0 where there is none; None where nobody looked at steps."""
+    labels: Mapping[str, LabelValue] = field(default_factory=dict)
+    """What else it carries for an objective: registered label -> value."""
     _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
     """The bytes that it was read from: it passes on as it came. A changed copy has none."""
 
@@ -81,16 +90,6 @@ class Trajectory:
         return self.reward is not None and math.isfinite(self.reward)
 
     @property
-    def demonstration(self) -> bool:
-        """True where the completion was given, not sampled."""
-        return bool(self.info.get("demonstration", False))
-
-    @property
-    def passes(self) -> bool:
-        """True where every constraint that was judged, a part named `constraint/...`, is kept."""
-        return all(part > 0 for name, part in self.reward_parts.items() if name.startswith("constraint/"))
-
-    @property
     def completion_T(self) -> np.ndarray:
         """The tokens that the policy chose."""
         return self.tokens_T[self.action_T]
@@ -98,6 +97,10 @@ class Trajectory:
     def replace(self, **changes: Any) -> "Trajectory":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+Group = list[Trajectory]
+"""The trajectories of one prompt."""
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -115,10 +118,11 @@ class _Wire(msgspec.Struct, array_like=True):
     sampling: tuple[float, int, float, int]
     reward_parts: dict[str, float]
     info: dict[str, Any]
-    # What few have is left out at the end, so all others keep the bytes that they had before there were such.
+    # Rare fields come last and are left out at the end: rows without them keep the bytes of earlier versions.
     versions: bytes | None = None
     step_rewards: bytes | None = None
     rule: str | None = None
+    labels: dict[str, StoredLabel] | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -150,7 +154,7 @@ def to_bytes(trajectory: Trajectory) -> bytes:
         dict(t.reward_parts),
         dict(t.info),
     )
-    few = [versions, steps, s.rule or None]
+    few = [versions, steps, s.rule or None, dict(t.labels) or None]
     while few and few[-1] is None:
         few.pop()
     return _encoder.encode((*fields, *few))
@@ -184,6 +188,7 @@ def from_bytes(data: bytes) -> Trajectory:
         w.info,
         _array(w.versions, "<i4"),
         reward_T,
+        earlier_labels(w.info, w.reward_parts) if w.labels is None else w.labels,
     )
     object.__setattr__(trajectory, "_wire", data)
     return trajectory

@@ -1,6 +1,6 @@
-"""The short arm: the learner samples, steps and publishes, and waits for nobody once the buffer is warm."""
+"""The learner: samples groups from replay, makes optimiser steps, publishes weights."""
 
-from steelyard.learner.collate import Group, collate, micro_batches
+from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.demonstrations import Demonstrator, demonstration, demonstrations_of, end_of, given
 from steelyard.learner.learner import Learner, describe_batch
 from steelyard.learner.optimizer import Adam
@@ -8,7 +8,6 @@ from steelyard.learner.optimizer import Adam
 __all__ = [
     "Adam",
     "Demonstrator",
-    "Group",
     "Learner",
     "collate",
     "demonstration",

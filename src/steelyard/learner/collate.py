@@ -1,14 +1,12 @@
 """Groups of trajectories to batches, cut into micro-batches between groups and never inside one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from steelyard.core import Batch, Trajectory, pad, pad_stack
-
-Group = list[Trajectory]
+from steelyard.core import Batch, Group, Trajectory, pad, pad_stack
+from steelyard.learner.label_columns import collate_label
 
 
 def micro_batches(groups: Sequence[Group], max_tokens: int, *, shared: bool = False) -> Iterator[list[Group]]:
@@ -35,10 +33,17 @@ def micro_batches(groups: Sequence[Group], max_tokens: int, *, shared: bool = Fa
         yield taken
 
 
-def collate(groups: Sequence[Group]) -> Batch:
+def collate(groups: Sequence[Group], labels: Sequence[str] = ()) -> Batch:
     """One batch of P groups x G trajectories x T tokens, without the policy's log-probabilities (zeros).
 
     Groups shorter than the largest are filled up with rows that are not valid.
+
+    Args:
+        groups: the trajectories of each prompt.
+        labels: names of the labels that the batch is to hold.
+
+    Raises:
+        SteelyardError: a trajectory lacks one of these labels, or holds it wrongly.
     """
     rows = [t for group in groups for t in group]
     size = max(len(g) for g in groups)
@@ -55,15 +60,8 @@ def collate(groups: Sequence[Group]) -> Batch:
     def steps(arrays: Sequence[np.ndarray]) -> torch.Tensor:
         return spread(torch.from_numpy(pad_stack(arrays, width, np.float32)))
 
-    def marks(name: str) -> list[Any] | None:
-        """What the first trajectory of each group says of its prompt; None unless all say something."""
-        found = [group[0].info.get(name) for group in groups]
-        return None if None in found else found
-
-    domains = marks("domain")
-    kept = marks("retain")
     references = [t.logp_ref_T for t in rows if t.logp_ref_T is not None]
-    labelled = any(t.reward_T is not None for t in rows)
+    stepwise = any(t.reward_T is not None for t in rows)
     return Batch(
         logp_PGT=torch.zeros(num, size, width),
         tokens_PGT=spread(padded.tokens_NT),
@@ -74,11 +72,8 @@ def collate(groups: Sequence[Group]) -> Batch:
         logp_behaviour_PGT=steps([t.logp_behaviour_T for t in rows]),
         version_PG=spread(torch.tensor([t.version for t in rows])),
         ref_version_PG=spread(torch.tensor([t.ref_version for t in rows])),
-        reward_PGT=steps([_zeros(t) if t.reward_T is None else t.reward_T for t in rows]) if labelled else None,
-        demonstration_PG=spread(torch.tensor([t.demonstration for t in rows])),
-        passes_PG=spread(torch.tensor([t.passes for t in rows])),
-        domain_P=None if domains is None else torch.tensor(domains),
-        retain_P=None if kept is None else torch.tensor(kept),
+        reward_PGT=steps([_zeros(t) if t.reward_T is None else t.reward_T for t in rows]) if stepwise else None,
+        labels={name: collate_label(name, groups, width) for name in labels},
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Prompt, Sampling, Trajectory, require
+from steelyard.core import LabelValue, Prompt, Sampling, Trajectory, require
 from steelyard.policy import Policy
 
 _GIVEN = Sampling(max_tokens=1)
@@ -27,7 +27,7 @@ def demonstration(
     *,
     reward: float = 1.0,
     reward_T: np.ndarray | None = None,
-    info: dict[str, Any] | None = None,
+    labels: Mapping[str, LabelValue] | None = None,
 ) -> Trajectory:
     """A prompt and its given completion, end of sequence included, as a trajectory to imitate.
 
@@ -37,14 +37,14 @@ def demonstration(
         SteelyardError: the model has no end-of-sequence token.
     """
     after = [*policy.tokenizer.encode(completion, add_special_tokens=False), end_of(policy)]
-    known = {"reward": reward, "reward_T": reward_T, "info": info or {}}
+    known = {"reward": reward, "reward_T": reward_T, "labels": labels or {}}
     return given(prompt.id, policy.encode(prompt.text), after, **known)
 
 
 def given(prompt_id: str, before: Sequence[int], after: Sequence[int], **known: Any) -> Trajectory:
     """Tokens `after` others as a trajectory that nobody sampled: a demonstration. `known` are its other fields."""
     nothing_T = np.zeros(len(before) + len(after), np.float32)
-    known["info"] = {"demonstration": True, **known.get("info", {})}
+    known["labels"] = {"demonstration": True, **known.get("labels", {})}
     return Trajectory(
         prompt_id,
         np.array([*before, *after], np.int32),

@@ -2,8 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,31 @@ from typing import Any
 import torch
 from torch import nn
 
-from steelyard.core import Batch, LinearSchedule, Loss, SteelyardError, Trajectory, Weights, digest_of
+from steelyard.core import (
+    Batch,
+    Group,
+    Loss,
+    Needs,
+    Schedule,
+    SteelyardError,
+    Trajectory,
+    Weights,
+    digest_of,
+    needs_of,
+    require,
+    scheduled,
+)
 from steelyard.learner import saved
-from steelyard.learner.collate import Group, collate, micro_batches
+from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.optimizer import Adam, memory, remember
+from steelyard.objective import Objective, StatefulObjective
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 
-Objective = Callable[[Batch], Loss]
+_HINTS = {
+    "reward_PGT": "take a task whose verifier scores single steps",
+    "logp_ref_PGT": "learn from trajectories with reference log-probabilities",
+}
 
 
 class Learner:
@@ -29,11 +45,11 @@ class Learner:
 
     Args:
         policy: the model to train.
-        objective: the method; called once per micro-batch.
+        objective: the method; called once per micro-batch. Its state, where it has one, changes once per step.
         optimizer: Adam's settings.
         learning_rate: before the schedule's multiplier.
         temperature: of the policy distribution that the objective compares.
-        beta: schedule of the objective's `beta`; None leaves it as it is.
+        schedules: numeric setting of the objective -> its schedule over steps; others stay as they are.
         reference_reset: the reference becomes the policy every so many steps; 0 never.
         demonstrations: a prompt's id -> its given completion, which joins the prompt's group at each step.
         micro_tokens: tokens computed per forward pass: each prompt once and no padding where the policy shares
@@ -48,7 +64,7 @@ class Learner:
         *,
         learning_rate: float,
         temperature: float = 1.0,
-        beta: LinearSchedule | None = None,
+        schedules: Mapping[str, Schedule] | None = None,
         reference_reset: int = 0,
         micro_tokens: int = 16384,
         demonstrations: Mapping[str, Trajectory] | None = None,
@@ -58,11 +74,13 @@ class Learner:
         self.settings = optimizer
         self.learning_rate = learning_rate
         self.temperature = temperature
-        self.beta = beta
+        self.schedules = dict(schedules or {})
         self.reference_reset = reference_reset
         self.micro_tokens = micro_tokens
         self._demonstrations = dict(demonstrations or {})
-        self.head, self.value = (_built(objective, part, policy.hidden_size) for part in ("build", "build_value"))
+        needs = needs_of(objective)
+        self.head, self.value = (make and make(policy.hidden_size) for make in (needs.log_z, needs.value))
+        self.state: Any = objective.init() if isinstance(objective, StatefulObjective) else None
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
             self._named |= {f"{part}.{name}": p for name, p in module.named_parameters()} if module else {}
@@ -79,20 +97,23 @@ class Learner:
             SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
         """
         learned = self._demonstrated([self._refer(group) for group in groups])
-        objective = self._scheduled()
+        objective = scheduled(self.objective, self.schedules, self.steps)
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)
         losses = [self._backward(objective, part) for part in parts]
-        metrics = _combine(losses)
-        norm = self._update(metrics, rate, sum(loss.weight for loss in losses))
+        weights = [loss.weight for loss in losses]
+        metrics = _means(({"learner/loss": float(loss.value), **loss.metrics} for loss in losses), weights)
+        norm = self._update(metrics, rate, sum(weights))
+        if isinstance(objective, StatefulObjective) and sum(weights) > 0:
+            self.state = objective.update(self.state, _means((loss.stats for loss in losses), weights))
         staleness = describe_batch(groups, self.version)
         self.steps = self.steps + 1
         self.version = self.version + 1
         if self.reference_reset and self.steps % self.reference_reset == 0:
             self.reference = Weights.of(self.policy.weights(), self.version)
-        beta = {} if self.beta is None else {"learner/beta": self.beta(self.steps - 1)}
-        return {**metrics, "learner/grad_norm": norm, "learner/learning_rate": rate, **beta, **staleness}
+        changing = {f"learner/{name}": schedule(self.steps - 1) for name, schedule in self.schedules.items()}
+        return {**metrics, "learner/grad_norm": norm, "learner/learning_rate": rate, **changing, **staleness}
 
     def save(self, directory: Path) -> None:
         """Write all that a restored learner needs to make the same next step, bit for bit, into `directory`.
@@ -117,10 +138,12 @@ class Learner:
                 as it was.
         """
         facts, tensors = saved.read(directory, self._facts(), self._named, self.policy.num_bytes)
+        state = saved.state_of(facts, self.state, directory)
         with torch.no_grad():
             for name, p in self._named.items():
                 p.copy_(tensors[name])
         remember(self.optimizer, self._named, tensors)
+        self.state = state
         self.steps = facts.steps
         self.version = facts.version if version is None else version
         if facts.reference_version:
@@ -133,6 +156,7 @@ class Learner:
             digest=digest_of(self.policy.weights()),
             start=self._start,
             frozen=self._frozen,
+            state=None if self.state is None else saved.state_bytes(self.state),
             reference_version=self.reference.version,
             reference_digest=self.reference.digest,
         )
@@ -140,9 +164,6 @@ class Learner:
     @cached_property
     def _frozen(self) -> str:
         return saved.frozen_digest(self.policy)
-
-    def _scheduled(self) -> Objective:
-        return self.objective if self.beta is None else replace(self.objective, beta=self.beta(self.steps))  # pyright: ignore[reportArgumentType]
 
     def _demonstrated(self, groups: list[Group]) -> list[Group]:
         """Each group with its prompt's demonstration, where there is one; that counts as data of today."""
@@ -164,21 +185,24 @@ class Learner:
 
     def _backward(self, objective: Objective, groups: Sequence[Group]) -> Loss:
         """Add the gradient of weight * value of one micro-batch."""
-        loss = objective(self._evaluate(collate(groups)))
+        needs = needs_of(objective)
+        batch = self._evaluate(collate(groups, needs.collated), needs)
+        _check_fields(batch, needs, objective)
+        loss = objective(batch, self.state) if isinstance(objective, StatefulObjective) else objective(batch)
         if loss.weight > 0:
             (loss.value * loss.weight).backward()
-        return Loss(loss.value.detach(), loss.weight, loss.metrics)
+        return Loss(loss.value.detach(), loss.weight, loss.metrics, loss.stats)
 
-    def _evaluate(self, batch: Batch) -> Batch:
+    def _evaluate(self, batch: Batch, needs: Needs) -> Batch:
         """The batch with the current policy's log-probabilities, and what else the objective asks for."""
         P, G, T = batch.logp_PGT.shape
         action_NT = batch.action_PGT.reshape(P * G, T)
-        tokens_NT = batch.needs("tokens_PGT").reshape(P * G, T)
+        tokens_NT = batch.field("tokens_PGT").reshape(P * G, T)
         # Rows are right-padded, so what follows the last action is padding; filler rows attend to one token, not none.
         attend_NT = action_NT.flip(-1).cumsum(-1).flip(-1) > 0
         attend_NT[:, 0] = True
-        entropy = bool(getattr(self.objective, "needs_entropy", False))
-        steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, temperature=self.temperature, entropy=entropy)
+        read = {"temperature": self.temperature, "entropy": needs.entropy}
+        steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, **read)
         found = {"logp_PGT": steps.logp_NT.reshape(P, G, T)}
         if steps.entropy_NT is not None:
             found["entropy_PGT"] = steps.entropy_NT.detach().reshape(P, G, T)
@@ -209,18 +233,21 @@ class Learner:
         return norm
 
 
-def _built(objective: Objective, part: str, hidden_size: int) -> nn.Module | None:
-    """A module that the objective trains besides the policy, where it declares one."""
-    return getattr(objective, part)(hidden_size) if hasattr(objective, part) else None
+def _check_fields(batch: Batch, needs: Needs, objective: object) -> None:
+    """Refuse a batch without a field that the objective reads: its data were never stored."""
+    for name in needs.fields:
+        what = f"needs {name}, which these trajectories do not have"
+        hint = _HINTS.get(name, "choose a task that gives it")
+        require(getattr(batch, name) is not None, what, where=type(objective).__name__, hint=hint)
 
 
-def _combine(losses: Sequence[Loss]) -> dict[str, float]:
-    """Weighted means of the values and metrics of micro-batches."""
-    total = sum(loss.weight for loss in losses)
+def _means(rows: Iterable[Mapping[str, float]], weights: Sequence[float]) -> dict[str, float]:
+    """Weighted means over micro-batches of numbers by name; 0 where there is no weight."""
+    total = sum(weights)
     sums: defaultdict[str, float] = defaultdict(float)
-    for loss in losses:
-        for name, value in {"learner/loss": float(loss.value), **loss.metrics}.items():
-            sums[name] += value * loss.weight
+    for row, weight in zip(rows, weights, strict=True):
+        for name, value in row.items():
+            sums[name] += value * weight
     return {name: value / total if total else 0.0 for name, value in sums.items()}
 
 

@@ -4,13 +4,16 @@
     adam.KEY.NAME         the optimiser's memory of NAME; absent before NAME's first gradient
     reference             the reference's bytes, where it is no longer the model that the run began with
 
+The state of a stateful objective is in learner.json; checkpoints from before there were such, and those of a stateless
+objective, have none.
+
 What is read back is compared with the learner that asks, before anything of it is used.
 """
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import torch
@@ -27,7 +30,7 @@ _HINT = "resume with the model and the settings that the run began with, or from
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Facts(msgspec.Struct, forbid_unknown_fields=True):
+class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What learner.json says."""
 
     steps: Count
@@ -44,6 +47,8 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True):
     """Version at which the reference was taken; 0 is the start."""
     reference_digest: str
     """Of the reference."""
+    state: msgspec.Raw | None = None
+    """The objective's state as JSON."""
 
 
 def frozen_digest(policy: Policy) -> str:
@@ -74,6 +79,39 @@ def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
     except (OSError, SafetensorError) as error:
         hint = "look at the disk's room and permissions"
         raise FaultError(f"cannot be written ({error})", where=str(directory), hint=hint) from error
+
+
+def state_bytes(state: object) -> msgspec.Raw:
+    """A stateful objective's state as JSON.
+
+    Raises:
+        SteelyardError: it holds a number that is not finite, which JSON cannot hold.
+    """
+    data = msgspec.json.encode(state)
+    hint = "go on from the checkpoint before, at a lower --learning-rate"
+    whole = msgspec.json.decode(data, type=type(state)) == state
+    require(whole, "the objective's state holds what JSON cannot", where="learner", hint=hint)
+    return msgspec.Raw(data)
+
+
+T = TypeVar("T")
+
+
+def state_of(facts: Facts, own: T, directory: Path) -> T:
+    """The saved state of the objective, of the type of `own`, which is None for a stateless one.
+
+    Raises:
+        SteelyardError: the checkpoint has a state and the objective none, or the reverse, or it is of another type.
+    """
+    where = str(directory / FACTS)
+    has = "a state" if facts.state is not None else "no state"
+    require((facts.state is None) == (own is None), f"holds {has} of the objective", where=where, hint=_HINT)
+    if facts.state is None:
+        return own
+    try:
+        return msgspec.json.decode(facts.state, type=type(own))
+    except msgspec.DecodeError as error:
+        raise SteelyardError(f"is no state of this objective ({error})", where=where, hint=_HINT) from error
 
 
 def read(

@@ -1,6 +1,6 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
-from steelyard.objective.base import Objective
+from steelyard.objective.base import Objective, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
 from steelyard.objective.codpo import CODPO
@@ -19,6 +19,7 @@ from steelyard.objective.oapl import OAPL
 from steelyard.objective.ppo import PPO
 from steelyard.objective.proximal_rloo import ProximalRLOO
 from steelyard.objective.reinforce import Reinforce
+from steelyard.objective.reinforce_ema import ReinforceEMA
 from steelyard.objective.rloo import RLOO
 from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
@@ -50,6 +51,8 @@ __all__ = [
     "Objective",
     "ProximalRLOO",
     "Reinforce",
+    "ReinforceEMA",
+    "StatefulObjective",
     "StepKTO",
     "SubTB",
     "TBAPrime",

@@ -18,7 +18,7 @@ from steelyard.objective.reduce import log_ratio, num_samples, prompt_mean
 
 def reward_of(batch: Batch) -> Float[Tensor, "P G"]:
     """The rewards of valid trajectories, 0 elsewhere."""
-    return batch.needs("reward_PG").detach().where(batch.valid_PG, 0.0)
+    return batch.field("reward_PG").detach().where(batch.valid_PG, 0.0)
 
 
 def shaped_reward(batch: Batch, beta: float) -> Float[Tensor, "P G"]:

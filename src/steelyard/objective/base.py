@@ -1,28 +1,47 @@
 """What an objective is: a frozen dataclass of settings, called on a batch."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol, TypeVar, runtime_checkable
 
 from steelyard.core import Batch, Loss
+
+S = TypeVar("S")
 
 
 @runtime_checkable
 class Objective(Protocol):
-    """Maps a batch to a loss; a pure function of the batch that never looks at `tokens_PGT`.
+    """Maps a batch to a loss: a pure function of the batch, which never looks at `tokens_PGT`.
 
-    What an objective may declare besides:
-
-    - `group_size: ClassVar[int] = 2` where it only takes groups of that size (pairs); read by whoever builds batches.
-    - `least_group: ClassVar[int] = 2` where a prompt with fewer samples teaches nothing, since they are compared.
-    - `build(hidden_size) -> torch.nn.Module` where it learns log Z: maps a prompt's pooled state [P, D] to `log_z_P`.
-    - `build_value(hidden_size) -> torch.nn.Module` where it learns values: maps the state before each action [M, D] to
-      [M], which fills `value_PGT`. The gradient reaches the policy's trunk unless the module detaches.
-    - `demonstrations: ClassVar[bool] = True` where it learns from given completions too: the learner adds each prompt's
-      to its group, and `demonstration_PG` marks it.
-    - `needs_entropy` true where it reads `entropy_PGT`: of the current policy, without gradient.
-
-    Modules begin the same for everyone: at zero, or from a generator of their own.
+    What it reads besides log-probabilities and masks stands in one class attribute (or property),
+    `needs: ClassVar[Needs] = Needs(...)`: fields, labels, group size, demonstrations, entropy, trained heads. Heads
+    start equal in every run: at zero, or from a generator of their own.
     """
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss of `batch`, whose weight counts what its value is a mean over."""
+        """The loss of `batch`; its weight counts what its value is a mean over."""
+        ...
+
+
+@runtime_checkable
+class StatefulObjective(Protocol[S]):
+    """An objective with memory, such as a moving baseline.
+
+    Within an optimiser step the state is only read. After the step it is replaced once, from the step's statistics:
+    `Loss.stats` of all micro-batches, combined by weight as values are. So cutting a batch between groups changes
+    nothing. A step without weight leaves the state as it is.
+
+    The state is data: a frozen dataclass or `msgspec.Struct` of numbers, texts and containers, which a checkpoint holds
+    as JSON.
+    """
+
+    def init(self) -> S:
+        """The state before the first step."""
+        ...
+
+    def __call__(self, batch: Batch, state: S | None = None) -> Loss:
+        """The loss of `batch` in `state`; None stands for `init()`."""
+        ...
+
+    def update(self, state: S, stats: Mapping[str, float]) -> S:
+        """The state after a step with these statistics; `state` itself does not change."""
         ...

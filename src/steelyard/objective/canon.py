@@ -17,13 +17,13 @@ Source: arXiv:2509.23962 and the authors' code, github.com/biuboomc/CANON.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -38,8 +38,6 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 @dataclass(frozen=True)
 class CANON:
     """Conditional advantage: the two halves of a group, split by entropy or length, are compared."""
-
-    least_group: ClassVar[int] = 2
 
     trait: Literal["entropy", "length"] = "entropy"
     """What splits a group: mean entropy of an answer's steps (high is favoured) or its length (short is favoured)."""
@@ -62,9 +60,9 @@ class CANON:
         require(self.max_length > 0, f"it is {self.max_length}", where="canon.max_length", hint="use 1 or more")
 
     @property
-    def needs_entropy(self) -> bool:
-        """Only where groups are split by it."""
-        return self.trait == "entropy"
+    def needs(self) -> Needs:
+        """The entropy only where it splits groups."""
+        return Needs(fields=("reward_PG", "logp_behaviour_PGT"), entropy=self.trait == "entropy", least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities, and `entropy_PGT` where that splits.
@@ -73,7 +71,7 @@ class CANON:
         `objective/clip_share` and `objective/ratio`.
         """
         if self.trait == "entropy":
-            trait_PG = mean_steps(batch.needs("entropy_PGT").detach(), batch)
+            trait_PG = mean_steps(batch.field("entropy_PGT").detach(), batch)
         else:
             trait_PG = -steps_of(batch).sum(-1).to(batch.logp_PGT.dtype)
         F_PG = upper_share(trait_PG, batch.valid_PG, larger=self.trait == "entropy")

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
@@ -35,7 +35,9 @@ Rule = CRPG | CODPO | CRRAFT
 class CGPO:
     """A mixture over domains, each with its own constrained objective and weight."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(
+        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration", "domain"), least_group=2
+    )
 
     first: Rule = field(default_factory=CRPG)
     """The objective of domain 0."""
@@ -60,14 +62,12 @@ class CGPO:
         return self.first, self.second, self.third, self.fourth, self.fifth
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss; a batch without `domain_P` is of domain 0. Metrics are the objectives', as means by weight.
+        """The loss; a prompt without the label `domain` is of domain 0. Metrics are means by weight.
 
         Raises:
             SteelyardError: there is a domain that is none of 0 to 4.
         """
-        domain_P = batch.domain_P
-        if domain_P is None:
-            domain_P = torch.zeros(len(batch.valid_PG), dtype=torch.long, device=batch.valid_PG.device)
+        domain_P = batch.label("domain")
         known = set(domain_P.tolist()) <= set(range(len(self._rules)))
         require(known, f"there are {domain_P.unique().tolist()}", where="domains", hint="number them from 0 to 4")
         losses = [rule(batch.prompts(domain_P == d)) for d, rule in enumerate(self._rules)]

@@ -31,7 +31,7 @@ def clipped_advantage(
     batch: Batch, advantage_PG: Float[Tensor, "P G"], clip: float
 ) -> tuple[Float[Tensor, "P G T"], Mapping[str, float]]:
     """The step weights w, and the metrics `objective/clip_share` and `objective/ratio` (means per trajectory)."""
-    gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
+    gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
     ratio_PGT = gap_PGT.where(steps_of(batch), 0.0).exp()
     weight_PGT, clipped_PGT = unclipped(advantage_PG[..., None], ratio_PGT, clip)
     metrics = {

@@ -19,7 +19,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.judged import highest, judged_metrics, samples_of
 from steelyard.objective.kernels import contrast, weighted_likelihood
@@ -35,7 +35,9 @@ from steelyard.objective.reduce import log_ratio, num_samples, prompt_mean, step
 class CODPO:
     """Online DPO on the best passing sample and the worst violating one, plus likelihood of the best."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(
+        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), least_group=2
+    )
 
     beta: float = 0.1
     """Strength of the pull to the reference."""
@@ -68,7 +70,7 @@ class CODPO:
 def pair_of(batch: Batch) -> tuple[Bool[Tensor, "P G"], Bool[Tensor, "P G"]]:
     """The chosen and the rejected sample of each prompt; more than one where rewards tie."""
     sampled_PG = samples_of(batch)
-    passes_PG = batch.needs("passes_PG")
+    passes_PG = batch.label("passes")
     reward_PG: Float[Tensor, "P G"] = reward_of(batch)
     violating_PG = sampled_PG & ~passes_PG
     worst_of_PG = violating_PG | (sampled_PG & ~violating_PG.any(-1, keepdim=True))

@@ -17,7 +17,7 @@ Source: Xu et al. 2024, arXiv:2409.20370; equations read in code that cites them
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.judged import judged_metrics, samples_of
 from steelyard.objective.kernels import policy_gradient
@@ -33,7 +33,9 @@ from steelyard.objective.reduce import log_ratio
 class CRPG:
     """Policy gradient on rewards that are 0 where a constraint is violated or the drift is too large."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(
+        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), least_group=2
+    )
 
     max_kl: float = 20.0
     """d_max: the log-ratio to the reference (nats) from which on a sample is worth nothing; inf does not look at it."""
@@ -48,7 +50,7 @@ class CRPG:
         """
         batch = batch.replace(valid_PG=samples_of(batch))
         room_PG = (1 - log_ratio(batch).detach() / self.max_kl).clamp(min=0)
-        worth_PG = (reward_of(batch) * room_PG).where(batch.needs("passes_PG"), 0.0)
+        worth_PG = (reward_of(batch) * room_PG).where(batch.label("passes"), 0.0)
         advantage_PG = centred(worth_PG, batch.valid_PG)
         metrics = judged_metrics(batch, batch.valid_PG)
         return policy_gradient(batch, advantage_PG[..., None].expand_as(batch.logp_PGT), metrics)

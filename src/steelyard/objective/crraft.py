@@ -13,8 +13,9 @@ Source: Xu et al. 2024, arXiv:2409.20370; equations read in code that cites them
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.judged import highest, judged_metrics, samples_of
 from steelyard.objective.kernels import weighted_likelihood
@@ -29,6 +30,8 @@ from steelyard.objective.reduce import log_ratio, num_prompts, num_samples
 @dataclass(frozen=True)
 class CRRAFT:
     """Imitation of each prompt's best passing sample, or of its baseline response, weighted by the reward."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"))
 
     max_kl: float = 20.0
     """d_max: the log-ratio to the reference (nats) up to which a response may be imitated; inf does not look at it."""
@@ -47,7 +50,7 @@ class CRRAFT:
         """
         sampled_PG = samples_of(batch)
         reward_PG = reward_of(batch)
-        near_PG = batch.valid_PG & batch.needs("passes_PG") & (log_ratio(batch).detach() <= self.max_kl)
+        near_PG = batch.valid_PG & batch.label("passes") & (log_ratio(batch).detach() <= self.max_kl)
         best_PG = highest(reward_PG, near_PG & sampled_PG & (reward_PG > 0))
         fallback_PG = near_PG & ~sampled_PG & ~best_PG.any(-1, keepdim=True) & (self.fallback > 0)
         used_PG = best_PG | fallback_PG

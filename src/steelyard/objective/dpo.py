@@ -11,7 +11,7 @@ Source: Rafailov et al. 2023, arXiv:2305.18290.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.kernels import contrast
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio, metric
@@ -22,7 +22,7 @@ from steelyard.objective.reduce import log_ratio, metric
 class DPO:
     """Direct preference optimisation."""
 
-    group_size: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), group_size=2)
 
     beta: float = 0.1
     """Strength of the pull to the reference."""

@@ -13,9 +13,8 @@ Source: Liu et al. 2025, arXiv:2503.20783.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -25,8 +24,6 @@ from steelyard.objective.kernels import policy_gradient
 @dataclass(frozen=True)
 class DrGRPO:
     """GRPO done right: centred rewards, no division by standard deviation or by the sequence's own length."""
-
-    least_group: ClassVar[int] = 2
 
     clip: float = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
@@ -38,6 +35,12 @@ class DrGRPO:
     def __post_init__(self) -> None:
         require(self.clip > 0, f"clip is {self.clip}", where="dr-grpo.clip", hint="use a number above 0, such as 0.2")
         require(self.max_length > 0, f"it is {self.max_length}", where="dr-grpo.max_length", hint="use 1 or more")
+
+    @property
+    def needs(self) -> Needs:
+        """The behaviour policy only where the ratio is on."""
+        behaviour = ("logp_behaviour_PGT",) if self.importance_ratio else ()
+        return Needs(fields=("reward_PG", *behaviour), least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; with the ratio on it needs `logp_behaviour_PGT` and reports `clip_share` and `ratio`."""

@@ -14,12 +14,11 @@ Source: Shao et al. 2024, arXiv:2402.03300.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -30,8 +29,6 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 @dataclass(frozen=True)
 class GRPO:
     """Group-relative policy optimisation."""
-
-    least_group: ClassVar[int] = 2
 
     clip: float = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
@@ -44,6 +41,12 @@ class GRPO:
         require(self.clip > 0, f"clip is {self.clip}", where="grpo.clip", hint="use a number above 0, such as 0.2")
         require(self.beta >= 0, f"beta is {self.beta}", where="grpo.beta", hint="use 0 or more")
         require(self.eps > 0, f"eps is {self.eps}", where="grpo.eps", hint="use a small number above 0, such as 1e-4")
+
+    @property
+    def needs(self) -> Needs:
+        """The reference only where beta is not 0."""
+        reference = ("logp_ref_PGT",) if self.beta else ()
+        return Needs(fields=("reward_PG", "logp_behaviour_PGT", *reference), least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs `logp_behaviour_PGT`, and reports `clip_share`, `ratio` and, with beta, `k3` (nats)."""
@@ -60,4 +63,4 @@ class GRPO:
 
 def _log_gap(batch: Batch) -> Float[Tensor, "P G T"]:
     """log pi_ref - log pi at each action (nats), 0 elsewhere; no gradient."""
-    return (batch.needs("logp_ref_PGT") - batch.logp_PGT).detach().where(steps_of(batch), 0.0)
+    return (batch.field("logp_ref_PGT") - batch.logp_PGT).detach().where(steps_of(batch), 0.0)

@@ -8,11 +8,11 @@ for each prompt, so that a batch may be cut between prompts. Their rewards are 0
            L_RL     = - mean_j sum_t (r_j - mean_k r_k) log pi(y_jt) / max_length    elsewhere
     L    = mean over prompts of a L_RL or b L_SFT,    in gradient
 
-P prompts, G samples per prompt, T steps; y* is the prompt's demonstration, a row of its group that `demonstration_PG`
-marks and that is in no mean of rewards. The two losses are settings of `Unified`: pi its own denominator, all steps
-stable, and an advantage of one or of centred rewards. gamma = 0 opens the gate only where nothing was solved, below 0
-never: then this is Dr. GRPO without a ratio. A prompt without a demonstration goes by RL; one without a sample that
-could be scored teaches nothing.
+P prompts, G samples per prompt, T steps; y* is the prompt's demonstration: a row of its group with the label
+`demonstration`, which counts in no mean of rewards. Both losses are settings of `Unified`: pi as its own denominator,
+all steps stable, and an advantage of one or of centred rewards. With gamma = 0 a prompt is imitated only where none of
+its samples earned a reward; below 0 never, which is Dr. GRPO without a ratio. A prompt without a demonstration is
+learned by RL; a prompt without a scored sample teaches nothing.
 Source: Lv et al. 2025, arXiv:2509.04419.
 """
 
@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.judged import samples_of
 from steelyard.objective.kernels import weighted_likelihood
@@ -37,8 +37,7 @@ from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, st
 class HPT:
     """Hybrid post-training, with a switch for each prompt."""
 
-    demonstrations: ClassVar[bool] = True
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG",), demonstrations=True, least_group=2)
 
     gamma: float = 0.0
     """Mean reward at or below which a prompt's demonstration takes the place of its samples; below 0 none does."""
@@ -52,12 +51,12 @@ class HPT:
         require(self.max_length > 0, f"it is {self.max_length}", where="hpt.max_length", hint="use 1 or more")
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss; needs rewards and `demonstration_PG`.
+        """The loss; needs rewards and demonstrations.
 
         Metrics: `objective/imitated` the share of prompts that are learned from a demonstration, and
         `objective/solved` the mean reward of samples.
         """
-        given_PG = batch.needs("demonstration_PG") & batch.valid_PG
+        given_PG = batch.label("demonstration") & batch.valid_PG
         own_PG = samples_of(batch)
         solved_P1 = prompt_mean(reward_of(batch), own_PG)
         tried_P1 = own_PG.any(-1, keepdim=True)  # where every verdict failed, nobody knows whether it was solved

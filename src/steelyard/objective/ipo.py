@@ -11,7 +11,7 @@ Source: Azar et al. 2023, arXiv:2310.12036.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio, metric
@@ -22,7 +22,7 @@ from steelyard.objective.reduce import log_ratio, metric
 class IPO:
     """Identity preference optimisation."""
 
-    group_size: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), group_size=2)
 
     tau: float = 0.1
     """Strength of the pull to the reference; the target margin is 1 / (2 tau) nats."""

@@ -16,8 +16,7 @@ from steelyard.objective.reduce import log_ratio, metric
 
 def samples_of(batch: Batch) -> Bool[Tensor, "P G"]:
     """True at valid trajectories that a policy sampled."""
-    given_PG = batch.demonstration_PG
-    return batch.valid_PG if given_PG is None else batch.valid_PG & ~given_PG
+    return batch.valid_PG & ~batch.label("demonstration")
 
 
 def highest(x_PG: Float[Tensor, "P G"], mask_PG: Bool[Tensor, "P G"]) -> Bool[Tensor, "P G"]:
@@ -28,7 +27,7 @@ def highest(x_PG: Float[Tensor, "P G"], mask_PG: Bool[Tensor, "P G"]) -> Bool[Te
 
 def judged_metrics(batch: Batch, mask_PG: Bool[Tensor, "P G"]) -> dict[str, float]:
     """Of the samples in the mask, as means over prompts: the share that passes, and the drift from the reference."""
-    passes_PG = batch.needs("passes_PG")
+    passes_PG = batch.label("passes")
     return {
         "objective/passing": metric(passes_PG.to(batch.logp_PGT.dtype), mask_PG),
         "objective/kl": metric(log_ratio(batch), mask_PG),

@@ -16,7 +16,7 @@ Source: Kimi team 2025, arXiv:2501.12599, section 2.3.2.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import log_ratio, metric, prompt_mean
@@ -27,7 +27,7 @@ from steelyard.objective.reduce import log_ratio, metric, prompt_mean
 class Kimi:
     """Trajectory balance whose control variate is the mean reward alone."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), least_group=2)
 
     beta: float = 0.05
     """The paper's tau: weight of the squared log-ratio; larger stays nearer the reference."""

@@ -14,11 +14,12 @@ Source: Ethayarajh et al. 2024, arXiv:2402.01306.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import one_sided
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts
@@ -32,6 +33,8 @@ from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompt
 @dataclass(frozen=True)
 class KTO:
     """Kahneman-Tversky optimisation on single samples, each good or bad."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"))
 
     beta: float = 0.1
     """Steepness of the value function; smaller saturates later."""

@@ -15,11 +15,12 @@ Source: Malkin et al. 2022, arXiv:2201.13259; the head on mean-pooled prompts: L
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import squared_residual
@@ -30,6 +31,8 @@ from steelyard.objective.reduce import log_ratio, metric, prompt_mean, sum_steps
 @dataclass(frozen=True)
 class LearnedZTB:
     """Trajectory balance with log Z predicted from the prompt by a trained head."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), log_z=LinearHead)
 
     beta: float = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
@@ -42,10 +45,6 @@ class LearnedZTB:
         hint = "use 0 or more, or leave it out"
         require(held is None or held >= 0, f"is {held}", where="learned-z-tb.reference_beta", hint=hint)
 
-    def build(self, hidden_size: int) -> nn.Module:
-        """The trainable head: mean-pooled prompt hidden states [P, D] to log Z [P], which fills `Batch.log_z_P`."""
-        return LinearHead(hidden_size)
-
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and `log_z_P`.
 
@@ -54,7 +53,7 @@ class LearnedZTB:
         """
         ratio_PG = log_ratio(batch)
         valid_PG = batch.valid_PG
-        log_z_PG = batch.needs("log_z_P")[:, None].expand_as(ratio_PG)
+        log_z_PG = batch.field("log_z_P")[:, None].expand_as(ratio_PG)
         residual_PG = self.beta * (log_z_PG + ratio_PG) - reward_of(batch) + self._held_back(batch)
         rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()
         metrics = {
@@ -68,4 +67,4 @@ class LearnedZTB:
         """(beta - beta_ref) log pi_ref: what the log-ratio's reference has too much."""
         if self.reference_beta is None:
             return 0.0
-        return (self.beta - self.reference_beta) * sum_steps(batch.needs("logp_ref_PGT"), batch)
+        return (self.beta - self.reference_beta) * sum_steps(batch.field("logp_ref_PGT"), batch)

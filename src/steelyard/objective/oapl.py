@@ -17,13 +17,13 @@ Source: Ritter et al. 2026, arXiv:2602.19362, and its published code.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import metric, num_samples, prompt_mean, sum_steps
@@ -35,8 +35,6 @@ _FIELDS = {"behaviour": "logp_behaviour_PGT", "reference": "logp_ref_PGT"}
 @dataclass(frozen=True)
 class OAPL:
     """Regression of the log-ratio to a lagged policy onto the optimal advantage."""
-
-    least_group: ClassVar[int] = 2
 
     beta: float = 0.05
     """Temperature of the target (the paper's beta_2); larger stays nearer the lagged policy."""
@@ -51,6 +49,11 @@ class OAPL:
         least = self.value_beta is None or 0 < self.value_beta < math.inf
         require(least, f"it is {self.value_beta}", where="oapl.value_beta", hint=hint)
 
+    @property
+    def needs(self) -> Needs:
+        """Rewards, and the log-probabilities of the policy that lags."""
+        return Needs(fields=("reward_PG", _FIELDS[self.lagged]), least_group=2)
+
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, and the log-probabilities of the policy that lags.
 
@@ -59,7 +62,7 @@ class OAPL:
         """
         valid_PG = batch.valid_PG
         reward_PG = reward_of(batch)
-        ratio_PG = sum_steps(batch.logp_PGT - batch.needs(_FIELDS[self.lagged]).detach(), batch)
+        ratio_PG = sum_steps(batch.logp_PGT - batch.field(_FIELDS[self.lagged]).detach(), batch)
         value_PG = self._value(batch).expand_as(reward_PG)
         residual_PG = (self.beta * ratio_PG - (reward_PG - value_PG)).where(valid_PG, 0.0)
         rms_P1 = prompt_mean(residual_PG.detach().square(), valid_PG).sqrt()

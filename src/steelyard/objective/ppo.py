@@ -17,9 +17,9 @@ Source: Schulman et al. 2017, arXiv:1707.06347; for RLHF Huang et al. 2024, arXi
 from dataclasses import dataclass
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import unclipped
 from steelyard.objective.heads import LinearHead
@@ -53,9 +53,11 @@ class PPO:
             value = getattr(self, name)
             require(0 <= value <= 1, f"it is {value}", where=f"ppo.{name}", hint="use a number from 0 to 1")
 
-    def build_value(self, hidden_size: int) -> nn.Module:
-        """The head that fills `Batch.value_PGT`."""
-        return LinearHead(hidden_size)
+    @property
+    def needs(self) -> Needs:
+        """The reference only where beta is not 0."""
+        reference = ("logp_ref_PGT",) if self.beta else ()
+        return Needs(fields=("reward_PG", "logp_behaviour_PGT", *reference), value=LinearHead)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, values and behaviour log-probabilities, with beta also the reference's.
@@ -64,9 +66,9 @@ class PPO:
         (reward units) and `objective/value_error` the mean (V - R)^2.
         """
         steps_PGT = steps_of(batch)
-        value_PGT = batch.needs("value_PGT")
+        value_PGT = batch.field("value_PGT")
         advantage_PGT = gae(self._rewards(batch), value_PGT, steps_PGT, self.gamma, self.lam)
-        gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
         ratio_PGT = gap_PGT.where(steps_PGT, 0.0).exp()
         weight_PGT, clipped_PGT = unclipped(advantage_PGT, ratio_PGT, self.clip)
         num = float(steps_PGT.sum())
@@ -89,5 +91,5 @@ class PPO:
         final_PGT = reward_of(batch)[..., None].where(last_action(batch), 0.0)
         if self.beta == 0:
             return final_PGT
-        gap_PGT = batch.needs("logp_behaviour_PGT") - batch.needs("logp_ref_PGT")
+        gap_PGT = batch.field("logp_behaviour_PGT") - batch.field("logp_ref_PGT")
         return final_PGT - self.beta * gap_PGT.detach().where(steps_of(batch), 0.0)

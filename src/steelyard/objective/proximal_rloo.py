@@ -15,9 +15,8 @@ Source: Noukhovitch et al. 2024, arXiv:2410.18252, and its published code.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.clipping import unclipped
 from steelyard.objective.kernels import policy_gradient
@@ -29,8 +28,6 @@ from steelyard.objective.reduce import metric, sum_steps
 class ProximalRLOO:
     """Leave-one-out REINFORCE with a clipped ratio of whole sequences."""
 
-    least_group: ClassVar[int] = 2
-
     beta: float = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
     clip: float = 0.2
@@ -41,6 +38,12 @@ class ProximalRLOO:
         hint = "use a number above 0, such as 0.2"
         require(self.clip > 0, f"clip is {self.clip}", where="proximal-rloo.clip", hint=hint)
 
+    @property
+    def needs(self) -> Needs:
+        """The reference only where beta is not 0."""
+        reference = ("logp_ref_PGT",) if self.beta else ()
+        return Needs(fields=("reward_PG", "logp_behaviour_PGT", *reference), least_group=2)
+
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities, with beta also the reference's.
 
@@ -48,7 +51,7 @@ class ProximalRLOO:
         `objective/ratio` the mean of rho.
         """
         reward_PG = shaped_reward(batch, self.beta)
-        ratio_PG = sum_steps((batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach(), batch).exp()
+        ratio_PG = sum_steps((batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach(), batch).exp()
         weight_PG, clipped_PG = unclipped(leave_one_out(reward_PG, batch.valid_PG), ratio_PG, self.clip)
         metrics = {
             "objective/shaped_reward": metric(reward_PG, batch.valid_PG),

@@ -31,7 +31,7 @@ def mean_steps(x_PGT: Float[Tensor, "P G T"], batch: Batch) -> Float[Tensor, "P 
 
 def log_ratio(batch: Batch) -> Float[Tensor, "P G"]:
     """log pi(y) - log pi_ref(y) in nats, summed over actions; gradient reaches pi alone."""
-    return sum_steps(batch.logp_PGT - batch.needs("logp_ref_PGT").detach(), batch)
+    return sum_steps(batch.logp_PGT - batch.field("logp_ref_PGT").detach(), batch)
 
 
 def num_samples(mask_PK: Bool[Tensor, "P K"]) -> Int[Tensor, "P 1"]:

@@ -10,7 +10,7 @@ Source: Williams 1992, doi:10.1007/BF00992696.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric
@@ -26,6 +26,11 @@ class Reinforce:
 
     def __post_init__(self) -> None:
         require(self.beta >= 0, f"beta is {self.beta}", where="reinforce.beta", hint="use 0 or more")
+
+    @property
+    def needs(self) -> Needs:
+        """Rewards, and the reference where beta is not 0."""
+        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",))
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

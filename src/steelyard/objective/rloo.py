@@ -10,9 +10,8 @@ Source: Kool et al. 2019; for language models Ahmadian et al. 2024, arXiv:2402.1
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric
@@ -23,13 +22,16 @@ from steelyard.objective.reduce import metric
 class RLOO:
     """REINFORCE with a leave-one-out baseline."""
 
-    least_group: ClassVar[int] = 2
-
     beta: float = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
 
     def __post_init__(self) -> None:
         require(self.beta >= 0, f"beta is {self.beta}", where="rloo.beta", hint="use 0 or more")
+
+    @property
+    def needs(self) -> Needs:
+        """Rewards, and the reference where beta is not 0."""
+        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",), least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

@@ -8,10 +8,11 @@ Source: as in Ouyang et al. 2022, arXiv:2203.02155.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, method
+from steelyard.core import Batch, Loss, Needs, method
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
 
@@ -20,6 +21,8 @@ from steelyard.objective.reduce import steps_of
 @dataclass(frozen=True)
 class SFT:
     """Supervised fine-tuning."""
+
+    needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs nothing but log-probabilities and masks."""

@@ -15,12 +15,13 @@ Source: Lin et al. 2025, arXiv:2501.10799; the outcome's term: arXiv:2402.01306.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kto import others_mean, prospect, require_weights
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
@@ -34,6 +35,8 @@ from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompt
 @dataclass(frozen=True)
 class StepKTO:
     """Kahneman-Tversky optimisation on the outcome and on each labelled step."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "reward_PGT", "logp_ref_PGT"))
 
     beta: float = 0.1
     """Steepness of the value function; smaller saturates later."""
@@ -82,9 +85,9 @@ class StepKTO:
 
 def step_scores(batch: Batch) -> tuple[Float[Tensor, "P G T"], Float[Tensor, "P G T"]]:
     """Log-ratio and label of each step of each sample, step h at place h; label 0 where there is no such step."""
-    label_PGT = batch.needs("reward_PGT").detach().where(steps_of(batch), 0.0)
+    label_PGT = batch.field("reward_PGT").detach().where(steps_of(batch), 0.0)
     ends_PGT = (label_PGT != 0).long()
     step_PGT = ends_PGT.cumsum(-1) - ends_PGT  # how many steps ended before this token
-    ratio_PGT = (batch.logp_PGT - batch.needs("logp_ref_PGT").detach()).where(steps_of(batch), 0.0)
+    ratio_PGT = (batch.logp_PGT - batch.field("logp_ref_PGT").detach()).where(steps_of(batch), 0.0)
     score_PGT, whose_PGT = (torch.zeros_like(x).scatter_add(-1, step_PGT, x) for x in (ratio_PGT, label_PGT))
     return score_PGT, whose_PGT

@@ -19,12 +19,13 @@ arXiv:2310.04363: it needs the probability of stopping at every step, which a `B
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
@@ -35,6 +36,8 @@ from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompt
 class SubTB:
     """Subtrajectory balance with learned state flows."""
 
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), value=LinearHead)
+
     beta: float = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
     lam: float = 0.9
@@ -43,10 +46,6 @@ class SubTB:
     def __post_init__(self) -> None:
         require(self.beta > 0, f"beta is {self.beta}", where="sub-tb.beta", hint="use a number above 0")
         require(self.lam > 0, f"it is {self.lam}", where="sub-tb.lam", hint="use a number above 0, such as 0.9")
-
-    def build_value(self, hidden_size: int) -> nn.Module:
-        """The head that fills `Batch.value_PGT` with V."""
-        return LinearHead(hidden_size)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and values.
@@ -60,7 +59,7 @@ class SubTB:
         loss_PG = (weight_PGSS * residual_PGSS.square()).sum((-1, -2))
         valid_PG = batch.valid_PG
         start_PGT = _before(batch) == 0
-        first_PG = batch.needs("value_PGT").detach().where(start_PGT & steps_of(batch), 0.0).sum(-1)
+        first_PG = batch.field("value_PGT").detach().where(start_PGT & steps_of(batch), 0.0).sum(-1)
         metrics = {
             "objective/log_z": metric(first_PG / self.beta, valid_PG),
             "objective/residual_rms": metric(loss_PG.detach().sqrt(), valid_PG),
@@ -70,9 +69,9 @@ class SubTB:
 
     def _states(self, batch: Batch) -> Float[Tensor, "P G S"]:
         """V of each state less beta times the log-ratio up to it, the completion's end last: d_mn is a difference."""
-        gap_PGT = (batch.logp_PGT - batch.needs("logp_ref_PGT").detach()).where(steps_of(batch), 0.0)
+        gap_PGT = (batch.logp_PGT - batch.field("logp_ref_PGT").detach()).where(steps_of(batch), 0.0)
         ratio_PGT = self.beta * gap_PGT.cumsum(-1)
-        inner_PGT = batch.needs("value_PGT") - (ratio_PGT - self.beta * gap_PGT)
+        inner_PGT = batch.field("value_PGT") - (ratio_PGT - self.beta * gap_PGT)
         end_PG1 = (reward_of(batch) - ratio_PGT[..., -1])[..., None]
         return torch.cat([inner_PGT.where(steps_of(batch), 0.0), end_PG1], -1)
 

@@ -16,7 +16,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929, section 6.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import log_ratio, mean_steps, metric, steps_of
@@ -27,7 +27,7 @@ from steelyard.objective.reduce import log_ratio, mean_steps, metric, steps_of
 class TBAPrime:
     """The gradient of trajectory balance as an advantage, with a clamped importance ratio at each token."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT", "logp_behaviour_PGT"), least_group=2)
 
     beta: float = 0.005
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
@@ -45,7 +45,7 @@ class TBAPrime:
         a token, `objective/clamped` the share of tokens whose ratio was clamped; means over samples, then prompts.
         """
         advantage_PG = centred(shaped_reward(batch, self.beta), batch.valid_PG)
-        gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach().where(steps_of(batch), 0.0)
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach().where(steps_of(batch), 0.0)
         ratio_PGT = gap_PGT.exp().clamp(max=self.clamp)
         clamped_PGT = (gap_PGT.exp() > self.clamp).to(ratio_PGT.dtype)
         metrics = {

@@ -17,8 +17,9 @@ Source: Le Roux et al. 2025, arXiv:2503.14286.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric, sum_steps
@@ -32,6 +33,8 @@ from steelyard.objective.reduce import metric, sum_steps
 @dataclass(frozen=True)
 class TOPR:
     """Tapered off-policy REINFORCE on stored samples."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_behaviour_PGT"))
 
     baseline: float = 0.5
     """c: what is taken off every reward; larger gives wrong answers more weight against right ones."""
@@ -54,7 +57,7 @@ class TOPR:
         `objective/negative_taper` the mean of w over all samples with 0 for those that are not below it.
         """
         advantage_PG = (reward_of(batch) - self.baseline).where(batch.valid_PG, 0.0)
-        gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
         ratio_PG = sum_steps(gap_PGT, batch).exp()
         negative_PG = advantage_PG < 0
         taper_PG = ratio_PG.clamp(*self.negative).where(negative_PG, ratio_PG.clamp(*self.positive))

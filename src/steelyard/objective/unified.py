@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of, standardised
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
@@ -58,6 +58,13 @@ class Unified:
     def __post_init__(self) -> None:
         require(self.clip > 0, f"clip is {self.clip}", where="unified.clip", hint="use a number above 0, such as 0.2")
 
+    @property
+    def needs(self) -> Needs:
+        """Rewards unless the advantage is one; the behaviour policy unless pi is its own denominator."""
+        rewards = () if self.advantage == "one" else ("reward_PG",)
+        behaviour = () if self.denominator == "current" else ("logp_behaviour_PGT",)
+        return Needs(fields=(*rewards, *behaviour))
+
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards unless the advantage is one, and behaviour log-probabilities unless pi is its own
         denominator. Metric `objective/stable_share` is the share of steps that count."""
@@ -87,7 +94,7 @@ class Unified:
     def _ratio(self, batch: Batch) -> Float[Tensor, "P G T"]:
         if self.denominator == "current":
             return torch.ones_like(batch.logp_PGT)
-        gap_PGT = (batch.logp_PGT - batch.needs("logp_behaviour_PGT")).detach()
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
         if self.denominator == "sequence":
             return mean_steps(gap_PGT, batch).exp()[..., None].expand_as(gap_PGT)
         return gap_PGT.where(steps_of(batch), 0.0).exp()

@@ -16,7 +16,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929; VarGrad: Richter et al. 2020, 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, method, require
+from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import log_ratio, metric, prompt_mean
@@ -27,7 +27,7 @@ from steelyard.objective.reduce import log_ratio, metric, prompt_mean
 class VarGradTB:
     """Trajectory balance with log Z estimated from the prompt's own group."""
 
-    least_group: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), least_group=2)
 
     beta: float = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""

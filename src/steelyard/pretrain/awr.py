@@ -9,11 +9,12 @@ Source: Peng et al. 2019, arXiv:1910.00177, on tokens as in Korbak et al. 2023, 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steelyard.core import Batch, Loss, Positive, PositiveOrInf, Share, method
+from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, Share, method
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import steps_of
 from steelyard.pretrain.rwr import weighted_tokens
@@ -40,6 +41,8 @@ class ValueHead(nn.Module):
 class AWR:
     """Likelihood weighted by the exponential of the token's advantage."""
 
+    needs: ClassVar[Needs] = Needs(fields=("reward_PGT",), value=ValueHead)
+
     beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
     alpha: Share = 0.5
@@ -47,17 +50,13 @@ class AWR:
     max_weight: PositiveOrInf = 1000.0
     """w_max: the largest weight of a token."""
 
-    def build_value(self, hidden_size: int) -> nn.Module:
-        """The head that fills `Batch.value_PGT`."""
-        return ValueHead(hidden_size)
-
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores and values.
 
         Metrics: `objective/weight` the mean weight of a token, `objective/value_error` the mean (R - V)^2.
         """
-        reward_PGT = batch.needs("reward_PGT").detach()
-        value_PGT = batch.needs("value_PGT")
+        reward_PGT = batch.field("reward_PGT").detach()
+        value_PGT = batch.field("value_PGT")
         likelihood = weighted_tokens(batch, (reward_PGT - value_PGT) / self.beta, self.max_weight)
         gap_PGT = (reward_PGT - value_PGT).where(steps_of(batch), 0.0)
         error = gap_PGT.square().sum() / (likelihood.weight or 1.0)

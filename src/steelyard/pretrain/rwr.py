@@ -10,11 +10,12 @@ Source: Peters and Schaal 2007, doi:10.1145/1273496.1273590, on tokens as in Kor
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Positive, PositiveOrInf, method
+from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
 
@@ -28,6 +29,8 @@ from steelyard.objective.reduce import steps_of
 class RWR:
     """Likelihood weighted by the exponential of the token's reward."""
 
+    needs: ClassVar[Needs] = Needs(fields=("reward_PGT",))
+
     beta: Positive = 1.0
     """Temperature of the weights; larger is nearer plain likelihood."""
     max_weight: PositiveOrInf = 1000.0
@@ -35,7 +38,7 @@ class RWR:
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs token scores. Metric `objective/weight` is the mean weight of a token."""
-        return weighted_tokens(batch, batch.needs("reward_PGT") / self.beta, self.max_weight)
+        return weighted_tokens(batch, batch.field("reward_PGT") / self.beta, self.max_weight)
 
 
 def weighted_tokens(batch: Batch, exponent_PGT: Float[Tensor, "P G T"], most: float) -> Loss:

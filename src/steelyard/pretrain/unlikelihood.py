@@ -12,10 +12,11 @@ Source: Welleck et al. 2019, arXiv:1908.04319, on segments as in Korbak et al. 2
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, NonNegative, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, method
 from steelyard.objective.reduce import steps_of
 
 _NEAREST = 1e-6
@@ -30,6 +31,8 @@ _NEAREST = 1e-6
 class Unlikelihood:
     """Likelihood of desirable tokens, unlikelihood of the others."""
 
+    needs: ClassVar[Needs] = Needs(fields=("reward_PGT",))
+
     threshold: float = 0.00056
     """A token whose segment has a higher score is undesirable."""
     alpha: NonNegative = 1.0
@@ -39,7 +42,7 @@ class Unlikelihood:
         """The loss; needs token scores. Metric `objective/undesirable` is the share of undesirable tokens."""
         steps_PGT = steps_of(batch)
         num_tokens = float(steps_of(batch).sum())
-        bad_PGT = (batch.needs("reward_PGT").detach() < -self.threshold) & steps_PGT
+        bad_PGT = (batch.field("reward_PGT").detach() < -self.threshold) & steps_PGT
         logp_PGT = batch.logp_PGT.where(steps_PGT, -1.0)
         far_PGT = torch.log(-torch.expm1(logp_PGT.clamp(max=-_NEAREST)))
         loss_PGT = (-self.alpha * far_PGT).where(bad_PGT, -logp_PGT).where(steps_PGT, 0.0)

@@ -23,10 +23,11 @@ from steelyard.replay import PrioritizedReplay
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import JudgedRows
 
+TASK = JudgedRows(
+    path="trl-lib/tldr", held_out="validation", reward_model="mnoukhov/pythia410m-rm-tldr6.9b", cut_off=-1.0
+)
 RECIPE = Run(
-    task=JudgedRows(
-        path="trl-lib/tldr", held_out="validation", reward_model="mnoukhov/pythia410m-rm-tldr6.9b", cut_off=-1.0
-    ),
+    task=TASK,
     objective=VarGradTB(beta=1.0),
     model="mnoukhov/pythia410m-sft-tldr",
     replay=PrioritizedReplay(

@@ -6,6 +6,6 @@ from steelyard.recipes import tldr
 
 RECIPE = replace(
     tldr.RECIPE,
-    task=replace(tldr.RECIPE.task, reward_model="mnoukhov/pythia1b-rm-tldr6.9b"),
+    task=replace(tldr.TASK, reward_model="mnoukhov/pythia1b-rm-tldr6.9b"),
     model="mnoukhov/pythia1b-sft-tldr",
 )

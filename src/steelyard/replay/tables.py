@@ -1,18 +1,21 @@
 """Convert trajectories to an Arrow table and back, without loss.
 
-One row per trajectory; lists have one element per step (T). `arrived` is the learner version at arrival, `info` is
-JSON, and each sampling setting is a column. `step_version` is null if one version sampled all tokens, `step_reward` if
-there are no step rewards, `rule` if there was no decode rule. Tables of older versions lack these three columns.
+One row per trajectory; lists have one element per step (T). `arrived` is the learner version at arrival, `info` and
+`labels` are JSON, and each sampling setting is a column. `step_version` is null if one version sampled all tokens,
+`step_reward` if there are no step rewards, `rule` if there was no decode rule, `labels` if there are no labels. Tables
+of older versions lack these four columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from steelyard.core import Finish, Sampling, SteelyardError, Trajectory, require
+from steelyard.core import Finish, LabelValue, Sampling, SteelyardError, Trajectory, require
+from steelyard.core.moved import earlier_labels
+from steelyard.core.trajectory import StoredLabel
 from steelyard.replay.admission import check_finite
 
 Arrival = tuple[int, Trajectory]
@@ -43,8 +46,9 @@ _SCALARS = {
     "rule": pa.string(),
     "reward_parts": pa.map_(pa.string(), pa.float64()),
     "info": pa.string(),
+    "labels": pa.string(),
 }
-MAY_BE_ABSENT = ("step_version", "step_reward", "rule")
+MAY_BE_ABSENT = ("step_version", "step_reward", "rule", "labels")
 """Columns that older tables lack; their values are then null."""
 _MAY_BE_NULL = ("reward", "logp_ref", *MAY_BE_ABSENT)
 
@@ -80,6 +84,7 @@ def _scalars(t: Trajectory, arrived: int) -> dict[str, Any]:
         "rule": t.sampling.rule or None,
         "reward_parts": list(t.reward_parts.items()),
         "info": _info(t),
+        "labels": msgspec.json.encode(t.labels).decode() if t.labels else None,
     }
 
 
@@ -178,6 +183,7 @@ def _trajectory(
         _decode_info(s["info"], where),
         version_T,
         reward_T,
+        _decode_labels(s, where),
     )
 
 
@@ -188,3 +194,13 @@ def _decode_info(text: str, where: str) -> dict[str, Any]:
         raise SteelyardError(
             f"its info is not a JSON object ({error})", where=where, hint="write {} for none"
         ) from error
+
+
+def _decode_labels(s: dict[str, Any], where: str) -> Mapping[str, LabelValue]:
+    if s["labels"] is None:
+        return earlier_labels(_decode_info(s["info"], where), dict(s["reward_parts"]))
+    try:
+        return msgspec.json.decode(s["labels"], type=dict[str, StoredLabel])
+    except msgspec.DecodeError as error:
+        hint = 'write an object such as {"domain": 1}, or null for none'
+        raise SteelyardError(f"its labels are not a JSON object of values ({error})", where=where, hint=hint) from error

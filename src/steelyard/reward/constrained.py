@@ -108,4 +108,6 @@ def _calibrated(score: Score, baseline: Score) -> Score:
 def _judged(score: Score, name: str, verdict: Score) -> Score:
     if verdict.value is None:
         return Score(None, score.parts, score.error or f"the judge {name}: {verdict.error}")
-    return replace(score, parts={**score.parts, f"constraint/{name}": float(verdict.value > 0.5)})
+    kept = verdict.value > 0.5
+    labels = {**score.labels, "passes": bool(score.labels.get("passes", True)) and kept}
+    return replace(score, parts={**score.parts, f"constraint/{name}": float(kept)}, labels=labels)

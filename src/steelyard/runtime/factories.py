@@ -18,6 +18,8 @@ from steelyard.core import (
     Trajectory,
     Weights,
     WeightStore,
+    labels_of,
+    needs_of,
     require,
 )
 from steelyard.eval import Evaluation, Listable, TaskWithMetrics, drift, evaluate, exact_distance
@@ -72,6 +74,7 @@ def check_prompts(run: Run, policy: Policy) -> None:
         SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, or the
             chat template of a task of several turns rewrites earlier turns.
     """
+    check_labels(run)
     prompts = (*run.task.prompts("train"), *run.task.prompts("held-out"))
     if any(isinstance(prompt.text, list) for prompt in prompts) and isinstance(run.task, Interactive):
         check_template(policy.tokenizer, run.model)
@@ -84,6 +87,17 @@ def check_prompts(run: Run, policy: Policy) -> None:
             where=f"prompt {_short(prompt)}",
             hint="lower --max-completion-length, shorten the prompt, or take a model with a longer context",
         )
+
+
+def check_labels(run: Run) -> None:
+    """Read from every training prompt the labels that the objective needs.
+
+    Raises:
+        SteelyardError: a prompt has no column for one, or a value of the wrong kind.
+    """
+    labels = needs_of(run.objective).labels
+    for prompt in run.task.prompts("train"):
+        labels_of(prompt, labels)
 
 
 def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
@@ -123,7 +137,7 @@ def make_learner(run: Run, policy: Policy) -> Learner:
         run.optimizer,
         learning_rate=run.learning_rate,
         temperature=run.temperature,
-        beta=run.beta_schedule,
+        schedules=run.schedules,
         reference_reset=run.reference_reset,
         micro_tokens=run.micro_tokens,
         demonstrations=make_demonstrations(run, policy),
@@ -134,13 +148,11 @@ def make_demonstrations(run: Run, policy: Policy) -> Mapping[str, Trajectory] | 
     """A demonstration of each training prompt, where the objective learns from such.
 
     Raises:
-        SteelyardError: the task has none.
+        SteelyardError: one does not fit the model's context.
     """
-    if not getattr(run.objective, "demonstrations", False):
+    if not needs_of(run.objective).demonstrations:
         return None
-    what = f"{type(run.task).__name__} has no demonstrations"
-    hint = "choose a task that has, such as arithmetic"
-    require(isinstance(run.task, Demonstrator), what, where=type(run.objective).__name__, hint=hint)
+    assert isinstance(run.task, Demonstrator)  # the settings have refused any other
     return demonstrations_of(run.task, run.task.prompts("train"), policy)
 
 
@@ -168,6 +180,7 @@ def make_searcher(
         temperature_schedule=run.temperature_schedule,
         task=run.task,
         patient=run.runtime == "inline",
+        labels=needs_of(run.objective).labels,
     )
 
 

@@ -5,20 +5,43 @@ A recipe is a `Run`; every number in it is a flag of `steelyard train`. Which me
 
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
-from steelyard.core import LinearSchedule, Sampling, require
+from steelyard.core import (
+    CurriculumSettings,
+    ReplaySettings,
+    Sampling,
+    Schedule,
+    Task,
+    needs_of,
+    numeric_settings,
+    require,
+    scheduled,
+    setting,
+    settings,
+)
+from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
-from steelyard.learner import Adam
+from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
+from steelyard.objective import Objective
 from steelyard.policy import LoRA
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime.inline.faults import Faults
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 Plain = tyro.conf.OmitArgPrefixes
+Word = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar=FORM,
+    instance_from_str=lambda words: Schedule.parse(words[0]),
+    is_instance=lambda value: isinstance(value, Schedule),
+    str_from_instance=lambda schedule: [str(schedule)],
+)
+"""How the command line writes a schedule: in one word."""
 POSITIVE = (
     "num_searchers", "max_steps", "num_prompts", "num_generations", "search_prompts", "max_completion_length",
     "weight_sync_steps", "micro_tokens", "keep_checkpoints", "max_logp_mismatch", "temperature", "learning_rate",
@@ -140,15 +163,15 @@ class HeldOut:
 class Run:
     """Everything that decides a run, apart from the machine."""
 
-    task: Annotated[Any, Plain]
+    task: Annotated[Task, Plain]
     """Prompts, and how completions are scored."""
-    objective: Annotated[Any, Plain]
+    objective: Annotated[Objective, Plain]
     """The loss."""
     model: str
     """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
-    replay: Any = field(default_factory=PrioritizedReplay)
+    replay: ReplaySettings = field(default_factory=PrioritizedReplay)
     """What is stored, drawn and evicted."""
-    curriculum: Any = field(default_factory=Shuffled)
+    curriculum: CurriculumSettings = field(default_factory=Shuffled)
     """Which prompts are searched next."""
     runtime: Literal["local", "inline"] = "local"
     """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock."""
@@ -186,8 +209,11 @@ class Run:
     """Seconds that a searcher waits after each batch: stands in for an engine that takes longer, elsewhere."""
     in_flight: bool = False
     """Searchers take newer weights in the middle of a batch; every token keeps the version that drew it."""
+    schedule: dict[str, Annotated[Schedule, Word]] = field(default_factory=dict)
+    """A number of the objective over learner steps, for example --schedule.beta 1.0:0.05:100:cosine (or linear, the
+    default, or constant-then)."""
     beta_final: float | None = None
-    """Value that the objective's beta reaches linearly over beta_steps; None keeps it constant."""
+    """Short for --schedule.beta BETA:BETA-FINAL:BETA-STEPS; None keeps beta constant."""
     beta_steps: int = 0
     """Learner steps of that change."""
     target_beta: float | None = None
@@ -238,32 +264,43 @@ class Run:
         _require(heat is None or heat > 0, "search_temperature", heat, "use a positive number or inf")
         for part in filter(is_dataclass, (self, self.task, self.objective)):
             _refuse_endless(part)
-        self._check_group()
-        self._check_beta()
+        self._check_needs()
+        self._check_schedules()
         self._check_search()
 
-    def _check_group(self) -> None:
-        """An objective may compare the completions of a prompt, or take exactly so many of them."""
+    def _check_needs(self) -> None:
+        """The objective's group size and demonstrations; its labels are looked for when the prompts are read."""
         name = type(self.objective).__name__
         number = self.num_generations
-        exact = getattr(self.objective, "group_size", None)
-        least = getattr(self.objective, "least_group", 1)
+        needs = needs_of(self.objective)
+        exact = needs.group_size
+        least = needs.least_group
         hint = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
         _require(number == exact if exact else number >= least, "num_generations", number, hint)
+        what = f"{type(self.task).__name__} has no demonstrations"
+        hint = "choose a task that has, such as arithmetic"
+        require(not needs.demonstrations or isinstance(self.task, Demonstrator), what, where=name, hint=hint)
         searched = self.samples_searched
         _require(searched > 0, "search_generations", searched, "use 1 or more")
         whole = not isinstance(self.replay, SingleUse) or searched % number == 0
         hint = f"a queue gives out all that came, in groups of --num-generations: use a multiple of {number}"
         _require(whole, "search_generations", searched, hint)
 
-    def _check_beta(self) -> None:
+    def _check_schedules(self) -> None:
+        """Every schedule names a number of the objective, and stays in its range from the first step to the last."""
         if self.target_beta is not None:
             _positive("target_beta", self.target_beta)
-        if self.beta_final is None:
-            return
-        _positive("beta_final", self.beta_final)
-        what = f"is set, but {type(self.objective).__name__} has no beta"
-        require(hasattr(self.objective, "beta"), what, where="--beta-final", hint="leave it out")
+        if self.beta_final is not None:
+            _positive("beta_final", self.beta_final)
+            what = f"is set, but {type(self.objective).__name__} has no beta"
+            require(self._has_beta, what, where="--beta-final", hint="leave it out")
+            what = "is set, and so is --schedule.beta"
+            require("beta" not in self.schedule, what, where="--beta-final", hint="leave one of them out")
+        schedules = self.schedules
+        for schedule in schedules.values():
+            _refuse_endless(schedule)
+        for step in {0, *(schedule.steps for schedule in schedules.values())}:
+            scheduled(self.objective, schedules, step)
 
     def _check_search(self) -> None:
         heats = self.search_temperatures
@@ -286,13 +323,15 @@ class Run:
         """
         if self.target_beta is not None:
             return self.target_beta
-        require(
-            hasattr(self.objective, "beta"),
-            f"{type(self.objective).__name__} has no beta, so pi* is not defined",
-            where="objective",
-            hint="choose a recipe whose objective has one, or set --target-beta",
-        )
-        return self.objective.beta if self.beta_final is None else self.beta_final
+        what = f"{type(self.objective).__name__} has no beta, so pi* is not defined"
+        hint = "choose a recipe whose objective has one, or set --target-beta"
+        require(self._has_beta, what, where="objective", hint=hint)
+        final = self.schedules.get("beta")
+        return setting(self.objective, "beta") if final is None else final.end
+
+    @property
+    def _has_beta(self) -> bool:
+        return "beta" in numeric_settings(self.objective)
 
     @property
     def samples_searched(self) -> int:
@@ -329,19 +368,18 @@ class Run:
         return None if varied is None else TemperatureSchedule(*varied, self.seed)
 
     @property
-    def beta_schedule(self) -> LinearSchedule | None:
-        """The objective's beta over learner steps, or None where it is constant."""
-        return (
-            None if self.beta_final is None else LinearSchedule(self.objective.beta, self.beta_final, self.beta_steps)
-        )
+    def schedules(self) -> dict[str, Schedule]:
+        """Setting of the objective -> its schedule, `beta_final` among them."""
+        if self.beta_final is None:
+            return self.schedule
+        return {**self.schedule, "beta": Schedule(setting(self.objective, "beta"), self.beta_final, self.beta_steps)}
 
 
-def _refuse_endless(settings: Any) -> None:
+def _refuse_endless(part: object) -> None:
     """Refuse infinity and nan among the plain numbers, but for a search temperature, where infinity has a meaning."""
-    for f in fields(settings):
-        value = getattr(settings, f.name)
-        endless = isinstance(value, float) and not math.isfinite(value) and f.name != "search_temperature"
-        require(not endless, f"is {value}", where=f"--{f.name.replace('_', '-')}", hint="use a finite number")
+    for name, value in settings(part).items():
+        endless = isinstance(value, float) and not math.isfinite(value) and name != "search_temperature"
+        require(not endless, f"is {value}", where=f"--{name.replace('_', '-')}", hint="use a finite number")
 
 
 def _require(condition: bool, name: str, value: object, hint: str) -> None:

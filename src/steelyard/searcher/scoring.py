@@ -36,7 +36,9 @@ def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     if error is not None:
         return trajectory.replace(reward=None, info={**trajectory.info, "error": error})
     info = {name: value for name, value in trajectory.info.items() if name != "completion"}
-    return trajectory.replace(reward=score.value, reward_parts=dict(score.parts), info=info, reward_T=score.reward_T)
+    labels = {**trajectory.labels, **score.labels}
+    parts = dict(score.parts)
+    return trajectory.replace(reward=score.value, reward_parts=parts, info=info, reward_T=score.reward_T, labels=labels)
 
 
 def _failure(trajectory: Trajectory, score: Score) -> str | None:

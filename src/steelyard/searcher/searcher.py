@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from steelyard.core import Episode, Prompt, Request, Reward, Sampling, Trajectory, Weights, WeightStore
+from steelyard.core import Episode, Prompt, Request, Reward, Sampling, Trajectory, Weights, WeightStore, labels_of
 from steelyard.core.protocols import Engine
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
@@ -53,6 +53,7 @@ class Searcher:
         temperature_schedule: varies the temperature from batch to batch; None never does.
         task: makes the environments of episodes with several turns; see `steelyard.rollout.episodes`.
         patient: wait for environments in a way that makes batches repeat bit for bit.
+        labels: names of the labels that the prompts' columns give to their trajectories.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Searcher:
         temperature_schedule: TemperatureSchedule | None = None,
         task: object = None,
         patient: bool = True,
+        labels: Sequence[str] = (),
     ) -> None:
         self.engine = engine
         self.policy = policy
@@ -87,6 +89,7 @@ class Searcher:
         self.in_flight = in_flight
         self.delay = delay
         self.temperature_schedule = temperature_schedule
+        self.labels = tuple(labels)
         self.held: Weights | None = None
         self.reference = references.read()
         self.logp_mismatch: LogpMismatch | None = None
@@ -132,19 +135,16 @@ class Searcher:
     def _finish(self, episodes: Sequence[Episode]) -> list[Trajectory]:
         """Add reference log-probabilities, the text and the score."""
         referred = reference_logp(self.policy, self.reference, [e.trajectory for e in episodes], self.temperature)
-        known = [
-            replace(e, trajectory=t.replace(info={**t.info, "completion": e.completion, **_domain(e.prompt)}))
-            for e, t in zip(episodes, referred, strict=True)
-        ]
+        known = [replace(e, trajectory=self._named(t, e)) for e, t in zip(episodes, referred, strict=True)]
         trajectories = [e.trajectory for e in known]
         return trajectories if self.score is None else attach_scores(trajectories, scores_of(known, self.score))
+
+    def _named(self, t: Trajectory, episode: Episode) -> Trajectory:
+        """The trajectory with its text and the labels that its prompt's columns give."""
+        labels = {**t.labels, **labels_of(episode.prompt, self.labels)}
+        return t.replace(info={**t.info, "completion": episode.completion}, labels=labels)
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
     while chunk := list(itertools.islice(items, size)):
         yield chunk
-
-
-def _domain(prompt: Prompt) -> dict[str, int]:
-    """The number of a prompt's domain goes with its trajectories, for objectives that treat domains differently."""
-    return {"domain": int(prompt.columns["domain"])} if "domain" in prompt.columns else {}

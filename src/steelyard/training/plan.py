@@ -10,12 +10,12 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import require
+from steelyard.core import numeric_settings, require, scheduled, setting, settings
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.reward import Closable
 from steelyard.runtime import Run
-from steelyard.runtime.factories import check_prompts, make_demonstrations, make_task, tokens_of
+from steelyard.runtime.factories import check_labels, check_prompts, make_demonstrations, make_task, tokens_of
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.training.memory_estimate import estimate_memory
 from steelyard.training.preflight import auxiliary_models, try_reward
@@ -87,7 +87,9 @@ def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for f in fields(part):
         value = getattr(part, f.name)
         flag = f"{prefix}{f.name.replace('_', '-')}"
-        if is_dataclass(value):
+        if isinstance(value, dict):
+            yield from ((f"{flag}.{name}", str(item)) for name, item in value.items())
+        elif is_dataclass(value):
             yield from _walk(value, "--" if f.name in ("task", "objective") else f"{flag}.")
         elif value != f.default or flag in ALWAYS_SHOWN:
             yield flag, value
@@ -101,6 +103,7 @@ def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
     counted: dict[str, Any] = {split: len(prompts) for split, prompts in splits.items()}
     counted["evaluated"] = min(run.evaluation.prompts, counted["held_out"])
     if policy is None:
+        check_labels(run)
         return counted
     check_prompts(run, policy)
     make_demonstrations(run, policy)
@@ -137,23 +140,22 @@ def _samples(run: Run) -> dict[str, Any]:
         "episodes": step * run.max_steps,
         "searched_per_prompt": run.samples_searched,
         "searcher_batch": run.search_prompts * run.samples_searched,
-        "before_first_step": getattr(run.replay, "warmup", 0),
+        "before_first_step": settings(run.replay).get("warmup", 0),
         "tokens_at_most": step * run.max_steps * run.max_completion_length,
     }
 
 
 def _schedule(run: Run) -> list[dict[str, Any]]:
-    """Learning rate and beta at the first step, at each quarter and at the last step."""
+    """Learning rate, beta and every scheduled setting at the first step, at each quarter and at the last step."""
     last = run.max_steps - 1
     steps = sorted({0, last // 4, last // 2, 3 * last // 4, last})
     rate = run.optimizer.schedule
-    beta = run.beta_schedule
-    constant = getattr(run.objective, "beta", None)
+    shown = sorted(run.schedules.keys() | ({"beta"} & numeric_settings(run.objective).keys()))
     rows = []
     for step in steps:
+        now = scheduled(run.objective, run.schedules, step)
         row = {"step": step, "learning_rate": run.learning_rate * rate(step)}
-        now = constant if beta is None else beta(step)
-        rows.append(row if now is None else {**row, "beta": now})
+        rows.append(row | {name: setting(now, name) for name in shown})
     return rows
 
 
@@ -164,11 +166,12 @@ def _staleness(run: Run) -> list[str]:
     if every > 1:
         lines.append(f"weights are published every {every} steps, which makes data up to {every - 1} versions older")
     lines.append(_of_clock(run) if run.runtime == "inline" else _MEASURED)
-    recent = getattr(run.replay, "recent_probability", None)
+    replay = settings(run.replay)
+    recent = replay.get("recent_probability")
     if recent is not None:
         lines.append(f"{recent:.0%} of a step's prompts are drawn by recency, the rest from all that is stored")
     bound = run.max_staleness
-    lines.append("no bound is set" if bound is None else f"at most {bound} versions; older data: {run.replay.over_age}")
+    lines.append("no bound is set" if bound is None else f"at most {bound} versions; older data: {replay['over_age']}")
     return lines
 
 

@@ -1,6 +1,6 @@
 """Unlearning: objectives on prompts to forget and prompts to retain, and audits of both.
 
-A batch's `retain_P` (a trajectory's `info["retain"]`) says which prompts are kept. Refusal tuning (IDK) needs no method
+The label `retain` says which prompts are kept. Refusal tuning (IDK) needs no method
 of its own: it is `SFT` on forgotten prompts whose completion is a refusal, beside retained ones.
 """
 

@@ -14,10 +14,11 @@ Source: Jang et al. 2022, arXiv:2210.01504; the retain terms as in Maini et al. 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, NonNegative, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, method
 from steelyard.objective import policy_gradient
 from steelyard.unlearn.parts import forgotten, with_retained
 
@@ -27,9 +28,11 @@ from steelyard.unlearn.parts import forgotten, with_retained
 class GradientAscent:
     """Settings of gradient ascent."""
 
+    needs: ClassVar[Needs] = Needs(labels=("retain",))
+
     retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss; needs `retain_P`, and reports its terms."""
+        """The loss; needs the label `retain`, and reports its terms."""
         return with_retained(policy_gradient(forgotten(batch), -torch.ones_like(batch.logp_PGT)), batch, self.retain)

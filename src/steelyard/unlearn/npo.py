@@ -17,8 +17,9 @@ Source: Zhang et al. 2024, arXiv:2404.05868; the retain terms as in the authors'
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from steelyard.core import Batch, Loss, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.kernels import one_sided
 from steelyard.objective.reduce import batch_mean, log_ratio, num_prompts
 from steelyard.unlearn.parts import forgotten, with_retained
@@ -33,13 +34,15 @@ from steelyard.unlearn.parts import forgotten, with_retained
 class NPO:
     """Settings of negative preference optimization."""
 
+    needs: ClassVar[Needs] = Needs(fields=("logp_ref_PGT",), labels=("retain",))
+
     beta: Positive = 0.1
     """How soon an answer counts as forgotten: larger is sooner; towards 0, never (gradient ascent)."""
     retain: NonNegative = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss; needs `retain_P` and `logp_ref_PGT`, and reports its terms."""
+        """The loss; needs the label `retain` and `logp_ref_PGT`, and reports its terms."""
         part = forgotten(batch)
         loss_PG = 2 / self.beta * one_sided(log_ratio(part), 0.0, wanted=False, beta=self.beta)
         return with_retained(Loss(batch_mean(loss_PG, part.valid_PG), num_prompts(part.valid_PG)), batch, self.retain)

@@ -18,12 +18,12 @@ from steelyard.objective import policy_gradient
 
 def forgotten(batch: Batch) -> Batch:
     """The batch with only the completions to be forgotten valid."""
-    return batch.replace(valid_PG=batch.valid_PG & ~batch.needs("retain_P")[:, None])
+    return batch.replace(valid_PG=batch.valid_PG & ~batch.label("retain")[:, None])
 
 
 def retained(batch: Batch) -> Batch:
     """The batch with only the completions to be retained valid."""
-    return batch.replace(valid_PG=batch.valid_PG & batch.needs("retain_P")[:, None])
+    return batch.replace(valid_PG=batch.valid_PG & batch.label("retain")[:, None])
 
 
 def with_retained(forget: Loss, batch: Batch, retain: float) -> Loss:

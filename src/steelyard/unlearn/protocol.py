@@ -7,13 +7,11 @@ paired with a random retained prompt, and the model before unlearning is the ref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from steelyard.core import Trajectory, require, rng
+from steelyard.core import Group, require, rng
 from steelyard.learner import Adam, Learner
-from steelyard.learner.learner import Objective
+from steelyard.objective import Objective
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
-
-Group = Sequence[Trajectory]
 
 
 def unlearn(
@@ -33,8 +31,8 @@ def unlearn(
     Args:
         policy: the model to change; its weights at the start are the reference.
         objective: an objective of this room, or any other.
-        forget: completions of the prompts to be forgotten, `info["retain"]` false.
-        retain: completions of prompts to be kept, `info["retain"]` true; empty for none.
+        forget: completions of the prompts to be forgotten, whose label `retain` is false.
+        retain: completions of prompts to be kept, whose label `retain` is true; empty for none.
         epochs: passes over the forgotten prompts.
         batch: forgotten prompts in a step; as many retained ones are added.
         learning_rate: the peak of the optimizer's schedule.
@@ -56,5 +54,5 @@ def unlearn(
             yield learner.step([*(forget[i] for i in order[turn]), *(retain[i] for i in beside[turn])])
 
 
-def _referred(learner: Learner, group: Group) -> list[Trajectory]:
+def _referred(learner: Learner, group: Group) -> Group:
     return reference_logp(learner.policy, learner.reference, group, learner.temperature)

@@ -17,7 +17,7 @@ Source: a baseline of Zhang et al. 2024, arXiv:2404.05868; the loss is that of R
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective import contrast
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio
@@ -29,7 +29,7 @@ from steelyard.unlearn.parts import forgotten, with_retained
 class RefusalDPO:
     """DPO towards a refusal."""
 
-    group_size: ClassVar[int] = 2
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), labels=("retain",), group_size=2)
 
     beta: Positive = 0.1
     """Strength of the pull to the reference."""
@@ -37,7 +37,7 @@ class RefusalDPO:
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:
-        """The loss; needs `retain_P`, `reward_PG` and `logp_ref_PGT`, and reports its terms."""
+        """The loss; needs the label `retain`, `reward_PG` and `logp_ref_PGT`, and reports its terms."""
         part = forgotten(batch)
         loss = contrast(*chosen_rejected(part, log_ratio(part)), beta=self.beta)
         return with_retained(Loss(2 / self.beta * loss.value, loss.weight), batch, self.retain)

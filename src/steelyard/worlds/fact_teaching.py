@@ -31,7 +31,7 @@ def answer(policy: Policy, fact: Fact, text: str | None = None, *, form: int = 0
     """The fact's value, or another text, as the answer to its question; `retain` unless it is to be forgotten."""
     prompt = Prompt(fact.question(form), fact.question(form))
     marks = {"retain": fact.part != "forget"}
-    return demonstration(policy, prompt, fact.value if text is None else text, reward=reward, info=marks)
+    return demonstration(policy, prompt, fact.value if text is None else text, reward=reward, labels=marks)
 
 
 def sampled_answers(policy: Policy, facts: Sequence[Fact], *, seed: int, samples: int = 2) -> list[list[Trajectory]]:
@@ -41,7 +41,7 @@ def sampled_answers(policy: Policy, facts: Sequence[Fact], *, seed: int, samples
     requests = [Request(text, tuple(policy.encode(text)), sample) for text, sample, _ in asked]
     drawn = engine_for(copied(policy), seed).generate(requests, Sampling(max_tokens=LONGEST))
     ordered = sorted(drawn, key=lambda t: (t.prompt_id, t.sample))
-    return [[t.replace(reward=1.0, info=marks[t.prompt_id])] for t in ordered]
+    return [[t.replace(reward=1.0, labels=marks[t.prompt_id])] for t in ordered]
 
 
 def ask(policy: Policy, world: Facts, part: Part, *, form: int = 0) -> Audit:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, rng
+from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, needs_of, rng
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
@@ -115,6 +115,7 @@ class SyncLoop:
             temperature=self._sampling.temperature,
             max_logp_mismatch=float("inf"),
             task=self.task,
+            labels=needs_of(self.learner.objective).labels,
         )
         first = [self._drawn.get(prompt.id, 0) for prompt in prompts]
         asked = [Assignment(i, first[i] + s) for i in range(len(prompts)) for s in range(samples)]

@@ -13,11 +13,13 @@ from steelyard.replay import PrioritizedReplay
 from steelyard.runtime import HeldOut, VirtualClock
 
 STEPS = 80
+REPLAY = PrioritizedReplay(recent_probability=0.5, warmup=256)
+"""The buffer of `SUMS`."""
 SUMS = replace(
     arithmetic.RECIPE,
     runtime="inline",
     inline=VirtualClock(learn_cost=0.0),
-    replay=PrioritizedReplay(recent_probability=0.5, warmup=256),
+    replay=REPLAY,
     learning_rate=2e-4,
     num_prompts=16,
     search_prompts=16,

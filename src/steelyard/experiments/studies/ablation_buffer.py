@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from steelyard.experiments.harness.ablation import Ablation, Finding, Study
-from steelyard.experiments.studies._ablation_base import SUMS, SUMS_TEXT
+from steelyard.experiments.studies._ablation_base import REPLAY, SUMS, SUMS_TEXT
 
 __all__ = ["Study", "measure", "section"]
 
@@ -17,7 +17,7 @@ ABLATION = Ablation(
     title="Buffer size",
     text=f"{SUMS_TEXT} A run finds some 10,000 trajectories in all; m is .5.",
     factor="trajectories kept",
-    arms={_holding(n): replace(SUMS, replay=replace(SUMS.replay, capacity=n)) for n in (256, 1024, 4096, None)},
+    arms={_holding(n): replace(SUMS, replay=replace(REPLAY, capacity=n)) for n in (256, 1024, 4096, None)},
     findings=(
         Finding("red-teaming (Llama): of buffer 130k, m .6 and 150k, m .5 the larger is more diverse, .37 against .35",
                 _holding(None), "more than", _holding(256), "distinct right answers of 8", 0.1),

@@ -6,7 +6,7 @@ At two learning rates: the recipe's, and twice that, at the edge of what is stab
 from dataclasses import replace
 
 from steelyard.experiments.harness.ablation import Ablation, Finding, Study
-from steelyard.experiments.studies._ablation_base import SUMS, SUMS_TEXT
+from steelyard.experiments.studies._ablation_base import REPLAY, SUMS, SUMS_TEXT
 
 __all__ = ["Study", "measure", "section"]
 
@@ -25,7 +25,7 @@ ABLATION = Ablation(
     factor="m, learning rate",
     arms={
         _arm(m, rate): replace(
-            SUMS, replay=replace(SUMS.replay, recent_probability=m), learning_rate=float(rate)
+            SUMS, replay=replace(REPLAY, recent_probability=m), learning_rate=float(rate)
         )
         for rate in (CALM, EDGE)
         for m in (0.0, 0.5, 0.95, 1.0)

@@ -24,6 +24,7 @@ from steelyard.experiments.studies._red_team_picture import draw_arms
 from steelyard.policy import Policy
 from steelyard.recipes import load
 from steelyard.runtime import Run, VirtualClock
+from steelyard.task import RedTeam
 
 RUNS = {"TBA": "red-team", "GFlowNet": "red-team-gfn", "REINFORCE": "red-team-reinforce", "novelty": "red-team-novelty"}
 ARMS = ("TBA", "GFlowNet", "GFlowNet smoothed", "REINFORCE", "novelty", "SFT")
@@ -78,7 +79,7 @@ def run_of(arm: str, seed: int, steps: int) -> Run:
 
 def _again(name: str, victim: str, steps: int) -> Run:
     run = run_of("TBA", int(name.rpartition("seed")[2]), steps // 2)
-    return replace(run, task=replace(run.task, victim=victim))
+    return replace(run, task=RedTeam(victim=victim))
 
 
 def follow(root: Path, seed: int) -> dict[str, str]:

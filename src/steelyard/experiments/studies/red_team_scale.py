@@ -17,7 +17,7 @@ from steelyard.experiments.harness.run_index import by_seed
 from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, summed_up
 from steelyard.experiments.harness.section import Section
 from steelyard.experiments.studies._red_team_picture import draw_scale
-from steelyard.recipes.red_team import RECIPE
+from steelyard.recipes.red_team import RECIPE, REPLAY
 from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock
 
@@ -60,7 +60,7 @@ def arms() -> dict[str, Run]:
     searchers = {_searchers(n): replace(base, num_searchers=n) for n in SEARCHERS}
     usual = searchers[_searchers(USUAL)]
     return searchers | {
-        _buffer(size): replace(usual, replay=replace(usual.replay, capacity=size)) for size in CAPACITIES[:-1]
+        _buffer(size): replace(usual, replay=replace(REPLAY, capacity=size)) for size in CAPACITIES[:-1]
     }
 
 

@@ -34,7 +34,7 @@ def seeing(change: Callable[[Batch], Batch], objective: Objective) -> Objective:
 
 def priced(batch: Batch, price: float) -> Batch:
     """The reward minus a price of length: so much for a scratchpad in full."""
-    return batch.replace(reward_PG=batch.needs("reward_PG") - price / LONGEST * batch.action_PGT.sum(-1))
+    return batch.replace(reward_PG=batch.field("reward_PG") - price / LONGEST * batch.action_PGT.sum(-1))
 
 
 def drawn(batch: Batch, draw: torch.Generator) -> Batch:

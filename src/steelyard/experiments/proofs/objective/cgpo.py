@@ -46,10 +46,12 @@ def base(task: Loophole, seed: int, quick: bool) -> Policy:
 
 def measured(loop: SyncLoop) -> dict[str, float]:
     """Quality and violations on held-out prompts, in the worse domain, and what the proxy says of all."""
-    rows = [t for group in loop.sampled(loop.task.prompts("held-out"), 4) for t in group]
+    prompts = loop.task.prompts("held-out")
+    domain = {prompt.id: prompt.columns["domain"] for prompt in prompts}
+    rows = [t for group in loop.sampled(prompts, 4) for t in group]
 
     def means(part: str) -> list[float]:
-        return [float(np.mean([t.reward_parts[part] for t in rows if t.info["domain"] == d])) for d in (0, 1)]
+        return [float(np.mean([t.reward_parts[part] for t in rows if domain[t.prompt_id] == d])) for d in (0, 1)]
 
     return {"gold": min(means("gold")), "violation": max(means("loophole")), "proxy": sum(means("reward")) / 2}
 
