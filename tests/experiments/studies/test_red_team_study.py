@@ -6,9 +6,10 @@ import pytest
 
 from experiments.fabricated import fabricate
 from steelyard.core import SteelyardError, rng
+from steelyard.experiments.harness.processes import measured_once
 from steelyard.experiments.harness.run_index import label
 from steelyard.experiments.studies import red_team, red_team_scale
-from steelyard.experiments.studies._red_team_stages import hits, once
+from steelyard.experiments.studies._red_team_stages import hits
 from steelyard.experiments.studies._safety_tuning import attacks_of, refusals, tuned
 from steelyard.experiments.studies._smoothing import collected
 from steelyard.policy import Policy
@@ -35,10 +36,11 @@ def study(root, order):
         for arm in red_team.AGAIN:
             fabricate(root / label(f"again {arm}", seed), [{"step": 9, "eval/success": 0.2}], seed=seed)
         for place, arm in enumerate(order):
-            once(root / "_after" / f"{label(arm, seed)}.json", lambda place=place, seed=seed: record(place, seed))
+            after = root / "_after" / f"{label(arm, seed)}.json"
+            measured_once(after, dict, lambda place=place, seed=seed: record(place, seed))
             success = dict.fromkeys(red_team.ARMS, 0.1 * place)
             held = {"success": success, "refused_benign": 0.01}
-            once(root / "_tuned" / f"{label(arm, seed)}.json", lambda held=held: held)
+            measured_once(root / "_tuned" / f"{label(arm, seed)}.json", dict, lambda held=held: held)
     return root
 
 
@@ -69,7 +71,8 @@ def test_more_families_at_equal_success_is_a_gain(tmp_path):
 
 def test_a_record_is_made_once(tmp_path):
     path = tmp_path / "_after" / "record.json"
-    assert once(path, lambda: {"a": 1.5}) == once(path, lambda: {"a": 2.5}) == {"a": 1.5}
+    first = measured_once(path, dict, lambda: {"a": 1.5})
+    assert first == measured_once(path, dict, lambda: {"a": 2.5}) == {"a": 1.5}
     assert json.loads(path.read_text()) == {"a": 1.5}
 
 
