@@ -52,6 +52,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtu
 def test_every_kind_has_a_section():
     kinds = [
         "reward",
+        "environment",
         "curriculum",
         "decode rule",
         "attention variant",
