@@ -319,27 +319,27 @@ class Thrice:
     Source: this file.
     """  # fmt: skip
 
-    def trials(self, logits_NV):
+    def num_candidates(self, logits_NV):
         return 1 + 2 * (logits_NV.softmax(1).amax(1) < 0.9).long()
 
     def closes(self, text):
         return text.endswith(".")
 
-    def choose(self, trials):
-        return int(np.argmax([logp_T.sum() for logp_T in trials]))
+    def choose(self, candidates):
+        return int(np.argmax([logp_T.sum() for logp_T in candidates]))
 
 
-@breaks("rule-trials")
+@breaks("rule-candidates")
 @dataclass(frozen=True)
 class ReadsLogits(Thrice):
-    def trials(self, logits_NV):
+    def num_candidates(self, logits_NV):
         return 1 + (logits_NV.amax(1) > 1).long()
 
 
 @breaks("rule-draws-nothing")
 @dataclass(frozen=True)
 class Dices(Thrice):
-    def trials(self, logits_NV):
+    def num_candidates(self, logits_NV):
         return torch.randint(1, 9, (len(logits_NV),))
 
 
@@ -353,7 +353,7 @@ class NeedsText(Thrice):
 @breaks("rule-chooses")
 @dataclass(frozen=True)
 class TakesTheFirst(Thrice):
-    def choose(self, trials):
+    def choose(self, candidates):
         return 0
 
 

@@ -18,12 +18,14 @@ def test_it_is_a_rule():
     assert isinstance(CNTP(), DecodeRule)
 
 
-def test_trials_by_hand():
+def test_candidates_by_hand():
     # H = ln 2 = 0.693: share (0.693 - 0.01) / 1.49 = 0.458, of nine 4.13, so 1 + 4.
-    assert CNTP().trials(logits(0.5, 0.5, 0.0)).tolist() == [5]
-    assert CNTP().trials(logits(1.0, 0.0, 0.0)).tolist() == [1], "a token that was cut off has no part in the entropy"
-    assert CNTP().trials(torch.zeros(2, 64)).tolist() == [10, 10], "above 1.5 nats there are no more"
-    assert CNTP(n_min=3).trials(logits(1.0, 0.0)).tolist() == [3]
+    assert CNTP().num_candidates(logits(0.5, 0.5, 0.0)).tolist() == [5]
+    assert CNTP().num_candidates(logits(1.0, 0.0, 0.0)).tolist() == [1], (
+        "a token that was cut off has no part in the entropy"
+    )
+    assert CNTP().num_candidates(torch.zeros(2, 64)).tolist() == [10, 10], "above 1.5 nats there are no more"
+    assert CNTP(n_min=3).num_candidates(logits(1.0, 0.0)).tolist() == [3]
 
 
 def test_the_least_perplexity_by_hand():
@@ -33,24 +35,24 @@ def test_the_least_perplexity_by_hand():
     assert CNTP().choose([long, short, long]) == 0, "the first of equals"
 
 
-def test_what_ends_a_trial():
+def test_what_ends_a_candidate():
     assert all(CNTP().closes(text) for text in (",", "end.", "\n", "?)"))
     assert not any(CNTP().closes(text) for text in ("", "a", ", ", ".5"))
     assert CNTP(ends=";").closes(";")
     assert not CNTP(ends="").closes(".")
 
 
-def test_with_one_trial_it_never_asks_for_more():
-    assert CNTP(n_max=1).trials(torch.zeros(3, 64)).tolist() == [1, 1, 1]
+def test_with_one_candidate_it_never_asks_for_more():
+    assert CNTP(n_max=1).num_candidates(torch.zeros(3, 64)).tolist() == [1, 1, 1]
 
 
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=9), st.floats(0.1, 5))
-def test_more_entropy_never_means_fewer_trials(logits, temperature):
+def test_more_entropy_never_means_fewer_candidates(logits, temperature):
     logits_NV = torch.tensor([logits])
-    cold, hot = (int(CNTP().trials(logits_NV / t)) for t in (temperature, 2 * temperature))
+    cold, hot = (int(CNTP().num_candidates(logits_NV / t)) for t in (temperature, 2 * temperature))
     assert 1 <= cold <= hot <= 10
-    shifted = int(CNTP().trials(logits_NV.double().float() + 1.0))
-    assert abs(shifted - int(CNTP().trials(logits_NV))) <= 1  # rounding may cross a floor
+    shifted = int(CNTP().num_candidates(logits_NV.double().float() + 1.0))
+    assert abs(shifted - int(CNTP().num_candidates(logits_NV))) <= 1  # rounding may cross a floor
 
 
 @pytest.mark.parametrize("wrong", [{"n_min": 0}, {"n_max": 0}, {"low": 2.0}, {"low": -1.0}, {"high": math.nan}])

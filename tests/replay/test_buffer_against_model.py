@@ -277,7 +277,7 @@ class BufferAgainstModel(RuleBasedStateMachine):
         assert stored == [(k.body, k.arrived) for k in sorted(self.model.kept, key=lambda k: k.seq)]
         assert self.buffer.newest_version() == max(self.model.ledger, default=None)
         state, model, _ = self.checkpoints[-1] or (None, Model(self.config, self.max_staleness), 0)
-        assert self.buffer.taken_since(state) == self.model.taken[len(model.taken) :]
+        assert self.buffer.admitted_since(state) == self.model.taken[len(model.taken) :]
 
     @invariant()
     def indexes_hold_what_is_stored(self):

@@ -114,7 +114,7 @@ def test_a_closed_replay_says_so(replay, make):
         replay.metrics,
         replay.state,
         lambda: replay.restore(None, keep_later=False),
-        lambda: replay.taken_since(None),
+        lambda: replay.admitted_since(None),
         lambda: replay.forget({"position": 0}),
         lambda: replay.publish(0, "d"),
     ]
@@ -171,15 +171,15 @@ def test_restore_to_nothing_is_empty(replay, path, make):
     assert replay.add([make(digest="other")], version=0) == 1
 
 
-def test_what_was_taken_since(replay, make):
+def test_what_was_admitted_since(replay, make):
     replay.publish(0, "d")
     replay.add(group(make, "a"), version=0)
     state = replay.state()
-    assert replay.taken_since(state) == []
+    assert replay.admitted_since(state) == []
     replay.add([make("b", 0, sample=4), make("a", 0, sample=2, version=0), make("c", digest="wrong")], version=0)
     replay.sample(1, 2, version=0, draw=0)
-    assert replay.taken_since(state) == [("b", 4), ("a", 2)]
-    assert replay.taken_since(None) == [("a", 0), ("a", 1), ("b", 4), ("a", 2)]
+    assert replay.admitted_since(state) == [("b", 4), ("a", 2)]
+    assert replay.admitted_since(None) == [("a", 0), ("a", 1), ("b", 4), ("a", 2)]
 
 
 def test_keep_later_keeps_what_arrived(replay, path, make):
@@ -226,7 +226,7 @@ def test_a_state_of_another_file_is_refused_and_changes_nothing(replay, kind, tm
 def test_a_state_that_is_none_is_refused(replay, wrong):
     for use in (
         lambda: replay.restore(wrong, keep_later=False),
-        lambda: replay.taken_since({"position": 0} | wrong),
+        lambda: replay.admitted_since({"position": 0} | wrong),
     ):
         with pytest.raises(SteelyardError, match="replay state is wrong"):
             use()

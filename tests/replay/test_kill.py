@@ -73,7 +73,7 @@ rng, acknowledged = random.Random(0), 0
 for _ in range(rounds):
     acknowledged = round_(rng, acknowledged)
 replay = settings.open(seed=0, path=path)
-assert len(replay.taken_since(None)) >= acknowledged
+assert len(replay.admitted_since(None)) >= acknowledged
 replay.close()
 print(acknowledged)
 '''

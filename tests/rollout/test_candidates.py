@@ -16,20 +16,20 @@ FAMILIES = ("llama", "gpt2")
 
 @dataclass(frozen=True)
 class Fixed:
-    """So many trials of at most so many tokens everywhere; the one of least or greatest mean log-probability."""
+    """A fixed number of candidates of a fixed length; keeps the lowest or the highest mean log-probability."""
 
     number: int = 3
     ends: bool = False
     best: bool = True
 
-    def trials(self, logits_NV):
+    def num_candidates(self, logits_NV):
         return torch.full((len(logits_NV),), self.number)
 
     def closes(self, text):
         return self.ends
 
-    def choose(self, trials):
-        means = [float(np.mean(logp_T)) for logp_T in trials]
+    def choose(self, candidates):
+        means = [float(np.mean(logp_T)) for logp_T in candidates]
         return int(np.argmax(means) if self.best else np.argmin(means))
 
 
@@ -64,8 +64,8 @@ def test_samples_say_what_they_are(policy):
         np.testing.assert_allclose(t.logp_behaviour_T, step_logp(policy, t, 1.5), atol=1e-4)
 
 
-def test_whole_trials_cost_what_they_read(policy):
-    """Three trials of eight tokens that nothing ends before: one position, then seven more of each."""
+def test_whole_candidates_cost_what_they_read(policy):
+    """Three candidates of eight tokens, none of which ends early: one position, then seven more for each."""
     found = run(CandidateEngine(policy, Fixed(), 0), requests_for(6), Sampling(max_tokens=8))
     full = [t for t in found.values() if t.finish == "length"]
     assert full
@@ -73,7 +73,7 @@ def test_whole_trials_cost_what_they_read(policy):
     assert max(t.info["forwards"] for t in full) == 1 + 3 * 7
 
 
-def test_trials_of_one_token_are_read_at_one_position(policy):
+def test_candidates_of_one_token_are_read_at_one_position(policy):
     found = run(CandidateEngine(policy, Fixed(4, ends=True), 0), requests_for(3), Sampling(max_tokens=6))
     for t in found.values():
         assert t.info == {"forwards": len(t.completion_T), "candidates": 4 * len(t.completion_T)}

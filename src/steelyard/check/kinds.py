@@ -83,7 +83,10 @@ KINDS = (
     Kind(
         "preparation", "has prepare", lambda cls: issubclass(cls, Preparation), _with(PREPARATION_CHECKS)
     ),
-    Kind("decode rule", "has trials, closes and choose", lambda cls: issubclass(cls, DecodeRule), _with(DECODE_CHECKS)),
+    Kind(
+        "decode rule", "has num_candidates, closes and choose", lambda cls: issubclass(cls, DecodeRule),
+        _with(DECODE_CHECKS),
+    ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
 )  # fmt: skip
 

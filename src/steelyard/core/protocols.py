@@ -232,7 +232,7 @@ class Replay(Protocol):
         """Go back to `state` (None: the beginning); with `keep_later`, data accepted since then stays."""
         ...
 
-    def taken_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    def admitted_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
         """(prompt id, sample) of all that was accepted after `state`."""
         ...
 

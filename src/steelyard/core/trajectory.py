@@ -34,7 +34,7 @@ class Sampling:
     """What is done to the logits before a token is drawn.
 
     temperature 0 is greedy; infinity is uniform over the vocabulary. `max_tokens` bounds the completion (tokens).
-    `rule` names a decode rule that chose among continuations: log-probabilities are then not those of the sample's law.
+    `rule` names a decode rule that chose among continuations: log-probabilities are then not the sample's.
     """
 
     temperature: float = 1.0

@@ -16,7 +16,7 @@ class DecodeRule(Protocol):
     after temperature, top-k and top-p.
     """
 
-    def trials(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
+    def num_candidates(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
         """The number of candidates for each row, at least 1; with 1, one token is sampled as usual.
 
         Args:
@@ -28,6 +28,6 @@ class DecodeRule(Protocol):
         """True if a token with this text ends a candidate."""
         ...
 
-    def choose(self, trials: Sequence[Float[np.ndarray, "_"]]) -> int:
+    def choose(self, candidates: Sequence[Float[np.ndarray, "_"]]) -> int:
         """The index of the candidate to keep, given the log-probabilities (nats) of each one's tokens."""
         ...

@@ -47,7 +47,7 @@ class CNTP:
         require(self.n_max >= self.n_min, f"is {self.n_max}", where="cntp.n_max", hint="use n_min or more")
         require(self.low < self.high, f"is {self.high}", where="cntp.high", hint="use more than low")
 
-    def trials(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
+    def num_candidates(self, logits_NV: Float[Tensor, "N V"]) -> Int64[Tensor, "N"]:
         """The number of candidates n for each row."""
         entropy_N = torch.special.entr(logits_NV.double().softmax(1)).sum(1)
         share_N = ((entropy_N - self.low) / (self.high - self.low)).clamp(0, 1)
@@ -57,6 +57,6 @@ class CNTP:
         """True if the text ends in punctuation."""
         return text.endswith(tuple(self.ends))
 
-    def choose(self, trials: Sequence[Float[np.ndarray, "_"]]) -> int:
+    def choose(self, candidates: Sequence[Float[np.ndarray, "_"]]) -> int:
         """The candidate with the lowest perplexity, which is the highest mean log-probability."""
-        return int(np.argmax([np.mean(logp_T, dtype=np.float64) for logp_T in trials]))
+        return int(np.argmax([np.mean(logp_T, dtype=np.float64) for logp_T in candidates]))

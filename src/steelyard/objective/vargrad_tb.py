@@ -8,7 +8,8 @@ paper stops the gradient at the mean; residuals of a group sum to 0, so that cha
 
 P prompts, G samples per prompt, T steps. Log-probabilities are sums over actions, with no length normalisation; d and
 r in reward units, so L is the within-prompt variance of d.
-The minimiser is pi*(y|x) ∝ pi_ref(y|x) exp(r/beta) under any sampling law of full support: old data needs no ratio.
+The minimiser is pi*(y|x) ∝ pi_ref(y|x) exp(r/beta) under any sampling distribution of full support, so old data needs
+no importance ratio.
 A prompt with one valid sample counts in the mean with a loss of 0; one with none does not count.
 Source: Bartoldson et al. 2025, arXiv:2503.18929; VarGrad: Richter et al. 2020, arXiv:2010.10436.
 """

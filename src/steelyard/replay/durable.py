@@ -95,7 +95,7 @@ class Durable(ABC):
         ledger = self._file.weights
         return not ledger or ledger.get(trajectory.version) == trajectory.digest
 
-    def taken_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    def admitted_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
         """(prompt id, sample) of each trajectory admitted after `state`, in order; None means from the beginning."""
         return self._file.admitted_since(read_state(state, Position, self._file.where).position)
 

@@ -52,11 +52,12 @@ class _Sample:
 class CandidateEngine:
     """An `Engine` that follows a decode rule, over a `Policy` that it owns.
 
-    What it yields is not a sample of the policy: `logp_behaviour_T` is log p of each token under the policy's warped
-    law, which is not the law of the sample. So `sampling.rule` names the rule, and `sampling.full_support` is False. An
-    objective that needs on-policy samples or true behaviour probabilities must not be given these; trajectory balance
-    needs neither. `info["forwards"]` counts the positions that the model was asked at, as an engine with a cache would
-    (plain sampling: one for each token), and `info["candidates"]` the continuations that were tried.
+    Its completions are not samples of the policy: `logp_behaviour_T` is log p of each token under the policy after
+    temperature, top-k and top-p, but the rule then chose among candidates. So `sampling.rule` names the rule, and
+    `sampling.full_support` is False. Do not give these completions to an objective that needs on-policy samples or true
+    behaviour probabilities; trajectory balance needs neither. `info["forwards"]` counts the positions at which the
+    model was run, as an engine with a cache would (plain sampling: one per token), and `info["candidates"]` the
+    candidates that were sampled.
     """
 
     def __init__(self, policy: Policy, rule: DecodeRule, seed: int, *, max_rows: int = 256) -> None:
@@ -130,7 +131,7 @@ class CandidateEngine:
         if not samples:
             return
         logits_NV = self._read([[*s.request.tokens, *s.tokens] for s in samples])
-        number_N = self.rule.trials(warp(logits_NV, sampling))
+        number_N = self.rule.num_candidates(warp(logits_NV, sampling))
         for sample, number in zip(samples, number_N.tolist(), strict=True):
             sample.forwards += 1
             sample.candidates = self._begin(sample, number, sampling)

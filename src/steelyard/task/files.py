@@ -8,7 +8,7 @@ import msgspec
 
 from steelyard.core import SteelyardError, require
 
-Row = dict[str, Any]
+DataRow = dict[str, Any]
 """A row of a data file: column -> value."""
 
 LONGEST = 1 << 24
@@ -16,7 +16,7 @@ LONGEST = 1 << 24
 _BATCH = 1024  # Parquet rows in memory at a time
 
 
-def read_rows(path: str) -> list[tuple[str, Row]]:
+def read_rows(path: str) -> list[tuple[str, DataRow]]:
     """All rows of a file in order, each with its place.
 
     Raises:
@@ -33,7 +33,7 @@ def read_rows(path: str) -> list[tuple[str, Row]]:
     return rows
 
 
-def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, Row]]:
+def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, DataRow]]:
     """All rows of the files SPLIT*.jsonl or SPLIT*.parquet in a directory (or its subset's), sorted by name.
 
     Raises:
@@ -46,13 +46,13 @@ def read_directory(directory: str, subset: str, split: str) -> list[tuple[str, R
     return [(f"{file.name}, {at}", row) for file in files for at, row in read_rows(str(file))]
 
 
-def _jsonl(file: Path) -> Iterator[tuple[str, Row]]:
+def _jsonl(file: Path) -> Iterator[tuple[str, DataRow]]:
     for number, line in enumerate(file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if (row := _parse(line, f"{file}, line {number}")) is not None:
             yield f"line {number}", row
 
 
-def _parse(line: bytes, where: str) -> Row | None:
+def _parse(line: bytes, where: str) -> DataRow | None:
     """The row of a line; None for an empty one."""
     hint = "write one JSON object per line"
     require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, hint=hint)
@@ -63,12 +63,12 @@ def _parse(line: bytes, where: str) -> Row | None:
     if not text.strip():
         return None
     try:
-        return msgspec.json.decode(text, type=Row)
+        return msgspec.json.decode(text, type=DataRow)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SteelyardError(f"it is not a JSON object: {error}", where=where, hint=hint) from error
 
 
-def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
+def _parquet(file: Path) -> Iterator[tuple[str, DataRow]]:
     import pyarrow
     import pyarrow.parquet
 
@@ -98,7 +98,7 @@ def _check_values(batch: Any, where: str) -> None:
             raise SteelyardError(f"column {name!r} is damaged: {error}", where=where, hint=hint) from error
 
 
-def _check_lengths(row: Row, where: str) -> None:
+def _check_lengths(row: DataRow, where: str) -> None:
     for name, value in row.items():
         fits = not isinstance(value, str | bytes) or len(value) <= LONGEST
         require(fits, f"column {name!r} is longer than {LONGEST}", where=where, hint="shorten it, or leave it out")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import SteelyardError, require
-from steelyard.task.files import Row
+from steelyard.task.files import DataRow
 
 
 def is_hub_id(path: str) -> bool:
@@ -17,7 +17,7 @@ def is_hub_id(path: str) -> bool:
     return plain and not Path(path).exists()
 
 
-def read_hub(path: str, subset: str, split: str) -> list[tuple[str, Row]]:
+def read_hub(path: str, subset: str, split: str) -> list[tuple[str, DataRow]]:
     """All rows of one split in order, each with its place.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any
 from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require, suggest
 from steelyard.reward import Closable, MathVerify
 from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
-from steelyard.task.files import Row, read_directory, read_rows
+from steelyard.task.files import DataRow, read_directory, read_rows
 from steelyard.task.hub import is_hub_id, read_hub
 
 PROMPTS = ("prompt", "question", "problem")
@@ -27,7 +27,7 @@ ANSWERS = ("answer", "solution", "ground_truth")
 _SHOWN = 20  # columns that an error message lists
 
 
-def _column(row: Row, names: Sequence[str], where: str) -> str:
+def _column(row: DataRow, names: Sequence[str], where: str) -> str:
     for name in names:
         if row.get(name) is not None:
             return name
@@ -116,7 +116,7 @@ class Rows(Closable):
     def _reward(self) -> MathVerify:
         return MathVerify(timeout_s=self.timeout_s)
 
-    def _read(self, path: str, split: str) -> list[tuple[str, Row]]:
+    def _read(self, path: str, split: str) -> list[tuple[str, DataRow]]:
         if is_hub_id(path):
             return read_hub(path, self.subset, split)
         of_directory = bool(path) and Path(path).is_dir()

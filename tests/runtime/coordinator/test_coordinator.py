@@ -129,7 +129,7 @@ class Driver(RuleBasedStateMachine):
 
     def stored(self) -> set[Assignment]:
         """What replay has taken in."""
-        return {Assignment(int(prompt[1:]), sample) for prompt, sample in self.replay.taken_since(None)}
+        return {Assignment(int(prompt[1:]), sample) for prompt, sample in self.replay.admitted_since(None)}
 
     @property
     def going(self) -> bool:
@@ -250,7 +250,7 @@ class Driver(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost_or_counted_twice(self) -> None:
-        taken = self.replay.taken_since(None)
+        taken = self.replay.admitted_since(None)
         assert len(taken) == len({*taken}), "nothing is stored twice"
         waiting = self.waiting()
         assert len(waiting) == len({*waiting}), "nothing is handed out twice"

@@ -119,7 +119,7 @@ def test_one_stuck_rollout_blocks_neither_its_group_nor_the_step(tmp_path: Path,
         [stuck] = [event for event in inline.queue if event.kind == "kill"]
         held = {(inline.searcher.prompts[a.prompt].id, a.sample) for a in stuck.assignments}
         finish(inline)
-        taken = inline.replay.taken_since(None)
+        taken = inline.replay.admitted_since(None)
     assert not held & {*taken}
     assert {prompt for prompt, _ in held} <= {prompt for prompt, _ in taken}
 
@@ -150,7 +150,7 @@ def test_restarts_skip_no_prompt(tmp_path: Path) -> None:
 
 def check_accounts(inline: Inline, ledger: Ledger) -> None:
     counts = inline.replay.metrics()
-    taken, places = inline.replay.taken_since(None), {p.id: i for i, p in enumerate(inline.searcher.prompts)}
+    taken, places = inline.replay.admitted_since(None), {p.id: i for i, p in enumerate(inline.searcher.prompts)}
     assert len(taken) == len({*taken}) == counts["replay/admitted"], "nothing is taken in twice"
     out = {pair for pair, times in ledger.out.items() if times}
     assert set(ledger.out.values()) <= {0, 1}, "nothing is out twice"
@@ -306,7 +306,7 @@ def test_data_of_unknown_weights_is_refused_and_drawn_again(tmp_path: Path, stri
     strike(("corrupt", 0))
     with begun(replace(SMALL, max_steps=2), tmp_path) as inline:
         finish(inline)
-        taken = inline.replay.taken_since(None)
+        taken = inline.replay.admitted_since(None)
     assert rows(tmp_path)[-1]["replay/unknown_version"] == 6
     assert len(taken) == len({*taken})
     assert {sample for _, sample in taken} == {0, 1, 2}, "the refused samples were drawn once more"

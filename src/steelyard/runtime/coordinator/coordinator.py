@@ -121,7 +121,7 @@ class Coordinator:
         if saved is not None:
             self._restore(saved)
         replay.restore(before, keep_later=not self.profile.virtual)
-        self.scheduler.skip_stored(replay.taken_since(before))
+        self.scheduler.skip_stored(replay.admitted_since(before))
         if self._first is not None:
             self.version = self._first.version
             replay.publish(self._first.version, self._first.digest)
