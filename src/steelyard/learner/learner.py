@@ -156,7 +156,7 @@ class Learner:
             digest=digest_of(self.policy.weights()),
             start=self._start,
             frozen=self._frozen,
-            state=None if self.state is None else saved.state_bytes(self.state),
+            state=saved.state_bytes(self.state),
             reference_version=self.reference.version,
             reference_digest=self.reference.digest,
         )

@@ -30,6 +30,9 @@ _HINT = "resume with the model and the settings that the run began with, or from
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
+_NO_STATE = msgspec.Raw(b"null")
+
+
 class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What learner.json says."""
 
@@ -47,8 +50,8 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Version at which the reference was taken; 0 is the start."""
     reference_digest: str
     """Of the reference."""
-    state: msgspec.Raw | None = None
-    """The objective's state as JSON."""
+    state: msgspec.Raw = _NO_STATE
+    """The objective's state as JSON; left out for a stateless one."""
 
 
 def frozen_digest(policy: Policy) -> str:
@@ -82,11 +85,13 @@ def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
 
 
 def state_bytes(state: object) -> msgspec.Raw:
-    """A stateful objective's state as JSON.
+    """An objective's state as JSON; None, a stateless one's, is null.
 
     Raises:
         SteelyardError: it holds a number that is not finite, which JSON cannot hold.
     """
+    if state is None:
+        return _NO_STATE
     data = msgspec.json.encode(state)
     hint = "go on from the checkpoint before, at a lower --learning-rate"
     whole = msgspec.json.decode(data, type=type(state)) == state
@@ -104,9 +109,10 @@ def state_of(facts: Facts, own: T, directory: Path) -> T:
         SteelyardError: the checkpoint has a state and the objective none, or the reverse, or it is of another type.
     """
     where = str(directory / FACTS)
-    has = "a state" if facts.state is not None else "no state"
-    require((facts.state is None) == (own is None), f"holds {has} of the objective", where=where, hint=_HINT)
-    if facts.state is None:
+    stateless = bytes(facts.state) == bytes(_NO_STATE)
+    has = "no state" if stateless else "a state"
+    require(stateless == (own is None), f"holds {has} of the objective", where=where, hint=_HINT)
+    if stateless:
         return own
     try:
         return msgspec.json.decode(facts.state, type=type(own))
