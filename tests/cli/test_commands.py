@@ -222,10 +222,19 @@ def test_methods_explains_one(call):
     assert "beta = 0.05" in answer.out
 
 
-def test_warmstart(call, tmp_path):
-    answer = call("warmstart", "enumerable", "--output-dir", tmp_path / "base", "--json")
+def test_build_base(call, tmp_path):
+    answer = call("build-base", "enumerable", "--output-dir", tmp_path / "base", "--json")
     assert answer.json == {"base": "enumerable", "model": str(tmp_path / "base")}
     assert (tmp_path / "base/model.safetensors").is_file()
+
+
+def test_the_former_name_of_a_command_still_works_and_says_so(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["warmstart", "--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr()
+    assert told.err == "steelyard: warmstart is now called build-base\n"
+    assert told.out.startswith("usage: steelyard build-base NAME")
 
 
 def test_study(call, monkeypatch, tmp_path):
@@ -315,8 +324,8 @@ def test_a_recipes_help_has_the_plain_names(capsys, recipe):
     [
         (["study"], "lag Old data: trajectory balance against Dr. GRPO"),
         (["study", "lag"], "Source of the claim: Bartoldson"),
-        (["warmstart"], "arithmetic Train the base model of the arithmetic recipes"),
-        (["warmstart", "arithmetic"], "Seed of weights and problems. (default: 0)"),
+        (["build-base"], "arithmetic Train the base model of the arithmetic recipes"),
+        (["build-base", "arithmetic"], "Seed of weights and problems. (default: 0)"),
         (["eval"], "RUN Directory of a run; `steelyard train` prints it at the end."),
         (["sample"], "0 is greedy"),
         (["report"], "usage: steelyard report [-h] RUN"),

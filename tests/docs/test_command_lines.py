@@ -14,7 +14,6 @@ NAMED = {
     "study": "lag",
     "bench": "replay",
     "build-base": "arithmetic",
-    "warmstart": "arithmetic",
 }
 """Commands whose options depend on the name that follows, and one such name."""
 ADDED = {"raft"}  # what add-a-method.md adds

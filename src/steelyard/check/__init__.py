@@ -6,17 +6,17 @@ from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.objective import OBJECTIVE_CHECKS, check_objective
 from steelyard.check.outcome import Outcome, outcome, random_batch
 from steelyard.check.rooms import import_rooms, room_names
-from steelyard.check.verdict import Check, UnmetError, Verdict, demand, run_checks
+from steelyard.check.verdict import Check, CheckResult, UnmetError, demand, run_checks
 
 __all__ = [
     "KINDS",
     "METHOD_CHECKS",
     "OBJECTIVE_CHECKS",
     "Check",
+    "CheckResult",
     "Kind",
     "Outcome",
     "UnmetError",
-    "Verdict",
     "check_method",
     "check_objective",
     "checks_for",

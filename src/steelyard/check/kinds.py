@@ -17,7 +17,7 @@ from steelyard.check.preparation import PREPARATION_CHECKS
 from steelyard.check.replay import REPLAY_CHECKS
 from steelyard.check.scoring import SCORING_CHECKS
 from steelyard.check.task import TASK_CHECKS
-from steelyard.check.verdict import Check, Verdict, run_checks
+from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
@@ -104,7 +104,7 @@ def checks_for(cls: type) -> Mapping[str, Check]:
     return MappingProxyType(every) if every else _with()
 
 
-def check_method(subject: Any) -> list[Verdict]:
+def check_method(subject: Any) -> list[CheckResult]:
     """Run all checks of its kinds on a card, a class or an instance; one verdict each."""
     cls = subject.cls if isinstance(subject, Card) else subject if isinstance(subject, type) else type(subject)
     return run_checks(checks_for(cls), subject)

@@ -16,7 +16,7 @@ from torch import Tensor
 from steelyard.check.docstring import documented
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.outcome import CUT, Outcome, batch_for, later_state, loss_of, outcome
-from steelyard.check.verdict import Check, UnmetError, Verdict, demand, run_checks
+from steelyard.check.verdict import Check, CheckResult, UnmetError, demand, run_checks
 from steelyard.core import Batch, Loss, needs_of, settings
 from steelyard.objective import Objective, StatefulObjective
 
@@ -259,6 +259,6 @@ OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
 )
 
 
-def check_objective(subject: Any) -> list[Verdict]:
+def check_objective(subject: Any) -> list[CheckResult]:
     """Run the suite on a card, a class or an instance; one verdict per check, in the order of `OBJECTIVE_CHECKS`."""
     return run_checks(OBJECTIVE_CHECKS, subject)

@@ -1,4 +1,4 @@
-"""How checks speak: a check is a function that raises `UnmetError`, and running checks gives verdicts."""
+"""What a check is and what it returns: it raises `UnmetError` on failure; `run_checks` gives a `CheckResult` each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class UnmetError(Exception):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What one check found."""
 
     check: str
@@ -36,31 +36,31 @@ def demand(condition: bool, what: str) -> None:
         raise UnmetError(what)
 
 
-def run_checks(checks: Mapping[str, Check], subject: Any) -> list[Verdict]:
-    """One verdict per check, in order; a fault inside the method is a failed check, not an end of the run.
+def run_checks(checks: Mapping[str, Check], subject: Any) -> list[CheckResult]:
+    """One result per check, in order; a fault inside the method is a failed check, not an end of the run.
 
     Args:
         checks: name -> check.
         subject: a card, a class that builds without arguments, or an instance. A class that does not build gets the
-            one verdict `default-constructible`.
+            one result `default-constructible`.
     """
     cls = subject.cls if isinstance(subject, Card) else subject
     exemptions = subject.exemptions if isinstance(subject, Card) else {}
     try:
         instance = cls() if isinstance(cls, type) else cls
     except _FAULTS as fault:
-        return [Verdict("default-constructible", False, _said(fault))]
+        return [CheckResult("default-constructible", False, _said(fault))]
     return [_judge(name, check, instance, exemptions.get(name)) for name, check in checks.items()]
 
 
-def _judge(name: str, check: Check, instance: Any, exemption: str | None) -> Verdict:
+def _judge(name: str, check: Check, instance: Any, exemption: str | None) -> CheckResult:
     try:
         check(instance)
     except UnmetError as unmet:
-        return Verdict(name, False, str(unmet), exemption)
+        return CheckResult(name, False, str(unmet), exemption)
     except _FAULTS as fault:
-        return Verdict(name, False, _said(fault), exemption)
-    return Verdict(name, True, "", exemption)
+        return CheckResult(name, False, _said(fault), exemption)
+    return CheckResult(name, True, "", exemption)
 
 
 def _said(fault: Exception) -> str:

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
 
 # Nothing here may import torch: help must appear at once.
 COMMANDS = {
@@ -24,8 +23,10 @@ COMMANDS = {
     "results": "write the page of all measured claims, from the studies' run directories",
     "bench": "measure speed, side by side with what people run today",
     "reward-model": "train a reward model on preferences",
-    "warmstart": "make a base model that ships with the package again",
+    "build-base": "train a shipped base model again",
 }
+ALIASES = {"warmstart": "build-base"}
+"""Former names of commands, which still work."""
 EVERYWHERE = ("--json", "--debug")
 
 
@@ -45,10 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"steelyard {__version__}")
         return 0
-    return carry_out(lambda: _command(words[0]).run(words[1:]), as_json="--json" in given, debug="--debug" in given)
+    name = _current(words[0])
+    return carry_out(lambda: _command(name).run(words[1:]), as_json="--json" in given, debug="--debug" in given)
 
 
-def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, debug: bool = False) -> int:
+def carry_out(act: Callable[[], Mapping[str, object]], *, as_json: bool = False, debug: bool = False) -> int:
     """Call `act`, print an error as one line, and return the exit code that `main` describes."""
     with _frozen_imports():
         from steelyard.cli.sanitize import plain
@@ -68,7 +70,8 @@ def carry_out(act: Callable[[], Mapping[str, Any]], *, as_json: bool = False, de
         from steelyard.runtime import to_json
 
         print(to_json(answer))
-    return int(answer.get("exit_code", 0))
+    exit_code = answer.get("exit_code", 0)
+    return exit_code if isinstance(exit_code, int) else 1
 
 
 def overview() -> str:
@@ -84,6 +87,14 @@ def overview() -> str:
         "  --debug    show the traceback behind an error\n\n"
         "A first run, without a download, an account or a GPU: steelyard train arithmetic"
     )
+
+
+def _current(name: str) -> str:
+    """The command's present name; a former one is announced in one line on standard error."""
+    if name not in ALIASES:
+        return name
+    print(f"steelyard: {name} is now called {ALIASES[name]}", file=sys.stderr)
+    return ALIASES[name]
 
 
 def _command(name: str) -> ModuleType:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from steelyard.check import KINDS, Verdict, check_method, import_rooms, kinds_of
+from steelyard.check import KINDS, CheckResult, check_method, import_rooms, kinds_of
 from steelyard.cli.flags import parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import SteelyardError, cards, find, suggest
@@ -40,7 +40,7 @@ class Check:
 
 
 def run(words: Sequence[str]) -> dict[str, Any]:
-    """Run the checks that are for it; the answer's exit code is 1 if some fail."""
+    """Run the checks of the method's kinds; the answer's exit code is 1 if any fails."""
     asked = parse(Check, words, command="check")
     import_rooms()
     cls = _class_of(asked.method) if ":" in asked.method else find(asked.method).cls
@@ -53,32 +53,32 @@ def run(words: Sequence[str]) -> dict[str, Any]:
             where=asked.method,
             hint="give it one of these shapes, with annotations",
         )
-    verdicts = check_method(card or cls)
+    results = check_method(card or cls)
     print(f"{asked.method}: {' and '.join(kinds) or 'a method'}")
-    for verdict in verdicts:
-        print(_line(verdict))
-    wrong = sum(map(_wrong, verdicts))
-    print(f"{len(verdicts)} checks, {wrong or 'none'} failed")
+    for result in results:
+        print(_line(result))
+    wrong = sum(map(_wrong, results))
+    print(f"{len(results)} checks, {wrong or 'none'} failed")
     return {
         "method": asked.method,
         "kinds": kinds,
         "checks": [
-            {"check": v.check, "passed": v.passed, "reason": v.reason, "exemption": v.exemption} for v in verdicts
+            {"check": r.check, "passed": r.passed, "reason": r.reason, "exemption": r.exemption} for r in results
         ],
         "exit_code": int(wrong > 0),
     }
 
 
-def _wrong(verdict: Verdict) -> bool:
+def _wrong(result: CheckResult) -> bool:
     """An exemption is strict: a check that is passed in spite of it is a fault of the card."""
-    return verdict.passed == (verdict.exemption is not None)
+    return result.passed == (result.exemption is not None)
 
 
-def _line(verdict: Verdict) -> str:
-    word = "FAILED" if _wrong(verdict) else "exempt" if verdict.exemption else "passed"
-    said = f"its card excuses it, and it passes: {verdict.exemption}" if verdict.passed and verdict.exemption else ""
-    why = plain(said or verdict.exemption or verdict.reason)
-    return f"  {word}  {verdict.check:<22} {why}".rstrip()
+def _line(result: CheckResult) -> str:
+    word = "FAILED" if _wrong(result) else "exempt" if result.exemption else "passed"
+    said = f"its card excuses it, and it passes: {result.exemption}" if result.passed and result.exemption else ""
+    why = plain(said or result.exemption or result.reason)
+    return f"  {word}  {result.check:<22} {why}".rstrip()
 
 
 def _class_of(name: str) -> type:

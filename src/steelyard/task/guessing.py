@@ -12,8 +12,8 @@ not depend on them:
 
 The number is not in the prompt's text: 15 prompts read the same, and differ in what they hide.
 
-The base model (`steelyard warmstart guessing`) mostly counts up from the lower end or guesses at random, and halves the
-range now and then: post-training selects that habit.
+The base model (`steelyard build-base guessing`) mostly counts up from the lower end or guesses at random, and halves
+the range now and then: post-training selects that habit.
 Source: none, this world is ours.
 """
 

@@ -55,20 +55,20 @@ NO_SPACE = [
     Wrong("train --resume disk/stopped", "disk/stopped/replay.sqlite: cannot be opened (disk I/O error)", FULL),
     Wrong("replay run --export disk/new.parquet", "disk/new.parquet: cannot be written (Error writing bytes", FULL),
     Wrong("replay disk/run --load out.parquet", "disk/run/replay.sqlite: cannot be opened (disk I/O error)", FULL),
-    Wrong("warmstart enumerable --output-dir disk/base", "disk/base: cannot be written (No space left", FULL),
+    Wrong("build-base enumerable --output-dir disk/base", "disk/base: cannot be written (No space left", FULL),
     Wrong("report disk/run", "cannot be written (No space left on device)", FULL),
 ]  # fmt: skip
 
 NO_PERMISSION = [
     Wrong(f"{NEW} --output-dir /proc/steelyard", "/proc/steelyard: cannot be written (No such file or directory)"),
     Wrong(f"{NEW} --output-dir /dev/null/steelyard", "cannot be made in /dev/null; choose another"),
-    Wrong("warmstart enumerable --output-dir /proc/steelyard", "/proc/steelyard: cannot be written"),
+    Wrong("build-base enumerable --output-dir /proc/steelyard", "/proc/steelyard: cannot be written"),
     Wrong("replay run --export /proc/steelyard.parquet", "/proc/steelyard.parquet: cannot be written"),
     Wrong(f"{NEW} --output-dir disk/new", "disk/new: cannot be made in", READ_ONLY),
     Wrong("train --resume disk/stopped", "cannot be written (Read-only file system)", READ_ONLY, shell=True),
     Wrong("replay run --export disk/new.parquet", "disk/new.parquet: cannot be written", READ_ONLY),
     Wrong("replay disk/run --load out.parquet", "replay.sqlite.lock: cannot be written (Read-only", READ_ONLY),
-    Wrong("warmstart enumerable --output-dir disk/base", "disk/base: cannot be made in", READ_ONLY),
+    Wrong("build-base enumerable --output-dir disk/base", "disk/base: cannot be made in", READ_ONLY),
     Wrong("report disk/run", "cannot be written (Read-only file system)", READ_ONLY),
 ]  # fmt: skip
 

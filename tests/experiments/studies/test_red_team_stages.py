@@ -10,10 +10,10 @@ import torch
 from experiments.fabricated import fabricate
 from steelyard.core import SteelyardError, rng
 from steelyard.experiments.harness.run_index import label
-from steelyard.experiments.studies import _red_team_stages as stages
 from steelyard.experiments.studies import red_team
-from steelyard.experiments.studies._safety_tuning import attacks_of, refusals, tuned
-from steelyard.experiments.studies._smoothing import THRESHOLD, smoothed
+from steelyard.experiments.studies._red_team import stages
+from steelyard.experiments.studies._red_team.safety_tuning import attacks_of, refusals, tuned
+from steelyard.experiments.studies._red_team.smoothing import THRESHOLD, smoothed
 from steelyard.policy import Policy
 from steelyard.replay import PrioritizedReplay
 from steelyard.runtime.factories import BUFFER

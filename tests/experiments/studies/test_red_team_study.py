@@ -9,9 +9,9 @@ from steelyard.core import SteelyardError, rng
 from steelyard.experiments.harness.processes import measured_once
 from steelyard.experiments.harness.run_index import label
 from steelyard.experiments.studies import red_team, red_team_scale
-from steelyard.experiments.studies._red_team_stages import hits
-from steelyard.experiments.studies._safety_tuning import attacks_of, refusals, tuned
-from steelyard.experiments.studies._smoothing import collected
+from steelyard.experiments.studies._red_team.safety_tuning import attacks_of, refusals, tuned
+from steelyard.experiments.studies._red_team.smoothing import collected
+from steelyard.experiments.studies._red_team.stages import hits
 from steelyard.policy import Policy
 from steelyard.recipes import load
 from steelyard.replay import PrioritizedReplay

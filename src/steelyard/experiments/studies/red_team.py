@@ -19,8 +19,8 @@ from steelyard.experiments.harness.run_metrics import SPENT
 from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.experiments.harness.sweep import sweep
-from steelyard.experiments.studies import _red_team_stages as stages
-from steelyard.experiments.studies._red_team_picture import draw_arms
+from steelyard.experiments.studies._red_team import stages
+from steelyard.experiments.studies._red_team.picture import draw_arms
 from steelyard.policy import Policy
 from steelyard.recipes import load
 from steelyard.runtime import Run, VirtualClock

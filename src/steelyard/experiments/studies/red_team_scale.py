@@ -16,7 +16,7 @@ from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed
 from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, summed_up
 from steelyard.experiments.harness.section import Section
-from steelyard.experiments.studies._red_team_picture import draw_scale
+from steelyard.experiments.studies._red_team.picture import draw_scale
 from steelyard.recipes.red_team import RECIPE, REPLAY
 from steelyard.report import RunRecords
 from steelyard.runtime import Run, VirtualClock

@@ -1,4 +1,4 @@
-"""The base model of `arithmetic`, made by plain supervised training: `steelyard warmstart arithmetic`.
+"""The base model of `arithmetic`, made by plain supervised training: `steelyard build-base arithmetic`.
 
 Two phases on an unlimited stream of problems, none of them held out. First mostly worked solutions, in four styles, so
 that the skill is there; then four guesses to every worked solution, so that it is latent: the model guesses nearly
@@ -37,7 +37,7 @@ _LONGEST = Sampling(max_tokens=20)
 class ArithmeticBase:
     """Train the base model of the arithmetic recipes; about 15 minutes on one core."""
 
-    output_dir: str = "runs/warmstart-arithmetic"
+    output_dir: str = "runs/build-base-arithmetic"
     """Where the model is written."""
     skill_steps: int = 4500
     """Steps on mostly worked solutions."""

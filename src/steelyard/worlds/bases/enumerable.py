@@ -24,7 +24,7 @@ SPREAD = 0.07  # standard deviation of a matrix entry: next-letter logits then h
 class EnumerableBase:
     """Draw the base model of the enumerable recipes: random weights, no training."""
 
-    output_dir: str = "runs/warmstart-enumerable"
+    output_dir: str = "runs/build-base-enumerable"
     """Where the model is written."""
     seed: int = 0
     """Seed of the weights."""

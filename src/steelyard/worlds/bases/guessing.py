@@ -1,4 +1,4 @@
-"""The base model of `guessing`, made by plain supervised training: `steelyard warmstart guessing`.
+"""The base model of `guessing`, made by plain supervised training: `steelyard build-base guessing`.
 
 Two phases on an unlimited stream of games, in all ranges: the base model knows the numbers, and post-training, which
 sees the training ranges alone, selects a habit. First mostly games in which the range is halved, so that the skill is
@@ -36,7 +36,7 @@ HABIT = {"halving": 0.06, "counting": 0.7, "random": 0.24}
 class GuessingBase:
     """Train the base model of the guessing recipes; a few minutes on one core."""
 
-    output_dir: str = "runs/warmstart-guessing"
+    output_dir: str = "runs/build-base-guessing"
     """Where the model is written."""
     skill_steps: int = 700
     """Steps on mostly halved ranges."""

@@ -1,7 +1,7 @@
 """What preference tuning begins from: a mediocre writer, and a reward model that was learned from what readers prefer.
 
-    steelyard warmstart shortening          the writer: imitates short versions as an unpractised writer makes them
-    steelyard warmstart shortening-proxy    the reward model: Bradley-Terry on pairs that the writer wrote, as judged
+    steelyard build-base shortening          the writer: imitates short versions as an unpractised writer makes them
+    steelyard build-base shortening-proxy    the reward model: Bradley-Terry on pairs that the writer wrote, as judged
                                             by noisy readers who like length
 
 Both ship with the package, as steelyard/shortening and steelyard/shortening-proxy. Posts are those of the task's
@@ -35,7 +35,7 @@ CHARACTERS = f"{LETTERS}{LETTERS.upper()}:"
 class ShorteningBase:
     """Train the writer that the preference recipes begin from; about two minutes on one quiet core."""
 
-    output_dir: str = "runs/warmstart-shortening"
+    output_dir: str = "runs/build-base-shortening"
     """Where the model is written."""
     steps: int = 2500
     """Steps of imitation."""
@@ -73,7 +73,7 @@ class ShorteningBase:
 class ShorteningProxy:
     """Train the reward model that the preference recipes are tuned on; about a minute on one quiet core."""
 
-    output_dir: str = "runs/warmstart-shortening-proxy"
+    output_dir: str = "runs/build-base-shortening-proxy"
     """Where the model is written."""
     model: str = "steelyard/shortening"
     """The writer: of the pairs, and where the reward model's weights begin."""

@@ -1,7 +1,7 @@
 """The base models of `red-team`: an attacker that speaks the language, and a victim that some sentences provoke.
 
-    steelyard warmstart red-team            the attacker, p_ref: imitation of sentences, whatever was asked
-    steelyard warmstart red-team-victim     the victim: imitation of replies, polite or foul as `provocation` has it
+    steelyard build-base red-team            the attacker, p_ref: imitation of sentences, whatever was asked
+    steelyard build-base red-team-victim     the victim: imitation of replies, polite or foul as `provocation` has it
 
 Half of the victim's lessons are sentences of a family, each family as often as any other, so that it knows the rare
 ones as well as the common; the attacker meets them as rarely as the language has them.
@@ -32,7 +32,7 @@ Pairs = list[tuple[str, str]]
 class RedTeamBase:
     """Train the attacker that the red-team recipes begin with; about a minute on one core."""
 
-    output_dir: str = "runs/warmstart-red-team"
+    output_dir: str = "runs/build-base-red-team"
     """Where the model is written."""
     steps: int = 1200
     """Learner steps."""
@@ -61,7 +61,7 @@ class RedTeamBase:
 class RedTeamVictim(RedTeamBase):
     """Train the victim of the red-team recipes; about a minute on one core."""
 
-    output_dir: str = "runs/warmstart-red-team-victim"
+    output_dir: str = "runs/build-base-red-team-victim"
     """Where the model is written."""
 
     def __call__(self) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import torch
 
 from steelyard.core import Episode, require
 from steelyard.experiments.harness.processes import kept, measured_once
-from steelyard.experiments.studies._safety_tuning import attacks_of, refusals, tuned
-from steelyard.experiments.studies._smoothing import THRESHOLD, collected, smoothed
+from steelyard.experiments.studies._red_team.safety_tuning import attacks_of, refusals, tuned
+from steelyard.experiments.studies._red_team.smoothing import THRESHOLD, collected, smoothed
 from steelyard.policy import Policy
 from steelyard.task import RedTeam
 from steelyard.worlds.bases.red_team import RedTeamVictim
