@@ -61,7 +61,7 @@ def test_any_reward_can_judge_and_is_named_by_its_id(episode):
 def test_a_judge_in_a_worker_is_named_by_its_function(episode):
     with Constrained(length, (f"{__file__}:polite",)) as reward:
         (score,) = reward([episode("please")])
-    assert score == Score(6.0, {"constraint/polite": 1.0})
+    assert score == Score(6.0, {"constraint/polite": 1.0}, labels={"passes": True})
 
 
 @pytest.mark.parametrize("fault", [broken, unsure])

@@ -103,7 +103,7 @@ def test_a_reward_that_a_run_names_is_not_run_by_looking(run_dir, canary, capsys
     assert main(["sample", str(run_dir), *FEW, "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out.splitlines()[-1])["samples"][0]["reward"] is None
-    assert "to run it, give --reward" in said.err
+    assert "to run it here, give --reward" in said.err
     assert not canary.sang
 
 
