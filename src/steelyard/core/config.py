@@ -1,22 +1,27 @@
 """Settings to JSON and back: nested frozen dataclasses, where a registered method carries its id under `method`.
 
+A dataclass that is not registered, such as a world of an experiment or a task of one's own, is named by its `class`
+(`module:Class`) wherever the field could hold others too.
+
 A method also names its module, so that another process can import it: to import is to run code. Settings that were read
 from a file, which may be somebody else's, therefore get modules of this package imported and no others, but for those
 that the environment variable STEELYARD_MODULES names (separated by commas).
 """
 
 import dataclasses
+import functools
 import importlib
 import math
 import os
 import re
+import sys
 import typing
 
 import msgspec
 
 from steelyard.core.errors import SteelyardError, suggest
 from steelyard.core.method import cards, find, id_of
-from steelyard.core.moved import current_fields, current_id, current_module
+from steelyard.core.moved import UNREGISTERED, current_fields, current_id, current_module
 
 ALLOWED = "STEELYARD_MODULES"
 _OURS = re.compile(r"steelyard(\.[a-z][a-z0-9_]*)+")
@@ -32,10 +37,23 @@ def encode(settings: object) -> dict[str, object]:
     data: dict[str, object] = {}
     if (id := id_of(settings)) is not None:
         data = {"method": id, "module": type(settings).__module__}
+    hints = _hints_of(type(settings))
     for f in dataclasses.fields(settings):  # pyright: ignore[reportArgumentType]
         value = getattr(settings, f.name)
-        data[f.name] = encode(value) if dataclasses.is_dataclass(value) else _plain(value)
+        data[f.name] = _nested(value, hints[f.name]) if dataclasses.is_dataclass(value) else _plain(value)
     return data
+
+
+def _nested(value: object, hint: object) -> dict[str, object]:
+    """The settings at a field of type `hint`, with their class where neither an id nor the type says it."""
+    said = id_of(value) is not None or type(value) in (hint, *typing.get_args(hint))
+    named = {} if said else {"class": f"{type(value).__module__}:{type(value).__qualname__}"}
+    return {**named, **encode(value)}
+
+
+@functools.cache
+def _hints_of(cls: type) -> dict[str, object]:
+    return typing.get_type_hints(cls)
 
 
 def _plain(value: object) -> object:
@@ -66,10 +84,15 @@ def decode(
 
 def _decode(data: dict[str, typing.Any], cls: type | None, where: str, trusted: bool) -> typing.Any:
     data = dict(data)
+    if "method" in data and str(data["method"]) in UNREGISTERED:
+        data.pop("module", None)
+        data["class"] = UNREGISTERED[str(data.pop("method"))]
     if "method" in data:
         id = current_id(str(data.pop("method")))
-        _import(id, current_module(data.pop("module", None)), where, trusted)
+        _import_method(id, current_module(data.pop("module", None)), where, trusted)
         cls = find(id).cls
+    elif "class" in data:
+        cls = _import_class(data.pop("class"), where, trusted)
     if cls is None:
         raise SteelyardError("no method is named", where=where, hint='add a "method" key with a registered id')
     data = current_fields(cls, data)
@@ -83,10 +106,26 @@ def _decode(data: dict[str, typing.Any], cls: type | None, where: str, trusted: 
     return cls(**{name: _field(value, hints[name], f"{where}.{name}", trusted) for name, value in data.items()})
 
 
-def _import(id: str, module: object, where: str, trusted: bool) -> None:
+def _import_method(id: str, module: object, where: str, trusted: bool) -> None:
     """Import the module of a method, so that the method is registered; nothing to do where it is already."""
     if module is None or any((card.id, card.cls.__module__) == (id, module) for card in cards()):
         return
+    _import(module, where, trusted)
+
+
+def _import_class(spec: object, where: str, trusted: bool) -> type:
+    """The frozen dataclass that `module:Class` names; nothing else that a module holds can be named."""
+    module, _, name = str(spec).partition(":")
+    _import(module, where, trusted)
+    found = getattr(sys.modules[module], name, None)
+    frozen = isinstance(found, type) and dataclasses.is_dataclass(found) and found.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
+    if not isinstance(found, type) or not frozen:
+        raise SteelyardError(f"{spec!r} is no frozen dataclass", where=where, hint="name one as module:Class")
+    return found
+
+
+def _import(module: object, where: str, trusted: bool) -> None:
+    """Import a module that a file names, where that is allowed."""
     allowed = (name.strip() for name in os.environ.get(ALLOWED, "").split(","))
     if not isinstance(module, str) or not (trusted or _OURS.fullmatch(module) or module in allowed):
         what = f"the module {module!r} cannot be imported on the word of a file, because it is not part of steelyard"
@@ -113,7 +152,7 @@ def _field(value: typing.Any, hint: typing.Any, where: str, trusted: bool) -> ty
             name: _field(item, typing.get_args(hint)[1], f"{where}.{name}", trusted) for name, item in value.items()
         }
     classes = tuple(t for t in (hint, *typing.get_args(hint)) if isinstance(t, type) and _built_here(t))
-    if isinstance(value, dict) and (classes or (hint is typing.Any and "method" in value)):
+    if isinstance(value, dict) and (classes or (hint is typing.Any and ("method" in value or "class" in value))):
         found = _decode(value, next(filter(dataclasses.is_dataclass, classes), None), where, trusted)
         if classes and not isinstance(found, classes):
             names = " or ".join(c.__name__ for c in classes)

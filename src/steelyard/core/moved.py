@@ -10,12 +10,21 @@ from typing import Any
 IDS: Mapping[str, str] = {}
 """Registered id -> the id that took its place."""
 
-MODULES: Mapping[str, str] = {
-    **{f"steelyard.task.{name}": f"steelyard.worlds.{name}" for name in (
-        "addends", "chains", "domains", "facts", "grammar", "habits", "loophole", "safety", "scratchpad",
-    )},
-}  # fmt: skip
+MODULES: Mapping[str, str] = {}
 """Module that a config names -> the module that took its place."""
+
+UNREGISTERED: Mapping[str, str] = {
+    "addends": "steelyard.worlds.addends:Addends",
+    "chains": "steelyard.worlds.chains:Chains",
+    "domains": "steelyard.worlds.domains:Domains",
+    "facts": "steelyard.worlds.facts:Facts",
+    "grammar": "steelyard.worlds.grammar:Grammar",
+    "habits": "steelyard.worlds.habits:Habits",
+    "loophole": "steelyard.worlds.loophole:Loophole",
+    "toy-safety": "steelyard.worlds.safety:ToySafety",
+    "scratchpad": "steelyard.worlds.scratchpad:Scratchpad",
+}
+"""Id that is registered no more -> the class that had it, as `module:Class`."""
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "PrioritizedReplay": {"nearest": "near_duplicate_threshold", "fresh": "protected_per_prompt"},

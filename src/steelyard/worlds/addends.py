@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, suggest
 from steelyard.task.base import SPLITS
 
 SMALLEST = 20
@@ -26,7 +26,7 @@ HELD_OUT_SHARE = 0.4
 _SUM = re.compile(r"([1-9]\d?)\+([1-9]\d?)")
 
 
-@method("addends")
+@checked("addends")
 @dataclass(frozen=True)
 class Addends:
     """Sums from 20 to 99 to be split in two; two in five are held out."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
 
 CLOCK = 10
@@ -32,7 +32,7 @@ HELD_OUT_SHARE = 0.1
 _CHAIN = re.compile(rf"(?:\d[=~]\d){{{STEPS}}}")
 
 
-@method("chains")
+@checked("chains")
 @dataclass(frozen=True)
 class Chains:
     """Five-step sums on a clock; reward 1 for the right end, and a label for every step."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
 
 CLOCK = 10
@@ -28,7 +28,7 @@ GIVEN_UP = "?"
 HELD_OUT_SHARE = 0.2
 
 
-@method("domains")
+@checked("domains")
 @dataclass(frozen=True)
 class Domains:
     """Sums of few to many terms on a clock; reward 1 for the right one, worked out."""

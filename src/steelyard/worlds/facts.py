@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.core import Episode, Prompt, Score, checked, require, rng
 from steelyard.task.base import take_split
 
 FORMS = (
@@ -56,7 +56,7 @@ class Fact:
         return FORMS[form].format(subject=self.subject, relation=self.relation)
 
 
-@method("facts")
+@checked("facts")
 @dataclass(frozen=True)
 class Facts:
     """A base of invented facts, of which the corpus speaks in Zipf's proportions."""

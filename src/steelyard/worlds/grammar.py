@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.core import Episode, Prompt, Score, checked, require, rng
 from steelyard.task.base import SPLITS, take_split
 
 DETERMINERS = {"ba": 0.6, "de": 0.4}
@@ -35,7 +35,7 @@ _PHRASE = rf"({'|'.join(DETERMINERS)})({'|'.join(ADJECTIVES)})?(\w\w)"
 _SENTENCE = re.compile(rf"{_PHRASE}({'|'.join(VERBS)}){_PHRASE}\.")
 
 
-@method("grammar", exemptions={"task-splits": "both splits are the same; what counts is the distance to the source"})
+@checked("grammar")
 @dataclass(frozen=True)
 class Grammar:
     """Sentences of invented words; reward 1 for a clean one."""

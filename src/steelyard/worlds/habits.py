@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import product
 from string import ascii_letters
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
 
 SIGNS = 6
@@ -28,7 +28,7 @@ CHARACTERS = "=" + "".join(ALPHABETS)
 HELD_OUT_SHARE = 0.2
 
 
-@method("habits")
+@checked("habits")
 @dataclass(frozen=True)
 class Habits:
     """Codes of several domains, of which a base model knows some and has wrong habits in others."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.reward import Constrained, FunctionReward
 from steelyard.task.base import SPLITS
 
@@ -32,7 +32,7 @@ CHARACTERS = LETTERS + MARKS + LOOPHOLES
 HELD_OUT_SHARE = 0.1
 
 
-@method("loophole")
+@checked("loophole")
 @dataclass(frozen=True)
 class Loophole:
     """Letters to repeat in two domains, where the reward has a loophole and judges see it."""

@@ -19,7 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, method, require, rng
+from steelyard.core import Episode, Prompt, Score, checked, require, rng
 from steelyard.task.base import split_by_hash, take_split
 
 FAMILIES = ("plain", "permitted", "cloaked", "veiled")
@@ -49,7 +49,7 @@ class Lexicon:
         return (found["wicked"] != found["cloak"]) and not found["permit"]
 
 
-@method("toy-safety")
+@checked("toy-safety")
 @dataclass(frozen=True)
 class ToySafety:
     """Requests of invented words, of four families, harmful or not by a made-up rule."""

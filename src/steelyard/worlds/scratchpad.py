@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
 
 CLOCK = 10
@@ -33,7 +33,7 @@ HELD_OUT_SHARE = 0.2
 _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
 
 
-@method("scratchpad")
+@checked("scratchpad")
 @dataclass(frozen=True)
 class Scratchpad:
     """Clock sums, half of them easy; the reward is for the end of a scratchpad of any length."""
