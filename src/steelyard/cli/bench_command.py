@@ -53,7 +53,7 @@ class All:
             part(name)
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Measure one part or all; print the tables."""
     if not words:
         words = ["--help"]
@@ -76,7 +76,7 @@ def _changed(settings: Any, given: Mapping[str, Any]) -> Any:
     return replace(settings, **{name: value for name, value in given.items() if name in have and value is not None})
 
 
-def _measure(chosen: Mapping[ModuleType, Any], output_dir: str | None, page: str | None) -> dict[str, Any]:
+def _measure(chosen: Mapping[ModuleType, Any], output_dir: str | None, page: str | None) -> Mapping[str, object]:
     directory = Path(output_dir or f"runs/bench-{time.strftime('%Y%m%d-%H%M%S')}")
     if page is not None:
         check_page(Path(page), [*map(name_of, chosen)])

@@ -2,9 +2,9 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -39,7 +39,7 @@ class Check:
     """A class in a module that can be imported from here, such as my_module:MyObjective; or the id of a method."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Run the checks of the method's kinds; the answer's exit code is 1 if any fails."""
     asked = parse(Check, words, command="check")
     import_rooms()

@@ -1,8 +1,7 @@
 """`steelyard eval RUN`: measure a run's model on held-out prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import Weights
@@ -29,7 +28,7 @@ class Eval:
     """Measure the model that the run started from instead."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the metrics."""
     asked = parse(Eval, words, command="eval")
     stored = read_finished_run(asked.run)

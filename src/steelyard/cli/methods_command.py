@@ -1,9 +1,9 @@
 """`steelyard methods [ID]`: what is registered, read from the cards in the code and the records of their proofs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -26,7 +26,7 @@ class Methods:
     """Write the list as a page of Markdown to this file, in place of what is there: docs/catalogue.md is one."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the list or the card, or write the page."""
     asked = parse(Methods, words, command="methods")
     import_rooms()

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import tyro
@@ -42,7 +42,7 @@ class Prove:
     """In a source tree: renew the package's records, docs/proofs and docs/catalogue.md. Not from a quick run."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Carry out one proof or all; print their tables."""
     asked = parse(Prove, words, command="prove", default=Prove(ProofSettings()))
     import_rooms()

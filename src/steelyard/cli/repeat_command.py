@@ -1,10 +1,9 @@
 """`steelyard repeat RUN`: execute an inline run again and compare it with its event log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.core import FaultError
@@ -23,7 +22,7 @@ class Repeat:
     """Directory of a run made with --runtime inline."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Repeat the run and say whether all events are equal."""
     asked = parse(Repeat, words, command="repeat")
     found = repeat(Path(asked.run))

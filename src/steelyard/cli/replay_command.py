@@ -1,7 +1,7 @@
 """`steelyard replay RUN`: show a run's replay buffer; filter it, export it, add to it."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Replay:
     """First read every page and every trajectory, and report damage."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Load, verify, export, then show."""
     asked = parse(Replay, words, command="replay")
     path = Path(asked.run) / BUFFER
@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> dict[str, Any]:
         return {"run_dir": asked.run, **_show(view, asked), **moved}
 
 
-def _show(view: View, asked: Replay) -> dict[str, Any]:
+def _show(view: View, asked: Replay) -> Mapping[str, object]:
     summary = view.summary(asked.where)
     prompts = view.prompts(asked.where, limit=asked.prompts, each=asked.each) if asked.prompts else []
     decode = _decoder(Path(asked.run)) if prompts else str
@@ -69,7 +69,7 @@ def _show(view: View, asked: Replay) -> dict[str, Any]:
     return {"summary": msgspec.to_builtins(summary), "prompts": [_brief(p, decode) for p in prompts]}
 
 
-def _brief(prompt: PromptSummary, decode: Decode) -> dict[str, Any]:
+def _brief(prompt: PromptSummary, decode: Decode) -> Mapping[str, object]:
     def told(rows: Iterable[Trajectory]) -> list[dict[str, Any]]:
         return [
             {"reward": t.reward, "version": t.version, "sample": t.sample, "completion": completion_of(t, decode)}

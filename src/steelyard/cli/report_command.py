@@ -1,9 +1,8 @@
 """`steelyard report RUN`: write a run's page again, from its records only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.report import write_report
@@ -17,7 +16,7 @@ class Report:
     """Directory of a run; `steelyard train` prints it at the end."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Write the page and print its path."""
     asked = parse(Report, words, command="report")
     page = write_report(Path(asked.run))

@@ -1,9 +1,8 @@
 """`steelyard results`: the page of results, written again from the studies' run directories."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steelyard.cli.flags import parse
 from steelyard.experiments.harness import results_page
@@ -23,7 +22,7 @@ class Results:
     """The page; its pictures go to a directory beside it."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Write the page."""
     asked = parse(Results, words, command="results")
     page = Path(asked.page)

@@ -1,9 +1,8 @@
 """`steelyard sample RUN`: print completions of a run's model."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from steelyard.cli.flags import RunDirectory, parse
 from steelyard.cli.sanitize import plain
@@ -41,7 +40,7 @@ class Sample:
     only because a run directory names it."""
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print completions."""
     asked = parse(Sample, words, command="sample")
     stored = read_finished_run(asked.run)

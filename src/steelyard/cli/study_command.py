@@ -1,7 +1,6 @@
 """`steelyard study NAME`: a measured claim, with its table and its verdict."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from steelyard.cli.flags import choose, parse
 from steelyard.core import require
@@ -10,7 +9,7 @@ from steelyard.experiments import studies
 PURPOSE = "Measure a claim: several runs side by side, each with several seeds, a table, and a verdict that can fail."
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Run the study; print its table."""
     name = choose(words, studies.summaries(), command="study", what="NAME", purpose=PURPOSE)
     found = studies.find(name)

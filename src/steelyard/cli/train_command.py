@@ -27,7 +27,7 @@ PURPOSE = (
 DRY = "--dry-run"
 
 
-def run(words: Sequence[str]) -> dict[str, Any]:
+def run(words: Sequence[str]) -> Mapping[str, object]:
     """Train or resume, then print the curve and the paths; with --dry-run, only print the plan."""
     if DRY in words:
         return _plan([word for word in words if word != DRY])
@@ -48,7 +48,7 @@ def _resume(words: Sequence[str]) -> Result:
         return resume(words[0], watch=progress.watch)
 
 
-def _plan(words: Sequence[str]) -> dict[str, Any]:
+def _plan(words: Sequence[str]) -> Mapping[str, object]:
     hint = "leave it out: the settings of a stored run are in its config.json"
     require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
     name, settings = _settings(words)

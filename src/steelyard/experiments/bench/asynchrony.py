@@ -14,7 +14,7 @@ counts as busy.
 
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 from steelyard.core import encode, require
 from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
 from steelyard.experiments.harness.processes import ask, ask_module, serve
 from steelyard.experiments.harness.spread import spread
@@ -69,7 +70,7 @@ class System:
     cost: int
 
 
-def measure(settings: Asynchrony, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Asynchrony, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each run, with its curve."""
     batch_s = statistics.median(ask_module(__name__, {"runs": 5}))
     say(f"a batch takes {1e3 * batch_s:.0f} ms")
@@ -122,7 +123,7 @@ def _run(run: Run, every: int, place: Path) -> dict[str, Any]:
     return row | {"curve": [list(point) for point in curve]}
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each system at each cost; its gain is over the synchronous loop with one thread."""
     columns = [
         "generation",
@@ -135,7 +136,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
         "idle learner",
         "idle searchers",
     ]
-    cells: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    cells: dict[tuple[int, str], list[Row]] = {}
     for row in rows:
         cells.setdefault((row["cost"], row["system"]), []).append(row)
     lines = []
@@ -158,7 +159,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     return columns, lines
 
 
-def _gain(above: Sequence[Mapping[str, Any]], below: Sequence[Mapping[str, Any]], key: str) -> str:
+def _gain(above: Sequence[Row], below: Sequence[Row], key: str) -> str:
     """Seed by seed; a seed that either missed is left out."""
     divisor = {run["seed"]: run[key] for run in below}
     return spread([run[key] / divisor[run["seed"]] for run in above if run[key] and divisor.get(run["seed"])])

@@ -13,7 +13,7 @@ both are compared in the same process: the largest difference, over the largest 
 its own, with one of the two alone, has at its peak above what it had before the first step.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from steelyard.core import Sampling, Trajectory
 from steelyard.experiments.bench.measuring import check_runs, forget_peak, interleaved, ratios, resident_mib, seconds
 from steelyard.experiments.bench.models import END, VOCABULARY, check_sizes, make
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import spread
 
@@ -31,7 +32,7 @@ GROUPS = {"0.2M": 32, "0.5M": 32, "2M": 16, "10M": 8}
 """Groups of a step, by size."""
 SAMPLES = 8
 SIDES = ("ours", "plain")
-Step = Callable[[], Any]
+Step = Callable[[], object]
 Gradients = Callable[[], dict[str, Any]]
 
 
@@ -49,7 +50,7 @@ class Learner:
         check_sizes(self.sizes, tuple(GROUPS))
 
 
-def measure(settings: Learner, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Learner, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each size: seconds of every step, the gradients' difference, and each side's memory."""
     rows = []
     for size in settings.sizes:
@@ -61,7 +62,7 @@ def measure(settings: Learner, workdir: Path, say: Callable[[str], None]) -> lis
     return rows
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each size."""
     columns = ["model", "groups of 8", "ours", "plain", "ours / plain", "gradients differ by", "MiB ours", "MiB plain"]
     return columns, [
@@ -77,11 +78,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     ]
 
 
-def _rates(row: Mapping[str, Any], side: str) -> list[float]:
+def _rates(row: Row, side: str) -> list[float]:
     return [row["tokens"] / taken for taken in row["seconds"][side]]
 
 
-def _gain(row: Mapping[str, Any]) -> list[float]:
+def _gain(row: Row) -> list[float]:
     return ratios(row["seconds"]["plain"], row["seconds"]["ours"])
 
 
@@ -136,7 +137,7 @@ def _trajectory(rng: np.random.Generator, prompt_id: str, prompt_T: np.ndarray, 
     )
 
 
-def difference(found: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
+def difference(found: Row, expected: Row) -> float:
     """The largest difference of any gradient, over the largest gradient."""
     assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
     apart = max(float((found[name] - gradient).abs().max()) for name, gradient in expected.items())
@@ -195,7 +196,7 @@ def plain_step(directory: str, groups: list[list[Trajectory]]) -> tuple[Step, Gr
     return step, lambda: _gradients(dict(model.named_parameters()))
 
 
-def _gradients(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _gradients(parameters: Row) -> dict[str, Any]:
     return {name: p.grad.clone() for name, p in parameters.items()}
 
 

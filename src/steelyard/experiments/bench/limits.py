@@ -5,13 +5,13 @@ Products of 2048 x 2048 matrices, which nothing here beats, and those of the mod
 written. One process, one thread, every product or copy in turn; several repeats make one run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
 from steelyard.experiments.bench.models import SIZES
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import spread
 
@@ -33,7 +33,7 @@ class Limits:
         check_runs(self.runs)
 
 
-def measure(settings: Limits, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Limits, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each product and copy, with its figures."""
     del workdir
     rows = ask_module(__name__, {"runs": settings.runs})
@@ -42,7 +42,7 @@ def measure(settings: Limits, workdir: Path, say: Callable[[str], None]) -> list
     return rows
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """One line for each."""
     return ["", "median [lowest, highest]", ""], [[r["what"], spread(r["values"]), r["unit"]] for r in rows]
 
@@ -68,7 +68,7 @@ def copy_gb_per_s() -> float:
     return 2 * COPIED / 1e9 / seconds(lambda: target.copy_(source))
 
 
-def cell(runs: int) -> list[dict[str, Any]]:
+def cell(runs: int) -> list[Row]:
     """All of them, in this process."""
     shapes = {f"{SQUARE} x {SQUARE} x {SQUARE}": (SQUARE, SQUARE, SQUARE)}
     shapes |= {

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from steelyard.experiments.bench.learner import GROUPS, our_step, plain_step, ragged_groups
 from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
 from steelyard.experiments.bench.models import check_sizes, make
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import short, spread
 from steelyard.recipes.arithmetic import RECIPE
@@ -53,7 +54,7 @@ class Profile:
         check_sizes(self.sizes, tuple(GROUPS))
 
 
-def measure(settings: Profile, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Profile, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each work of each model, and one for the run."""
     rows = []
     for size in settings.sizes:
@@ -64,7 +65,7 @@ def measure(settings: Profile, workdir: Path, say: Callable[[str], None]) -> lis
     return [*rows, {"size": "arithmetic", "work": "run", "parts": parts}]
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each kind of work and each part."""
     lines = []
     works = dict.fromkeys((row["size"], row["work"]) for row in rows)
@@ -74,7 +75,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
     return ["", "", "before", "after"], lines
 
 
-def _kinds(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[list[str]]:
+def _kinds(what: str, before: Row, after: Row) -> list[list[str]]:
     lines = [[what, "all", spread(before["ms"]), spread(after["ms"])]]
     for kind in (*KINDS, "other operations", "Python"):
         cells = [_share(side, side["shares"].get(kind, 0.0)) for side in (before, after)]
@@ -82,11 +83,11 @@ def _kinds(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> li
     return lines
 
 
-def _share(side: Mapping[str, Any], share: float) -> str:
+def _share(side: Row, share: float) -> str:
     return f"{short(share * statistics.median(side['ms']))} ({share:.0%})"
 
 
-def _parts(row: Mapping[str, Any]) -> list[list[str]]:
+def _parts(row: Row) -> list[list[str]]:
     names = row["parts"][0]
     what = f"{STEPS} steps, arithmetic"
     figures = {name: spread([1e3 * run[name] for run in row["parts"]]) for name in names}
@@ -98,7 +99,7 @@ def _parts(row: Mapping[str, Any]) -> list[list[str]]:
 
 def cell(
     directory: str = "", num_groups: int = 0, runs: int = 1, output: str | None = None
-) -> list[dict[str, Any]] | dict[str, float]:
+) -> list[Row] | dict[str, float]:
     """Both works, before and after; or with `output`, the parts of a run that is recorded there."""
     from steelyard.experiments.bench import generation
 
@@ -107,7 +108,7 @@ def cell(
     place = Path(directory)
     groups = ragged_groups(num_groups)
     work = generation.Work.draw(64, length=16, shared=1, new=32, rows=64)
-    pairs: dict[str, dict[str, Callable[[], Any]]] = {
+    pairs: dict[str, dict[str, Callable[[], object]]] = {
         "rollout": {"before": generation.ours_on_transformers(place, work), "after": generation.native(place, work)},
         "learner step": {"before": plain_step(directory, groups)[0], "after": our_step(directory, groups)[0]},
     }
@@ -118,7 +119,7 @@ def cell(
     return rows
 
 
-def shares(act: Callable[[], Any]) -> dict[str, float]:
+def shares(act: Callable[[], object]) -> dict[str, float]:
     """Kind of work -> its share of the time."""
     import torch
 

@@ -14,19 +14,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from steelyard.core import Sampling, Trajectory, Weights, from_bytes, to_bytes
 from steelyard.experiments.bench.measuring import check_runs, seconds
 from steelyard.experiments.bench.models import check_sizes, make
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, environment, serve
 from steelyard.experiments.harness.spread import spread
 from steelyard.policy import Policy
@@ -54,7 +54,7 @@ class Publish:
         check_sizes(self.sizes)
 
 
-def measure(settings: Publish, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Publish, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each, with the milliseconds of every run."""
     places = {size: str(make(size, workdir / size)) for size in settings.sizes}
     rows = ask_module(__name__, {"runs": settings.runs, "places": places})
@@ -63,12 +63,12 @@ def measure(settings: Publish, workdir: Path, say: Callable[[str], None]) -> lis
     return rows
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each."""
     return ["", "ms, median [lowest, highest]"], [[row["what"], spread(row["ms"])] for row in rows]
 
 
-def cell(runs: int, places: dict[str, str]) -> list[dict[str, Any]]:
+def cell(runs: int, places: dict[str, str]) -> list[Row]:
     """All figures; this process is the learner, and then the supervisor."""
     rows = []
     for size, place in places.items():

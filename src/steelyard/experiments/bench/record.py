@@ -16,6 +16,9 @@ from steelyard.runtime import to_json
 from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.machine import machine
 
+Row = dict[str, Any]
+"""One line of a part's measurements, as JSON has it: each part chooses its keys."""
+
 
 @dataclass(frozen=True)
 class BenchRecord:
@@ -30,7 +33,7 @@ class BenchRecord:
     machine: str
     seconds: float
     """What the measuring took."""
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     """Every single run's figures."""
 
 

@@ -13,7 +13,7 @@ import contextlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 
 from steelyard.core import Sampling, Trajectory, require
 from steelyard.experiments.bench.measuring import check_runs, ratios, resident_mib, seconds
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import spread
 
@@ -56,7 +57,7 @@ class Replay:
             require(size >= PROMPTS * GENERATIONS, f"is {size}", where="--sizes", hint="use 256 or more")
 
 
-def measure(settings: Replay, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Replay, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each store at each size."""
     stores = [store for store in STORES if store == "ours" or _has_torchrl()]
     if len(stores) < len(STORES):
@@ -91,7 +92,7 @@ _COLUMNS = {
 }
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each store at each size, with how many times its draws ours makes."""
     columns = ["trajectories", "", *_COLUMNS.values()]
     columns.insert(4, "ours / it")

@@ -25,6 +25,7 @@ from steelyard.experiments.bench.limits import SQUARE, gflops
 from steelyard.experiments.bench.measuring import check_runs, interleaved, ratios
 from steelyard.experiments.bench.models import SIZES, check_sizes, config_of, make
 from steelyard.experiments.bench.operations import generation_macs, linear_macs
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import short, spread
 from steelyard.model import Architecture, architecture_of
@@ -91,7 +92,7 @@ class Rollout:
         require(self.seconds > 0, f"is {self.seconds}", where="--seconds", hint="use a positive number")
 
 
-def measure(settings: Rollout, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Rollout, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each engine in each cell, with seconds, tokens and GFLOP/s of every run."""
     if settings.vllm_python is None:
         say("no vLLM: its figures are left out (--vllm-python PATH names an interpreter that has it)")
@@ -132,29 +133,29 @@ def _architecture(size: str) -> Architecture:
     return architecture
 
 
-def tokens_per_s(row: Mapping[str, Any]) -> list[float]:
+def tokens_per_s(row: Row) -> list[float]:
     """Of each run."""
     return [tokens / seconds for tokens, seconds in zip(row["tokens"], row["seconds"], strict=True)]
 
 
-def share_of_limit(row: Mapping[str, Any]) -> list[float]:
+def share_of_limit(row: Row) -> list[float]:
     """Of each run: FLOP/s executed over those of a large product in the same process."""
     limit = statistics.median(row["gflops"])
     return [2 * macs / 1e9 / seconds / limit for macs, seconds in zip(row["macs"], row["seconds"], strict=True)]
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each cell."""
     present = [engine for engine in ENGINES if any(row["engine"] == engine for row in rows)]
     columns = ["", "model", "batch", "new", *(ENGINES[engine] for engine in present)]
     columns += ["native / generate", "limit, GFLOP/s", "native reaches"]
-    cells: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    cells: dict[tuple[Any, ...], dict[str, Row]] = {}
     for row in rows:
         cells.setdefault((row["shape"], row["size"], row["batch"], row["new"]), {})[row["engine"]] = row
     return columns, [[*map(str, cell), *_line(engines, present)] for cell, engines in cells.items()]
 
 
-def _line(engines: Mapping[str, Mapping[str, Any]], present: Sequence[str]) -> list[str]:
+def _line(engines: Mapping[str, Row], present: Sequence[str]) -> list[str]:
     native = engines["native"]
     dynamic = engines["dynamic"]
     gain = spread(ratios(tokens_per_s(native), tokens_per_s(dynamic)))
@@ -175,7 +176,7 @@ def cell(
     directory: str,
     vllm_python: str | None = None,
     engines: Sequence[str] = tuple(ENGINES),
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """These engines in turn, and the limit."""
     from steelyard.experiments.bench import generation
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.core import SteelyardError, WarmupStableDecay, Weights, decode, encode, require, suggest
 from steelyard.experiments.bench.peers.trl_grpo import TrlGrpo
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask, serve
 from steelyard.experiments.harness.spread import spread
 from steelyard.learner import Adam
@@ -103,7 +104,7 @@ class Score:
             require(name in CONTESTS, f"unknown contest {name!r}", where="--contests", hint=suggest(name, CONTESTS))
 
 
-def measure(settings: Score, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Score, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """Carry out the runs; returns one row for each, with its curve.
 
     Args:
@@ -226,7 +227,7 @@ def crossing(curve: Curve, level: float = LEVEL) -> tuple[float, float] | None:
     return None
 
 
-def _row(system: str, seed: int, report: Mapping[str, Any], curve: Curve) -> dict[str, Any]:
+def _row(system: str, seed: int, report: Row, curve: Curve) -> dict[str, Any]:
     steps, seconds = crossing(curve) or (None, None)
     last, taken = report["steps"][-1]
     row = {"system": system, "seed": seed, "seconds_to_80": seconds, "steps_to_80": steps}
@@ -237,7 +238,7 @@ def _row(system: str, seed: int, report: Mapping[str, Any], curve: Curve) -> dic
 # The table
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Columns, and a line for each system: medians and spread; below, how many times longer TRL and inline take."""
     columns = ["", "s to 80 %", "steps to 80 %", "completions/s", "steps/s", "accuracy at the end"]
     lines = []
@@ -259,14 +260,14 @@ def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]
 _KEYS = ("seconds_to_80", "steps_to_80", "completions_per_s", "steps_per_s", "accuracy_last")
 
 
-def ratios(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> list[float]:
+def ratios(own: Sequence[Row], other: Sequence[Row]) -> list[float]:
     """How many times longer `other` took to 80 % than `own`, seed by seed; a seed that either missed is left out."""
     took = {row["seed"]: row["seconds_to_80"] for row in own}
     pairs = [(row["seconds_to_80"], took.get(row["seed"])) for row in other]
     return [theirs / ours for theirs, ours in pairs if theirs and ours]
 
 
-def _ratio(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> str:
+def _ratio(own: Sequence[Row], other: Sequence[Row]) -> str:
     found = ratios(own, other)
     return spread(found) if found else "none"
 

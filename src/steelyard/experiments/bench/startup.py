@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import FaultError
 from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import environment
 from steelyard.experiments.harness.spread import spread
 
@@ -43,7 +43,7 @@ class Startup:
         check_runs(self.runs)
 
 
-def measure(settings: Startup, workdir: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(settings: Startup, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each, with the seconds of every run."""
     works: dict[str, Callable[[], float]] = {
         what: lambda words=words: seconds(lambda: _run(words)) for what, words in PROCESSES.items()
@@ -57,7 +57,7 @@ def measure(settings: Startup, workdir: Path, say: Callable[[str], None]) -> lis
     return [{"what": what, "seconds": values} for what, values in found.items()]
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each."""
     return ["", "seconds, median [lowest, highest]"], [[row["what"], spread(row["seconds"])] for row in rows]
 

@@ -13,7 +13,6 @@ Source of the findings: Bartoldson et al. 2025, arXiv:2503.18929; in words alone
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import require
 from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Judgement, Says, SeedsAgree, compare, judge
@@ -109,7 +108,7 @@ class Ablation:
             known = {finding.arm, finding.other} <= {*self.arms} and finding.metric in self.metrics
             require(known, f"compares what is not there: {finding}", where=self.name, hint="name arms and a metric")
 
-    def measure(self, study: Study) -> dict[str, Any]:
+    def measure(self, study: Study) -> Mapping[str, object]:
         """Run the grid, print the section."""
         return carry_out(self.name, grid(self.arms, study.seeds, study.first_seed), self.section, study)
 

@@ -4,13 +4,17 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from steelyard.experiments.harness.figure import save_figure
 from steelyard.experiments.harness.run_metrics import series
 from steelyard.report import RunRecords
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAMES = {
     "eval/accuracy": "held-out accuracy (greedy)",
@@ -59,7 +63,7 @@ def draw_curves(
 
     colors = list(mpl.colormaps["viridis"](np.linspace(0, 0.88, len(arms))))
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         left, *rest = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
         for color, style, (arm, runs) in zip(colors, itertools.cycle(STYLES), arms.items(), strict=False):
             _curve(left, runs, key, arm, color, style)
@@ -76,7 +80,7 @@ def draw_curves(
     save_figure(path, fill, (9.6 if points else 6.4, 3.6))
 
 
-def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any, style: str) -> None:
+def _curve(ax: "Axes", runs: Sequence[RunRecords], key: str, name: str, color: Any, style: str) -> None:
     """Over the steps that every seed was evaluated at."""
     by_step = [dict(zip((row["step"] for row in run.evals), series(run, key), strict=True)) for run in runs]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step)))
@@ -85,7 +89,7 @@ def _curve(ax: Any, runs: Sequence[RunRecords], key: str, name: str, color: Any,
     ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
-def _points(ax: Any, points: Points, colors: Sequence[Any]) -> None:
+def _points(ax: "Axes", points: Points, colors: Sequence[Any]) -> None:
     for x, (color, values) in enumerate(zip(colors, points.by_arm.values(), strict=True)):
         ax.scatter([x] * len(values), values, color=[color], s=26, zorder=3)
         ax.scatter(x, np.median(values), color=[color], s=220, marker="_", zorder=2)

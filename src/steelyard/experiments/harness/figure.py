@@ -3,14 +3,17 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steelyard.core import SteelyardError
 from steelyard.report.plots import RC
 from steelyard.runtime.run_dir.disk import put, writing
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def save_figure(path: Path, fill: Callable[[Any], None], size: tuple[float, float]) -> None:
+
+def save_figure(path: Path, fill: Callable[["Figure"], None], size: tuple[float, float]) -> None:
     """Write the picture whole or not at all; the same figure gives the same bytes.
 
     Args:

@@ -2,10 +2,14 @@
 
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steelyard.experiments.harness.figure import save_figure
 from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord, effect_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ACROSS = 4
 """Claims side by side; more begin another row."""
@@ -18,7 +22,7 @@ def draw(record: ProofRecord, file: Path) -> None:
     across = min(len(record.claims), ACROSS)
     down = -(-num // across)
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         places = list(figure.subplots(down, across, squeeze=False).flat)
         for ax, claim in zip(places, record.claims, strict=False):
             _claim(ax, claim)
@@ -30,7 +34,7 @@ def draw(record: ProofRecord, file: Path) -> None:
     save_figure(file, fill, (3.3 * across, 3.6 * down))
 
 
-def _claim(ax: Any, claim: ClaimRecord) -> None:
+def _claim(ax: "Axes", claim: ClaimRecord) -> None:
     columns = {
         "baseline": (str(claim.baseline), claim.baseline_by_seed),
         "ours": (claim.ours, claim.ours_by_seed),

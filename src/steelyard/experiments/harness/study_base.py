@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness.run_index import label
 from steelyard.experiments.harness.section import Section
@@ -45,7 +44,9 @@ def grid(arms: Mapping[str, Run], seeds: int, first_seed: int = 0) -> dict[str, 
     return {label(arm, seed): replace(run, seed=seed) for seed in chosen for arm, run in arms.items()}
 
 
-def carry_out(name: str, runs: Mapping[str, Run], section: Callable[[Path], Section], study: Swept) -> dict[str, Any]:
+def carry_out(
+    name: str, runs: Mapping[str, Run], section: Callable[[Path], Section], study: Swept
+) -> Mapping[str, object]:
     """Run what has not ended, read the section back, `tell` it.
 
     Args:
@@ -67,7 +68,7 @@ def place(name: str, output_dir: str | None) -> Path:
     return Path(output_dir or f"runs/study-{name}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
-def tell(root: Path, found: Section) -> dict[str, Any]:
+def tell(root: Path, found: Section) -> Mapping[str, object]:
     """Print a section, draw its picture into the study's directory, and give what `steelyard study` reports."""
     found.print()
     if found.draw is not None:

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steelyard.experiments.harness.figure import save_figure
 from steelyard.experiments.harness.run_metrics import series
 from steelyard.report import RunRecords
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 KL = "eval/kl_to_reference"
@@ -23,7 +27,7 @@ def draw(
     """Write the picture as PNG: a panel for each of three lags, two of over-optimisation at the first, and the curves
     that the claim compares at the last."""
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         top, below = figure.subplots(2, len(found))
         for ax, (lag, by_method) in zip(top, found.items(), strict=True):
             _panel(ax, by_method, "eval/gold_win_rate", f"lag {lag}", "gold win rate")
@@ -39,7 +43,7 @@ def draw(
     save_figure(path, fill, (11.0, 6.6))
 
 
-def _panel(ax: Any, by_method: Mapping[str, Sequence[RunRecords]], key: str, title: str, name: str) -> None:
+def _panel(ax: "Axes", by_method: Mapping[str, Sequence[RunRecords]], key: str, title: str, name: str) -> None:
     """Each method's path, seed by seed, faint, and that of the median over seeds at each evaluation."""
     for (method, runs), color in zip(by_method.items(), COLORS, strict=True):
         paths = [(series(run, KL), series(run, key)) for run in runs]

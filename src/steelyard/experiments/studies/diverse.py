@@ -9,7 +9,6 @@ learning rate of trajectory balance and at a third of it; trajectory balance dra
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import WarmupStableDecay, rng
 from steelyard.experiments.harness.claim import Judgement, stated
@@ -57,7 +56,7 @@ KEYS = {"greedy": "eval/accuracy", "sampled": "eval/reward_mean", "distinct": "e
 Found = Mapping[str, Mapping[int, RunRecords]]
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Make the base model, run the arms, print the table, judge the claim."""
     root = place("diverse", study.output_dir)
     base = root / "_base"

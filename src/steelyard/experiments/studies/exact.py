@@ -5,10 +5,9 @@ softmax of reward. Nothing depends on the policy that learns: the same seed give
 in the same order. The distance to pi* is exact (enumerable world).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.curves import draw_curves
@@ -76,7 +75,7 @@ where one of the best is among them. `kimi` has the mean reward in that place: h
 """
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the grid, print the section."""
     return carry_out("exact", grid(ARMS, study.seeds, study.first_seed), section, study)
 

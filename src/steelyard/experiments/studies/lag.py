@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
@@ -24,9 +24,12 @@ from steelyard.replay import SingleUse
 from steelyard.report import RunRecords
 from steelyard.runtime import HeldOut, VirtualClock
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LAGS = (1, 4, 16, 64)
 # What each changes in the arithmetic recipe, which is trajectory balance with its replay buffer.
-METHODS: dict[str, dict[str, Any]] = {
+METHODS: Mapping[str, Mapping[str, object]] = {
     "vargrad-tb": {},
     "dr-grpo-uncorrected": {"objective": DrGRPO(importance_ratio=False, max_length=20), "replay": SingleUse()},
     "grpo": {"objective": GRPO(), "replay": SingleUse(capacity=64)},
@@ -60,7 +63,7 @@ class Study(study_base.Study):
     """Of all methods."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the grid, print the table, judge the claim."""
     base = replace(
         RECIPE,
@@ -134,7 +137,7 @@ def _claims(found: Found) -> list[Judgement]:
 def _draw(path: Path, found: Found) -> None:
     """Accuracy at the end over lag: the median of the seeds, and each seed."""
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         ax = figure.subplots()
         for (method, by_lag), color in zip(found.items(), ("#0072B2", "#D55E00", "#009E73"), strict=True):
             values = {lag: [AT_END.read(run) for run in runs] for lag, runs in by_lag.items()}

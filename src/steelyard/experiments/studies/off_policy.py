@@ -5,9 +5,9 @@ baseline; on its own samples it goes to pi*, on data of another law it cannot. E
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
@@ -20,7 +20,7 @@ from steelyard.replay import SingleUse
 from steelyard.runtime import Run, VirtualClock
 
 FRESH = VirtualClock(learn_cost=0.0)
-DATA: dict[str, dict[str, Any]] = {
+DATA: Mapping[str, Mapping[str, object]] = {
     "on-policy": {"inline": FRESH},
     "uniform": {"inline": FRESH, "search_temperature": math.inf},
     "64 versions old": {"inline": replace(FRESH, publication_lag=64)},
@@ -52,7 +52,7 @@ class Study(Swept):
     """Seeds 0, 1, ..."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the grid, print the section."""
     arms = {_arm(m, d): replace(METHODS[m], **DATA[d]) for m, d in CASES}
     return carry_out("off-policy", grid(arms, study.seeds), section, study)

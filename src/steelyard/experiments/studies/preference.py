@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
@@ -60,7 +59,7 @@ class Study(study_base.Study):
     """Learner steps of each run."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the grid, print the table, judge the claims."""
     arms = {_arm(m, lag): run_of(m, lag, study.steps) for lag in LAGS for m in METHODS}
     return study_base.carry_out("preference", study_base.grid(arms, study.seeds, study.first_seed), section, study)

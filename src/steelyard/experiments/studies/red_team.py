@@ -58,7 +58,7 @@ class Study(study_base.Study):
     """Learner steps of each run."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the arms and what follows, print the table, judge the claims."""
     seeds = range(study.first_seed, study.first_seed + study.seeds)
     root = study_base.place("red-team", study.output_dir)
@@ -127,7 +127,7 @@ def section(root: Path) -> Section:
     )
 
 
-def _last(directory: Path) -> dict[str, Any]:
+def _last(directory: Path) -> Mapping[str, object]:
     return {"success": ended(directory).evals[-1]["eval/success"]}
 
 

@@ -9,7 +9,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
@@ -48,7 +47,7 @@ class Study(study_base.Study):
     """Learner steps of each run."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run both sweeps, print the table, judge the claims."""
     runs = {arm: replace(run, max_steps=study.steps) for arm, run in arms().items()}
     return study_base.carry_out("red-team-scale", study_base.grid(runs, study.seeds, study.first_seed), section, study)

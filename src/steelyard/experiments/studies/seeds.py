@@ -1,10 +1,9 @@
 """The demo, three times: `steelyard train arithmetic` with the local runtime and three seeds, one after another."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import require
 from steelyard.experiments.harness.claim import stated
@@ -27,7 +26,7 @@ class Study:
     """Where the runs go; runs that ended there before are not repeated."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run the seeds alone on the machine, print the section."""
     runs = {f"seed{s}": replace(RECIPE, seed=s) for s in range(study.seeds)}
     return carry_out("seeds", runs, section, Swept(study.output_dir, jobs=1))

@@ -1,8 +1,8 @@
 """Diversity: which ways of working out survive trajectory balance, and Dr. GRPO run four times past its 90 %."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
@@ -29,7 +29,7 @@ class Study(Swept):
     """Learner steps of each run; Dr. GRPO passes 90 % within a quarter of it, which the table says."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """Run both methods, print the section."""
     base = replace(
         RECIPE,
@@ -67,7 +67,7 @@ def _share(style: str) -> Read:
     return lambda run: float(run.evals[-1]["eval/correct_styles"].get(style, 0))
 
 
-METHODS: dict[str, dict[str, Any]] = {
+METHODS: Mapping[str, Mapping[str, object]] = {
     "vargrad-tb": {},
     "dr-grpo": {"objective": DrGRPO(max_length=20), "replay": SingleUse(capacity=64)},
 }

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steelyard.core import SteelyardError, require
 from steelyard.experiments.bench import asynchrony, record
@@ -21,6 +21,9 @@ from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.spread import fixed, spread
 from steelyard.experiments.harness.study_base import place, tell
 from steelyard.runtime.run_dir.disk import writing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RECORD = "asynchrony.json"
 ONE = "sync"
@@ -52,7 +55,7 @@ class Study:
     """The record that `steelyard bench asynchrony` kept, to be taken instead of measuring again."""
 
 
-def measure(study: Study) -> dict[str, Any]:
+def measure(study: Study) -> Mapping[str, object]:
     """RunMetric, or take what was measured; print the table, judge the claims."""
     root = place("wall-clock", study.output_dir)
     if study.record is not None:
@@ -131,7 +134,7 @@ def _ratio(values: Sequence[float]) -> str:
 def _draw(path: Path, taken: Seconds) -> None:
     """Seconds to 80 % over the cost of generation: the median, and each seed."""
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         ax = figure.subplots()
         for system, color in ((ONE, "#D55E00"), (TWO, "#E69F00"), (LOCAL, "#0072B2"), (SHARED, "#009E73")):
             reached = {

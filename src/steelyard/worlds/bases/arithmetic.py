@@ -7,7 +7,7 @@ always, and its guess, the sum to the nearest ten, is right one time in ten.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class ArithmeticBase:
     def __post_init__(self) -> None:
         check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.
 
         Raises:
@@ -103,7 +103,7 @@ def new_policy(seed: int) -> Policy:
     return tiny_policy(CHARACTERS, seed=seed, width=96, layers=3, heads=4, context=64)
 
 
-def measure(policy: Policy, num_prompts: int = 512) -> dict[str, Any]:
+def measure(policy: Policy, num_prompts: int = 512) -> Mapping[str, object]:
     """Greedy accuracy and style shares, and the accuracy of each style when it is begun for the model."""
     task = Arithmetic(held_out=num_prompts)
     engine = engine_for(policy, 0)

@@ -4,6 +4,7 @@ Random but not flat: its matrices are drawn wide, so that the reference has a st
 There is no special token, so "uniform over the vocabulary" is uniform over the completions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class EnumerableBase:
     def __post_init__(self) -> None:
         check_numbers(self, "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Write the model.
 
         Raises:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +51,7 @@ class GuessingBase:
     def __post_init__(self) -> None:
         check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train and save.
 
         Raises:

@@ -9,10 +9,9 @@ training split; held-out posts are never seen.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -49,7 +48,7 @@ class ShorteningBase:
     def __post_init__(self) -> None:
         check_numbers(self, "steps", "batch", "learning_rate", "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.
 
         Raises:
@@ -89,7 +88,7 @@ class ShorteningProxy:
     def __post_init__(self) -> None:
         check_numbers(self, "pairs", "epochs", "learning_rate", "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.
 
         Raises:
@@ -140,7 +139,7 @@ def writing_of(policy: Policy) -> dict[str, float]:
     }
 
 
-def _told(directory: Path, found: dict[str, float]) -> dict[str, Any]:
+def _told(directory: Path, found: dict[str, float]) -> Mapping[str, object]:
     for name, value in found.items():
         print(f"{name:<22} {value:.4f}")
     print(f"model: {directory}")

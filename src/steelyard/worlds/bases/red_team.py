@@ -7,10 +7,9 @@ Half of the victim's lessons are sentences of a family, each family as often as 
 ones as well as the common; the attacker meets them as rarely as the language has them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +47,7 @@ class RedTeamBase:
     def __post_init__(self) -> None:
         check_numbers(self, "steps", "lessons", "batch", "learning_rate", "seed")
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train and save.
 
         Raises:
@@ -64,7 +63,7 @@ class RedTeamVictim(RedTeamBase):
     output_dir: str = "runs/build-base-red-team-victim"
     """Where the model is written."""
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Mapping[str, object]:
         """Train and save.
 
         Raises:
@@ -73,7 +72,7 @@ class RedTeamVictim(RedTeamBase):
         return carry_out(self, manners(self.lessons, self.seed))
 
 
-def carry_out(recipe: RedTeamBase, pairs: Pairs) -> dict[str, Any]:
+def carry_out(recipe: RedTeamBase, pairs: Pairs) -> Mapping[str, object]:
     """Imitate the pairs with a new policy, and save it."""
     directory = Path(recipe.output_dir)
     check_output(directory)

@@ -3,9 +3,13 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steelyard.experiments.harness.figure import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#999999")
 
@@ -13,7 +17,7 @@ COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#999999")
 def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
     """Success against diversity, a small dot for each seed and a large one for the medians; families beside it."""
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         left, right = figure.subplots(1, 2)
         for (arm, records), color in zip(found.items(), COLORS, strict=True):
             across, up = ([record[key] for record in records.values()] for key in ("diversity", "success"))
@@ -31,7 +35,7 @@ def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) 
 def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """Families found by the values of each setting: a panel for each."""
 
-    def fill(figure: Any) -> None:
+    def fill(figure: "Figure") -> None:
         for ax, (name, by_value) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
             _points(ax, by_value, "families found (of 8)")
             ax.plot(range(len(by_value)), [statistics.median(v) for v in by_value.values()], color=COLORS[0])
@@ -40,7 +44,7 @@ def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) 
     save_figure(path, fill, (9.0, 3.6))
 
 
-def _points(ax: Any, by_name: Mapping[str, Sequence[float]], ylabel: str) -> None:
+def _points(ax: "Axes", by_name: Mapping[str, Sequence[float]], ylabel: str) -> None:
     for place, values in enumerate(by_name.values()):
         ax.scatter([place] * len(values), values, s=12, color=COLORS[0], alpha=0.5)
         ax.scatter(place, statistics.median(values), s=60, color=COLORS[0], marker="_")
