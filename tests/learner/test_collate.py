@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from steelyard.core import Sampling, Trajectory
 from steelyard.learner import collate, micro_batches
+from steelyard.objective import VarGradTB
 
 
 def trajectory(prompt: str, length: int, reward: float | None = 1.0, actions: int = 2) -> Trajectory:
@@ -33,6 +34,18 @@ def test_collate_by_hand() -> None:
     assert batch.action_PGT[0, 0].tolist() == [False, False, True, True, False]
     assert batch.field("logp_ref_PGT")[1, 0].tolist() == [0.0, 0.0, 0.0, -0.25, -0.25]
     assert not batch.action_PGT[1, 1].any(), "a filler row has no actions"
+
+
+def test_what_an_environment_told_is_no_action_and_has_no_gradient() -> None:
+    """prompt | turn | answer | turn: the loss may weigh every step, and the answer's still get nothing."""
+    told = trajectory("a", 7)
+    acted = [False, False, True, True, False, False, True]
+    batch = collate([[told.replace(action_T=np.array(acted)), trajectory("a", 4)]])
+    assert batch.action_PGT[0, 0].tolist() == acted
+    logp_PGT = torch.full(batch.logp_PGT.shape, -1.0, requires_grad=True)
+    loss = VarGradTB(beta=0.5)(batch.replace(logp_PGT=logp_PGT, reward_PG=torch.tensor([[1.0, 0.0]])))
+    (grad_PGT,) = torch.autograd.grad(loss.value, logp_PGT)
+    assert (grad_PGT[0, 0] != 0).tolist() == acted
 
 
 @given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 200))

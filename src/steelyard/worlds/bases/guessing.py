@@ -1,13 +1,14 @@
 """The base model of `guessing`, made by plain supervised training: `steelyard build-base guessing`.
 
-Two phases on an unlimited stream of games, in all ranges: the base model knows the numbers, and post-training, which
+Three phases on an unlimited stream of games, in all ranges: the base model knows the numbers, and post-training, which
 sees the training ranges alone, selects a habit. First mostly games in which the range is halved, so that the skill is
-there; then mostly games in which the answers are ignored, so that it is latent.
+there; then, while the learning rate falls, fewer of them; then, with a new optimizer at a lower rate, mostly games in
+which the answers are ignored, so that the skill is latent.
 """
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,10 @@ from steelyard.worlds.sync_loop import tiny_policy
 
 CHARACTERS = "0123456789-: ehiglorw"
 SKILL = {"halving": 0.8, "counting": 0.1, "random": 0.1}
+MIXED = {"halving": 0.12, "counting": 0.48, "random": 0.4}
 HABIT = {"halving": 0.06, "counting": 0.7, "random": 0.24}
+HABIT_RATE = 0.25
+"""Learning rate of the last phase, as a share of the highest of the others."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,19 @@ class GuessingBase:
     """Where the model is written."""
     skill_steps: int = 700
     """Steps on mostly halved ranges."""
+    mixed_steps: int = 120
+    """Steps on a mixture."""
     habit_steps: int = 120
     """Steps on mostly blind guesses."""
     batch: int = 64
     """Games in a step."""
     learning_rate: float = 4e-3
-    """Highest learning rate; it falls linearly to a fiftieth."""
+    """Highest learning rate; it falls linearly to a fiftieth, and begins at a quarter in the last phase."""
     seed: int = 0
     """Seed of weights and games."""
 
     def __post_init__(self) -> None:
-        check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
+        check_numbers(self, "skill_steps", "mixed_steps", "habit_steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train and save.
@@ -61,31 +67,43 @@ class GuessingBase:
         check_output(directory)
         torch.set_num_threads(1)  # so that the weights do not depend on the number of cores
         began = time.monotonic()
-        steps = self.skill_steps + self.habit_steps
-        learner = self._learner(steps)
-        for step in range(steps):
-            row = learner.step(self._batch(step, learner.policy))
-            if (step + 1) % 100 == 0:
-                spent = time.monotonic() - began
-                line = f"step {step + 1}/{steps}  loss {row['learner/loss']:.4f}  {spent:.0f} s"
-                print(line, file=sys.stderr, flush=True)
-        save_new(learner.policy, directory)
+        policy = new_policy(self.seed)
+        for learner, steps in self._phases(policy):
+            for step in steps:
+                row = learner.step(self._batch(step, policy))
+                if (step + 1) % 100 == 0:
+                    spent = time.monotonic() - began
+                    line = f"step {step + 1}/{steps.stop}  loss {row['learner/loss']:.4f}  {spent:.0f} s"
+                    print(line, file=sys.stderr, flush=True)
+        save_new(policy, directory)
         print(f"model: {directory}")
         return {"model": str(directory), "seconds": time.monotonic() - began}
 
-    def _learner(self, steps: int) -> Learner:
-        warmup = min(100, steps // 2)
-        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-        optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
-        return Learner(new_policy(self.seed), SFT(), optimizer, learning_rate=self.learning_rate)
+    def _phases(self, policy: Policy) -> Iterator[tuple[Learner, range]]:
+        """A learner and the numbers of its steps: one for skill and mixture, one for the habit."""
+        first = self.skill_steps + self.mixed_steps
+        yield _learner(policy, self.learning_rate, min(100, first // 2), first), range(first)
+        last = range(first, first + self.habit_steps)
+        yield _learner(policy, HABIT_RATE * self.learning_rate, 0, self.habit_steps), last
 
     def _batch(self, step: int, policy: Policy) -> list[list[Trajectory]]:
         """Games that somebody else played."""
         draws = rng(self.seed, "warmstart", step)
-        shares: Mapping[str, float] = SKILL if step < self.skill_steps else HABIT
+        shares = self._shares(step)
         styles = draws.choice(list(shares), size=self.batch, p=list(shares.values())).tolist()
         encode = cache(lambda text: policy.tokenizer.encode(text, add_special_tokens=False))
         return [[played(encode, end_of(policy), style, draws)] for style in styles]
+
+    def _shares(self, step: int) -> Mapping[str, float]:
+        """How the games of a step are played."""
+        if step < self.skill_steps:
+            return SKILL
+        return MIXED if step < self.skill_steps + self.mixed_steps else HABIT
+
+
+def _learner(policy: Policy, learning_rate: float, warmup: int, steps: int) -> Learner:
+    schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
+    return Learner(policy, SFT(), Adam(beta2=0.98, weight_decay=0.01, schedule=schedule), learning_rate=learning_rate)
 
 
 def new_policy(seed: int) -> Policy:
