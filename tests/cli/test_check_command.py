@@ -15,8 +15,9 @@ Source: nobody.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from steelyard.core import Batch, Loss
+from steelyard.core import Batch, Loss, Needs
 from steelyard.objective import policy_gradient
 from steelyard.objective.advantage import reward_of
 
@@ -24,6 +25,8 @@ from steelyard.objective.advantage import reward_of
 @dataclass(frozen=True)
 class Mine:
     """Plain."""
+
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG",))
 
     scale: float = 1.0
     """Of the reward."""

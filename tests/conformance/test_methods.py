@@ -70,7 +70,7 @@ def test_card_file_and_export_agree(card):
 
 
 def test_every_objective_is_called_as_its_file():
-    for card in cards("objective"):
+    for card in (card for card in CARDS if card.room == "objective"):
         assert card.cls.__module__ == f"steelyard.objective.{card.id.replace('-', '_')}"
         assert card.paper is not None
 

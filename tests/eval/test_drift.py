@@ -10,7 +10,7 @@ import pytest
 
 from steelyard import train
 from steelyard.core import Episode, Request, Sampling, Trajectory, Weights
-from steelyard.eval import Measured, drift
+from steelyard.eval import TaskWithMetrics, drift
 from steelyard.eval.exact import kl, list_logp
 from steelyard.objective import VarGradTB
 from steelyard.policy import Policy
@@ -102,8 +102,8 @@ class Counted(Enumerable):
 
 
 def test_a_task_that_measures_gets_its_names_and_the_drift_into_every_evaluation(tmp_path):
-    assert isinstance(Counted(), Measured)
-    assert not isinstance(TASK, Measured)
+    assert isinstance(Counted(), TaskWithMetrics)
+    assert not isinstance(TASK, TaskWithMetrics)
     run = Run(
         task=Counted(), objective=VarGradTB(beta=0.15), model="steelyard/enumerable", runtime="inline", max_steps=2,
         num_prompts=2, num_generations=8, search_prompts=2, max_completion_length=3, learning_rate=1e-2, save_steps=0,

@@ -25,4 +25,5 @@ def test_unknown_names_are_suggested() -> None:
 def test_every_objective_is_run_by_a_recipe_or_a_proof_or_is_supervised() -> None:
     used = {type(load(name).objective) for name in names()}
     idle = [card for card in cards("objective") if card.cls not in used and proof_of(card.id) is None]
+    idle = [card for card in idle if card.cls.__module__.startswith("steelyard.")]
     assert {card.cls.__name__ for card in idle} == {"SFT"}

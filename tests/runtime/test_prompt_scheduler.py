@@ -15,8 +15,9 @@ from steelyard.objective import Reinforce
 from steelyard.runtime.prompt_scheduler import PromptScheduler
 from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment
+from steelyard.task import Enumerable
 
-RUN = Run(task=None, objective=Reinforce(), model="none", search_prompts=3, num_generations=4)
+RUN = Run(task=Enumerable(), objective=Reinforce(), model="none", search_prompts=3, num_generations=4)
 
 
 def prompts(number: int) -> list[Prompt]:

@@ -125,4 +125,4 @@ def test_modules_are_imported_by_name_in_few_places():
 
 def test_what_is_shipped_is_data():
     kinds = {path.suffix for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    assert kinds <= {".py", ".typed", ".json", ".safetensors", ".jinja", ".md", ".txt"}
+    assert kinds <= {".py", ".typed", ".json", ".safetensors", ".jinja", ".css", ".md", ".txt"}

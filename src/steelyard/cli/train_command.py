@@ -81,9 +81,9 @@ def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
 
 def _train(words: Sequence[str]) -> Result:
     name, settings = _settings(words)
-    if settings.model and (reason := slow_generation(settings.model, settings.mix)) is not None:
-        say(reason)
-    with Progress(settings.max_steps, _title(name, settings)) as progress:
+    slow = slow_generation(settings.model, settings.mix) if settings.model else None
+    title = "\n".join(filter(None, (_title(name, settings), slow)))
+    with Progress(settings.max_steps, title) as progress:
         return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
 
 

@@ -142,7 +142,7 @@ def test_a_line_of_the_rollout_table():
     rows = [row("native", [0.5, 0.25]), row("dynamic", [1.0, 1.0])]
     columns, [line] = rollout.table(rows)
     assert columns[:6] == ["", "model", "batch", "new", "native", "generate, dynamic cache"]
-    assert line == ["unique", "2M", "64", "32", "6,000 [4,000, 8,000]", "2,000 [2,000, 2,000]", "3 [2, 4]", "80",
+    assert line == ["unique", "2M", "64", "32", "6,000 [4,000, 8,000]", "2,000", "3 [2, 4]", "80",
                     "75% [50%, 100%]"]  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_a_line_of_the_replay_table():
             for store, rate in (("ours", 10.0), ("list", 2.0))]  # fmt: skip
     columns, lines = replay.table(rows)
     assert columns[:5] == ["trajectories", "", "adds/s", "draws/s", "ours / it"]
-    assert [line[4] for line in lines] == ["", "5 [5, 5]"]
+    assert [line[4] for line in lines] == ["", "5"]
 
 
 def test_a_trajectory_really_crosses():
@@ -211,7 +211,7 @@ def test_lines_of_the_asynchrony_table():
     rows = [row("sync", 0, 20.0, 1.0), row("sync", 1, 30.0, 1.0)]
     rows += [row("local, 4 searchers", 0, 5.0, 4.0), row("local, 4 searchers", 1, None, 4.0)]
     _, [sync, local] = asynchrony.table(rows)
-    assert sync[:4] == ["4 x", "sync", "25 [20, 30]", "1 [1, 1]"]
+    assert sync[:4] == ["4 x", "sync", "25 [20, 30]", "1"]
     assert sync[-2:] == ["", ""]
     assert local[2:4] == ["5 [5, 5] (1 never)", "4 [4, 4]"]
     assert local[6:8] == ["4 [4, 4]", "0.05 [0.05, 0.05]"]

@@ -10,12 +10,14 @@ import pytest
 
 from steelyard.cli import main
 from steelyard.core import FaultError, SteelyardError
-from steelyard.experiments.bench import limits, processes
-from steelyard.experiments.bench.measuring import interleaved, middle, ratios, short
+from steelyard.experiments.bench import limits
+from steelyard.experiments.bench.measuring import interleaved, ratios
 from steelyard.experiments.bench.page import block, check_page, write_block
-from steelyard.experiments.bench.record import Record, carry_out, command_of, read
+from steelyard.experiments.bench.record import BenchRecord, carry_out, command_of, read
+from steelyard.experiments.harness import processes
+from steelyard.experiments.harness.spread import short, spread
 
-RECORD = Record("limits", "steelyard bench limits", {"runs": 1}, "2026-11-25", "a machine", 90.0, [])
+RECORD = BenchRecord("limits", "steelyard bench limits", {"runs": 1}, "2026-11-25", "a machine", 90.0, [])
 PAGE = "before\n<!-- bench:limits -->\nold\n<!-- end -->\nafter\n"
 
 
@@ -36,7 +38,7 @@ def test_numbers_have_three_digits(value: float, text: str):
 
 
 def test_the_middle_and_the_ratios():
-    assert middle([3.0, 1.0, 2.0]) == "2 [1, 3]"
+    assert spread([3.0, 1.0, 2.0]) == "2 [1, 3]"
     assert ratios([4.0, 9.0], [2.0, 3.0]) == [2.0, 3.0]
 
 

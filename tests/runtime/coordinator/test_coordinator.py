@@ -20,14 +20,15 @@ from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.run import HeldOut, Restarts, Run
 from steelyard.searcher import Assignment
+from steelyard.task import Enumerable
 
 PROMPTS = [Prompt(f"p{i}", f"p{i}") for i in range(5)]
 PROFILE = Profile(
     batches_ahead=2, deadline=50.0, silence_deadline=90.0, start_deadline=30.0, search_deadline=20.0, last_word=6.0
 )
 RUN = Run(
-    task=None, objective=Reinforce(), model="none", num_searchers=2, max_steps=6, num_prompts=2, num_generations=2,
-    search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2, evaluation=HeldOut(every=2, prompts=1),
+    task=Enumerable(), objective=Reinforce(), model="none", num_searchers=2, max_steps=6, num_prompts=2,
+    num_generations=2, search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2, evaluation=HeldOut(every=2, prompts=1),
     restarts=Restarts(limit=10**6),
 )  # fmt: skip
 REPLAYS = [
