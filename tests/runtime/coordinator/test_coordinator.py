@@ -28,8 +28,8 @@ PROFILE = Profile(
 )
 RUN = Run(
     task=Enumerable(), objective=Reinforce(), model="none", num_searchers=2, max_steps=6, num_prompts=2,
-    num_generations=2, search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2, evaluation=HeldOut(every=2, prompts=1),
-    restarts=Restarts(limit=10**6),
+    num_generations=2, search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2,
+    evaluation=HeldOut(every=2, prompts=1), restarts=Restarts(limit=10**6),
 )  # fmt: skip
 REPLAYS = [
     PrioritizedReplay(), PrioritizedReplay(over_age="wait"), SingleUse(), SingleUse(over_age="wait"),
