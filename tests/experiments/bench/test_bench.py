@@ -214,7 +214,7 @@ def test_lines_of_the_asynchrony_table():
     assert sync[:4] == ["4 x", "sync", "25 [20, 30]", "1"]
     assert sync[-2:] == ["", ""]
     assert local[2:4] == ["5 (1 never)", "4"]
-    assert local[6:8] == ["4", "0.05 [0.05, 0.05]"]
+    assert local[6:8] == ["4", "0.05"]
 
 
 def test_random_models_are_as_large_as_they_are_called():
