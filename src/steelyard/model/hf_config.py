@@ -22,6 +22,8 @@ from steelyard.model.sliding_window import SlidingWindow
 FAMILY = ("llama", "qwen2", "qwen3", "mistral")
 OWN_TYPE = "steelyard"
 """The model type of a model whose attention transformers does not have."""
+MOST_LAYERS = 10_000
+"""A config that claims more is damaged: each layer's attention is listed, and the list must fit into memory."""
 WINDOW = 4096
 WINDOWED_FROM = 28
 """What transformers takes where a config names no window, or no first layer that has one."""
@@ -100,6 +102,8 @@ def _attention(config: Mapping[str, Any], full: Mix) -> tuple[Mix, ...] | None:
     """The attention of each layer; None where the config contradicts itself or the layers are of another kind."""
     kind = config.get("model_type")
     layers = int(config["num_hidden_layers"])
+    if layers > MOST_LAYERS:
+        return None
     window = config.get("sliding_window", WINDOW)
     slides = kind == "mistral" or (kind in ("qwen2", "qwen3") and bool(config.get("use_sliding_window")))
     narrow = SlidingWindow(int(window)) if slides and window is not None and int(window) >= 1 else None
