@@ -16,6 +16,9 @@ T = TypeVar("T")
 RunDirectory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 """Directory of a run, as the first word after a command."""
 
+_LISTED = 20
+"""Names that a message lists."""
+
 
 def parse(
     cls: type[T], words: Sequence[str], *, command: str, default: T | None = None, description: str | None = None
@@ -74,7 +77,15 @@ def choose(words: Sequence[str], known: Mapping[str, str], *, command: str, what
         raise SystemExit(0)
     if not words or words[0].startswith("-"):
         found = f", which comes first; found {words[0]}" if words else ""
-        raise SteelyardError(f"{what} is missing{found}", where=command, hint=f"name one of {', '.join(known)}")
+        raise SteelyardError(f"{what} is missing{found}", where=command, hint=f"name one of {_some(known, command)}")
     if words[0] not in known:
         raise SteelyardError(f"unknown {what} {words[0]!r}", where=command, hint=suggest(words[0], known))
     return words[0]
+
+
+def _some(known: Mapping[str, str], command: str) -> str:
+    """The known names; of a long list the first, and where the others are."""
+    names = list(known)
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_LISTED])}, ... (all: steelyard {command} --help)"
