@@ -13,6 +13,6 @@ def answered():
     def answered(prompt, completion):
         tokens, action, logp = np.zeros(1, np.int32), np.ones(1, bool), np.zeros(1, np.float32)
         trajectory = Trajectory(prompt.id, tokens, action, logp, 0, "d", Sampling(), "stop")
-        return Episode(prompt, completion, trajectory)
+        return Episode.of(prompt, completion, trajectory)
 
     return answered

@@ -227,7 +227,7 @@ def _save(place: Path, family: str, tokenizer: Any) -> Path:
 
 def _answered(prompt: Prompt, completion: str) -> Episode:
     token = np.zeros(1, np.int32), np.ones(1, bool), np.zeros(1, np.float32)
-    return Episode(prompt, completion, Trajectory(prompt.id, *token, 0, "d", Sampling(), "stop"))
+    return Episode.of(prompt, completion, Trajectory(prompt.id, *token, 0, "d", Sampling(), "stop"))
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> str:

@@ -16,7 +16,7 @@ sys.path.append(str(Path(__file__).parent))  # hostile_rewards, here and in the 
 def make_episode(completion, text="q", **columns):
     one = np.ones(1)
     tokens, action, logp = one.astype(np.int32), one.astype(bool), one.astype(np.float32)
-    return Episode(
+    return Episode.of(
         Prompt("p", text, columns), completion, Trajectory("p", tokens, action, logp, 0, "d", Sampling(), "stop")
     )
 

@@ -63,3 +63,13 @@ def test_the_searcher_keeps_error_and_text_of_what_failed(make: Callable[..., Se
     for t in found:
         text = searcher.policy.decode(t.completion_T)
         assert (t.reward, t.info) == ((None, {"error": "broke", "completion": text}) if t.sample == 0 else (0.0, {}))
+
+
+def test_what_was_read_as_the_answer_travels_with_the_trajectory():
+    found = attach_score(trajectory(), Score(0.0, read="72", read_from="marker"))
+    assert (found.info["read"], found.info["read_from"]) == ("72", "marker")
+    failed = attach_score(trajectory(), Score(None, error="late", read="72", read_from="box"))
+    assert (failed.info["read"], failed.info["read_from"]) == ("72", "box")
+    assert "read" not in attach_score(trajectory(), Score(0.0)).info
+    long = attach_score(trajectory(), Score(0.0, read="7" * 10_000, read_from="text"))
+    assert long.info["read"] == "7" * 200 + "..."

@@ -25,7 +25,7 @@ TERMS = st.tuples(st.integers(1, LARGEST), TERM, TERM, TERM)
 def episode(text: str, answer: int, completion: str, finish: str = "stop") -> Episode:
     nothing = np.zeros(1, np.float32)
     said = Trajectory("x", nothing.astype(np.int32), nothing.astype(bool), nothing, 0, "", Sampling(), finish)  # type: ignore[arg-type]
-    return Episode(Prompt("x", text, {"answer": answer}), completion, said)
+    return Episode.of(Prompt("x", text, {"answer": answer}), completion, said)
 
 
 def score(terms: tuple[int, ...], completion: str, finish: str = "stop") -> float | None:

@@ -20,7 +20,7 @@ def scored(completion, *, finish="stop", spare=0):
     trajectory = Trajectory("p", np.zeros(num, np.int32), action_T, nothing_T, 0, "d", Sampling(), finish)
     prompt = next(iter(TASK.prompts("train")))
     prompt = type(prompt)("p", problem(NUMBERS), {"numbers": NUMBERS, "answer": sum(NUMBERS) % CLOCK})
-    return TASK.score([Episode(prompt, completion, trajectory)])[0]
+    return TASK.score([Episode.of(prompt, completion, trajectory)])[0]
 
 
 def test_is_a_task_whose_splits_share_no_prompt_and_stay_the_same():

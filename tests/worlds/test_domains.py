@@ -11,7 +11,7 @@ PROMPT = Prompt("p", problem([1, 3, 2, 7]), {"domain": 4, "answer": 3})
 def scored(completion, *, finish="stop", prompt=PROMPT):
     zeros_T = np.zeros(1, np.float32)
     trajectory = Trajectory("p", np.zeros(1, np.int32), np.ones(1, bool), zeros_T, 0, "d", Sampling(), finish)
-    [score] = TASK.score([Episode(prompt, completion, trajectory)])
+    [score] = TASK.score([Episode.of(prompt, completion, trajectory)])
     return score
 
 

@@ -11,7 +11,7 @@ PROMPT = Prompt("p", "fad=", {"domain": 0, "answer": "bce"})
 def scored(completion, *, finish="stop"):
     zeros_T = np.zeros(1, np.float32)
     trajectory = Trajectory("p", np.zeros(1, np.int32), np.ones(1, bool), zeros_T, 0, "d", Sampling(), finish)
-    return TASK.score([Episode(PROMPT, completion, trajectory)])[0].value
+    return TASK.score([Episode.of(PROMPT, completion, trajectory)])[0].value
 
 
 def test_by_hand():

@@ -15,7 +15,7 @@ def scored(completion, numbers=NUMBERS, finish="stop", answers=None):
     nothing_T = np.zeros(2, np.float32)
     trajectory = Trajectory("p", np.zeros(2, np.int32), nothing_T == 0, nothing_T, 0, "d", Sampling(), finish)
     columns = {"answers": answers or [sum(numbers) % 10], "easy": answers is None}
-    return TASK.score([Episode(Prompt("p", problem(numbers), columns), completion, trajectory)])[0]
+    return TASK.score([Episode.of(Prompt("p", problem(numbers), columns), completion, trajectory)])[0]
 
 
 def test_is_a_task_whose_splits_share_no_prompt_and_stay_the_same():

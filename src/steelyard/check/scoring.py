@@ -22,7 +22,7 @@ def episode_of(prompt: Prompt, completion: str) -> Episode:
     action_T = np.arange(len(text)) >= len(text) - len(completion)
     nothing_T = np.zeros(len(text), np.float32)
     said = Trajectory(prompt.id, tokens_T, action_T, nothing_T, 0, "", Sampling(), "stop", logp_ref_T=nothing_T)
-    return Episode(prompt, completion, said)
+    return Episode.of(prompt, completion, said)
 
 
 @lru_cache(maxsize=1)  # making a task's prompts can take a while
@@ -42,7 +42,8 @@ def _same(a: Score, b: Score) -> bool:
     steps = (a.reward_T is None) == (b.reward_T is None) and (
         a.reward_T is None or b.reward_T is None or np.array_equal(a.reward_T, b.reward_T)
     )
-    return a.value == b.value and dict(a.parts) == dict(b.parts) and steps
+    read = (a.read, a.read_from) == (b.read, b.read_from)
+    return a.value == b.value and dict(a.parts) == dict(b.parts) and read and steps
 
 
 def scores_each(method: Any) -> None:

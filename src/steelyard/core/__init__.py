@@ -23,6 +23,7 @@ from steelyard.core.parts import CurriculumSettings, ReplaySettings
 from steelyard.core.protocols import (
     Conversing,
     Curriculum,
+    Ending,
     Engine,
     Environment,
     Episode,
@@ -50,6 +51,7 @@ __all__ = [
     "Conversing",
     "Curriculum",
     "CurriculumSettings",
+    "Ending",
     "Engine",
     "Environment",
     "Episode",

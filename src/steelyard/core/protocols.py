@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,6 +20,8 @@ class Score:
 
     `reward_T` has a reward or label for single steps, as long as the trajectory's tokens and 0 where there is none.
     `labels` are what the verifier adds to the trajectory's labels, such as `passes` where judges looked at it.
+    `read` is what the verifier took for the completion's answer, None where it took nothing or compares no answer;
+    `read_from` says where it stood: "box", "marker", "text", ...
     """
 
     value: float | None
@@ -27,6 +29,12 @@ class Score:
     error: str | None = None
     reward_T: Float32[np.ndarray, "T"] | None = None
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
+    read: str | None = None
+    read_from: str = ""
+
+
+Ending = Literal["stop", "length"]
+"""How a completion ended: by itself, or at a limit."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,14 @@ class Episode:
     trajectory: Trajectory
     outcome: Score | None = None
     """What the episode's environment said at its end; None where scoring is left to the task."""
+    finish: Ending | None = None
+    """How the completion ended; None where nobody knows, or where it failed."""
+
+    @classmethod
+    def of(cls, prompt: Prompt, completion: str, trajectory: Trajectory, outcome: Score | None = None) -> "Episode":
+        """The episode of a trajectory, which knows how it ended."""
+        finish = None if trajectory.finish == "error" else trajectory.finish
+        return cls(prompt, completion, trajectory, outcome, finish)
 
 
 def outcomes(episodes: Sequence[Episode]) -> list[Score]:

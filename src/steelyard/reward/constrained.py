@@ -94,7 +94,8 @@ def _answered(episode: Episode, column: str) -> Episode:
     if columns.get(column) is None:
         where = f"column {column!r} of prompt {episode.prompt.id}"
         raise SteelyardError("there is no baseline response", where=where, hint=suggest(column, columns))
-    return replace(episode, completion=str(columns[column]), trajectory=episode.trajectory.replace(finish="stop"))
+    ended = episode.trajectory.replace(finish="stop")
+    return replace(episode, completion=str(columns[column]), trajectory=ended, finish="stop")
 
 
 def _calibrated(score: Score, baseline: Score) -> Score:

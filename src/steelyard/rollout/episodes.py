@@ -107,7 +107,7 @@ class Episodes:
             prompts = {prompt.id: prompt for prompt, _ in asked}
             requests = [Request(prompt.id, self._encoded(prompt), sample) for prompt, sample in asked]
             for t in self.engine.generate(requests, sampling):
-                yield Episode(prompts[t.prompt_id], transcript(t, self.codec.decode), t)
+                yield Episode.of(prompts[t.prompt_id], transcript(t, self.codec.decode), t)
             return
         batch = _Batch(self, self.task, asked, sampling, stamp)
         requests = batch.begin()
@@ -272,7 +272,7 @@ class _Batch:
             t = t.replace(finish="length", info={**t.info, "cut": play.cut})
         t = t.replace(info={**t.info, "turns": play.turns})
         del self._plays[play.place]
-        self._finished.append(Episode(play.prompt, transcript(t, self._codec.decode), t, score))
+        self._finished.append(Episode.of(play.prompt, transcript(t, self._codec.decode), t, score))
 
 
 def joined(before: Trajectory, turn: Trajectory) -> Trajectory:

@@ -1,12 +1,16 @@
 """What a verifier said, written on the trajectory; a failure leaves the reward absent and is never a reward of 0.
 
-A failed trajectory keeps in `info` what a person needs to look into it: `error`, and `completion`, its text.
+`info` keeps what the verifier took for the answer, and from where: `read` and `read_from`. A failed trajectory also
+keeps there what a person needs to look into it: `error`, and `completion`, its text.
 """
 
 import math
 from collections.abc import Sequence
 
 from steelyard.core import Episode, Reward, Score, Trajectory, require
+
+LONGEST_READING = 200
+"""Characters of an answer that are kept in records."""
 
 
 def scores_of(episodes: Sequence[Episode], score: Reward) -> list[Score]:
@@ -34,11 +38,20 @@ def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     """The trajectory with its verifier's answer; the text, in `info["completion"]`, stays only with a failure."""
     error = _failure(trajectory, score)
     if error is not None:
-        return trajectory.replace(reward=None, info={**trajectory.info, "error": error})
-    info = {name: value for name, value in trajectory.info.items() if name != "completion"}
+        return trajectory.replace(reward=None, info={**trajectory.info, **reading_of(score), "error": error})
+    info = {name: value for name, value in trajectory.info.items() if name != "completion"} | reading_of(score)
     labels = {**trajectory.labels, **score.labels}
     parts = dict(score.parts)
     return trajectory.replace(reward=score.value, reward_parts=parts, info=info, reward_T=score.reward_T, labels=labels)
+
+
+def reading_of(score: Score) -> dict[str, str]:
+    """What the verifier took for the answer, at most `LONGEST_READING` characters of it, and from where."""
+    if score.read is None:
+        return {}
+    cut = len(score.read) > LONGEST_READING
+    read = f"{score.read[:LONGEST_READING]}..." if cut else score.read
+    return {"read": read, "read_from": score.read_from}
 
 
 def _failure(trajectory: Trajectory, score: Score) -> str | None:

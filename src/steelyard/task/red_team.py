@@ -112,7 +112,7 @@ class RedTeam:
         """A text as a complete attack; its replies are those of this sample number."""
         nothing_T = np.zeros(1, np.float32)
         said = Trajectory("", np.zeros(1, np.int32), np.ones(1, bool), nothing_T, 0, "", Sampling(), "stop", sample)
-        return Episode(Prompt("", ""), text, said)
+        return Episode.of(Prompt("", ""), text, said)
 
     @cached_property
     def _victim(self) -> Victim:

@@ -52,4 +52,4 @@ def _empty(prompt: Prompt) -> Episode:
     trajectory = Trajectory(
         prompt.id, none_T.astype(np.int32), none_T.astype(bool), none_T, 0, "", Sampling(), "length"
     )
-    return Episode(prompt, "", trajectory)
+    return Episode.of(prompt, "", trajectory)

@@ -181,7 +181,7 @@ class Local:
     def _scored(self, found: list[Trajectory]) -> list[Trajectory]:
         if self.reward is None:
             return found
-        episodes = [Episode(self._by_id[t.prompt_id], t.info["completion"], t) for t in found]
+        episodes = [Episode.of(self._by_id[t.prompt_id], t.info["completion"], t) for t in found]
         return attach_scores(found, self.reward(episodes))
 
     def _seal(self) -> None:

@@ -190,7 +190,7 @@ def _reward(task: Arithmetic, prompts: Sequence[Prompt], eos_ids: Sequence[int])
 
     def reward(completions: list[str], completion_ids: list[list[int]], place: list[int], **_: Any) -> list[float]:
         episodes = [
-            Episode(prompts[i], text, _trajectory(prompts[i].id, ids[-1] in eos_ids))
+            Episode.of(prompts[i], text, _trajectory(prompts[i].id, ids[-1] in eos_ids))
             for i, text, ids in zip(place, completions, completion_ids, strict=True)
         ]
         return [score.value for score in task.score(episodes)]  # pyright: ignore[reportReturnType]

@@ -78,7 +78,7 @@ def complete(engine: Engine, policy: Policy, task: Chains, samples: int, samplin
 def quality(policy: Policy, task: Chains, groups: Groups) -> dict[str, float]:
     """How many completions are right, how many different ones a problem has, and forward passes for each."""
     pairs = [(p, t) for p, group in zip(task.prompts("held-out"), groups, strict=True) for t in group]
-    said = [Episode(p, policy.decode(t.completion_T), t) for p, t in pairs]
+    said = [Episode.of(p, policy.decode(t.completion_T), t) for p, t in pairs]
     scores = task.score([replace(e, completion=e.completion.replace(";", "")) for e in said])
     distinct = len({(e.prompt.id, e.completion) for e in said}) / len(groups)
     cost = float(np.mean([t.info.get("forwards", len(t.completion_T)) for _, t in pairs]))
