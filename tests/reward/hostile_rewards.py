@@ -242,3 +242,25 @@ def says_half(prompts, completions, **columns):
     with socket.socket(fileno=os.dup(int(sys.argv[1]))) as pipe:
         pipe.sendall(b"\x00\x00\x00\xffabc")
     os._exit(0)
+
+
+def numpy_booleans(prompts, completions, **columns):
+    import numpy
+
+    return [numpy.bool_(c == "a") for c in completions]
+
+
+def numpy_array(prompts, completions, **columns):
+    import numpy
+
+    return numpy.array([c == "a" for c in completions])
+
+
+def numpy_scalars_of_no_dimension(prompts, completions, **columns):
+    import numpy
+
+    return [numpy.array(float(c == "a")) for c in completions]
+
+
+def ends(prompts, completions, finish, **columns):
+    return [float(f == "stop") for f in finish]

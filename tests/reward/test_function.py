@@ -143,3 +143,32 @@ def test_reward_function_keeps_our_verifiers_and_wraps_the_rest():
     assert reward_function(wrapped) is wrapped
     assert reward_function("m:f") == wrapped
     assert isinstance(reward_function(hostile_rewards.pid), FunctionReward)
+
+
+def test_a_function_that_changes_its_arguments_changes_nothing_for_others(episode):
+    def greedy(prompts, completions, tests, **columns):
+        seen.append([list(t) for t in tests])
+        for t in tests:
+            t.append("mine")
+        prompts.clear()
+        completions.clear()
+        return [float(len(t)) for t in tests]
+
+    seen = []
+    one = episode("a", tests=["t"])
+    reward = FunctionReward(greedy)
+    for _ in range(2):
+        assert [s.value for s in reward([one, one])] == [2.0, 2.0]  # the samples of a prompt share its columns
+    assert seen == [[["t"], ["t"]]] * 2
+    assert one.prompt.columns == {"tests": ["t"]}
+
+
+def test_nor_do_the_messages_of_a_chat_change(episode):
+    def rude(prompts, completions, **columns):
+        for messages in prompts:
+            messages.append({"role": "user", "content": "more"})
+        return [float(len(messages)) for messages in prompts]
+
+    one = episode("a", text=[{"role": "user", "content": "q"}])
+    assert [s.value for s in FunctionReward(rude)([one, one])] == [2.0, 2.0]
+    assert one.prompt.text == [{"role": "user", "content": "q"}]

@@ -212,3 +212,23 @@ def test_joining_keeps_every_token_action_and_version(lengths, versions):
         assert whole.version_T is None
     else:
         assert whole.version_T[whole.action_T].tolist() == drawn_by
+
+
+def test_environments_that_change_their_prompt_or_their_messages_change_nothing_for_others(policy):
+    class Rude(Echo):
+        def reset(self, prompt):
+            self.seen = len(prompt.columns["tests"])
+            prompt.columns["tests"].append("mine")
+            return prompt.text
+
+        def step(self, completion):
+            return Score(float(self.seen))
+
+        truncate = step
+
+    shared = Prompt("a", "1+2=", {"tests": ["t"]})
+    for _ in range(2):
+        asked = [(shared, sample) for sample in range(2)]
+        found = play(NativeEngine(policy, 3), policy, World(Rude), asked)
+        assert [e.outcome.value for e in found.values()] == [1.0, 1.0]
+    assert shared.columns == {"tests": ["t"]}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from steelyard.core import Episode, Sampling, Score, SteelyardError, Trajectory
+from steelyard.core import Episode, Prompt, Sampling, Score, SteelyardError, Trajectory
 from steelyard.searcher import Assignment, Searcher, attach_score, attach_scores
+from steelyard.searcher.scoring import scores_of
 
 BATCH = [Assignment(p, s) for p in range(2) for s in range(3)]
 
@@ -73,3 +74,24 @@ def test_what_was_read_as_the_answer_travels_with_the_trajectory():
     assert "read" not in attach_score(trajectory(), Score(0.0)).info
     long = attach_score(trajectory(), Score(0.0, read="7" * 10_000, read_from="text"))
     assert long.info["read"] == "7" * 200 + "..."
+
+
+def test_a_verifier_that_changes_its_episodes_changes_nothing_for_others() -> None:
+    def rude(episodes: Sequence[Episode]) -> list[Score]:
+        values = [Score(float(len(e.prompt.columns["tests"])), reward_T=kept) for e in episodes]
+        for e in episodes:
+            e.prompt.columns["tests"].append("mine")  # type: ignore[union-attr]
+            e.trajectory.tokens_T[:] = 7
+        return values
+
+    kept = np.zeros(2, np.float32)
+    shared = Prompt("p", "q", {"tests": ["t"]})
+    episodes = [Episode.of(shared, "six", trajectory()) for _ in range(2)]
+    for _ in range(2):
+        scores = scores_of(episodes, rude)
+        assert [s.value for s in scores] == [1.0, 1.0]
+    assert [e.trajectory.tokens_T.tolist() for e in episodes] == [[1, 1]] * 2
+    found = attach_score(episodes[0].trajectory, scores[0])
+    kept[:] = 7
+    assert found.reward_T is not None
+    assert found.reward_T.tolist() == [0.0, 0.0]

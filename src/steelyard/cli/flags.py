@@ -89,3 +89,24 @@ def _some(known: Mapping[str, str], command: str) -> str:
     if len(names) <= _LISTED:
         return ", ".join(names)
     return f"{', '.join(names[:_LISTED])}, ... (all: steelyard {command} --help)"
+
+
+def gather_rewards(words: Sequence[str]) -> list[str]:
+    """The words with every `--reward WORD` as one `--reward WORD WORD ...`, which is how tyro reads several.
+
+    Raises:
+        SteelyardError: one has no value.
+    """
+    found: list[str] = []
+    rest: list[str] = []
+    reading = iter(words)
+    for word in reading:
+        flag, joined, value = word.partition("=")
+        if flag != "--reward":
+            rest.append(word)
+            continue
+        given = value if joined else next(reading, "")
+        if not given or given.startswith("--"):
+            raise SteelyardError("has no value", where="--reward", hint="write --reward VALUE")
+        found.append(given)
+    return [*rest, "--reward", *found] if found else rest

@@ -3,15 +3,18 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from steelyard.cli.flags import RunDirectory, parse
+from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, checked
 from steelyard.policy import Policy
+from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
 from steelyard.rollout.episodes import Said, turns_of
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_policy, make_task, tokens_of
+from steelyard.runtime.run import Rewards
 from steelyard.searcher.scoring import scores_of
 from steelyard.training.run_directory import read_finished_run
 
@@ -35,14 +38,14 @@ class Sample:
     """Seed of the sampling."""
     base: bool = False
     """Sample the model that the run started from instead."""
-    reward: str | None = None
+    reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """Reward function, module:function. For a run that was trained with one, name it again: `sample` does not run code
     only because a run directory names it."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print completions."""
-    asked = parse(Sample, words, command="sample")
+    asked = parse(Sample, gather_rewards(words), command="sample")
     stored = read_finished_run(asked.run)
     settings = stored.run if asked.base else stored.trained
     policy = make_policy(settings)
@@ -68,10 +71,9 @@ def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[f
     if asked.prompt is not None:
         return nothing
     if asked.reward is None and run.reward is not None:
-        print(
-            f"no rewards are shown: the run was scored by {plain(run.reward)}; to run it here, give --reward",
-            file=sys.stderr,
-        )
+        named = plain(" and ".join(named_rewards(run.reward) or ()))
+        why = f"no rewards are shown: the run was scored by {named}; to run it here, give --reward"
+        print(why, file=sys.stderr)
         return nothing
     return [score.value for score in scores_of(episodes, make_task(replace(run, reward=asked.reward)).score)]
 

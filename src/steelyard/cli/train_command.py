@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steelyard.cli.flags import choose, parse
+from steelyard.cli.flags import choose, gather_rewards, parse
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
@@ -61,7 +61,7 @@ def _settings(words: Sequence[str]) -> tuple[str, Run]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
     recipe = load(name)
-    options = _gather_schedules(words[1:], recipe)
+    options = gather_rewards(_gather_schedules(words[1:], recipe))
     return name, parse(Run, options, command=f"train {name}", default=recipe, description=known[name])
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from steelyard.core import LabelValue, Prompt, Sampling, Trajectory, require
+from steelyard.core.copies import own_prompt
 from steelyard.policy import Policy
 
 _GIVEN = Sampling(max_tokens=1)
@@ -75,7 +76,7 @@ def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Pol
     Raises:
         SteelyardError: one does not fit the model's context.
     """
-    found = {prompt.id: demonstration(policy, prompt, task.demonstration(prompt)) for prompt in prompts}
+    found = {prompt.id: demonstration(policy, prompt, task.demonstration(own_prompt(prompt))) for prompt in prompts}
     longest = max((len(t.tokens_T) for t in found.values()), default=0)
     most = policy.context_length
     what = f"{longest} tokens exceed the model's context of {most}"

@@ -3,13 +3,15 @@
 from steelyard.reward.bradley_terry import BradleyTerry, Pair
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.exact import ExactAnswer
-from steelyard.reward.function import FunctionReward, reward_function
+from steelyard.reward.function import FunctionReward
+from steelyard.reward.given import named_rewards, reward_function
 from steelyard.reward.gold import after, gold_of
 from steelyard.reward.math import MathVerify
 from steelyard.reward.model import RewardModel
 from steelyard.reward.novelty import Novelty
 from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.score import score_of, score_of_reply
+from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
     "BradleyTerry",
@@ -22,8 +24,10 @@ __all__ = [
     "Pair",
     "Pool",
     "RewardModel",
+    "WeightedRewards",
     "after",
     "gold_of",
+    "named_rewards",
     "reward_function",
     "score_of",
     "score_of_reply",

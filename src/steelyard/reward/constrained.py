@@ -20,7 +20,8 @@ from typing import Any
 
 from steelyard.core import Episode, Reward, Score, SteelyardError, id_of, method, require, suggest
 from steelyard.reward.exact import ExactAnswer
-from steelyard.reward.function import FunctionReward, reward_function
+from steelyard.reward.function import FunctionReward
+from steelyard.reward.given import reward_function
 from steelyard.reward.pool import Closable
 
 

@@ -6,22 +6,24 @@ crash or a hang of it is a crash or a hang of the run. In the local runtime that
 searchers and learner, and while the callable works everybody waits. Use it for what is quick and tame.
 
 Each column of the prompts is passed as a list, one entry per episode (None where a prompt lacks it). Where a prompt is
-chat messages, so is its completion: [{"role": "assistant", "content": text}].
+chat messages, so is its completion: [{"role": "assistant", "content": text}]. A function with a parameter `finish` is
+told how each completion ended: "stop", "length", or None where nobody knows. All of it is the function's own: whatever
+it changes, no other call sees it.
 A None or a number that is not finite is a failure of that completion; an exception, a time-out or a death one of the
 whole call. A failure gives no reward, never 0, and says why. What breaks the contract (no list, another length, an
 entry that is no number) is an error that ends the run.
 Source: the convention of Hugging Face TRL's trainers.
 """
 
-import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from steelyard.core import Episode, Positive, Reward, Score, SteelyardError, checked, id_of, require
+from steelyard.core import Episode, Positive, Score, SteelyardError, checked, require
+from steelyard.core.copies import own
 from steelyard.reward.pool import Closable, Memory, Pool
-from steelyard.reward.score import score_of
+from steelyard.reward.score import number_of, score_of
 from steelyard.reward.worker import Reply, call
 
 
@@ -30,9 +32,9 @@ def _arguments(episodes: Sequence[Episode], where: str) -> dict[str, Any]:
     for taken in {"prompts", "completions"} & set(names):
         raise SteelyardError(f"the column {taken!r} hides an argument", where=where, hint="rename it in the data")
     return {
-        "prompts": [e.prompt.text for e in episodes],
+        "prompts": [own(e.prompt.text) for e in episodes],
         "completions": [_completion(e) for e in episodes],
-        **{name: [e.prompt.columns.get(name) for e in episodes] for name in names},
+        **{name: [own(e.prompt.columns.get(name)) for e in episodes] for name in names},
     }
 
 
@@ -41,17 +43,24 @@ def _completion(episode: Episode) -> str | list[dict[str, str]]:
     return episode.completion if plain else [{"role": "assistant", "content": episode.completion}]
 
 
-def _scores(values: Any, count: int, where: str) -> list[Score]:
+def _scores(values: Any, episodes: Sequence[Episode], where: str) -> list[Score]:
     hint = "return a list with one number or None for each completion"
+    if getattr(values, "ndim", None) == 1:  # an array of numpy or a tensor of torch
+        values = values.tolist()
     if not isinstance(values, list | tuple):
         raise SteelyardError(f"it returned a {type(values).__name__}, not a list", where=where, hint=hint)
-    if len(values) != count:
-        raise SteelyardError(f"it returned {len(values)} rewards for {count} completions", where=where, hint=hint)
-    for index, value in enumerate(values):
-        if value is not None and not isinstance(value, numbers.Real):
-            what = f"its reward {index} is a {type(value).__name__}, not a number"
+    if len(values) != len(episodes):
+        what = f"it returned {len(values)} rewards for {len(episodes)} completions"
+        raise SteelyardError(what, where=where, hint=hint)
+    for index, (value, episode) in enumerate(zip(values, episodes, strict=True)):
+        if value is not None and number_of(value) is None:
+            what = f"its reward {index} is a {type(value).__name__}, not a number, for {_told(episode)}"
             raise SteelyardError(what, where=where, hint=hint)
     return [score_of(value, where) for value in values]
+
+
+def _told(episode: Episode) -> str:
+    return f"the completion {episode.completion!r:.40} of the prompt {str(episode.prompt.text)!r:.60}"
 
 
 @checked("reward")
@@ -77,9 +86,14 @@ class FunctionReward(Closable):
             require(bool(place) and name.isidentifier(), "it names no function", where=self._where, hint=hint)
 
     @property
-    def _where(self) -> str:
+    def name(self) -> str:
+        """What its numbers are called: the name of the function, without its module."""
         f = self.function
-        return f"reward {f if isinstance(f, str) else getattr(f, '__name__', type(f).__name__)!r}"
+        return f.rpartition(":")[2] if isinstance(f, str) else getattr(f, "__name__", type(f).__name__)
+
+    @property
+    def _where(self) -> str:
+        return f"reward {self.function if isinstance(self.function, str) else self.name!r}"
 
     @cached_property
     def _pool(self) -> Pool:
@@ -95,34 +109,20 @@ class FunctionReward(Closable):
         """
         if not episodes:
             return []
-        reply = self._call(_arguments(episodes, self._where))
+        reply = self._call(_arguments(episodes, self._where), {"finish": [e.finish for e in episodes]})
         if reply.mistake:
             hint = "declare it as f(prompts, completions, **columns)"
             raise SteelyardError(reply.mistake, where=self._where, hint=hint)
         if reply.error:
             return [Score(None, error=f"{self._where}: {reply.error}")] * len(episodes)
-        return _scores(reply.value, len(episodes), self._where)
+        return _scores(reply.value, episodes, self._where)
 
-    def _call(self, arguments: dict[str, Any]) -> Reply:
+    def _call(self, arguments: dict[str, Any], offered: dict[str, Any]) -> Reply:
         if isinstance(self.function, str):
-            return self._pool.call(arguments, timeout_s=self.timeout_s)
-        return call(self.function, arguments)
+            return self._pool.call(arguments, timeout_s=self.timeout_s, offered=offered)
+        return call(self.function, arguments, offered)
 
     def close(self) -> None:
         """End the child process, if there is one."""
         if isinstance(self.function, str):
             self._pool.close()
-
-
-def reward_function(reward: Callable[..., Any] | str) -> Reward:
-    """What a user gives as a reward, as a `Reward`: a verifier of ours stays as it is, all else is a reward function.
-
-    A name runs in a killable worker; a bare callable runs in the calling process, without limits, and holds up its
-    message loop while it works (see `FunctionReward`).
-
-    Raises:
-        SteelyardError: a name is not of the form `module:function` or `path/to/file.py:function`.
-    """
-    if isinstance(reward, FunctionReward) or (not isinstance(reward, str) and id_of(reward) is not None):
-        return reward
-    return FunctionReward(reward)

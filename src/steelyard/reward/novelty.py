@@ -22,7 +22,7 @@ from jaxtyping import Float64
 
 from steelyard.core import Episode, NonNegative, Reward, Score, method
 from steelyard.reward.exact import ExactAnswer
-from steelyard.reward.function import reward_function
+from steelyard.reward.given import reward_function
 from steelyard.reward.pool import Closable
 
 SIZES = (1, 2, 3)

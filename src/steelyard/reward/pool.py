@@ -19,11 +19,13 @@ import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
 from steelyard.core import FaultError, SteelyardError
+from steelyard.core.waiting import waiting
 from steelyard.reward import worker
 from steelyard.reward.worker import GarbledError, Job, Reply, Start
 
@@ -106,6 +108,18 @@ class _Worker:
         return self.process.returncode
 
 
+def unsendable(arguments: Mapping[str, Any]) -> str:
+    """The first argument that cannot be sent, and which entry where it is a list: "column 'when', row 3 of ..."."""
+    for name, value in arguments.items():
+        rows = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+        for row, item in rows:
+            try:
+                worker.encode(Job({name: item}, 0.0))
+            except (TypeError, OverflowError, RecursionError):
+                return f"column {name!r}" + ("" if row is None else f", row {row} of the batch ({item!r:.60})")
+    return "one of its arguments"
+
+
 def _end_all(workers: set[_Worker]) -> None:
     while workers:
         workers.pop().end()
@@ -140,19 +154,30 @@ class Pool(Closable):
         with ThreadPoolExecutor(min(self.num_workers, len(jobs))) as threads:
             return list(threads.map(lambda job: self.call(job, timeout_s=timeout_s), jobs))
 
-    def call(self, arguments: Mapping[str, Any], *, timeout_s: float) -> Reply:
+    def call(
+        self, arguments: Mapping[str, Any], *, timeout_s: float, offered: Mapping[str, Any] = MappingProxyType({})
+    ) -> Reply:
         """The reply to one job; its `error` tells of a time-out, a death, or what the function raised.
+
+        Args:
+            arguments: plain data.
+            timeout_s: deadline (seconds).
+            offered: further arguments, for a function that has parameters of these names.
 
         Raises:
             SteelyardError: the function cannot be loaded or called so, or its arguments or result are not plain data.
             FaultError: the system starts no more processes.
         """
         try:
-            job = worker.encode(Job(dict(arguments), timeout_s))
+            job = worker.encode(Job(dict(arguments), timeout_s, dict(offered)))
         except UnicodeEncodeError as error:  # half a character, in this one text
             return Reply(error=worker.describe(error))
         except (TypeError, OverflowError, RecursionError) as error:
-            raise self._mistaken(f"its arguments are not plain data: {error}") from error
+            raise self._mistaken(f"{unsendable(arguments)} is not plain data: {error}") from error
+        with waiting(f"waiting for {self.target}", ends=True):
+            return self._asked(job, timeout_s)
+
+    def _asked(self, job: bytes, timeout_s: float) -> Reply:
         held = self._idle.get()
         try:
             if held is None or held.ended:

@@ -22,9 +22,11 @@ import numbers
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,10 +54,11 @@ class Start(msgspec.Struct):
 
 
 class Job(msgspec.Struct):
-    """One call of the function, with its deadline (seconds)."""
+    """One call of the function, with its deadline (seconds); of `offered` it gets what it has parameters for."""
 
     arguments: dict[str, Any]
     timeout_s: float
+    offered: dict[str, Any] = {}
 
 
 class Reply(msgspec.Struct):
@@ -125,8 +128,11 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 1e-3)
 
 
-def _plain(value: object) -> float:
-    if isinstance(value, numbers.Real):  # numpy's numbers
+def _plain(value: object) -> object:
+    """Numbers that msgpack does not know, and the numbers, booleans and arrays of numpy and torch."""
+    if callable(as_list := getattr(value, "tolist", None)):
+        return as_list()
+    if isinstance(value, numbers.Real | Decimal):
         return float(value)
     raise TypeError(f"a {type(value).__name__} cannot be sent between processes")
 
@@ -145,10 +151,17 @@ def load(target: str) -> Callable[..., Any]:
     return getattr(module, name)
 
 
-def call(function: Callable[..., Any], arguments: dict[str, Any]) -> Reply:
-    """`function(**arguments)`, awaited where it is asynchronous; what it raises becomes the reply's error."""
+def call(
+    function: Callable[..., Any], arguments: dict[str, Any], offered: Mapping[str, Any] = MappingProxyType({})
+) -> Reply:
+    """`function(**arguments)`, awaited where it is asynchronous; what it raises becomes the reply's error.
+
+    Of `offered`, the function gets what it has a parameter of that name for, unless an argument has the name already.
+    """
     try:
-        inspect.signature(function).bind(**arguments)
+        signature = inspect.signature(function)
+        arguments = {**{name: offered[name] for name in offered if name in signature.parameters}, **arguments}
+        signature.bind(**arguments)
     except TypeError as error:
         return Reply(mistake=f"it does not take these arguments: {error}")
     except ValueError:  # a builtin without a signature: the call itself will tell
@@ -196,7 +209,7 @@ def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
 
 def _answer(function: Callable[..., Any], job: Job) -> bytes:
     try:
-        return encode(call(function, job.arguments))
+        return encode(call(function, job.arguments, job.offered))
     except TypeError as error:
         return encode(Reply(mistake=f"its result is not plain data: {error}"))
     except (OverflowError, UnicodeEncodeError, RecursionError) as error:  # of this one value

@@ -30,6 +30,7 @@ from steelyard.core import (
     Trajectory,
     Truncates,
 )
+from steelyard.core.copies import own, own_prompt
 from steelyard.policy import Policy
 from steelyard.rollout.calls import Answer, Calls
 
@@ -157,12 +158,13 @@ class _Batch:
         return [r for answer in self._calls.collect("all") for r in self._first(answer)]
 
     def _reset(self, play: _Play) -> Any:
-        play.environment = self._task.environment(play.prompt, play.sample)
-        return play.environment.reset(play.prompt)
+        prompt = own_prompt(play.prompt)  # the samples of a prompt share it
+        play.environment = self._task.environment(prompt, play.sample)
+        return play.environment.reset(prompt)
 
     def _first(self, answer: Answer) -> list[Request]:
         play = self._plays[answer.key]  # pyright: ignore[reportArgumentType]
-        first = answer.value
+        first = own(answer.value)  # an environment may go on with its messages
         if answer.error is None and isinstance(first, str | list):
             play.messages = first if isinstance(first, list) else None
             tokens = tuple(self._codec.encode(first))
@@ -211,7 +213,7 @@ class _Batch:
 
     def _next(self, answer: Answer) -> list[Request]:
         play = self._plays[answer.key]  # pyright: ignore[reportArgumentType]
-        told = answer.value
+        told = answer.value if isinstance(answer.value, Score) else own(answer.value)
         if answer.error is not None:
             self._fail(play, answer.error)
         elif isinstance(told, Score):

@@ -58,13 +58,20 @@ def make_task(run: Run, reward: Reward | None = None) -> Any:
     Raises:
         SteelyardError: the task has no verifier of its own and there is no reward function.
     """
-    if reward is None and run.reward is not None:
-        reward = reward_function(run.reward)
+    if reward is None:
+        reward = make_reward(run)
     if reward is not None:
         return Scored(run.task, reward)
     if not getattr(run.task, "needs_answer", True):
         raise SteelyardError("has nothing to score with", where="task", hint="name a --reward function")
     return run.task
+
+
+def make_reward(run: Run) -> Reward | None:
+    """The reward that the run names; None where its task scores."""
+    if run.reward is None:
+        return None
+    return reward_function(run.reward, timeout_s=run.reward_timeout)
 
 
 def check_prompts(run: Run, policy: Policy) -> None:

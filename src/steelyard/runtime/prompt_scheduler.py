@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import Prompt, SteelyardError, Trajectory, from_bytes, require, to_bytes
+from steelyard.core.copies import own_prompt, own_trajectory
 from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment
 
@@ -63,7 +64,7 @@ class PromptScheduler:
             raise SteelyardError(
                 "has no training prompts", where="task", hint="give it more data, or a smaller held-out share"
             )
-        self._curriculum = run.curriculum.open(prompts, run.seed)
+        self._curriculum = run.curriculum.open([own_prompt(prompt) for prompt in prompts], run.seed)
         self._num_total = len(prompts)
         self._num_prompts = run.search_prompts
         self._num_samples = run.samples_searched
@@ -124,7 +125,7 @@ class PromptScheduler:
         del group.missing[sample]
         group.found += found
         if not group.missing:
-            self._curriculum.observe(group.found)
+            self._curriculum.observe([own_trajectory(t) for t in group.found])
 
     def state(self) -> dict[str, Any]:
         """All that a resume needs, JSON-ready. What is out with searchers is not in it: give that back after `restore`.

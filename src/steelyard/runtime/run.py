@@ -30,6 +30,7 @@ from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
 from steelyard.policy import LoRA
 from steelyard.replay import PrioritizedReplay, SingleUse
+from steelyard.reward import named_rewards
 from steelyard.runtime.inline.faults import Faults
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
@@ -42,10 +43,18 @@ Word = PrimitiveConstructorSpec(
     str_from_instance=lambda schedule: [str(schedule)],
 )
 """How the command line writes a schedule: in one word."""
+Rewards = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="MODULE:FUNCTION[=WEIGHT]",
+    instance_from_str=lambda words: None if words == ["None"] else words[0] if len(words) == 1 else tuple(words),
+    is_instance=lambda value: value is None or isinstance(value, str | tuple),
+    str_from_instance=lambda value: ["None"] if value is None else [value] if isinstance(value, str) else [*value],
+)
+"""How the command line writes rewards; it gathers those of several `--reward` first."""
 POSITIVE = (
     "num_searchers", "max_steps", "num_prompts", "num_generations", "search_prompts", "max_completion_length",
     "weight_sync_steps", "micro_tokens", "keep_checkpoints", "max_logp_mismatch", "temperature", "learning_rate",
-    "lora_alpha",
+    "lora_alpha", "reward_timeout",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "reference_reset",
@@ -199,8 +208,12 @@ class Run:
     """Seed of every random draw."""
     output_dir: str | None = None
     """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
-    reward: str | None = None
-    """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier."""
+    reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
+    """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier; given
+    several times, their sum. module:function=0.5 gives one a weight."""
+    reward_timeout: float = 60.0
+    """Seconds that a reward may take for a batch of completions. Those of a batch that is late have no reward, and are
+    kept in quarantine.jsonl."""
     search_temperature: float | None = None
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
     search_temperatures: tuple[float, float] | None = None
@@ -264,6 +277,9 @@ class Run:
         _require(heat is None or heat > 0, "search_temperature", heat, "use a positive number or inf")
         for part in filter(is_dataclass, (self, self.task, self.objective)):
             _refuse_endless(part)
+        if self.reward is not None:
+            hint = "write module:function, and give a callable to train(run, reward=...)"
+            require(named_rewards(self.reward) is not None, "is no name", where="--reward", hint=hint)
         self._check_needs()
         self._check_schedules()
         self._check_search()

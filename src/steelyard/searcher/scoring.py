@@ -8,15 +8,19 @@ import math
 from collections.abc import Sequence
 
 from steelyard.core import Episode, Reward, Score, Trajectory, require
+from steelyard.core.copies import own, own_episodes
 
 LONGEST_READING = 200
 """Characters of an answer that are kept in records."""
 
 
 def scores_of(episodes: Sequence[Episode], score: Reward) -> list[Score]:
-    """One score for each episode; those whose generation or environment failed are not shown to the verifier."""
+    """One score for each episode; those whose generation or environment failed are not shown to the verifier.
+
+    The verifier gets copies: what it changes, it changes for itself alone.
+    """
     whole = [e for e in episodes if e.trajectory.finish != "error"]
-    scores = score(whole) if whole else []
+    scores = score(own_episodes(whole)) if whole else []
     what = f"{len(scores)} scores for {len(whole)} completions"
     require(len(scores) == len(whole), what, where="verifier", hint="return one score for each, in order")
     given = iter(scores)
@@ -42,7 +46,8 @@ def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     info = {name: value for name, value in trajectory.info.items() if name != "completion"} | reading_of(score)
     labels = {**trajectory.labels, **score.labels}
     parts = dict(score.parts)
-    return trajectory.replace(reward=score.value, reward_parts=parts, info=info, reward_T=score.reward_T, labels=labels)
+    steps_T = own(score.reward_T)  # the verifier may go on using its array
+    return trajectory.replace(reward=score.value, reward_parts=parts, info=info, reward_T=steps_T, labels=labels)
 
 
 def reading_of(score: Score) -> dict[str, str]:

@@ -13,8 +13,9 @@ import numpy as np
 
 from steelyard.core import Episode, Prompt, Sampling, Trajectory
 from steelyard.policy.auxiliary_model import AuxiliaryModel
-from steelyard.reward import FunctionReward
+from steelyard.reward import Closable
 from steelyard.runtime import Run
+from steelyard.runtime.factories import make_reward
 
 
 def preflight(run: Run) -> None:
@@ -40,10 +41,14 @@ def try_reward(run: Run) -> None:
     Raises:
         SteelyardError: it cannot be loaded or called, or breaks the contract of reward functions.
     """
-    if run.reward is not None:
-        prompts = run.task.prompts("train")[:2]
-        with FunctionReward(run.reward) as reward:
-            reward([_empty(prompt) for prompt in prompts])
+    reward = make_reward(run)
+    if reward is None:
+        return
+    try:
+        reward([_empty(prompt) for prompt in run.task.prompts("train")[:2]])
+    finally:
+        if isinstance(reward, Closable):
+            reward.close()
 
 
 def _empty(prompt: Prompt) -> Episode:

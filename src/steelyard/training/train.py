@@ -8,13 +8,16 @@ from typing import Any
 
 from steelyard.core import Reward, SteelyardError, require, suggest
 from steelyard.report import write_report
-from steelyard.reward import Closable, reward_function
+from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, describe
 from steelyard.runtime.factories import BUFFER
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import Watch
 from steelyard.training.preflight import preflight
 from steelyard.training.run_directory import read_stored_run
+
+GivenReward = Callable[..., Any] | str | Sequence[Any]
+"""A reward function, its name, or several of these, each alone or in a pair with its weight."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Result:
 def train(
     run: Run,
     *,
-    reward: Callable[..., Any] | str | None = None,
+    reward: GivenReward | None = None,
     watch: Watch | None = None,
     report: bool = True,
     name: str = "custom",
@@ -53,8 +56,9 @@ def train(
         run: the settings; recipes are runs with a name.
         reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
             which then runs in this process and holds up its message loop while it does, or "module:function",
-            which runs in worker processes and is tried on two empty completions before the run begins. Held-out
-            accuracy is always the task's own verifier's.
+            which runs in worker processes and is tried on two empty completions before the run begins. A list is a sum,
+            and a pair in it gives a weight: [f, (g, 0.5)]. Held-out samples are measured by it too; the accuracy by the
+            task's own verifier stands beside it.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
         name: the recipe's name in the records.
@@ -66,10 +70,11 @@ def train(
         FaultError: the run could not go on; `resume` may.
         Stopped: a signal asked for it; `resume` goes on.
     """
-    run = _changed(run, settings | ({"reward": reward} if isinstance(reward, str) else {}))
+    named = None if reward is None else named_rewards(reward)
+    run = _changed(run, settings | ({} if named is None else {"reward": named[0] if len(named) == 1 else named}))
     directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
-    verifier = reward_function(reward) if callable(reward) else None
+    verifier = None if reward is None or named is not None else reward_function(reward, timeout_s=run.reward_timeout)
     records = Records(directory, watch, describe(run, name, command) | {"callable_reward": verifier is not None})
     return _carry_out(run, name, records, verifier, None, report)
 
@@ -77,7 +82,7 @@ def train(
 def resume(
     run_dir: Path | str,
     *,
-    reward: Callable[..., Any] | None = None,
+    reward: GivenReward | None = None,
     watch: Watch | None = None,
     report: bool = True,
 ) -> Result:
@@ -85,7 +90,7 @@ def resume(
 
     Args:
         run_dir: the run's directory; its settings are its own.
-        reward: the callable that scored the run, if one did.
+        reward: the callables that scored the run, if any did.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
 
@@ -106,7 +111,8 @@ def resume(
     require(not lost, f"no checkpoint is whole: {'; '.join(damaged)}", where=str(directory), hint="restore one of them")
     kept = {} if newest is None else _kept(directory, newest, begun.run)
     records = Records(directory, watch, resume=kept, damaged=damaged)
-    return _carry_out(begun.run, begun.recipe, records, reward_function(reward) if reward else None, newest, report)
+    verifier = reward_function(reward, timeout_s=begun.run.reward_timeout) if given else None
+    return _carry_out(begun.run, begun.recipe, records, verifier, newest, report)
 
 
 def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:

@@ -32,6 +32,7 @@ from steelyard.runtime.run_dir import checkpoint as checkpoints
 from steelyard.runtime.run_dir.records import Records
 from steelyard.runtime.stopping import StopSignal, stop_signals
 from steelyard.searcher import attach_scores
+from steelyard.searcher.scoring import scores_of
 
 _TICK = 0.2  # seconds between two looks at the clock
 
@@ -182,7 +183,7 @@ class Local:
         if self.reward is None:
             return found
         episodes = [Episode.of(self._by_id[t.prompt_id], t.info["completion"], t) for t in found]
-        return attach_scores(found, self.reward(episodes))
+        return attach_scores(found, scores_of(episodes, self.reward))
 
     def _seal(self) -> None:
         """The learner has written its part of a checkpoint: add the rest."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
+from steelyard.core.copies import own
 from steelyard.core.lock import Lock
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir.disk import append, put, sync, writing
@@ -98,7 +99,7 @@ class Records:
         """
         self._append(file, row)
         if self._watch is not None:
-            self._watch(file, row)
+            self._watch(file, own(dict(row)))
 
     def fault(
         self,

@@ -1,0 +1,117 @@
+"""What a user may give as a reward, and how it is read.
+
+    f                    one reward: a callable, a verifier of ours, or a name such as module:function
+    [f, (g, 0.5)]        several: a pair is a reward with its weight. A tuple is read like a list
+    module:g=0.5         a name with its weight, as the command line writes it
+
+Anything else is refused: a reward that is quietly passed over would leave a run to learn something else.
+"""
+
+import inspect
+import math
+import numbers
+from typing import Any, cast
+
+from steelyard.core import Reward, SteelyardError, id_of
+from steelyard.reward.function import FunctionReward
+from steelyard.reward.weighted import WHERE, WeightedRewards
+
+TIMEOUT_S = 60.0
+"""Deadline of a batch of a named reward function (seconds), where no other is set."""
+_FORMS = "give a function, module:function, or a list of them, where (function, 0.5) is one with a weight"
+
+
+def reward_function(reward: Any, *, timeout_s: float = TIMEOUT_S) -> Reward:
+    """What a user gives as a reward, as a `Reward`: a verifier of ours stays as it is, all else is a reward function.
+
+    A name runs in a killable worker; a bare callable runs in the calling process, without limits, and holds up its
+    message loop while it works (see `FunctionReward`). A list or tuple of rewards is their weighted sum.
+
+    Args:
+        reward: one reward, or a list or tuple of rewards and of pairs (reward, weight).
+        timeout_s: deadline of a batch of each named function (seconds).
+
+    Raises:
+        SteelyardError: it is nothing of this kind.
+    """
+    parts = parts_of(reward)
+    found = tuple(_one(given, timeout_s) for given, _ in parts)
+    weights = tuple(weight for _, weight in parts)
+    alone = len(parts) == 1 and weights == (1.0,) and not isinstance(reward, list | tuple)
+    return found[0] if alone else WeightedRewards(found, weights)
+
+
+def named_rewards(reward: Any) -> tuple[str, ...] | None:
+    """The names of a reward that is given by names alone, each with its weight if it has one; None for any other.
+
+    Raises:
+        SteelyardError: it is no reward at all.
+    """
+    reward_function(reward)
+    parts = parts_of(reward)
+    if not all(isinstance(given, str) for given, _ in parts):
+        return None
+    return tuple(given if weight == 1.0 else f"{given}={weight!r}" for given, weight in parts)
+
+
+def parts_of(reward: Any) -> list[tuple[Any, float]]:
+    """Each reward with its weight.
+
+    Raises:
+        SteelyardError: there is none, or a weight is no finite number.
+    """
+    if not isinstance(reward, list | tuple):
+        return [_part(reward)]
+    if not reward:
+        raise SteelyardError(f"the {type(reward).__name__} is empty", where=WHERE, hint=_FORMS)
+    return [_part(part) for part in reward]
+
+
+def _part(part: Any) -> tuple[Any, float]:
+    """A reward, or a pair of one with its weight; a name may have a weight of its own, and then both count."""
+    given, times = part, 1.0
+    if isinstance(part, tuple):
+        if len(part) != 2:
+            raise SteelyardError(f"a tuple of {len(part)} is no pair", where=WHERE, hint=_FORMS)
+        given, times = part[0], _weight(part[1])
+    if not isinstance(given, str):
+        return given, times
+    place, colon, last = given.rpartition(":")
+    name, equals, weight = last.partition("=")
+    if not equals:
+        return given, times
+    return f"{place}{colon}{name}", times * _weight(_number(weight, given))
+
+
+def _number(text: str, given: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        what = f"{text!r} is no weight"
+        raise SteelyardError(what, where=f"{WHERE} {given!r}", hint="write it as module:function=0.5") from error
+
+
+def _weight(value: Any) -> float:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise SteelyardError(f"the weight {value!r:.40} is no finite number", where=WHERE, hint=_FORMS)
+
+
+def _one(given: Any, timeout_s: float) -> Reward:
+    if isinstance(given, str):
+        return FunctionReward(given, timeout_s=timeout_s)
+    if isinstance(given, type) or not callable(given):
+        what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
+        raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)
+    ours = isinstance(given, FunctionReward | WeightedRewards) or id_of(given) is not None
+    if ours or _scores_episodes(given):
+        return cast(Reward, given)
+    return FunctionReward(given)
+
+
+def _scores_episodes(given: Any) -> bool:
+    """Whether it is a `Reward` of the user's own: called on episodes, not on prompts and completions."""
+    try:
+        return list(inspect.signature(given).parameters)[:1] == ["episodes"]
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
