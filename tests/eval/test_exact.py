@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core import Prompt, SteelyardError, Weights, rng
-from steelyard.eval.exact import Listable, exact_distance, kl, list_logp, log_z, target, total_variation
+from steelyard.eval.exact import Listable, Rewarded, exact_distance, kl, list_logp, log_z, target, total_variation
 from steelyard.policy import Policy
+from steelyard.reward import reward_function
 from steelyard.task import Enumerable
 from steelyard.worlds.bases.enumerable import make
 
@@ -170,3 +171,20 @@ def test_beta_must_be_positive(world):
 def test_listable_is_what_a_task_must_offer():
     assert isinstance(Enumerable(), Listable) and isinstance(Indifferent(), Listable)
     assert not isinstance(rng(0), Listable)
+
+
+def test_the_target_is_that_of_the_reward_that_trains():
+    task = Enumerable()
+    calls = []
+
+    def vowels(prompts, completions, **columns):
+        calls.append(len(completions))
+        return [float(c.count("a")) for c in completions]
+
+    listed = Rewarded(task, reward_function(vowels))
+    assert isinstance(listed, Listable)
+    prompt = task.prompts("train")[0]
+    expected = [float(c.count("a")) for c in task.completions()]
+    assert listed.rewards(prompt).tolist() == expected
+    assert listed.rewards(prompt).tolist() == expected
+    assert calls == [len(expected)]  # asked once

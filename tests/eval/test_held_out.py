@@ -8,6 +8,7 @@ import pytest
 
 from steelyard.core import Prompt, Sampling, Score, SteelyardError, Trajectory, Weights
 from steelyard.eval import evaluate, wilson
+from steelyard.reward import reward_function
 
 SAMPLING = Sampling(temperature=1.0, max_tokens=6, top_k=5)
 
@@ -187,3 +188,79 @@ def test_an_engine_that_loses_a_request_or_changes_weights_is_refused():
     for engine, message in ((Losing(TABLE), "unanswered"), (Changing(TABLE), "new weights")):
         with pytest.raises(SteelyardError, match=message):
             evaluate(engine, Sums(), PROMPTS, encode, decode, sampling=SAMPLING, samples_per_prompt=2)
+
+
+def brief(prompts, completions, **columns):
+    return [2.0 - len(c) for c in completions]
+
+
+def test_what_trains_is_what_is_measured_and_the_verifier_stands_beside_it():
+    result, _ = measure(reward=reward_function(brief))
+    assert result.metrics["eval/accuracy"] == 1.0  # both greedy completions have one character
+    assert result.metrics["eval/verifier_accuracy"] == 0.5
+    lengths = [1, 5, 1, 1, 6, 1, 1, 2]
+    assert result.metrics["eval/reward_mean"] == pytest.approx(2 - sum(lengths) / 8)
+    assert "eval/verifier_accuracy" not in measure()[0].metrics
+
+
+def test_without_answers_ones_own_reward_is_measured_without_errors():
+    class NoAnswers(Sums):
+        needs_answer = False
+
+        def score(self, episodes):
+            raise AssertionError("there is nothing to verify by")
+
+    result, _ = measure(task=NoAnswers(), reward=reward_function(brief))
+    assert result.metrics["eval/errors"] == 0
+    assert result.metrics["eval/accuracy"] == 1.0
+    assert "eval/verifier_accuracy" not in result.metrics
+
+
+def test_each_reward_of_a_sum_has_a_mean_and_stands_in_the_samples():
+    def ones(prompts, completions, **columns):
+        return [None if c == "5" else 1.0 for c in completions]
+
+    result, _ = measure(reward=reward_function([brief, (ones, 0.5)]), num_records=2)
+    assert result.metrics["eval/reward/ones"] == 1.0
+    assert result.metrics["eval/reward/brief"] == pytest.approx(2 - 18 / 8)
+    assert result.samples[0]["parts"] == {"brief": 1.0, "ones": 1.0}
+    assert result.metrics["eval/errors"] == 1
+
+
+def test_the_samples_say_what_was_read_and_what_failed():
+    class Reader(Sums):
+        def score(self, episodes):
+            return [
+                Score(1.0, read=e.completion, read_from="text") if e.completion == "2" else Score(None, error="late")
+                for e in episodes
+            ]
+
+    result, _ = measure(task=Reader(), num_records=2)
+    first, second = result.samples
+    assert (first["read"], first["read_from"]) == ("2", "text")
+    assert second["error"] == "late"
+    assert "read" not in second
+
+
+def test_a_reward_gets_held_out_samples_as_many_at_a_time_as_from_a_searcher():
+    def count(prompts, completions, **columns):
+        seen.append(len(completions))
+        return [1.0] * len(completions)
+
+    seen = []
+    prompts = [Prompt(str(i), "1+1", {"answer": "2"}) for i in range(150)]
+    table = {str(i): {"greedy": "2"} for i in range(150)}
+    measure(table, prompts=prompts, k=0, reward=reward_function(count))
+    assert seen == [64, 64, 22]
+
+
+def test_a_verifier_cannot_change_what_others_see():
+    class Rude(Sums):
+        def score(self, episodes):
+            found = super().score(episodes)
+            for e in episodes:
+                e.prompt.columns["answer"] = "changed"
+            return found
+
+    assert measure(task=Rude())[0].metrics["eval/pass_at_1"] == pytest.approx(3 / 8)
+    assert PROMPTS[0].columns == {"answer": "2"}

@@ -1,11 +1,17 @@
 """`steelyard eval RUN`: measure a run's model on held-out prompts."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from steelyard.cli.flags import RunDirectory, parse
-from steelyard.core import Weights
+from steelyard.cli.flags import RunDirectory, gather_rewards, parse
+from steelyard.cli.sanitize import plain
+from steelyard.core import Weights, require
+from steelyard.reward import named_rewards
+from steelyard.runtime import Run
 from steelyard.runtime.factories import make_evaluation, make_policy, tokens_of
+from steelyard.runtime.run import Rewards
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -26,17 +32,22 @@ class Eval:
     """Seed of the sampling."""
     base: bool = False
     """Measure the model that the run started from instead."""
+    reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
+    """Reward function, module:function. For a run that was trained with one, name it again: `eval` does not run code
+    only because a run directory names it, and measures by the task's own verifier without."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the metrics."""
-    asked = parse(Eval, words, command="eval")
+    asked = parse(Eval, gather_rewards(words), command="eval")
     stored = read_finished_run(asked.run)
     base = stored.run
     held_out = replace(
         base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
     )
-    settings = replace(base if asked.base else stored.trained, evaluation=held_out, seed=asked.seed)
+    _check_reward(asked, stored.run)
+    changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward}
+    settings = replace(base if asked.base else stored.trained, **changed)
     policy = make_policy(settings)
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)
@@ -46,3 +57,18 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     for name, value in metrics.items():
         print(f"{name.removeprefix('eval/'):<18} {f'{value:.4f}' if isinstance(value, float) else value}")
     return {"run_dir": asked.run, "base": asked.base, **metrics}
+
+
+def _check_reward(asked: Eval, run: Run) -> None:
+    """Say by what the run is measured, where that is not what trained it.
+
+    Raises:
+        SteelyardError: there is nothing else to measure by.
+    """
+    if asked.reward is not None or run.reward is None:
+        return
+    named = plain(" and ".join(named_rewards(run.reward) or ()))
+    able = getattr(run.task, "needs_answer", True)
+    what = f"the run was scored by {named}, and its task has no verifier of its own"
+    require(able, what, where=asked.run, hint=f"give --reward {named}, to run it here")
+    print(f"measured by the task's own verifier: the run was scored by {named}; give --reward", file=sys.stderr)

@@ -3,7 +3,7 @@
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.drift import drift
 from steelyard.eval.estimates import pass_at_k, wilson
-from steelyard.eval.exact import Listable, exact_distance
+from steelyard.eval.exact import Listable, Rewarded, exact_distance
 from steelyard.eval.held_out import Evaluation, Styled, TaskWithMetrics, evaluate
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Evaluation",
     "Examiner",
     "Listable",
+    "Rewarded",
     "Styled",
     "TaskWithMetrics",
     "drift",

@@ -4,13 +4,16 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from steelyard.core import Engine, Episode, Interactive, Prompt, Sampling, Task, Trajectory, require
+from steelyard.core import Engine, Episode, Interactive, Prompt, Reward, Sampling, Score, Task, Trajectory, require
 from steelyard.rollout.episodes import Codec, Episodes
+from steelyard.searcher.scoring import scores_of
 
 Encode = Callable[[str | list[dict[str, str]]], Sequence[int]]
 """A prompt's text or chat messages to token ids."""
 Decode = Callable[[Sequence[int]], str]
 """Token ids to text."""
+CHUNK = 64
+"""Completions that a reward gets in one call, as from a searcher: its deadline is for so many."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,10 @@ class Answer:
     episode: Episode
     value: float | None
     correct: bool
+    score: Score
+    """All that was said of it."""
+    verified: bool | None = None
+    """Whether the task's verifier finds it right, where another reward is measured; None where it did not look."""
 
     @property
     def completion(self) -> str:
@@ -34,7 +41,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Examiner:
-    """Generates completions with an engine and scores them with the task."""
+    """Generates completions with an engine and scores them with the task, or with the reward that trains in its place.
+
+    The task's own verifier then looks at them too, if it has what it needs.
+    """
 
     engine: Engine
     task: Task
@@ -44,6 +54,8 @@ class Examiner:
     """Lowest score that counts as correct."""
     codec: Codec | None = None
     """Needed for a task of several turns, in place of `encode` and `decode`."""
+    reward: Reward | None = None
+    """What is trained on, where that is not the task's own verifier."""
 
     def ask(self, prompts: Sequence[Prompt], num_samples: int, sampling: Sampling) -> list[list[Answer]]:
         """`num_samples` answers to each prompt; prompts and samples in order, whatever order the engine has.
@@ -69,9 +81,22 @@ class Examiner:
         return [[next(answers) for _ in range(num_samples)] for _ in prompts]
 
     def _score(self, episodes: Sequence[Episode]) -> Iterator[Answer]:
-        finished = [e for e in episodes if e.trajectory.finish != "error"]
-        scores = iter(self.task.score(finished) if finished else [])
-        for episode in episodes:
-            value = None if episode.trajectory.finish == "error" else next(scores).value
+        own = [self._right(score.value) for score in self._verifier(episodes)]
+        for episode, score, verified in zip(episodes, self._trained(episodes), own, strict=True):
+            value = score.value if episode.trajectory.finish != "error" and score.error is None else None
             value = value if value is not None and math.isfinite(value) else None
-            yield Answer(episode, value, value is not None and value >= self.correct_at)
+            yield Answer(episode, value, bool(self._right(value)), score, verified)
+
+    def _trained(self, episodes: Sequence[Episode]) -> list[Score]:
+        if self.reward is None:
+            return scores_of(episodes, self.task.score)
+        chunks = (episodes[i : i + CHUNK] for i in range(0, len(episodes), CHUNK))
+        return [score for chunk in chunks for score in scores_of(chunk, self.reward)]
+
+    def _verifier(self, episodes: Sequence[Episode]) -> list[Score]:
+        """What the task's own verifier says beside another reward; nothing where there is none."""
+        able = self.reward is not None and getattr(self.task, "needs_answer", True)
+        return scores_of(episodes, self.task.score) if able else [Score(None)] * len(episodes)
+
+    def _right(self, value: float | None) -> bool | None:
+        return None if value is None or not math.isfinite(value) else value >= self.correct_at

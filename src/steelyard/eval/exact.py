@@ -11,14 +11,16 @@ Source: the target is that of Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, Weights, require
+from steelyard.core import Episode, Prompt, Reward, Sampling, Trajectory, Weights, require
 from steelyard.policy import Policy
+from steelyard.searcher.scoring import scores_of
 
 ROWS_AT_ONCE = 4096
 
@@ -38,6 +40,40 @@ class Listable(Protocol):
     def rewards(self, prompt: Prompt) -> Float64[np.ndarray, "N"]:
         """The reward of each of `completions()` after `prompt`, in their order."""
         ...
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """A listable task whose completions are worth what another reward says: the target pi* is that reward's."""
+
+    task: Listable
+    reward: Reward
+    _known: dict[str, Float64[np.ndarray, "N"]] = field(default_factory=dict)
+
+    def prompts(self, split: str) -> Sequence[Prompt]:
+        """The task's prompts."""
+        return self.task.prompts(split)
+
+    def completions(self) -> list[str]:
+        """The task's completions."""
+        return self.task.completions()
+
+    def rewards(self, prompt: Prompt) -> Float64[np.ndarray, "N"]:
+        """The reward of each completion; nan where it fails."""
+        if prompt.id not in self._known:
+            episodes = [_ended(prompt, completion) for completion in self.completions()]
+            values = [score.value for score in scores_of(episodes, self.reward)]
+            self._known[prompt.id] = np.array([np.nan if v is None else v for v in values], np.float64)
+        return self._known[prompt.id]
+
+
+def _ended(prompt: Prompt, completion: str) -> Episode:
+    """The episode in which a completion came to its end; nobody asks for its tokens."""
+    none_T = np.zeros(0, np.float32)
+    tokens_T = none_T.astype(np.int32)
+    return Episode.of(
+        prompt, completion, Trajectory(prompt.id, tokens_T, none_T > 0, none_T, 0, "", Sampling(), "stop")
+    )
 
 
 def log_z(logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float) -> float:

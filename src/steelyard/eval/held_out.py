@@ -5,6 +5,9 @@
 
 A completion is correct if its score is at least `correct_at`. If the verifier or the generation failed, there is no
 score: such completions are counted in `eval/errors` and left out of every rate, never scored as 0.
+
+What is measured is what is trained on. Where a reward of the user's own trains in place of the task's verifier, scores
+are its scores, and the verifier's greedy accuracy stands beside them as `eval/verifier_accuracy`.
 """
 
 from collections import Counter
@@ -14,10 +17,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Engine, Episode, Interactive, Prompt, Sampling, Task, Weights, require
+from steelyard.core import Engine, Episode, Interactive, Prompt, Reward, Sampling, Score, Task, Weights, require
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.rollout.episodes import Codec, turns_of
+from steelyard.searcher.scoring import reading_of
 
 
 @runtime_checkable
@@ -82,6 +86,7 @@ def evaluate(
     correct_at: float = 1.0,
     num_records: int = 4,
     codec: Codec | None = None,
+    reward: Reward | None = None,
 ) -> Evaluation:
     """Evaluate the policy that `engine` holds on `prompts`.
 
@@ -98,6 +103,7 @@ def evaluate(
         correct_at: lowest score that counts as correct.
         num_records: number of completions to record, each of another prompt.
         codec: the policy's; needed for a task of several turns.
+        reward: scores the completions in place of the task's verifier, whose accuracy is measured beside it.
 
     Raises:
         SteelyardError: no prompts, ids that repeat, sampling that is greedy, or an engine that left requests
@@ -106,12 +112,13 @@ def evaluate(
     _check(prompts, sampling, samples_per_prompt)
     if weights is not None:
         engine.load(weights)
-    examiner = Examiner(engine, task, encode, decode, correct_at, codec)
+    examiner = Examiner(engine, task, encode, decode, correct_at, codec, reward)
     greedy = examiner.ask(prompts, 1, Sampling(temperature=0.0, max_tokens=sampling.max_tokens))
     sampled = prompts[:num_sampled_prompts] if samples_per_prompt else []
     samples = examiner.ask(sampled, samples_per_prompt, sampling)
     everything = [answer for group in greedy + samples for answer in group]
-    metrics = _accuracy(greedy) | _sampled(samples, samples_per_prompt)
+    metrics = _accuracy(greedy) | _verifier(greedy) | _sampled(samples, samples_per_prompt)
+    metrics |= {} if reward is None else _parts(samples)
     metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
     metrics["eval/errors"] = sum(answer.value is None for answer in everything)
     shown = [group[0] for group in (samples or greedy)[:num_records]]
@@ -142,6 +149,19 @@ def _accuracy(greedy: Sequence[Sequence[Answer]]) -> dict[str, Any]:
         "eval/accuracy_high": high,
         "eval/prompts": len(scored),
     }
+
+
+def _verifier(greedy: Sequence[Sequence[Answer]]) -> dict[str, float]:
+    """The accuracy by the task's own verifier, where another reward is measured."""
+    looked = [answer.verified for group in greedy for answer in group if answer.verified is not None]
+    return {"eval/verifier_accuracy": sum(looked) / len(looked)} if looked else {}
+
+
+def _parts(samples: Sequence[Sequence[Answer]]) -> dict[str, float]:
+    """The mean of each part of the reward, over the samples that have it."""
+    parts = [answer.score.parts for group in samples for answer in group]
+    names = dict.fromkeys(name for some in parts for name in some)
+    return {f"eval/reward/{name}": _mean(some[name] for some in parts if name in some) for name in names}
 
 
 def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> dict[str, Any]:
@@ -192,7 +212,13 @@ def _record(answer: Answer, task: Task, decode: Decode) -> dict[str, Any]:
     style = {"style": task.style(answer.completion)} if isinstance(task, Styled) else {}
     turns = turns_of(answer.trajectory, decode) if isinstance(task, Interactive) else []
     spoken = {"turns": [{"by": turn.by, "text": turn.text} for turn in turns]} if turns else {}
-    return record | {"version": answer.trajectory.version} | style | spoken
+    return record | _said(answer.score) | {"version": answer.trajectory.version} | style | spoken
+
+
+def _said(score: Score) -> dict[str, Any]:
+    """What a person needs to judge the reward: what was read as the answer, the parts of a sum, and what failed."""
+    parts = {"parts": dict(score.parts)} if score.parts else {}
+    return reading_of(score) | parts | ({} if score.error is None else {"error": score.error})
 
 
 def _mean(values: Iterable[float]) -> float:

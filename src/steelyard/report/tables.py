@@ -17,6 +17,7 @@ MAX_CHARACTERS = 4000
 COLUMNS = {
     "eval/accuracy": ("accuracy", percent), "eval/accuracy_low": ("95% from", percent),
     "eval/accuracy_high": ("to", percent), "eval/prompts": ("prompts", number),
+    "eval/verifier_accuracy": ("by the verifier", percent),
     "eval/total_variation": ("total variation", number), "eval/kl": ("KL", number),
     "eval/log_z_error": ("log Z error", number), "eval/reward_mean": ("reward", number),
     "eval/distinct_correct": ("distinct correct", number), "eval/length_mean": ("tokens", number),

@@ -91,9 +91,12 @@ class FunctionReward(Closable):
         f = self.function
         return f.rpartition(":")[2] if isinstance(f, str) else getattr(f, "__name__", type(f).__name__)
 
+    def __str__(self) -> str:
+        return f"reward {self.function if isinstance(self.function, str) else self.name!r}"
+
     @property
     def _where(self) -> str:
-        return f"reward {self.function if isinstance(self.function, str) else self.name!r}"
+        return str(self)
 
     @cached_property
     def _pool(self) -> Pool:

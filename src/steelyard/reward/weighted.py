@@ -45,6 +45,9 @@ class WeightedRewards(Closable):
         columns = [self._scores(name, reward, episodes) for name, reward in zip(self.names, self.rewards, strict=True)]
         return [self._sum(scores) for scores in zip(*columns, strict=True)]
 
+    def __str__(self) -> str:
+        return f"rewards {', '.join(map(repr, self.names))}"
+
     def close(self) -> None:
         """End the child processes of all rewards."""
         for reward in self.rewards:

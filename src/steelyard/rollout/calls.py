@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from steelyard.core.waiting import waiting
+
 Until = Literal["now", "one", "all"]
 
 
@@ -59,7 +61,8 @@ class Calls:
             due = [call.due for call in self._open]
             limit = (max(due) if until == "all" else min(due)) - time.monotonic()
             when = ALL_COMPLETED if until == "all" else FIRST_COMPLETED
-            wait([call.future for call in self._open], max(0.0, limit), when)
+            with waiting(f"waiting for {len(self._open)} environments", ends=True):
+                wait([call.future for call in self._open], max(0.0, limit), when)
         now = time.monotonic()
         ended = [call for call in self._open if call.future.done() or call.due <= now]
         self._open = [call for call in self._open if call not in ended]

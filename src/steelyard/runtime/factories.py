@@ -22,7 +22,8 @@ from steelyard.core import (
     needs_of,
     require,
 )
-from steelyard.eval import Evaluation, Listable, TaskWithMetrics, drift, evaluate, exact_distance
+from steelyard.core.copies import own_episodes
+from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
 from steelyard.policy.text import check_template
@@ -47,6 +48,9 @@ class Scored:
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward function's scores."""
         return self.reward(episodes)
+
+    def __str__(self) -> str:
+        return str(self.reward)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
@@ -207,10 +211,19 @@ def save_model(policy: Policy, run_dir: Path) -> None:
     part.replace(model)
 
 
-def make_evaluation(run: Run, policy: Policy, reference: Weights) -> EvaluateWeights:
-    """Held-out evaluation by the task's own verifier; with exact distances where the task can be enumerated, and with
-    the task's own measures, beside the distance from the reference, where it has some."""
+def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward | None = None) -> EvaluateWeights:
+    """Held-out evaluation by what is trained on; with exact distances where the task can be enumerated, and with the
+    task's own measures, beside the distance from the reference, where it has some.
+
+    Args:
+        run: the settings.
+        policy: the model, whose weights are replaced.
+        reference: the weights that distances are measured from.
+        reward: trains in place of the task's verifier; None for what the run names, or else the verifier.
+    """
     task = run.task
+    trained = make_reward(run) if reward is None else reward
+    listed = task if trained is None or not isinstance(task, Listable) else Rewarded(task, trained)
     prompts = run.task.prompts("held-out")[: run.evaluation.prompts]
     # An address of its own: evaluation never shares randomness with the searchers.
     engine = engine_for(policy, run.seed ^ 0x5EED)
@@ -228,6 +241,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights) -> EvaluateWei
             samples_per_prompt=run.evaluation.samples,
             num_sampled_prompts=run.evaluation.sampled_prompts,
             codec=Codec.of(policy),
+            reward=trained,
         )
 
     begun = cache(lambda: asked(reference).episodes)
@@ -236,13 +250,14 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights) -> EvaluateWei
         before = begun() if isinstance(task, TaskWithMetrics) else []
         found = asked(weights)
         row = found.row(weights.version)
-        if isinstance(task, Listable):
-            row |= exact_distance(policy, task, beta=run.beta, reference=reference, temperature=run.temperature)
+        if isinstance(listed, Listable):
+            row |= exact_distance(policy, listed, beta=run.beta, reference=reference, temperature=run.temperature)
         if isinstance(task, TaskWithMetrics):
             own, theirs = ([e.trajectory for group in groups for e in group] for groups in (found.episodes, before))
             at = {"weights": weights, "reference": reference, "temperature": run.temperature}
             row |= drift(policy, own, theirs, **at)
-            row |= {f"eval/{name}": value for name, value in task.measure(found.episodes, before).items()}
+            samples, references = ([own_episodes(group) for group in groups] for groups in (found.episodes, before))
+            row |= {f"eval/{name}": value for name, value in task.measure(samples, references).items()}
         return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]
 
     return evaluate_weights

@@ -107,6 +107,9 @@ class RunStatistics:
             last = self.evaluations[-1]
             summary["accuracy_before"] = first.get("eval/accuracy")
             summary["accuracy_after"] = last.get("eval/accuracy")
+            if "eval/verifier_accuracy" in last:
+                summary["verifier_accuracy_before"] = first.get("eval/verifier_accuracy")
+                summary["verifier_accuracy_after"] = last["eval/verifier_accuracy"]
             if "eval/total_variation" in last:
                 distances = [row["eval/total_variation"] for row in self.evaluations]
                 known = [distance for distance in distances if distance is not None]

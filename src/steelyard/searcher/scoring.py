@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from steelyard.core import Episode, Reward, Score, Trajectory, require
 from steelyard.core.copies import own, own_episodes
+from steelyard.core.waiting import waiting
 
 LONGEST_READING = 200
 """Characters of an answer that are kept in records."""
@@ -20,11 +21,19 @@ def scores_of(episodes: Sequence[Episode], score: Reward) -> list[Score]:
     The verifier gets copies: what it changes, it changes for itself alone.
     """
     whole = [e for e in episodes if e.trajectory.finish != "error"]
-    scores = score(own_episodes(whole)) if whole else []
+    with waiting(f"scoring {len(whole)} completions with {scorer_name(score)}"):
+        scores = score(own_episodes(whole)) if whole else []
     what = f"{len(scores)} scores for {len(whole)} completions"
     require(len(scores) == len(whole), what, where="verifier", hint="return one score for each, in order")
     given = iter(scores)
     return [e.outcome or Score(None) if e.trajectory.finish == "error" else next(given) for e in episodes]
+
+
+def scorer_name(score: Reward) -> str:
+    """Who scores, for messages: a reward says so itself, and a task's method is the verifier of its class."""
+    owner = getattr(score, "__self__", score)
+    named = type(owner).__str__ is not object.__str__
+    return str(owner) if named else f"the verifier of {type(owner).__name__}"
 
 
 def attach_scores(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -> list[Trajectory]:

@@ -31,12 +31,12 @@ class Result:
 
     @property
     def accuracy_before(self) -> float:
-        """Greedy held-out accuracy of the untrained policy."""
+        """Greedy held-out accuracy of the untrained policy, by what trains it."""
         return self.summary["accuracy_before"]
 
     @property
     def accuracy_after(self) -> float:
-        """Greedy held-out accuracy of the last weights."""
+        """Greedy held-out accuracy of the last weights, by what trained them."""
         return self.summary["accuracy_after"]
 
 

@@ -78,7 +78,7 @@ class Inline:
         self.weights = DelayedWeightStore(self.learner.reference, run.inline.publication_lag)
         self.references = DelayedWeightStore(self.learner.reference)
         self.searcher = make_searcher(run, searching, prompts, self.task.score, self.weights, self.references)
-        self.evaluation = make_evaluation(run, searching, self.learner.reference)
+        self.evaluation = make_evaluation(run, searching, self.learner.reference, reward)
         self.replay: Replay
         self._newest = self.learner.reference  # the learner's weights
         self._saves: deque[c.Save] = deque()  # asked for during an event, done after it
