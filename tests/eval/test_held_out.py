@@ -190,8 +190,12 @@ def test_an_engine_that_loses_a_request_or_changes_weights_is_refused():
             evaluate(engine, Sums(), PROMPTS, encode, decode, sampling=SAMPLING, samples_per_prompt=2)
 
 
+def said(completion):
+    return completion if isinstance(completion, str) else completion[0]["content"]
+
+
 def brief(prompts, completions, **columns):
-    return [2.0 - len(c) for c in completions]
+    return [2.0 - len(said(c)) for c in completions]
 
 
 def test_what_trains_is_what_is_measured_and_the_verifier_stands_beside_it():
@@ -218,7 +222,7 @@ def test_without_answers_ones_own_reward_is_measured_without_errors():
 
 def test_each_reward_of_a_sum_has_a_mean_and_stands_in_the_samples():
     def ones(prompts, completions, **columns):
-        return [None if c == "5" else 1.0 for c in completions]
+        return [None if said(c) == "5" else 1.0 for c in completions]
 
     result, _ = measure(reward=reward_function([brief, (ones, 0.5)]), num_records=2)
     assert result.metrics["eval/reward/ones"] == 1.0
