@@ -138,6 +138,18 @@ class TensorMetric(Sound):
         return centred_loss(batch, {"objective/x": float("nan")})
 
 
+@breaks("far-policies")
+@dataclass(frozen=True)
+class RatioOverflows(Sound):
+    # The surrogate of a whole sequence's ratio without a bound.
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_behaviour_PGT"))
+
+    def __call__(self, batch: Batch) -> Loss:
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach().where(batch.action_PGT, 0.0)
+        weight_PG = centred(reward_of(batch), batch.valid_PG) * gap_PGT.sum(-1).exp()
+        return policy_gradient(batch, weight_PG[..., None].expand_as(batch.logp_PGT))
+
+
 @breaks("teaches")
 @dataclass(frozen=True)
 class Lazy(Sound):

@@ -50,3 +50,17 @@ def test_one_sample_teaches_nothing(batch_of, grad):
 def test_wrong_settings_are_refused(settings):
     with pytest.raises(SteelyardError, match="proximal-rloo"):
         ProximalRLOO(**settings)
+
+
+@pytest.mark.parametrize("nats", [90.0, 1e4])
+def test_a_policy_far_from_the_data_gives_a_finite_loss(batch_of, grad, nats):
+    # rewards less the mean of the others: 1/2, -1, 1/2; the second is pushed down at the largest ratio, exp(20)
+    batch = batch_of([[-1.0, -1.0, -1.0]], [[1.0, 0.0, 1.0]], behaviour=[[-1.0 - nats] * 3])
+    loss = ProximalRLOO()(batch)
+    assert loss.metrics["objective/clip_share"] == pytest.approx(2 / 3)
+    assert grad(loss.value, batch).flatten().tolist() == pytest.approx([0.0, math.exp(20) / 3, 0.0])
+
+
+def test_equal_rewards_teach_nothing_however_far_the_policy(batch_of, grad):
+    batch = batch_of([[-1.0, -1.0]], [[1.0, 1.0]], behaviour=[[-1e4, -1e4]])
+    assert not grad(ProximalRLOO()(batch).value, batch).any()

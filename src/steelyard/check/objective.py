@@ -5,6 +5,8 @@ Each check compares values, weights, metrics and gradients on a random batch in 
 
 import copy
 import dataclasses
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -61,6 +63,24 @@ def finite(objective: Objective) -> None:
         demand(finite, "the gradient is not finite")
         for name, value in {**got.loss.metrics, **got.loss.stats}.items():
             demand(type(value) is float and value - value == 0, f"the metric {name} is {value!r}, not a finite float")
+
+
+def far_policies(objective: Objective) -> None:
+    """Value and gradient are finite in float32 where policy, behaviour and reference lie up to 1e4 nats apart."""
+    for nats, seed in itertools.product((1e2, 1e3, 1e4), range(3)):
+        batch = batch_for(objective, seed).map(lambda _, x: x.float() if x.is_floating_point() else x)
+        draw = torch.Generator().manual_seed(seed)
+        fields = ("logp_PGT", "logp_ref_PGT", "logp_behaviour_PGT")
+        # By the sample and by the step: log-ratios of a sequence add up in one case and cancel in the other.
+        for shape in ((*batch.valid_PG.shape, 1), tuple(batch.logp_PGT.shape)):
+            moved = {name: nats * (torch.rand(shape, generator=draw) < 0.5) for name in fields}
+            apart = {name: batch.field(name) - off.where(batch.action_PGT, 0.0) for name, off in moved.items()}
+            got = outcome(objective, batch.replace(**apart))
+            demand(bool(got.loss.value.isfinite()), f"the value is {got.loss.value} at log-ratios of {nats:g} nats")
+            finite = all(bool(by.isfinite().all()) for by in (got.by_logp_PGT, got.by_value_PGT, got.by_log_z_P))
+            demand(finite, f"the gradient is not finite at log-ratios of {nats:g} nats")
+            for name, value in {**got.loss.metrics, **got.loss.stats}.items():
+                demand(math.isfinite(value), f"the metric {name} is {value} at log-ratios of {nats:g} nats")
 
 
 def teaches(objective: Objective) -> None:
@@ -241,6 +261,7 @@ OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
         **METHOD_CHECKS,
         "documented": documented,
         "finite": finite,
+        "far-policies": far_policies,
         "teaches": teaches,
         "masked-silent": masked_silent,
         "invalid-silent": invalid_silent,

@@ -5,6 +5,8 @@
 
 P prompts, G samples per prompt, T steps; mu is the behaviour policy. -stop_grad(w_t) log pi(y_t) has the gradient of
 -J, not its value. A step is clipped where A > 0 and rho > 1 + eps, or A < 0 and rho < 1 - eps.
+Log-ratios count up to 20 nats either way, as in the field's trainers: float32 holds no exp(89), and a loss that is not
+finite ends a run.
 Source: Schulman et al. 2017, arXiv:1707.06347.
 """
 
@@ -16,6 +18,14 @@ from torch import Tensor
 
 from steelyard.core import Batch
 from steelyard.objective.reduce import mean_steps, metric, steps_of
+
+MOST_NATS = 20.0
+"""Log-ratios beyond this, either way, count as this: exp(20) is 4.9e8."""
+
+
+def exp_ratio(log_ratio: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """The ratio of a log-ratio (nats), finite for every finite one."""
+    return log_ratio.clamp(-MOST_NATS, MOST_NATS).exp()
 
 
 def unclipped(
@@ -32,7 +42,7 @@ def clipped_advantage(
 ) -> tuple[Float[Tensor, "P G T"], Mapping[str, float]]:
     """The step weights w, and the metrics `objective/clip_share` and `objective/ratio` (means per trajectory)."""
     gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
-    ratio_PGT = gap_PGT.where(steps_of(batch), 0.0).exp()
+    ratio_PGT = exp_ratio(gap_PGT.where(steps_of(batch), 0.0))
     weight_PGT, clipped_PGT = unclipped(advantage_PG[..., None], ratio_PGT, clip)
     metrics = {
         "objective/clip_share": metric(mean_steps(clipped_PGT.to(ratio_PGT.dtype), batch), batch.valid_PG),

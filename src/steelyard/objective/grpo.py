@@ -20,7 +20,7 @@ from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of, standardised
-from steelyard.objective.clipping import clipped_advantage
+from steelyard.objective.clipping import MOST_NATS, clipped_advantage
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
@@ -54,8 +54,9 @@ class GRPO:
         weight_PGT, metrics = clipped_advantage(batch, advantage_PG, self.clip)
         if self.beta > 0:
             u_PGT = _log_gap(batch)
-            weight_PGT = weight_PGT + self.beta * u_PGT.expm1()
-            k3_PG = mean_steps(u_PGT.expm1() - u_PGT, batch)
+            rise_PGT = u_PGT.clamp(max=MOST_NATS).expm1()
+            weight_PGT = weight_PGT + self.beta * rise_PGT
+            k3_PG = mean_steps(rise_PGT - u_PGT, batch)
             metrics = {**metrics, "objective/k3": metric(k3_PG, batch.valid_PG)}
         length_PG1 = steps_of(batch).sum(-1, keepdim=True).clamp(min=1)
         return policy_gradient(batch, weight_PGT / length_PG1, metrics)

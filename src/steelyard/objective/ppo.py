@@ -21,7 +21,7 @@ from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
-from steelyard.objective.clipping import unclipped
+from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
@@ -69,7 +69,7 @@ class PPO:
         value_PGT = batch.field("value_PGT")
         advantage_PGT = gae(self._rewards(batch), value_PGT, steps_PGT, self.gamma, self.lam)
         gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
-        ratio_PGT = gap_PGT.where(steps_PGT, 0.0).exp()
+        ratio_PGT = exp_ratio(gap_PGT.where(steps_PGT, 0.0))
         weight_PGT, clipped_PGT = unclipped(advantage_PGT, ratio_PGT, self.clip)
         num = float(steps_PGT.sum())
         surrogate = weighted_likelihood(batch, weight_PGT, normaliser=num)

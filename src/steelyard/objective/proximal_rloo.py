@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import leave_one_out, shaped_reward
-from steelyard.objective.clipping import unclipped
+from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric, sum_steps
 
@@ -51,7 +51,8 @@ class ProximalRLOO:
         `objective/ratio` the mean of rho.
         """
         reward_PG = shaped_reward(batch, self.beta)
-        ratio_PG = sum_steps((batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach(), batch).exp()
+        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
+        ratio_PG = exp_ratio(sum_steps(gap_PGT, batch))
         weight_PG, clipped_PG = unclipped(leave_one_out(reward_PG, batch.valid_PG), ratio_PG, self.clip)
         metrics = {
             "objective/shaped_reward": metric(reward_PG, batch.valid_PG),

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, shaped_reward
+from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import log_ratio, mean_steps, metric, steps_of
 
@@ -46,8 +47,9 @@ class TBAPrime:
         """
         advantage_PG = centred(shaped_reward(batch, self.beta), batch.valid_PG)
         gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach().where(steps_of(batch), 0.0)
-        ratio_PGT = gap_PGT.exp().clamp(max=self.clamp)
-        clamped_PGT = (gap_PGT.exp() > self.clamp).to(ratio_PGT.dtype)
+        free_PGT = exp_ratio(gap_PGT)
+        ratio_PGT = free_PGT.clamp(max=self.clamp)
+        clamped_PGT = (free_PGT > self.clamp).to(ratio_PGT.dtype)
         metrics = {
             "objective/kl": metric(log_ratio(batch), batch.valid_PG),
             "objective/ratio": metric(mean_steps(ratio_PGT, batch), batch.valid_PG),

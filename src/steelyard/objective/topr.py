@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import reward_of
+from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric, sum_steps
 
@@ -58,7 +59,7 @@ class TOPR:
         """
         advantage_PG = (reward_of(batch) - self.baseline).where(batch.valid_PG, 0.0)
         gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
-        ratio_PG = sum_steps(gap_PGT, batch).exp()
+        ratio_PG = exp_ratio(sum_steps(gap_PGT, batch))
         negative_PG = advantage_PG < 0
         taper_PG = ratio_PG.clamp(*self.negative).where(negative_PG, ratio_PG.clamp(*self.positive))
         metrics = {

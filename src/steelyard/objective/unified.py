@@ -28,6 +28,7 @@ from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, method, require
 from steelyard.objective.advantage import centred, reward_of, standardised
+from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
@@ -96,5 +97,5 @@ class Unified:
             return torch.ones_like(batch.logp_PGT)
         gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
         if self.denominator == "sequence":
-            return mean_steps(gap_PGT, batch).exp()[..., None].expand_as(gap_PGT)
-        return gap_PGT.where(steps_of(batch), 0.0).exp()
+            return exp_ratio(mean_steps(gap_PGT, batch))[..., None].expand_as(gap_PGT)
+        return exp_ratio(gap_PGT.where(steps_of(batch), 0.0))

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
+from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
 
@@ -45,6 +46,6 @@ def weighted_tokens(batch: Batch, exponent_PGT: Float[Tensor, "P G T"], most: fl
     """The mean over tokens of w times the negative log-likelihood; w = min(exp(exponent), most), without gradient."""
     steps_PGT = steps_of(batch)
     num_tokens = float(steps_of(batch).sum())
-    weight_PGT = exponent_PGT.detach().where(steps_PGT, 0.0).exp().clamp(max=most).where(steps_PGT, 0.0)
+    weight_PGT = exp_ratio(exponent_PGT.detach().where(steps_PGT, 0.0)).clamp(max=most).where(steps_PGT, 0.0)
     metrics = {"objective/weight": float(weight_PGT.sum()) / (num_tokens or 1.0)}
     return weighted_likelihood(batch, weight_PGT, normaliser=num_tokens, metrics=metrics)
