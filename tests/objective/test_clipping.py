@@ -52,7 +52,7 @@ def test_ratios_stay_finite_at_other_settings(objective):
     OBJECTIVE_CHECKS["far-policies"](objective)
 
 
-def test_ratios_within_twenty_nats_are_exact():
-    gap = torch.tensor([-20.0, -1.0, 0.0, 3.0, 20.0], dtype=torch.float64)
+def test_ratios_up_to_twenty_nats_are_exact():
+    gap = torch.tensor([-99.0, -1.0, 0.0, 3.0, 20.0], dtype=torch.float64)
     assert torch.equal(exp_ratio(gap), gap.exp())
-    assert exp_ratio(torch.tensor([21.0, 1e4, -1e4])).tolist() == pytest.approx([4.851652e8, 4.851652e8, 2.061154e-9])
+    assert exp_ratio(torch.tensor([21.0, 1e4, -1e4])).tolist() == pytest.approx([4.851652e8, 4.851652e8, 0.0])

@@ -5,8 +5,8 @@
 
 P prompts, G samples per prompt, T steps; mu is the behaviour policy. -stop_grad(w_t) log pi(y_t) has the gradient of
 -J, not its value. A step is clipped where A > 0 and rho > 1 + eps, or A < 0 and rho < 1 - eps.
-Log-ratios count up to 20 nats either way, as in the field's trainers: float32 holds no exp(89), and a loss that is not
-finite ends a run.
+Log-ratios above 20 nats count as 20, as in the field's trainers: float32 holds no exp(89), and a loss that is not finite
+ends a run.
 Source: Schulman et al. 2017, arXiv:1707.06347.
 """
 
@@ -20,12 +20,12 @@ from steelyard.core import Batch
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
 MOST_NATS = 20.0
-"""Log-ratios beyond this, either way, count as this: exp(20) is 4.9e8."""
+"""Log-ratios above this count as this: exp(20) is 4.9e8."""
 
 
 def exp_ratio(log_ratio: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """The ratio of a log-ratio (nats), finite for every finite one."""
-    return log_ratio.clamp(-MOST_NATS, MOST_NATS).exp()
+    """The ratio of a log-ratio (nats), finite for each that is not NaN."""
+    return log_ratio.clamp(max=MOST_NATS).exp()
 
 
 def unclipped(
