@@ -5,8 +5,8 @@
 
 P prompts, G samples per prompt, T steps; mu is the behaviour policy. -stop_grad(w_t) log pi(y_t) has the gradient of
 -J, not its value. A step is clipped where A > 0 and rho > 1 + eps, or A < 0 and rho < 1 - eps.
-Log-ratios above 20 nats count as 20, as in the field's trainers: float32 holds no exp(89), and a loss that is not finite
-ends a run.
+Log-ratios above 20 nats count as 20, as in the field's trainers: float32 holds no exp(89), and a loss that is
+not finite ends a run.
 Source: Schulman et al. 2017, arXiv:1707.06347.
 """
 
