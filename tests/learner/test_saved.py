@@ -23,6 +23,7 @@ from steelyard.core import (
 )
 from steelyard.learner import Adam, Learner
 from steelyard.learner.optimizer import memory
+from steelyard.learner.saved import lacks_masters
 from steelyard.objective import LearnedZTB, Objective, Reinforce, ReinforceEMA, VarGradTB
 from steelyard.policy import LoRA, Policy
 from steelyard.policy.reference import reference_logp
@@ -83,7 +84,8 @@ def run(learner: Learner, groups: Groups, steps: int) -> list[dict[str, Any]]:
 
 def bits(learner: Learner) -> dict[str, bytes]:
     """Everything that decides the next step."""
-    tensors = learner._named | memory(learner.optimizer, learner._named)
+    masters = {f"master.{name}": master for name, master in learner.masters.copies.items()}
+    tensors = learner._named | masters | memory(learner.optimizer, learner.masters.named)
     found = {name: t.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes() for name, t in tensors.items()}
     kinds = {name: f"{t.dtype} {t.shape}".encode() for name, t in tensors.items()}
     return (
@@ -181,6 +183,59 @@ def test_a_fresh_process_makes_the_same_next_step(
     learner.save(tmp_path / "here")
     for name in (TENSORS, FACTS):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+# Master weights
+
+
+def test_low_precision_weights_are_trained_by_float32_masters(make: Make, groups: Groups) -> None:
+    """At a rate of 1e-6 one step moves every master, and hardly any bfloat16 weight; the masters are not lost."""
+    learner = make(dtype="bfloat16", learning_rate=1e-6)
+    before = {name: p.clone() for name, p in learner.masters.copies.items()}
+    run(learner, groups, 2)
+    moved = sum(int((p != before[name]).sum()) for name, p in learner.masters.copies.items())
+    reached = sum(p.numel() for p in learner.masters.copies.values() if p.grad is not None)
+    assert moved > 0.9 * reached > 0
+    for name, p in learner.policy.trainable().items():
+        assert p.dtype == torch.bfloat16
+        assert torch.equal(p, learner.masters.copies[f"policy.{name}"].bfloat16())
+    assert {t.dtype for t in memory(learner.optimizer, learner.masters.named).values()} == {torch.float32}
+
+
+def test_adapters_and_heads_have_32_bits_and_no_copies(make: Make) -> None:
+    assert make(dtype="bfloat16", lora=LoRA(rank=2)).masters.copies == {}
+    copies = make(dtype="bfloat16", objective=LearnedZTB(beta=0.5)).masters.copies
+    assert copies
+    assert not any(name.startswith("head.") for name in copies)
+
+
+def test_a_checkpoint_without_masters_takes_the_weights_for_them(make: Make, groups: Groups, tmp_path: Path) -> None:
+    """As earlier releases wrote it: weights and Adam's means in bfloat16."""
+    learner = make(dtype="bfloat16")
+    run(learner, groups, 2)
+    learner.save(tmp_path)
+    assert not lacks_masters(tmp_path)
+    tensors = load_file(tmp_path / TENSORS)
+    old = {name: t for name, t in tensors.items() if not name.startswith("master.")}
+    coarse = {name: t.bfloat16() for name, t in old.items() if name.startswith("adam.exp_avg") and t.dim()}
+    save_file(old | coarse, tmp_path / TENSORS)
+    assert lacks_masters(tmp_path)
+    other = make(dtype="bfloat16")
+    other.restore(tmp_path)
+    for name, master in other.masters.copies.items():
+        assert torch.equal(master, tensors[name].float())
+        assert torch.equal(other.optimizer.state[master]["exp_avg"], coarse[f"adam.exp_avg.{name}"].float())
+    run(other, groups, 1)
+
+
+def test_a_master_that_is_not_its_weight_is_refused(make: Make, groups: Groups, tmp_path: Path) -> None:
+    learner = make(dtype="bfloat16")
+    run(learner, groups, 1)
+    learner.save(tmp_path)
+    rewrite(lambda t: t[f"master.{A}"].view(-1)[0].add_(1))(tmp_path)
+    refused(make(dtype="bfloat16"), tmp_path, f"master.{A} does not round to its weight")
+    rewrite(lambda t: t.pop(f"master.{A}"))(tmp_path)
+    refused(make(dtype="bfloat16"), tmp_path, f"master.{A} is absent here")
 
 
 # Steps and versions

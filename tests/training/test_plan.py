@@ -75,6 +75,19 @@ def test_memory_of_the_learner_by_hand():
     assert (inline["evaluator"], inline["shared_weights"], inline["searchers_x_1"]) == (0, 0, 3 * whole)
 
 
+def test_memory_of_bfloat16_counts_its_float32_masters():
+    """Two bytes a weight in every copy; the learner adds a master, its gradient and Adam's means at four each."""
+    run = replace(load("arithmetic"), dtype="bfloat16")
+    parts = estimate_memory(run, Policy.load(BASE, dtype="bfloat16"), {})["parts"]
+    assert parts["learner_weights"] == parts["learner_reference"] == 2 * PARAMETERS
+    assert parts["learner_gradient"] == (2 + 4) * PARAMETERS
+    assert parts["learner_float32_master"] == 4 * PARAMETERS
+    assert parts["learner_adam"] == 8 * PARAMETERS
+    assert "learner float32 master" in "\n".join(plan_lines(plan(run, "arithmetic")))
+    full = estimate_memory(load("arithmetic"), Policy.load(BASE), {})["parts"]
+    assert full["learner_float32_master"] == 0
+
+
 def test_memory_of_reward_models_and_victims_by_hand():
     """Every searcher reads them, and the evaluator; a gold model the evaluator alone."""
     proxy, policy = 4 * 85_056, Policy.load("steelyard/shortening")

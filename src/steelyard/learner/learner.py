@@ -29,6 +29,7 @@ from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.optimizer import Adam, memory, remember
 from steelyard.objective import Objective, StatefulObjective
 from steelyard.policy import Policy
+from steelyard.policy.master_weights import MasterWeights
 from steelyard.policy.reference import reference_logp
 
 _HINTS = {
@@ -84,7 +85,8 @@ class Learner:
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
             self._named |= {f"{part}.{name}": p for name, p in module.named_parameters()} if module else {}
-        self.parameters = [*self._named.values()]
+        self.masters = MasterWeights(self._named)
+        self.parameters = [*self.masters.named.values()]
         self.optimizer = optimizer.open(self.parameters)
         self.steps = self.version = 0
         self.reference = Weights.of(policy.weights(), 0)
@@ -99,7 +101,7 @@ class Learner:
         learned = self._demonstrated([self._refer(group) for group in groups])
         objective = scheduled(self.objective, self.schedules, self.steps)
         rate = self.learning_rate * self.settings.schedule(self.steps)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.masters.clear()
         parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)
         losses = [self._backward(objective, part) for part in parts]
         weights = [loss.weight for loss in losses]
@@ -124,10 +126,14 @@ class Learner:
             FaultError: the disk does not let it be written.
         """
         moved = {"reference": torch.from_numpy(self.reference.data)} if self.reference.version else {}
-        saved.write(directory, self._facts(), self._named | memory(self.optimizer, self._named) | moved)
+        masters = saved.named_as_masters(self.masters.copies)
+        known = self._named | masters | memory(self.optimizer, self.masters.named) | moved
+        saved.write(directory, self._facts(), known)
 
     def restore(self, directory: Path, *, version: int | None = None) -> None:
         """Go on from what `save` wrote. To be asked of a learner that has made no step, on the run's own model.
+
+        A checkpoint without master weights, of an earlier release, gives them the values of the weights.
 
         Args:
             directory: a checkpoint.
@@ -137,12 +143,17 @@ class Learner:
             SteelyardError: a file is missing or damaged, or of another model or other settings; the learner is then
                 as it was.
         """
-        facts, tensors = saved.read(directory, self._facts(), self._named, self.policy.num_bytes)
+        masters = saved.named_as_masters(self.masters.copies)
+        facts, tensors = saved.read(directory, self._facts(), self._named, masters, self.policy.num_bytes)
         state = saved.state_of(facts, self.state, directory)
         with torch.no_grad():
             for name, p in self._named.items():
                 p.copy_(tensors[name])
-        remember(self.optimizer, self._named, tensors)
+            self.masters.begin_again()
+            for name, master in masters.items():
+                if name in tensors:
+                    master.copy_(tensors[name])
+        remember(self.optimizer, self.masters.named, tensors)
         self.state = state
         self.steps = facts.steps
         self.version = facts.version if version is None else version
@@ -191,6 +202,7 @@ class Learner:
         loss = objective(batch, self.state) if isinstance(objective, StatefulObjective) else objective(batch)
         if loss.weight > 0:
             (loss.value * loss.weight).backward()
+            self.masters.gather()
         return Loss(loss.value.detach(), loss.weight, loss.metrics, loss.stats)
 
     def _evaluate(self, batch: Batch, needs: Needs) -> Batch:
@@ -230,6 +242,7 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        self.masters.write_back()
         return norm
 
 

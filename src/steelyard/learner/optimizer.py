@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from steelyard.core import WarmupStableDecay, require
@@ -61,7 +62,9 @@ def remember(optimizer: AdamW, parameters: Mapping[str, nn.Parameter], tensors: 
     """Give the optimiser what `memory` returned, bit for bit; what it remembers now is forgotten."""
     optimizer.state.clear()
     for name, p in parameters.items():
-        # Not load_state_dict, which casts to the parameter's type.
-        kept = {key: tensors[at].to(p.device, copy=True) for key in ADAM if (at := f"adam.{key}.{name}") in tensors}
+        # Not load_state_dict, which casts to the parameter's type. Only means that an earlier release kept in fewer
+        # bits are widened.
+        found = {key: tensors[at] for key in ADAM if (at := f"adam.{key}.{name}") in tensors}
+        kept = {key: x.to(p.device, torch.promote_types(x.dtype, torch.float32), copy=True) for key, x in found.items()}
         if kept:
             optimizer.state[p] = kept

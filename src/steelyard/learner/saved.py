@@ -1,6 +1,7 @@
 """A learner's two files in a checkpoint: learner.safetensors holds every tensor, learner.json the counts and digests.
 
     NAME                  policy.* the trained weights, head.* the objective's own
+    master.NAME           the float32 master of NAME, where NAME has fewer bits
     adam.KEY.NAME         the optimiser's memory of NAME; absent before NAME's first gradient
     reference             the reference's bytes, where it is no longer the model that the run began with
 
@@ -25,6 +26,7 @@ from steelyard.policy import Policy, flat_parameters
 
 TENSORS = "learner.safetensors"
 FACTS = "learner.json"
+MASTER = "master."
 _HINT = "resume with the model and the settings that the run began with, or from another checkpoint"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -62,6 +64,28 @@ def frozen_digest(policy: Policy) -> str:
         if name not in trained:
             digest.update(p.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def named_as_masters(copies: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Master weights by their names in the file."""
+    return {f"{MASTER}{name}": master for name, master in copies.items()}
+
+
+def lacks_masters(directory: Path) -> bool:
+    """True for a checkpoint of low-precision weights from before there were masters.
+
+    Raises:
+        SteelyardError: learner.safetensors is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(directory / TENSORS, "pt") as file:
+            names = [*file.keys()]
+            coarse = [n for n in names if n.startswith("policy.") and file.get_slice(n).get_dtype() in ("BF16", "F16")]
+    except (OSError, SafetensorError) as error:
+        raise _not_saved(directory / TENSORS, error) from error
+    return bool(coarse) and not any(name.startswith(MASTER) for name in names)
 
 
 def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
@@ -121,7 +145,11 @@ def state_of(facts: Facts, own: T, directory: Path) -> T:
 
 
 def read(
-    directory: Path, own: Facts, parameters: Mapping[str, Tensor], num_bytes: int
+    directory: Path,
+    own: Facts,
+    parameters: Mapping[str, Tensor],
+    masters: Mapping[str, Tensor],
+    num_bytes: int,
 ) -> tuple[Facts, dict[str, Tensor]]:
     """Read both files, on the CPU.
 
@@ -129,6 +157,7 @@ def read(
         directory: the checkpoint.
         own: of a learner on the model that the run began with.
         parameters: of that learner; what is read has to fit them.
+        masters: of its low-precision parameters, by their names in the file.
         num_bytes: the size of its reference.
 
     Raises:
@@ -139,21 +168,26 @@ def read(
     for part in ("start", "frozen"):
         same = getattr(facts, part) == getattr(own, part)
         require(same, "the model has changed since the run began", where=str(directory / FACTS), hint=_HINT)
-    needs = _expected(parameters, tensors)
+    needs = _expected(parameters, masters, tensors)
     if facts.reference_version:
         needs["reference"] = torch.empty(num_bytes, dtype=torch.uint8)
     for name in sorted(needs.keys() | tensors.keys()):
         _check(name, tensors.get(name), needs.get(name), directory / TENSORS)
     _check_digests(facts, own, parameters, tensors, directory / TENSORS)
+    _check_masters(tensors, directory / TENSORS)
     return facts, tensors
 
 
-def _expected(parameters: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the file must hold: every parameter, and all of Adam's memory of those that it has any of."""
-    fitting = dict(parameters)
+def _expected(
+    parameters: Mapping[str, Tensor], masters: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """What the file must hold: every parameter, all masters or none, and all of Adam's memory of what it has any of."""
+    present = masters if masters.keys() & found.keys() else {}
+    fitting = {**parameters, **present}
     for name, p in parameters.items():
         if any(f"adam.{key}.{name}" in found for key in ADAM):
-            fitting |= {f"adam.{key}.{name}": torch.zeros(()) if key == "step" else p for key in ADAM}
+            updated = present.get(f"{MASTER}{name}", p)
+            fitting |= {f"adam.{key}.{name}": torch.zeros(()) if key == "step" else updated for key in ADAM}
     return fitting
 
 
@@ -179,6 +213,14 @@ def _check_digests(
         require(found == said, f"{name} with digest {found} in place of {said}", where=str(path), hint=_HINT)
 
 
+def _check_masters(tensors: Mapping[str, Tensor], path: Path) -> None:
+    for name, master in tensors.items():
+        if name.startswith(MASTER):
+            weight = tensors[name.removeprefix(MASTER)]
+            rounds = torch.equal(master.to(weight.dtype), weight)
+            require(rounds, f"{name} does not round to its weight", where=str(path), hint=_HINT)
+
+
 def _kind(tensor: Tensor | None) -> str:
     return "absent" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
@@ -187,7 +229,7 @@ def _facts(path: Path) -> Facts:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Facts)
     except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), hint=_HINT) from error
+        raise _not_saved(path, error) from error
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -197,4 +239,8 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise SteelyardError(f"is not what a learner saved ({error})", where=str(path), hint=_HINT) from error
+        raise _not_saved(path, error) from error
+
+
+def _not_saved(path: Path, error: Exception) -> SteelyardError:
+    return SteelyardError(f"is not what a learner saved ({error})", where=str(path), hint=_HINT)

@@ -32,6 +32,7 @@ from steelyard.core import (
     require,
     rng,
 )
+from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
@@ -107,17 +108,21 @@ class BradleyTerry:
         turns = list(self._turns(len(pairs)))
         warmup = len(turns) // 10
         schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=len(turns) - warmup, floor=0.1)
-        optimizer = torch.optim.AdamW(scorer.net.parameters(), self.learning_rate, (0.9, 0.98), weight_decay=0.0)
+        masters = MasterWeights(dict(scorer.net.named_parameters()))
+        parameters = [*masters.named.values()]
+        optimizer = torch.optim.AdamW(parameters, self.learning_rate, (0.9, 0.98), weight_decay=0.0)
         losses = []
         for step, turn in enumerate(turns):
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * schedule(step)
             both_N = scorer([*(chosen[i] for i in turn), *(rejected[i] for i in turn)])
             loss = pair_loss(both_N[: len(turn)], both_N[len(turn) :], self.centre)
-            optimizer.zero_grad()
+            masters.clear()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(scorer.net.parameters(), 1.0)
+            masters.gather()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
+            masters.write_back()
             losses.append(float(loss.detach()))
         return float(np.mean(losses[-max(1, len(losses) // 10) :]))
 

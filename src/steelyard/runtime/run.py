@@ -242,7 +242,7 @@ class Run:
     lora_targets: str = "all-linear"
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the weights."""
+    """Number format of the weights that compute; the learner updates float32 copies of bfloat16 ones."""
     attention: str | None = None
     """Attention of every layer in place of the model's own, such as sliding-window; None keeps the model's."""
     attention_window: int | None = None

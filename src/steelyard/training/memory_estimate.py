@@ -1,6 +1,7 @@
 """Estimates from sizes alone how much memory a run's weights take, by process.
 
-    learner    N b + M (gradient + two means of Adam) + M (reference)
+    learner    N b + M (gradient) + 8 bytes a trained parameter (two means of Adam) + M (reference)
+               plus, for trained parameters of fewer than 32 bits, 8 bytes each (float32 master and its gradient)
     searcher   N b + M (reference), plus N b where the native engine keeps its own layout of the weights
     evaluator  the same as one searcher
     shared     2 M + 2 M: two slots for the weights and two for the reference (local only)
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steelyard.policy import Policy
+from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
 from steelyard.training.preflight import auxiliary_models
 
@@ -33,13 +35,15 @@ def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) ->
     """
     whole = sum(p.numel() * p.element_size() for p in policy.model.parameters())
     trained = policy.num_bytes
+    copied = num_copied(policy.trainable().values())
     held = whole * (1 if policy.architecture is None else 2) + trained
     local = run.runtime == "local"
     searchers = run.num_searchers if local else 1
     parts = {
         "learner_weights": whole,
-        "learner_gradient": trained,
-        "learner_adam": 2 * trained,
+        "learner_gradient": trained + 4 * copied,
+        "learner_adam": 8 * policy.num_parameters(),
+        "learner_float32_master": 4 * copied,
         "learner_reference": trained,
         f"searchers_x_{searchers}": searchers * held,
         "evaluator": held if local else 0,

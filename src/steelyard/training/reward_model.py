@@ -29,7 +29,7 @@ class RewardModelRun:
     output_dir: str = ""
     """Directory to write; --proxy, --reward-model and transformers can load it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the weights."""
+    """Number format of the weights that compute; float32 copies of bfloat16 ones are trained."""
 
     def __call__(self) -> Mapping[str, Any]:
         """Train, save, and return the measures on held-out pairs.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import Reward, SteelyardError, require, suggest
+from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_report
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, describe
@@ -110,6 +111,11 @@ def resume(
     # To begin again here would throw away what the run has stored.
     require(not lost, f"no checkpoint is whole: {'; '.join(damaged)}", where=str(directory), hint="restore one of them")
     kept = {} if newest is None else _kept(directory, newest, begun.run)
+    if newest is not None and lacks_masters(newest):
+        damaged = [
+            *damaged,
+            f"{newest.name} has no float32 master weights: they begin as its {begun.run.dtype} weights",
+        ]
     records = Records(directory, watch, resume=kept, damaged=damaged)
     verifier = reward_function(reward, timeout_s=begun.run.reward_timeout) if given else None
     return _carry_out(begun.run, begun.recipe, records, verifier, newest, report)
