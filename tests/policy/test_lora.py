@@ -1,9 +1,12 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 
-from steelyard.core import SteelyardError
+from steelyard.core import Request, Sampling, SteelyardError
 from steelyard.policy import LoRA, Policy
+from steelyard.rollout import engine_for
 
 FAMILIES = ("llama", "qwen3", "gpt2", "gpt-neox")
 TOKENS = torch.tensor([[5, 14, 6, 16, 7, 0], [9, 15, 8, 16, 5, 0]])
@@ -97,8 +100,35 @@ def test_targets_can_be_named(tiny_model_dir):
     names = Policy.load(directory, lora=LoRA(rank=2, targets="q_proj, v_proj")).trainable()
     assert len(names) == 2 * 2 * 2  # layers x targets x (A, B)
     assert all("q_proj" in n or "v_proj" in n for n in names)
-    with pytest.raises(SteelyardError, match=r"lora\.targets"):
-        Policy.load(directory, lora=LoRA(targets="nothing"))
+    for targets in ("nothing", "q_proj,nothing"):
+        with pytest.raises(SteelyardError, match=r"lora\.targets: the model has no layer 'nothing'"):
+            Policy.load(directory, lora=LoRA(targets=targets))
+
+
+def test_adapters_that_no_gradient_reaches_are_refused(tiny_model_dir):
+    """A layer that the forward pass goes around."""
+    policy = Policy.load(str(tiny_model_dir("gpt2")))
+    policy.model.spare = torch.nn.Linear(4, 4)
+    for targets in ("spare", "c_attn,spare"):
+        with pytest.raises(SteelyardError, match=r"no gradient reaches the adapters of spare"):
+            Policy(copy.deepcopy(policy.model), policy.tokenizer, LoRA(rank=2, targets=targets))
+
+
+def test_engines_read_a_tied_head_and_its_embedding_apart(tiny_model_dir):
+    """Qwen3 here is tied: adapters of the embedding alone leave the head as it was."""
+    policy = Policy.load(str(tiny_model_dir("qwen3")), lora=LoRA(rank=2, targets="embed_tokens"))
+    _train(policy)
+    plain = policy.plain_weights()
+    base = dict(Policy.load(str(tiny_model_dir("qwen3"))).model.named_parameters())["model.embed_tokens.weight"]
+    assert torch.equal(plain["lm_head.weight"], base)
+    assert not torch.equal(plain["model.embed_tokens.weight"], base)
+    assert policy.architecture is not None
+    assert not policy.architecture.tied
+    request = Request("1", (5, 14, 6), 0)
+    (found,) = engine_for(policy, 0).generate([request], Sampling(max_tokens=6))
+    tokens, action = torch.tensor(found.tokens_T)[None].long(), torch.tensor(found.action_T)[None]
+    logp = policy.step_logp(tokens, torch.ones_like(action), action).logp_NT[0]
+    torch.testing.assert_close(torch.tensor(found.logp_behaviour_T), logp.detach(), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("wrong", [{"rank": 0}, {"alpha": 0.0}, {"dropout": 1.0}, {"targets": " "}])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from steelyard.core import require
@@ -16,8 +16,9 @@ from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.architecture import slow_reason
 from steelyard.policy import flat_parameters, loading, logp, text
 from steelyard.policy.logp import StepLogp
-from steelyard.policy.lora import LoRA, adapt, changes, merged
+from steelyard.policy.lora import LoRA, adapt, changes, check_reached, head_name, merged, parts_tie
 from steelyard.policy.native_loader import NativeModel
+from steelyard.policy.saved_check import check_same, most_apart, probe_tokens
 
 
 class Policy:
@@ -35,8 +36,10 @@ class Policy:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.backbone = model.base_model
-        self.head = model.get_output_embeddings()
         self._adapted = None if lora is None else adapt(model, lora, seed)
+        self.head = model.get_output_embeddings()  # adapters may stand around it
+        if lora is not None and not self.head.weight.is_meta:
+            check_reached(model, self.backbone, self.head)
         model.eval()
         self._dropouts = [m for name, m in model.named_modules() if ".lora_dropout." in name and lora and lora.dropout]
         self._trainable = dict(sorted((n, p) for n, p in model.named_parameters() if p.requires_grad))
@@ -130,7 +133,8 @@ class Policy:
         """The description of a model of the Llama, Qwen and Mistral family; None for others."""
         if isinstance(self.model, NativeModel):
             return self.model.architecture
-        found = architecture_of(self.model.config.to_dict())
+        config = self.model.config.to_dict()
+        found = architecture_of(config | {"tie_word_embeddings": False} if self._parts_tie else config)
         return found if found and found.shapes().keys() == self.plain_weights().keys() else None
 
     @property
@@ -198,6 +202,14 @@ class Policy:
             chunk=chunk or max(1, logp.LOGITS_AT_ONCE // self.vocab_size),
         )
 
+    @torch.no_grad()
+    def next_logp(self, tokens_NT: Int[Tensor, "N T"]) -> Float[Tensor, "N T V"]:
+        """Log-probabilities of all V next tokens at every place of whole rows, on the CPU: for comparisons."""
+        for module in self._dropouts:
+            module.eval()
+        hidden_NTD = self.backbone(input_ids=tokens_NT.to(self.device), use_cache=False)[0]
+        return torch.log_softmax(self.head(hidden_NTD).float(), -1).cpu()
+
     # Weights
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -226,12 +238,21 @@ class Policy:
         flat_parameters.write([*self._trainable.values()], data)
 
     def plain_weights(self) -> dict[str, Tensor]:
-        """Name -> weights of the whole model, with adapters merged in; views wherever there is no adapter."""
+        """Name -> weights of the whole model, with adapters merged in; views wherever there is no adapter.
+
+        Where adapters part a head from the embedding that it was, both are named.
+        """
         plain: dict[str, Tensor] = {}
         for name, p in self.model.named_parameters():
             if ".lora_" not in name:
                 plain[name.replace(".base_layer.", ".")] = p.detach()
+        if self._parts_tie:
+            plain[head_name(self.model)] = self.head.weight.detach()
         return plain if self._adapted is None else plain | changes(self.model)
+
+    @property
+    def _parts_tie(self) -> bool:
+        return self._adapted is not None and parts_tie(self.model)
 
     @contextmanager
     def holding(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:
@@ -249,12 +270,15 @@ class Policy:
     def save(self, directory: Path | str, *, force: bool = False) -> Path:
         """Write a directory that `AutoModelForCausalLM.from_pretrained` loads; adapters are merged into a copy first.
 
+        It is loaded again and compared with this policy, which takes the memory of another copy; see `saved_check`.
+
         Args:
             directory: where to; made if absent.
             force: write over what is there.
 
         Raises:
             SteelyardError: the directory is not empty and `force` is false, or the path is a file.
+            FaultError: what was written is not this policy.
         """
         path = Path(directory)
         require(path.is_dir() or not path.exists(), f"{path} is a file", where="save", hint="name a directory")
@@ -267,4 +291,8 @@ class Policy:
         with loading.quiet():
             (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
             self.tokenizer.save_pretrained(path)
+        again = Policy.load(str(path), dtype=str(self.dtype).removeprefix("torch."))
+        tokens_NT = probe_tokens(self.model.get_input_embeddings().weight.shape[0], self.context_length)
+        most = most_apart(self.dtype, merged=self._adapted is not None)
+        check_same(self.next_logp, again.next_logp, tokens_NT, most, path)
         return path

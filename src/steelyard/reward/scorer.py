@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import SteelyardError, require, rng
+from steelyard.core import FaultError, SteelyardError, require, rng
 from steelyard.policy import text
 from steelyard.policy.classifier import context_length
 from steelyard.policy.loading import load_scorer, quiet
+from steelyard.policy.saved_check import most_apart, probe_tokens
 
 Chat = list[dict[str, str]]
 
@@ -108,8 +109,11 @@ class Scorer:
     def save(self, directory: Path | str) -> Path:
         """Write a directory that `AutoModelForSequenceClassification.from_pretrained` loads.
 
+        It is loaded again, and must give the same scores to the same random tokens.
+
         Raises:
             SteelyardError: the directory is not empty.
+            FaultError: what was written gives other scores.
         """
         path = Path(directory)
         taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
@@ -117,7 +121,19 @@ class Scorer:
         with quiet():
             self.net.save_pretrained(path)
             self.tokenizer.save_pretrained(path)
+        self._compare(path)
         return path
+
+    @torch.no_grad()
+    def _compare(self, path: Path) -> None:
+        dtype = next(self.net.parameters()).dtype
+        again = Scorer.load(str(path), str(dtype).removeprefix("torch."))
+        rows = probe_tokens(self.net.get_input_embeddings().weight.shape[0], self.context_length).tolist()
+        own_N, theirs_N = (scorer(rows).cpu() for scorer in (self, again))
+        most = most_apart(dtype)
+        if not torch.allclose(own_N, theirs_N, atol=most, rtol=most):
+            what = f"is not the reward model that was trained: it scores {theirs_N.tolist()}, not {own_N.tolist()}"
+            raise FaultError(what, where=str(path), hint="train from another model")
 
 
 @torch.no_grad()
