@@ -77,7 +77,7 @@ def test_the_head_starts_at_zero_and_learns_log_z():
 def test_missing_log_z_and_wrong_beta_are_named(batch_of):
     with pytest.raises(ValueError, match="log_z_P"):
         LearnedZTB()(batch_of([[-1.0]], [[1.0]], ref=[[-1.0]]))
-    with pytest.raises(SteelyardError, match="above 0"):
+    with pytest.raises(SteelyardError, match=r"learned-z-tb\.beta: is 0\.0; use more than 0"):
         LearnedZTB(beta=0.0)
     with pytest.raises(SteelyardError, match="reference_beta"):
         LearnedZTB(reference_beta=-1.0)

@@ -75,5 +75,5 @@ def test_a_restored_count_goes_on_alike(events: list, cut: int) -> None:
     "settings", [{"limit": -1}, {"window": 0.0}, {"backoff": 0.0}, {"backoff": -1.0}, {"longest_backoff": 0.0}]
 )
 def test_settings_out_of_range_are_one_line(settings: dict) -> None:
-    with pytest.raises(SteelyardError, match=f"restarts: {next(iter(settings))} is"):
+    with pytest.raises(SteelyardError, match=rf"^restarts\.{next(iter(settings))}: is"):
         Restarts(**settings)

@@ -46,7 +46,7 @@ def test_the_base_models_answers():
 
 
 def test_wrong_settings():
-    with pytest.raises(SteelyardError, match="largest is 100"):
+    with pytest.raises(SteelyardError, match=r"addends\.largest: is 100; use 40 to 99"):
         Addends(largest=100)
     with pytest.raises(SteelyardError, match="unknown split"):
         Addends().prompts("test")

@@ -88,5 +88,5 @@ def test_two_guesses_cancel(numbers, guessed):
 
 
 def test_impossible_sizes_are_refused():
-    with pytest.raises(SteelyardError, match="held_out is 0"):
+    with pytest.raises(SteelyardError, match=r"chains\.held_out: is 0; use 1 to 200"):
         Chains(held_out=0)

@@ -85,7 +85,7 @@ def test_the_proxy_pays_for_what_the_judges_see_and_for_nothing_else(answered, r
 
 
 def test_wrong_sizes_and_splits_are_refused():
-    with pytest.raises(SteelyardError, match="held_out is 0"):
+    with pytest.raises(SteelyardError, match=r"loophole\.held_out: is 0; use 1 to 600"):
         Loophole(held_out=0)
     with pytest.raises(SteelyardError, match="unknown split 'test'"):
         TASK.prompts("test")

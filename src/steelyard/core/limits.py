@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 PositiveInt = Annotated[int, Meta(ge=1)]
 NonNegativeInt = Annotated[int, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1, description="0 to 2^63 - 1")]
 Positive = Annotated[float, Meta(gt=0)]
 PositiveOrInf = Annotated[float, Meta(gt=0, extra={"inf": True})]
 NonNegative = Annotated[float, Meta(ge=0)]

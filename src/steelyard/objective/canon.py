@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, PositiveInt, Share, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -41,23 +41,14 @@ class CANON:
 
     trait: Literal["entropy", "length"] = "entropy"
     """What splits a group: mean entropy of an answer's steps (high is favoured) or its length (short is favoured)."""
-    mu: float = 1.0
+    mu: Share = 1.0
     """Share of the comparison between the halves; the rest is within each."""
-    alpha: float = 1.0
+    alpha: Share = 1.0
     """Below 1 the favoured half has an advantage; between 0 and 1."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
-    max_length: int = 1
+    max_length: PositiveInt = 1
     """The constant length (tokens) that divides every sequence's sum."""
-
-    def __post_init__(self) -> None:
-        known = self.trait in ("entropy", "length")
-        require(known, f"trait is {self.trait!r}", where="canon.trait", hint="use entropy or length")
-        for name in ("mu", "alpha"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} is {value}", where=f"canon.{name}", hint="use 0 to 1")
-        require(self.clip > 0, f"clip is {self.clip}", where="canon.clip", hint="use a number above 0, such as 0.2")
-        require(self.max_length > 0, f"it is {self.max_length}", where="canon.max_length", hint="use 1 or more")
 
     @property
     def needs(self) -> Needs:

@@ -14,16 +14,20 @@ Source: Xu et al. 2024, arXiv:2409.20370.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from msgspec import Meta
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, method, require
 from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
 
 Rule = CRPG | CODPO | CRRAFT
+Weights = Annotated[
+    tuple[NonNegative, ...], Meta(min_length=5, max_length=5, description="5 numbers of 0 or more, one for each domain")
+]
 
 
 @method(
@@ -49,13 +53,8 @@ class CGPO:
     """The objective of domain 3."""
     fifth: Rule = field(default_factory=CRPG)
     """The objective of domain 4; the source mixes five tasks."""
-    weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    weights: Weights = (1.0, 1.0, 1.0, 1.0, 1.0)
     """Relative weight of each of the five domains; 0 leaves one out."""
-
-    def __post_init__(self) -> None:
-        fit = len(self.weights) == len(self._rules) and all(w >= 0 for w in self.weights)
-        hint = f"give {len(self._rules)} numbers of 0 or more"
-        require(fit, f"they are {self.weights}", where="cgpo.weights", hint=hint)
 
     @property
     def _rules(self) -> tuple[Rule, ...]:

@@ -19,7 +19,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.judged import highest, judged_metrics, samples_of
 from steelyard.objective.kernels import contrast, weighted_likelihood
@@ -39,14 +39,10 @@ class CODPO:
         fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), least_group=2
     )
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """Strength of the pull to the reference."""
-    likelihood: float = 5.0
+    likelihood: NonNegative = 5.0
     """lambda: weight of the chosen sample's mean negative log-likelihood of a step."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="codpo.beta", hint="use a number above 0")
-        require(self.likelihood >= 0, f"it is {self.likelihood}", where="codpo.likelihood", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.

@@ -17,7 +17,7 @@ Source: Xu et al. 2024, arXiv:2409.20370; equations read in code that cites them
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.judged import judged_metrics, samples_of
 from steelyard.objective.kernels import policy_gradient
@@ -37,11 +37,8 @@ class CRPG:
         fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), least_group=2
     )
 
-    max_kl: float = 20.0
+    max_kl: PositiveOrInf = 20.0
     """d_max: the log-ratio to the reference (nats) from which on a sample is worth nothing; inf does not look at it."""
-
-    def __post_init__(self) -> None:
-        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crpg.max_kl", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.

@@ -15,7 +15,7 @@ Source: Xu et al. 2024, arXiv:2409.20370; equations read in code that cites them
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.judged import highest, judged_metrics, samples_of
 from steelyard.objective.kernels import weighted_likelihood
@@ -33,14 +33,10 @@ class CRRAFT:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"))
 
-    max_kl: float = 20.0
+    max_kl: PositiveOrInf = 20.0
     """d_max: the log-ratio to the reference (nats) up to which a response may be imitated; inf does not look at it."""
-    fallback: float = 0.5
+    fallback: NonNegative = 0.5
     """Weight of the baseline response where no sample qualifies; 0 skips the prompt."""
-
-    def __post_init__(self) -> None:
-        require(self.max_kl > 0, f"max_kl is {self.max_kl}", where="crraft.max_kl", hint="use a number above 0")
-        require(self.fallback >= 0, f"it is {self.fallback}", where="crraft.fallback", hint="use 0 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, verdicts and reference log-probabilities.

@@ -11,7 +11,7 @@ Source: Rafailov et al. 2023, arXiv:2305.18290.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.kernels import contrast
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio, metric
@@ -24,11 +24,8 @@ class DPO:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), group_size=2)
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """Strength of the pull to the reference."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="dpo.beta", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of pairs with s_w > s_l."""

@@ -14,7 +14,7 @@ Source: Liu et al. 2025, arXiv:2503.20783.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, PositiveInt, method
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -25,16 +25,12 @@ from steelyard.objective.kernels import policy_gradient
 class DrGRPO:
     """GRPO done right: centred rewards, no division by standard deviation or by the sequence's own length."""
 
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
     importance_ratio: bool = True
     """Correct for the behaviour policy; off, old data is taken as if it were fresh."""
-    max_length: int = 1
+    max_length: PositiveInt = 1
     """The constant length (tokens) that divides every sequence's sum."""
-
-    def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="dr-grpo.clip", hint="use a number above 0, such as 0.2")
-        require(self.max_length > 0, f"it is {self.max_length}", where="dr-grpo.max_length", hint="use 1 or more")
 
     @property
     def needs(self) -> Needs:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import MOST_NATS, clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -30,17 +30,12 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 class GRPO:
     """Group-relative policy optimisation."""
 
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
-    beta: float = 0.0
+    beta: NonNegative = 0.0
     """Weight of the k3 penalty on the KL to the reference; the paper's is 0.04, and 0 needs no reference."""
-    eps: float = 1e-4
+    eps: Positive = 1e-4
     """Added to the standard deviation of a group's rewards (reward units)."""
-
-    def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="grpo.clip", hint="use a number above 0, such as 0.2")
-        require(self.beta >= 0, f"beta is {self.beta}", where="grpo.beta", hint="use 0 or more")
-        require(self.eps > 0, f"eps is {self.eps}", where="grpo.eps", hint="use a small number above 0, such as 1e-4")
 
     @property
     def needs(self) -> Needs:

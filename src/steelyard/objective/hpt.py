@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveInt, method
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.judged import samples_of
 from steelyard.objective.kernels import weighted_likelihood
@@ -41,14 +41,10 @@ class HPT:
 
     gamma: float = 0.0
     """Mean reward at or below which a prompt's demonstration takes the place of its samples; below 0 none does."""
-    imitation: float = 1.0
+    imitation: NonNegative = 1.0
     """b: weight of the imitation loss."""
-    max_length: int = 1
+    max_length: PositiveInt = 1
     """The constant length (tokens) that divides a sample's sum."""
-
-    def __post_init__(self) -> None:
-        require(self.imitation >= 0, f"it is {self.imitation}", where="hpt.imitation", hint="use 0 or more")
-        require(self.max_length > 0, f"it is {self.max_length}", where="hpt.max_length", hint="use 1 or more")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and demonstrations.

@@ -11,7 +11,7 @@ Source: Azar et al. 2023, arXiv:2310.12036.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio, metric
@@ -24,11 +24,8 @@ class IPO:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), group_size=2)
 
-    tau: float = 0.1
+    tau: Positive = 0.1
     """Strength of the pull to the reference; the target margin is 1 / (2 tau) nats."""
-
-    def __post_init__(self) -> None:
-        require(self.tau > 0, f"tau is {self.tau}", where="ipo.tau", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of pairs with h > 0."""

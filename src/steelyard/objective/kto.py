@@ -19,7 +19,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import one_sided
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts
@@ -36,17 +36,14 @@ class KTO:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"))
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """Steepness of the value function; smaller saturates later."""
-    desirable_weight: float = 1.0
+    desirable_weight: NonNegative = 1.0
     """lambda_D: what a desirable sample counts."""
-    undesirable_weight: float = 1.0
+    undesirable_weight: NonNegative = 1.0
     """lambda_U: what an undesirable sample counts."""
     threshold: float = 0.5
     """A sample is desirable where its reward is above this."""
-
-    def __post_init__(self) -> None:
-        require_weights(self.beta, self.desirable_weight, self.undesirable_weight, where="kto")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and reference log-probabilities.
@@ -65,13 +62,6 @@ class KTO:
             "objective/z0": metric(z0_PG, valid_PG),
         }
         return Loss(batch_mean(loss_PG, valid_PG), num_prompts(valid_PG), metrics)
-
-
-def require_weights(beta: float, desirable: float, undesirable: float, *, where: str) -> None:
-    """Check the settings that KTO and what extends it have in common."""
-    require(beta > 0, f"beta is {beta}", where=f"{where}.beta", hint="use a number above 0")
-    for name, weight in (("desirable_weight", desirable), ("undesirable_weight", undesirable)):
-        require(weight >= 0, f"{name} is {weight}", where=where, hint="use 0 or more")
 
 
 def prospect(

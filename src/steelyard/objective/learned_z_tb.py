@@ -20,7 +20,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.kernels import squared_residual
@@ -34,16 +34,10 @@ class LearnedZTB:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), log_z=LinearHead)
 
-    beta: float = 0.05
+    beta: Positive = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
-    reference_beta: float | None = None
+    reference_beta: NonNegative | None = None
     """Weight of the reference's log-probability (beta_ref); None for beta, also as beta changes."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="learned-z-tb.beta", hint="use a number above 0")
-        held = self.reference_beta
-        hint = "use 0 or more, or leave it out"
-        require(held is None or held >= 0, f"is {held}", where="learned-z-tb.reference_beta", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and `log_z_P`.

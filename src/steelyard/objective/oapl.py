@@ -15,7 +15,6 @@ mean residual in place of V_hat, and has no such condition.
 Source: Ritter et al. 2026, arXiv:2602.19362, and its published code.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import metric, num_samples, prompt_mean, sum_steps
@@ -36,18 +35,12 @@ _FIELDS = {"behaviour": "logp_behaviour_PGT", "reference": "logp_ref_PGT"}
 class OAPL:
     """Regression of the log-ratio to a lagged policy onto the optimal advantage."""
 
-    beta: float = 0.05
+    beta: Positive = 0.05
     """Temperature of the target (the paper's beta_2); larger stays nearer the lagged policy."""
-    value_beta: float | None = None
+    value_beta: Positive | None = None
     """beta_1, of V_hat: near 0 the best reward of the group, large the mean; None takes beta."""
     lagged: Literal["behaviour", "reference"] = "behaviour"
     """Which policy lags: the one that sampled, or the run's reference."""
-
-    def __post_init__(self) -> None:
-        hint = "use a number above 0"
-        require(self.beta > 0, f"beta is {self.beta}", where="oapl.beta", hint=hint)
-        least = self.value_beta is None or 0 < self.value_beta < math.inf
-        require(least, f"it is {self.value_beta}", where="oapl.value_beta", hint=hint)
 
     @property
     def needs(self) -> Needs:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, Share, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.heads import LinearHead
@@ -33,25 +33,16 @@ from steelyard.objective.value import gae, last_action, value_error
 class PPO:
     """Proximal policy optimisation with a value head."""
 
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Half-width of the interval around 1 in which a token's ratio may still be pushed; 1e9 never clips."""
-    beta: float = 0.05
+    beta: NonNegative = 0.05
     """Weight of the KL penalty inside the rewards; 0 needs no reference."""
-    gamma: float = 1.0
+    gamma: Share = 1.0
     """Discount of a step."""
-    lam: float = 0.95
+    lam: Share = 0.95
     """lambda of GAE: 0 trusts the next value, 1 the whole return."""
-    value_weight: float = 0.1
+    value_weight: NonNegative = 0.1
     """c: weight of the value's loss."""
-
-    def __post_init__(self) -> None:
-        require(self.clip > 0, f"clip is {self.clip}", where="ppo.clip", hint="use a number above 0, such as 0.2")
-        for name in ("beta", "value_weight"):
-            value = getattr(self, name)
-            require(value >= 0, f"it is {value}", where=f"ppo.{name}", hint="use 0 or more")
-        for name in ("gamma", "lam"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"it is {value}", where=f"ppo.{name}", hint="use a number from 0 to 1")
 
     @property
     def needs(self) -> Needs:

@@ -16,7 +16,7 @@ Source: Noukhovitch et al. 2024, arXiv:2410.18252, and its published code.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.kernels import policy_gradient
@@ -28,15 +28,10 @@ from steelyard.objective.reduce import metric, sum_steps
 class ProximalRLOO:
     """Leave-one-out REINFORCE with a clipped ratio of whole sequences."""
 
-    beta: float = 0.0
+    beta: NonNegative = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Half-width of the interval around 1 in which a sequence's ratio may still be pushed; 1e9 never clips."""
-
-    def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="proximal-rloo.beta", hint="use 0 or more")
-        hint = "use a number above 0, such as 0.2"
-        require(self.clip > 0, f"clip is {self.clip}", where="proximal-rloo.clip", hint=hint)
 
     @property
     def needs(self) -> Needs:

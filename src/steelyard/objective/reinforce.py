@@ -10,7 +10,7 @@ Source: Williams 1992, doi:10.1007/BF00992696.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, method
 from steelyard.objective.advantage import shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric
@@ -21,11 +21,8 @@ from steelyard.objective.reduce import metric
 class Reinforce:
     """REINFORCE on the KL-shaped reward, with neither baseline nor importance ratio."""
 
-    beta: float = 0.0
+    beta: NonNegative = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
-
-    def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="reinforce.beta", hint="use 0 or more")
 
     @property
     def needs(self) -> Needs:

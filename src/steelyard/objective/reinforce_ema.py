@@ -16,7 +16,7 @@ Source: Williams 1992, doi:10.1007/BF00992696; for language models Ahmadian et a
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, ShareBelowOne, method
 from steelyard.objective.advantage import shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric
@@ -42,15 +42,10 @@ class Baseline:
 class ReinforceEMA:
     """REINFORCE with a moving average of past rewards as baseline."""
 
-    beta: float = 0.0
+    beta: NonNegative = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
-    decay: float = 0.9
+    decay: ShareBelowOne = 0.9
     """d: how much of the baseline stays at each step; 0 takes the last step's mean reward."""
-
-    def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="reinforce-ema.beta", hint="use 0 or more")
-        decays = 0 <= self.decay < 1
-        require(decays, f"it is {self.decay}", where="reinforce-ema.decay", hint="use 0 or more, and less than 1")
 
     @property
     def needs(self) -> Needs:

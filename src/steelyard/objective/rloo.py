@@ -11,7 +11,7 @@ Source: Kool et al. 2019; for language models Ahmadian et al. 2024, arXiv:2402.1
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, method
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric
@@ -22,11 +22,8 @@ from steelyard.objective.reduce import metric
 class RLOO:
     """REINFORCE with a leave-one-out baseline."""
 
-    beta: float = 0.0
+    beta: NonNegative = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
-
-    def __post_init__(self) -> None:
-        require(self.beta >= 0, f"beta is {self.beta}", where="rloo.beta", hint="use 0 or more")
 
     @property
     def needs(self) -> Needs:

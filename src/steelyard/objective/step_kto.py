@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of
-from steelyard.objective.kto import others_mean, prospect, require_weights
+from steelyard.objective.kto import others_mean, prospect
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
 
 
@@ -38,21 +38,16 @@ class StepKTO:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "reward_PGT", "logp_ref_PGT"))
 
-    beta: float = 0.1
+    beta: Positive = 0.1
     """Steepness of the value function; smaller saturates later."""
-    desirable_weight: float = 1.0
+    desirable_weight: NonNegative = 1.0
     """lambda_D: what a right step or a desirable sample counts."""
-    undesirable_weight: float = 1.0
+    undesirable_weight: NonNegative = 1.0
     """lambda_U: what a wrong step or an undesirable sample counts."""
     threshold: float = 0.5
     """A sample is desirable where its reward is above this."""
-    step_weight: float = 1.0
+    step_weight: NonNegative = 1.0
     """w: the weight of the steps' term beside the outcome's; 0 is KTO."""
-
-    def __post_init__(self) -> None:
-        require_weights(self.beta, self.desirable_weight, self.undesirable_weight, where="step-kto")
-        hint = "use 0 or more"
-        require(self.step_weight >= 0, f"it is {self.step_weight}", where="step-kto.step_weight", hint=hint)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, step labels in `reward_PGT` and reference log-probabilities.

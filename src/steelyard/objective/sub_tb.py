@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.heads import LinearHead
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
@@ -38,14 +38,10 @@ class SubTB:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), value=LinearHead)
 
-    beta: float = 0.05
+    beta: Positive = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
-    lam: float = 0.9
+    lam: Positive = 0.9
     """lambda: weight of a part relative to one a step shorter."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="sub-tb.beta", hint="use a number above 0")
-        require(self.lam > 0, f"it is {self.lam}", where="sub-tb.lam", hint="use a number above 0, such as 0.9")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference log-probabilities and values.

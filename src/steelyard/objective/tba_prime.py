@@ -16,7 +16,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929, section 6.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.advantage import centred, shaped_reward
 from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
@@ -30,14 +30,10 @@ class TBAPrime:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT", "logp_behaviour_PGT"), least_group=2)
 
-    beta: float = 0.005
+    beta: Positive = 0.005
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
-    clamp: float = 8.0
+    clamp: Positive = 8.0
     """c: the largest importance ratio of a token."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="tba-prime.beta", hint="use a number above 0")
-        require(self.clamp > 0, f"clamp is {self.clamp}", where="tba-prime.clamp", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, reference and behaviour log-probabilities.

@@ -17,7 +17,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929; VarGrad: Richter et al. 2020, 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, method, require
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import log_ratio, metric, prompt_mean
@@ -30,11 +30,8 @@ class VarGradTB:
 
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_ref_PGT"), least_group=2)
 
-    beta: float = 0.05
+    beta: Positive = 0.05
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
-
-    def __post_init__(self) -> None:
-        require(self.beta > 0, f"beta is {self.beta}", where="vargrad-tb.beta", hint="use a number above 0")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and reference log-probabilities.

@@ -13,8 +13,10 @@ Source: none, this world is ours.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, suggest
 from steelyard.task.base import SPLITS
@@ -31,13 +33,8 @@ _SUM = re.compile(r"([1-9]\d?)\+([1-9]\d?)")
 class Addends:
     """Sums from 20 to 99 to be split in two; two in five are held out."""
 
-    largest: int = LARGEST
+    largest: Annotated[int, Meta(ge=SMALLEST + 20, le=LARGEST)] = LARGEST
     """The largest sum asked for."""
-
-    def __post_init__(self) -> None:
-        fits = SMALLEST + 20 <= self.largest <= LARGEST
-        hint = f"use {SMALLEST + 20} to {LARGEST}"
-        require(fits, f"largest is {self.largest}", where="addends.largest", hint=hint)
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Every sum once; which are held out is decided by a hash.

@@ -16,8 +16,10 @@ are no labels. The part `flawless` is 1 where every step is right, and `wrong_st
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
@@ -37,18 +39,12 @@ _CHAIN = re.compile(rf"(?:\d[=~]\d){{{STEPS}}}")
 class Chains:
     """Five-step sums on a clock; reward 1 for the right end, and a label for every step."""
 
-    problems: int = 2000
+    problems: Annotated[int, Meta(ge=1, le=2000)] = 2000
     """Training problems; there are 2430 in all."""
-    held_out: int = 200
+    held_out: Annotated[int, Meta(ge=1, le=200)] = 200
     """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
     data_seed: int = 0
     """Of the choice of problems."""
-
-    def __post_init__(self) -> None:
-        for name in ("problems", "held_out"):
-            number = getattr(self, name)
-            most = {"problems": 2000, "held_out": 200}[name]
-            require(1 <= number <= most, f"{name} is {number}", where="chains", hint=f"use 1 to {most}")
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, each with its numbers and its answer as columns; always the same for a seed.

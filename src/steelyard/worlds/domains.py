@@ -15,8 +15,10 @@ sums given up more often than short ones: a habit that post-training can undo, d
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
@@ -33,23 +35,20 @@ HELD_OUT_SHARE = 0.2
 class Domains:
     """Sums of few to many terms on a clock; reward 1 for the right one, worked out."""
 
-    fewest: int = 2
+    fewest: Annotated[int, Meta(ge=2, le=9)] = 2
     """Terms in the easiest domain."""
-    most: int = 7
+    most: Annotated[int, Meta(ge=2, le=9)] = 7
     """Terms in the hardest domain."""
-    problems: int = 500
+    problems: Annotated[int, Meta(ge=1, le=10000)] = 500
     """Training problems of each domain; those of few terms have fewer, as there are no more."""
-    held_out: int = 50
+    held_out: Annotated[int, Meta(ge=1, le=10000)] = 50
     """Held-out problems of each domain, likewise; a hash of the problem decides which may be trained on."""
     data_seed: int = 0
     """Of the choice of problems."""
 
     def __post_init__(self) -> None:
-        hint = "use 2 to 9 terms, in order"
-        require(2 <= self.fewest <= self.most <= 9, f"{self.fewest} to {self.most}", where="domains", hint=hint)
-        for name in ("problems", "held_out"):
-            number = getattr(self, name)
-            require(1 <= number <= 10_000, f"{name} is {number}", where="domains", hint="use 1 to 10000")
+        what = f"{self.fewest} to {self.most}"
+        require(self.fewest <= self.most, what, where="domains", hint="name the smaller number of terms first")
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, domain after domain; always the same for a seed.

@@ -16,12 +16,13 @@ unlearned. Reward is 1 for the value and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float64
+from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, require, rng
+from steelyard.core import Episode, NonNegative, Prompt, Score, Share, ShareBelowOne, checked, rng
 from steelyard.task.base import take_split
 
 FORMS = (
@@ -61,31 +62,20 @@ class Fact:
 class Facts:
     """A base of invented facts, of which the corpus speaks in Zipf's proportions."""
 
-    subjects: int = 100
+    subjects: Annotated[int, Meta(ge=1, le=2000)] = 100
     """Names that there are facts about, by falling frequency."""
-    relations: int = 2
+    relations: Annotated[int, Meta(ge=1, le=len(RELATIONS))] = 2
     """Facts about each subject, 1 to 8."""
-    values: int = 12
+    values: Annotated[int, Meta(ge=2, le=100)] = 12
     """Words that each relation takes; chance is one over this."""
-    zipf: float = 0.5
+    zipf: NonNegative = 0.5
     """Exponent of the frequencies; 0 names all equally often."""
-    known: float = 0.2
+    known: ShareBelowOne = 0.2
     """Share of subjects that are general knowledge."""
-    forget: float = 0.5
+    forget: Share = 0.5
     """Share of the other subjects that is to be forgotten."""
     data_seed: int = 0
     """Of names, values and parts."""
-
-    def __post_init__(self) -> None:
-        def demand(condition: bool, name: str, hint: str) -> None:
-            require(condition, f"{name} is {getattr(self, name)}", where="facts", hint=hint)
-
-        demand(1 <= self.subjects <= 2000, "subjects", "use 1 to 2000")
-        demand(1 <= self.relations <= len(RELATIONS), "relations", f"use 1 to {len(RELATIONS)}")
-        demand(2 <= self.values <= 100, "values", "use 2 to 100")
-        demand(self.zipf >= 0, "zipf", "use 0 or more")
-        demand(0 <= self.known < 1, "known", "use a share from 0, below 1")
-        demand(0 <= self.forget <= 1, "forget", "use a share from 0 to 1")
 
     def facts(self, *parts: Part) -> tuple[Fact, ...]:
         """The facts of the named parts, or all; subjects by rank."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Score, checked, require, rng
+from steelyard.core import Episode, Prompt, Score, Share, checked, rng
 from steelyard.task.base import SPLITS, take_split
 
 DETERMINERS = {"ba": 0.6, "de": 0.4}
@@ -40,11 +40,8 @@ _SENTENCE = re.compile(rf"{_PHRASE}({'|'.join(VERBS)}){_PHRASE}\.")
 class Grammar:
     """Sentences of invented words; reward 1 for a clean one."""
 
-    bad: float = 0.2
+    bad: Share = 0.2
     """Share of the sentences that hold an unwanted word."""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.bad <= 1, f"bad is {self.bad}", where="grammar.bad", hint="use a share from 0 to 1")
 
     def sentences(self, number: int, *, seed: int, bad: float | None = None) -> list[str]:
         """So many sentences, each drawn anew; always the same for a seed. `bad` overrides the share of bad ones."""

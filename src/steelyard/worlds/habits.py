@@ -18,8 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from string import ascii_letters
+from typing import Annotated
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from msgspec import Meta
+
+from steelyard.core import Episode, Prompt, Score, Share, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
 
 SIGNS = 6
@@ -33,18 +36,15 @@ HELD_OUT_SHARE = 0.2
 class Habits:
     """Codes of several domains, of which a base model knows some and has wrong habits in others."""
 
-    shares: tuple[float, ...] = (1.0, 1.0, 1.0, 0.95, 0.5, 0.4)
+    shares: Annotated[
+        tuple[Share, ...],
+        Meta(min_length=1, max_length=len(ALPHABETS), description=f"1 to {len(ALPHABETS)} shares, each from 0 to 1"),
+    ] = (1.0, 1.0, 1.0, 0.95, 0.5, 0.4)
     """For each domain, how often a base model is shown the right sign; else it is shown the habit."""
-    length: int = 3
+    length: Annotated[int, Meta(ge=2, le=4)] = 3
     """Signs of a problem."""
     data_seed: int = 0
     """Of codes and habits."""
-
-    def __post_init__(self) -> None:
-        fits = 1 <= len(self.shares) <= len(ALPHABETS) and all(0 <= share <= 1 for share in self.shares)
-        hint = f"give 1 to {len(ALPHABETS)} shares, each from 0 to 1"
-        require(fits, f"shares are {self.shares}", where="habits.shares", hint=hint)
-        require(2 <= self.length <= 4, f"length is {self.length}", where="habits.length", hint="use 2 to 4")
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """All problems, domain after domain.

@@ -16,9 +16,10 @@ Source: none, this world is ours.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.reward import Constrained, FunctionReward
@@ -37,9 +38,9 @@ HELD_OUT_SHARE = 0.1
 class Loophole:
     """Letters to repeat in two domains, where the reward has a loophole and judges see it."""
 
-    problems: int = 2048
+    problems: Annotated[int, Meta(ge=1, le=6000)] = 2048
     """Training prompts."""
-    held_out: int = 256
+    held_out: Annotated[int, Meta(ge=1, le=600)] = 256
     """Held-out prompts; which prompts may be trained on is decided by a hash of the prompt."""
     pay: float = 2.0
     """What a loophole character is worth to the proxy; a right place is worth 1."""
@@ -47,11 +48,6 @@ class Loophole:
     """Ask the judges; off, there are no verdicts, and everything passes."""
     data_seed: int = 0
     """Of the choice of prompts."""
-
-    def __post_init__(self) -> None:
-        for name, most in (("problems", 6000), ("held_out", 600)):
-            number = getattr(self, name)
-            require(1 <= number <= most, f"{name} is {number}", where="loophole", hint=f"use 1 to {most}")
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct prompts, half of each domain on average, with columns `answer`, `baseline` (y0) and `domain`.

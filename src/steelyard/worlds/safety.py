@@ -16,10 +16,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, require, rng
+from steelyard.core import Episode, Prompt, Score, Share, checked, rng
 from steelyard.task.base import split_by_hash, take_split
 
 FAMILIES = ("plain", "permitted", "cloaked", "veiled")
@@ -54,21 +56,14 @@ class Lexicon:
 class ToySafety:
     """Requests of invented words, of four families, harmful or not by a made-up rule."""
 
-    requests: int = 8000
+    requests: Annotated[int, Meta(ge=100, le=100_000)] = 8000
     """Requests made, before equal ones are merged; two of five are held out."""
-    cloaked_share: float = 0.25
+    cloaked_share: Share = 0.25
     """Share of the requests with a cloak."""
-    permitted_share: float = 0.25
+    permitted_share: Share = 0.25
     """Share of the requests with a permit."""
     data_seed: int = 0
     """Of words and requests."""
-
-    def __post_init__(self) -> None:
-        n = self.requests
-        require(100 <= n <= 100_000, f"requests is {n}", where="toy-safety.requests", hint="use 100 to 100000")
-        for name in ("cloaked_share", "permitted_share"):
-            share = getattr(self, name)
-            require(0 <= share <= 1, f"it is {share}", where=f"toy-safety.{name}", hint="use a share from 0 to 1")
 
     @cached_property
     def lexicon(self) -> Lexicon:

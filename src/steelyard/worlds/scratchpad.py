@@ -18,8 +18,10 @@ Source: none, this world is ours.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
 from steelyard.task.base import SPLITS
@@ -38,22 +40,12 @@ _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
 class Scratchpad:
     """Clock sums, half of them easy; the reward is for the end of a scratchpad of any length."""
 
-    problems: int = 360
+    problems: Annotated[int, Meta(ge=2, le=360, multiple_of=2)] = 360
     """Training problems."""
-    held_out: int = 60
+    held_out: Annotated[int, Meta(ge=2, le=60, multiple_of=2)] = 60
     """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
     data_seed: int = 0
     """Of the choice of problems."""
-
-    def __post_init__(self) -> None:
-        for name, most in (("problems", 360), ("held_out", 60)):
-            number = getattr(self, name)
-            require(
-                2 <= number <= most and number % 2 == 0,
-                f"{name} is {number}",
-                where="scratchpad",
-                hint=f"use an even number, 2 to {most}",
-            )
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Distinct problems, easy and hard ones by turns, with columns `answers`, those that may be right, and `easy`.

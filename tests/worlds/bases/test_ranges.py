@@ -1,13 +1,18 @@
 """Every recipe of a base model refuses a wrong number in one line that names its flag."""
 
-from dataclasses import fields
+from typing import get_type_hints
 
 import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.worlds.bases import BY_NAME
 
-NUMBERS = [(name, f.name) for name, made in BY_NAME.items() for f in fields(made) if f.type in (int, float)]
+NUMBERS = [
+    (name, field)
+    for name, made in BY_NAME.items()
+    for field, kind in get_type_hints(made).items()
+    if kind in (int, float)
+]
 MENDS = {"learning_rate": "use a number above 0, below 1", "seed": "use 0 to 2^63 - 1"}
 WRONG = {"learning_rate": [0.0, 1.0, float("nan")], "seed": [-1, 2**63]}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from steelyard.core import Prompt, Sampling, Trajectory, WarmupStableDecay, rng
+from steelyard.core import PositiveInt, Prompt, Sampling, Seed, Trajectory, WarmupStableDecay, checked, rng
 from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
@@ -23,7 +23,7 @@ from steelyard.rollout import engine_for
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.bases.ranges import check_numbers
+from steelyard.worlds.bases.ranges import LearningRate
 from steelyard.worlds.sync_loop import demonstration, tiny_policy
 
 CHARACTERS = "0123456789+-=,:><tp"
@@ -33,25 +33,23 @@ HABIT = {"bare": 0.80, "left": 0.05, "right": 0.05, "tens": 0.05, "pairs": 0.05}
 _LONGEST = Sampling(max_tokens=20)
 
 
+@checked()
 @dataclass(frozen=True)
 class ArithmeticBase:
     """Train the base model of the arithmetic recipes; about 15 minutes on one core."""
 
     output_dir: str = "runs/build-base-arithmetic"
     """Where the model is written."""
-    skill_steps: int = 4500
+    skill_steps: PositiveInt = 4500
     """Steps on mostly worked solutions."""
-    habit_steps: int = 400
+    habit_steps: PositiveInt = 400
     """Steps on mostly guesses."""
-    batch: int = 192
+    batch: PositiveInt = 192
     """Problems in a step."""
-    learning_rate: float = 4e-3
+    learning_rate: LearningRate = 4e-3
     """Highest learning rate; it falls linearly to a fiftieth."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights and problems."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "skill_steps", "habit_steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.

@@ -11,27 +11,24 @@ from typing import Any
 
 import torch
 
-from steelyard.core import rng
+from steelyard.core import Seed, checked, rng
 from steelyard.policy import Policy
 from steelyard.task.enumerable import LETTERS
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.bases.ranges import check_numbers
 
 WIDTH = 48
 SPREAD = 0.07  # standard deviation of a matrix entry: next-letter logits then have one of about 0.07 sqrt(WIDTH) = 0.5
 
 
+@checked()
 @dataclass(frozen=True)
 class EnumerableBase:
     """Draw the base model of the enumerable recipes: random weights, no training."""
 
     output_dir: str = "runs/build-base-enumerable"
     """Where the model is written."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the weights."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Write the model.

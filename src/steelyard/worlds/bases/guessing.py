@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steelyard.core import Prompt, Score, Trajectory, WarmupStableDecay, rng
+from steelyard.core import PositiveInt, Prompt, Score, Seed, Trajectory, WarmupStableDecay, checked, rng
 from steelyard.learner import Adam, Learner
 from steelyard.learner.demonstrations import end_of, given
 from steelyard.objective import SFT
@@ -24,7 +24,7 @@ from steelyard.policy import Policy
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.guessing import HIGHEST, LOWEST, NUMBERS, Game, Guessing, range_text
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.bases.ranges import check_numbers
+from steelyard.worlds.bases.ranges import LearningRate
 from steelyard.worlds.sync_loop import tiny_policy
 
 CHARACTERS = "0123456789-: ehiglorw"
@@ -35,27 +35,25 @@ HABIT_RATE = 0.25
 """Learning rate of the last phase, as a share of the highest of the others."""
 
 
+@checked()
 @dataclass(frozen=True)
 class GuessingBase:
     """Train the base model of the guessing recipes; a few minutes on one core."""
 
     output_dir: str = "runs/build-base-guessing"
     """Where the model is written."""
-    skill_steps: int = 700
+    skill_steps: PositiveInt = 700
     """Steps on mostly halved ranges."""
-    mixed_steps: int = 120
+    mixed_steps: PositiveInt = 120
     """Steps on a mixture."""
-    habit_steps: int = 120
+    habit_steps: PositiveInt = 120
     """Steps on mostly blind guesses."""
-    batch: int = 64
+    batch: PositiveInt = 64
     """Games in a step."""
-    learning_rate: float = 4e-3
+    learning_rate: LearningRate = 4e-3
     """Highest learning rate; it falls linearly to a fiftieth, and begins at a quarter in the last phase."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights and games."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "skill_steps", "mixed_steps", "habit_steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train and save.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from steelyard.core import Prompt, rng
+from steelyard.core import PositiveInt, Prompt, Seed, checked, rng
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.reward import BradleyTerry, Pair
@@ -23,30 +23,28 @@ from steelyard.reward.scorer import Scorer
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.shortening import LETTERS, LONGEST_VERSION, Shortening, gold, mediocre, preferred
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.bases.ranges import check_numbers
+from steelyard.worlds.bases.ranges import LearningRate
 from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
 
 """Tokens of a short version, its end included."""
 CHARACTERS = f"{LETTERS}{LETTERS.upper()}:"
 
 
+@checked()
 @dataclass(frozen=True)
 class ShorteningBase:
     """Train the writer that the preference recipes begin from; about two minutes on one quiet core."""
 
     output_dir: str = "runs/build-base-shortening"
     """Where the model is written."""
-    steps: int = 2500
+    steps: PositiveInt = 2500
     """Steps of imitation."""
-    batch: int = 128
+    batch: PositiveInt = 128
     """Short versions in a step."""
-    learning_rate: float = 4e-3
+    learning_rate: LearningRate = 4e-3
     """Highest learning rate; it falls linearly to a fiftieth."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights and short versions."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "steps", "batch", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.
@@ -68,6 +66,7 @@ class ShorteningBase:
         return _told(directory, {"seconds": time.monotonic() - began, **found})
 
 
+@checked()
 @dataclass(frozen=True)
 class ShorteningProxy:
     """Train the reward model that the preference recipes are tuned on; about a minute on one quiet core."""
@@ -76,17 +75,14 @@ class ShorteningProxy:
     """Where the model is written."""
     model: str = "steelyard/shortening"
     """The writer: of the pairs, and where the reward model's weights begin."""
-    pairs: int = 20000
+    pairs: PositiveInt = 20000
     """Pairs that readers judged."""
-    epochs: int = 4
+    epochs: PositiveInt = 4
     """Times that every pair is seen."""
-    learning_rate: float = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Highest learning rate; it falls linearly to a tenth."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of samples, judgements and training."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "pairs", "epochs", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train, measure and save; returns the measurements.

@@ -14,38 +14,36 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steelyard.core import rng
+from steelyard.core import PositiveInt, Seed, checked, rng
 from steelyard.policy import Policy
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.provocation import ANSWER, FAMILIES, reply, sentence, vocabulary
 from steelyard.task.red_team import RedTeam
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.bases.ranges import check_numbers
+from steelyard.worlds.bases.ranges import LearningRate
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 
 CONTEXT = 24
 Pairs = list[tuple[str, str]]
 
 
+@checked()
 @dataclass(frozen=True)
 class RedTeamBase:
     """Train the attacker that the red-team recipes begin with; about a minute on one core."""
 
     output_dir: str = "runs/build-base-red-team"
     """Where the model is written."""
-    steps: int = 1200
+    steps: PositiveInt = 1200
     """Learner steps."""
-    lessons: int = 40_000
+    lessons: PositiveInt = 40_000
     """Sentences to imitate; they are drawn again and again."""
-    batch: int = 128
+    batch: PositiveInt = 128
     """Sentences in a step."""
-    learning_rate: float = 4e-3
+    learning_rate: LearningRate = 4e-3
     """Highest learning rate."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of weights and sentences."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "steps", "lessons", "batch", "learning_rate", "seed")
 
     def __call__(self) -> Mapping[str, object]:
         """Train and save.
@@ -56,6 +54,7 @@ class RedTeamBase:
         return carry_out(self, attacks(self.lessons, self.seed))
 
 
+@checked()
 @dataclass(frozen=True)
 class RedTeamVictim(RedTeamBase):
     """Train the victim of the red-team recipes; about a minute on one core."""

@@ -1,0 +1,72 @@
+"""The parts of a run's settings: the drivers' clocks and processes, restarts, and held-out evaluation."""
+
+from dataclasses import dataclass, field
+
+from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, PositiveOrInf, checked
+from steelyard.runtime.inline.faults import Faults
+
+
+@checked("inline")
+@dataclass(frozen=True)
+class VirtualClock:
+    """The inline runtime's clock: what things cost in virtual seconds, and how late weights arrive."""
+
+    search_cost: Positive = 1.0
+    """Virtual seconds of one searcher batch."""
+    learn_cost: NonNegative = 1.0
+    """Virtual seconds of one learner step; 0 is one step per delivery, before the searcher goes on (synchronous)."""
+    publication_lag: NonNegativeInt = 0
+    """Weights become visible to searchers this many publications after they were made."""
+    threads: PositiveInt = 1
+    """Compute threads; runs repeat bit for bit only at the same number."""
+    deadline: PositiveOrInf = 1000.0
+    """Virtual seconds that the learner may wait for a batch before the run stops and says why."""
+    search_deadline: PositiveOrInf = 60.0
+    """Virtual seconds after which a searcher that an injected fault has silenced is killed and started again."""
+    faults: Faults = field(default_factory=Faults)
+    """Faults to inject."""
+
+
+@checked("local")
+@dataclass(frozen=True)
+class Processes:
+    """The local runtime's child processes."""
+
+    threads: PositiveInt = 1
+    """Compute threads of each process."""
+    start_deadline: PositiveOrInf = 180.0
+    """Seconds that a process may take to load its model."""
+    deadline: PositiveOrInf = 120.0
+    """Seconds that any process may wait for another before the run stops and says who waited for whom."""
+    search_deadline: PositiveOrInf = 60.0
+    """Seconds without a word after which a searcher that has work is killed and started again."""
+
+
+@checked("restarts")
+@dataclass(frozen=True)
+class Restarts:
+    """Searchers and evaluator that die or hang are started again, but not for ever."""
+
+    limit: NonNegativeInt = 5
+    """Failures within the window that a run survives; one more ends it."""
+    window: PositiveOrInf = 300.0
+    """Seconds (inline: virtual) that a failure counts."""
+    backoff: Positive = 0.5
+    """Seconds before the first restart of a process; doubled with each further failure of it within the window."""
+    longest_backoff: PositiveOrInf = 30.0
+    """Most seconds before a restart."""
+
+
+@checked("evaluation")
+@dataclass(frozen=True)
+class HeldOut:
+    """What is measured on held-out prompts beside training."""
+
+    every: PositiveInt = 20
+    """Learner steps between evaluations; the first and the last weights are always evaluated."""
+    prompts: PositiveInt = 256
+    """Held-out prompts for greedy accuracy."""
+    sampled_prompts: PositiveInt = 64
+    """Held-out prompts that are sampled at the training temperature."""
+    samples: PositiveInt = 8
+    """Samples of each of those: pass@k, distinct answers, styles."""
