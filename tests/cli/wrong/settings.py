@@ -109,6 +109,8 @@ RANGES = [
     Wrong("study lag --seeds 0", "--seeds: is 0; use 1 or more"),
     Wrong("study lag --steps 0", "--steps: is 0; use 1 or more"),
     Wrong("study lag --jobs -1", "--jobs: is -1"),
+    Wrong("study lag --first-seed -1", "--first-seed: is -1; use 0 to 2^63 - 1"),
+    Wrong("study wall-clock --runs 0", "--runs: is 0; use 1 or more"),
     Wrong("study lag --learning-rate nan", "--learning-rate: is nan"),
     Wrong("build-base arithmetic --skill-steps 0", "--skill-steps: is 0"),
     Wrong("build-base arithmetic --learning-rate nan", "--learning-rate: is nan"),

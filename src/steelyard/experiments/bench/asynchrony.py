@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from steelyard.core import encode, require
-from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from msgspec import Meta
+
+from steelyard.core import PositiveInt, checked, encode
+from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
 from steelyard.experiments.harness.processes import ask, ask_module, serve
@@ -34,30 +36,23 @@ _SCORED = "steelyard.experiments.bench.score"
 _UNMEASURED = HeldOut(every=10**9, prompts=1, sampled_prompts=1, samples=1)
 
 
+@checked()
 @dataclass(frozen=True)
 class Asynchrony:
     """Seconds to 80 %, local against a synchronous loop, at several costs of generation."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Of each system at each cost, with seeds 100, 101, ..."""
-    costs: tuple[int, ...] = (1, 4, 16)
+    costs: Annotated[tuple[PositiveInt, ...], Meta(min_length=1, description="numbers from 1 up")] = (1, 4, 16)
     """What generation costs, in batches of this machine."""
-    searchers: tuple[int, ...] = (1, 4)
+    searchers: Annotated[tuple[PositiveInt, ...], Meta(min_length=1, description="numbers from 1 up")] = (1, 4)
     """Searchers of the local runs."""
-    steps: int = 60
+    steps: PositiveInt = 60
     """Steps of each synchronous run."""
-    longer: int = 3
+    longer: PositiveInt = 3
     """A local run whose generation costs more makes at most so many times these steps."""
-    snapshots: int = 20
+    snapshots: PositiveInt = 20
     """Measurements of the weights in a run."""
-
-    def __post_init__(self) -> None:
-        for name in ("runs", "steps", "longer", "snapshots"):
-            value = getattr(self, name)
-            require(value >= 1, f"is {value}", where=f"--{name}", hint="use 1 or more")
-        for name in ("costs", "searchers"):
-            least = min(getattr(self, name), default=0)
-            require(least >= 1, f"has {least}", where=f"--{name}", hint="use numbers from 1 up")
 
 
 @dataclass(frozen=True)
@@ -176,7 +171,6 @@ def cell(runs: int) -> list[float]:
     from steelyard.runtime.inline.delayed_store import DelayedWeightStore
     from steelyard.runtime.prompt_scheduler import PromptScheduler
 
-    check_runs(runs)
     policy = make_policy(RECIPE)
     task = make_task(RECIPE)
     prompts = task.prompts("train")

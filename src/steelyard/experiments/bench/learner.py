@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.core import Sampling, Trajectory
-from steelyard.experiments.bench.measuring import check_runs, forget_peak, interleaved, ratios, resident_mib, seconds
+from steelyard.core import PositiveInt, Sampling, Trajectory, checked
+from steelyard.experiments.bench.measuring import forget_peak, interleaved, ratios, resident_mib, seconds
 from steelyard.experiments.bench.models import END, VOCABULARY, check_sizes, make
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
@@ -36,17 +36,17 @@ Step = Callable[[], object]
 Gradients = Callable[[], dict[str, Any]]
 
 
+@checked()
 @dataclass(frozen=True)
 class Learner:
     """Tokens per second of a learner step, its gradients and its memory."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Steps of each side."""
     sizes: tuple[str, ...] = ("0.2M", "2M", "10M")
     """Models."""
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
         check_sizes(self.sizes, tuple(GROUPS))
 
 

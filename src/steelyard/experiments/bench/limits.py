@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.core import PositiveInt, checked
+from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.models import SIZES
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
@@ -22,15 +23,13 @@ COPIED = 2**28
 _LEAST_FLOP = 2e8  # in one run: so much that the clock's own time does not count
 
 
+@checked()
 @dataclass(frozen=True)
 class Limits:
     """Matrix products and copies on one thread."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each."""
-
-    def __post_init__(self) -> None:
-        check_runs(self.runs)
 
 
 def measure(settings: Limits, workdir: Path, say: Callable[[str], None]) -> list[Row]:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from steelyard.core import require
-
 T = TypeVar("T")
 
 
@@ -26,15 +24,6 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def check_runs(runs: int) -> None:
-    """Refuse a number of runs below 1.
-
-    Raises:
-        SteelyardError: it is.
-    """
-    require(runs >= 1, f"is {runs}", where="--runs", hint="use 1 or more")
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.bench.learner import GROUPS, our_step, plain_step, ragged_groups
-from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.models import check_sizes, make
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
@@ -40,17 +41,17 @@ STEPS = 20
 Spent = defaultdict[str, float]
 
 
+@checked()
 @dataclass(frozen=True)
 class Profile:
     """Kinds of work in a rollout and a learner step, and the parts of a run."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs without the profiler, of each."""
     sizes: tuple[str, ...] = ("0.2M", "2M")
     """Models."""
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
         check_sizes(self.sizes, tuple(GROUPS))
 
 

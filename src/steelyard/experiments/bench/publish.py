@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core import Sampling, Trajectory, Weights, from_bytes, to_bytes
-from steelyard.experiments.bench.measuring import check_runs, seconds
+from steelyard.core import PositiveInt, Sampling, Trajectory, Weights, checked, from_bytes, to_bytes
+from steelyard.experiments.bench.measuring import seconds
 from steelyard.experiments.bench.models import check_sizes, make
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, environment, serve
@@ -40,17 +40,17 @@ STEPS = 36
 PROMPT = 16
 
 
+@checked()
 @dataclass(frozen=True)
 class Publish:
     """Milliseconds of a publication and of a trajectory between processes."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each; each is the median of 20."""
     sizes: tuple[str, ...] = ("0.2M", "10M")
     """Models whose weights are published."""
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
         check_sizes(self.sizes)
 
 

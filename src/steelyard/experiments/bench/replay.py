@@ -16,12 +16,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
-from steelyard.core import Sampling, Trajectory, require
-from steelyard.experiments.bench.measuring import check_runs, ratios, resident_mib, seconds
+from steelyard.core import PositiveInt, Sampling, Trajectory, checked
+from steelyard.experiments.bench.measuring import ratios, resident_mib, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import spread
@@ -42,19 +43,15 @@ STORES = {
 }
 
 
+@checked()
 @dataclass(frozen=True)
 class Replay:
     """Adds and draws per second, and bytes of a trajectory."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each store at each size."""
-    sizes: tuple[int, ...] = (1_000, 100_000)
+    sizes: tuple[Annotated[int, Meta(ge=PROMPTS * GENERATIONS)], ...] = (1_000, 100_000)
     """Trajectories stored."""
-
-    def __post_init__(self) -> None:
-        check_runs(self.runs)
-        for size in self.sizes:
-            require(size >= PROMPTS * GENERATIONS, f"is {size}", where="--sizes", hint="use 256 or more")
 
 
 def measure(settings: Replay, workdir: Path, say: Callable[[str], None]) -> list[Row]:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.core import require
+from steelyard.core import Positive, PositiveInt, checked, require
 from steelyard.experiments.bench.limits import SQUARE, gflops
-from steelyard.experiments.bench.measuring import check_runs, interleaved, ratios
+from steelyard.experiments.bench.measuring import interleaved, ratios
 from steelyard.experiments.bench.models import SIZES, check_sizes, config_of, make
 from steelyard.experiments.bench.operations import generation_macs, linear_macs
 from steelyard.experiments.bench.record import Row
@@ -65,31 +65,28 @@ SHAPES = {
 }
 
 
+@checked()
 @dataclass(frozen=True)
 class Rollout:
     """Tokens per second of rollouts, by engine, model and batch."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each engine in each cell."""
     sizes: tuple[str, ...] = tuple(SIZES)
     """Models."""
-    batches: tuple[int, ...] = (1, 16, 64, 256)
+    batches: tuple[PositiveInt, ...] = (1, 16, 64, 256)
     """Rows, where each has a prompt of its own."""
     shapes: tuple[str, ...] = tuple(SHAPES)
     """unique, shared, ragged."""
-    seconds: float = 5.0
+    seconds: Positive = 5.0
     """A run may take about so long; slower cells draw fewer tokens."""
     vllm_python: str | None = None
     """An interpreter that has vLLM's CPU build."""
 
     def __post_init__(self) -> None:
-        check_runs(self.runs)
         check_sizes(self.sizes)
         for shape in self.shapes:
             require(shape in SHAPES, f"unknown shape {shape!r}", where="--shapes", hint=f"use {', '.join(SHAPES)}")
-        for batch in self.batches:
-            require(batch >= 1, f"is {batch}", where="--batches", hint="use 1 or more")
-        require(self.seconds > 0, f"is {self.seconds}", where="--seconds", hint="use a positive number")
 
 
 def measure(settings: Rollout, workdir: Path, say: Callable[[str], None]) -> list[Row]:

@@ -24,7 +24,17 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steelyard.core import SteelyardError, WarmupStableDecay, Weights, decode, encode, require, suggest
+from steelyard.core import (
+    PositiveInt,
+    SteelyardError,
+    WarmupStableDecay,
+    Weights,
+    checked,
+    decode,
+    encode,
+    require,
+    suggest,
+)
 from steelyard.experiments.bench.peers.trl_grpo import TrlGrpo
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask, serve
@@ -83,23 +93,21 @@ CONTESTS = {
 }
 
 
+@checked()
 @dataclass(frozen=True)
 class Score:
     """Seconds and steps to 80 % held-out accuracy, ours against TRL's GRPOTrainer."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Of each system, with seeds 100, 101, ...; settings were tuned on others."""
     contests: tuple[str, ...] = tuple(CONTESTS)
     """recipe, tuned."""
-    steps: int | None = None
+    steps: PositiveInt | None = None
     """Steps of each run, in place of the contest's own."""
     peer_python: str | None = None
     """The interpreter that has TRL and steelyard; None is this one."""
 
     def __post_init__(self) -> None:
-        for name in ("runs", "steps"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"is {value}", where=f"--{name}", hint="use 1 or more")
         for name in self.contests:
             require(name in CONTESTS, f"unknown contest {name!r}", where="--contests", hint=suggest(name, CONTESTS))
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.core import FaultError
-from steelyard.experiments.bench.measuring import check_runs, interleaved, seconds
+from steelyard.core import FaultError, PositiveInt, checked
+from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import environment
 from steelyard.experiments.harness.spread import spread
@@ -30,17 +30,15 @@ PROCESSES = {
 _DEADLINE = 120.0
 
 
+@checked()
 @dataclass(frozen=True)
 class Startup:
     """Seconds to the help text, the imports, and the first step."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each."""
     recipe: str = "arithmetic"
     """What is trained."""
-
-    def __post_init__(self) -> None:
-        check_runs(self.runs)
 
 
 def measure(settings: Startup, workdir: Path, say: Callable[[str], None]) -> list[Row]:

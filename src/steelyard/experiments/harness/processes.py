@@ -14,14 +14,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from steelyard.core import FaultError, SteelyardError
 from steelyard.runtime import to_json
 from steelyard.runtime.run_dir.disk import put, writing
 
+Jobs = Annotated[int, Meta(ge=0, description="1 or more, or 0 for one per core")]
 T = TypeVar("T")
 R = TypeVar("R")
 DEADLINE = 1800.0

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import PositiveInt, Seed, SteelyardError, checked
 from steelyard.experiments.harness.claim import ArmMetrics, Judged, worst
-from steelyard.experiments.harness.processes import keep
+from steelyard.experiments.harness.processes import Jobs, keep
 from steelyard.experiments.harness.proof import Proof, judge_all, verdict_of
 from steelyard.experiments.harness.proof_index import load
 from steelyard.experiments.harness.proof_plot import draw
@@ -21,24 +21,19 @@ from steelyard.runtime.run_dir.records import commit
 QUICK_SEEDS = 2
 
 
+@checked()
 @dataclass(frozen=True)
 class ProofSettings:
     """How proofs are carried out."""
 
-    seeds: int | None = None
+    seeds: PositiveInt | None = None
     """How many; by default the proof's own number, 3 in most, or 2 for a quick run."""
-    first_seed: int | None = None
+    first_seed: Seed | None = None
     """The first of them; by default the proof's own."""
     quick: bool = False
     """Smaller, under a minute: to see that it works, not to judge by."""
-    jobs: int = 0
+    jobs: Jobs = 0
     """Seeds at a time; 0 for one per core."""
-
-    def __post_init__(self) -> None:
-        require(self.seeds is None or self.seeds >= 1, f"is {self.seeds}", where="--seeds", hint="use 1 or more")
-        ok = self.first_seed is None or self.first_seed >= 0
-        require(ok, f"is {self.first_seed}", where="--first-seed", hint="use 0 or more")
-        require(self.jobs >= 0, f"is {self.jobs}", where="--jobs", hint="use 1 or more, or 0 for one per core")
 
 
 def prove(

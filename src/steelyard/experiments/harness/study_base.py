@@ -9,29 +9,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard.core import PositiveInt, Seed, checked
+from steelyard.experiments.harness.processes import Jobs
 from steelyard.experiments.harness.run_index import label
 from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.sweep import sweep
 from steelyard.runtime import Run
 
 
+@checked()
 @dataclass(frozen=True)
 class Swept:
     """How a study's runs are carried out; a study whose seeds begin at 0 starts from this."""
 
     output_dir: str | None = None
     """Where the runs go; runs that ended there before are not repeated."""
-    jobs: int = 0
+    jobs: Jobs = 0
     """Runs at a time; 0 for one per core."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(Swept):
     """And with which seeds: what most studies ask."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Runs of each arm."""
-    first_seed: int = 0
+    first_seed: Seed = 0
     """Seeds first_seed, first_seed + 1, ..."""
 
 

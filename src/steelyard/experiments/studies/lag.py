@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steelyard.core import Positive, PositiveInt, checked
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.figure import save_figure
@@ -51,15 +52,16 @@ Found = Mapping[str, Mapping[int, list[RunRecords]]]
 """Method -> lag -> its runs."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(study_base.Study):
     """Held-out accuracy after the same steps at growing lag."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Runs of each method at each lag."""
-    steps: int = 160
+    steps: PositiveInt = 160
     """Learner steps of each run."""
-    learning_rate: float = 5e-5
+    learning_rate: Positive = 5e-5
     """Of all methods."""
 
 

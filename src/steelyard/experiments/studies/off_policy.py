@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
 from steelyard.experiments.harness.run_index import by_seed
@@ -44,11 +45,12 @@ or on samples of weights 64 versions old; each trajectory is learned from once. 
 steps of its own, tuned on fresh samples; trajectory balance has 600 steps."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(Swept):
     """Total variation to pi* at the end, and the lowest on the way."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Seeds 0, 1, ..."""
 
 

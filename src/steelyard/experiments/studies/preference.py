@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.frontier import common_levels, frontier
@@ -49,13 +50,14 @@ Found = Mapping[int, Mapping[str, list[RunRecords]]]
 """Lag -> method -> its runs."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(study_base.Study):
     """Win rate by the gold reward, against how far the policy went for it, at growing lag."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Runs of each method at each lag."""
-    steps: int = 100
+    steps: PositiveInt = 100
     """Learner steps of each run."""
 
 

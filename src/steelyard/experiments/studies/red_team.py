@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelyard.core import PositiveInt, Seed, checked
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed, ended, label
@@ -48,13 +49,14 @@ Found = Mapping[str, Mapping[int, Mapping[str, Any]]]
 """Arm -> seed -> its record."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(study_base.Study):
     """Success, diversity, families, transfer and safety-tuning of every arm, at equal judge calls."""
 
-    first_seed: int = 10
+    first_seed: Seed = 10
     """Seeds first_seed, first_seed + 1, ...; 0 to 2 were seen before the baselines were tuned."""
-    steps: int = 400
+    steps: PositiveInt = 400
     """Learner steps of each run."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed
@@ -37,13 +38,14 @@ MEASURES = {
 }
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(study_base.Study):
     """Families found against the number of searchers and the size of the buffer."""
 
-    seeds: int = 8
+    seeds: PositiveInt = 8
     """Runs of each setting: three left it open whether searchers matter."""
-    steps: int = 400
+    steps: PositiveInt = 400
     """Learner steps of each run."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.core import require
+from steelyard.core import PositiveInt, checked, require
 from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.run_index import directories, ended
 from steelyard.experiments.harness.run_metrics import RunMetric, final
@@ -16,11 +16,12 @@ from steelyard.report import RunRecords, draw_runs
 from steelyard.task.arithmetic import STYLES
 
 
+@checked()
 @dataclass(frozen=True)
 class Study:
     """Held-out accuracy before and after, and seconds to 90 %."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Seeds 0, 1, ..."""
     output_dir: str | None = None
     """Where the runs go; runs that ended there before are not repeated."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from steelyard.core import PositiveInt, checked
 from steelyard.experiments.harness.claim import stated
 from steelyard.experiments.harness.curves import draw_curves
 from steelyard.experiments.harness.run_index import by_seed
@@ -19,13 +20,14 @@ from steelyard.task.arithmetic import STYLES
 EVERY = 10
 
 
+@checked()
 @dataclass(frozen=True)
 class Study(Swept):
     """Style shares of the correct answers at temperature 1."""
 
-    seeds: int = 3
+    seeds: PositiveInt = 3
     """Seeds 0, 1, ..."""
-    steps: int = 200
+    steps: PositiveInt = 200
     """Learner steps of each run; Dr. GRPO passes 90 % within a quarter of it, which the table says."""
 
 

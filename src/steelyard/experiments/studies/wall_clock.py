@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import PositiveInt, SteelyardError, checked, require
 from steelyard.experiments.bench import asynchrony, record
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.figure import save_figure
@@ -43,11 +43,12 @@ Seconds = Mapping[tuple[int, str], Mapping[int, float | None]]
 """(cost of generation, system) -> seed -> seconds to 80 %, None where it was never reached."""
 
 
+@checked()
 @dataclass(frozen=True)
 class Study:
     """Seconds to a fixed held-out score, asynchronous against synchronous."""
 
-    runs: int = 5
+    runs: PositiveInt = 5
     """Runs of each system at each cost, with seeds 100, 101, ..."""
     output_dir: str | None = None
     """Where the record goes; one that is there is taken as it is."""
