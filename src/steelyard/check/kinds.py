@@ -49,7 +49,7 @@ def gives(cls: type, name: str) -> type:
     return found if isinstance(found, type) else object
 
 
-def hints(cls: type, name: str) -> dict[str, Any]:
+def hints(cls: type, name: str) -> dict[str, object]:
     """The annotations of a function of the class, in order."""
     owner = next((base for base in cls.__mro__ if name in vars(base)), None)
     function = None if owner is None else inspect.getattr_static(owner, name)

@@ -63,7 +63,7 @@ def _plain(value: object) -> object:
 
 
 def decode(
-    data: dict[str, typing.Any], cls: type | None = None, *, where: str = "config", trusted: bool = False
+    data: dict[str, object], cls: type | None = None, *, where: str = "config", trusted: bool = False
 ) -> typing.Any:
     """Build the settings that `encode` wrote.
 
@@ -82,7 +82,7 @@ def decode(
         raise SteelyardError("is nested too deeply", where=where, hint="write it as encode does") from error
 
 
-def _decode(data: dict[str, typing.Any], cls: type | None, where: str, trusted: bool) -> typing.Any:
+def _decode(data: dict[str, object], cls: type | None, where: str, trusted: bool) -> typing.Any:
     data = dict(data)
     if "method" in data and str(data["method"]) in UNREGISTERED:
         data.pop("module", None)

@@ -43,7 +43,7 @@ ShareBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 class Limits(NamedTuple):
     """What the limited fields of a dataclass allow, by field name."""
 
-    types: dict[str, Any]
+    types: dict[str, object]
     """The fields' types, for msgspec."""
     words: dict[str, str]
     """The allowed values, to follow the word "use"."""

@@ -5,7 +5,8 @@ them through these tables, so that an old run still resumes. An entry stays for 
 """
 
 from collections.abc import Mapping
-from typing import Any
+
+from steelyard.core.json import JsonMapping
 
 IDS: Mapping[str, str] = {}
 """Registered id -> the id that took its place."""
@@ -53,7 +54,7 @@ _EARLIER_LABELS = ("domain", "retain", "demonstration")
 """Labels that stood in a trajectory's `info` before there were labels."""
 
 
-def earlier_labels(info: Mapping[str, Any], parts: Mapping[str, float]) -> Mapping[str, bool | int | float]:
+def earlier_labels(info: JsonMapping, parts: Mapping[str, float]) -> Mapping[str, bool | int | float]:
     """The labels of a stored trajectory from before there were labels: of its `info`, and of its judges' verdicts."""
     if not info and not parts:
         return {}
@@ -84,7 +85,7 @@ def first_metrics(row: Mapping[str, object]) -> dict[str, object]:
     return {first.get(name, name): value for name, value in row.items()}
 
 
-def current_state_keys(state: Mapping[str, Any]) -> dict[str, Any]:
+def current_state_keys(state: Mapping[str, object]) -> dict[str, object]:
     """A checkpoint's state under the keys of today."""
     return {STATE_KEYS.get(name, name): value for name, value in state.items()}
 

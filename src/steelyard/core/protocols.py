@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from steelyard.core.json import JsonMapping
 from steelyard.core.trajectory import LabelValue, Prompt, Sampling, Trajectory
 from steelyard.core.weights import Weights
 
@@ -240,19 +241,19 @@ class Replay(Protocol):
         """The highest version in the ledger."""
         ...
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, object]:
         """All that a resume needs beside the file; what it describes is on disk when this returns."""
         ...
 
-    def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
+    def restore(self, state: JsonMapping | None, *, keep_later: bool) -> None:
         """Go back to `state` (None: the beginning); with `keep_later`, data accepted since then stays."""
         ...
 
-    def admitted_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    def admitted_since(self, state: Mapping[str, object] | None) -> list[tuple[str, int]]:
         """(prompt id, sample) of all that was accepted after `state`."""
         ...
 
-    def forget(self, state: Mapping[str, Any]) -> None:
+    def forget(self, state: Mapping[str, object]) -> None:
         """Give back the room of what was removed before `state`: no kept checkpoint needs it."""
         ...
 
@@ -276,10 +277,10 @@ class Curriculum(Protocol):
         """
         ...
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, object]:
         """All that a resume needs."""
         ...
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: JsonMapping) -> None:
         """Go on from a `state`."""
         ...

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.core.moved import earlier_labels
 
 Finish = Literal["stop", "length", "error"]
@@ -26,7 +27,7 @@ class Prompt:
 
     id: str
     text: str | list[dict[str, str]]
-    columns: Mapping[str, Any] = field(default_factory=dict)
+    columns: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Trajectory:
     ref_version: int = 0
     reward: float | None = None
     reward_parts: Mapping[str, float] = field(default_factory=dict)
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: JsonMapping = field(default_factory=dict)
     version_T: Int32[np.ndarray, "T"] | None = None
     reward_T: Float32[np.ndarray, "T"] | None = None
     """Rewards or labels of single steps, 0 where there is none; None where nobody looked at steps."""
@@ -117,7 +118,7 @@ class _Wire(msgspec.Struct, array_like=True):
     finish: Finish
     sampling: tuple[float, int, float, int]
     reward_parts: dict[str, float]
-    info: dict[str, Any]
+    info: JsonObject
     # Rare fields come last and are left out at the end: rows without them keep the bytes of earlier versions.
     versions: bytes | None = None
     step_rewards: bytes | None = None

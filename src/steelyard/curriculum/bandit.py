@@ -9,14 +9,15 @@ because a batch is drawn before any of its rewards are known. Ties go to the arm
 drawn once first.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import numpy as np
 from jaxtyping import Float64
 
 from steelyard.core import Prompt, SteelyardError, Trajectory, require
+from steelyard.core.json import JsonMapping
 from steelyard.curriculum.arms import Arms
 
 Array = Float64[np.ndarray, "..."]
@@ -24,7 +25,7 @@ HINT = "restore from a checkpoint of the same curriculum"
 S = TypeVar("S")
 
 
-def read_state(state: Mapping[str, Any], kind: type[S]) -> S:
+def read_state(state: JsonMapping, kind: type[S]) -> S:
     """Decode a saved state.
 
     Raises:
@@ -94,12 +95,12 @@ class Bandit:
                 self._pulls_A[arm] += 1
                 self._total_A[arm] += advantage_G.mean()
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> JsonMapping:
         """Pulls, rewards, groups being sampled, and the position in each arm's prompts."""
         lists = {"pending": self._pending_A, "pulls": self._pulls_A, "total": self._total_A}
         return {"walked": self._arms.state(), **{name: value.tolist() for name, value in lists.items()}}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: JsonMapping) -> None:
         """Continue from a `state`.
 
         Raises:

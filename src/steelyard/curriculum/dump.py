@@ -16,7 +16,6 @@ Source: Wang et al. 2025, arXiv:2504.09710, and the authors' code.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -91,13 +90,13 @@ class DumpDraws:
             self._seen_D[arm] += len(advantage_G)
             self._recent[arm].extend(advantage_G.tolist())
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, object]:
         """The recent advantages of each domain, and the counters."""
         recent = [list(r) for r in self._recent]
         seen = self._seen_D.tolist()
         return {"position": self._position, "walked": self._arms.state(), "seen": seen, "recent": recent}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, object]) -> None:
         """Continue from a `state`.
 
         Raises:

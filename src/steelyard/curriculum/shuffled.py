@@ -7,12 +7,12 @@ N prompts in all. The permutations are counter-based, so the position is the who
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Int
 from numpy import ndarray
 
 from steelyard.core import Prompt, Trajectory, method, require, rng
+from steelyard.core.json import JsonMapping
 
 
 @method("shuffled")
@@ -51,11 +51,11 @@ class ShuffledWalk:
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Do nothing: the order does not depend on rewards."""
 
-    def state(self) -> Mapping[str, Any]:
+    def state(self) -> Mapping[str, int]:
         """The number of prompts drawn so far, which is all that a resume needs."""
         return {"position": self._position}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: JsonMapping) -> None:
         """Continue from a `state`.
 
         Raises:

@@ -21,7 +21,6 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -224,12 +223,12 @@ class ReplayBuffer(Durable):
         now = {"replay/size": float(len(self._store)), "replay/prompts": float(len(self._store.prompts))}
         return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """The position in the file and the counters. Once this returns, all stored data survives a power cut."""
         self._file.sync()
         return {"position": self._file.position, "counts": self._file.counted}
 
-    def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
+    def restore(self, state: Mapping[str, object] | None, *, keep_later: bool) -> None:
         """Go back to `state` (None: empty), bit for bit. With `keep_later`, only check that the file reaches it.
 
         Raises:

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -95,11 +95,11 @@ class Durable(ABC):
         ledger = self._file.weights
         return not ledger or ledger.get(trajectory.version) == trajectory.digest
 
-    def admitted_since(self, state: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    def admitted_since(self, state: Mapping[str, object] | None) -> list[tuple[str, int]]:
         """(prompt id, sample) of each trajectory admitted after `state`, in order; None means from the beginning."""
         return self._file.admitted_since(read_state(state, Position, self._file.where).position)
 
-    def forget(self, state: Mapping[str, Any]) -> None:
+    def forget(self, state: Mapping[str, object]) -> None:
         """Free the space of what was removed before `state`; `restore` can then go back no further than `state`."""
         self._file.forget(read_state(state, Position, self._file.where).position)
 
@@ -138,7 +138,7 @@ def _num_stored(counts: Counter[str]) -> int:
     return counts["admitted"] - counts["evicted"] - counts["duplicates"] - counts["used"]
 
 
-def read_state(state: Mapping[str, Any] | None, kind: type[S], where: str) -> S:
+def read_state(state: Mapping[str, object] | None, kind: type[S], where: str) -> S:
     """Decode the state that a replay once returned; None is the state of an empty replay.
 
     Raises:

@@ -11,7 +11,7 @@ from steelyard.replay.sqlite_file import DAMAGED
 
 
 class _Stored(msgspec.Struct):
-    settings: dict[str, Any]
+    settings: dict[str, object]
     seed: int
     max_staleness: int | None
 

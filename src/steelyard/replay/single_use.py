@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -167,7 +166,7 @@ class SingleUseQueue(Durable):
         now = {"replay/size": float(self._prompts.total()), "replay/prompts": float(len(self._prompts))}
         return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """The position in the file, the counters, and the place of each queued entry, as JSON values.
 
         Once this returns, all stored data survives a power cut.
@@ -184,7 +183,7 @@ class SingleUseQueue(Durable):
             )
         )
 
-    def restore(self, state: Mapping[str, Any] | None, *, keep_later: bool) -> None:
+    def restore(self, state: Mapping[str, object] | None, *, keep_later: bool) -> None:
         """Go back to `state` (None: empty), bit for bit.
 
         With `keep_later`, later arrivals stay, and what was used or evicted since `state` is queued again, all in order

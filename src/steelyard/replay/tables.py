@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from steelyard.core import Finish, LabelValue, Sampling, SteelyardError, Trajectory, require
+from steelyard.core.json import JsonObject
 from steelyard.core.moved import earlier_labels
 from steelyard.core.trajectory import StoredLabel
 from steelyard.replay.admission import check_finite
@@ -67,7 +68,7 @@ def to_table(arrivals: list[Arrival]) -> pa.Table:
     return pa.Table.from_arrays([*scalars.columns, *steps], schema=SCHEMA)
 
 
-def _scalars(t: Trajectory, arrived: int) -> dict[str, Any]:
+def _scalars(t: Trajectory, arrived: int) -> JsonObject:
     return {
         "prompt_id": t.prompt_id,
         "sample": t.sample,
@@ -139,7 +140,7 @@ def _arrays(column: pa.ChunkedArray, name: str) -> list[np.ndarray | None]:
 
 
 def _trajectory(
-    s: dict[str, Any], tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any, version_T: Any, reward_T: Any
+    s: JsonObject, tokens_T: Any, action_T: Any, logp_T: Any, ref_T: Any, version_T: Any, reward_T: Any
 ) -> Trajectory:
     where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
     lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T, reward_T) if array is not None}
@@ -187,16 +188,16 @@ def _trajectory(
     )
 
 
-def _decode_info(text: str, where: str) -> dict[str, Any]:
+def _decode_info(text: str, where: str) -> JsonObject:
     try:
-        return msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.json.decode(text, type=JsonObject)
     except msgspec.DecodeError as error:
         raise SteelyardError(
             f"its info is not a JSON object ({error})", where=where, hint="write {} for none"
         ) from error
 
 
-def _decode_labels(s: dict[str, Any], where: str) -> Mapping[str, LabelValue]:
+def _decode_labels(s: JsonObject, where: str) -> Mapping[str, LabelValue]:
     if s["labels"] is None:
         return earlier_labels(_decode_info(s["info"], where), dict(s["reward_parts"]))
     try:

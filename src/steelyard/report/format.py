@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from steelyard.core.json import JsonMapping
+
 DASH = "–"
 
 
@@ -36,7 +38,7 @@ def duration(seconds: Any) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(settings: JsonMapping, prefix: str = "") -> list[tuple[str, Any]]:
     """Nested settings as dotted names and values, in their order."""
     flat: list[tuple[str, Any]] = []
     for name, value in settings.items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import SteelyardError
 from steelyard.report.format import duration, number, percent
@@ -82,7 +81,7 @@ def _facts(run: RunRecords) -> list[tuple[str, str]]:
     """Name and value of what sums up the run, as far as it is known."""
     timing: Row = run.timing[-1] if run.timing else {}
     metrics: Row = run.metrics[-1] if run.metrics else {}
-    known: dict[str, Any] = {"steps": metrics.get("step"), **timing, **(run.result or {})}
+    known: dict[str, object] = {"steps": metrics.get("step"), **timing, **(run.result or {})}
     commit = run.config.get("commit")
     facts = [
         ("time", duration(known.get("seconds"))),

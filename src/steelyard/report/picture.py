@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from steelyard.core.json import JsonObject
 from steelyard.report.plots import HELD_OUT, RC, SHARES
 from steelyard.report.records import read_rows
 
-Rows = list[dict[str, Any]]
+Rows = list[JsonObject]
 
 
 def draw_runs(run_dirs: Sequence[Path], path: Path) -> Path:

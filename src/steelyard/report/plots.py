@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from steelyard.core.json import JsonMapping
 from steelyard.report.format import is_number
 from steelyard.report.template import visible
 
@@ -42,7 +43,7 @@ RC: dict[Any, Any] = {
 class Series:
     """One line: a key of the rows against another. Rows where the value is missing leave a gap."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[JsonMapping]
     key: str
     label: str
     color: str
@@ -96,7 +97,7 @@ def lines(
         return _svg(figure, name, alt)
 
 
-def areas(name: str, alt: str, rows: Sequence[Mapping[str, Any]], key: str, styles: Sequence[str]) -> Markup | None:
+def areas(name: str, alt: str, rows: Sequence[JsonMapping], key: str, styles: Sequence[str]) -> Markup | None:
     """Shares stacked over steps; None with fewer than two rows that have them.
 
     Args:
@@ -147,7 +148,7 @@ def histogram(name: str, alt: str, counts: Mapping[int, int], *, x: str, y: str)
         return _svg(figure, name, alt)
 
 
-def _column(rows: Sequence[Mapping[str, Any]], key: str) -> np.ndarray:
+def _column(rows: Sequence[JsonMapping], key: str) -> np.ndarray:
     return np.array([row[key] if is_number(row.get(key)) else np.nan for row in rows], dtype=float)
 
 

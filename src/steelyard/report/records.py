@@ -1,15 +1,15 @@
 """Reads back what a run wrote: the one reader of run directories."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import SteelyardError
+from steelyard.core.json import JsonMapping
 from steelyard.core.moved import current_metrics
 
-Row = Mapping[str, Any]
+Row = JsonMapping
 KINDS = ("metrics", "timing", "eval", "samples", "faults", "quarantine")
 """The files of rows, in the order of `RunRecords`."""
 

@@ -23,6 +23,7 @@ from steelyard.core import (
     require,
 )
 from steelyard.core.copies import own_episodes
+from steelyard.core.json import JsonObject
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
@@ -34,7 +35,7 @@ from steelyard.searcher import Searcher
 
 BUFFER = "replay.sqlite"
 """The buffer's file in a run directory."""
-EvaluateWeights = Callable[[Weights], tuple[dict[str, Any], list[dict[str, Any]]]]
+EvaluateWeights = Callable[[Weights], tuple[JsonObject, list[JsonObject]]]
 """Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
 
 
@@ -246,7 +247,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward
 
     begun = cache(lambda: asked(reference).episodes)
 
-    def evaluate_weights(weights: Weights) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def evaluate_weights(weights: Weights) -> tuple[JsonObject, list[JsonObject]]:
         before = begun() if isinstance(task, TaskWithMetrics) else []
         found = asked(weights)
         row = found.row(weights.version)

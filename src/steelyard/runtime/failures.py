@@ -1,10 +1,9 @@
 """How often parts may fail: restarts with back-off, and an end once failures pile up."""
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 from steelyard.core import FaultError
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.run import Restarts
 
 
@@ -43,11 +42,11 @@ class Failures:
             causes.setdefault(why, []).append(who)
         return "; ".join(f"{', '.join(sorted(set(names)))} {why}" for why, names in causes.items())
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """All that a resume needs: how many there were, and those that still count."""
         return {"total": self.total, "recent": list(self._recent)}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: JsonMapping) -> None:
         """Go on from a `state`; its clock must be the same."""
         self.total = state["total"]
         self._recent = deque((float(when), who, why) for when, who, why in state["recent"])

@@ -13,7 +13,6 @@ import binascii
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -27,7 +26,7 @@ _HINT = "resume from a checkpoint of the same task and settings"
 
 
 class _State(msgspec.Struct, forbid_unknown_fields=True):
-    curriculum: dict[str, Any]
+    curriculum: dict[str, object]
     given: list[Pair]
     returned: list[Pair]
     groups: list["_GroupState"]
@@ -127,7 +126,7 @@ class PromptScheduler:
         if not group.missing:
             self._curriculum.observe([own_trajectory(t) for t in group.found])
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """All that a resume needs, JSON-ready. What is out with searchers is not in it: give that back after `restore`.
 
         Then `skip` what has reached the buffer since.
@@ -148,7 +147,7 @@ class PromptScheduler:
             ],
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, object]) -> None:
         """Go on from a `state`.
 
         Raises:

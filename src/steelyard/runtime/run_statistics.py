@@ -3,11 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from steelyard.core import SteelyardError, Trajectory
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.run_dir.records import to_json
 
 
@@ -17,7 +17,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     steps: int
     last_error: str | None
     staleness: dict[int, int]
-    evaluations: list[dict[str, Any]]
+    evaluations: list[JsonObject]
     fresh: list[float]
 
 
@@ -28,7 +28,7 @@ class RunStatistics:
         self.trajectories = self.errors = self.steps = 0
         self.last_error: str | None = None
         self.staleness: Counter[int] = Counter()
-        self.evaluations: list[Mapping[str, Any]] = []
+        self.evaluations: list[JsonMapping] = []
         self._fresh: list[float] = []
 
     def found(self, trajectories: Sequence[Trajectory]) -> None:
@@ -39,7 +39,7 @@ class RunStatistics:
         self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
         self._fresh += [t.reward for t in trajectories if t.reward is not None and t.valid]
 
-    def stepped(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    def stepped(self, metrics: JsonMapping) -> JsonObject:
         """Count a learner step; returns the metrics with the mean reward of what was found since the last one."""
         self.steps += 1
         self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
@@ -56,11 +56,11 @@ class RunStatistics:
         held = ", ".join(f"{name.removeprefix('replay/')} {value:g}" for name, value in replay.items() if value)
         return f"replay: {held or 'empty'}" + (f"; last verifier error: {self.last_error}" if self.last_error else "")
 
-    def evaluated(self, row: Mapping[str, Any]) -> None:
+    def evaluated(self, row: JsonMapping) -> None:
         """Keep an evaluation."""
         self.evaluations.append(row)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """All that a resume needs, as JSON reads it back: a measurement that is not finite is None."""
         state = {
             "trajectories": self.trajectories,
@@ -73,7 +73,7 @@ class RunStatistics:
         }
         return json.loads(to_json(state))
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: JsonMapping) -> None:
         """Go on from a `state`.
 
         Raises:
@@ -92,10 +92,10 @@ class RunStatistics:
         self.evaluations = [*kept.evaluations]
         self._fresh = kept.fresh
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> JsonObject:
         """The summary: staleness, and each score before and after."""
         uses = self.staleness.total()
-        summary: dict[str, Any] = {
+        summary: JsonObject = {
             "steps": self.steps,
             "trajectories": self.trajectories,
             "verifier_errors": self.errors,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass
@@ -64,7 +63,7 @@ class Timers:
             "evaluator_busy": self._spent.evaluator_busy / seconds if seconds else 0.0,
         }
 
-    def row(self, now: float, step: int, trajectories: int) -> dict[str, Any]:
+    def row(self, now: float, step: int, trajectories: int) -> dict[str, object]:
         """A row of timing.jsonl."""
         seconds = self.seconds(now)
         rates = {

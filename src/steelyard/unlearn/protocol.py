@@ -5,9 +5,9 @@ paired with a random retained prompt, and the model before unlearning is the ref
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from steelyard.core import Group, require, rng
+from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner
 from steelyard.objective import Objective
 from steelyard.policy import Policy
@@ -25,7 +25,7 @@ def unlearn(
     learning_rate: float,
     seed: int,
     optimizer: Adam | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """Unlearn in place; yield the metrics after each step, so that the caller can audit the model in between.
 
     Args:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, needs_of, rng
+from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
@@ -76,13 +77,13 @@ class SyncLoop:
         """`num_generations` new samples of each prompt by the present weights, scored, with reference log-probs."""
         return self._search(prompts, self.num_generations, self._sampling)
 
-    def learn(self, groups: Sequence[Sequence[Trajectory]]) -> dict[str, Any]:
+    def learn(self, groups: Sequence[Sequence[Trajectory]]) -> JsonObject:
         """One step on these groups, whoever sampled them; returns its metrics."""
         row = self.learner.step([list(group) for group in groups])
         self._weights.publish(Weights.of(self.policy.weights(), self.learner.version))
         return row
 
-    def run(self, steps: int, num_prompts: int) -> list[dict[str, Any]]:
+    def run(self, steps: int, num_prompts: int) -> list[JsonObject]:
         """On-policy steps over the training prompts, in a shuffled order; returns each step's metrics."""
         prompts = self.task.prompts("train")
         order = np.concatenate(
@@ -195,7 +196,7 @@ def imitate(
     learning_rate: float,
     seed: int,
     objective: Objective | None = None,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Train a policy in place on prompts and given completions: warm-up, then a linear fall to a fiftieth."""
     warmup = min(50, steps // 4)
     schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)

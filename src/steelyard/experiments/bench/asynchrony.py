@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
 from steelyard.core import PositiveInt, checked, encode
+from steelyard.core.json import JsonObject
 from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
@@ -60,7 +61,7 @@ class System:
     """How a run is made."""
 
     name: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     steps: int
     cost: int
 
@@ -106,7 +107,7 @@ def _settings_of(system: System, seed: int, delay: float, every: int, place: Pat
     )
 
 
-def _run(run: Run, every: int, place: Path) -> dict[str, Any]:
+def _run(run: Run, every: int, place: Path) -> JsonObject:
     threads = run.inline.threads if run.runtime == "inline" else 1
     report = ask(place.name, [sys.executable, "-m", _SCORED], {"run": encode(run)}, threads=threads)
     kept = range(every, run.max_steps + 1, every)

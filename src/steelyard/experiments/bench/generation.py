@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from steelyard.core import FaultError, Request, Sampling
+from steelyard.core.json import JsonObject
 from steelyard.experiments.bench.models import END, PAD, VOCABULARY
 from steelyard.experiments.harness.processes import environment
 from steelyard.policy import Policy, loading
@@ -113,7 +113,7 @@ class Vllm:
         with self._process:
             self._process.stdin.close()  # pyright: ignore[reportOptionalMemberAccess]
 
-    def _ask(self, what: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, what: JsonObject) -> JsonObject:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()

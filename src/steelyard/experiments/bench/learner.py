@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from steelyard.core import PositiveInt, Sampling, Trajectory, checked
+from steelyard.core.json import JsonObject
 from steelyard.experiments.bench.measuring import forget_peak, interleaved, ratios, resident_mib, seconds
 from steelyard.experiments.bench.models import END, VOCABULARY, check_sizes, make
 from steelyard.experiments.bench.record import Row
@@ -33,7 +34,7 @@ GROUPS = {"0.2M": 32, "0.5M": 32, "2M": 16, "10M": 8}
 SAMPLES = 8
 SIDES = ("ours", "plain")
 Step = Callable[[], object]
-Gradients = Callable[[], dict[str, Any]]
+Gradients = Callable[[], JsonObject]
 
 
 @checked()
@@ -196,7 +197,7 @@ def plain_step(directory: str, groups: list[list[Trajectory]]) -> tuple[Step, Gr
     return step, lambda: _gradients(dict(model.named_parameters()))
 
 
-def _gradients(parameters: Row) -> dict[str, Any]:
+def _gradients(parameters: Row) -> JsonObject:
     return {name: p.grad.clone() for name, p in parameters.items()}
 
 

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, encode, require
+from steelyard.core.json import JsonObject
 from steelyard.experiments.harness.processes import kept, measured_once
 from steelyard.runtime import to_json
 from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.machine import machine
 
-Row = dict[str, Any]
+Row = JsonObject
 """One line of a part's measurements, as JSON has it: each part chooses its keys."""
 
 
@@ -27,7 +28,7 @@ class BenchRecord:
     part: str
     command: str
     """What measures it again."""
-    settings: dict[str, Any]
+    settings: dict[str, object]
     date: str
     """The day, UTC."""
     machine: str

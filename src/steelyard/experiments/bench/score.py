@@ -35,6 +35,7 @@ from steelyard.core import (
     require,
     suggest,
 )
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.experiments.bench.peers.trl_grpo import TrlGrpo
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask, serve
@@ -151,7 +152,7 @@ def has_trl(python: str, say: Callable[[str], None]) -> bool:
     return done.returncode == 0
 
 
-def _own(contest: Contest, runtime: Any, seed: int, place: Path) -> tuple[dict[str, Any], Curve]:
+def _own(contest: Contest, runtime: Any, seed: int, place: Path) -> tuple[JsonObject, Curve]:
     """One run of ours."""
     run = replace(
         contest.own,
@@ -168,7 +169,7 @@ def _own(contest: Contest, runtime: Any, seed: int, place: Path) -> tuple[dict[s
     return report, curve_of(report["steps"], files, prefix="policy.")
 
 
-def _peer(contest: Contest, python: str | None, seed: int, place: Path) -> tuple[dict[str, Any], Curve]:
+def _peer(contest: Contest, python: str | None, seed: int, place: Path) -> tuple[JsonObject, Curve]:
     """One run of TRL."""
     place.mkdir()
     limits = {"max_steps": contest.steps, "snapshot_steps": contest.snapshot_steps}
@@ -235,7 +236,7 @@ def crossing(curve: Curve, level: float = LEVEL) -> tuple[float, float] | None:
     return None
 
 
-def _row(system: str, seed: int, report: Row, curve: Curve) -> dict[str, Any]:
+def _row(system: str, seed: int, report: Row, curve: Curve) -> JsonObject:
     steps, seconds = crossing(curve) or (None, None)
     last, taken = report["steps"][-1]
     row = {"system": system, "seed": seed, "seconds_to_80": seconds, "steps_to_80": steps}
@@ -287,19 +288,19 @@ def _seconds(value: float | None) -> str:
 # One run of ours, in a process of its own
 
 
-def work(run: dict[str, Any]) -> dict[str, Any]:
+def work(run: JsonObject) -> JsonObject:
     """Train with these encoded settings, and report the steps with their seconds since the first generation."""
     return carry_out(decode(run, Run, trusted=True))
 
 
-def carry_out(run: Run) -> dict[str, Any]:
+def carry_out(run: Run) -> JsonObject:
     """Train, and report the steps with their seconds since the first generation."""
     from steelyard.training.train import train
 
     steps: list[tuple[int, float]] = []
     began: list[float] = []
 
-    def watch(file: str, row: Mapping[str, Any]) -> None:
+    def watch(file: str, row: JsonMapping) -> None:
         # The local runtime's own clock starts when searchers are let go; inline goes on to its first batch when it has
         # measured the first weights.
         if file == "timing":

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -115,7 +114,7 @@ def measure(job: SeedJob, source: str, say: Callable[[str], None], deadline: flo
     return SeedResult(job.seed, job.quick, source, arms, seconds, at)
 
 
-def work(module: str, seed: int, quick: bool) -> list[dict[str, Any]]:
+def work(module: str, seed: int, quick: bool) -> tuple[dict[str, Metrics], dict[str, float]]:
     """Measure one seed in this process: the metrics of each arm, and the seconds that each took.
 
     Raises:
@@ -132,7 +131,7 @@ def work(module: str, seed: int, quick: bool) -> list[dict[str, Any]]:
         seconds[arm] = time.monotonic() - began
         print(f"arm {arm}, {seconds[arm]:.1f} s", file=sys.stderr, flush=True)
         began = time.monotonic()
-    return [arms, seconds]
+    return arms, seconds
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import SteelyardError, decode, encode, require
+from steelyard.core.json import JsonObject
 from steelyard.experiments.harness.processes import ALONE, ask, keep, serve, side_by_side
 from steelyard.runtime import Run
 from steelyard.runtime.run_dir.disk import writing
@@ -18,9 +18,7 @@ from steelyard.training.train import resume, train
 _DEADLINE = 3600.0
 
 
-def sweep(
-    name: str, runs: Mapping[str, Run], *, jobs: int = 0, directory: str | None = None
-) -> dict[str, dict[str, Any]]:
+def sweep(name: str, runs: Mapping[str, Run], *, jobs: int = 0, directory: str | None = None) -> dict[str, JsonObject]:
     """Carry out `runs`; returns the summary of each by its label.
 
     Args:
@@ -42,7 +40,7 @@ def sweep(
     with writing(root, SteelyardError):
         root.mkdir(parents=True, exist_ok=True)
 
-    def one(item: tuple[str, Run]) -> tuple[str, dict[str, Any]]:
+    def one(item: tuple[str, Run]) -> tuple[str, JsonObject]:
         label, run = item
         result = ended[label] if label in ended else _run(label, run)
         print(f"  {label:<28} {result['seconds']:6.1f} s", file=sys.stderr, flush=True)
@@ -53,7 +51,7 @@ def sweep(
     return results
 
 
-def _ended(run: Run) -> dict[str, Any] | None:
+def _ended(run: Run) -> JsonObject | None:
     """The summary of an earlier run in the same place with the same settings, if there is one and it has ended.
 
     Raises:
@@ -68,14 +66,14 @@ def _ended(run: Run) -> dict[str, Any] | None:
     return read_result(place)
 
 
-def _run(label: str, run: Run) -> dict[str, Any]:
+def _run(label: str, run: Run) -> JsonObject:
     late = "begin the study again with the same --output-dir: the run goes on"
     settings = {"label": label, "settings": encode(run)}
     command = [sys.executable, "-m", __name__]
     return ask(label, command, settings, deadline=_DEADLINE, hints=(ALONE, late))
 
 
-def work(label: str, settings: dict[str, Any]) -> dict[str, Any]:
+def work(label: str, settings: JsonObject) -> JsonObject:
     """Carry out one run in this process, or go on with it where it was begun; returns its summary."""
     run: Run = decode(settings, Run, trusted=True)
     begun = (Path(str(run.output_dir)) / "config.json").is_file()

@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import PositiveInt, Seed, checked
+from steelyard.core.json import JsonMapping
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.run_index import by_seed, ended, label
@@ -45,7 +45,7 @@ COLUMNS = {
     "transfer": 3,
     "transfer_families": 0,
 }
-Found = Mapping[str, Mapping[int, Mapping[str, Any]]]
+Found = Mapping[str, Mapping[int, JsonMapping]]
 """Arm -> seed -> its record."""
 
 
@@ -60,7 +60,7 @@ class Study(study_base.Study):
     """Learner steps of each run."""
 
 
-def measure(study: Study) -> Mapping[str, object]:
+def measure(study: Study) -> JsonMapping:
     """Run the arms and what follows, print the table, judge the claims."""
     seeds = range(study.first_seed, study.first_seed + study.seeds)
     root = study_base.place("red-team", study.output_dir)
@@ -129,15 +129,15 @@ def section(root: Path) -> Section:
     )
 
 
-def _last(directory: Path) -> Mapping[str, object]:
+def _last(directory: Path) -> JsonMapping:
     return {"success": ended(directory).evals[-1]["eval/success"]}
 
 
-def _values(records: Mapping[int, Mapping[str, Any]], key: str) -> list[float]:
+def _values(records: Mapping[int, JsonMapping], key: str) -> list[float]:
     return [float(record[key]) for record in records.values()]
 
 
-def _over(records: Mapping[int, Mapping[str, Any]], key: str, digits: int) -> str:
+def _over(records: Mapping[int, JsonMapping], key: str, digits: int) -> str:
     return spread(_values(records, key), fixed(digits))
 
 

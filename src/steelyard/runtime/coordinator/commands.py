@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from steelyard.core import Trajectory
 from steelyard.searcher import Assignment
@@ -73,7 +73,7 @@ class Write:
     """Append a row to `file`.jsonl."""
 
     file: str
-    row: Mapping[str, Any]
+    row: Mapping[str, object]
 
 
 @dataclass(frozen=True)

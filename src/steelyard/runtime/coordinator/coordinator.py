@@ -156,7 +156,7 @@ class Coordinator:
             replay=dict(self.replay.state()),
         )
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """What the run adds up to."""
         return {**self.statistics.result(), "restarts": self.failures.total}
 
@@ -317,7 +317,7 @@ class Coordinator:
             self._finish_step(message.metrics)
         self._feed()
 
-    def _finish_step(self, metrics: dict[str, Any]) -> None:
+    def _finish_step(self, metrics: dict[str, object]) -> None:
         self._write_metrics(self.statistics.stepped(metrics))
         last = self.steps >= self.run.max_steps
         if self.steps % self.run.evaluation.every == 0 and not last:
@@ -328,7 +328,7 @@ class Coordinator:
         if last:
             self._finish()
 
-    def _write_metrics(self, metrics: dict[str, Any]) -> None:
+    def _write_metrics(self, metrics: dict[str, object]) -> None:
         clock = self._now if self.profile.virtual else None
         mean, largest = self._gap or (None, None)
         row = {"step": self.steps, "version": self.version, "clock": clock, **metrics, **self.replay.metrics()}

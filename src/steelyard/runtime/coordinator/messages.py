@@ -3,11 +3,12 @@
 Times are not in the messages: the driver gives the time of its own clock with each of them.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from steelyard.core import Trajectory
+from steelyard.core.json import JsonObject
 
 
 class WorkerStarted(msgspec.Struct, tag=True, frozen=True):
@@ -66,15 +67,15 @@ class Stepped(msgspec.Struct, tag=True, frozen=True):
 
     steps: int
     version: int
-    metrics: dict[str, Any] | None
+    metrics: JsonObject | None
     idle: float
 
 
 class Evaluated(msgspec.Struct, tag=True, frozen=True):
     """A row of eval.jsonl, samples to read, and the seconds that it took."""
 
-    row: dict[str, Any]
-    samples: list[dict[str, Any]]
+    row: JsonObject
+    samples: list[JsonObject]
     busy: float
 
 

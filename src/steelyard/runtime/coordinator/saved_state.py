@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -26,14 +25,14 @@ class CoordinatorState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True)
     steps: int
     version: int
     evaluated_step: int
-    scheduler: dict[str, Any]
+    scheduler: dict[str, object]
     owed: list[tuple[int, int]]
     """(prompt, sample) that searchers had not delivered and that a resume hands out again."""
-    statistics: dict[str, Any]
-    failures: dict[str, Any]
+    statistics: dict[str, object]
+    failures: dict[str, object]
     timers: dict[str, float]
     logp_mismatch: tuple[float, float] | None
-    replay: dict[str, Any]
+    replay: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Flight:
     """When the learner began to wait; None while it makes a step."""
 
 
-def read_coordinator_state(state: Mapping[str, Any], where: str) -> CoordinatorState:
+def read_coordinator_state(state: Mapping[str, object], where: str) -> CoordinatorState:
     """The coordinator's part of what state.json holds.
 
     Raises:
@@ -64,7 +63,7 @@ def read_coordinator_state(state: Mapping[str, Any], where: str) -> CoordinatorS
         raise SteelyardError(f"is no state of a run ({error})", where=where, hint=_HINT) from error
 
 
-def _missing_in_first_form(state: Mapping[str, Any]) -> dict[str, Any]:
+def _missing_in_first_form(state: Mapping[str, object]) -> dict[str, object]:
     """What commit b428305 and earlier did not write, or wrote otherwise. Each runtime had a form of its own there.
 
     An inline run did not write its steps: its statistics count as many, and its version is the same number. A local run

@@ -103,7 +103,7 @@ class Inline:
             c.Quarantine: lambda command: records.quarantine(command.trajectories),
         }
 
-    def train(self) -> dict[str, Any]:
+    def train(self) -> dict[str, object]:
         """Run to the last step; returns the summary.
 
         Raises:

@@ -16,7 +16,7 @@ from steelyard.runtime.inline.snapshot import Clock
 
 def row_of(
     event: Event, clock: Clock, digest: str, weights: DelayedWeightStore, replay: Mapping[str, float]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The row of an event that has happened.
 
     Args:

@@ -1,20 +1,20 @@
 """Does a run do the same again? An inline run is made anew from its config.json and compared event by event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import msgspec
 
 from steelyard.core import FaultError, Reward, SteelyardError, decode, require
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.inline.driver import Inline
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir.records import Records
 
-EventRow = Mapping[str, Any]
+EventRow = JsonMapping
 """A row of `events.jsonl`."""
 _HINT = "give the directory of a run made with --runtime inline"
 
@@ -103,8 +103,8 @@ def _read_events(run_dir: Path) -> list[EventRow]:
     return [_parse(line, file) for line in lines]
 
 
-def _parse(data: bytes, file: Path) -> dict[str, Any]:
+def _parse(data: bytes, file: Path) -> JsonObject:
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return msgspec.json.decode(data, type=JsonObject)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SteelyardError(f"is not what a run writes ({error})", where=str(file), hint=_HINT) from error

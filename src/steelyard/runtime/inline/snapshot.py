@@ -8,7 +8,7 @@ published.safetensors   published weights that the learner's own file does not b
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -83,7 +83,7 @@ def read(made: Path) -> tuple[Snapshot, CoordinatorState]:
     Raises:
         SteelyardError: it is missing, or not an inline run's.
     """
-    state: dict[str, Any] = checkpoint.read_state(made)
+    state: dict[str, object] = checkpoint.read_state(made)
     try:
         snapshot = msgspec.convert(state, Snapshot)
     except msgspec.ValidationError as error:

@@ -74,7 +74,7 @@ class Local:
             c.Quarantine: lambda command: records.quarantine(command.trajectories),
         }
 
-    def train(self) -> dict[str, Any]:
+    def train(self) -> dict[str, object]:
         """Run to the last step; returns the summary. No child outlives this call.
 
         Raises:

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import Replay, SteelyardError, require
+from steelyard.core.json import JsonObject
 from steelyard.runtime.run_dir.disk import reading, sync, writing
 
 MANIFEST = "manifest.json"
@@ -131,7 +132,7 @@ def conclude(part: Path, keep: int, replay: Replay) -> Path:
     return made
 
 
-def write_state(part: Path, state: Mapping[str, Any]) -> None:
+def write_state(part: Path, state: Mapping[str, object]) -> None:
     """Write `state` to state.json. What `read_state` returns is equal to it, floats to the last bit.
 
     Tuples come back as lists.
@@ -147,13 +148,13 @@ def write_state(part: Path, state: Mapping[str, Any]) -> None:
         path.write_bytes(_json(state))
 
 
-def read_state(checkpoint: Path) -> dict[str, Any]:
+def read_state(checkpoint: Path) -> JsonObject:
     """What `write_state` wrote.
 
     Raises:
         SteelyardError: there is no such file, or it is not a JSON object.
     """
-    return _read(checkpoint / STATE, dict[str, Any])
+    return _read(checkpoint / STATE, JsonObject)
 
 
 def _named(run_dir: Path, step: int, kind: str = "") -> Path:
@@ -251,7 +252,7 @@ def _json(data: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
 
 
-def _check_json(state: Mapping[str, Any]) -> None:
+def _check_json(state: Mapping[str, object]) -> None:
     """Refuse what the encoder would write as something else: endless numbers as null, other keys as texts."""
     for place, value in _walk(state, "state"):
         if isinstance(value, float) and not math.isfinite(value):

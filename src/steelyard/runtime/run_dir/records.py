@@ -21,7 +21,7 @@ from steelyard.runtime.run_dir.machine import machine
 from steelyard.runtime.run_dir.truncate import check, cut
 
 LOCK = ".lock"
-Watch = Callable[[str, Mapping[str, Any]], None]
+Watch = Callable[[str, Mapping[str, object]], None]
 QUARANTINE = 1000
 """Most rows of quarantine.jsonl: enough to see what is wrong with a verifier that always fails."""
 _HINT = "choose another --output-dir"
@@ -51,7 +51,7 @@ class Records:
         self,
         directory: Path,
         watch: Watch | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, object] | None = None,
         resume: Mapping[str, int] | None = None,
         damaged: Sequence[str] = (),
     ) -> None:
@@ -91,7 +91,7 @@ class Records:
         for line in self._damaged:
             self.fault("resume", line)
 
-    def write(self, file: str, row: Mapping[str, Any]) -> None:
+    def write(self, file: str, row: Mapping[str, object]) -> None:
         """Append one row to `file`.jsonl.
 
         Raises:
@@ -124,7 +124,7 @@ class Records:
                 row = {"prompt_id": t.prompt_id, "sample": t.sample, "version": t.version}
                 self._append("quarantine", row | {name: t.info.get(name) for name in ("error", "completion")})
 
-    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, data: Mapping[str, object]) -> None:
         """Write one JSON file, whole or not at all.
 
         Raises:
@@ -153,7 +153,7 @@ class Records:
         if self._lock is not None:
             self._lock.release()
 
-    def _append(self, file: str, row: Mapping[str, Any]) -> None:
+    def _append(self, file: str, row: Mapping[str, object]) -> None:
         self.begin()
         path = self.directory / f"{file}.jsonl"
         with writing(path):
@@ -161,7 +161,7 @@ class Records:
                 self._files[file] = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             append(self._files[file], to_json(row).encode() + b"\n")
 
-    def _put(self, name: str, data: Mapping[str, Any], kind: type[SteelyardError]) -> None:
+    def _put(self, name: str, data: Mapping[str, object], kind: type[SteelyardError]) -> None:
         with writing(self.directory / name, kind):
             put(self.directory / name, to_json(data, indent=1).encode() + b"\n")
 
@@ -240,7 +240,7 @@ def _finite(data: Any) -> Any:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, Any]:
+def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, object]:
     """The contents of config.json: the settings as resolved; recipe, command, seed, version, commit and machine."""
     return {
         "recipe": recipe,

@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from steelyard.core import PositiveInt, Prompt, Sampling, Seed, Trajectory, WarmupStableDecay, checked, rng
+from steelyard.core.json import JsonObject
 from steelyard.eval import evaluate
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
@@ -107,7 +107,7 @@ def measure(policy: Policy, num_prompts: int = 512) -> Mapping[str, object]:
     engine = engine_for(policy, 0)
     prompts = task.prompts("held-out")
 
-    def ask(prompts: Sequence[Prompt], samples: int) -> dict[str, Any]:
+    def ask(prompts: Sequence[Prompt], samples: int) -> JsonObject:
         found = evaluate(
             engine, task, prompts, policy.encode, policy.decode, sampling=_LONGEST, samples_per_prompt=samples
         )

@@ -144,7 +144,7 @@ def _shipped() -> tuple[Any, Any]:
     return model, transformers.PreTrainedTokenizerFast.from_pretrained(base)
 
 
-def _arguments(settings: TrlGrpo) -> dict[str, Any]:
+def _arguments(settings: TrlGrpo) -> dict[str, object]:
     s = settings
     return {
         "output_dir": str(Path(s.directory) / "trl"),
@@ -178,7 +178,7 @@ def _arguments(settings: TrlGrpo) -> dict[str, Any]:
     }
 
 
-def _schedule(s: TrlGrpo) -> dict[str, Any]:
+def _schedule(s: TrlGrpo) -> dict[str, object]:
     if s.stable_steps is None:
         return {"lr_scheduler_type": "constant"}
     shape = {"num_stable_steps": s.stable_steps, "num_decay_steps": s.decay_steps, "min_lr_ratio": s.floor}

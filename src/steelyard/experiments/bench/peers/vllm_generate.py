@@ -7,7 +7,6 @@ a line of JSON on standard output, seconds and the completions' lengths; what vL
 import json
 import sys
 import time
-from typing import Any
 
 
 def main() -> None:
@@ -34,7 +33,7 @@ def main() -> None:
         tell({"seconds": time.perf_counter() - began, "lengths": [len(f.outputs[0].token_ids) for f in found]})
 
 
-def tell(answer: dict[str, Any]) -> None:
+def tell(answer: dict[str, object]) -> None:
     """Write an answer."""
     print(json.dumps({"vllm": True, **answer}), flush=True)
 

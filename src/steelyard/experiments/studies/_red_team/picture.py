@@ -3,8 +3,9 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from steelyard.core.json import JsonMapping
 from steelyard.experiments.harness.figure import save_figure
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#56B4E9", "#009E73", "#D55E00", "#E69F00", "#999999")
 
 
-def draw_arms(path: Path, found: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
+def draw_arms(path: Path, found: Mapping[str, Mapping[int, JsonMapping]]) -> None:
     """Success against diversity, a small dot for each seed and a large one for the medians; families beside it."""
 
     def fill(figure: "Figure") -> None:

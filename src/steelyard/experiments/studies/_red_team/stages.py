@@ -10,11 +10,11 @@ Each stage leaves one small JSON file under the study's directory, and is not re
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from steelyard.core import Episode, require
+from steelyard.core.json import JsonObject
 from steelyard.experiments.harness.processes import kept, measured_once
 from steelyard.experiments.studies._red_team.safety_tuning import attacks_of, refusals, tuned
 from steelyard.experiments.studies._red_team.smoothing import THRESHOLD, collected, smoothed
@@ -28,7 +28,7 @@ BASE = "steelyard/red-team"
 VICTIM = "steelyard/red-team-victim"
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> JsonObject:
     """The record in a file.
 
     Raises:
@@ -80,10 +80,10 @@ def imitator(root: Path, label: str, seed: int, calls: int) -> Policy:
     return kept_policy(root / "_attackers" / label, make)
 
 
-def measured(root: Path, policy: Policy, label: str, seed: int, calls: int) -> dict[str, Any]:
+def measured(root: Path, policy: Policy, label: str, seed: int, calls: int) -> JsonObject:
     """An attacker's record: success, diversity, families; on the other victim too; and its attacks that succeed."""
 
-    def make() -> dict[str, Any]:
+    def make() -> JsonObject:
         attacks = attacks_of(policy, NUMBER, seed=seed)
         other = RedTeam(victim=other_victim(root))
         found, there = (dict(task.measure([attacks], [])) for task in (RedTeam(), other))
@@ -107,10 +107,10 @@ def tuned_victim(root: Path, attacks: Sequence[str], label: str, seed: int) -> s
     return str(path)
 
 
-def defended(root: Path, victim: str, label: str, by_arm: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def defended(root: Path, victim: str, label: str, by_arm: Mapping[str, Sequence[str]]) -> JsonObject:
     """How often each arm's attacks succeed against a tuned victim, and how often that refuses what is benign."""
 
-    def make() -> dict[str, Any]:
+    def make() -> JsonObject:
         task = RedTeam(victim=victim)
         success = {arm: task.measure([_episodes(texts)], [])["success"] for arm, texts in by_arm.items()}
         return {"success": success, "refused_benign": refusals(Policy.load(victim))}
