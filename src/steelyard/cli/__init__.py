@@ -11,6 +11,7 @@ from types import ModuleType
 # Nothing here may import torch: help must appear at once.
 COMMANDS = {
     "train": "post-train a model with a recipe",
+    "score": "try a verifier on completions of a file",
     "eval": "measure a run's model on held-out prompts",
     "sample": "print completions of a run's model",
     "report": "write a run's page again from its records",

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from steelyard.core import Episode, Prompt, Reward, Sampling, Trajectory, Weights, require
+from steelyard.core import Prompt, Reward, Weights, require
+from steelyard.eval.written import written_episode
 from steelyard.policy import Policy
 from steelyard.searcher.scoring import scores_of
 
@@ -61,19 +62,10 @@ class Rewarded:
     def rewards(self, prompt: Prompt) -> Float64[np.ndarray, "N"]:
         """The reward of each completion; nan where it fails."""
         if prompt.id not in self._known:
-            episodes = [_ended(prompt, completion) for completion in self.completions()]
+            episodes = [written_episode(prompt, completion, "stop") for completion in self.completions()]
             values = [score.value for score in scores_of(episodes, self.reward)]
             self._known[prompt.id] = np.array([np.nan if v is None else v for v in values], np.float64)
         return self._known[prompt.id]
-
-
-def _ended(prompt: Prompt, completion: str) -> Episode:
-    """The episode in which a completion came to its end; nobody asks for its tokens."""
-    none_T = np.zeros(0, np.float32)
-    tokens_T = none_T.astype(np.int32)
-    return Episode.of(
-        prompt, completion, Trajectory(prompt.id, tokens_T, none_T > 0, none_T, 0, "", Sampling(), "stop")
-    )
 
 
 def log_z(logp_ref_N: Float64[np.ndarray, "N"], reward_N: Float64[np.ndarray, "N"], beta: float) -> float:
