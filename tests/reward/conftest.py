@@ -26,6 +26,15 @@ def episode():
     return make_episode
 
 
+@pytest.fixture(scope="session")
+def math_verify():
+    """One verifier with one warm worker for all files: each start imports math-verify anew."""
+    from steelyard.reward import MathVerify
+
+    with MathVerify(timeout_s=60.0, num_workers=1) as verifier:
+        yield verifier
+
+
 def is_alive(pid):
     try:
         os.kill(pid, 0)

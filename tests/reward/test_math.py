@@ -8,10 +8,9 @@ from steelyard.core import Reward, SteelyardError
 from steelyard.reward import MathVerify
 
 
-@pytest.fixture(scope="module")
-def verify():
-    with MathVerify() as verifier:
-        yield verifier
+@pytest.fixture
+def verify(math_verify):
+    return math_verify
 
 
 RIGHT = [
@@ -63,8 +62,8 @@ def test_it_works_outside_the_main_thread(verify, episode):
 def test_a_pathological_answer_costs_its_own_reward_only(episode):
     bomb = "\\boxed{9^{9^{9^{9^9}}}}"
     with MathVerify(timeout_s=1.5, num_workers=1) as verify:
-        verify([episode("42", answer="42")])
-        scores = verify([episode(c, answer="42") for c in ("42", bomb, "42", "41")])
+        verify([episode("42", answer="\\sqrt{1764}")])
+        scores = verify([episode(c, answer="\\sqrt{1764}") for c in ("42", bomb, "42", "41")])
     assert [s.value for s in scores] == [1.0, None, 1.0, 0.0]
     assert scores[1].error
     assert "killed" in scores[1].error
@@ -72,7 +71,7 @@ def test_a_pathological_answer_costs_its_own_reward_only(episode):
 
 def test_a_check_out_of_stack_is_no_verdict(verify, episode):
     """Right, but too deep to read: math-verify alone would call it wrong."""
-    (score,) = verify([episode("\\boxed{" + "\\sqrt{" * 300 + "1" + "}" * 300 + "}", answer="1")])
+    (score,) = verify([episode("\\boxed{" + "\\sqrt{" * 300 + "1" + "}" * 300 + "}", answer="\\sqrt{1}")])
     assert score.value is None
     assert score.error
     assert "RecursionError" in score.error
@@ -80,17 +79,28 @@ def test_a_check_out_of_stack_is_no_verdict(verify, episode):
 
 def test_a_check_out_of_memory_is_no_verdict(episode):
     with MathVerify(timeout_s=60.0, num_workers=1, memory_mb=256) as verify:
-        scores = verify([episode(c, answer="42") for c in ("\\boxed{2^{2^{33}}}", "42")])
+        scores = verify([episode(c, answer="\\sqrt{1764}") for c in ("\\boxed{2^{2^{33}}}", "42")])
     assert [s.value for s in scores] == [None, 1.0]
     assert scores[0].error
     assert "MemoryError" in scores[0].error
 
 
-def test_a_right_answer_without_mathematics_is_an_error_not_a_zero(verify, episode):
-    (score,) = verify([episode("42", answer="... ####")])
+@pytest.mark.parametrize(
+    ("gold", "says"),
+    [
+        ("... ####", "the text after the last #### of the right answer is empty"),
+        ("\\boxed{}", "the right answer's last box is empty"),
+        ("so \\boxed{4", "the right answer's last box is not closed"),
+        (float("nan"), "the right answer is NaN"),
+        ([], "the right answer is an empty list"),
+        ({"steps": 3}, "the right answer is an object with steps"),
+    ],
+)
+def test_a_right_answer_that_says_nothing_is_an_error_not_a_zero(verify, episode, gold, says):
+    (score,) = verify([episode("42", answer=gold)])
     assert score.value is None
     assert score.error
-    assert "'\\\\boxed{}' holds no mathematical expression" in score.error
+    assert says in score.error
 
 
 def test_a_missing_answer_is_an_error(verify, episode):

@@ -33,7 +33,9 @@ def test_a_failure_is_never_a_zero(failure, episode):
             inner = verifier._reward if isinstance(verifier, Rows) else verifier
             inner.__dict__["_pool"] = pool
             inner.__dict__["_settings"] = {}
-            one = episode("42", answer="42", index=0, question="6*7?")
+            one = episode(
+                "42", answer="\\sqrt{1764}", index=0, question="6*7?"
+            )  # a formula: only a process compares it
             scores = (verifier if isinstance(verifier, MathVerify) else verifier.score)([one, one])
             assert [s.value for s in scores] == [None, None], name
             assert all(FAILURES[failure] in (s.error or "") for s in scores), (name, scores)

@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.core import SteelyardError, Task, decode, encode
 from steelyard.task import Gym
-from steelyard.task.gym import final_answer
+from steelyard.task.gym_answer import final_answer
 
 SHORT = json.dumps({"min_terms": 3, "max_terms": 3, "min_digits": 1, "max_digits": 2})
 JUNK = ["", " ", "\x00", "zzz" * 99, "[[", "nan", "9**9", '{"a": 1}', "<answer></answer>", "####", "é∞"]

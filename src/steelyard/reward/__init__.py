@@ -1,23 +1,30 @@
 """What an episode is worth: verifiers and reward functions, the risky ones in processes that can be killed."""
 
+from steelyard.reward.answer_check import AnswerCheck, number_of, prompt_text
 from steelyard.reward.bradley_terry import BradleyTerry, Pair
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.exact import ExactAnswer
+from steelyard.reward.final_answer import MARKER, Found, find_after_marker
+from steelyard.reward.formula import stands_in
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.given import named_rewards, reward_function
-from steelyard.reward.gold import after, gold_of
+from steelyard.reward.gold import after, gold_of, gold_problem, golds_of
 from steelyard.reward.math import MathVerify
 from steelyard.reward.model import RewardModel
 from steelyard.reward.novelty import Novelty
+from steelyard.reward.numeral import read_numeral
 from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.score import score_of, score_of_reply
 from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
+    "MARKER",
+    "AnswerCheck",
     "BradleyTerry",
     "Closable",
     "Constrained",
     "ExactAnswer",
+    "Found",
     "FunctionReward",
     "MathVerify",
     "Novelty",
@@ -26,9 +33,16 @@ __all__ = [
     "RewardModel",
     "WeightedRewards",
     "after",
+    "find_after_marker",
     "gold_of",
+    "gold_problem",
+    "golds_of",
     "named_rewards",
+    "number_of",
+    "prompt_text",
+    "read_numeral",
     "reward_function",
     "score_of",
     "score_of_reply",
+    "stands_in",
 ]

@@ -1,18 +1,21 @@
 """Exact answers: reward 1 where the text after the last marker is the right answer, 0 elsewhere.
 
-    r(y | x) = [ normal(text of y after its last marker) = normal(answer of x) ]
+    r(y | x) = [ answer in the line of y's last marker = answer of x ]
 
-`normal` folds white space, and writes a number in one way: no thousands commas, no `+`, no idle zeros (+1,234.50 is
-1234.5). A completion without the marker scores 0. Nothing is evaluated; for 1/2 = 0.5 see `MathVerify`.
+Numbers are compared by value and all else as text; nothing is evaluated, and no formula is compared by value (see
+`MathVerify`). Of the marker's line the answer is what it begins with, or its only number: `#### 72 clips (48 + 24)`. A
+completion without the marker scores 0. Where a text goes on to a new question, the answer before it counts.
 Source: the usual check of GSM8K answers (arXiv:2110.14168), whose marker is `####`.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from steelyard.core import Episode, Score, method
-from steelyard.reward.gold import MARKER, after, gold_of
+from steelyard.reward.answer_check import AnswerCheck, judge, prompt_text
+from steelyard.reward.final_answer import MARKER, find_after_marker
+from steelyard.reward.gold import UnreadableError, gold_value, golds_of
 
 _NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d*)(?:\.(\d*))?", re.ASCII)
 
@@ -33,18 +36,39 @@ def normal(text: str) -> str:
 @method("exact-answer", paper="arXiv:2110.14168")
 @dataclass(frozen=True)
 class ExactAnswer:
-    """Scores 1 where the text after the last marker equals the right answer, else 0."""
+    """Scores 1 where the text after the last marker is the right answer, else 0."""
 
     marker: str = MARKER
     """What stands before the answer in a completion; empty takes the whole completion."""
     answer_column: str = "answer"
     """The prompt's column with the right answer."""
+    check: AnswerCheck = field(default_factory=AnswerCheck)
+    """How strictly numbers are compared."""
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score of 0 or 1 for each episode, in order."""
+        """One score of 0 or 1 for each episode, in order; none where the right answer cannot be read."""
         return [self._score(episode) for episode in episodes]
 
     def _score(self, episode: Episode) -> Score:
-        gold = normal(gold_of(episode, self.answer_column))
-        found = after(episode.completion, self.marker) if self.marker else episode.completion
-        return Score(float(found is not None and normal(found) == gold))
+        try:
+            golds = golds_of(gold_value(episode, self.answer_column))
+        except UnreadableError as error:
+            return Score(None, error=f"exact-answer: {error}")
+        prompt = prompt_text(episode.prompt)
+        read: str | None = None
+        source = ""
+        for gold in golds:
+            found = find_after_marker(
+                episode.completion,
+                self.marker,
+                prompt=prompt,
+                finish=episode.finish,
+                quotes=gold.is_words or gold.moment is not None,
+            )
+            verdict = judge(gold, found, prompt, self.check)
+            exact = found is not None and normal(found.text) == normal(gold.text)
+            read = verdict.read or read
+            source = found.source if found is not None and read else source
+            if verdict.right or (gold.is_words and exact):
+                return Score(1.0, read=verdict.read, read_from=source)
+        return Score(0.0, read=read, read_from=source)

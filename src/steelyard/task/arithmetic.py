@@ -61,7 +61,7 @@ class Arithmetic:
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """1 if the number after the last `=` is the sum, else 0; a truncated completion has no answer."""
-        return [Score(float(_answer(e) == e.prompt.columns["answer"])) for e in episodes]
+        return [_score(episode) for episode in episodes]
 
     def demonstration(self, prompt: Prompt) -> str:
         """A worked solution, in a style that a hash of the problem chooses."""
@@ -75,12 +75,23 @@ class Arithmetic:
         return next((name for name, form in STYLES.items() if form.fullmatch(completion)), "other")
 
 
+def _score(episode: Episode) -> Score:
+    answer = _answer(episode)
+    if answer is None:
+        return Score(0.0)
+    return Score(float(answer == episode.prompt.columns["answer"]), read=_tail(episode), read_from="after the last =")
+
+
 def _answer(episode: Episode) -> int | None:
     if episode.trajectory.finish != "stop":
         return None
-    tail = (str(episode.prompt.text) + episode.completion).rpartition("=")[2]
-    # No sum has more than 18 digits, and Python refuses to parse more than 4300.
-    return int(tail) if re.fullmatch(NUMBER, tail) and len(tail) <= 18 else None
+    tail = _tail(episode)
+    # No sum has more than 18 digits, and Python refuses to parse more than 4300. Digits of other scripts are none.
+    return int(tail) if re.fullmatch(NUMBER, tail, re.ASCII) and len(tail) <= 18 else None
+
+
+def _tail(episode: Episode) -> str:
+    return (str(episode.prompt.text) + episode.completion).rpartition("=")[2]
 
 
 def draw_terms(draws: np.random.Generator, number: int) -> np.ndarray:

@@ -83,11 +83,11 @@ class Game:
     def step(self, completion: str) -> str | Score:
         """`higher `, `lower `, or the end: 1 if the guess is right, 0 if it was the last one or is no number."""
         self._left -= 1
-        if not re.fullmatch(r"\d{1,9}", completion):
+        if not re.fullmatch(r"[0-9]{1,9}", completion):
             return Score(0.0)
         guess = int(completion)
         if guess == self._number or not self._left:
-            return Score(float(guess == self._number))
+            return Score(float(guess == self._number), read=completion, read_from="last guess")
         return "higher " if self._number > guess else "lower "
 
     def truncate(self, completion: str) -> Score:

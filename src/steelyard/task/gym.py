@@ -3,15 +3,15 @@
     r(y | x) = score_answer(answer of y) if that reaches the threshold, else 0
 
 The answer of a completion is the content of its last <answer>...</answer>, else the text after its last `####`, else
-all of it. `score_answer` gives a partial score to a long text that contains the answer; hence the threshold. A check
-that fails, is late or runs out of memory gives no reward; it never gives 0. Items that raise an error or have no answer
-are left out and counted. Of equal prompts the first is kept.
+all of it (`gym_answer.py`). `score_answer` gives a partial score to a long text that contains the answer; hence the
+threshold. A check that fails, is late or runs out of memory gives no reward; it never gives 0. Items that raise an
+error or have no answer are left out and counted. Of equal prompts the first is kept.
 Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extra: pip install 'steelyard[gym]'.
 """
 
+import dataclasses
 import importlib.util
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,20 +31,13 @@ from steelyard.core import (
     require,
     suggest,
 )
-from steelyard.reward import Closable, Pool, after, score_of_reply
+from steelyard.reward import Closable, Pool, score_of_reply
+from steelyard.reward.worker import Reply
 from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
+from steelyard.task.gym_answer import Answer, gym_answer
 
 GENERATE_S = 600.0
 """Deadline for generating all items (seconds); sudoku needs 24 ms each."""
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-
-
-def final_answer(completion: str) -> str:
-    """The last `<answer>` element, else the text after the last `####`, else all of it; stripped."""
-    if elements := _ANSWER.findall(completion):
-        return elements[-1].strip()
-    tail = after(completion, "####")
-    return completion.strip() if tail is None else tail
 
 
 @method("gym", paper="arXiv:2505.24760")
@@ -133,17 +126,19 @@ class Gym(Closable):
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; None if the verifier failed or was late."""
-        jobs = [{"task": "score", "arguments": self._settings | self._question(e)} for e in episodes]
-        replies = self._pool.map(jobs, timeout_s=self.timeout_s)
-        return [self._thresholded(score_of_reply(reply, f"data set {self.dataset!r}")) for reply in replies]
+        answers = [gym_answer(episode) for episode in episodes]
+        asked = [(e, a) for e, a in zip(episodes, answers, strict=True) if a.given is not None]
+        jobs = [{"task": "score", "arguments": self._settings | self._question(e, a)} for e, a in asked]
+        replies = iter(self._pool.map(jobs, timeout_s=self.timeout_s) if jobs else [])
+        return [self._score(a, next(replies) if a.given is not None else Reply(0.0)) for a in answers]
 
-    def _question(self, episode: Episode) -> dict[str, Any]:
+    def _question(self, episode: Episode, answer: Answer) -> dict[str, Any]:
         columns = episode.prompt.columns
-        return {
-            "index": columns["index"],
-            "question": columns["question"],
-            "answer": final_answer(episode.completion),
-        }
+        return {"index": columns["index"], "question": columns["question"], "answer": answer.given}
+
+    def _score(self, answer: Answer, reply: Reply) -> Score:
+        score = self._thresholded(score_of_reply(reply, f"data set {self.dataset!r}"))
+        return dataclasses.replace(score, read=answer.read, read_from=answer.read_from)
 
     def _thresholded(self, score: Score) -> Score:
         if score.value is None or self.threshold is None or score.value >= self.threshold:

@@ -1,6 +1,6 @@
-r"""Prompts and answers from your own file or from the hub, checked by math-verify.
+r"""Prompts and answers from your own file or from the hub, checked as `reward/math.py` says.
 
-    r(y | x) = [ last expression of y  ==  answer of x ]
+    r(y | x) = [ final answer of y  ==  answer of x ]
 
 Rows have a column `prompt`, `question` or `problem` (a string or chat messages) and, unless `needs_answer` is false, a
 column `answer`, `solution` or `ground_truth`. The answer in a worked solution is its last `\boxed{}` (as in MATH), else
@@ -11,13 +11,13 @@ Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require, suggest
-from steelyard.reward import Closable, MathVerify
+from steelyard.reward import AnswerCheck, Closable, MathVerify
 from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
 from steelyard.task.files import DataRow, read_directory, read_rows
 from steelyard.task.hub import is_hub_id, read_hub
@@ -94,6 +94,8 @@ class Rows(Closable):
     """False for a file without answers, where --reward scores the completions."""
     timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
+    check: AnswerCheck = field(default_factory=AnswerCheck)
+    """How strictly numbers are compared."""
 
     @property
     def fetches(self) -> str | None:
@@ -114,7 +116,7 @@ class Rows(Closable):
 
     @cached_property
     def _reward(self) -> MathVerify:
-        return MathVerify(timeout_s=self.timeout_s)
+        return MathVerify(timeout_s=self.timeout_s, check=self.check)
 
     def _read(self, path: str, split: str) -> list[tuple[str, DataRow]]:
         if is_hub_id(path):

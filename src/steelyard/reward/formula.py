@@ -1,0 +1,123 @@
+r"""Which right answers are formulas, whether two formulas are written alike, and whether a prompt holds one.
+
+A formula is compared by value, in a worker. Words are not: `ACB` is no product of three variables.
+"""
+
+import re
+from functools import lru_cache
+
+from steelyard.reward.latex import as_written, plain
+
+_FUNCTIONS = frozenset(
+    re.findall(
+        r"\w+",
+        """sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt pi max min gcd lcm mod det
+        dim lim""",
+    )
+)
+_COMMAND = re.compile(r"\\(?!text|math|mbox|operatorname|boxed|[$%&#_{}\s])[A-Za-z]+")
+_OPERATOR = re.compile(r"[+*/^=<>_|!√π∞≤≥≠×÷·²³±∪∩∈]|(?<=[\w)])\s*-\s*(?=[\w(])|^-")
+_COMMAND_OR_OPERATOR = re.compile(rf"{_COMMAND.pattern}|{_OPERATOR.pattern}")
+_COEFFICIENT = re.compile(r"\d+[a-z]{1,3}(?![\w])|\d+\(")
+_ORDINAL = re.compile(r"\d(?:st|nd|rd|th|s)\b", re.IGNORECASE)
+_NAME = re.compile(r"\d+\s*-\s*\d+|(?=.*[A-Z])[A-Z\d]+")
+_IDLE = re.compile(r"^(?:0\+|1\*|\+)|(?:[+-]0|[*/]1|=\??)$")
+_INTERVAL = re.compile(r"[(\[]\s*[^()\[\],;]+[,;][^()\[\],;]+[)\]]")
+_MATH = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+
+
+def is_formula(text: str) -> bool:
+    """True for a text that mathematics reads by value: 2x + 1, \\sqrt{2}, (0, \\infty); False for words and names."""
+    if _COMMAND.search(text):
+        return True
+    shown = plain(text)
+    if _NAME.fullmatch(shown) or _ORDINAL.search(shown):
+        return False
+    words = [run for run in re.findall(r"[^\W\d_]{2,}", shown) if run.lower() not in _FUNCTIONS]
+    if _COEFFICIENT.search(shown):
+        return all(re.search(rf"\d{re.escape(word)}\b", shown) for word in words)
+    if words:
+        return False
+    has_symbol = bool(re.search(r"[\w)]", shown))
+    return has_symbol and bool(_OPERATOR.search(shown) or (_INTERVAL.fullmatch(shown) and re.search(r"\d", shown)))
+
+
+def same_formula(given: str, right: str) -> bool:
+    """True where both are written alike, but for spaces and dress."""
+    return as_written(given) == as_written(right)
+
+
+def final_expression(line: str) -> str:
+    """The expression that a line ends with: its last part in math marks, else what follows its last word."""
+    marked = [next(filter(None, match.groups())) for match in _MATH.finditer(line)]
+    if marked:
+        return marked[-1]
+    tokens = line.rstrip(" .").split()
+    start = len(tokens)
+    while start and not _is_word(tokens[start - 1]):
+        start -= 1
+    return " ".join(tokens[start:]).lstrip("=:≈ ")
+
+
+def _is_word(token: str) -> bool:
+    if "\\" in token or "$" in token:
+        return False
+    runs = [run for run in re.findall(r"[A-Za-z]{2,}", token) if run.lower() not in _FUNCTIONS]
+    return (bool(runs) and _OPERATOR.search(token.strip("-!=*_")) is None) or token in ("a", "I") or token.endswith(":")
+
+
+def stands_in(formula: str, prompt: str) -> bool:
+    """True for an expression, no single number or name, that the prompt holds, perhaps in another order or with + 0.
+
+    So an echo of the question is no answer to it, although it has the value that was asked for.
+    """
+    if _COMMAND_OR_OPERATOR.search(plain(formula)) is None:
+        return False
+    said = _bare(as_written(formula))
+    if len(said) < 3:
+        return False
+    asked, expressions = _expressions(prompt)
+    at = asked.find(said)
+    while at >= 0:
+        if not asked[at - 1 : at].isalnum() and not asked[at + len(said) :][:1].isalnum():
+            return True
+        at = asked.find(said, at + 1)
+    return len(said) > 4 and "".join(sorted(said)) in expressions
+
+
+@lru_cache(maxsize=1024)
+def _expressions(prompt: str) -> tuple[str, frozenset[str]]:
+    """The prompt as written, and the sorted letters of each of its expressions."""
+    marked = [next(filter(None, match.groups())) for match in _MATH.finditer(prompt)]
+    runs = [run for line in prompt.split("\n") for run in _runs(line)]
+    return as_written(prompt), frozenset("".join(sorted(_bare(as_written(one)))) for one in marked + runs)
+
+
+def _runs(line: str) -> list[str]:
+    runs = [""]
+    for token in line.split():
+        if _is_word(token):
+            runs.append("")
+        else:
+            runs[-1] += token
+    return [run.rstrip("?.,:;") for run in runs if run]
+
+
+def _bare(text: str) -> str:
+    """Without what changes nothing: 0 +, 1 *, a closing =, brackets around all of it."""
+    while True:
+        less = _IDLE.sub("", text)
+        if less.startswith("(") and less.endswith(")") and _closes_last(less):
+            less = less[1:-1]
+        if less == text:
+            return text
+        text = less
+
+
+def _closes_last(text: str) -> bool:
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth == 0:
+            return at == len(text) - 1
+    return False

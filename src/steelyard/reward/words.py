@@ -1,0 +1,66 @@
+r"""Answers that are no mathematics, compared as text: words, letters of a choice, names.
+
+Two texts are equal when they are so without capitals, outer punctuation, articles at their beginning, text commands of
+LaTeX and surplus white space, as the field compares answers of reading tasks. The order of letters and words counts:
+ACB is not ABC. A letter of a choice may stand in brackets or before its text: (B), B., B) Paris.
+Source: the normalisation of SQuAD (arXiv:1606.05250), without its removal of all punctuation: C++ is not C.
+"""
+
+import re
+import unicodedata
+
+from steelyard.reward.latex import plain
+from steelyard.reward.statements import PHRASE
+
+_OUTER = " \t.,;:!?\"'“”‘’()[]{}*_$<>"
+_ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
+_ABBREVIATION = re.compile(r"(?<=\w)\.(?=\s|\w|$)")
+_LEAD = re.compile(r"(?:it is|it's|option|choice|answer|so|therefore|thus|hence)\b[:,]?\s+(?=\S)")
+_CHOICE = re.compile(r"\(?([a-z])(?:\)|\.|:)\)?\s+(.+)")
+_OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+_OTHER_CHOICE = re.compile(r"\b(?:or|and)\b|(?:^|\s)\(?[a-z][).:]")
+
+
+def words_of(text: str) -> str:
+    """The text in the form in which two texts are compared."""
+    text = unicodedata.normalize("NFC", plain(text)).casefold().replace("’", "'").replace("\\%", "%")
+    text = _ABBREVIATION.sub("", text) if not re.search(r"\d\.\d", text) else text
+    text = " ".join(text.strip(_OUTER).split())
+    short = _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
+    return short or text
+
+
+def same_words(given: str, right: str) -> bool:
+    """True where two texts are the same answer.
+
+    Args:
+        given: what a completion answers, perhaps after "it is" or "option".
+        right: the right answer.
+    """
+    wanted = words_of(right)
+    for text in (given, _after_phrase(given)):
+        said = words_of(text)
+        if wanted in (said, words_of(_LEAD.sub("", said, count=1))):
+            return bool(wanted) or not right.strip(_OUTER)
+    if wanted in _OPPOSITE:
+        return _decided(given) == wanted
+    return len(wanted) == 1 and wanted.isalpha() and _choice(given) == wanted
+
+
+def _decided(text: str) -> str | None:
+    """The yes or no, true or false, that a sentence begins with; None where its opposite stands there, too."""
+    shown = plain(text).casefold().lstrip("*_ ")
+    first = re.match(r"(\w+)[,.;:!]", shown)
+    word = first[1] if first else ""
+    return word if word in _OPPOSITE and _OPPOSITE[word] not in re.findall(r"\w+", shown) else None
+
+
+def _after_phrase(text: str) -> str:
+    found = PHRASE.match(text) or re.match(r"the\s+", text, re.IGNORECASE)
+    return text[found.end() :] if found else text
+
+
+def _choice(text: str) -> str | None:
+    """The letter that a text such as `B) Paris` chooses; None where it names several."""
+    match = _CHOICE.fullmatch(plain(text).casefold().lstrip("*_ "))
+    return match[1] if match and not _OTHER_CHOICE.search(match[2]) else None
