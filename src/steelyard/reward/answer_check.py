@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Annotated
+
+import tyro
 
 from steelyard.core import Prompt, checked
 from steelyard.reward.final_answer import Found
@@ -36,11 +39,14 @@ _ASKED = 2000
 @checked("check")
 @dataclass(frozen=True)
 class AnswerCheck:
-    """How strictly an answer is compared with the right one."""
+    """How strictly an answer is compared with the right one.
 
-    units: Units = "strip"
+    On a command line these are --check.units and --check.percent, whatever they are a part of.
+    """
+
+    units: Annotated[Units, tyro.conf.arg(name="check.units", prefix_name=False)] = "strip"
     """Units and currency of a number: strip passes over them, strict wants those of the right answer."""
-    percent: bool = False
+    percent: Annotated[bool, tyro.conf.arg(name="check.percent", prefix_name=False)] = False
     """True where right answers are percentages without their sign: 50 and 50% are then equal. Always, 50% is 0.5."""
 
 
