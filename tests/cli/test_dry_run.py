@@ -1,5 +1,7 @@
 """`steelyard train RECIPE --dry-run`: the plan on standard error, the object on --json, and nothing on the disk."""
 
+import json
+
 import pytest
 
 
@@ -32,3 +34,29 @@ def test_a_wrong_command_is_one_line(call, tmp_path, monkeypatch, words, says):
     assert answer.code == 2
     assert says in answer.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_roles_of_columns_and_line_breaks_on_the_command_line(call, tmp_path):
+    rows = [{"q": f"{i}+1=", "a": str(i + 1), "topic": "ab"[i % 2]} for i in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    roles = ("--columns.prompt", "q", "--columns.answer", "a", "--columns.domain", "topic")
+    model = ("--model", "steelyard/arithmetic", "--max-completion-length", 4)
+    answer = call(
+        "train", "rows", *model, "--path", tmp_path / "rows.jsonl", *roles, "--prompt-template", r"1\\\n{prompt}",
+        "--dry-run", "--json",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert answer.json["prompts"]["domains"] == {"a": 0, "b": 1}
+    assert answer.json["settings"]["--prompt-template"] == "1\\\n{prompt}"
+    assert answer.json["settings"]["--columns.domain"] == "topic"
+    assert "domains: 0 a, 1 b" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [("{", "it is not JSON"), ("[]", "it is not a JSON object"), ('{"tokenize": true}', "tokenize cannot be set")],
+)
+def test_wrong_arguments_of_a_chat_template(call, words, says):
+    answer = call("train", "arithmetic", "--chat-template-kwargs", words, "--dry-run")
+    assert answer.code == 2
+    assert f"--chat-template-kwargs: {says}" in answer.err

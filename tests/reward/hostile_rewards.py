@@ -1,6 +1,8 @@
 """Reward functions that misbehave, each in its own way. Imported by name, in workers."""
 
 import asyncio
+import datetime
+import decimal
 import itertools
 import math
 import os
@@ -264,3 +266,17 @@ def numpy_scalars_of_no_dimension(prompts, completions, **columns):
 
 def ends(prompts, completions, finish, **columns):
     return [float(f == "stop") for f in finish]
+
+
+ODD = {
+    "large": 10**30,
+    "nested": {"a": [-(2**70), b"\xff"]},
+    "when": datetime.datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC),
+    "price": decimal.Decimal("1.10"),
+    "pairs": [("a", 1)],
+}
+"""Columns that msgpack has no form of its own for."""
+
+
+def odd_columns(prompts, completions, **columns):
+    return [float(columns == {name: [value] for name, value in ODD.items()})]

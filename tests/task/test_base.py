@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core import SteelyardError
-from steelyard.task.base import fill, key_of, make_prompt, split_by_hash, take_split
+from steelyard.task.base import escaped, fill, key_of, make_prompt, split_by_hash, take_split, unescaped
 
 TEXTS = [f"question {i}" for i in range(200)]
 
@@ -62,3 +62,17 @@ def test_an_unknown_split_is_an_error():
 
 def test_fill_leaves_other_braces_alone():
     assert fill("{a} {prompt} {}", "{prompt}") == "{a} {prompt} {}"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(r"Q: {prompt}\nA:", "Q: {prompt}\nA:"), (r"\boxed{}", r"\boxed{}"), (r"\\text", r"\text"), (r"a\tb", "a\tb"),
+     ("\\", "\\"), ("a\nb", "a\nb"), (r"\\\n", "\\\n"), ("", "")],
+)  # fmt: skip
+def test_escapes_of_the_command_line(written, meant):
+    assert unescaped(written) == meant
+
+
+@given(st.text())
+def test_what_is_escaped_is_read_back(text):
+    assert unescaped(escaped(text)) == text

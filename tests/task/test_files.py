@@ -1,10 +1,15 @@
 """Files of rows: where each row stands, and what is not read at all."""
 
+import math
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from steelyard.core import SteelyardError
+from steelyard.reward.wire_values import unfit
 from steelyard.task import files
 from steelyard.task.files import read_rows
 
@@ -50,3 +55,74 @@ def test_text_that_is_none_is_found_at_any_depth(tmp_path):
         pq.write_table(pa.table({"fine": ["é"], "bad": column}), path)
         with pytest.raises(SteelyardError, match=r"rows 1 to 1: column 'bad' is damaged: .*UTF8.*; write the column"):
             read_rows(str(path))
+
+
+COLUMNS = {
+    "nanoseconds": (pa.array([10**18 + 123456000], pa.timestamp("ns")), datetime(2001, 9, 9, 1, 46, 40, 123456)),
+    "zone": (pa.array([0], pa.timestamp("us", "UTC")), datetime(1970, 1, 1, tzinfo=UTC)),
+    "date": (pa.array([1], pa.date32()), date(1970, 1, 2)),
+    "time": (pa.array([5000], pa.time64("ns")), time(0, 0, 0, 5)),
+    "duration": (pa.array([5000], pa.duration("ns")), timedelta(microseconds=5)),
+    "nested": (pa.array([[{"a": 1000}]], pa.list_(pa.struct({"a": pa.duration("ns")}))), [{"a": timedelta(0, 0, 1)}]),
+    "decimal": (pa.array([Decimal("1.10")], pa.decimal128(38, 2)), Decimal("1.10")),
+    "unsigned": (pa.array([2**64 - 1], pa.uint64()), 2**64 - 1),
+    "bytes": (pa.array([b"\xff"]), b"\xff"),
+    "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), [("a", 1)]),
+    "dictionary": (pa.array(["a"]).dictionary_encode(), "a"),
+    "infinity": (pa.array([-math.inf]), -math.inf),
+    "null": (pa.nulls(1), None),
+}  # fmt: skip
+
+
+def test_every_type_of_parquet_is_read_and_can_be_sent(tmp_path):
+    pq.write_table(pa.table({name: column for name, (column, _) in COLUMNS.items()}), tmp_path / "rows.parquet")
+    ((_, row),) = read_rows(str(tmp_path / "rows.parquet"))
+    assert row == {name: value for name, (_, value) in COLUMNS.items()}
+    assert unfit(row) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "says"),
+    [
+        (pa.array([1000, 1001], pa.timestamp("ns")), "would lose data"),
+        (pa.array([0, 2**30], pa.date32()), "cannot be read"),
+        (pa.array([0, 2**62], pa.duration("ms")), "cannot be read"),
+    ],
+)
+def test_a_value_that_python_has_not_is_named_by_row_and_column(tmp_path, column, says):
+    pq.write_table(pa.table({"fine": [1, 2], "when": column}), tmp_path / "rows.parquet")
+    with pytest.raises(SteelyardError, match=rf"rows.parquet, row 2: column 'when' .*{says}"):
+        read_rows(str(tmp_path / "rows.parquet"))
+
+
+def test_two_columns_of_one_name(tmp_path):
+    table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pq.write_table(table, tmp_path / "rows.parquet")
+    with pytest.raises(SteelyardError, match="two columns are called 'a'"):
+        read_rows(str(tmp_path / "rows.parquet"))
+
+
+def test_what_python_writes_is_read_though_it_is_not_json(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"a": NaN, "b": [-Infinity], "c": 1}\n')
+    ((_, row),) = read_rows(str(tmp_path / "rows.jsonl"))
+    assert math.isnan(row.pop("a"))
+    assert row == {"b": [-math.inf], "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('{"a": 1, "b": [1e999]}', r"column 'b' holds a number out of range \(1e999\)"),
+        ('{"a": 1, "b": ' + "9" * 5000 + "}", "column 'b' holds a number out of range"),
+        (r'{"a": 1, "b": {"c": "\ud800"}}', "column 'b' holds half a character"),
+    ],
+)
+def test_what_no_value_is_for_is_named_by_line_and_column(tmp_path, line, says):
+    (tmp_path / "rows.jsonl").write_text(f'{{"a": 1}}\n{line}\n')
+    with pytest.raises(SteelyardError, match=f"line 2: {says}"):
+        read_rows(str(tmp_path / "rows.jsonl"))
+
+
+def test_integers_of_any_size_are_read_exactly(tmp_path):
+    (tmp_path / "rows.jsonl").write_text(f'{{"a": {10**30}, "b": [{-(2**64)}]}}')
+    assert read_rows(str(tmp_path / "rows.jsonl")) == [("line 1", {"a": 10**30, "b": [-(2**64)]})]

@@ -1,7 +1,9 @@
 """A file of one's own: read, split, scored; and every way a file can be wrong, in one line."""
 
 import json
+import math
 import random
+import re
 
 import pyarrow
 import pyarrow.parquet
@@ -10,6 +12,8 @@ import pytest
 from steelyard.core import SteelyardError, Task, decode, encode
 from steelyard.reward import FunctionReward
 from steelyard.task import Rows
+from steelyard.task.base import AGAIN, DISAGREE, MERGED
+from steelyard.task.rows import HELD_OUT_TOO, UNREADABLE
 
 ROWS = [{"question": f"What is {i}+{i}?", "answer": f"{i}+{i}={2 * i}\n#### {2 * i}", "level": i} for i in range(60)]
 
@@ -169,3 +173,88 @@ def test_settings_survive_a_round_trip(gsm8k):
     task.prompts("train")  # what is remembered is not a setting
     assert decode(json.loads(json.dumps(encode(task)))) == task
     assert hash(decode(encode(task))) == hash(task)
+
+
+def test_rows_with_one_question_and_other_columns_are_all_kept(tmp_path):
+    """Of 60 rows 48 were dropped without a word."""
+    rows = [{"prompt": f"q{i % 12}", "answer": "1", "context": f"c{i}"} for i in range(60)]
+    task = Rows(write(tmp_path / "rows.jsonl", [*rows, *rows[:3]]))
+    splits = [task.prompts(split) for split in ("train", "held-out")]
+    every = [p for prompts in splits for p in prompts]
+    assert sorted(p.columns["context"] for p in every) == sorted(row["context"] for row in rows)
+    assert len({p.id for p in every}) == 60
+    assert not {p.text for p in splits[0]} & {p.text for p in splits[1]}, "equal questions are on one side"
+    assert task.notes == {AGAIN: 48, MERGED: 3}
+
+
+def test_the_first_row_of_a_question_keeps_its_id_and_the_others_theirs(tmp_path):
+    rows = [{"prompt": f"q{i % 12}", "answer": str(i)} for i in range(24)]
+    few, many = (Rows(write(tmp_path / f"{n}.jsonl", some)) for n, some in enumerate((rows[:12], rows)))
+    ids = [{p.id for split in ("train", "held-out") for p in task.prompts(split)} for task in (few, many)]
+    assert ids[0] < ids[1]
+    assert many.notes == {AGAIN: 12, DISAGREE: 12}
+    again = Rows(write(tmp_path / "again.jsonl", [*rows[:12], *rows[:11:-1]]))
+    assert {p.id for split in ("train", "held-out") for p in again.prompts(split)} == ids[1]
+
+
+def test_what_is_held_out_too_is_counted(tmp_path):
+    train, held = (write(tmp_path / f"{n}.jsonl", rows) for n, rows in (("a", ROWS[:40]), ("b", ROWS[30:])))
+    task = Rows(train, held_out=held)
+    assert (len(task.prompts("train")), task.notes) == (30, {HELD_OUT_TOO: 10})
+
+
+UNREADABLE_ANSWERS = {
+    "null": (None, "there is no answer: column 'answer' is null"),
+    "nan": (math.nan, "there is no answer: column 'answer' is nan"),
+    "empty": ("", "column 'answer': the right answer is empty"),
+    "blank": (" \n", "column 'answer': the right answer is empty"),
+    "an empty list": ([], "column 'answer': the right answer is an empty list"),
+    "nothing after the marker": (
+        "so ####",
+        "the text after the last #### of the right answer is empty",
+    ),
+    "an empty box": ("so \\boxed{}", "column 'answer': the right answer's last box is empty"),
+    "an object": ({"a": 1}, "column 'answer': the right answer is an object"),
+}
+
+
+@pytest.mark.parametrize(("value", "says"), UNREADABLE_ANSWERS.values(), ids=UNREADABLE_ANSWERS.keys())
+def test_a_right_answer_that_cannot_be_read_is_found_at_the_start(tmp_path, value, says):
+    rows = [{"prompt": f"q{i}", "answer": value if i in (3, 7, 9) else "1"} for i in range(40)]
+    path = write(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(SteelyardError, match=rf"line 4: .*{re.escape(says)}.* \(also in line 8, line 10\); mend"):
+        Rows(path).prompts("train")
+    task = Rows(path, unreadable_answers="drop")
+    assert len(task.prompts("train")) + len(task.prompts("held-out")) == 37
+    assert task.notes == {UNREADABLE: 3}
+
+
+def test_null_and_nan_of_a_parquet_file(tmp_path):
+    path = tmp_path / "rows.parquet"
+    answers = [1.0, math.nan, None, *([2.0] * 37)]
+    pyarrow.parquet.write_table(pyarrow.table({"prompt": [f"q{i}" for i in range(40)], "answer": answers}), path)
+    with pytest.raises(SteelyardError, match=r"row 2: there is no answer: column 'answer' is nan \(also in row 3\)"):
+        Rows(str(path)).prompts("train")
+
+
+def test_questions_become_chats(gsm8k, tmp_path):
+    plain, chat = (
+        Rows(gsm8k, prompt_template="{prompt}\nA:", chat=on, system_prompt="Be brief." * on) for on in (False, True)
+    )
+    for split in ("train", "held-out"):  # the question decides, not what stands around it
+        assert [p.columns for p in plain.prompts(split)] == [p.columns for p in chat.prompts(split)]
+    first = chat.prompts("train")[0]
+    assert first.text == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": plain.prompts("train")[0].text},
+    ]
+
+
+def test_a_system_prompt_needs_a_chat_without_one(gsm8k, tmp_path):
+    with pytest.raises(SteelyardError, match=r"line 1: a system prompt cannot be put before plain text; add --chat"):
+        Rows(gsm8k, system_prompt="Be brief.").prompts("train")
+    system = {"role": "system", "content": "a"}
+    rows = [{"prompt": [system, {"role": "user", "content": "b"}], "answer": "1"}]
+    path = write(tmp_path / "chat.jsonl", rows)
+    with pytest.raises(SteelyardError, match="line 1: it begins with a system message of its own"):
+        Rows(path, system_prompt="Be brief.").prompts("train")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import steelyard
-from steelyard.core import SteelyardError
+from steelyard.core import Prompt, SteelyardError
 from steelyard.objective import VarGradTB
 from steelyard.runtime import Run
 from steelyard.task import Arithmetic, Rows
-from steelyard.training.preflight import preflight
+from steelyard.training.preflight import check_columns, preflight
 
 RUN = Run(task=Arithmetic(problems=8, held_out=4), objective=VarGradTB(), model="steelyard/arithmetic")
 
@@ -66,3 +66,29 @@ def test_a_run_with_a_reward_that_cannot_be_imported_leaves_nothing(tmp_path: Pa
     with pytest.raises(SteelyardError, match="No module named 'nomodule'"):
         steelyard.train(RUN, reward="nomodule:f", runtime=runtime, output_dir=str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def rows_run(tmp_path: Path, rows: list[dict[str, object]]) -> Run:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return replace(RUN, task=Rows(str(tmp_path / "rows.jsonl")))
+
+
+def test_a_column_of_a_late_row_that_hides_an_argument(said, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{i}=", "answer": i} | ({"prompts": 1} if i == 37 else {}) for i in range(40)]
+    with pytest.raises(SteelyardError, match=r"rows.jsonl, line 38: the column 'prompts' hides an argument"):
+        said("return [1.0, 1.0]", rows_run(tmp_path, rows))
+
+
+def test_a_column_of_a_late_row_that_the_function_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(prompts, completions, answer): return [1.0] * len(prompts)\n")
+    rows = [{"prompt": f"{i}=", "answer": i} | ({"note": "x"} if i > 30 else {}) for i in range(40)]
+    with pytest.raises(SteelyardError, match=r"does not take these arguments: .*note"):
+        preflight(replace(rows_run(tmp_path, rows), reward=f"{tmp_path}/mine.py:f"))
+
+
+def test_a_column_that_cannot_be_sent_is_named_with_its_row() -> None:
+    fine = Prompt("a", "1=", {"answer": 10**30})
+    wrong = Prompt("b", "2=", {"answer": 1, "image": object()}, place="pictures, row 2")
+    check_columns([fine])
+    with pytest.raises(SteelyardError, match="pictures, row 2: column 'image' cannot be passed"):
+        check_columns([fine, wrong])

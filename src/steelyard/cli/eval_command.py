@@ -10,7 +10,8 @@ from steelyard.cli.sanitize import plain
 from steelyard.core import Weights, require
 from steelyard.reward import named_rewards
 from steelyard.runtime import Run
-from steelyard.runtime.factories import make_evaluation, make_policy, tokens_of
+from steelyard.runtime.factories import fitting, make_evaluation, make_policy
+from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
 from steelyard.training.run_directory import read_finished_run
 
@@ -49,6 +50,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward}
     settings = replace(base if asked.base else stored.trained, **changed)
     policy = make_policy(settings)
+    settings = fitting(settings, policy)
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)

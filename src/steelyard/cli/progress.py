@@ -58,6 +58,10 @@ class Progress:
             self._title = ""
         if file in ("samples", "events"):
             return
+        if file == "data":
+            for what, number in row["notes"].items():
+                self._say(f"  data: {number:,} {what}")
+            return
         if file == "faults":
             self.console.print(self._fault(row), highlight=False, markup=False, soft_wrap=True)
             return

@@ -13,7 +13,8 @@ from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
 from steelyard.rollout.episodes import Said, turns_of
 from steelyard.runtime import Run
-from steelyard.runtime.factories import make_policy, make_task, tokens_of
+from steelyard.runtime.factories import fitting, make_policy, make_task
+from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
 from steelyard.searcher.scoring import scores_of
 from steelyard.training.run_directory import read_finished_run
@@ -49,6 +50,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     stored = read_finished_run(asked.run)
     settings = stored.run if asked.base else stored.trained
     policy = make_policy(settings)
+    settings = fitting(settings, policy)
     typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
     temperature = settings.temperature if asked.temperature is None else asked.temperature

@@ -1,6 +1,6 @@
 """Labels: what else a trajectory carries for an objective, by a registered name with its axes.
 
-    P      one value for a prompt: the prompt's column of that name, on all of its trajectories
+    P      one value for a prompt (`Prompt.labels`, else its column of that name), on all of its trajectories
     PG     one value for a trajectory: from its verifier (`Score.labels`) or from whoever made the trajectory
     PGT    one value for each of its T tokens, from the same sources
 
@@ -54,6 +54,8 @@ class Label:
             return float(value)
         hint = f"write {_WORDS[self.kind]}: {self.help}"
         require(fits and math.isfinite(value), f"its label {self.name!r} is {value!r}", where=where, hint=hint)  # pyright: ignore[reportArgumentType]
+        small = not isinstance(value, int) or -(2**63) <= value < 2**63  # what a stored trajectory can hold
+        require(small, f"its label {self.name!r} has more than 64 bits", where=where, hint="write a smaller number")
         return value  # pyright: ignore[reportReturnType]
 
 
@@ -88,22 +90,21 @@ def find_label(name: str) -> Label:
 
 
 def labels_of(prompt: Prompt, names: Iterable[str]) -> dict[str, LabelValue]:
-    """The named labels with axes P that the prompt's columns give; those of other axes are not the prompt's.
+    """The named labels with axes P that the prompt has; those of other axes are not the prompt's.
 
     Raises:
-        SteelyardError: a label that has no default has no column, or a column's value is of the wrong kind.
+        SteelyardError: the prompt lacks a label that has no default, or its value is of the wrong kind.
     """
     found: dict[str, LabelValue] = {}
-    where = f"prompt {prompt.id!r}"
     for known in map(find_label, names):
         if known.axes != "P":
             continue
-        value = prompt.columns.get(known.name)
+        value = prompt.of_label(known.name)
         if value is not None:
-            found[known.name] = known.read(value, where)
+            found[known.name] = known.read(value, prompt.where)
         elif known.default is None:
             what = f"has no column {known.name!r}, which the objective needs as a label"
-            raise SteelyardError(what, where=where, hint=f"add it: {known.help}")
+            raise SteelyardError(what, where=prompt.where, hint=f"add it: {known.help}")
     return found
 
 

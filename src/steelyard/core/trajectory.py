@@ -23,11 +23,27 @@ StoredLabel = Number | tuple[Number, ...]
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a task asks: an id, a text or chat messages, and the columns a reward may need."""
+    """What a task asks: an id, a text or chat messages, and the columns a reward may need.
+
+    A label with axes P is read from `labels` where it stands there (None: the prompt has none), else from the column of
+    its name. A task whose columns are somebody else's, such as a file's, says in `labels` what they mean.
+    """
 
     id: str
     text: str | list[dict[str, str]]
     columns: JsonMapping = field(default_factory=dict)
+    labels: Mapping[str, LabelValue | None] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
+    """Where it comes from, for messages: a file and its row."""
+
+    @property
+    def where(self) -> str:
+        """Its name in a message: its place, else its id."""
+        return self.place or f"prompt {self.id!r}"
+
+    def of_label(self, name: str) -> object:
+        """The value of a label with axes P; None where the prompt has none."""
+        return self.labels[name] if name in self.labels else self.columns.get(name)
 
 
 @dataclass(frozen=True)

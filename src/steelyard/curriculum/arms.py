@@ -1,6 +1,6 @@
 """What the curricula over domains share: the prompts of each domain, and how much a group of samples can teach.
 
-An arm is a domain: all prompts with the same number in their column `domain`. Its prompts come in seeded permutations,
+An arm is a domain: all prompts with the same label `domain`. Its prompts come in seeded permutations,
 each prompt once per epoch. The learning signal of a group of samples is the size of its advantages:
 
     A_j = (r_j - mean_k r_k) / (std_k r_k + eps)        mean_j |A_j| lies in [0, 1] for rewards of any scale
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, Trajectory, derive, require
+from steelyard.core import Prompt, Trajectory, derive, find_label, require
 from steelyard.curriculum.shuffled import ShuffledWalk
 
 _EPS = 1e-6
@@ -27,15 +27,12 @@ class Arms:
         seed: seed of the permutations.
 
     Raises:
-        SteelyardError: there are no prompts, or one has no column `domain`.
+        SteelyardError: there are no prompts, or one has no domain, or one that is no whole number.
     """
 
     def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
         require(bool(prompts), "there are no prompts to draw", where="curriculum", hint="give the task prompts")
-        missing = next((p.id for p in prompts if "domain" not in p.columns), None)
-        hint = "use a task with several domains, such as domains, or the curriculum shuffled"
-        require(missing is None, f"prompt {missing!r} has no column domain", where="curriculum", hint=hint)
-        numbers = [int(p.columns["domain"]) for p in prompts]
+        numbers = [_domain_of(prompt) for prompt in prompts]
         self.domains = sorted(set(numbers))
         self._arm_of = {p.id: self.domains.index(number) for p, number in zip(prompts, numbers, strict=True)}
         self._places = [[i for i, number in enumerate(numbers) if number == domain] for domain in self.domains]
@@ -78,6 +75,15 @@ class Arms:
         require(len(state) == len(self), what, where="curriculum state", hint=hint)
         for walk, position in zip(self._walks, state, strict=True):
             walk.restore({"position": position})
+
+
+def _domain_of(prompt: Prompt) -> int:
+    value = prompt.of_label("domain")
+    hint = "name its column with --columns.domain, use a task with several domains, or the curriculum shuffled"
+    require(value is not None, "has no column domain", where=prompt.where, hint=hint)
+    number = find_label("domain").read(value, prompt.where)
+    assert isinstance(number, int)
+    return number
 
 
 def _abs_advantages(rewards: Sequence[float]) -> Float64[np.ndarray, "G"]:

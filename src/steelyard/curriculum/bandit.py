@@ -57,7 +57,7 @@ class Bandit:
     """The live bandit.
 
     Args:
-        prompts: the prompts to draw from, each with a column `domain`.
+        prompts: the prompts to draw from, each with a domain.
         seed: seed of the order of each domain's prompts.
         index: the rule that ranks the arms.
         discount: factor by which each new group lowers the weight of earlier ones; 1 is no discount.

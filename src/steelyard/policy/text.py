@@ -1,32 +1,104 @@
-"""Text to tokens and back, by the tokenizer that came with the model."""
+"""Text to tokens and back, by the tokenizer that came with the model.
 
-from collections.abc import Collection, Sequence
+Plain text gets the special tokens that the tokenizer puts in front by default (such as <bos>) and none behind: an
+end-of-sequence token that the tokenizer appends is taken off. A text that brings these tokens itself, because it went
+through a chat template before, does not get them twice.
+
+Chat messages go through the tokenizer's template, with the turn handed to the model. A last message of the assistant is
+a prefill: its turn stays open, and the model goes on in it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from steelyard.core import SteelyardError
 
+Message = dict[str, str]
+Text = str | list[Message]
+Options = Mapping[str, Any]
+"""Arguments of the chat template, such as {"enable_thinking": False}."""
+TAKEN = frozenset(
+    [
+        "conversation",
+        "messages",
+        "chat_template",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "padding",
+        "truncation",
+        "max_length",
+        "return_tensors",
+        "return_dict",
+        "return_assistant_tokens_mask",
+        "tokenizer_kwargs",
+        "bos_token",
+        "eos_token",
+    ]
+)
+"""Arguments that are not the template's, or that are set here."""
+_FRONT = 4  # special tokens that a tokenizer may put in front of a text
+_NONE: Options = {}
 
-def encode(tokenizer: Any, text: str | list[dict[str, str]], eos_ids: Collection[int]) -> list[int]:
+
+def encode(tokenizer: Any, text: Text, eos_ids: Collection[int], options: Options = _NONE) -> list[int]:
     """Tokens of a prompt, ready to be continued.
 
-    Plain text gets the special tokens the tokenizer puts in front by default (such as <bos>) and none behind: an
-    end-of-sequence token that the tokenizer appends is taken off. Chat messages go through the tokenizer's template,
-    with the turn handed to the model.
+    Args:
+        tokenizer: the model's.
+        text: plain text, or chat messages.
+        eos_ids: tokens that end a completion.
+        options: arguments of the chat template.
 
     Raises:
         SteelyardError: messages without a chat template, or messages that the template refuses.
     """
     if not isinstance(text, str):
-        return _chat(tokenizer, text)
-    tokens = tokenizer.encode(text)
-    if tokens and tokens[-1] in eos_ids and tokens != [tokenizer.bos_token_id]:
-        bare = tokenizer.encode(text, add_special_tokens=False)
-        if not bare or tokens[-len(bare) :] != bare:
-            return tokens[:-1]
-    return tokens
+        return tokenizer.encode(_rendered(tokenizer, text, options), add_special_tokens=False)
+    return _open(tokenizer, text, tokenizer.encode(text), eos_ids)
 
 
-def _chat(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+def encode_all(
+    tokenizer: Any, texts: Sequence[Text], eos_ids: Collection[int], options: Options = _NONE
+) -> list[list[int]]:
+    """Tokens of many prompts: what `encode` gives for each, faster.
+
+    Raises:
+        SteelyardError: as for `encode`, of any of them.
+    """
+    plain = [i for i, text in enumerate(texts) if isinstance(text, str)]
+    chats = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+    rendered = [_rendered(tokenizer, texts[i], options) for i in chats]  # pyright: ignore[reportArgumentType]
+    found: dict[int, list[int]] = dict(zip(chats, _batch(tokenizer, rendered, special=False), strict=True))
+    begun = _batch(tokenizer, [str(texts[i]) for i in plain], special=True)
+    found |= {i: _open(tokenizer, str(texts[i]), tokens, eos_ids) for i, tokens in zip(plain, begun, strict=True)}
+    return [found[i] for i in range(len(texts))]
+
+
+def _batch(tokenizer: Any, texts: list[str], *, special: bool) -> list[list[int]]:
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    if inner is not None and len(texts) > 1:
+        rows = [row.ids for row in inner.encode_batch_fast(texts, add_special_tokens=special)]
+        if rows[0] == tokenizer.encode(texts[0], add_special_tokens=special):
+            return rows
+    # a tokenizer in Python, or one whose Python part does more than its inner one
+    return [tokenizer.encode(text, add_special_tokens=special) for text in texts]
+
+
+def _open(tokenizer: Any, text: str, tokens: list[int], eos_ids: Collection[int]) -> list[int]:
+    """The tokens without an end that the tokenizer appended, and without a beginning that the text brought itself."""
+    ended = bool(tokens) and tokens[-1] in eos_ids and tokens != [tokenizer.bos_token_id]
+    twice = next((n for n in range(1, _FRONT) if tokens[:n] and tokens[:n] == tokens[n : 2 * n]), 0)
+    if not ended and not twice:
+        return tokens
+    bare = tokenizer.encode(text, add_special_tokens=False)
+    if ended and (not bare or tokens[-len(bare) :] != bare):
+        tokens = tokens[:-1]
+    return bare if twice and tokens[twice:] == bare else tokens
+
+
+def _rendered(tokenizer: Any, messages: list[Message], options: Options) -> str:
+    """Chat messages as text, with the turn handed to the model."""
     from jinja2 import TemplateError
 
     if tokenizer.chat_template is None:
@@ -36,13 +108,33 @@ def _chat(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
             hint="write the prompt as plain text, or take a model tuned for chat",
         )
     try:
-        return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
-    except TemplateError as error:
+        return _render(tokenizer, messages, options)
+    except (TemplateError, TypeError, ValueError, LookupError) as error:  # the last three: of a template's own code
+        said = " ".join(str(error).split()) or type(error).__name__
         raise SteelyardError(
-            f"the chat template refuses the messages ({error})",
+            f"the chat template refuses the messages ({said})",
             where="prompt",
             hint="give the roles that the model was tuned for, in their order",
         ) from error
+
+
+def _render(tokenizer: Any, messages: list[Message], options: Options) -> str:
+    prefill = is_prefill(messages)
+    turn = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
+    return tokenizer.apply_chat_template(messages, tokenize=False, **turn, **options)
+
+
+def is_prefill(messages: Sequence[Message]) -> bool:
+    """True where the last message is the assistant's: the model goes on in it."""
+    return bool(messages) and messages[-1]["role"] == "assistant"
+
+
+def with_turn(messages: list[Message], said: str) -> list[Message]:
+    """The messages and what the model said; where they end in a prefill, it said that too."""
+    if not is_prefill(messages):
+        return [*messages, {"role": "assistant", "content": said}]
+    last = messages[-1]
+    return [*messages[:-1], {**last, "content": last["content"] + said}]
 
 
 def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
@@ -54,7 +146,6 @@ def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
 
 MARK = "STEELYARD-TURN"
 """Stands for the policy's turn where a template is asked what follows one."""
-Message = dict[str, str]
 
 
 def encode_next(
@@ -63,6 +154,7 @@ def encode_next(
     observation: str | list[Message],
     last: int,
     eos_ids: Collection[int],
+    options: Options = _NONE,
 ) -> list[int]:
     """Tokens that follow a turn of the policy: the observation, and in a chat what the template puts around it.
 
@@ -74,6 +166,7 @@ def encode_next(
         observation: what the policy is told; in a chat a text is the message of a user.
         last: the token that ended the turn.
         eos_ids: tokens that end a turn.
+        options: arguments of the chat template.
 
     Raises:
         SteelyardError: messages for a prompt of plain text, or a template that rewrites what was said.
@@ -83,7 +176,7 @@ def encode_next(
             what = "the prompt is plain text, and the observation is chat messages"
             raise SteelyardError(what, where="environment", hint="give text in both, or messages in both")
         return _following(tokenizer, observation, last)
-    after = _after_turn(tokenizer, messages, as_messages(observation))
+    after = _after_turn(tokenizer, messages, as_messages(observation), options)
     ends = [tokenizer.decode([token], skip_special_tokens=False) for token in (last, *eos_ids)]
     end = next((end for end in ends if end and after.startswith(end)), "")
     return _following(tokenizer, after[len(end) :], last)
@@ -103,19 +196,15 @@ def _following(tokenizer: Any, text: str, last: int) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False)
 
 
-def _render(tokenizer: Any, messages: list[Message]) -> str:
-    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-
-
-def _after_turn(tokenizer: Any, messages: list[Message], observation: list[Message]) -> str:
+def _after_turn(tokenizer: Any, messages: list[Message], observation: list[Message], options: Options) -> str:
     """The text from the end of the policy's turn to the beginning of its next one."""
-    begun = _render(tokenizer, messages)
-    whole = _render(tokenizer, [*messages, {"role": "assistant", "content": MARK}, *observation])
+    begun = _render(tokenizer, messages, options)
+    whole = _render(tokenizer, [*with_turn(messages, MARK), *observation], options)
     _check_prefix(begun, MARK, whole, "chat template")
     return whole[whole.index(MARK, len(begun)) + len(MARK) :]
 
 
-def check_template(tokenizer: Any, name: str) -> None:
+def check_template(tokenizer: Any, name: str, options: Options = _NONE) -> None:
     """Refuse a chat template whose text so far is not a prefix of its text one turn later.
 
     Such a template rewrites what the policy has read and said, for example strips the reasoning from earlier turns: the
@@ -124,6 +213,7 @@ def check_template(tokenizer: Any, name: str) -> None:
     Args:
         tokenizer: the model's.
         name: what to call the model in the error.
+        options: arguments of the chat template.
 
     Raises:
         SteelyardError: the template rewrites earlier turns, or there is none.
@@ -132,14 +222,9 @@ def check_template(tokenizer: Any, name: str) -> None:
         messages = as_messages("one")
         for number in ("two", "three"):
             answer = f"{reasoning}answer"
-            begun = _chat_text(tokenizer, messages)
+            begun = _rendered(tokenizer, messages, options)
             messages = [*messages, {"role": "assistant", "content": answer}, *as_messages(number)]
-            _check_prefix(begun, answer, _chat_text(tokenizer, messages), f"chat template of {name}")
-
-
-def _chat_text(tokenizer: Any, messages: list[Message]) -> str:
-    _chat(tokenizer, messages)  # its errors are the clear ones
-    return _render(tokenizer, messages)
+            _check_prefix(begun, answer, _rendered(tokenizer, messages, options), f"chat template of {name}")
 
 
 def _check_prefix(begun: str, answer: str, whole: str, where: str) -> None:

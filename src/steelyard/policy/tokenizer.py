@@ -7,6 +7,7 @@ None, and the tokenizer is left to transformers. Chat templates are always rende
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,13 +114,14 @@ class NativeTokenizer:
 
     def apply_chat_template(self, messages: list[dict[str, str]], **options: Any) -> Any:
         """Chat messages rendered by the template, which imports transformers."""
+        return self._outer.apply_chat_template(messages, chat_template=self.chat_template, **options)
+
+    @cached_property
+    def _outer(self) -> Any:
         from transformers import PreTrainedTokenizerFast
 
         named = {name: self._settings.get(name) for name in NAMED}
-        outer = PreTrainedTokenizerFast(
-            tokenizer_object=self.backend_tokenizer, chat_template=self.chat_template, **named
-        )
-        return outer.apply_chat_template(messages, **options)
+        return PreTrainedTokenizerFast(tokenizer_object=self.backend_tokenizer, **named)
 
     def save_pretrained(self, path: Path) -> None:
         """Write what `AutoTokenizer.from_pretrained` loads."""

@@ -47,7 +47,9 @@ def write_report(run_dir: Path) -> Path:
 
 def _notes(run: RunRecords) -> list[str]:
     """What a reader must know about records that are not whole."""
+    data: Row = run.data or {}
     notes = [f"The last line of {name} was cut short and is left out." for name in run.torn]
+    notes += [f"Of the data: {number(count)} {what}." for what, count in (data.get("notes") or {}).items()]
     if run.result is None:
         notes.append("There is no result.json: the run was stopped, or is still going.")
     return notes
@@ -83,10 +85,13 @@ def _facts(run: RunRecords) -> list[tuple[str, str]]:
     metrics: Row = run.metrics[-1] if run.metrics else {}
     known: dict[str, object] = {"steps": metrics.get("step"), **timing, **(run.result or {})}
     commit = run.config.get("commit")
+    data: Row = run.data or {}
     facts = [
         ("time", duration(known.get("seconds"))),
         ("trajectories", number(known.get("trajectories"))),
         ("learner steps", number(known.get("steps"))),
+        ("prompts, training", number(data.get("train"))),
+        ("prompts, held out", number(data.get("held_out"))),
         ("runtime", str(known.get("runtime", ""))),
         ("staleness, mean", number(known.get("staleness_mean"))),
         ("learner idle", percent(known.get("learner_idle"))),

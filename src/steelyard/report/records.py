@@ -30,6 +30,8 @@ class RunRecords:
     """Completions that the verifier failed on; they have no reward."""
     result: Row | None
     """The summary that a finished run ends with; None where it was stopped or is still going."""
+    data: Row | None
+    """The prompts in numbers, and what of the data was merged or left out; runs of earlier versions have none."""
     torn: Sequence[str]
     """Names of the files whose last line was cut short."""
 
@@ -51,7 +53,8 @@ def read_run(run_dir: Path) -> RunRecords:
     metrics = [current_metrics(row) for row in metrics]
     torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
     result = _read_object(run_dir / "result.json")
-    return RunRecords(run_dir, config, metrics, timing, evals, samples, faults, quarantine, result, torn)
+    data = _read_object(run_dir / "data.json")
+    return RunRecords(run_dir, config, metrics, timing, evals, samples, faults, quarantine, result, data, torn)
 
 
 def read_rows(path: Path) -> tuple[list[Row], bool]:

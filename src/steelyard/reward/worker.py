@@ -5,8 +5,9 @@
 
 Messages are msgpack behind a 4-byte length, on a socket pair whose file number is the only argument. Nothing is ever
 unpickled, and neither side takes a message that is longer than `LARGEST` or of another form. The function runs in the
-main thread, so that verifiers that use signals work. The child leaves when the parent closes the pair or dies; where it
-is busy then, it ends itself soon after the job's deadline.
+main thread, so that verifiers that use signals work. Arguments that msgpack has no form for, such as dates and integers
+beyond 64 bits, arrive unchanged all the same (`wire_values.py`). The child leaves when the parent closes the pair or
+dies; where it is busy then, it ends itself soon after the job's deadline.
 
 Differs from the other child processes, which start as `python -m`: this file is run by its path and imports nothing of
 steelyard, because `-m` imports the room and torch with it, a second and 200 MB for each worker and each restart.
@@ -31,6 +32,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
+
+def _beside(name: str) -> Any:
+    """The module in a file next to this one, read by its path: in the child, its package is not to be imported."""
+    spec = importlib.util.spec_from_file_location(f"_steelyard_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_values = _beside("wire_values")
 GRACE_S = 5.0
 """How long after a job's deadline (seconds) a worker that nobody killed ends itself."""
 LARGEST = 1 << 30
@@ -79,6 +91,8 @@ def encode(message: msgspec.Struct) -> bytes:
     Raises:
         TypeError, OverflowError, UnicodeEncodeError, RecursionError: it holds something that msgpack cannot say.
     """
+    if isinstance(message, Job):
+        message = Job(_values.pack(message.arguments), message.timeout_s)
     data = msgspec.msgpack.encode(message, enc_hook=_plain)
     if len(data) > LARGEST:
         raise OverflowError(f"{len(data)} bytes are too many")
@@ -107,8 +121,8 @@ def receive(pipe: socket.socket, kind: type[T], deadline: float | None = None) -
     if size > LARGEST:
         raise GarbledError(f"{size} bytes are too many")
     try:
-        return msgspec.msgpack.decode(_exactly(pipe, size, deadline), type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        return msgspec.msgpack.decode(_exactly(pipe, size, deadline), type=kind, ext_hook=_values.unpack)
+    except (msgspec.MsgspecError, RecursionError, ValueError, ArithmeticError) as error:
         raise GarbledError(describe(error)) from error
 
 

@@ -32,6 +32,7 @@ from steelyard.core import (
 )
 from steelyard.core.copies import own, own_prompt
 from steelyard.policy import Policy
+from steelyard.policy.text import with_turn
 from steelyard.rollout.calls import Answer, Calls
 
 Place = tuple[str, int]
@@ -240,7 +241,7 @@ class _Batch:
             return []
         if play.messages is not None:
             after = [{"role": "user", "content": told}] if isinstance(told, str) else told
-            play.messages = [*play.messages, {"role": "assistant", "content": play.said}, *after]
+            play.messages = [*with_turn(play.messages, play.said), *after]
         return [Request(play.prompt.id, tokens, play.sample, play.turns)]
 
     def _fits(self, tokens: Sequence[int]) -> bool:

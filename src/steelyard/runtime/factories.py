@@ -20,16 +20,17 @@ from steelyard.core import (
     WeightStore,
     labels_of,
     needs_of,
-    require,
 )
 from steelyard.core.copies import own_episodes
 from steelyard.core.json import JsonObject
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
+from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import reward_function
 from steelyard.rollout import Codec, engine_for
+from steelyard.runtime.prompt_lengths import check_lengths, without_overlong
 from steelyard.runtime.run import Run
 from steelyard.searcher import Searcher
 
@@ -79,8 +80,10 @@ def make_reward(run: Run) -> Reward | None:
     return reward_function(run.reward, timeout_s=run.reward_timeout)
 
 
-def check_prompts(run: Run, policy: Policy) -> None:
+def check_prompts(run: Run, policy: Policy) -> int:
     """Read every prompt once, before anything is generated: a run must not end at the prompt it meets last.
+
+    Returns the length of the longest (tokens).
 
     Raises:
         SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, or the
@@ -89,16 +92,8 @@ def check_prompts(run: Run, policy: Policy) -> None:
     check_labels(run)
     prompts = (*run.task.prompts("train"), *run.task.prompts("held-out"))
     if any(isinstance(prompt.text, list) for prompt in prompts) and isinstance(run.task, Interactive):
-        check_template(policy.tokenizer, run.model)
-    for prompt in prompts:
-        length = len(tokens_of(policy, prompt))
-        most = policy.context_length
-        require(
-            length + run.max_completion_length <= most,
-            f"{length} tokens and {run.max_completion_length} to generate exceed the model's context of {most}",
-            where=f"prompt {_short(prompt)}",
-            hint="lower --max-completion-length, shorten the prompt, or take a model with a longer context",
-        )
+        check_template(policy.tokenizer, run.model, run.chat_options)
+    return check_lengths(run, policy, prompts)
 
 
 def check_labels(run: Run) -> None:
@@ -112,33 +107,31 @@ def check_labels(run: Run) -> None:
         labels_of(prompt, labels)
 
 
-def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
-    """The tokens of a prompt.
+def fitting(run: Run, policy: Policy | None = None) -> Run:
+    """The run without its overlong prompts, where it leaves them out; without a policy, one is read for its tokenizer.
 
-    Raises:
-        SteelyardError: the model's tokenizer cannot read it.
+    What it returns is for this process alone: other processes get the run as it was, and do the same.
     """
-    hint = "take a model whose tokenizer knows the task's characters"
-    try:
-        tokens = policy.encode(prompt.text)
-    except Exception as error:  # tokenizers raises a bare Exception where a text has no tokens
-        if type(error) is not Exception:
-            raise
-        what = f"the model's tokenizer cannot read {_short(prompt)} ({error})"
-        raise SteelyardError(what, where="--model", hint=hint) from error
-    known = isinstance(prompt.text, list) or bool(policy.decode(tokens).strip()) or not prompt.text.strip()
-    require(known, f"the model's tokenizer knows nothing of {_short(prompt)}", where="--model", hint=hint)
-    return tokens
+    if not run.filter_overlong_prompts:
+        return run
+    return replace(run, task=without_overlong(run.task, run, policy or planned_policy(run) or make_policy(run)))
 
 
-def _short(prompt: Prompt) -> str:
-    text = str(prompt.text)
-    return repr(text if len(text) <= 40 else f"{text[:40]}...")
+def planned_policy(run: Run) -> Policy | None:
+    """The model without its weights; None where it is not on this machine."""
+    place = local_directory(run.model)
+    if place is None:
+        return None
+    policy = meta_policy(place, lora=run.lora, dtype=run.dtype, attention=run.mix)
+    policy.chat_options = run.chat_options
+    return policy
 
 
 def make_policy(run: Run) -> Policy:
     """The model, as it stands before training."""
-    return Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
+    policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
+    policy.chat_options = run.chat_options
+    return policy
 
 
 def make_learner(run: Run, policy: Policy) -> Learner:

@@ -3,6 +3,7 @@
 A recipe is a `Run`; every number in it is a flag of `steelyard train`. Which method it uses is the recipe itself.
 """
 
+import json
 import math
 from dataclasses import dataclass, field, is_dataclass
 from typing import Annotated, Literal
@@ -21,6 +22,7 @@ from steelyard.core import (
     Sampling,
     Schedule,
     Seed,
+    SteelyardError,
     Task,
     checked,
     needs_of,
@@ -30,12 +32,14 @@ from steelyard.core import (
     setting,
     settings,
 )
+from steelyard.core.json import JsonObject
 from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
 from steelyard.policy import LoRA
+from steelyard.policy.text import TAKEN
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
 from steelyard.runtime.run_parts import HeldOut, Processes, Restarts, VirtualClock
@@ -58,8 +62,7 @@ Rewards = PrimitiveConstructorSpec(
     str_from_instance=lambda value: ["None"] if value is None else [value] if isinstance(value, str) else [*value],
 )
 """How the command line writes rewards; it gathers those of several `--reward` first."""
-
-
+_OPTIONS = """write a JSON object such as '{"enable_thinking": false}'"""
 
 
 @checked()
@@ -97,6 +100,12 @@ class Run:
     """Completions of each prompt in a searcher batch (S); None for num_generations."""
     max_completion_length: PositiveInt = 32
     """Most tokens that a completion may have."""
+    max_prompt_length: PositiveInt | None = None
+    """Most tokens that a prompt may have; None leaves that to the model's context, less --max-completion-length."""
+    filter_overlong_prompts: bool = False
+    """Leave out prompts that are longer, and count them; otherwise such a prompt is refused before the run begins."""
+    chat_template_kwargs: str = "{}"
+    """Arguments of the model's chat template, as JSON: '{"enable_thinking": false}'."""
     temperature: Positive = 1.0
     """Temperature of the policy: what is sampled, compared with the reference, and trained."""
     seed: Seed = 0
@@ -170,6 +179,7 @@ class Run:
         self._check_needs()
         self._check_schedules()
         self._check_search()
+        self.chat_options  # noqa: B018  checks itself
 
     def _check_needs(self) -> None:
         """The objective's group size and demonstrations; its labels are looked for when the prompts are read."""
@@ -249,6 +259,23 @@ class Run:
             _require(not window, "attention_window", self.attention_window, "use it with --attention sliding-window")
             return None
         return attention_by_name(self.attention, window)
+
+    @property
+    def chat_options(self) -> JsonObject:
+        """The arguments of the chat template.
+
+        Raises:
+            SteelyardError: they are no JSON object, or one is not the template's.
+        """
+        where = "--chat-template-kwargs"
+        try:
+            options = json.loads(self.chat_template_kwargs)
+        except ValueError as error:
+            raise SteelyardError(f"it is not JSON: {error}", where=where, hint=_OPTIONS) from error
+        require(isinstance(options, dict), "it is not a JSON object", where=where, hint=_OPTIONS)
+        taken = sorted(TAKEN & options.keys())
+        require(not taken, f"{', '.join(taken)} cannot be set", where=where, hint="leave it out")
+        return options
 
     @property
     def lora(self) -> LoRA | None:

@@ -1,5 +1,7 @@
 """Read the rows of a JSONL or Parquet file, each with its place for error messages ("line 3", "row 3")."""
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, require
+from steelyard.task.arrow_values import values_of
 
 DataRow = dict[str, Any]
 """A row of a data file: column -> value."""
@@ -14,6 +17,7 @@ DataRow = dict[str, Any]
 LONGEST = 1 << 24
 """Longest accepted line of JSONL (bytes), and longest accepted text in a Parquet file (characters)."""
 _BATCH = 1024  # Parquet rows in memory at a time
+_DIGITS = 4000  # of an integer: Python reads and writes no longer ones
 
 
 def read_rows(path: str) -> list[tuple[str, DataRow]]:
@@ -57,15 +61,56 @@ def _parse(line: bytes, where: str) -> DataRow | None:
     hint = "write one JSON object per line"
     require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, hint=hint)
     try:
+        return msgspec.json.decode(line, type=DataRow)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return _parse_odd(line, where, error)
+
+
+def _parse_odd(line: bytes, where: str, error: Exception) -> DataRow | None:
+    """The row of a line that is not strict JSON: NaN and Infinity, which Python writes, are read too.
+
+    A number that no float or integer holds, and half of a surrogate pair, are refused with their column.
+    """
+    try:
         text = line.decode()
-    except UnicodeDecodeError as error:
-        raise SteelyardError("it is not UTF-8 text", where=where, hint="save the file as UTF-8") from error
+    except UnicodeDecodeError as wrong:
+        raise SteelyardError("it is not UTF-8 text", where=where, hint="save the file as UTF-8") from wrong
     if not text.strip():
         return None
+    hint = "write one JSON object per line"
     try:
-        return msgspec.json.decode(text, type=DataRow)
-    except (msgspec.DecodeError, RecursionError) as error:
+        row = json.loads(text, parse_int=_whole, parse_float=_fraction)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
         raise SteelyardError(f"it is not a JSON object: {error}", where=where, hint=hint) from error
+    for name, value in row.items():
+        odd = _unreadable(value)
+        require(odd is None, f"column {name!r} holds {odd}", where=where, hint="write it as a text, or leave it out")
+    return row
+
+
+class _Beyond(str):
+    """A number that cannot be read, as it was written."""
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= _DIGITS else _Beyond(text)
+
+
+def _fraction(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else _Beyond(text)
+
+
+def _unreadable(value: Any) -> str | None:
+    """What of a value cannot be read, or None."""
+    if isinstance(value, _Beyond):
+        return f"a number out of range ({value:.20}{'...' * (len(value) > 20)})"
+    if isinstance(value, str):
+        return "half a character (a lone surrogate)" if any("\ud800" <= c <= "\udfff" for c in value) else None
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return next((odd for odd in map(_unreadable, parts) if odd is not None), None)
 
 
 def _parquet(file: Path) -> Iterator[tuple[str, DataRow]]:
@@ -75,10 +120,16 @@ def _parquet(file: Path) -> Iterator[tuple[str, DataRow]]:
     number = 0
     try:
         with pyarrow.parquet.ParquetFile(file) as opened:
+            names = opened.schema_arrow.names
+            twice = next((name for name in names if names.count(name) > 1), None)
+            require(twice is None, f"two columns are called {twice!r}", where=str(file), hint="rename one of them")
             for batch in opened.iter_batches(_BATCH):
-                _check_values(batch, f"{file}, rows {number + 1} to {number + len(batch)}")
-                for row in batch.to_pylist():
+                where = f"{file}, rows {number + 1} to {number + len(batch)}"
+                _check_values(batch, where)
+                columns = [values_of(column, name, f"{file}, row", number) for name, column in _named(batch)]
+                for values in zip(*columns, strict=True) if columns else [()] * len(batch):
                     number += 1
+                    row = dict(zip(names, values, strict=True))
                     _check_lengths(row, f"{file}, row {number}")
                     yield f"row {number}", row
     except (pyarrow.ArrowException, OSError) as error:
@@ -86,11 +137,15 @@ def _parquet(file: Path) -> Iterator[tuple[str, DataRow]]:
         raise SteelyardError(what, where=str(file), hint="write it again, or use .jsonl") from error
 
 
+def _named(batch: Any) -> Iterator[tuple[str, Any]]:
+    return zip(batch.schema.names, batch.columns, strict=True)
+
+
 def _check_values(batch: Any, where: str) -> None:
     """Refuse values that do not have their column's type, such as text that is not UTF-8; Arrow does not check this."""
     import pyarrow
 
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+    for name, column in _named(batch):
         try:
             column.validate(full=True)
         except pyarrow.ArrowException as error:

@@ -12,7 +12,8 @@ Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extr
 import dataclasses
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,11 +34,12 @@ from steelyard.core import (
 )
 from steelyard.reward import Closable, Pool, score_of_reply
 from steelyard.reward.worker import Reply
-from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
+from steelyard.task.base import PlainText, PromptTemplate, Text, make_prompt, split_by_hash, take_split, worded
 from steelyard.task.gym_answer import Answer, gym_answer
 
 GENERATE_S = 600.0
 """Deadline for generating all items (seconds); sudoku needs 24 ms each."""
+SKIPPED = "items left out because they raised an error or had no question"
 
 
 @method("gym", paper="arXiv:2505.24760")
@@ -56,13 +58,18 @@ class Gym(Closable):
     held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the question."""
     prompt_template: PromptTemplate = "{prompt}"
-    """Text around each prompt, for example "{prompt} Answer: "."""
+    r"""Text around each prompt, for example "{prompt}\nAnswer: ". On the command line \n, \t and \\ are a line break, a
+    tab and a backslash."""
     bare: bool = False
     """Prompt with the bare expression instead of the question in words, if the data set has one."""
     threshold: ShareAboveZero | None = 1.0
     """A lower score counts as 0; None keeps the data set's graded score."""
     timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
+    chat: bool = False
+    """Make each question the message of a user, which the model's chat template renders."""
+    system_prompt: PlainText = ""
+    """Message of the system before a chat; empty for none. Escapes as in --prompt-template."""
 
     @cached_property
     def _pool(self) -> Pool:
@@ -103,13 +110,27 @@ class Gym(Closable):
 
     @cached_property
     def _splits(self) -> dict[str, tuple[Prompt, ...]]:
-        return split_by_hash(self._prompts(), self.held_out_share, where=f"data set {self.dataset!r}")
+        where = f"data set {self.dataset!r}"
+        return split_by_hash(self._prompts(), self.held_out_share, where=where, counts=self._counts)
+
+    @cached_property
+    def _counts(self) -> Counter[str]:
+        return Counter()
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """How many items were left out or merged, as far as there are any."""
+        prompts = self._splits
+        counts = {SKIPPED: self.num_skipped, **self._counts} if prompts else {}
+        return {what: number for what, number in counts.items() if number}
 
     def _prompts(self) -> Iterator[tuple[Text, Prompt]]:
         for item in filter(None, self._items):
             text = item["expression"] if self.bare and item["expression"] else item["question"]
             columns = {name: item[name] for name in ("index", "question", "answer")}
-            yield text, make_prompt(fill(self.prompt_template, text), columns)
+            where = f"data set {self.dataset!r}, item {item['index']}"
+            prompt = worded(text, self.prompt_template, self.chat, self.system_prompt, where)
+            yield text, make_prompt(prompt, columns, place=where)
 
     @property
     def num_skipped(self) -> int:

@@ -8,13 +8,15 @@ Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 20
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from steelyard.core import Episode, Prompt, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import RewardModel
-from steelyard.task.base import PromptTemplate
+from steelyard.task.base import PlainText, PromptTemplate
+from steelyard.task.columns import Columns
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.wins import mean, win_rate
 
@@ -33,13 +35,21 @@ class JudgedRows:
     held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the prompt."""
     prompt_template: PromptTemplate = "{prompt}"
-    """Text around each prompt."""
+    r"""Text around each prompt; on the command line \n, \t and \\ are a line break, a tab and a backslash."""
     reward_model: str = ""
     """The reward model for training: a directory or a hub id."""
     gold_model: str = ""
     """A reward model for evaluation only; empty for none."""
     cut_off: float = -1.0
     """The score of a truncated completion."""
+    subset: str = ""
+    """Configuration of a data set of the hub."""
+    columns: Columns = field(default_factory=Columns)
+    """Which column plays which role."""
+    chat: bool = False
+    """Make each question the message of a user, which the model's chat template renders."""
+    system_prompt: PlainText = ""
+    """Message of the system before a chat; empty for none."""
 
     @cached_property
     def _rows(self) -> Rows:
@@ -50,6 +60,10 @@ class JudgedRows:
             held_out_share=self.held_out_share,
             prompt_template=self.prompt_template,
             needs_answer=False,
+            subset=self.subset,
+            columns=self.columns,
+            chat=self.chat,
+            system_prompt=self.system_prompt,
         )
 
     @cached_property
@@ -64,6 +78,16 @@ class JudgedRows:
     def fetches(self) -> str | None:
         """The data set that may be downloaded from the hub; None if all files are local."""
         return self._rows.fetches
+
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """How many rows were merged or left out, and why, as far as there are any."""
+        return self._rows.notes
+
+    @property
+    def domains(self) -> Mapping[Any, int]:
+        """Domain -> its number, where a column plays that role."""
+        return self._rows.domains
 
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:

@@ -3,40 +3,46 @@ r"""Prompts and answers from your own file or from the hub, checked as `reward/m
     r(y | x) = [ final answer of y  ==  answer of x ]
 
 Rows have a column `prompt`, `question` or `problem` (a string or chat messages) and, unless `needs_answer` is false, a
-column `answer`, `solution` or `ground_truth`. The answer in a worked solution is its last `\boxed{}` (as in MATH), else
-the text after its last `####` (as in GSM8K). All columns but the prompt's are passed to a reward function. Of equal
-prompts the first is kept. The split is by hash of the prompt, so shuffling the file does not change it, unless
-`held_out` names the held-out data; a prompt in both is then held out and not trained on.
+column `answer`, `solution` or `ground_truth`; `columns` names others. The answer in a worked solution is its last
+`\boxed{}` (as in MATH), else the text after its last `####` (as in GSM8K). All columns but the prompt's are passed to a
+reward function.
+
+Rows that are equal in all columns are merged. Rows with one question and other columns are prompts of their own, which
+the split keeps on one side: it is by hash of the question, so shuffling the file does not change it, unless `held_out`
+names the held-out data; a question in both is then held out and not trained on. What is merged or left out is counted
+in `notes`.
 Source: the columns that Hugging Face data sets and TRL have in common.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require, suggest
+from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require
 from steelyard.reward import AnswerCheck, Closable, MathVerify
-from steelyard.task.base import PromptTemplate, Text, fill, make_prompt, split_by_hash, take_split
+from steelyard.reward.gold import gold_problem
+from steelyard.task.base import (
+    PlainText,
+    PromptTemplate,
+    Text,
+    key_of,
+    make_prompt,
+    split_by_hash,
+    take_split,
+    tell_apart,
+    worded,
+)
+from steelyard.task.columns import Columns, column_of, is_missing, number_domains
 from steelyard.task.files import DataRow, read_directory, read_rows
 from steelyard.task.hub import is_hub_id, read_hub
 
-PROMPTS = ("prompt", "question", "problem")
-ANSWERS = ("answer", "solution", "ground_truth")
-_SHOWN = 20  # columns that an error message lists
-
-
-def _column(row: DataRow, names: Sequence[str], where: str) -> str:
-    for name in names:
-        if row.get(name) is not None:
-            return name
-    shown = list(row)[:_SHOWN]
-    near = next((c for c in shown if suggest(c, names).startswith("did you mean")), None)
-    hint = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"
-    more = f" and {len(row) - _SHOWN} more" if len(row) > _SHOWN else ""
-    what = f"there is no {' or '.join(names)}; its columns are {', '.join(shown) or 'none'}{more}"
-    raise SteelyardError(what, where=where, hint=hint)
+Keyed = tuple[str, Prompt]
+"""A prompt, after the string that decides its split."""
+HELD_OUT_TOO = "rows left out of training because their question is held out"
+UNREADABLE = "rows left out because their answer cannot be read"
 
 
 def _text(value: Any, where: str) -> Text:
@@ -50,12 +56,30 @@ def _text(value: Any, where: str) -> Text:
     return value
 
 
-def _distinct(prompts: Iterable[Prompt]) -> dict[str, Prompt]:
-    """Id -> prompt, in order; of equal prompts the first is kept."""
-    found: dict[str, Prompt] = {}
-    for prompt in prompts:
-        found.setdefault(prompt.id, prompt)
-    return found
+def _why_unreadable(value: Any, column: str) -> str | None:
+    """Why a right answer cannot be read, or None where it can."""
+    if is_missing(value):
+        return f"there is no answer: column {column!r} is {'null' if value is None else 'nan'}"
+    problem = gold_problem(value)
+    return None if problem is None else f"column {column!r}: {problem}"
+
+
+def _refusal(refused: Sequence[tuple[str, str]]) -> SteelyardError:
+    """The error of rows whose answers cannot be read: the first, and where the others are."""
+    where, why = refused[0]
+    others = [place.rpartition(", ")[2] for place, _ in refused[1:4]]
+    rest = f" and {len(refused) - 4} more" if len(refused) > 4 else ""
+    more = f" (also in {', '.join(others)}{rest})" if others else ""
+    hint = "mend the rows, or leave them out with --unreadable-answers drop"
+    return SteelyardError(why + more, where=where, hint=hint)
+
+
+class _Data(NamedTuple):
+    """What was read."""
+
+    splits: Mapping[str, Sequence[Prompt]]
+    domains: Mapping[Any, int]
+    notes: Mapping[str, int]
 
 
 _OF_PROMPTS = (
@@ -89,58 +113,99 @@ class Rows(Closable):
     held_out_share: ShareInside = 0.1
     """Share of the prompts held out of training, chosen by hash of the prompt."""
     prompt_template: PromptTemplate = "{prompt}"
-    """Text around each prompt, for example "Q: {prompt} A:"."""
+    r"""Text around each prompt, for example "Q: {prompt}\nA:". On the command line \n, \t and \\ are a line break, a
+    tab and a backslash."""
     needs_answer: bool = True
     """False for a file without answers, where --reward scores the completions."""
     timeout_s: Positive = 5.0
     """Deadline of the check of one answer (seconds)."""
     check: AnswerCheck = field(default_factory=AnswerCheck)
     """How strictly numbers are compared."""
+    columns: Columns = field(default_factory=Columns)
+    """Which column plays which role."""
+    chat: bool = False
+    """Make each question the message of a user, which the model's chat template renders."""
+    system_prompt: PlainText = ""
+    """Message of the system before a chat; empty for none. Escapes as in --prompt-template."""
+    unreadable_answers: Literal["refuse", "drop"] = "refuse"
+    """A row whose right answer is empty or cannot be read is refused, or dropped and counted."""
 
     @property
     def fetches(self) -> str | None:
         """The data set that may be downloaded from the hub; None if all files are local."""
         return self.path if is_hub_id(self.path) else None
 
+    @property
+    def notes(self) -> Mapping[str, int]:
+        """How many rows were merged or left out, and why, as far as there are any."""
+        return self._data.notes
+
+    @property
+    def domains(self) -> Mapping[Any, int]:
+        """Domain -> its number, where a column plays that role."""
+        return self._data.domains
+
     @cached_property
-    def _splits(self) -> dict[str, tuple[Prompt, ...]]:
-        if not self.held_out:
-            return split_by_hash(self._prompts(self.path, self.split), self.held_out_share, where=self.path)
-        is_file = bool(Path(self.held_out).suffix)
-        place = self.held_out if is_file else self.path
-        split = "" if is_file else self.held_out
-        held = _distinct(prompt for _, prompt in self._prompts(place, split))
-        asked = _distinct(p for _, p in self._prompts(self.path, self.split) if p.id not in held)
-        require(bool(asked), "every prompt is also held out", where=self.path, hint="name another --held-out")
-        return {"train": tuple(asked.values()), "held-out": tuple(held.values())}
+    def _data(self) -> "_Data":
+        rows = {"train": self._read(self.path, self.split)}
+        if self.held_out:
+            is_file = bool(Path(self.held_out).suffix)
+            rows["held-out"] = self._read(self.held_out, "") if is_file else self._read(self.path, self.held_out)
+        role = self.columns.domain
+        every = [(where, row) for some in rows.values() for where, row in some] if role else []
+        domains = number_domains((where, row.get(role)) for where, row in every)
+        counts: Counter[str] = Counter()
+        told = {split: tell_apart(self._prompts(some, domains, counts), counts) for split, some in rows.items()}
+        splits = self._split(told, counts)
+        return _Data(splits, domains, {name: number for name, number in counts.items() if number})
+
+    def _split(self, told: Mapping[str, Iterator[Keyed]], counts: Counter[str]) -> Mapping[str, Sequence[Prompt]]:
+        if "held-out" not in told:
+            return split_by_hash(told["train"], self.held_out_share, where=self.path)
+        held = list(told["held-out"])
+        keys = {key for key, _ in held}
+        known = list(told["train"])
+        kept = [prompt for key, prompt in known if key not in keys]
+        counts[HELD_OUT_TOO] = len(known) - len(kept)
+        require(bool(kept), "every prompt is also held out", where=self.path, hint="name another --held-out")
+        return {"train": tuple(kept), "held-out": tuple(prompt for _, prompt in held)}
 
     @cached_property
     def _reward(self) -> MathVerify:
-        return MathVerify(timeout_s=self.timeout_s, check=self.check)
+        return MathVerify(self.columns.answer or "answer", timeout_s=self.timeout_s, check=self.check)
 
     def _read(self, path: str, split: str) -> list[tuple[str, DataRow]]:
+        """The rows, each with its file and place."""
         if is_hub_id(path):
-            return read_hub(path, self.subset, split)
-        of_directory = bool(path) and Path(path).is_dir()
-        return read_directory(path, self.subset, split) if of_directory else read_rows(path)
+            rows = read_hub(path, self.subset, split)
+        else:
+            of_directory = bool(path) and Path(path).is_dir()
+            rows = read_directory(path, self.subset, split) if of_directory else read_rows(path)
+        return [(f"{path}, {place}", row) for place, row in rows]
 
-    def _prompts(self, path: str, split: str) -> Iterator[tuple[Text, Prompt]]:
-        for place, row in self._read(path, split):
-            where = f"{path}, {place}"
-            name = _column(row, PROMPTS, where)
+    def _prompts(
+        self, rows: Sequence[tuple[str, DataRow]], domains: Mapping[Any, int], counts: Counter[str]
+    ) -> Iterator[Keyed]:
+        """The prompts, each with the string that decides its split: the question, whatever stands around it."""
+        role = self.columns.domain
+        refused: list[tuple[str, str]] = []
+        for where, row in rows:
+            name = column_of(row, self.columns.prompts, "prompt", where)
             text = _text(row[name], where)
             columns = {column: value for column, value in row.items() if column != name}
             if self.needs_answer:
-                columns["answer"] = row[_column(row, ANSWERS, where)]
-            yield text, make_prompt(self._templated(text, where), columns)
-
-    def _templated(self, text: Text, where: str) -> Text:
-        if isinstance(text, str):
-            return fill(self.prompt_template, text)
-        hint = "leave prompt_template as {prompt}"
-        plain = self.prompt_template == "{prompt}"
-        require(plain, "a template cannot be put around chat messages", where=where, hint=hint)
-        return text
+                column = column_of(row, self.columns.answers, "answer", where)
+                if (why := _why_unreadable(row[column], column)) is not None:
+                    refused.append((where, why))
+                    continue
+                if is_missing(columns.get("answer")):
+                    columns["answer"] = row[column]
+            labels = {"domain": domains[row[role]] if role else None}
+            prompt = worded(text, self.prompt_template, self.chat, self.system_prompt, where)
+            yield key_of(text), make_prompt(prompt, columns, labels=labels, place=where)
+        if refused and self.unreadable_answers == "refuse":
+            raise _refusal(refused)
+        counts[UNREADABLE] += len(refused)
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of "train" or "held-out", in the file's order.
@@ -148,7 +213,7 @@ class Rows(Closable):
         Raises:
             SteelyardError: the file is missing, malformed or lacks columns, or a split is empty.
         """
-        return take_split(self._splits, split)
+        return take_split(self._data.splits, split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; None if the check failed or was late, or there is no answer."""

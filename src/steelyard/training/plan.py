@@ -12,10 +12,18 @@ from typing import Any
 
 from steelyard.core import numeric_settings, require, scheduled, setting, settings
 from steelyard.policy import Policy
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory
 from steelyard.reward import Closable
 from steelyard.runtime import Run
-from steelyard.runtime.factories import check_labels, check_prompts, make_demonstrations, make_task, tokens_of
+from steelyard.runtime.factories import (
+    check_labels,
+    check_prompts,
+    fitting,
+    make_demonstrations,
+    make_task,
+    planned_policy,
+)
+from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.training.memory_estimate import estimate_memory
 from steelyard.training.preflight import auxiliary_models, try_reward
@@ -55,8 +63,8 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     make_task(run)
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     place = local_directory(run.model)
-    policy = None if place is None else meta_policy(place, lora=run.lora, dtype=run.dtype, attention=run.mix)
-    prompts = _prompts(run, policy)
+    policy = None if place is None else planned_policy(run)
+    prompts = _prompts(run if policy is None else fitting(run, policy), policy)
     if "fetches" not in prompts:
         try_reward(run)
     others = _others(run)
@@ -99,15 +107,13 @@ def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
     """Number of prompts; where the tokenizer is on this machine, also the length of the longest one."""
     if (remote := getattr(run.task, "fetches", None)) is not None:
         return {"fetches": remote}
-    splits = {"train": run.task.prompts("train"), "held_out": run.task.prompts("held-out")}
-    counted: dict[str, Any] = {split: len(prompts) for split, prompts in splits.items()}
+    counted = described(run.task)
     counted["evaluated"] = min(run.evaluation.prompts, counted["held_out"])
     if policy is None:
         check_labels(run)
         return counted
-    check_prompts(run, policy)
+    longest = check_prompts(run, policy)
     make_demonstrations(run, policy)
-    longest = max(len(tokens_of(policy, prompt)) for prompts in splits.values() for prompt in prompts)
     room = {"longest_tokens": longest, "context": policy.context_length}
     return counted | room | {"epochs": run.max_steps * run.num_prompts / counted["train"]}
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_SHOWN = 20  # domains that are listed
+
 
 def plan_lines(planned: Mapping[str, Any]) -> list[str]:
     """The lines of a plan that `steelyard.training.plan.plan` made."""
@@ -11,6 +13,7 @@ def plan_lines(planned: Mapping[str, Any]) -> list[str]:
         "settings that differ from the defaults, and the main ones:",
         *(f"  {flag} {value}" for flag, value in planned["settings"].items()),
         f"prompts: {_prompts(planned['prompts'])}",
+        *_data(planned["prompts"]),
         f"model: {_model(planned['model'])}",
         *(f"{role}: {_other(model)}" for role, model in planned["other_models"].items()),
         *([] if planned["generation"] is None else [f"generation: {planned['generation']}"]),
@@ -25,7 +28,17 @@ def plan_lines(planned: Mapping[str, Any]) -> list[str]:
 def _prompts(prompts: Mapping[str, Any]) -> str:
     if "fetches" in prompts:
         return f"from the hub's data set {prompts['fetches']}, which the run would download unless it is cached"
-    return _listed(prompts)
+    return _listed({name: number for name, number in prompts.items() if name not in ("notes", "domains")})
+
+
+def _data(prompts: Mapping[str, Any]) -> Iterator[str]:
+    """What of the data was merged or left out, and the numbers of domains."""
+    yield from (f"  {number:,} {what}" for what, number in prompts.get("notes", {}).items())
+    domains = prompts.get("domains", {})
+    if domains:
+        first = [f"{number} {domain}" for domain, number in list(domains.items())[:_SHOWN]]
+        more = f", and {len(domains) - _SHOWN} more" if len(domains) > _SHOWN else ""
+        yield f"  domains: {', '.join(first)}{more}"
 
 
 def _model(model: Mapping[str, Any]) -> str:

@@ -4,16 +4,17 @@ Auxiliary models of the task (reward model, victim, judge, embedder) are checked
 weights are read. A reward function scores two empty completions in a worker process, as it will score real ones. It
 may fail on them, because a failure only loses that completion. Errors that would end every run are refused: the
 function cannot be imported, does not accept the data's columns, or returns something other than one number or None for
-each completion.
+each completion; a column holds what cannot be passed to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from steelyard.core import Episode, Prompt, Sampling, Trajectory
+from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
 from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import Closable
+from steelyard.reward.wire_values import unfit
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_reward
 
@@ -44,11 +45,38 @@ def try_reward(run: Run) -> None:
     reward = make_reward(run)
     if reward is None:
         return
+    check_columns([*run.task.prompts("train"), *run.task.prompts("held-out")])
     try:
-        reward([_empty(prompt) for prompt in run.task.prompts("train")[:2]])
+        reward([_empty(prompt) for prompt in _with_every_column(run.task.prompts("train"))])
     finally:
         if isinstance(reward, Closable):
             reward.close()
+
+
+def check_columns(prompts: Sequence[Prompt]) -> None:
+    """See that the columns of every prompt can be passed to a reward function in a process of its own.
+
+    Raises:
+        SteelyardError: a column has the name of another argument, or holds what cannot be sent.
+    """
+    for prompt in prompts:
+        for taken in sorted({"prompts", "completions"} & prompt.columns.keys()):
+            what = f"the column {taken!r} hides an argument of the reward function"
+            raise SteelyardError(what, where=prompt.where, hint="rename it in the data")
+        if (found := unfit(prompt.columns)) is not None:
+            what = f"column {found[0]!r} cannot be passed to the reward function: {found[1]}"
+            raise SteelyardError(what, where=prompt.where, hint="write it as a text or a number, or leave it out")
+
+
+def _with_every_column(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Two prompts, and for each column that these lack one that has it: a function may take only some names."""
+    chosen = list(prompts[:2])
+    seen = {name for prompt in chosen for name in prompt.columns}
+    for prompt in prompts[2:]:
+        if prompt.columns.keys() - seen:
+            chosen.append(prompt)
+            seen |= prompt.columns.keys()
+    return chosen
 
 
 def _empty(prompt: Prompt) -> Episode:

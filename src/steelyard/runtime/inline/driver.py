@@ -27,6 +27,7 @@ from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.factories import (
     BUFFER,
     check_prompts,
+    fitting,
     make_evaluation,
     make_learner,
     make_policy,
@@ -41,6 +42,7 @@ from steelyard.runtime.inline.event_log import row_of
 from steelyard.runtime.inline.events import Event, Kind, Queue
 from steelyard.runtime.inline.faults import moment
 from steelyard.runtime.inline.snapshot import Clock
+from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import Records
@@ -64,6 +66,8 @@ class Inline:
         self, run: Run, records: Records, reward: Reward | None = None, checkpoint: Path | None = None
     ) -> None:
         torch.set_num_threads(run.inline.threads)
+        searching = make_policy(run)
+        run = fitting(run, searching)
         self.run = run
         self.records = records
         self.checkpoint = checkpoint
@@ -73,7 +77,6 @@ class Inline:
         prompts = self.task.prompts("train")
         self.coordinator = Coordinator(run, prompts, profile_of(run))
         self.learner = make_learner(run, make_policy(run))
-        searching = make_policy(run)
         check_prompts(run, searching)
         self.weights = DelayedWeightStore(self.learner.reference, run.inline.publication_lag)
         self.references = DelayedWeightStore(self.learner.reference)
@@ -143,6 +146,7 @@ class Inline:
             self._tell(m.WorkerReady(worker))
         if self.checkpoint is None:
             self._evaluate()  # its row makes the run directory, where the buffer's file goes
+            self.records.data(described(self.task))
         self.replay = self._open.enter_context(closing(make_replay(self.run, self.records.directory / BUFFER)))
         if self.checkpoint is not None:
             self._restore(self.checkpoint)

@@ -22,11 +22,12 @@ from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.coordinator.saved_state import read_coordinator_state
-from steelyard.runtime.factories import BUFFER, make_replay, make_task
+from steelyard.runtime.factories import BUFFER, fitting, make_replay, make_task
 from steelyard.runtime.local import messages as wire
 from steelyard.runtime.local.children import Child, WorkerSpec
 from steelyard.runtime.local.shared import unnamed_file
 from steelyard.runtime.local.supervisor import Gone, Supervisor
+from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir import checkpoint as checkpoints
 from steelyard.runtime.run_dir.records import Records
@@ -54,7 +55,8 @@ class Local:
         self.records = records
         self.reward = reward
         self.checkpoint = checkpoint
-        self.prompts = make_task(run, reward).prompts("train")
+        self.task = make_task(fitting(run), reward)
+        self.prompts = self.task.prompts("train")
         self._by_id = {prompt.id: prompt for prompt in self.prompts}
         self.coordinator = Coordinator(run, self.prompts, profile_of(run))
         self.replay: Replay
@@ -116,6 +118,7 @@ class Local:
             self._spawn(name)
         self._serve(lambda: self.coordinator.all_ready)
         self.records.begin()  # not before: what cannot begin leaves everything as it was
+        self.records.data(described(self.task))
         if not resumed:
             self._open_replay()
         saved = None

@@ -20,6 +20,7 @@ from steelyard.core import SteelyardError, Weights, decode, from_bytes, to_bytes
 from steelyard.learner import Learner
 from steelyard.runtime.factories import (
     check_prompts,
+    fitting,
     make_evaluation,
     make_learner,
     make_policy,
@@ -55,8 +56,9 @@ _YIELDS = 5
 
 def search(pipe: Connection, start: Build, run: Run) -> None:
     """Draw what is assigned, with the newest weights, until told to stop."""
-    task = make_task(run)
     policy = make_policy(run)
+    run = fitting(run, policy)
+    task = make_task(run)
     prompts = task.prompts("train")
     send(pipe, Built())
     if isinstance(receive_down(pipe, run.local.start_deadline, "searcher"), End):
@@ -86,7 +88,8 @@ def search(pipe: Connection, start: Build, run: Run) -> None:
 
 def learn(pipe: Connection, start: Build, run: Run) -> None:
     """Step on what replay hands over; publish; save what is asked for."""
-    learner = make_learner(run, make_policy(run))
+    policy = make_policy(run)
+    learner = make_learner(fitting(run, policy), policy)
     if start.checkpoint is not None:
         learner.restore(Path(start.checkpoint), version=start.version)
     learner.version = start.version
@@ -139,6 +142,7 @@ def _publish(pipe: Connection, weights: SharedWeights, learner: Learner) -> None
 def evaluate(pipe: Connection, start: Build, run: Run) -> None:
     """Measure the newest weights whenever asked."""
     policy = make_policy(run)
+    run = fitting(run, policy)
     check_prompts(run, policy)
     beginning = Weights.of(policy.weights(), 0)
     send(pipe, Built())

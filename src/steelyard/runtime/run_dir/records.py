@@ -133,6 +133,16 @@ class Records:
         self.begin()
         self._put(name, data, FaultError)
 
+    def data(self, facts: Mapping[str, Any]) -> None:
+        """Write data.json: the prompts in numbers, and what of the data was merged or left out, which is shown too.
+
+        Raises:
+            FaultError: the disk does not take it.
+        """
+        self.write_json("data.json", facts)
+        if self._watch is not None and facts["notes"]:
+            self._watch("data", facts)
+
     def sizes(self) -> dict[str, int]:
         """The size of each .jsonl file in bytes; that much of it is on disk when this returns.
 
