@@ -400,3 +400,67 @@ def test_a_stop_before_the_start_ends_at_once_and_one_in_a_step_waits_for_its_ch
     assert out[-1] == c.Save("checkpoint")
     coordinator.handle(m.Saved("checkpoint"), 4.0)
     assert (coordinator.outcome, coordinator.saved_step) == ("stopped", 1)
+
+
+SLOW = "scoring 64 completions with reward 'm:f'"
+
+
+def scored(coordinator: Coordinator, reward: float | None) -> list[Trajectory]:
+    return [trajectory(a, 0, reward=reward) for a in coordinator.workers["searcher 0"].owed()[:1]]
+
+
+def test_a_searcher_whose_reward_takes_its_time_is_neither_replaced_nor_a_stall() -> None:
+    coordinator, _ = begun()
+    for now in range(5, 405, 5):  # far beyond the deadlines of 20, 50 and 90 s
+        for name in ("searcher 0", "searcher 1"):
+            assert coordinator.handle(m.Waiting(name, SLOW, float(now)), float(now)) == []
+        assert coordinator.handle(m.Tick(), float(now)) == []
+    with pytest.raises(StallError, match=f"searcher 0 {SLOW}, 400 s; searcher 1 {SLOW}, 400 s"):
+        coordinator.handle(m.Tick(frozenset({"searcher 0", "searcher 1"})), 451.0)
+
+
+def test_a_searcher_that_says_no_more_is_replaced_and_its_last_word_is_told() -> None:
+    coordinator, _ = begun()
+    coordinator.handle(m.Waiting("searcher 0", SLOW, 10.0), 10.0)
+    out = coordinator.handle(m.Tick(frozenset({"searcher 1"})), 31.0)
+    [fault] = [command for command in out if isinstance(command, c.Write)]
+    assert fault.row["why"] == f"said nothing for 21 s with 8 samples to draw; its last word was {SLOW}, 10 s"
+
+
+def test_a_reward_that_is_late_every_time_ends_the_run_at_the_learners_deadline() -> None:
+    """Once a batch brings no reward at all, waits for more of these are no excuse."""
+    coordinator, _ = begun()
+    failed = [t.replace(info={"error": "reward 'm:f': no answer within 15 s"}) for t in scored(coordinator, None)]
+    coordinator.handle(m.Waiting("searcher 0", SLOW, 15.0), 15.0)
+    coordinator.handle(m.Found("searcher 0", failed), 15.0)
+    for now in range(20, 65, 5):
+        for name in ("searcher 0", "searcher 1"):
+            coordinator.handle(m.Waiting(name, SLOW, now - 15.0), float(now))
+        assert coordinator.handle(m.Tick(), float(now)) == []
+    with pytest.raises(StallError, match=r"reward 'm:f'.*last verifier error: reward 'm:f': no answer within 15 s"):
+        coordinator.handle(m.Tick(frozenset({"searcher 0", "searcher 1"})), 66.0)
+
+
+def test_a_word_is_forgotten_once_samples_come() -> None:
+    coordinator, _ = begun()
+    coordinator.handle(m.Waiting("searcher 0", SLOW, 10.0), 10.0)
+    coordinator.handle(m.Found("searcher 0", scored(coordinator, 1.0)), 11.0)
+    assert coordinator.workers["searcher 0"].waits == ""
+
+
+def test_nobody_is_late_while_the_driver_was_busy() -> None:
+    """A bare callable scores in the driver's process: 70 s of it end neither a searcher nor the run."""
+    coordinator, _ = begun()
+    for call in range(1, 7):
+        now = 70.0 * call
+        assert coordinator.handle(m.Held(69.0), now) == []
+        assert coordinator.handle(m.Tick(), now) == []
+
+
+def test_an_evaluation_whose_reward_takes_its_time_is_no_stall() -> None:
+    coordinator, _ = begun(profile=replace(PROFILE, deadline=1e9, search_deadline=1e9))
+    for now in range(5, 305, 5):
+        coordinator.handle(m.Waiting("evaluator", SLOW, float(now)), float(now))
+        coordinator.handle(m.Tick(), float(now))
+    with pytest.raises(StallError, match="nothing for 90 s"):
+        coordinator.handle(m.Tick(), 391.0)

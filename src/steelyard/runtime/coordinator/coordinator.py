@@ -62,6 +62,12 @@ class Coordinator:
         """When the learner began to wait for groups; None while it has some."""
         self._delivered = False
         """A batch came while the learner waited."""
+        self._grace = 0.0
+        """Seconds of the learner's wait that searchers spent on rewards which have deadlines of their own."""
+        self._told = 0.0
+        """Until when such waits are counted already."""
+        self._futile = False
+        """The last batch brought no reward at all: waits for more of these are not excused."""
         self._heard = 0.0
         """When something last moved the run on: a step, an evaluation, a saved file."""
         self._seen_version: int | None = None
@@ -83,6 +89,8 @@ class Coordinator:
             m.Stepped: self._on_stepped,
             m.Evaluated: self._on_evaluated,
             m.Saved: self._on_saved,
+            m.Waiting: self._on_waiting,
+            m.Held: self._on_held,
             m.StopRequested: self._on_stop_requested,
             m.Tick: self._on_tick,
         }
@@ -193,7 +201,7 @@ class Coordinator:
     def _on_ready(self, message: m.WorkerReady) -> None:
         worker = self.workers[message.worker]
         self._heard = self._now
-        worker.heard = self._now
+        worker.hear(self._now)
         if worker.phase == "ending":
             return
         worker.phase = "ready"
@@ -255,7 +263,7 @@ class Coordinator:
     def _on_found(self, message: m.Found) -> None:
         """Samples arrived. Those of weights that replay does not know are drawn again; all others count once."""
         worker = self.workers[message.worker]
-        worker.heard = self._now
+        worker.hear(self._now)
         arrived = self._owed_among(worker, message.trajectories)
         if not arrived:
             return
@@ -267,6 +275,7 @@ class Coordinator:
         self.scheduler.give_back(again)
         self.scheduler.deliver(known)
         self.statistics.found(known)
+        self._futile = bool(known) and not any(t.valid for t in known)
         self._out.append(Quarantine(known))
         self._seen_version = max(t.version for t in arrived.values())
         self._delivered = self.learner_waits
@@ -284,7 +293,7 @@ class Coordinator:
 
     def _on_batch_done(self, message: m.BatchDone) -> None:
         worker = self.workers[message.worker]
-        worker.heard = self._now
+        worker.hear(self._now)
         self.timers.searched(message.busy, message.idle)
         if worker.batches:
             self.scheduler.give_back(worker.batches.popleft())
@@ -312,6 +321,7 @@ class Coordinator:
         self.steps = message.steps
         self.version = message.version
         self._waiting_since = self._now
+        self._grace = 0.0
         self.timers.stepped(message.idle)
         if message.metrics is not None:
             self._finish_step(message.metrics)
@@ -436,11 +446,36 @@ class Coordinator:
 
     # Time
 
+    def _on_waiting(self, message: m.Waiting) -> None:
+        """A worker is at something that may take its time; its own deadline ends that, and no other."""
+        worker = self.workers[message.worker]
+        worker.hear(self._now, f"{message.what}, {message.seconds:.0f} s")
+        if worker.role == "evaluator":
+            self._heard = self._now
+        elif not self._futile:
+            self._excuse(message.seconds)
+
+    def _on_held(self, message: m.Held) -> None:
+        """Nobody was heard meanwhile, so nobody was silent."""
+        for worker in self.workers.values():
+            worker.heard += message.seconds
+        if not self._futile:
+            self._excuse(message.seconds)
+
+    def _excuse(self, seconds: float) -> None:
+        """The last so many seconds count for no deadline, as far as they are not excused already."""
+        excused = max(0.0, self._now - max(self._now - seconds, self._told))
+        self._told = self._now
+        self._heard = min(self._now, self._heard + excused)
+        if self._waiting_since is not None:
+            self._grace = min(self._now - self._waiting_since, self._grace + excused)
+
     def _on_tick(self, message: m.Tick) -> None:
         for worker in self.workers.values():
             if worker.silent_too_long(self.profile, self._now) and worker.name not in message.speaking:
                 owed = len(worker.owed())
                 doing = f"with {owed} samples to draw" if owed else "before it was ready"
+                doing += f"; its last word was {worker.waits}" if worker.waits else ""
                 self._replace(worker, f"said nothing for {self._now - worker.heard:.0f} s {doing}")
         self._settle_stop()
         if self.begun and self.outcome is None and self._stop_asked is None:
@@ -453,13 +488,14 @@ class Coordinator:
             StallError: one has passed.
         """
         profile = self.profile
-        if self._waiting_since is not None and self._now > self._waiting_since + profile.deadline:
-            at = self._waiting_since + profile.deadline
+        if self._waiting_since is not None and self._now > self._waiting_since + self._grace + profile.deadline:
+            at = self._waiting_since + self._grace + profile.deadline
             seen = "none" if self._seen_version is None else f"version {self._seen_version}"
             data = f"newest data: {seen} while the learner is at {self.version}"
             held = self.statistics.why_no_batch(self.replay.metrics())
+            since = f"{self._waiting_since:g}, for {profile.deadline + self._grace:g} s"
             raise StallError(
-                f"no batch since {self._waiting_since:g}, for {profile.deadline:g} s ({self._who(at)}; {data}; {held})",
+                f"no batch since {since} ({self._who(at)}; {data}; {held})",
                 where="learner waits for replay",
                 hint=f"look at the rewards and at --max-staleness, or raise {profile.deadline_flag}",
             )

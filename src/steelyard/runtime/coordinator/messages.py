@@ -85,6 +85,20 @@ class Saved(msgspec.Struct, tag=True, frozen=True):
     what: Literal["checkpoint", "model"]
 
 
+class Waiting(msgspec.Struct, tag=True, frozen=True):
+    """A worker waits for something that has a deadline of its own, such as a reward, for so many seconds now."""
+
+    worker: str
+    what: str
+    seconds: float
+
+
+class Held(msgspec.Struct, tag=True, frozen=True):
+    """The driver itself was busy for so many seconds and heard nobody: nobody is late for that."""
+
+    seconds: float
+
+
 class StopRequested(msgspec.Struct, tag=True, frozen=True):
     """The run was asked to end early. It may be sent again and again."""
 
@@ -106,6 +120,8 @@ Message = (
     | Stepped
     | Evaluated
     | Saved
+    | Waiting
+    | Held
     | StopRequested
     | Tick
 )

@@ -24,6 +24,8 @@ class Worker:
     heard: float
     """When it last said something, was started, or was given work while it had none."""
     phase: Phase = "starting"
+    waits: str = ""
+    """What it said last that it waits for; empty once it has said anything else."""
     batches: deque[list[Assignment]] = field(default_factory=deque)
     """Batches that it was given and has not finished, oldest first; a sample goes when it arrives."""
 
@@ -58,8 +60,15 @@ class Worker:
         limit = self.patience(profile)
         return limit is not None and now - self.heard > limit
 
+    def hear(self, now: float, waits: str = "") -> None:
+        """It said something, or that it waits for something."""
+        self.heard = now
+        self.waits = waits
+
     def doing(self, now: float) -> str:
         """What it is doing, for the message of a stall."""
+        if self.phase == "ready" and self.waits:
+            return f"{self.name} {self.waits}"
         if self.phase == "ready":
             owed = len(self.owed())
             return f"{self.name} silent for {now - self.heard:.3g} s with {owed} samples to draw"

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from steelyard.core import Episode, Replay, Reward, Stopped, Trajectory, from_bytes, to_bytes
+from steelyard.core import Episode, Replay, Reward, Score, Stopped, Trajectory, from_bytes, to_bytes
 from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
@@ -57,7 +57,8 @@ class Local:
         self.checkpoint = checkpoint
         self.task = make_task(fitting(run), reward)
         self.prompts = self.task.prompts("train")
-        self._by_id = {prompt.id: prompt for prompt in self.prompts}
+        held_out = self.task.prompts("held-out") if reward is not None else ()
+        self._by_id = {prompt.id: prompt for prompt in (*self.prompts, *held_out)}
         self.coordinator = Coordinator(run, self.prompts, profile_of(run))
         self.replay: Replay
         self.supervisor: Supervisor
@@ -171,7 +172,14 @@ class Local:
             case wire.Built():
                 return [m.WorkerReady(child.name)]
             case wire.FoundBytes(trajectories):
-                return [m.Found(child.name, self._scored([from_bytes(t) for t in trajectories]))]
+                return self._found(child.name, [from_bytes(t) for t in trajectories])
+            case wire.StillWaiting(what, seconds):
+                return [m.Waiting(child.name, what, seconds)]
+            case wire.ScoreThese(trajectories):
+                scores, held = self._scores([from_bytes(t) for t in trajectories])
+                sent = [wire.SentScore(s.value, dict(s.parts), s.error, s.read, s.read_from) for s in scores]
+                child.tell(wire.Scores(sent))
+                return [held]
             case wire.Drawn(busy, idle, gap):
                 return [m.Compared(gap), m.BatchDone(child.name, busy, idle)]
             case m.Saved("checkpoint"):
@@ -182,11 +190,20 @@ class Local:
             case wire.Failed():
                 raise AssertionError("the supervisor reports a failed child as gone")
 
-    def _scored(self, found: list[Trajectory]) -> list[Trajectory]:
+    def _found(self, name: str, found: list[Trajectory]) -> list[m.Message]:
+        """A searcher's trajectories, scored where a bare callable does that: here."""
         if self.reward is None:
-            return found
+            return [m.Found(name, found)]
+        scores, held = self._scores(found)
+        return [held, m.Found(name, attach_scores(found, scores))]
+
+    def _scores(self, found: Sequence[Trajectory]) -> tuple[list[Score], m.Held]:
+        """The callable's scores, and for how long everybody was held up by it."""
+        assert self.reward is not None
+        began = time.monotonic()
         episodes = [Episode.of(self._by_id[t.prompt_id], t.info["completion"], t) for t in found]
-        return attach_scores(found, scores_of(episodes, self.reward))
+        scores = scores_of(episodes, self.reward)
+        return scores, m.Held(time.monotonic() - began)
 
     def _seal(self) -> None:
         """The learner has written its part of a checkpoint: add the rest."""

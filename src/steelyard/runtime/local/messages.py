@@ -4,6 +4,7 @@ Where a coordinator's message or command needs no more than its fields, it cross
 as bytes.
 """
 
+import threading
 from multiprocessing.connection import Connection
 from typing import Literal
 
@@ -83,6 +84,35 @@ class Drawn(msgspec.Struct, tag=True):
     gap: tuple[float, float] | None = None
 
 
+class StillWaiting(msgspec.Struct, tag=True):
+    """From a searcher or the evaluator: it waits for something that may take its time, for so many seconds now."""
+
+    what: str
+    seconds: float
+
+
+class ScoreThese(msgspec.Struct, tag=True):
+    """From the evaluator of a run that a bare callable scores: score these, whose texts are in their `info`."""
+
+    trajectories: list[bytes]
+
+
+class SentScore(msgspec.Struct):
+    """A score on its way between processes."""
+
+    value: float | None
+    parts: dict[str, float]
+    error: str | None
+    read: str | None
+    read_from: str
+
+
+class Scores(msgspec.Struct, tag=True):
+    """To the evaluator: the scores that it asked for, in order."""
+
+    scores: list[SentScore]
+
+
 class Failed(msgspec.Struct, tag=True):
     """From a child: it ended by an exception. `mistake` holds what, where, hint and exit code of a known one."""
 
@@ -98,17 +128,20 @@ class Failed(msgspec.Struct, tag=True):
         return kind(what, where=where, hint=hint)
 
 
-Down = Build | Begin | Draw | TrainOn | EvaluateNewest | SaveInto | End
-Up = Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved
+Down = Build | Begin | Draw | TrainOn | EvaluateNewest | SaveInto | Scores | End
+Up = Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved | StillWaiting | ScoreThese
 
+_speaking = threading.Lock()
 _encoder = msgspec.msgpack.Encoder()
 _down = msgspec.msgpack.Decoder(Down)
 _up = msgspec.msgpack.Decoder(Up)
 
 
 def send(connection: Connection, message: Down | Up) -> None:
-    """Send one message."""
-    connection.send_bytes(_encoder.encode(message))
+    """Send one message, whole: two threads of a process may speak."""
+    data = _encoder.encode(message)
+    with _speaking:
+        connection.send_bytes(data)
 
 
 def receive_up(connection: Connection) -> Up:

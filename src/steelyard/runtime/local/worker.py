@@ -28,6 +28,7 @@ from steelyard.runtime.factories import (
     make_task,
     save_model,
 )
+from steelyard.runtime.local.heartbeat import telling
 from steelyard.runtime.local.messages import (
     Build,
     Built,
@@ -48,6 +49,7 @@ from steelyard.runtime.local.messages import (
     send,
 )
 from steelyard.runtime.local.shared import SharedWeights
+from steelyard.runtime.local.supervisor_reward import SupervisorReward
 from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment
 
@@ -66,11 +68,13 @@ def search(pipe: Connection, start: Build, run: Run) -> None:
     weights = SharedWeights.attach(start.weights)
     references = SharedWeights.attach(start.references)
     searcher = make_searcher(run, policy, prompts, task.score if start.scores else None, weights, references)
+    # Where a bare callable scores, the supervisor answers nobody meanwhile, for as long as the callable takes.
+    patience = run.local.deadline if start.scores else None
     waiting: deque[Down] = deque()
     while True:
         began = time.monotonic()
         if not waiting:
-            waiting.append(receive_down(pipe, run.local.deadline, "searcher"))
+            waiting.append(receive_down(pipe, patience, "searcher"))
         while pipe.poll(0):
             waiting.append(receive_down(pipe, 0.0, "searcher"))
         # A stop overtakes the batches assigned before it.
@@ -100,11 +104,12 @@ def learn(pipe: Connection, start: Build, run: Run) -> None:
     send(pipe, Built())
     if isinstance(receive_down(pipe, run.local.start_deadline, "learner"), End):
         return
+    patience = 2 * run.local.deadline if start.scores else None
     metrics = None
     idle = 0.0
     while True:
         send(pipe, Stepped(learner.steps, learner.version, metrics, idle))
-        groups, idle = _wait_for_groups(pipe, learner, run)
+        groups, idle = _wait_for_groups(pipe, learner, patience)
         if groups is None:
             return
         metrics = learner.step([[from_bytes(t) for t in group] for group in groups.groups])
@@ -114,13 +119,14 @@ def learn(pipe: Connection, start: Build, run: Run) -> None:
             references.publish(learner.reference)
 
 
-def _wait_for_groups(pipe: Connection, learner: Learner, run: Run) -> tuple[TrainOn | None, float]:
+def _wait_for_groups(pipe: Connection, learner: Learner, patience: float | None) -> tuple[TrainOn | None, float]:
     """The next groups, after whatever is to be saved before them, and the seconds waited; None to stop."""
     idle = 0.0
     while True:
         began = time.monotonic()
-        # The supervisor decides how long a learner may wait for data; this bound is for a supervisor that hangs.
-        message = receive_down(pipe, 2 * run.local.deadline, "learner")
+        # The supervisor decides how long a learner may wait for data; this bound is for a supervisor that hangs. It has
+        # none where a bare callable scores there.
+        message = receive_down(pipe, patience, "learner")
         idle += time.monotonic() - began
         if not isinstance(message, SaveInto):
             assert isinstance(message, TrainOn | End)
@@ -149,7 +155,7 @@ def evaluate(pipe: Connection, start: Build, run: Run) -> None:
     if isinstance(receive_down(pipe, run.local.start_deadline, "evaluator"), End):
         return
     weights = SharedWeights.attach(start.weights)
-    evaluation = make_evaluation(run, policy, beginning)
+    evaluation = make_evaluation(run, policy, beginning, None if start.scores else SupervisorReward(pipe))
     # Nobody owes the evaluator a request, so this wait ends with the supervisor, not with a deadline.
     while isinstance(receive_down(pipe, None, "evaluator"), EvaluateNewest):
         began = time.monotonic()
@@ -172,7 +178,10 @@ def main(descriptor: int) -> int:
         torch.set_num_threads(start.threads)
         if start.role != "learner":
             os.nice(_YIELDS)  # where cores are short, everybody waits for the learner in the end
-        ROLES[start.role](pipe, start, decode(json.loads(start.run), Run, trusted=True))
+        run: Run = decode(json.loads(start.run), Run, trusted=True)
+        limit = min(run.local.search_deadline, run.local.deadline)
+        with telling(pipe, patience_s=run.reward_timeout, deadline_s=limit):
+            ROLES[start.role](pipe, start, run)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 1  # the supervisor is gone: there is nobody to tell
     except SteelyardError as error:
