@@ -156,6 +156,12 @@ CHEATS = [
     # attacks on the checker
     Case("a huge power", "9^{9^{9^{9^9}}}", dressed=True),
     Case("a huge power in code", "9**9**9**9", dressed=True),
+    Case("digits that Markdown would join", "10**8", dressed=True),
+    Case("digits joined by code marks", "1`08`", dressed=True),
+    Case("digits joined by a calculation", "1<<2=2>>08", dressed=True),
+    Case("digits joined by a comment", "1<!-- -->08", dressed=True),
+    Case("digits joined by LaTeX", "1\\!08", dressed=True),
+    Case("digits joined by text", "1\\text{08}", dressed=True),
     Case("a huge exponent", "1e999999999", dressed=True),
     Case("a huge exponent of ten", "10^{10^{10}}", dressed=True),
     Case("a million digits", "9" * 1_000_000),

@@ -25,9 +25,9 @@ from steelyard.reward.gold import Gold
 from steelyard.reward.latex import plain
 from steelyard.reward.moments import read_moment
 from steelyard.reward.numeral import Numeral, Units, is_quotient, read_numeral
-from steelyard.reward.running_text import equation, first_number, last_number, placed_numerals, without_lead
-from steelyard.reward.series import series_of
-from steelyard.reward.words import same_words, words_of
+from steelyard.reward.running_text import equation, first_number, last_list, last_number, placed_numerals, without_lead
+from steelyard.reward.series import read_series, series_of
+from steelyard.reward.words import last_named, same_words, words_of
 
 SHOWN = 200
 """Characters of an answer that records keep."""
@@ -91,6 +91,9 @@ def judge(gold: Gold, found: Found | None, prompt: str, check: AnswerCheck) -> V
         return Verdict(any(read_moment(text) == gold.moment for text in said) or same_words(said[0], gold.text), read)
     if gold.formula:
         return _judge_formula(gold, found, prompt)
+    named = last_named(found.text) if found.place == "last" else ""
+    if named and same_words(named, gold.text):
+        return Verdict(True, _shown(named))
     return Verdict(same_words(found.text, gold.text), read)
 
 
@@ -101,6 +104,8 @@ def _shown(text: str) -> str:
 def _listed(found: Found) -> tuple[str, ...]:
     if len(found.side_by_side) > 1:
         return found.side_by_side
+    if found.place == "last" and read_series(found.text) is None and (listed := last_list(found.text)):
+        return listed
     return (found.text if found.place == "whole" else without_lead(plain(found.text)),)
 
 

@@ -22,13 +22,16 @@ Place = Literal["whole", "first", "last"]
 
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_COLON = re.compile(r"\w+\W*:")
+_CALCULATION = re.compile(r"<<[^<>\n]*>>")
+"""GSM8K's marks for a calculator: <<48/2=24>>24."""
 _TURN_END = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_text|end)\|>|</s>|<eos>|<end_of_turn>")
 _QUESTION = re.compile(
     r"\n[\s#>*]*(?:(?:question|problem|exercise|task|instruction|example|human|user|input|prompt)\b[ \t]*\d*|q\d*)"
     r"[*\s]*[:.)]",
     re.IGNORECASE,
 )
-_ASKS = re.compile(r"\n[^\n?]*\?\s*(?=\n|$)")
+_ASKS = re.compile(r"\n[^\n?]*\?(?=\s|$)")
 _CHECKS = re.compile(
     r"\b(?:wait|check|verify|let me|let's|hmm|actually|right\?|correct\?|sure|sense|recheck|help)", re.IGNORECASE
 )
@@ -90,6 +93,8 @@ def answering_part(completion: str, prompt: str, marker: str) -> str:
         text = text.rpartition("</think>")[2]
     elif "<think>" in text:
         return ""
+    if "<<" in text:
+        text = _CALCULATION.sub(" ", text)
     if "<!--" in text:
         text = _COMMENT.sub(" ", text)
     asked = prompt.strip()
@@ -165,10 +170,17 @@ def _stated(text: str, open_end: bool) -> Found | None:
         return Found("", "box", "whole")
     if boxed:
         return _chosen(text, boxed, "whole", open_end) or Found("", "box", "whole")
-    for said in (markers(text, MARKER), phrases(text)):
+    for said in (markers(text, MARKER), _final_phrases(text)):
         if said:
             return _chosen(text, said, "first", open_end) or Found("", said[-1].source, "first")
     return None
+
+
+def _final_phrases(text: str) -> list[Statement]:
+    """What "the answer is" says, but for an "Answer:" that working follows."""
+    said = phrases(text)
+    working = bool(said) and len(said[-1].text.split()) > 3 and _COLON.match(text, said[-1].start) is not None
+    return [] if working and re.search(r"\d", text[said[-1].end :]) else said
 
 
 def _chosen(text: str, statements: Sequence[Statement], place: Place, open_end: bool) -> Found | None:

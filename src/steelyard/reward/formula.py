@@ -20,8 +20,8 @@ _OPERATOR = re.compile(r"[+*/^=<>_|!√π∞≤≥≠×÷·²³±∪∩∈]|(?<=
 _COMMAND_OR_OPERATOR = re.compile(rf"{_COMMAND.pattern}|{_OPERATOR.pattern}")
 _COEFFICIENT = re.compile(r"\d+[a-z]{1,3}(?![\w])|\d+\(")
 _ORDINAL = re.compile(r"\d(?:st|nd|rd|th|s)\b", re.IGNORECASE)
-_NAME = re.compile(r"\d+\s*-\s*\d+|(?=.*[A-Z])[A-Z\d]+")
-_IDLE = re.compile(r"^(?:0\+|1\*|\+)|(?:[+-]0|[*/]1|=\??)$")
+_NAME = re.compile(r"[A-Za-z]{1,2}[-+#*]{1,2}|\d+\s*-\s*\d+|(?=.*[A-Z])[A-Z\d]+")
+_IDLE = re.compile(r"^(?:0\+|1\*|1(?=[(A-Za-z\\])|\+)|(?:[+-]0|[*/]1|(?<=\))1|=\??)$")
 _INTERVAL = re.compile(r"[(\[]\s*[^()\[\],;]+[,;][^()\[\],;]+[)\]]")
 _MATH = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
@@ -76,21 +76,26 @@ def stands_in(formula: str, prompt: str) -> bool:
     said = _bare(as_written(formula))
     if len(said) < 3:
         return False
-    asked, expressions = _expressions(prompt)
-    at = asked.find(said)
+    asked = _expressions(prompt)
+    same_letters = sorted(said)
+    return any(_holds(one, said) or (len(said) > 4 and sorted(one) == same_letters) for one in asked)
+
+
+def _holds(expression: str, said: str) -> bool:
+    at = expression.find(said)
     while at >= 0:
-        if not asked[at - 1 : at].isalnum() and not asked[at + len(said) :][:1].isalnum():
+        if not expression[:at][-1:].isalnum() and not expression[at + len(said) :][:1].isalnum():
             return True
-        at = asked.find(said, at + 1)
-    return len(said) > 4 and "".join(sorted(said)) in expressions
+        at = expression.find(said, at + 1)
+    return False
 
 
 @lru_cache(maxsize=1024)
-def _expressions(prompt: str) -> tuple[str, frozenset[str]]:
-    """The prompt as written, and the sorted letters of each of its expressions."""
+def _expressions(prompt: str) -> tuple[str, ...]:
+    """The prompt's expressions, each in one way of writing."""
     marked = [next(filter(None, match.groups())) for match in _MATH.finditer(prompt)]
     runs = [run for line in prompt.split("\n") for run in _runs(line)]
-    return as_written(prompt), frozenset("".join(sorted(_bare(as_written(one)))) for one in marked + runs)
+    return tuple(_bare(as_written(one)) for one in marked + runs)
 
 
 def _runs(line: str) -> list[str]:

@@ -85,7 +85,7 @@ def gold_problem(value: object) -> str | None:
 
 
 def _golds(value: object, *, nested: bool) -> Iterator[Gold]:
-    if value is None or (isinstance(value, float | decimal.Decimal) and value != value):
+    if value is None or (isinstance(value, float | decimal.Decimal) and math.isnan(value)):
         raise UnreadableError("the right answer is null" if value is None else "the right answer is NaN")
     if isinstance(value, bool):
         yield from (Gold(word) for word in (("true", "yes") if value else ("false", "no")))

@@ -26,7 +26,11 @@ _SYMBOLS = {
     "⅓": "\\frac{1}{3}",
     "⅔": "\\frac{2}{3}",
 }
-_MARKS = re.compile(r"\*\*|__|`")
+_EXPONENT = re.compile(r"\s+\^\s*")
+_FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
+_IDLE_SIGN = re.compile(r"(?<!\d)\*|\*(?!\d)|(?<=[A-Za-z])_")
+_MARKS = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
+"""Emphasis and code; in 10**8 the stars are a power."""
 _DOLLARS = re.compile(r"\$(?=[^$]*\$)([^$]*)\$")
 
 
@@ -36,11 +40,11 @@ def plain(text: str) -> str:
     for written, meant in _SYMBOLS.items():
         if written in text:
             text = text.replace(written, meant if written != "\\$" else "\x00")
-    text = _undressed(_MARKS.sub("", text))
+    text = _undressed(_MARKS.sub(" ", text))
     text = _DEGREES.sub(" degrees ", text)
     text = _MATH.sub(" ", text)
     text = _DOLLARS.sub(r" \1 ", text).replace("\x00", "$")
-    return " ".join(_SPACES.sub(" ", text).split())
+    return _EXPONENT.sub("^", " ".join(_SPACES.sub(" ", text).split()))
 
 
 def _undressed(text: str) -> str:
@@ -53,7 +57,16 @@ def _undressed(text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    r"""A formula in one way of writing: no spaces, no dress, one sign of multiplication, `{}` around nothing single."""
+    r"""A formula in one way of writing: no spaces, no dress, `a/b` for `\frac{a}{b}`, no sign of multiplication."""
     text = plain(text).replace("**", "^").replace("\\cdot", "*").replace("\\times", "*").replace("·", "*")
     text = re.sub(r"\s+", "", text).rstrip(".")
+    for _ in range(4):
+        text, count = _FRACTION.subn(lambda found: f"{_grouped(found[1])}/{_grouped(found[2])}", text)
+        if not count:
+            break
+    text = _IDLE_SIGN.sub("", text)
     return re.sub(r"\{(\w)\}", r"\1", text)
+
+
+def _grouped(text: str) -> str:
+    return text if len(text) == 1 else f"({text})"

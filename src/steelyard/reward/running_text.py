@@ -52,6 +52,9 @@ _CHANGED = re.compile(
     r"hundred|maybe|perhaps|possibly|but|to|mod|am|pm|a\.m|p\.m|[=?]|\\[a-z]+)(?![^\W_])",
     re.IGNORECASE,
 )
+_UNIT_POWER = re.compile(
+    r"\b(?:[cmk]?m|ft|in|yd|mi|s|units?|inch(?:es)?|feet|foot|yards?|miles?|(?:centi|kilo|milli)?met(?:er|re)s?)\^\{?$"
+)
 _LABEL = re.compile(r"^(?:step|part|question|problem|example|case)\s*\d+\s*[:.)]\s*", re.IGNORECASE)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _DIGIT = re.compile(r"\d")
@@ -71,6 +74,9 @@ def placed_numerals(text: str) -> list[Placed]:
     found: list[Placed] = []
     at = 0
     while (body := numerals.BODY.search(text, at)) is not None:
+        if _UNIT_POWER.search(text[max(body.start() - 16, 0) : body.start()]):
+            at = body.end()
+            continue
         start = _start(text, body.start())
         read = None if _inside(text, start) else leading_numeral(text[start : start + 2 * numerals.MOST_DIGITS])
         end = body.end()
@@ -130,6 +136,21 @@ def last_number(line: str, units: Units) -> Numeral | None:
         if _HEDGE.fullmatch(between) is not None or _is_chain(text, found[-2], between):
             return None
     return last.numeral
+
+
+def last_list(line: str) -> tuple[str, ...]:
+    """The numbers that a line of running text ends with, as they are written: x = 1 and x = -2."""
+    text = plain(line[-LONGEST:])
+    if text.rstrip(" .").endswith((")", "]", "}")):
+        return ()
+    listed: list[str] = []
+    after = len(text)
+    for placed in reversed(placed_numerals(text)):
+        if _HEDGE.fullmatch(text[placed.end : after]) is None or placed.numeral is None:
+            break
+        listed.insert(0, placed.numeral.text)
+        after = placed.start
+    return tuple(listed) if len(listed) > 1 else ()
 
 
 def _is_chain(text: str, before: Placed, between: str) -> bool:
@@ -196,5 +217,8 @@ def _stands(text: str, placed: Placed, units: Units) -> bool:
     if _OPERATOR.search(before[-40:]) or _TAKEN_BACK.search(before[-60:]) or _CHANGED.match(after):
         return False
     if after[:1].isalpha() and unit_of(_first_word(after)) is None:
+        return False
+    letter = re.match(r"\s+([A-Za-z])(?![\w'])", after)
+    if letter is not None and unit_of(f" {letter[1]}") is None and letter[1] != "I":
         return False
     return units == "strip" or not after.strip(" .")

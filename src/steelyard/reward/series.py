@@ -49,6 +49,9 @@ def read_series(text: str, units: Units = "strip") -> Series | None:
         return None
     shown = plain(text).replace("\\{", "{").replace("\\}", "}").rstrip(".").strip()
     shown = _NAMED.sub("", shown)
+    if shown.startswith(("\\pm", "±")):
+        both = shown.removeprefix("\\pm").removeprefix("±").strip()
+        return _series([both, f"-{both}"], "", units)
     bracket = shown[:1] if shown[:1] in _BRACKETS and shown[-1:] == _BRACKETS[shown[:1]] else ""
     inner = shown[1:-1] if bracket else shown
     parts = _WIDE.split(inner.strip())

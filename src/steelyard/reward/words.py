@@ -18,6 +18,9 @@ _ABBREVIATION = re.compile(r"(?<=\w)\.(?=\s|\w|$)")
 _LEAD = re.compile(r"(?:it is|it's|option|choice|answer|so|therefore|thus|hence)\b[:,]?\s+(?=\S)")
 _CHOICE = re.compile(r"\(?([a-z])(?:\)|\.|:)\)?\s+(.+)")
 _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+_CHOICE_WITH_REASON = re.compile(r"\(?([a-z])\)?,?\s+(?:because|since|as)\b(.+)")
+_NAMED_LAST = re.compile(r".*(?:\b(?:is|are|was|be)\b|[:=])\s+(.+)", re.DOTALL)
+_UNSURE = re.compile(r"\b(?:not|if|whether|or|nor|never|maybe|perhaps)\b|n't|\?")
 _OTHER_CHOICE = re.compile(r"\b(?:or|and)\b|(?:^|\s)\(?[a-z][).:]")
 
 
@@ -47,6 +50,13 @@ def same_words(given: str, right: str) -> bool:
     return len(wanted) == 1 and wanted.isalpha() and _choice(given) == wanted
 
 
+def last_named(line: str) -> str:
+    """What a sentence says last of a thing: "2:1" of "the ratio is 2:1."; empty where it is unsure, or says nothing."""
+    shown = plain(line)
+    match = _NAMED_LAST.fullmatch(shown)
+    return match[1] if match and not _UNSURE.search(shown.casefold()) else ""
+
+
 def _decided(text: str) -> str | None:
     """The yes or no, true or false, that a sentence begins with; None where its opposite stands there, too."""
     shown = plain(text).casefold().lstrip("*_ ")
@@ -62,5 +72,6 @@ def _after_phrase(text: str) -> str:
 
 def _choice(text: str) -> str | None:
     """The letter that a text such as `B) Paris` chooses; None where it names several."""
-    match = _CHOICE.fullmatch(plain(text).casefold().lstrip("*_ "))
+    shown = plain(text).casefold().lstrip("*_ ")
+    match = _CHOICE.fullmatch(shown) or _CHOICE_WITH_REASON.fullmatch(shown)
     return match[1] if match and not _OTHER_CHOICE.search(match[2]) else None
