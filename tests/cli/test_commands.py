@@ -206,6 +206,23 @@ def test_a_stopped_run_goes_on(call, few_arithmetic, arithmetic_run, tmp_path, m
         assert (run / name).read_bytes() == (arithmetic_run / name).read_bytes(), name
 
 
+def test_a_finished_run_is_extended(call, arithmetic_run, tmp_path):
+    run = Path(shutil.copytree(arithmetic_run, tmp_path / "run"))
+    answer = call("train", "--resume", run, "--max-steps", "3", "--json")
+    assert answer.code == 0
+    assert (answer.json["steps"], json.loads((run / "config.json").read_text())["run"]["max_steps"]) == (3, 3)
+    before, after = ((d / "metrics.jsonl").read_text().splitlines() for d in (arithmetic_run, run))
+    assert after[:2] == before
+    assert len(after) == 3
+    assert (run / "model/model.safetensors").read_bytes() != (arithmetic_run / "model/model.safetensors").read_bytes()
+    assert call("train", "--resume", run).err.startswith(
+        f"steelyard: {run}: has reached its end; begin a new run, or ext"
+    )
+    assert call("train", "--resume", run, "--max-steps", "3").err.startswith(
+        "steelyard: --max-steps: is 3, and 3 steps"
+    )
+
+
 def test_methods_lists_every_card(call):
     answer = call("methods", "--json")
     assert {m["id"] for m in answer.json["methods"]} == {card.id for card in cards()}

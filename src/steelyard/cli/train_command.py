@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from steelyard.cli.flags import choose, gather_rewards, parse
@@ -22,6 +23,7 @@ PURPOSE = (
     "Post-train a model. A recipe names the task and the method; options change its numbers. Settings, records, the\n"
     "trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
     "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings.\n"
+    "steelyard train --resume RUN --max-steps N also extends a run that has reached its end.\n"
     "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing."
 )
 DRY = "--dry-run"
@@ -41,11 +43,24 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 def _resume(words: Sequence[str]) -> Result:
     require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
-    hint = "leave it out: a resumed run keeps its own recipe and settings"
-    require(len(words) == 1, f"unexpected {' '.join(words[1:])}", where="train --resume", hint=hint)
     stored = read_stored_run(words[0])
-    with Progress(stored.run.max_steps, _title(f"--resume {words[0]}", stored.run)) as progress:
-        return resume(words[0], watch=progress.watch)
+    longer = _max_steps(words[1:])
+    run = stored.run if longer is None else replace(stored.run, max_steps=longer)
+    with Progress(run.max_steps, _title(f"--resume {words[0]}", run)) as progress:
+        return resume(words[0], max_steps=longer, watch=progress.watch)
+
+
+def _max_steps(words: Sequence[str]) -> int | None:
+    """The value of --max-steps, which alone may follow a run's name."""
+    if not words:
+        return None
+    name, joined, value = words[0].partition("=")
+    hint = "leave it out: a resumed run keeps its own recipe and settings, but for --max-steps"
+    rest = words[1:] if joined else words[2:]
+    require(name == "--max-steps" and not rest, f"unexpected {' '.join(words)}", where="train --resume", hint=hint)
+    value = value if joined else "".join(words[1:2])
+    require(value.isdecimal(), f"is {value!r}", where="--max-steps", hint="give a whole number of steps")
+    return int(value)
 
 
 def _plan(words: Sequence[str]) -> Mapping[str, object]:

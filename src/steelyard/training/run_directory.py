@@ -9,6 +9,7 @@ import msgspec
 
 from steelyard.core import SteelyardError, decode
 from steelyard.runtime import Run
+from steelyard.runtime.run_dir.records import ENDS, RESULT
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,14 @@ def read_stored_run(directory: Path | str) -> StoredRun:
             "is damaged", where=str(config), hint="train again; a finished run's model is in model/"
         ) from error
     return StoredRun(recipe, decode(settings, Run, where=str(config)), asked)
+
+
+def extended(directory: Path, max_steps: int) -> dict[str, Any]:
+    """The config.json of a run that `read_stored_run` reads, with more steps; it notes where the run ended before."""
+    data: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    before = data["run"].get("max_steps", Run.max_steps)
+    ended = [before] if (directory / RESULT).exists() else []
+    return data | {"run": data["run"] | {"max_steps": max_steps}, ENDS: [*data.get(ENDS, []), *ended]}
 
 
 def read_finished_run(directory: Path | str) -> FinishedRun:

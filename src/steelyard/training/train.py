@@ -13,9 +13,9 @@ from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, describe
 from steelyard.runtime.factories import BUFFER
 from steelyard.runtime.run_dir import checkpoint
-from steelyard.runtime.run_dir.records import Watch
+from steelyard.runtime.run_dir.records import RESULT, Watch
 from steelyard.training.preflight import preflight
-from steelyard.training.run_directory import read_stored_run
+from steelyard.training.run_directory import extended, read_stored_run
 
 GivenReward = Callable[..., Any] | str | Sequence[Any]
 """A reward function, its name, or several of these, each alone or in a pair with its weight."""
@@ -84,14 +84,19 @@ def resume(
     run_dir: Path | str,
     *,
     reward: GivenReward | None = None,
+    max_steps: int | None = None,
     watch: Watch | None = None,
     report: bool = True,
 ) -> Result:
     """Go on with a run that was cut short, from its newest whole checkpoint; without one, from its beginning.
 
+    With `max_steps` a run that has reached its end goes on, too, as if it had been configured so from the start.
+    Schedules go by learner steps and stay as they are: a learning rate or beta that has fallen to its end stays there.
+
     Args:
         run_dir: the run's directory; its settings are its own.
         reward: the callables that scored the run, if any did.
+        max_steps: learner steps in all, in place of the run's own; more than its newest checkpoint has.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
 
@@ -101,8 +106,9 @@ def resume(
     """
     directory = Path(run_dir)
     begun = read_stored_run(run_dir)
-    ended = (directory / "result.json").exists()
-    require(not ended, "has reached its end", where=str(directory), hint="begin a new run with steelyard train RECIPE")
+    ended = (directory / RESULT).exists()
+    hint = f"begin a new run, or extend this one: steelyard train --resume {run_dir} --max-steps N"
+    require(max_steps is not None or not ended, "has reached its end", where=str(directory), hint=hint)
     given = reward is not None
     hint = "use resume(run, reward=...) for a run that a callable scored, and only then"
     require(given == begun.callable_reward, "has no such reward function", where=str(directory), hint=hint)
@@ -112,13 +118,26 @@ def resume(
     require(not lost, f"no checkpoint is whole: {'; '.join(damaged)}", where=str(directory), hint="restore one of them")
     kept = {} if newest is None else _kept(directory, newest, begun.run)
     if newest is not None and lacks_masters(newest):
-        damaged = [
-            *damaged,
-            f"{newest.name} has no float32 master weights: they begin as its {begun.run.dtype} weights",
-        ]
-    records = Records(directory, watch, resume=kept, damaged=damaged)
+        damaged.append(f"{newest.name} has no float32 master weights: they begin as its {begun.run.dtype} weights")
+    run = begun.run
+    config = None
+    if max_steps is not None:
+        _check_longer(directory, newest, max_steps, ended)
+        run = replace(run, max_steps=max_steps)
+        config = extended(directory, max_steps)
+    records = Records(directory, watch, config, resume=kept, damaged=damaged)
     verifier = reward_function(reward, timeout_s=begun.run.reward_timeout) if given else None
-    return _carry_out(begun.run, begun.recipe, records, verifier, newest, report)
+    return _carry_out(run, begun.recipe, records, verifier, newest, report)
+
+
+def _check_longer(directory: Path, newest: Path | None, max_steps: int, ended: bool) -> None:
+    """Refuse a number of steps that is already made, and a finished run that keeps no checkpoint."""
+    hint = "begin a new run with that many steps"
+    gone = ended and newest is None
+    require(not gone, "has reached its end and keeps no checkpoint", where=str(directory), hint=hint)
+    made = 0 if newest is None else int(checkpoint.read_state(newest).get("steps", 0))
+    what = f"is {max_steps}, and {made} steps are made"
+    require(max_steps > made, what, where="--max-steps", hint=f"use more than {made}")
 
 
 def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:
@@ -145,7 +164,7 @@ def _carry_out(
             preflight(run)
             runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier, newest)
             result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
-            records.write_json("result.json", result)
+            records.write_json(RESULT, result)
     finally:
         for part in (run.task, verifier):
             if isinstance(part, Closable):

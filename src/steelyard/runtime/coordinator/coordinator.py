@@ -52,6 +52,8 @@ class Coordinator:
         """Of the learner's weights."""
         self.saved_step: int | None = None
         """Learner steps in the newest checkpoint."""
+        self.pauses: frozenset[int] = frozenset()
+        """Steps at which an earlier part of the run ended: the learner is fed after them when `go_on` is called."""
         self.begun = False
         self.outcome: Literal["finished", "stopped"] | None = None
         """How the run ended; None while it goes on."""
@@ -146,7 +148,20 @@ class Coordinator:
                 self._admit(worker)
         if self.steps >= self.run.max_steps:
             self._finish()
+        elif exact:
+            self._go_on()
         return self._take()
+
+    def go_on(self) -> list[Command]:
+        """Do what an earlier end of the run left undone at this step, as a longer run does it at once."""
+        self._go_on()
+        return self._take()
+
+    def _go_on(self) -> None:
+        self.pauses -= {self.steps}
+        if self.steps and self.steps % self.run.evaluation.every == 0 and self._evaluated_step < self.steps:
+            self._evaluate()
+        self._feed()
 
     def state(self) -> CoordinatorState:
         """All that a resume needs beside the learner's own files and the replay's."""
@@ -330,9 +345,9 @@ class Coordinator:
     def _finish_step(self, metrics: dict[str, object]) -> None:
         self._write_metrics(self.statistics.stepped(metrics))
         last = self.steps >= self.run.max_steps
-        if self.steps % self.run.evaluation.every == 0 and not last:
+        if self.steps % self.run.evaluation.every == 0 and not last and self.steps not in self.pauses:
             self._evaluate()
-        due = bool(self.run.save_steps) and self.steps % self.run.save_steps == 0
+        due = bool(self.run.save_steps) and (last or self.steps % self.run.save_steps == 0)
         if due or self._stop_asked is not None:
             self._save()
         if last:
@@ -355,7 +370,12 @@ class Coordinator:
     def _feed(self) -> None:
         """Give a waiting learner its groups, if replay has them and nothing else is asked of it."""
         busy = self._waiting_since is None or (self._saving and not self.profile.virtual)
-        if busy or not self._searching or (self.profile.synchronous and not self._delivered):
+        if (
+            busy
+            or self.steps in self.pauses
+            or not self._searching
+            or (self.profile.synchronous and not self._delivered)
+        ):
             return
         run = self.run
         groups = self.replay.sample(run.num_prompts, run.num_generations, version=self.version, draw=self.version)

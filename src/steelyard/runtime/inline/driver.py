@@ -171,6 +171,8 @@ class Inline:
         self.clock.events += 1
         row = row_of(event, self.clock, self._newest.digest, self.weights, self.replay.metrics())
         self.records.write("events", row)
+        if self.learner.steps in self.coordinator.pauses:
+            self._carry_out(self.coordinator.go_on())
         return event
 
     def save(self) -> Path:

@@ -12,7 +12,7 @@ from steelyard.core import FaultError, Reward, SteelyardError, decode, require
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.inline.driver import Inline
 from steelyard.runtime.run import Run
-from steelyard.runtime.run_dir.records import Records
+from steelyard.runtime.run_dir.records import ENDS, Records
 
 EventRow = JsonMapping
 """A row of `events.jsonl`."""
@@ -47,7 +47,7 @@ def repeat(run_dir: Path, reward: Reward | None = None) -> Repeated:
     Raises:
         SteelyardError: it is not the directory of an inline run, or the callable is missing.
     """
-    run = _read_run(run_dir, reward is not None)
+    run, pauses = _read_run(run_dir, reward is not None)
     recorded = _read_events(run_dir)
     seen: list[EventRow] = []
 
@@ -57,6 +57,7 @@ def repeat(run_dir: Path, reward: Reward | None = None) -> Repeated:
 
     with TemporaryDirectory() as scratch, Records(Path(scratch) / "run", watch) as records:
         inline = Inline(replace(run, output_dir=None), records, reward)
+        inline.coordinator.pauses = frozenset(pauses)
         with closing(inline):
             inline.begin()
             return _compare(inline, recorded, seen)
@@ -81,7 +82,8 @@ def _next_row(inline: Inline, seen: list[EventRow]) -> EventRow | None:
     return seen.pop()
 
 
-def _read_run(run_dir: Path, scored: bool) -> Run:
+def _read_run(run_dir: Path, scored: bool) -> tuple[Run, list[int]]:
+    """The settings, and the numbers of steps at which the run had ended before it was extended."""
     file = run_dir / "config.json"
     require(file.is_file(), "is missing", where=str(file), hint=_HINT)
     config = _parse(file.read_bytes(), file)
@@ -92,7 +94,10 @@ def _read_run(run_dir: Path, scored: bool) -> Run:
     require(
         not unscored, "was scored by a callable", where=str(file), hint="give repeat(run_dir, reward) that callable"
     )
-    return run
+    try:
+        return run, msgspec.convert(config.get(ENDS, []), list[int])
+    except msgspec.ValidationError as error:
+        raise SteelyardError(f"{ENDS} is no list of steps ({error})", where=str(file), hint=_HINT) from error
 
 
 def _read_events(run_dir: Path) -> list[EventRow]:

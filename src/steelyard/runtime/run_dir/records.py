@@ -21,6 +21,10 @@ from steelyard.runtime.run_dir.machine import machine
 from steelyard.runtime.run_dir.truncate import check, cut
 
 LOCK = ".lock"
+RESULT = "result.json"
+"""What the run came to; there once it has reached its end."""
+ENDS = "ended_before"
+"""Key of config.json: the numbers of steps at which a run had ended before it was extended."""
 Watch = Callable[[str, Mapping[str, object]], None]
 QUARANTINE = 1000
 """Most rows of quarantine.jsonl: enough to see what is wrong with a verifier that always fails."""
@@ -39,7 +43,7 @@ class Records:
         config: the contents of config.json.
         resume: what `sizes` returned when the checkpoint was made. The directory is there then; with the first row, or
             `begin`, files are cut to these sizes and .jsonl files that are not named are removed; new rows are
-            appended, and config.json stays.
+            appended. The result of an earlier end is removed, and config.json stays unless `config` is given.
         damaged: what the resume found wrong; each becomes a row of faults.jsonl.
 
     Raises:
@@ -200,6 +204,11 @@ class Records:
             raise
 
     def _cut(self, sizes: Mapping[str, int]) -> None:
+        # In this order: a kill in between leaves a run that can go on.
+        with writing(self.directory, SteelyardError):
+            (self.directory / RESULT).unlink(missing_ok=True)
+        if self._config is not None:
+            self._put("config.json", self._config, SteelyardError)
         with writing(self.directory, SteelyardError):
             cut(self.directory, sizes)
             kept = self.directory / "quarantine.jsonl"
