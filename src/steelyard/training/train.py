@@ -125,7 +125,7 @@ def resume(
         _check_longer(directory, newest, max_steps, ended)
         run = replace(run, max_steps=max_steps)
         config = extended(directory, max_steps)
-    records = Records(directory, watch, config, resume=kept, damaged=damaged)
+    records = Records(directory, watch, resume=kept, damaged=damaged, extended=config)
     verifier = reward_function(reward, timeout_s=begun.run.reward_timeout) if given else None
     return _carry_out(run, begun.recipe, records, verifier, newest, report)
 

@@ -43,8 +43,9 @@ class Records:
         config: the contents of config.json.
         resume: what `sizes` returned when the checkpoint was made. The directory is there then; with the first row, or
             `begin`, files are cut to these sizes and .jsonl files that are not named are removed; new rows are
-            appended. The result of an earlier end is removed, and config.json stays unless `config` is given.
+            appended. The result of an earlier end is removed, and config.json stays.
         damaged: what the resume found wrong; each becomes a row of faults.jsonl.
+        extended: the new contents of config.json, where a resumed run gets more steps.
 
     Raises:
         SteelyardError: the directory holds something already, or cannot be made; on resuming, rows are lost that the
@@ -58,6 +59,7 @@ class Records:
         config: Mapping[str, object] | None = None,
         resume: Mapping[str, int] | None = None,
         damaged: Sequence[str] = (),
+        extended: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self._watch = watch
@@ -67,6 +69,7 @@ class Records:
         self._quarantined = 0
         self._resume = resume
         self._damaged = damaged
+        self._extended = extended
         self._begun = False
         if resume is None:
             check_output(directory)
@@ -207,8 +210,8 @@ class Records:
         # In this order: a kill in between leaves a run that can go on.
         with writing(self.directory, SteelyardError):
             (self.directory / RESULT).unlink(missing_ok=True)
-        if self._config is not None:
-            self._put("config.json", self._config, SteelyardError)
+        if self._extended is not None:
+            self._put("config.json", self._extended, SteelyardError)
         with writing(self.directory, SteelyardError):
             cut(self.directory, sizes)
             kept = self.directory / "quarantine.jsonl"
