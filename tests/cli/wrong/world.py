@@ -15,7 +15,7 @@ RUN = (
 """Flags that make any run tiny."""
 ROWS = f"train rows {RUN} --model llama --path good.jsonl"
 ARITHMETIC = f"train arithmetic {RUN} --model llama --problems 64 --held-out 16"
-SAVING = "--max-steps 3 --save-steps 2 --keep-checkpoints 1"
+SAVING = "--max-steps 3 --save-steps 2 --keep-checkpoints 2"
 NEW = f"{ROWS} --output-dir new"
 """A run that would be right, for further flags to spoil."""
 
@@ -56,8 +56,17 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     _carry_out(world, f"{ARITHMETIC} {SAVING} --seed 1 --learning-rate 0.1 --output-dir other")
     _carry_out(world, "replay run --prompts 0 --export out.parquet")
     shutil.copytree(world / "run", world / "stopped")
-    _leave_out(world / "stopped", "result.json", "report.html", "model")
-    _leave_out(world / "other", "result.json", "report.html", "model", "events.jsonl", "metrics.jsonl", "eval.jsonl")
+    _leave_out(world / "stopped", "result.json", "report.html", "model", "checkpoint-3")
+    _leave_out(
+        world / "other",
+        "result.json",
+        "report.html",
+        "model",
+        "checkpoint-3",
+        "events.jsonl",
+        "metrics.jsonl",
+        "eval.jsonl",
+    )
 
 
 def _leave_out(directory: Path, *names: str) -> None:
