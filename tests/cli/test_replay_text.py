@@ -90,3 +90,12 @@ def test_several_versions_are_shown_as_first_and_last(capsys: pytest.CaptureFixt
     mixed = trajectory("1+1=", "2", 1.0).replace(version_T=np.array([7, 7, 7, 7, 9], np.int32))
     lines = shown(capsys, summary(), [PromptSummary("id", 1, 1.0, 1.0, 1.0, [mixed], [])], None)
     assert lines[-1] == " best  1       7 to 9   3       2"
+
+
+def test_what_was_read_as_the_answer_stands_beside_the_reward(capsys: pytest.CaptureFixture[str]) -> None:
+    read = trajectory("1+1=", "so 2.", 1.0).replace(info={"read": "2", "read_from": "final number"})
+    unread = trajectory("1+1=", "who knows", 0.0)
+    lines = shown(capsys, summary(), [PromptSummary("id", 2, 0.5, 0.0, 1.0, [read], [unread])], None)
+    assert lines[-3].split("  ")[1:] and "read as the answer" in lines[-3]
+    assert lines[-2].split()[:3] == ["best", "1", "2"]
+    assert lines[-1].split()[:3] == ["worst", "0", "-"]

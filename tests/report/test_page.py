@@ -165,6 +165,18 @@ def test_long_samples_are_cut_and_messages_shown(make_run):
     assert '"content": "é?"' in page.text and page.elements["article"] == 1
 
 
+def test_what_was_read_as_the_answer_stands_beside_the_reward(make_run):
+    directory = make_run()
+    row = {"step": 0, "prompt": "6*12?", "completion": "#### 72 clips", "reward": 1.0, "read": "72",
+           "read_from": "marker", "parts": {"brief": -13.0}}  # fmt: skip
+    failed = {**row, "step": 1, "reward": None, "read": "9" * 200, "error": "math-verify: no answer within 5 s"}
+    (directory / "samples.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(failed)}\n")
+    page = Page(write_report(directory).read_text(encoding="utf-8"))
+    assert "reward 1 · read as the answer: 72 (marker) · brief -13" in page.text
+    assert "error: math-verify: no answer within 5 s" in page.text
+    assert "9" * 120 + "…" in page.text and "9" * 121 not in page.text
+
+
 def test_written_again_it_is_the_same_and_replaces_the_old(make_run):
     directory = make_run()
     first = write_report(directory).read_bytes()

@@ -72,7 +72,8 @@ def _show(view: View, asked: Replay) -> Mapping[str, object]:
 def _brief(prompt: PromptSummary, decode: Decode) -> Mapping[str, object]:
     def told(rows: Iterable[Trajectory]) -> list[dict[str, Any]]:
         return [
-            {"reward": t.reward, "version": t.version, "sample": t.sample, "completion": completion_of(t, decode)}
+            {"reward": t.reward, **_read(t), "version": t.version, "sample": t.sample}
+            | {"completion": completion_of(t, decode)}
             for t in rows
         ]
 
@@ -80,6 +81,11 @@ def _brief(prompt: PromptSummary, decode: Decode) -> Mapping[str, object]:
     facts = {"prompt": prompt.prompt, "text": prompt_of(shown[0], decode) if shown else None, "count": prompt.count}
     rewards = {"mean": prompt.mean, "low": prompt.low, "high": prompt.high}
     return {**facts, **rewards, "top": told(prompt.top), "worst": told(prompt.worst)}
+
+
+def _read(t: Trajectory) -> dict[str, Any]:
+    """What the verifier took for the answer, and from where."""
+    return {"read": t.info.get("read"), "read_from": t.info.get("read_from", "")}
 
 
 def _decoder(run_dir: Path) -> Decode:

@@ -93,11 +93,13 @@ def _whole_span(bar: Bar, last: bool) -> str:
 
 
 def _completions(prompt: PromptSummary, decode: Decode) -> Table:
-    table = Table("", "reward", "version", "sample", "completion", box=None)
-    for name, rows in (("best", prompt.top), ("worst", prompt.worst)):
-        for t in rows:
-            text = escape(plain(completion_of(t, decode)))
-            table.add_row(name, f"{t.reward:g}", _versions(t), str(t.sample), text)
+    shown = [(name, t) for name, rows in (("best", prompt.top), ("worst", prompt.worst)) for t in rows]
+    read = any("read" in t.info for _, t in shown)  # not every verifier compares answers
+    table = Table("", "reward", *(["read as the answer"] if read else []), "version", "sample", "completion", box=None)
+    for name, t in shown:
+        answer = [escape(plain(str(t.info.get("read", "-"))))] if read else []
+        text = escape(plain(completion_of(t, decode)))
+        table.add_row(name, f"{t.reward:g}", *answer, _versions(t), str(t.sample), text)
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Episode, PositiveInt, Prompt, Sampling, checked
+from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, checked
 from steelyard.policy import Policy
 from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
@@ -16,7 +16,7 @@ from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_policy, make_task
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
-from steelyard.searcher.scoring import scores_of
+from steelyard.searcher.scoring import reading_of, scores_of
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -59,17 +59,18 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     task = settings.task if typed is None else None
     episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, task)
     rows = []
-    for episode, reward in zip(episodes, _rewards(asked, settings, episodes), strict=True):
+    for episode, score in zip(episodes, _scores(asked, settings, episodes), strict=True):
         turns = turns_of(episode.trajectory, policy.decode)
-        print(_line(episode, reward, turns))
-        row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": reward}
+        print(_line(episode, score.value, turns))
+        row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": score.value}
+        row |= reading_of(score)
         rows.append(row | ({"turns": [vars(turn) for turn in turns]} if len(turns) > 1 else {}))
     return {"run_dir": asked.run, "base": asked.base, "samples": rows}
 
 
-def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[float | None]:
-    """Rewards by the task's verifier or by --reward; None for each completion of a typed prompt."""
-    nothing = [None] * len(episodes)
+def _scores(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[Score]:
+    """Scores by the task's verifier or by --reward; without a value for each completion of a typed prompt."""
+    nothing = [Score(None)] * len(episodes)
     if asked.prompt is not None:
         return nothing
     if asked.reward is None and run.reward is not None:
@@ -77,7 +78,7 @@ def _rewards(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[f
         why = f"no rewards are shown: the run was scored by {named}; to run it here, give --reward"
         print(why, file=sys.stderr)
         return nothing
-    return [score.value for score in scores_of(episodes, make_task(replace(run, reward=asked.reward)).score)]
+    return scores_of(episodes, make_task(replace(run, reward=asked.reward)).score)
 
 
 def _line(episode: Episode, reward: float | None, turns: Sequence[Said]) -> str:

@@ -34,10 +34,9 @@ from steelyard.core import (
 from steelyard.eval.answers import CHUNK
 from steelyard.searcher.scoring import attach_score, reading_of, scores_of
 from steelyard.task.base import key_of, make_prompt
+from steelyard.task.columns import Columns
 from steelyard.task.files import read_rows
 
-PROMPTS = ("prompt", "question", "problem")
-ANSWERS = ("answer", "solution", "ground_truth")
 OWN = ("completion", "finish", "columns", "turns")
 """What of a row is no column of its prompt."""
 Text = str | list[dict[str, str]]
@@ -92,7 +91,9 @@ def read_written(path: str, task: Task, *, lookup: bool = True) -> list[Written]
     Raises:
         SteelyardError: the file cannot be read, or a row lacks something.
     """
-    rows = [(f"{path}, {place}", _parsed(row, f"{path}, {place}")) for place, row in read_rows(path)]
+    named = getattr(task, "columns", None)
+    roles = named if isinstance(named, Columns) else Columns()
+    rows = [(f"{path}, {place}", _parsed(row, roles, f"{path}, {place}")) for place, row in read_rows(path)]
     known = _known(task) if lookup and any(not row.columns for _, row in rows) else {}
     found = []
     for where, row in rows:
@@ -169,9 +170,9 @@ def _known(task: Task) -> Mapping[str, Prompt]:
     return {key_of(cast(Text, prompt.text)): prompt for prompt in every}
 
 
-def _parsed(row: Mapping[str, Any], where: str) -> _Row:
+def _parsed(row: Mapping[str, Any], roles: Columns, where: str) -> _Row:
     """A row by its parts; whatever is no part of its own is a column of the prompt."""
-    name = next((name for name in PROMPTS if name in row), "prompt")
+    name = next((name for name in roles.prompts if name in row), "prompt")
     for needed in (name, "completion"):
         hint = "give every row a prompt and a completion"
         require(needed in row, f"it has no {needed!r}", where=where, hint=hint)
@@ -179,7 +180,7 @@ def _parsed(row: Mapping[str, Any], where: str) -> _Row:
     nested = inner if isinstance(inner, dict) else {}
     own = {"prompt", *(OWN if nested else [part for part in OWN if part != "columns"])}
     columns = {column: value for column, value in row.items() if column not in own and column != name} | nested
-    answer = next((columns[other] for other in ANSWERS if other in columns), None)
+    answer = next((columns[other] for other in roles.answers if columns.get(other) is not None), None)
     columns |= {} if answer is None or "answer" in columns else {"answer": answer}
     parts = {part: row.get(part) for part in ("completion", "finish", "turns")}
     try:

@@ -13,6 +13,7 @@ from steelyard.report.records import Row, RunRecords
 LONG_TABLE = 12
 MAX_SAMPLES = 4
 MAX_CHARACTERS = 4000
+MAX_READING = 120
 
 COLUMNS = {
     "eval/accuracy": ("accuracy", percent), "eval/accuracy_low": ("95% from", percent),
@@ -95,9 +96,27 @@ WORDS = (evaluations, samples, metrics, settings, reproduce)
 
 
 def _sample(row: Row) -> Sample:
-    facts = [f"step {_plain(row.get('step'))}", f"reward {number(row.get('reward'))}"]
+    facts = [f"step {_plain(row.get('step'))}", f"reward {number(row.get('reward'))}", *_judged(row)]
     facts += [f"{name} {_plain(row[name])}" for name in ("version", "staleness", "style") if row.get(name) is not None]
     return Sample(" · ".join(facts), _cut(row.get("prompt", "")), _cut(_said(row)))
+
+
+def _judged(row: Row) -> list[str]:
+    """What stands beside the reward: the answer that was read, the parts of a sum, and what failed."""
+    facts = []
+    if row.get("read") is not None:
+        place = f" ({row['read_from']})" if row.get("read_from") else ""
+        facts.append(f"read as the answer: {_short(row['read'])}{place}")
+    parts = row.get("parts")
+    if isinstance(parts, dict):
+        facts += [f"{name} {number(value)}" for name, value in parts.items()]
+    return facts if row.get("error") is None else [*facts, f"error: {_short(row['error'])}"]
+
+
+def _short(value: object) -> str:
+    """A value on one line, without what a long one has beyond `MAX_READING` characters."""
+    line = " ".join(_plain(value).split())
+    return line if len(line) <= MAX_READING else f"{line[:MAX_READING]}…"
 
 
 def _said(row: Row) -> Any:

@@ -129,7 +129,7 @@ class Records:
             if self._quarantined < QUARANTINE:
                 self._quarantined += 1
                 row = {"prompt_id": t.prompt_id, "sample": t.sample, "version": t.version}
-                self._append("quarantine", row | {name: t.info.get(name) for name in ("error", "completion")})
+                self._append("quarantine", row | {name: t.info.get(name) for name in ("error", "completion", "read")})
 
     def write_json(self, name: str, data: Mapping[str, object]) -> None:
         """Write one JSON file, whole or not at all.
