@@ -85,8 +85,8 @@ def gold_problem(value: object) -> str | None:
 
 
 def _golds(value: object, *, nested: bool) -> Iterator[Gold]:
-    if value is None or (isinstance(value, float | decimal.Decimal) and math.isnan(value)):
-        raise UnreadableError("the right answer is null" if value is None else "the right answer is NaN")
+    if value is None or _is_nan(value):
+        raise UnreadableError(f"the right answer is {'null' if value is None else 'NaN'}")
     if isinstance(value, bool):
         yield from (Gold(word) for word in (("true", "yes") if value else ("false", "no")))
     elif isinstance(value, int | float | decimal.Decimal):
@@ -101,6 +101,10 @@ def _golds(value: object, *, nested: bool) -> Iterator[Gold]:
         yield from _of_object(value)
     else:
         raise UnreadableError(_unknown(value, nested))
+
+
+def _is_nan(value: object) -> bool:
+    return value.is_nan() if isinstance(value, decimal.Decimal) else isinstance(value, float) and math.isnan(value)
 
 
 def _unknown(value: object, nested: bool) -> str:
