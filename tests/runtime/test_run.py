@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from steelyard.core import Schedule, SteelyardError, decode, encode
@@ -51,3 +53,15 @@ def test_a_part_of_another_kind_is_refused_by_its_name():
     data = encode(run())
     with pytest.raises(SteelyardError, match=r"config\.task: is a VarGradTB"):
         decode(data | {"task": data["objective"]}, Run)
+
+
+@pytest.mark.parametrize("reward", [None, "m:f", ("m:f", "dir/x.py:g=0.5")])
+def test_rewards_survive_the_way_into_a_file_and_back(reward):
+    found = decode(json.loads(json.dumps(encode(run(reward=reward, reward_timeout=400.0)))), Run)
+    assert (found.reward, found.reward_timeout) == (reward, 400.0)
+
+
+@pytest.mark.parametrize("reward", [(), "nonsense", ("m:f", "m:f=x")])
+def test_what_names_no_reward_is_refused(reward):
+    with pytest.raises(SteelyardError, match="reward"):
+        run(reward=reward)

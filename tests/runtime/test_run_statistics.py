@@ -102,6 +102,20 @@ def test_a_reward_that_is_not_finite_is_an_error_not_a_mean() -> None:
     assert resumed(statistics).stepped({"batch/staleness": {}})["search/reward_mean"] == 2.0
 
 
+def test_each_part_of_a_reward_has_a_mean_over_what_has_it() -> None:
+    statistics = RunStatistics()
+    some = [
+        trajectory(1.0).replace(reward_parts={"f": 2.0, "g": 0.5}),
+        trajectory(1.0).replace(reward_parts={"f": 4.0}),
+    ]
+    statistics.found([*some, trajectory(None).replace(reward_parts={"f": 100.0})])
+    row = resumed(statistics).stepped({"batch/staleness": {}})
+    assert (row["search/reward/f"], row["search/reward/g"]) == (3.0, 0.5)
+    assert not any(
+        name.startswith("search/reward/") for name in statistics.stepped({"batch/staleness": {}}).keys() - row
+    )
+
+
 @pytest.mark.parametrize(
     "state", [{}, {"steps": "3"}, RunStatistics().state() | {"staleness": {"x": 1}}, RunStatistics().state() | {"a": 1}]
 )

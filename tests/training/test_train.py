@@ -9,6 +9,7 @@ import pytest
 import steelyard
 from steelyard.core import SteelyardError
 from steelyard.objective import VarGradTB
+from steelyard.replay.inspect import open_view
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Gym, Rows
 from steelyard.training.run_directory import read_finished_run
@@ -49,6 +50,34 @@ def test_train_with_a_reward_of_ones_own(tmp_path: Path) -> None:
     assert json.loads((result.run_dir / "result.json").read_text()) == dict(result.summary)
     assert result.summary["steps"] == 2
     assert read_finished_run(result.run_dir).run.max_steps == 2
+
+
+def test_several_rewards_with_weights_are_columns_of_the_records(tmp_path: Path) -> None:
+    def brief(prompts: list, completions: list, **columns: object) -> list[float]:
+        return [-float(len(c)) for c in completions]
+
+    def ones(prompts: list, completions: list, **columns: object) -> list[float]:
+        return [1.0 for _ in completions]
+
+    result = steelyard.train("arithmetic", reward=[brief, (ones, 0.5)], output_dir=str(tmp_path / "run"), **FEW)
+    last = json.loads((result.run_dir / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["search/reward/ones"] == 1.0
+    assert last["search/reward_mean"] == pytest.approx(last["search/reward/brief"] + 0.5)
+    measured = json.loads((result.run_dir / "eval.jsonl").read_text().splitlines()[-1])
+    assert measured["eval/reward_mean"] == pytest.approx(measured["eval/reward/brief"] + 0.5)
+    assert "eval/verifier_accuracy" in measured
+    with open_view(result.run_dir / "replay.sqlite") as view:
+        stored = [t for _, t in view.trajectories()]
+    assert all(t.reward_parts["ones"] == 1.0 and t.reward == t.reward_parts["brief"] + 0.5 for t in stored)
+
+
+@pytest.mark.parametrize(
+    "reward", [{}, 5, [], (), 0, False, [5], object()], ids=str.split("dict 5 list tuple 0 False [5] object")
+)
+def test_what_is_no_reward_is_refused_before_anything_is_written(reward: object, tmp_path: Path) -> None:
+    with pytest.raises(SteelyardError, match=r"^reward: "):
+        steelyard.train("arithmetic", reward=reward, output_dir=str(tmp_path / "run"), **FEW)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _answered(episode: Episode, column: str) -> Episode:
 
 def _calibrated(score: Score, baseline: Score) -> Score:
     if score.value is None or baseline.value is None:
-        return Score(None, score.parts, score.error or f"the baseline response: {baseline.error}")
+        return replace(score, value=None, error=score.error or f"the baseline response: {baseline.error}")
     gap = score.value - baseline.value
     parts = {**score.parts, "reward": score.value, "baseline": baseline.value}
     return replace(score, value=(1 + math.tanh(gap / 2)) / 2, parts=parts)
@@ -109,7 +109,7 @@ def _calibrated(score: Score, baseline: Score) -> Score:
 
 def _judged(score: Score, name: str, verdict: Score) -> Score:
     if verdict.value is None:
-        return Score(None, score.parts, score.error or f"the judge {name}: {verdict.error}")
+        return replace(score, value=None, error=score.error or f"the judge {name}: {verdict.error}")
     kept = verdict.value > 0.5
     labels = {**score.labels, "passes": bool(score.labels.get("passes", True)) and kept}
     return replace(score, parts={**score.parts, f"constraint/{name}": float(kept)}, labels=labels)

@@ -33,6 +33,9 @@ C = TypeVar("C", bound="Closable")
 Memory = Annotated[int, Meta(ge=64)]
 """Megabytes that a child process may allocate."""
 
+_NAME = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
+_DECLARE = "declare it as f(prompts, completions, **columns), and return plain numbers"
+_AS_TEXT = "leave the column out, or write it as text"
 START_S = 120.0
 """How long a worker may take to start and import its function (seconds)."""
 
@@ -173,7 +176,7 @@ class Pool(Closable):
         except UnicodeEncodeError as error:  # half a character, in this one text
             return Reply(error=worker.describe(error))
         except (TypeError, OverflowError, RecursionError) as error:
-            raise self._mistaken(f"{unsendable(arguments)} is not plain data: {error}") from error
+            raise self._mistaken(f"{unsendable(arguments)} is not plain data: {error}", _AS_TEXT) from error
         with waiting(f"waiting for {self.target}", ends=True):
             return self._asked(job, timeout_s)
 
@@ -188,7 +191,7 @@ class Pool(Closable):
         finally:
             self._idle.put(held)
         if reply.mistake:
-            raise self._mistaken(reply.mistake)
+            raise self._mistaken(reply.mistake, _DECLARE)
         return reply
 
     def close(self) -> None:
@@ -216,6 +219,5 @@ class Pool(Closable):
         self._proven = True
         return fresh
 
-    def _mistaken(self, what: str) -> SteelyardError:
-        hint = "name it as module:function or path/to/file.py:function, and see that it can be called as documented"
+    def _mistaken(self, what: str, hint: str = _NAME) -> SteelyardError:
         return SteelyardError(what, where=f"function {self.target!r}", hint=hint)

@@ -92,7 +92,7 @@ def encode(message: msgspec.Struct) -> bytes:
         TypeError, OverflowError, UnicodeEncodeError, RecursionError: it holds something that msgpack cannot say.
     """
     if isinstance(message, Job):
-        message = Job(_values.pack(message.arguments), message.timeout_s)
+        message = Job(_values.pack(message.arguments), message.timeout_s, _values.pack(message.offered))
     data = msgspec.msgpack.encode(message, enc_hook=_plain)
     if len(data) > LARGEST:
         raise OverflowError(f"{len(data)} bytes are too many")
@@ -222,12 +222,25 @@ def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
 
 
 def _answer(function: Callable[..., Any], job: Job) -> bytes:
+    reply = call(function, job.arguments, job.offered)
     try:
-        return encode(call(function, job.arguments, job.offered))
+        return encode(reply)
     except TypeError as error:
-        return encode(Reply(mistake=f"its result is not plain data: {error}"))
+        return encode(Reply(mistake=f"its result is not plain data{_entry(reply.value)}: {error}"))
     except (OverflowError, UnicodeEncodeError, RecursionError) as error:  # of this one value
         return encode(Reply(error=f"its result cannot be sent: {describe(error)}"))
+
+
+def _entry(value: Any) -> str:
+    """Which entry of a list cannot be sent."""
+    for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
+        try:
+            encode(Reply(item))
+        except TypeError:
+            return f", entry {number}"
+        except (OverflowError, UnicodeEncodeError, RecursionError):
+            continue
+    return ""
 
 
 def serve(pipe: socket.socket) -> None:

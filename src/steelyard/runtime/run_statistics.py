@@ -19,6 +19,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     staleness: dict[int, int]
     evaluations: list[JsonObject]
     fresh: list[float]
+    parts: dict[str, tuple[float, int]] = {}
 
 
 class RunStatistics:
@@ -30,6 +31,8 @@ class RunStatistics:
         self.staleness: Counter[int] = Counter()
         self.evaluations: list[JsonMapping] = []
         self._fresh: list[float] = []
+        self._parts: dict[str, tuple[float, int]] = {}
+        """Part of a reward -> its sum over what was found since the last step, and how many had it."""
 
     def found(self, trajectories: Sequence[Trajectory]) -> None:
         """Count what searchers found."""
@@ -38,15 +41,22 @@ class RunStatistics:
         self.errors += len(failed)
         self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
         self._fresh += [t.reward for t in trajectories if t.reward is not None and t.valid]
+        for name, value in (part for t in trajectories if t.valid for part in t.reward_parts.items()):
+            total, number = self._parts.get(name, (0.0, 0))
+            self._parts[name] = (total + value, number + 1)
 
     def stepped(self, metrics: JsonMapping) -> JsonObject:
-        """Count a learner step; returns the metrics with the mean reward of what was found since the last one."""
+        """Count a learner step; returns the metrics with the mean reward of what was found since the last one, and the
+        mean of each part of it."""
         self.steps += 1
         self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
         fresh = self._fresh
         self._fresh = []
+        parts = {f"search/reward/{name}": total / number for name, (total, number) in self._parts.items()}
+        self._parts = {}
         return {
             **metrics,
+            **parts,
             "search/reward_mean": sum(fresh) / len(fresh) if fresh else None,
             "search/errors": self.errors,
         }
@@ -70,6 +80,7 @@ class RunStatistics:
             "staleness": self.staleness,
             "evaluations": self.evaluations,
             "fresh": self._fresh,
+            "parts": self._parts,
         }
         return json.loads(to_json(state))
 
@@ -91,6 +102,7 @@ class RunStatistics:
         self.staleness = Counter(kept.staleness)
         self.evaluations = [*kept.evaluations]
         self._fresh = kept.fresh
+        self._parts = kept.parts
 
     def result(self) -> JsonObject:
         """The summary: staleness, and each score before and after."""

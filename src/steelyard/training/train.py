@@ -1,7 +1,7 @@
 """`train`: settings in, a run directory and its summary out. `resume`: a run that was cut short, taken to its end."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,6 @@ from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import RESULT, Watch
 from steelyard.training.preflight import preflight
 from steelyard.training.run_directory import extended, read_stored_run
-
-GivenReward = Callable[..., Any] | str | Sequence[Any]
-"""A reward function, its name, or several of these, each alone or in a pair with its weight."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Result:
 def train(
     run: Run,
     *,
-    reward: GivenReward | None = None,
+    reward: object = None,
     watch: Watch | None = None,
     report: bool = True,
     name: str = "custom",
@@ -58,8 +55,8 @@ def train(
         reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
             which then runs in this process and holds up its message loop while it does, or "module:function",
             which runs in worker processes and is tried on two empty completions before the run begins. A list is a sum,
-            and a pair in it gives a weight: [f, (g, 0.5)]. Held-out samples are measured by it too; the accuracy by the
-            task's own verifier stands beside it.
+            and a pair in it gives a weight: [f, (g, 0.5)]. Anything else is refused. Held-out samples are measured by
+            it too; the accuracy by the task's own verifier stands beside it.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
         name: the recipe's name in the records.
@@ -83,7 +80,7 @@ def train(
 def resume(
     run_dir: Path | str,
     *,
-    reward: GivenReward | None = None,
+    reward: object = None,
     max_steps: int | None = None,
     watch: Watch | None = None,
     report: bool = True,

@@ -51,7 +51,8 @@ def test_a_slow_reward_trips_no_other_deadline(tmp_path: Path) -> None:
 def test_a_reward_that_hangs_is_quarantined_by_its_name_and_the_searcher_lives(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FUNCTIONS)
     run = replace(SMALL, reward=f"{tmp_path}/mine.py:hang", reward_timeout=3.0)
-    with Records(tmp_path / "run") as records, pytest.raises(StallError, match=r"mine[.]py:hang': no answer within 3 s"):
+    late = r"mine[.]py:hang': no answer within 3 s"
+    with Records(tmp_path / "run") as records, pytest.raises(StallError, match=late):
         Local(run, records).train()
     kept = rows(tmp_path / "run/quarantine.jsonl")
     assert kept
