@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import random
 
 import pytest
 
@@ -83,11 +84,88 @@ def test_a_threshold_of_none_keeps_graded_scores(make, answered):
     assert 0 < score.value < 1
 
 
-def test_items_without_an_answer_are_counted(make):
-    task = make(dataset="propositional_logic", size=10)
-    with pytest.raises(SteelyardError, match="all 0 prompts"):
-        task.prompts("train")
-    assert task.num_skipped == 10
+SOLVED = {
+    "graph_color": lambda m: json.dumps(m["possible_answer"]),
+    "propositional_logic": lambda m: m["example_answer"],
+    "rubiks_cube": lambda m: m["example_correct_answer"],
+}
+
+
+@pytest.mark.parametrize("dataset", ["boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"])
+def test_data_sets_without_answers_are_scored_by_their_verifier(make, answered, dataset):
+    """They were refused: "all 0 prompts fall in 'held-out'"."""
+    gym_worker = pytest.importorskip("steelyard.task.gym_worker")
+    task = make(dataset=dataset, size=20, held_out_share=0.3)
+    train = task.prompts("train")
+    assert {p.columns["answer"] for p in train} == {None}
+    assert "items left out" not in "".join(task.notes)
+    nonsense = ["", "banana", "null", "1e400", '{"a": 1}', "[1, 2]"]
+    assert [s.value for s in task.score([answered(train[0], text) for text in nonsense])] == [0.0] * len(nonsense)
+    if dataset not in SOLVED:
+        return
+    entries = [gym_worker._entry(dataset, 20, 0, "{}", p.columns["index"]) for p in train[:5]]
+    solutions = [f"<answer>{SOLVED[dataset](entry['metadata'])}</answer>" for entry in entries]
+    values = [s.value for s in task.score([answered(p, text) for p, text in zip(train, solutions, strict=False)])]
+    assert 1.0 in values, "propositional logic pays for trivial conclusions less"
+
+
+# each was paid, or gave no reward
+NONSENSE = {
+    "game_of_life_halting": [("banana", 0.0), ("####", 0.0), ("maybe True", 0.0)],
+    "coin_flip": [("0", 0.0), ("0.", 0.0), ("1e400", 0.0), ("1/0", 0.0)],
+    "complex_arithmetic": [("nan", 0.0), ("inf", 0.0), ("nan+nanj", 0.0)],
+    "prime_factorization": [("banana", 0.0), ("null", 0.0), ("2 x 3 x y", 0.0)],
+    "gsm_symbolic": [("-{right}", 0.0)],
+    "game_of_life": [("{}", 0.0), ('{"a": 1}', 0.0)],
+}
+
+
+@pytest.mark.parametrize("dataset", NONSENSE)
+def test_verifiers_that_pay_for_nonsense_or_break_on_it_are_corrected(make, answered, dataset):
+    task = make(dataset=dataset, size=12, held_out_share=0.3)
+    prompt = next(p for p in task.prompts("train") if p.columns["answer"] not in ("0", "1"))
+    right = prompt.columns["answer"]
+    asked = [(right, 1.0), *((text.replace("{right}", right), value) for text, value in NONSENSE[dataset])]
+    scores = task.score([answered(prompt, f"<answer>{text}</answer>") for text, _ in asked])
+    assert [s.value for s in scores] == [value for _, value in asked]
+
+
+def test_parts_of_a_composite_data_set_are_corrected_too(make, answered):
+    parts = {"datasets": [{"name": "game_of_life_halting"}, {"name": "graph_color", "weight": 2.0}]}
+    task = make(dataset="composite", size=20, config=json.dumps(parts), held_out_share=0.3)
+    halting = next(p for p in task.prompts("train") if p.columns["answer"] is not None)
+    texts = (halting.columns["answer"], "banana")
+    assert [s.value for s in task.score([answered(halting, text) for text in texts])] == [1.0, 0.0]
+
+
+def random_text(draws):
+    characters = "abcdefghijklmnopqrstuvwxyz 0123456789.,:;()[]{}'+-*/=<>\n"
+    return "".join(draws.choice(characters) for _ in range(draws.randrange(12, 80)))
+
+
+@pytest.mark.long  # all data sets generate items: about two minutes
+def test_nonsense_earns_the_floor_of_every_data_set(make, answered):
+    gym_worker = pytest.importorskip("steelyard.task.gym_worker")
+    parts = json.dumps({"datasets": [{"name": "gcd"}, {"name": "boxnet"}]})
+    draws = random.Random(0)
+    fixed = ["", "banana", "nan", "null", "1e400", '{"a": 1}', "[[", "é∞", "9" * 400, "(" * 400]
+    wrong = {}
+    names = gym_worker.known()
+    assert len(names) == 106
+    for name in names:
+        task = make(
+            dataset=name, size=12, held_out_share=0.3, config=parts if name == "composite" else "{}", timeout_s=30.0
+        )
+        prompts = task.prompts("train")[:3]
+        texts = [*fixed, *(random_text(draws) for _ in range(6))]
+        scores = task.score([answered(p, text) for p in prompts for text in texts])
+        found = [(text, s) for text, s in zip(texts * len(prompts), scores, strict=True) if s.value != 0.0]
+        rights = [p for p in prompts if p.columns["answer"] is not None]
+        scored = task.score([answered(p, f"<answer>{p.columns['answer']}</answer>") for p in rights])
+        found += [(p.columns["answer"], s) for p, s in zip(rights, scored, strict=True) if s.value != 1.0]
+        if found:
+            wrong[name] = found
+    assert wrong == {}
 
 
 def test_an_item_that_raises_is_left_out_but_for_lack_of_memory(monkeypatch):

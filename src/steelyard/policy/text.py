@@ -89,6 +89,8 @@ def _open(tokenizer: Any, text: str, tokens: list[int], eos_ids: Collection[int]
     """The tokens without an end that the tokenizer appended, and without a beginning that the text brought itself."""
     ended = bool(tokens) and tokens[-1] in eos_ids and tokens != [tokenizer.bos_token_id]
     twice = next((n for n in range(1, _FRONT) if tokens[:n] and tokens[:n] == tokens[n : 2 * n]), 0)
+    if twice and not text.startswith(tokenizer.decode(tokens[:twice], skip_special_tokens=False).strip() or "\0"):
+        twice = 0  # the same token twice at its start, as where the tokenizer knows neither character
     if not ended and not twice:
         return tokens
     bare = tokenizer.encode(text, add_special_tokens=False)

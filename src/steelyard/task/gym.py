@@ -4,8 +4,10 @@
 
 The answer of a completion is the content of its last <answer>...</answer>, else the text after its last `####`, else
 all of it (`gym_answer.py`). `score_answer` gives a partial score to a long text that contains the answer; hence the
-threshold. A check that fails, is late or runs out of memory gives no reward; it never gives 0. Items that raise an
-error or have no answer are left out and counted. Of equal prompts the first is kept.
+threshold. A check that fails, is late or runs out of memory gives no reward; it never gives 0. Verifiers that pay for
+nonsense, or break on it, are corrected (`gym_scores.py`). Some data sets have no answers, only a verifier: the column
+`answer` is then None. Items that raise an error are left out, and of equal prompts the first is kept; `notes` counts
+both.
 Source: Stojanovski et al. 2025, Reasoning Gym, arXiv:2505.24760. Needs the extra: pip install 'steelyard[gym]'.
 """
 

@@ -37,12 +37,13 @@ def final_answer(completion: str) -> str:
 def gym_answer(episode: Episode) -> Answer:
     """What an episode answers to its data set."""
     columns = episode.prompt.columns
-    right = str(columns.get("answer", "")).strip()
+    alone = columns.get("answer") is None  # the data set has no answer of its own: its verifier alone decides
+    right = "" if alone else str(columns["answer"]).strip()
     found = _found(episode.completion, prompt_text(episode.prompt), episode.finish)
     if found is None:
         return Answer(None)
     text = found.text
-    if found.source == "marker" and "\n" in right:  # an answer of several lines, such as a grid
+    if found.source == "marker" and (alone or "\n" in right):  # an answer of several lines, such as a grid
         text = episode.completion.rpartition(MARKER)[2].strip()
     read = text[:_SHOWN] or None
     given = text

@@ -6,17 +6,36 @@ process: on string hashes, which workers fix, or on the global random state, whi
 
 import dataclasses
 import functools
+import importlib.util
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import reasoning_gym
+from reasoning_gym.composite import DatasetSpec
 from reasoning_gym.factory import DATASETS
+
+
+def _beside(name: str) -> Any:
+    """The module in a file next to this one: the worker does not import the package."""
+    spec = importlib.util.spec_from_file_location(f"_steelyard_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_scores = _beside("gym_scores")
 
 
 @functools.lru_cache(maxsize=1)
 def _make(dataset: str, size: int, seed: int, config: str) -> Any:
-    return reasoning_gym.create_dataset(dataset, size=size, seed=seed, **json.loads(config))
+    settings = json.loads(config)
+    if dataset == "composite" and "datasets" in settings:  # its parts come as plain JSON objects
+        defaults = {"weight": 1.0, "config": {}}
+        settings["datasets"] = [DatasetSpec(**{**defaults, **part}) for part in settings["datasets"]]
+    return reasoning_gym.create_dataset(dataset, size=size, seed=seed, **settings)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -37,7 +56,10 @@ def parameters(dataset: str) -> list[str]:
 
 
 def items(dataset: str, size: int, seed: int, config: str) -> list[dict[str, Any] | None]:
-    """Each item's question, answer and bare expression; None for one that raises or has no answer."""
+    """Each item's question, answer and bare expression; None for one that raises or has no answer.
+
+    The answer itself is None where the data set has none: its verifier alone decides.
+    """
     _make(dataset, size, seed, config)
     return [_item(dataset, size, seed, config, index) for index in range(size)]
 
@@ -49,13 +71,13 @@ def _item(dataset: str, size: int, seed: int, config: str, index: int) -> dict[s
         raise
     except Exception:  # noqa: BLE001  generators raise arbitrary errors at some indices; they are counted
         return None
-    if entry["answer"] is None:
+    if entry["answer"] is None and _scores.named(dataset, entry) not in _scores.WITHOUT_ANSWER:
         return None
     expression = entry.get("metadata", {}).get("expression")
     return {
         "index": index,
         "question": str(entry["question"]),
-        "answer": str(entry["answer"]),
+        "answer": None if entry["answer"] is None else str(entry["answer"]),
         "expression": expression if isinstance(expression, str) else None,
     }
 
@@ -65,7 +87,7 @@ def score(dataset: str, size: int, seed: int, config: str, index: int, question:
     entry = _entry(dataset, size, seed, config, index)
     if str(entry["question"]) != question:
         raise ValueError(f"item {index} is not the question asked: is it of another version of reasoning-gym?")
-    return float(_make(dataset, size, seed, config).score_answer(answer, entry))
+    return _scores.score(dataset, _make(dataset, size, seed, config), answer, entry)
 
 
 def run(task: str, arguments: dict[str, Any]) -> Any:
