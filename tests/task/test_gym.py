@@ -154,7 +154,7 @@ def test_nonsense_earns_the_floor_of_every_data_set(make, answered):
     assert len(names) == 106
     for name in names:
         task = make(
-            dataset=name, size=12, held_out_share=0.3, config=parts if name == "composite" else "{}", timeout_s=30.0
+            dataset=name, size=20, held_out_share=0.5, config=parts if name == "composite" else "{}", timeout_s=30.0
         )
         prompts = task.prompts("train")[:3]
         texts = [*fixed, *(random_text(draws) for _ in range(6))]

@@ -60,10 +60,11 @@ def meta_policy(
         SteelyardError: its config or tokenizer is damaged, no causal language model is known by that config, or the
             model cannot have that attention.
     """
+    # natively where that is possible, because importing transformers takes seconds
+    net = read_model(Path(place), DTYPES[dtype], empty=True, attention=attention) if lora is None else None
+    if net is not None:
+        return Policy(net, load_tokenizer(place))
     if attention is not None or _has_own_attention(place):
-        net = read_model(Path(place), DTYPES[dtype], empty=True, attention=attention) if lora is None else None
-        if net is not None:
-            return Policy(net, load_tokenizer(place))
         require_own_attention(attention)
     from transformers import AutoConfig
 
