@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steelyard.core import SteelyardError
     from steelyard.recipes import load
     from steelyard.runtime import Run
     from steelyard.training import Result, resume
 
 __version__ = "0.1.0"
-__all__ = ["Result", "load", "resume", "train"]
+__all__ = ["Result", "SteelyardError", "load", "resume", "train"]
 
 
 def train(recipe: "Run | str", *, name: str | None = None, **options: Any) -> "Result":
@@ -33,7 +34,8 @@ def train(recipe: "Run | str", *, name: str | None = None, **options: Any) -> "R
 def __getattr__(name: str) -> Any:
     """What goes with `train`, imported on first use so that `import steelyard` stays light."""
     if name in __all__:
-        from steelyard import recipes, training
+        from steelyard import core, recipes, training
 
-        return getattr(recipes if name == "load" else training, name)
+        room = {"SteelyardError": core, "load": recipes}.get(name, training)
+        return getattr(room, name)
     raise AttributeError(f"module 'steelyard' has no attribute {name!r}")
