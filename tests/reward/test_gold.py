@@ -4,17 +4,13 @@ import datetime
 import decimal
 import math
 
-import numpy as np
 import pytest
+from answer_cases import episode_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import Episode, Prompt, Sampling, Trajectory
 from steelyard.reward import ExactAnswer, gold_problem, golds_of
 from steelyard.reward.gold import UnreadableError, number_text
-
-ONE = np.ones(1)
-TRAJECTORY = Trajectory("p", ONE.astype(np.int32), ONE.astype(bool), ONE.astype(np.float32), 0, "d", Sampling(), "stop")
 
 
 def kind(value):
@@ -131,7 +127,7 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e200, max_
 
 
 def reward_of(completion, answer):
-    (score,) = ExactAnswer(marker="")([Episode(Prompt("p", "q", {"answer": answer}), completion, TRAJECTORY)])
+    (score,) = ExactAnswer(marker="")([episode_of(completion, answer)])
     return score.value
 
 

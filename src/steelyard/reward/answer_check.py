@@ -111,10 +111,12 @@ def _listed(found: Found) -> tuple[str, ...]:
 
 def _is_disputed(found: Found) -> bool:
     """True where answers side by side, or a later one of a few words, say something else."""
+    if len(found.side_by_side) > 2:
+        return True
     said = words_of(found.text)
     beside = {words_of(text) for text in found.side_by_side}
     later = {words_of(text) for text in found.later if len(text.split()) <= 3}
-    return len(beside) > 1 or len(found.side_by_side) > 2 or bool(later - {said})
+    return len(beside) > 1 or bool(later - {said})
 
 
 def _judge_formula(gold: Gold, found: Found, prompt: str) -> Verdict:
@@ -140,9 +142,11 @@ def _judge_number(gold: Gold, right: Numeral, found: Found, prompt: str, check: 
 
 def number_of(found: Found, units: Units) -> Numeral | None:
     """The number that a final answer is; None where it is none, or where several answers disagree."""
+    if len(found.side_by_side) > 2:
+        return None
     given = _read(found.text, found.place, units)
     beside = [_read(text, "whole" if found.source == "box" else "first", units) for text in found.side_by_side[:-1]]
-    if given is None or len(beside) > 1 or (found.source == "box" and None in beside):
+    if given is None or (found.source == "box" and None in beside):
         return None
     others = [*beside, *(first_number(text, units) for text in found.later)]
     agree = all(other is None or other.value == given.value for other in others)

@@ -14,21 +14,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from steelyard.reward.statements import Statement, boxes, is_looping, last_group, markers, phrases
+from steelyard.reward.statements import (
+    Statement,
+    boxes,
+    is_looping,
+    last_group,
+    last_tag,
+    markers,
+    open_tag,
+    phrases,
+)
 
 MARKER = "####"
 Place = Literal["whole", "first", "last"]
 """How an answer stands in its text: it is all of it, what the text begins with, or what it comes to."""
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _COLON = re.compile(r"\w+\W*:")
 _CALCULATION = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's marks for a calculator: <<48/2=24>>24."""
 _TURN_END = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_text|end)\|>|</s>|<eos>|<end_of_turn>")
 _QUESTION = re.compile(
-    r"\n[\s#>*]*(?:(?:question|problem|exercise|task|instruction|example|human|user|input|prompt)\b[ \t]*\d*|q\d*)"
-    r"[*\s]*[:.)]",
+    r"\n[ \t#>*]{0,9}(?:(?:question|problem|exercise|task|instruction|example|human|user|input|prompt)\b[ \t]*\d*|q\d*)"
+    r"[*\s]*[:.)]|\n#{1,6} (?:question|problem|exercise|task|example) \d",
     re.IGNORECASE,
 )
 _ASKS = re.compile(r"\n[^\n?]*\?(?=\s|$)")
@@ -123,7 +131,8 @@ def _before_next_question(text: str, asked: str, marker: str) -> str:
 def _first_answer(text: str, marker: str) -> Statement | None:
     said = markers(text, marker) if marker else []
     said += boxes(text)[0]
-    said += [Statement(tag.start(), tag.end(), tag[1], "answer tag") for tag in _TAG.finditer(text)]
+    tag = last_tag(text.partition("</answer>")[0] + "</answer>") if "</answer>" in text else None
+    said += [tag] if tag is not None else []
     said += phrases(text)[:1]
     said += _short_first_line(text)
     return min(said, key=lambda one: one.end, default=None)
@@ -144,14 +153,12 @@ def is_open(text: str, completion: str, finish: str | None) -> bool:
 
 def _tagged(text: str, open_end: bool) -> str | None:
     """The content of the last answer tag; "" where it is cut off, None where there is no tag."""
-    opened = text.lower().rfind("<answer>")
-    if opened < 0:
-        return None
-    tags = list(_TAG.finditer(text))
-    if tags and tags[-1].start() == opened:
-        return tags[-1][1].strip()
-    # generation that stops at </answer> leaves it out
-    return "" if open_end else text[opened + len("<answer>") :].strip()
+    unclosed = open_tag(text)
+    if unclosed is not None:
+        # generation that stops at </answer> leaves it out
+        return "" if open_end else unclosed
+    tag = last_tag(text)
+    return None if tag is None else tag.text
 
 
 def _in_tag(content: str) -> Found | None:

@@ -23,6 +23,8 @@ _ORDINAL = re.compile(r"\d(?:st|nd|rd|th|s)\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z]{1,2}[-+#*]{1,2}|\d+\s*-\s*\d+|(?=.*[A-Z])[A-Z\d]+")
 _IDLE = re.compile(r"^(?:0\+|1\*|1(?=[(A-Za-z\\])|\+)|(?:[+-]0|[*/]1|(?<=\))1|=\??)$")
 _INTERVAL = re.compile(r"[(\[]\s*[^()\[\],;]+[,;][^()\[\],;]+[)\]]")
+_LONGEST = 2000
+"""Characters of a line that are looked at, from its end."""
 _MATH = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
 
@@ -49,6 +51,7 @@ def same_formula(given: str, right: str) -> bool:
 
 def final_expression(line: str) -> str:
     """The expression that a line ends with: its last part in math marks, else what follows its last word."""
+    line = line[-_LONGEST:]
     marked = [next(filter(None, match.groups())) for match in _MATH.finditer(line)]
     if marked:
         return marked[-1]
@@ -76,7 +79,7 @@ def stands_in(formula: str, prompt: str) -> bool:
     said = _bare(as_written(formula))
     if len(said) < 3:
         return False
-    asked = _expressions(prompt)
+    asked = _expressions(prompt[-2 * _LONGEST :])
     same_letters = sorted(said)
     return any(_holds(one, said) or (len(said) > 4 and sorted(one) == same_letters) for one in asked)
 

@@ -7,9 +7,11 @@ commas, "and" or "or" between them belong together: \boxed{1} or \boxed{2}.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from steelyard.reward.boxed import BOXES
 
+T = TypeVar("T")
 PHRASE = re.compile(
     r"\b(?:answer|option|choice|result)\b[\"'*_]*\s*(?:is|are|equals|would be|should be|will be|must be|[:=])"
     r"\s*[:=]?[*_]*\s*(?:option\b|choice\b)?\s*",
@@ -21,7 +23,13 @@ _JOINING = re.compile(
     r"|\\[()\[\]]|[^\w\\])*",
     re.IGNORECASE,
 )
-_MARKS_ONLY = re.compile(r"[\s$*_.,;:)\]}]*")
+_BOX = re.compile("|".join(map(re.escape, BOXES)))
+_BRACE = re.compile(r"[{}]")
+_KEPT = 20
+_LONGEST_SENTENCE = 2000
+"""Characters of a sentence that are looked at: many phrases without an end must not cost their square."""
+_OPEN_TAG = "<answer>"
+_CLOSED_TAG = "</answer>"
 
 
 @dataclass(frozen=True)
@@ -41,37 +49,37 @@ def boxes(text: str) -> tuple[list[Statement], bool]:
     """
     found: list[Statement] = []
     at = 0
-    while (opening := _next_box(text, at)) is not None:
-        start, begin = opening
-        end = _closing(text, begin)
+    while (opening := _BOX.search(text, at)) is not None:
+        end = _closing(text, opening.end())
         if end is None:
-            return found, True
-        found.append(Statement(start, end + 1, text[begin:end].strip(), "box"))
+            return _few(found), True
+        found.append(Statement(opening.start(), end + 1, text[opening.end() : end].strip(), "box"))
         at = end + 1
-    return found, False
+    return _few(found), False
 
 
-def _next_box(text: str, at: int) -> tuple[int, int] | None:
-    places = [(start, start + len(box)) for box in BOXES if (start := text.find(box, at)) >= 0]
-    return min(places, default=None)
+def _few(statements: list[T]) -> list[T]:
+    """The first and the last of many: whoever answers a thousand times has no answer, and must not cost time."""
+    return statements if len(statements) <= _KEPT else [statements[0], *statements[-_KEPT:]]
 
 
 def _closing(text: str, begin: int) -> int | None:
     depth = 1
-    for brace in re.finditer(r"[{}]", text[begin:]):
+    for brace in _BRACE.finditer(text, begin):
         depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return begin + brace.start()
+            return brace.start()
     return None
 
 
 def markers(text: str, marker: str) -> list[Statement]:
     """What stands after each marker: the rest of its line, or the next line with anything in it."""
     found: list[Statement] = []
-    starts = [match.start() for match in re.finditer(re.escape(marker), text)]
-    for at, start in enumerate(starts):
+    starts = _few([match.start() for match in re.finditer(re.escape(marker), text)])
+    for start in starts:
         begin = start + len(marker)
-        limit = starts[at + 1] if at + 1 < len(starts) else len(text)
+        limit = text.find(marker, begin)
+        limit = len(text) if limit < 0 else limit
         line = re.match(r"\s*([^\n]*)", text[begin:limit])
         assert line is not None  # it may be empty
         found.append(Statement(start, begin + line.end(1), line[1].rstrip(), "marker"))
@@ -81,14 +89,32 @@ def markers(text: str, marker: str) -> list[Statement]:
 def phrases(text: str) -> list[Statement]:
     """What "the answer is" says, each to the end of its sentence."""
     found: list[Statement] = []
-    for match in PHRASE.finditer(text):
-        end = SENTENCE_END.search(text, match.end())
+    for match in _few(list(PHRASE.finditer(text))):
+        limit = min(match.end() + _LONGEST_SENTENCE, len(text))
+        end = SENTENCE_END.search(text, match.end(), limit)
         # a question keeps its mark: it is no answer
-        stop = len(text) if end is None else end.start() + (end[0] == "?")
+        stop = limit if end is None else end.start() + (end[0] == "?")
         said = text[match.end() : stop].strip()
         if said:
             found.append(Statement(match.start(), stop, said, "answer phrase"))
     return found
+
+
+def last_tag(text: str) -> Statement | None:
+    """The last whole <answer>...</answer>; None without one."""
+    lower = text.lower()
+    close = lower.rfind(_CLOSED_TAG)
+    start = lower.rfind(_OPEN_TAG, 0, max(close, 0))
+    if start < 0:
+        return None
+    return Statement(start, close + len(_CLOSED_TAG), text[start + len(_OPEN_TAG) : close].strip(), "answer tag")
+
+
+def open_tag(text: str) -> str | None:
+    """What follows an <answer> that is not closed; None where the last one is, or where there is none."""
+    lower = text.lower()
+    start = lower.rfind(_OPEN_TAG)
+    return None if start < 0 or _CLOSED_TAG in lower[start:] else text[start + len(_OPEN_TAG) :].strip()
 
 
 def last_group(text: str, statements: Sequence[Statement]) -> list[Statement]:

@@ -17,6 +17,8 @@ _ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
 _ABBREVIATION = re.compile(r"(?<=\w)\.(?=\s|\w|$)")
 _LEAD = re.compile(r"(?:it is|it's|option|choice|answer|so|therefore|thus|hence)\b[:,]?\s+(?=\S)")
 _CHOICE = re.compile(r"\(?([a-z])(?:\)|\.|:)\)?\s+(.+)")
+_MOST_MORE = 2000
+"""Characters by which an answer in words may be longer than the right one."""
 _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 _CHOICE_WITH_REASON = re.compile(r"\(?([a-z])\)?,?\s+(?:because|since|as)\b(.+)")
 _NAMED_LAST = re.compile(r".*(?:\b(?:is|are|was|be)\b|[:=])\s+(.+)", re.DOTALL)
@@ -40,6 +42,8 @@ def same_words(given: str, right: str) -> bool:
         given: what a completion answers, perhaps after "it is" or "option".
         right: the right answer.
     """
+    if len(given) > len(right) + _MOST_MORE:
+        return False
     wanted = words_of(right)
     for text in (given, _after_phrase(given)):
         said = words_of(text)

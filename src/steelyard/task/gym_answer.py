@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from steelyard.core import Episode
 from steelyard.reward import MARKER, Found, find_after_marker, number_of, prompt_text, read_numeral, stands_in
 from steelyard.reward.running_text import first_number
+from steelyard.reward.statements import last_tag
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _ARITHMETIC = re.compile(r"\d\s*(?:[-+*/^]|\*\*|\\\\[a-z]+)\s*[\d(]")
 _SHOWN = 200
 
@@ -60,8 +60,8 @@ def _question(episode: Episode) -> str:
 
 
 def _found(completion: str, prompt: str, finish: str | None) -> Found | None:
-    if elements := _TAG.findall(completion):
-        return Found(elements[-1].strip(), "answer tag", "first")
+    if (tag := last_tag(completion)) is not None:
+        return Found(tag.text, tag.source, "first")
     if MARKER in completion:
         return find_after_marker(completion, MARKER, prompt=prompt, finish=finish, quotes=True)
     if finish == "length" and not completion[-1:].isspace():
