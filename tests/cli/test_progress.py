@@ -114,3 +114,10 @@ def test_what_a_task_measures_of_its_own_is_said_as_it_comes():
            "eval/families": 3.0, "eval/toxicity": 0.4, "eval/kl_to_reference": 1.5}  # fmt: skip
     said = watched([("eval", row)], terminal=False)
     assert said == "  step   20  attacks that succeed 25.0%  families 3  KL(pi, ref) 1.5\n"
+
+
+def test_the_verifier_stands_beside_a_reward_of_ones_own():
+    own = {"eval/reward_mean": -7.25, "eval/verifier_accuracy": 0.5}
+    assert watched([("eval", ACCURACY | own)], terminal=False) == (
+        "  step    0  accuracy 12.5% [10.0%, 15.0%]  reward -7.25  by the task's verifier 50.0%\n"
+    )

@@ -8,6 +8,7 @@ from steelyard.core import Score, SteelyardError
 from steelyard.eval.written import read_written, score_written
 from steelyard.reward import ExactAnswer, reward_function
 from steelyard.task import Arithmetic, Guessing, Rows
+from steelyard.task.columns import Columns
 
 
 @pytest.fixture
@@ -113,3 +114,24 @@ def test_a_verifier_that_breaks_on_one_row_costs_that_row(file):
     whole, broken = score_written(read_written(path, Rows()), Rows(), reward_function(fragile))
     assert whole.reward == 0.5
     assert (broken.reward, broken.error) == (None, "ZeroDivisionError: float division by zero")
+
+
+def test_a_game_without_its_column_is_named_by_its_line(file):
+    with pytest.raises(SteelyardError, match="line 1: its prompt is none of the task's, and it has no column 'number'"):
+        rewards(file({"prompt": "somewhere", "completion": "25"}), Guessing())
+
+
+def test_a_data_set_that_cannot_be_downloaded_lends_no_columns(file):
+    def brief(prompts, completions, **columns):
+        return [-float(len(c)) for c in completions]
+
+    path = file({"prompt": "q", "completion": "abc"})
+    task = Rows(path="no-such/data-set")
+    assert rewards(path, task, reward_function(brief)) == [-3.0]
+    with pytest.raises(SteelyardError, match="line 1: column 'answer'"):
+        rewards(path, task)
+
+
+def test_roles_of_columns_are_the_tasks(file):
+    path = file({"topic": "t", "q": "6*7?", "a": "42", "completion": "#### 42"})
+    assert rewards(path, Rows(columns=Columns(prompt="q", answer="a"))) == [1.0]

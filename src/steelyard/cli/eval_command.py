@@ -46,7 +46,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     held_out = replace(
         base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
     )
-    _check_reward(asked, stored.run)
+    check_reward(asked, stored.run)
     changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward}
     settings = replace(base if asked.base else stored.trained, **changed)
     policy = make_policy(settings)
@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     return {"run_dir": asked.run, "base": asked.base, **metrics}
 
 
-def _check_reward(asked: Eval, run: Run) -> None:
+def check_reward(asked: Eval, run: Run) -> None:
     """Say by what the run is measured, where that is not what trained it.
 
     Raises:

@@ -4,6 +4,7 @@ Style names come from the model's output, and a title may contain a path. Both a
 nor the terminal interprets them.
 """
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -92,6 +93,9 @@ class Progress:
             low = row["eval/accuracy_low"]
             high = row["eval/accuracy_high"]
             text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
+        if "eval/verifier_accuracy" in row:
+            text += f"  reward {row.get('eval/reward_mean', math.nan):.4g}"
+            text += f"  by the task's verifier {row['eval/verifier_accuracy']:.1%}"
         if "eval/length_mean" in row:
             text += f"  length {row['eval/length_mean']:.1f}  distinct right answers {row['eval/distinct_correct']:.1f}"
         text += "".join(f"  {name} {value}" for name, value in own(row).items())

@@ -12,6 +12,7 @@ gets those of the task's prompt of the same text. Rows of a task of several turn
 import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -147,26 +148,45 @@ def _scores(some: Sequence[Written], score: Reward) -> list[Score]:
 
 
 def _alone(one: Written, score: Reward) -> Score:
+    with _row_named(one):
+        try:
+            return scores_of([one.episode], score)[0]
+        except _FAULTS as error:
+            return _fault(one, error)
+
+
+@contextmanager
+def _row_named(one: Written) -> Iterator[None]:
+    """An error of the block says of which row it is."""
     try:
-        return scores_of([one.episode], score)[0]
+        yield
     except SteelyardError as error:
         raise type(error)(error.what, where=f"{one.where}: {error.where}", hint=error.hint) from error
-    except KeyError as error:
-        column = error.args[0] if error.args else None
-        missing = isinstance(column, str) and column not in one.episode.prompt.columns
-        if missing:
-            what = f"its prompt is none of the task's, and it has no column {column!r}"
-            raise SteelyardError(what, where=one.where, hint="add the columns that the verifier needs") from error
-        return Score(None, error=f"{type(error).__name__}: {error}")
-    except _FAULTS as error:
-        return Score(None, error=f"{type(error).__name__}: {error}")
+
+
+def _fault(one: Written, error: Exception) -> Score:
+    """What a row's own error comes to: no reward, unless the row lacks a column.
+
+    Raises:
+        SteelyardError: it does.
+    """
+    column = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(column, str) and column not in one.episode.prompt.columns:
+        what = f"its prompt is none of the task's, and it has no column {column!r}"
+        raise SteelyardError(what, where=one.where, hint="add the columns that the verifier needs") from error
+    return Score(None, error=f"{type(error).__name__}: {error}")
 
 
 def _known(task: Task) -> Mapping[str, Prompt]:
     """The task's prompts by their text; none where it names no file to read."""
     if getattr(task, "path", None) == "":
         return {}
-    every = (prompt for split in ("held-out", "train") for prompt in task.prompts(split))
+    try:
+        every = [prompt for split in ("held-out", "train") for prompt in task.prompts(split)]
+    except SteelyardError:
+        if getattr(task, "fetches", None) is None:
+            raise
+        return {}  # what cannot be downloaded lends nothing; not every verifier needs columns
     return {key_of(cast(Text, prompt.text)): prompt for prompt in every}
 
 
@@ -202,17 +222,24 @@ def _said(completion: str | list[dict[str, Any]], where: str) -> str:
 
 def _played(task: Interactive, one: Written) -> Written:
     """The row with what the environment says to the policy's turns."""
+    with _row_named(one):
+        try:
+            outcome = _outcome(task, one)
+        except _FAULTS as error:
+            outcome = _fault(one, error)
+    return replace(one, episode=replace(one.episode, outcome=outcome))
+
+
+def _outcome(task: Interactive, one: Written) -> Score:
     environment = task.environment(one.episode.prompt, 0)
-    answers = (environment.step(turn) for turn in one.turns)
-    outcome = next((said for said in _after_reset(environment, one, answers) if isinstance(said, Score)), None)
-    if outcome is None and isinstance(environment, Truncates):
-        outcome = environment.truncate(one.turns[-1])
-    missing = Score(None, error=f"its environment waits for more after {len(one.turns)} turns: give them as `turns`")
-    return replace(one, episode=replace(one.episode, outcome=missing if outcome is None else outcome))
-
-
-def _after_reset(environment: Any, one: Written, answers: Iterator[Any]) -> Iterator[Any]:
+    hint = "score a run of it instead"
     first = environment.reset(one.episode.prompt)
-    if inspect.isawaitable(first):
-        raise SteelyardError("its environment is asynchronous", where=one.where, hint="score a run of it instead")
-    yield from answers
+    require(not inspect.isawaitable(first), "it is asynchronous", where="environment", hint=hint)
+    for turn in one.turns:
+        said = environment.step(turn)
+        require(not inspect.isawaitable(said), "it is asynchronous", where="environment", hint=hint)
+        if isinstance(said, Score):
+            return said
+    if isinstance(environment, Truncates):
+        return environment.truncate(one.turns[-1])
+    return Score(None, error=f"its environment waits for more after {len(one.turns)} turns: give them as `turns`")
