@@ -3,13 +3,12 @@
 import copy
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from steelyard.check.verdict import Check, demand
-from steelyard.core import Curriculum, Prompt, Sampling, SteelyardError, Trajectory
+from steelyard.core import Curriculum, CurriculumSettings, Prompt, Sampling, SteelyardError, Trajectory
 
 _SIZES = (1, 3, 0, 5, 17, 3)
 _NUM = 7
@@ -19,7 +18,7 @@ def _prompts(num: int = _NUM) -> list[Prompt]:
     return [Prompt(f"p{i}", f"{i}=", {"domain": i % 3}) for i in range(num)]
 
 
-def _open(method: Any, seed: int = 5) -> Curriculum:
+def _open(method: CurriculumSettings, seed: int = 5) -> Curriculum:
     return method.open(_prompts(), seed)
 
 
@@ -55,14 +54,14 @@ def _walk(curriculum: Curriculum, sizes: tuple[int, ...] = _SIZES) -> list[list[
     return drawn
 
 
-def curriculum_indices(method: Any) -> None:
+def curriculum_indices(method: CurriculumSettings) -> None:
     """So many indices as were asked for, each a whole number of a prompt."""
     for size, drawn in zip(_SIZES, _walk(_open(method)), strict=True):
         demand(len(drawn) == size, f"{size} prompts were asked for, {len(drawn)} came")
         demand(all(type(i) is int and 0 <= i < _NUM for i in drawn), f"of {_NUM} prompts it draws {drawn}")
 
 
-def curriculum_seeded(method: Any) -> None:
+def curriculum_seeded(method: CurriculumSettings) -> None:
     """The same prompts, seed and observations give the same draws; another instance of it is none of its business."""
     one = _open(method)
     two = _open(method)
@@ -70,7 +69,7 @@ def curriculum_seeded(method: Any) -> None:
     demand(first == _walk(two), "two of them with one seed draw differently")
 
 
-def curriculum_resumes(method: Any) -> None:
+def curriculum_resumes(method: CurriculumSettings) -> None:
     """Its state is JSON that does not change afterwards; a new one goes on from it, draw for draw."""
     whole = _open(method)
     _walk(whole)
@@ -92,7 +91,7 @@ def curriculum_resumes(method: Any) -> None:
     demand(_walk(whole) == rest, "itself, taken back, it draws differently")
 
 
-def curriculum_observes(method: Any) -> None:
+def curriculum_observes(method: CurriculumSettings) -> None:
     """To be told changes neither what was drawn nor what it is told; to be told nothing changes nothing."""
     curriculum = _open(method)
     drawn = curriculum.draw(5)
@@ -107,7 +106,7 @@ def curriculum_observes(method: Any) -> None:
     demand(curriculum.state() == state, "to be told nothing changes its state")
 
 
-def curriculum_refuses(method: Any) -> None:
+def curriculum_refuses(method: CurriculumSettings) -> None:
     """It is not opened on no prompts."""
     try:
         method.open([], 5)

@@ -7,18 +7,18 @@ import itertools
 import re
 import sys
 import textwrap
-from typing import Any
 
 from steelyard.check.verdict import demand
+from steelyard.core import Dataclass
 
 
-def text_of(method: Any) -> str:
+def text_of(method: Dataclass) -> str:
     """The docstrings of its module and its class."""
     cls = type(method)
     return f"{inspect.getdoc(sys.modules[cls.__module__])}\n{inspect.getdoc(cls)}"
 
 
-def sourced(method: Any) -> None:
+def sourced(method: Dataclass) -> None:
     """The docstring of its module or class has an equation (or example, with a `=`) and a source, or says: no paper."""
     text = text_of(method)
     demand(re.search(r"^ {4}.*=", text, re.M) is not None, "no equation (an indented line with =) in the docstring")
@@ -26,7 +26,7 @@ def sourced(method: Any) -> None:
     demand(found is not None, "no line 'Source: ...' in the docstring (where there is none, say: no paper)")
 
 
-def documented(method: Any) -> None:
+def documented(method: Dataclass) -> None:
     """The same, and a shapes legend."""
     sourced(method)
     demand(
@@ -34,7 +34,7 @@ def documented(method: Any) -> None:
     )
 
 
-def settings_explained(method: Any) -> None:
+def settings_explained(method: Dataclass) -> None:
     """Below each setting stands a text that says what it is: the command line and the catalogue show it."""
     known = help_of(type(method))
     silent = [f.name for f in dataclasses.fields(method) if f.init and not known.get(f.name)]

@@ -5,7 +5,6 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
@@ -38,7 +37,7 @@ class Kind:
     """All that it is held to, METHOD_CHECKS among it."""
 
 
-def takes(cls: type) -> Any:
+def takes(cls: type) -> object:
     """The annotation of what an instance is called with first; None where it cannot be called."""
     return next((hint for name, hint in hints(cls, "__call__").items() if name != "return"), None)
 
@@ -104,7 +103,7 @@ def checks_for(cls: type) -> Mapping[str, Check]:
     return MappingProxyType(every) if every else _with()
 
 
-def check_method(subject: Any) -> list[CheckResult]:
+def check_method(subject: object) -> list[CheckResult]:
     """Run all checks of its kinds on a card, a class or an instance; one verdict each."""
     cls = subject.cls if isinstance(subject, Card) else subject if isinstance(subject, type) else type(subject)
     return run_checks(checks_for(cls), subject)

@@ -4,17 +4,16 @@ import dataclasses
 import pickle
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 import tyro
 
 from steelyard.check.docstring import settings_explained
 from steelyard.check.verdict import Check, UnmetError, demand
-from steelyard.core import SteelyardError, decode, encode, settings
+from steelyard.core import Dataclass, SteelyardError, decode, encode, settings
 
 
-def default_constructible(method: Any) -> None:
+def default_constructible(method: Dataclass) -> None:
     """The class builds without arguments."""
     try:
         type(method)()
@@ -22,7 +21,7 @@ def default_constructible(method: Any) -> None:
         raise UnmetError(f"{type(method).__name__}() fails: {error}") from error
 
 
-def frozen_hashable(method: Any) -> None:
+def frozen_hashable(method: Dataclass) -> None:
     """A frozen dataclass: equal settings make equal, equally hashed methods that nobody can change."""
     params = getattr(type(method), "__dataclass_params__", None)
     demand(params is not None and params.frozen, "is not a frozen dataclass")
@@ -31,14 +30,14 @@ def frozen_hashable(method: Any) -> None:
     demand(hash(twin) == hash(method), "a copy with the same settings has another hash")
 
 
-def json_round_trip(method: Any) -> None:
+def json_round_trip(method: Dataclass) -> None:
     """Its settings come back from JSON as the same method."""
     data = msgspec.json.decode(msgspec.json.encode(encode(method)))
     back = decode(data, type(method))
     demand(back == method, f"JSON gives back {back}")
 
 
-def cli_round_trip(method: Any) -> None:
+def cli_round_trip(method: Dataclass) -> None:
     """No flags give the defaults, and each number or switch can be set by its flag."""
     cls = type(method)
     default = type(method)()
@@ -51,7 +50,7 @@ def cli_round_trip(method: Any) -> None:
         demand(back == dataclasses.replace(default, **{name: other}), f"{_flag(name, other)} gives {back}")
 
 
-def _another(method: Any, name: str, value: bool | int | float) -> bool | int | float:
+def _another(method: Dataclass, name: str, value: bool | int | float) -> bool | int | float:
     """Another value of a setting that the method takes."""
     for other in _others(value):
         try:
@@ -75,14 +74,14 @@ def _flag(name: str, value: bool | int | float) -> list[str]:
     return [f"--{flag}", repr(value)]
 
 
-def _parse(cls: type, args: list[str]) -> Any:
+def _parse(cls: type, args: list[str]) -> object:
     try:
         return tyro.cli(cls, args=args, console_outputs=False)
     except SystemExit as error:
         raise UnmetError(f"the command line refuses {args}") from error
 
 
-def picklable(method: Any) -> None:
+def picklable(method: Dataclass) -> None:
     """It can be sent to another process."""
     try:
         pickle.dumps(method)

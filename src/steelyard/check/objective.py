@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 import torch
@@ -32,7 +31,7 @@ def _tensors(batch: Batch) -> dict[str, Tensor]:
     return fields | dict(batch.labels)
 
 
-def _near(a: Any, b: Any) -> bool:
+def _near(a: Tensor | float, b: Tensor | float) -> bool:
     a = torch.as_tensor(a, dtype=torch.float64)
     b = torch.as_tensor(b, dtype=torch.float64)
     return torch.allclose(a, b, rtol=1e-9, atol=1e-12)
@@ -280,6 +279,6 @@ OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
 )
 
 
-def check_objective(subject: Any) -> list[CheckResult]:
+def check_objective(subject: object) -> list[CheckResult]:
     """Run the suite on a card, a class or an instance; one verdict per check, in the order of `OBJECTIVE_CHECKS`."""
     return run_checks(OBJECTIVE_CHECKS, subject)

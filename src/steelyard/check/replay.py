@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from steelyard.check.verdict import Check, demand
-from steelyard.core import Sampling, Trajectory, to_bytes
+from steelyard.core import Replay, ReplaySettings, Sampling, Trajectory, to_bytes
 
 
 def _trajectory(prompt: int, sample: int) -> Trajectory:
@@ -33,19 +32,19 @@ def _trajectories() -> list[Trajectory]:
     return [_trajectory(prompt, sample) for prompt in range(3) for sample in range(4)]
 
 
-def _filled(method: Any) -> Any:
+def _filled(method: ReplaySettings) -> Replay:
     replay = method.open(seed=3)
     replay.sample(2, 4, version=0, draw=0)  # a learner asks before there is anything
     replay.add(_trajectories(), version=0)
     return replay
 
 
-def _drawn(replay: Any, draw: int) -> list[list[bytes]]:
+def _drawn(replay: Replay, draw: int) -> list[list[bytes]]:
     groups = replay.sample(2, 4, version=0, draw=draw)
     return [[to_bytes(t) for t in group] for group in groups or []]
 
 
-def replay_groups(method: Any) -> None:
+def replay_groups(method: ReplaySettings) -> None:
     """An empty one has nothing; a filled one gives groups of one prompt each, of what was stored, unchanged."""
     empty = method.open(seed=3)
     demand(empty.sample(2, 4, version=0, draw=0) is None, "an empty replay gives groups")
@@ -61,7 +60,7 @@ def replay_groups(method: Any) -> None:
         demand(all(to_bytes(t) in known for t in group), "what comes out is not what was stored")
 
 
-def replay_seeded(method: Any) -> None:
+def replay_seeded(method: ReplaySettings) -> None:
     """The same arrivals, seed and draw give the same groups."""
     one = _filled(method)
     two = _filled(method)
@@ -70,7 +69,7 @@ def replay_seeded(method: Any) -> None:
     two.close()
 
 
-def replay_resumes(method: Any) -> None:
+def replay_resumes(method: ReplaySettings) -> None:
     """Its state is JSON; taken back to it, it gives the same groups again."""
     replay = _filled(method)
     state = msgspec.json.decode(msgspec.json.encode(replay.state()))

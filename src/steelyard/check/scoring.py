@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -26,14 +25,14 @@ def episode_of(prompt: Prompt, completion: str) -> Episode:
 
 
 @lru_cache(maxsize=1)  # making a task's prompts can take a while
-def episodes_for(method: Any) -> list[Episode]:
+def episodes_for(method: Task | Reward) -> list[Episode]:
     """Right, wrong, empty and odd completions of three prompts: a task's own, or made-up ones."""
     prompts = list(method.prompts("train"))[:3] if isinstance(method, Task) else _PROMPTS
     answers = {str(prompt.columns.get("answer", "")) for prompt in prompts}
     return [episode_of(prompt, completion) for prompt in prompts for completion in sorted({*_ODD, *answers})]
 
 
-def scorer_of(method: Any) -> Reward:
+def scorer_of(method: Task | Reward) -> Reward:
     """A task's `score`, or the reward itself."""
     return method.score if isinstance(method, Task) else method
 
@@ -46,7 +45,7 @@ def _same(a: Score, b: Score) -> bool:
     return a.value == b.value and dict(a.parts) == dict(b.parts) and read and steps
 
 
-def scores_each(method: Any) -> None:
+def scores_each(method: Task | Reward) -> None:
     """One score for each episode; none for none."""
     score = scorer_of(method)
     episodes = episodes_for(method)
@@ -56,7 +55,7 @@ def scores_each(method: Any) -> None:
     demand(score([]) == [], "no episodes do not give an empty list")
 
 
-def scores_finite(method: Any) -> None:
+def scores_finite(method: Task | Reward) -> None:
     """A value is finite, or None with an error that says why; also of an empty completion."""
     episodes = episodes_for(method)
     for episode, got in zip(episodes, scorer_of(method)(episodes), strict=True):
@@ -67,7 +66,7 @@ def scores_finite(method: Any) -> None:
             demand(math.isfinite(got.value), f"{said} the value is {got.value}")
 
 
-def scores_alone(method: Any) -> None:
+def scores_alone(method: Task | Reward) -> None:
     """An episode's score depends neither on its place nor on its company."""
     score = scorer_of(method)
     episodes = episodes_for(method)
@@ -80,7 +79,7 @@ def scores_alone(method: Any) -> None:
         demand(_same(first, second), f"alone {episode.completion[:20]!r} gets {second}, in company {first}")
 
 
-def scores_parts(method: Any) -> None:
+def scores_parts(method: Task | Reward) -> None:
     """Parts are finite; those named `constraint/...` are 0 or 1."""
     episodes = episodes_for(method)
     for episode, got in zip(episodes, scorer_of(method)(episodes), strict=True):
@@ -90,7 +89,7 @@ def scores_parts(method: Any) -> None:
             demand(not name.startswith("constraint/") or value in (0.0, 1.0), f"{said}, not 0 or 1")
 
 
-def scores_steps(method: Any) -> None:
+def scores_steps(method: Task | Reward) -> None:
     """Step rewards are finite, as many as the trajectory has tokens, and 0 where there is no action."""
     episodes = episodes_for(method)
     for episode, got in zip(episodes, scorer_of(method)(episodes), strict=True):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
 
 from steelyard.check.verdict import Check, demand
 from steelyard.core import Prompt, Task
@@ -34,7 +33,7 @@ def task_splits(task: Task) -> None:
     demand(not texts, f"{len(texts)} texts are in both splits")
 
 
-def task_repeatable(task: Any) -> None:
+def task_repeatable(task: Task) -> None:
     """The same prompts in the same order, from this instance and from a new one."""
     first = _of(task)
     twin = type(task)()

@@ -36,7 +36,7 @@ def demand(condition: bool, what: str) -> None:
         raise UnmetError(what)
 
 
-def run_checks(checks: Mapping[str, Check], subject: Any) -> list[CheckResult]:
+def run_checks(checks: Mapping[str, Check], subject: object) -> list[CheckResult]:
     """One result per check, in order; a fault inside the method is a failed check, not an end of the run.
 
     Args:
@@ -53,7 +53,7 @@ def run_checks(checks: Mapping[str, Check], subject: Any) -> list[CheckResult]:
     return [_judge(name, check, instance, exemptions.get(name)) for name, check in checks.items()]
 
 
-def _judge(name: str, check: Check, instance: Any, exemption: str | None) -> CheckResult:
+def _judge(name: str, check: Check, instance: object, exemption: str | None) -> CheckResult:
     try:
         check(instance)
     except UnmetError as unmet:

@@ -17,7 +17,7 @@ from steelyard.core.limits import (
     ShareInside,
     checked,
 )
-from steelyard.core.method import Card, cards, find, id_of, method, settings
+from steelyard.core.method import Card, Dataclass, cards, find, id_of, method, settings
 from steelyard.core.needs import Needs, needs_of
 from steelyard.core.padding import Padded, pad, pad_stack
 from steelyard.core.parts import CurriculumSettings, ReplaySettings
@@ -52,6 +52,7 @@ __all__ = [
     "Conversing",
     "Curriculum",
     "CurriculumSettings",
+    "Dataclass",
     "Ending",
     "Engine",
     "Environment",

@@ -146,7 +146,7 @@ def _built_here(hint: type) -> bool:
     return dataclasses.is_dataclass(hint) or typing.Protocol in hint.__bases__
 
 
-def _field(value: typing.Any, hint: typing.Any, where: str, trusted: bool) -> typing.Any:
+def _field(value: object, hint: typing.Any, where: str, trusted: bool) -> typing.Any:
     if isinstance(value, dict) and typing.get_origin(hint) is dict:
         return {
             name: _field(item, typing.get_args(hint)[1], f"{where}.{name}", trusted) for name, item in value.items()

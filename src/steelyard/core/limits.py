@@ -18,7 +18,7 @@ import math
 import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -67,7 +67,7 @@ def checked(where: str | None = None) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def check_when_built(cls: type[Any], where: str | None) -> None:
+def check_when_built(cls: type, where: str | None) -> None:
     """Make a dataclass check its limits when it is built; a class that does already keeps its own `where`.
 
     The field types are read when the first object is built, because they may name classes defined further down.
@@ -144,17 +144,17 @@ def _is_endless(value: object) -> bool:
     return isinstance(value, float) and math.isinf(value)
 
 
-def _leaves(hint: Any) -> list[Any]:
+def _leaves(hint: object) -> list[object]:
     """The types and marks that a type is made of, outermost first."""
     parts = typing.get_args(hint)
     return [leaf for part in parts for leaf in _leaves(part)] if parts else [hint]
 
 
-def _allows_inf(hint: Any) -> bool:
+def _allows_inf(hint: object) -> bool:
     return any(isinstance(leaf, Meta) and (leaf.extra or {}).get("inf") for leaf in _leaves(hint))
 
 
-def _words(hint: Any) -> str:
+def _words(hint: object) -> str:
     """The values that a type allows, in words; empty where it sets no limit."""
     origin = typing.get_origin(hint)
     parts = typing.get_args(hint)

@@ -11,12 +11,18 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from steelyard.core.errors import SteelyardError, suggest
 from steelyard.core.limits import check_when_built
 
 T = TypeVar("T")
+
+
+class Dataclass(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def numeric_settings(settings: object) -> dict[str, type[int] | type[float]]:
     return found
 
 
-def _alternatives(hint: Any) -> set[Any]:
+def _alternatives(hint: object) -> set[object]:
     """The members of a union, or the type itself."""
     return set(typing.get_args(hint)) if typing.get_origin(hint) in (typing.Union, types.UnionType) else {hint}
 

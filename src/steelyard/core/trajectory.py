@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -111,7 +111,7 @@ class Trajectory:
         """The tokens that the policy chose."""
         return self.tokens_T[self.action_T]
 
-    def replace(self, **changes: Any) -> "Trajectory":
+    def replace(self, **changes: object) -> "Trajectory":
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 

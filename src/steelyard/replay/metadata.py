@@ -69,7 +69,7 @@ class ReplayMetadata:
         )
 
 
-def _differences(has: ReplayMetadata, wants: ReplayMetadata) -> list[tuple[str, Any, Any]]:
+def _differences(has: ReplayMetadata, wants: ReplayMetadata) -> list[tuple[str, object, object]]:
     has_kind = type(has.settings)
     wants_kind = type(wants.settings)
     if has_kind is not wants_kind:

@@ -7,7 +7,7 @@ stored entries, except within one prompt's list, whose length `capacity_per_prom
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from sortedcontainers import SortedList
 
@@ -16,11 +16,11 @@ from steelyard.replay.entry import Entry
 Eviction = Literal["oldest", "lowest-reward"]
 
 
-def _lowest_reward(entry: Entry) -> tuple[Any, ...]:
+def _lowest_reward(entry: Entry) -> tuple[float | None, int, int]:
     return (entry.reward, entry.version, entry.seq)
 
 
-_EVICTION_KEYS: dict[Eviction, Callable[[Entry], tuple[Any, ...]] | None] = {
+_EVICTION_KEYS: dict[Eviction, Callable[[Entry], tuple[float | None, int, int]] | None] = {
     "oldest": None,
     "lowest-reward": _lowest_reward,
 }

@@ -100,7 +100,7 @@ def _info(t: Trajectory) -> str:
     return text.decode()
 
 
-def _lists(arrays: list[np.ndarray | None], kind: Any) -> pa.ListArray:
+def _lists(arrays: list[np.ndarray | None], kind: pa.DataType) -> pa.ListArray:
     """One list per trajectory; null for None."""
     full = [np.empty(0) if array is None else array for array in arrays]
     ends_N1 = np.cumsum([0, *map(len, full)], dtype=np.int32)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from steelyard.core.json import JsonMapping
 
@@ -14,7 +14,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """Four significant digits, thousands grouped; a dash where there is none."""
     if not is_number(value):
         return DASH
@@ -23,12 +23,12 @@ def number(value: Any) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
-def percent(value: Any) -> str:
+def percent(value: object) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * value:.1f}%" if is_number(value) else DASH
 
 
-def duration(seconds: Any) -> str:
+def duration(seconds: object) -> str:
     """Seconds as hours, minutes and seconds; two units at most."""
     if not is_number(seconds):
         return DASH
@@ -38,9 +38,9 @@ def duration(seconds: Any) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def flatten(settings: JsonMapping, prefix: str = "") -> list[tuple[str, Any]]:
+def flatten(settings: JsonMapping, prefix: str = "") -> list[tuple[str, object]]:
     """Nested settings as dotted names and values, in their order."""
-    flat: list[tuple[str, Any]] = []
+    flat: list[tuple[str, object]] = []
     for name, value in settings.items():
         inner = isinstance(value, Mapping) and len(value) > 0
         flat += flatten(value, f"{prefix}{name}.") if inner else [(f"{prefix}{name}", value)]

@@ -1,12 +1,11 @@
 """What held-out evaluation measures, in words: one list for the terminal, the last line of a run, and the page."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from steelyard.report.format import is_number, number, percent
 from steelyard.report.records import Row
 
-Write = Callable[[Any], str]
+Write = Callable[[object], str]
 
 HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/total_variation", "total variation to pi*", number),

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steelyard.core.json import JsonObject
 from steelyard.report.plots import HELD_OUT, RC, SHARES
 from steelyard.report.records import read_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Rows = list[JsonObject]
 
@@ -45,7 +48,7 @@ def _evaluations(directory: Path) -> Rows:
     return [{**row, "seconds": seconds.get(row["step"], 0.0)} for row in read_rows(directory / "eval.jsonl")[0]]
 
 
-def _stack(axes: Any, rows: Rows) -> None:
+def _stack(axes: "Axes", rows: Rows) -> None:
     names = sorted({name for row in rows for name in row["eval/styles"]})
     shares = [[row["eval/styles"].get(name, 0.0) for row in rows] for name in names]
     axes.stackplot([row["step"] for row in rows], shares, labels=names, colors=SHARES)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -17,6 +17,12 @@ from markupsafe import Markup
 from steelyard.core.json import JsonMapping
 from steelyard.report.format import is_number
 from steelyard.report.template import visible
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 HELD_OUT = "#0072B2"
 LEARNER = "#D55E00"
@@ -152,7 +158,7 @@ def _column(rows: Sequence[JsonMapping], key: str) -> np.ndarray:
     return np.array([row[key] if is_number(row.get(key)) else np.nan for row in rows], dtype=float)
 
 
-def _line(axes: Any, s: Series) -> Any:
+def _line(axes: "Axes", s: Series) -> "Line2D":
     """Draws the series and returns the line that stands for it in a legend."""
     x = s.xs()
     y = s.ys()
@@ -174,7 +180,7 @@ def smooth(y: np.ndarray) -> np.ndarray:
     return np.where(weight > 0.5, total / np.maximum(weight, 1.0), np.nan)
 
 
-def _legend(axes: Any, labels: Sequence[str], handles: Sequence[Any]) -> None:
+def _legend(axes: "Axes", labels: Sequence[str], handles: Sequence["Artist"]) -> None:
     # Matplotlib leaves out labels with a leading underscore.
     texts = [label.lstrip("_")[:24] or "(empty)" for label in labels]
     place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": min(3, len(texts)), "borderaxespad": 0.2}
@@ -182,7 +188,7 @@ def _legend(axes: Any, labels: Sequence[str], handles: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _axes(name: str) -> Iterator[tuple[Any, Any]]:
+def _axes(name: str) -> Iterator[tuple["Figure", Any]]:
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -191,7 +197,7 @@ def _axes(name: str) -> Iterator[tuple[Any, Any]]:
         yield figure, figure.add_subplot()
 
 
-def _svg(figure: Any, name: str, alt: str) -> Markup:
+def _svg(figure: "Figure", name: str, alt: str) -> Markup:
     """The figure as an `<svg>` element for HTML: no prolog, no metadata, no fixed size, ids that no other plot has."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import msgspec
 from markupsafe import Markup
 
 from steelyard.core import SteelyardError
@@ -135,10 +135,10 @@ def staleness(run: RunRecords) -> Section | None:
     return _half("staleness", "Staleness", figure(plot, caption))
 
 
-def _ages(found: Any) -> dict[int, int]:
+def _ages(found: object) -> dict[int, int]:
     try:
-        return {int(age): int(n) for age, n in found.items()}
-    except (AttributeError, ValueError, TypeError) as error:
+        return msgspec.convert(found, dict[int, int], strict=False)
+    except msgspec.ValidationError as error:
         what = f"batch/staleness is {found!r}, which is no count of ages"
         hint = "restore the file that the run wrote"
         raise SteelyardError(what, where="metrics.jsonl", hint=hint) from error
@@ -223,7 +223,7 @@ def _half(id: str, title: str, drawn: Figure | None) -> Section | None:
     return None if drawn is None else Section(id, title, [drawn], half=True)
 
 
-def _change(rows: Sequence[Row], key: str, write: Callable[[Any], str]) -> str:
+def _change(rows: Sequence[Row], key: str, write: Callable[[object], str]) -> str:
     known = [row for row in rows if is_number(row.get(key))]
     ends = known[:1] + known[1:][-1:]
     return ", ".join(f"{write(row[key])} at step {row.get('step')}" for row in ends)

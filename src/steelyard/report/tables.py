@@ -3,7 +3,6 @@
 import json
 import shlex
 from itertools import zip_longest
-from typing import Any
 
 from steelyard.report.blocks import Sample, Section, Table
 from steelyard.report.format import flatten, is_number, number, percent
@@ -119,18 +118,18 @@ def _short(value: object) -> str:
     return line if len(line) <= MAX_READING else f"{line[:MAX_READING]}…"
 
 
-def _said(row: Row) -> Any:
+def _said(row: Row) -> object:
     """The completion; an episode of several turns has a line for each turn and for each answer of its environment."""
     turns = row.get("turns") or []
     lines = [f"{turn.get('by')}: {turn.get('text')}" for turn in turns]
     return "\n".join(lines) if len(lines) > 1 else row.get("completion", "")
 
 
-def _cut(text: Any) -> str:
+def _cut(text: object) -> str:
     whole = _plain(text)
     more = len(whole) - MAX_CHARACTERS
     return whole if more <= 0 else f"{whole[:MAX_CHARACTERS]}… ({more:,} more characters)"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The coordinator alone: laws under any order of messages, losses, stops and resumes; then examples."""
+"""The coordinator alone: what holds under any order of messages, losses, stops and resumes; then examples."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,6 +31,12 @@ RUN = Run(
     num_generations=2, search_prompts=2, max_staleness=1, save_steps=2, weight_sync_steps=2,
     evaluation=HeldOut(every=2, prompts=1), restarts=Restarts(limit=10**6),
 )  # fmt: skip
+RUNS = [
+    RUN,
+    replace(RUN, weight_sync_steps=1),
+    replace(RUN, max_steps=2, save_steps=1, evaluation=HeldOut(every=1, prompts=1)),
+]
+"""The last one comes to its end, and has every save and evaluation close to the next."""
 REPLAYS = [
     PrioritizedReplay(), PrioritizedReplay(over_age="wait"), SingleUse(), SingleUse(over_age="wait"),
 ]  # fmt: skip
@@ -56,8 +62,9 @@ def batch_metrics(groups: Sequence[Sequence[Trajectory]], version: int) -> dict[
 class Driver(RuleBasedStateMachine):
     """Plays a runtime in which anything may happen at any time, and keeps books of its own."""
 
-    @initialize(replay=st.sampled_from(REPLAYS), run=st.sampled_from([RUN, replace(RUN, weight_sync_steps=1)]))
-    def start(self, replay: Any, run: Run) -> None:
+    @initialize(replay=st.sampled_from(REPLAYS), run=st.sampled_from(RUNS), fair=st.booleans())
+    def start(self, replay: Any, run: Run, fair: bool) -> None:
+        self.fair = fair
         self.run = replace(run, replay=replay)
         self.replay: Replay = replay.open(seed=0, max_staleness=run.max_staleness, path=None)
         self.now = 0.0
@@ -70,6 +77,9 @@ class Driver(RuleBasedStateMachine):
         self.saved_waiting: set[Assignment] = set()
         self.saved_steps = 0
         self.restarting: set[str] = set()
+        self.stopped = False
+        self.model_saved = False
+        self.evaluated: int | None = None
         self.steps_on_record: list[int] = []
         self.learner = (0, 0)
         self.open()
@@ -80,6 +90,8 @@ class Driver(RuleBasedStateMachine):
         self.fed: c.Feed | None = None
         self.saving: list[str] = []
         self.evaluating = 0
+        self.stopped = False
+        self.model_saved = False
         self.restarting.clear()
         self.steps_on_record = [s for s in self.steps_on_record if s <= self.saved_steps]
         version = self.learner[1]
@@ -99,10 +111,14 @@ class Driver(RuleBasedStateMachine):
             match command:
                 case c.Assign(_, assignments):
                     assert not {*assignments} & self.accepted, "what was accepted is not drawn again"
+                    assert not self.stopped, "a run that was stopped draws nothing"
+                    assert self.coordinator.steps < self.run.max_steps, "after the last step nothing is drawn"
                     self.handed |= {*assignments}
                 case c.Feed(groups):
                     assert self.fed is None, "the learner has groups already"
                     assert self.coordinator.steps < self.run.max_steps
+                    assert not self.stopped, "a run that was stopped makes no step"
+                    assert "checkpoint" not in self.saving, "what is saved stands still"
                     assert all(self.learner[1] - t.version <= 1 for group in groups for t in group), "beyond the bound"
                     self.fed = command
                 case c.Save(what):
@@ -117,6 +133,7 @@ class Driver(RuleBasedStateMachine):
                     self.steps_on_record.append(row["step"])
                 case c.Show(version):
                     assert version == self.published[-1]
+                    assert self.replay.knows(trajectory(Assignment(0, 0), version)), "what is shown is in the ledger"
                 case _:
                     pass
 
@@ -185,6 +202,15 @@ class Driver(RuleBasedStateMachine):
         self.tell(m.WorkerStarted(name, name))
         self.tell(m.WorkerReady(name))
 
+    @precondition(lambda self: self.going)
+    @rule(data=st.data())
+    def start_anew(self, data: st.DataObject) -> None:
+        """A searcher begins again before anybody has seen that it was gone."""
+        name = self.searcher(data)
+        if name not in self.restarting:
+            self.tell(m.WorkerStarted(name, name))
+            self.tell(m.WorkerReady(name))
+
     @precondition(lambda self: self.going and self.fed is not None)
     @rule()
     def step(self) -> None:
@@ -203,6 +229,7 @@ class Driver(RuleBasedStateMachine):
     @rule()
     def evaluate(self) -> None:
         self.evaluating = 0
+        self.evaluated = self.published[-1]
         self.tell(m.Evaluated({"version": self.published[-1], "step": 0}, [], 1.0))
 
     @precondition(lambda self: self.going and self.saving)
@@ -214,6 +241,7 @@ class Driver(RuleBasedStateMachine):
             self.saved_steps = self.coordinator.steps
             self.saved_accepted = {*self.accepted}
             self.saved_waiting = {*self.waiting()}
+        self.model_saved = what == "model"
         self.tell(m.Saved("model" if what == "model" else "checkpoint"))
 
     # What befalls the run
@@ -232,6 +260,7 @@ class Driver(RuleBasedStateMachine):
     @rule(sure=st.integers(0, 9))
     def stop(self, sure: int) -> None:
         if sure == 0:
+            self.stopped = True
             self.tell(m.StopRequested())
 
     @rule()
@@ -247,7 +276,7 @@ class Driver(RuleBasedStateMachine):
         self.handed |= {*self.waiting()}
         assert self.saved_waiting <= self.handed, "what the checkpoint owed is drawn again, or has been stored since"
 
-    # The laws
+    # What must hold
 
     @invariant()
     def nothing_is_lost_or_counted_twice(self) -> None:
@@ -257,6 +286,9 @@ class Driver(RuleBasedStateMachine):
         assert len(waiting) == len({*waiting}), "nothing is handed out twice"
         assert not {*waiting} & self.accepted, "what was accepted is not wanted"
         assert {*waiting} | self.accepted == self.handed, "nothing that was handed out is lost"
+        groups = self.coordinator.scheduler.state()["groups"]
+        awaited = {Assignment(group["prompt"], sample) for group in groups for sample in group["missing"]}
+        assert not awaited & self.accepted, "the curriculum does not wait for what has come"
         assert self.stored() <= self.accepted
         counts = self.replay.metrics()
         queue = isinstance(self.run.replay, SingleUse)  # a queue admits errors too
@@ -272,10 +304,50 @@ class Driver(RuleBasedStateMachine):
         assert self.published == sorted({*self.published})
         assert self.steps_on_record == [*range(1, len(self.steps_on_record) + 1)]
 
+    @invariant()
+    def an_end_is_a_whole_one(self) -> None:
+        if self.coordinator.outcome == "finished":
+            assert self.coordinator.steps == self.run.max_steps
+            assert self.model_saved, "the model is saved"
+            assert self.evaluated == self.learner[1], "the last weights are evaluated"
+
     def teardown(self) -> None:
-        """Whatever the state: if nobody says anything any more, somebody is named, or the run has ended."""
+        """Whatever the state: with workers that work the run ends, and with silent ones somebody is named."""
         if not hasattr(self, "coordinator"):
             return
+        self.play_fair() if self.fair else self.say_nothing()
+
+    def play_fair(self) -> None:
+        """Everybody answers at once from now on."""
+        for _ in range(60):
+            if not self.going:
+                return self.an_end_is_a_whole_one()
+            self.answer()
+            self.nothing_is_lost_or_counted_twice()
+        raise AssertionError(f"no end at step {self.coordinator.steps}")
+
+    def answer(self) -> None:
+        """One turn of each worker, of good data."""
+        for name in sorted(self.restarting):
+            self.restarting.discard(name)
+            self.tell(m.WorkerStarted(name, name))
+            self.tell(m.WorkerReady(name))
+        for worker in self.coordinator.of("searcher"):
+            found = [trajectory(a, self.published[-1], reward=float(a.sample % 2)) for a in worker.owed()]
+            self.accepted |= {Assignment(int(t.prompt_id[1:]), t.sample) for t in found}
+            self.tell(m.Found(worker.name, found))
+            self.tell(m.BatchDone(worker.name, 1.0, 0.0))
+        while self.going and self.saving:
+            self.save()
+        if self.going and self.fed is not None:
+            self.step()
+        if self.going and self.evaluating:
+            self.evaluate()
+        if self.going and self.stopped:
+            self.now += 1.0
+            self.tell(m.Tick())
+
+    def say_nothing(self) -> None:
         for _ in range(40):
             if not self.going:
                 return

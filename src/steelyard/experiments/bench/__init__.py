@@ -7,7 +7,6 @@ every single run's figure; `table(rows)` makes columns and lines of them, with m
 
 import importlib
 from types import ModuleType
-from typing import Any
 
 from steelyard.core import SteelyardError, suggest
 
@@ -26,7 +25,7 @@ def part(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def settings_of(module: ModuleType) -> type[Any]:
+def settings_of(module: ModuleType) -> type:
     """The dataclass of a part's settings."""
     return getattr(module, module.__name__.rpartition(".")[2].capitalize())
 

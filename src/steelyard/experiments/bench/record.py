@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import msgspec
 
-from steelyard.core import SteelyardError, encode, require
+from steelyard.core import Dataclass, SteelyardError, encode, require
 from steelyard.core.json import JsonObject
 from steelyard.experiments.harness.processes import kept, measured_once
 from steelyard.runtime import to_json
@@ -43,7 +42,7 @@ def name_of(module: ModuleType) -> str:
     return module.__name__.rpartition(".")[2]
 
 
-def command_of(module: ModuleType, settings: Any) -> str:
+def command_of(module: ModuleType, settings: Dataclass) -> str:
     """The command line that measures with these settings."""
     words = ["steelyard", "bench", name_of(module)]
     for field in fields(settings):
@@ -54,7 +53,7 @@ def command_of(module: ModuleType, settings: Any) -> str:
     return " ".join(words)
 
 
-def carry_out(module: ModuleType, settings: Any, directory: Path, say: Callable[[str], None]) -> BenchRecord:
+def carry_out(module: ModuleType, settings: Dataclass, directory: Path, say: Callable[[str], None]) -> BenchRecord:
     """Measure a part and keep its record in `directory`; one that is there with the same settings is taken as it is.
 
     Raises:
@@ -71,7 +70,7 @@ def carry_out(module: ModuleType, settings: Any, directory: Path, say: Callable[
     return measured_once(file, BenchRecord, lambda: _measured(module, settings, directory, say), fits=fits)
 
 
-def _measured(module: ModuleType, settings: object, directory: Path, say: Callable[[str], None]) -> BenchRecord:
+def _measured(module: ModuleType, settings: Dataclass, directory: Path, say: Callable[[str], None]) -> BenchRecord:
     with writing(directory, SteelyardError):
         directory.mkdir(parents=True, exist_ok=True)
         workdir = Path(tempfile.mkdtemp(prefix=f"{name_of(module)}-", dir=directory))  # one cut short left its own

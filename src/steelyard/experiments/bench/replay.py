@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
@@ -144,7 +144,7 @@ def torchrl(store: str, size: int, directory: Path) -> dict[str, float]:
     return {"adds_per_s": size / taken, "bytes": bytes_each, "open_s": 0.0, **found}
 
 
-def _draw(draw: Callable[[int], Any]) -> dict[str, float]:
+def _draw(draw: Callable[[int], object]) -> dict[str, float]:
     for d in range(DRAWS // 10):
         draw(DRAWS + d)  # to warm up
     times_ms = [1e3 * seconds(lambda d=d: draw(d)) for d in range(DRAWS)]

@@ -146,7 +146,7 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     present = [engine for engine in ENGINES if any(row["engine"] == engine for row in rows)]
     columns = ["", "model", "batch", "new", *(ENGINES[engine] for engine in present)]
     columns += ["native / generate", "limit, GFLOP/s", "native reaches"]
-    cells: dict[tuple[Any, ...], dict[str, Row]] = {}
+    cells: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in rows:
         cells.setdefault((row["shape"], row["size"], row["batch"], row["new"]), {})[row["engine"]] = row
     return columns, [[*map(str, cell), *_line(engines, present)] for cell, engines in cells.items()]

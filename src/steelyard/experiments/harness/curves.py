@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Color = Sequence[float]
+"""Red, green, blue and opacity, each from 0 to 1."""
 NAMES = {
     "eval/accuracy": "held-out accuracy (greedy)",
     "eval/total_variation": "total variation to pi*",
@@ -80,7 +82,7 @@ def draw_curves(
     save_figure(path, fill, (9.6 if points else 6.4, 3.6))
 
 
-def _curve(ax: "Axes", runs: Sequence[RunRecords], key: str, name: str, color: Any, style: str) -> None:
+def _curve(ax: "Axes", runs: Sequence[RunRecords], key: str, name: str, color: Color, style: str) -> None:
     """Over the steps that every seed was evaluated at."""
     by_step = [dict(zip((row["step"] for row in run.evals), series(run, key), strict=True)) for run in runs]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step)))
@@ -89,7 +91,7 @@ def _curve(ax: "Axes", runs: Sequence[RunRecords], key: str, name: str, color: A
     ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
-def _points(ax: "Axes", points: Points, colors: Sequence[Any]) -> None:
+def _points(ax: "Axes", points: Points, colors: Sequence[Color]) -> None:
     for x, (color, values) in enumerate(zip(colors, points.by_arm.values(), strict=True)):
         ax.scatter([x] * len(values), values, color=[color], s=26, zorder=3)
         ax.scatter(x, np.median(values), color=[color], s=220, marker="_", zorder=2)

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 import msgspec
 
@@ -37,7 +36,7 @@ def row_of(
     }
 
 
-def state_digest(facts: Any, groups: Sequence[Sequence[Trajectory]]) -> str:
+def state_digest(facts: object, groups: Sequence[Sequence[Trajectory]]) -> str:
     """16 hexadecimal digits that name JSON-ready `facts` and every bit of the trajectories."""
     digest = hashlib.blake2b(msgspec.json.encode(facts), digest_size=8)
     for group in groups:

@@ -16,7 +16,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from steelyard.core import Replay, SteelyardError, require
 from steelyard.core.json import JsonObject
 from steelyard.runtime.run_dir.disk import reading, sync, writing
 
+T = TypeVar("T")
 MANIFEST = "manifest.json"
 STATE = "state.json"
 _NAME = re.compile(r"checkpoint-(0|[1-9][0-9]{0,17})|\.checkpoint-(0|[1-9][0-9]{0,17})\.(old|part|gone)")
@@ -239,7 +240,7 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
 
 
-def _read(path: Path, kind: Any) -> Any:
+def _read(path: Path, kind: type[T]) -> T:
     _refuse_link(path)
     try:
         with reading(path, _HINT):
@@ -248,7 +249,7 @@ def _read(path: Path, kind: Any) -> Any:
         raise SteelyardError(f"is not what a checkpoint holds ({error})", where=str(path), hint=_HINT) from error
 
 
-def _json(data: Any) -> bytes:
+def _json(data: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
 
 
@@ -262,7 +263,7 @@ def _check_json(state: Mapping[str, object]) -> None:
             raise TypeError(f"{place} has keys that are not texts")
 
 
-def _walk(data: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _walk(data: object, place: str) -> Iterator[tuple[str, object]]:
     """Every value in `data` with its place."""
     yield place, data
     inner = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list | tuple) else ()

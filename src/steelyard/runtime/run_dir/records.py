@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
 from steelyard.core.copies import own
@@ -246,7 +245,7 @@ def _refuse_contents(directory: Path, *but: str) -> None:
     require(not held, "is not empty", where=str(directory), hint=_HINT)
 
 
-def to_json(data: Any, *, indent: int | None = None) -> str:
+def to_json(data: object, *, indent: int | None = None) -> str:
     """Strict JSON, as every parser reads it: a measurement that is not finite is null.
 
     Settings do not lose their infinities that way; `steelyard.core.encode` has written them as texts.
@@ -254,7 +253,7 @@ def to_json(data: Any, *, indent: int | None = None) -> str:
     return json.dumps(_finite(data), indent=indent, allow_nan=False)
 
 
-def _finite(data: Any) -> Any:
+def _finite(data: object) -> object:
     if isinstance(data, Mapping):
         return {name: _finite(value) for name, value in data.items()}
     if isinstance(data, list | tuple):
