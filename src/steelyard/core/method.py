@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from steelyard.core.errors import SteelyardError, suggest
 from steelyard.core.limits import check_when_built
@@ -19,6 +19,7 @@ from steelyard.core.limits import check_when_built
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Dataclass(Protocol):
     """An instance of any dataclass."""
 

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, Positive, PositiveInt, Share, method
+from steelyard.core import Batch, Loss, Needs, PositiveInt, PositiveOrInf, Share, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -45,7 +45,7 @@ class CANON:
     """Share of the comparison between the halves; the rest is within each."""
     alpha: Share = 1.0
     """Below 1 the favoured half has an advantage; between 0 and 1."""
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
     max_length: PositiveInt = 1
     """The constant length (tokens) that divides every sequence's sum."""

@@ -14,7 +14,7 @@ Source: Liu et al. 2025, arXiv:2503.20783.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, Positive, PositiveInt, method
+from steelyard.core import Batch, Loss, Needs, PositiveInt, PositiveOrInf, method
 from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -25,7 +25,7 @@ from steelyard.objective.kernels import policy_gradient
 class DrGRPO:
     """GRPO done right: centred rewards, no division by standard deviation or by the sequence's own length."""
 
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
     importance_ratio: bool = True
     """Correct for the behaviour policy; off, old data is taken as if it were fresh."""

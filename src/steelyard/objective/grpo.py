@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import MOST_NATS, clipped_advantage
 from steelyard.objective.kernels import policy_gradient
@@ -30,7 +30,7 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 class GRPO:
     """Group-relative policy optimisation."""
 
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which the importance ratio may still be pushed; 1e9 never clips."""
     beta: NonNegative = 0.0
     """Weight of the k3 penalty on the KL to the reference; the paper's is 0.04, and 0 needs no reference."""

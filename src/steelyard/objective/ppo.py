@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, Share, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, Share, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.heads import LinearHead
@@ -33,7 +33,7 @@ from steelyard.objective.value import gae, last_action, value_error
 class PPO:
     """Proximal policy optimisation with a value head."""
 
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which a token's ratio may still be pushed; 1e9 never clips."""
     beta: NonNegative = 0.05
     """Weight of the KL penalty inside the rewards; 0 needs no reference."""

@@ -16,7 +16,7 @@ Source: Noukhovitch et al. 2024, arXiv:2410.18252, and its published code.
 
 from dataclasses import dataclass
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, method
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.clipping import exp_ratio, unclipped
 from steelyard.objective.kernels import policy_gradient
@@ -30,7 +30,7 @@ class ProximalRLOO:
 
     beta: NonNegative = 0.0
     """Weight of the KL penalty inside the reward; 0 needs no reference."""
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which a sequence's ratio may still be pushed; 1e9 never clips."""
 
     @property

@@ -16,7 +16,7 @@ Source: Bartoldson et al. 2025, arXiv:2503.18929, section 6.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, Positive, method
+from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import centred, shaped_reward
 from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
@@ -32,7 +32,7 @@ class TBAPrime:
 
     beta: Positive = 0.005
     """Temperature of the KL-tilted target; larger stays nearer the reference."""
-    clamp: Positive = 8.0
+    clamp: PositiveOrInf = 8.0
     """c: the largest importance ratio of a token."""
 
     def __call__(self, batch: Batch) -> Loss:

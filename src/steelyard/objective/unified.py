@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import Batch, Loss, Needs, Positive, method
+from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
 from steelyard.objective.advantage import centred, reward_of, standardised
 from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.kernels import policy_gradient
@@ -53,7 +53,7 @@ class Unified:
     """What a sample is worth."""
     per_token: bool = True
     """Average an answer's steps; off, they are summed."""
-    clip: Positive = 0.2
+    clip: PositiveOrInf = 0.2
     """Half-width of the interval around 1 in which a ratio counts in full."""
 
     @property

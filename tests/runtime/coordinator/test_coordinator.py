@@ -78,6 +78,8 @@ class Driver(RuleBasedStateMachine):
         self.saved_steps = 0
         self.restarting: set[str] = set()
         self.stopped = False
+        self.stopped_at = 0.0
+        self.waiting_from = 0.0
         self.model_saved = False
         self.evaluated: int | None = None
         self.steps_on_record: list[int] = []
@@ -101,6 +103,7 @@ class Driver(RuleBasedStateMachine):
             self.tell(m.WorkerReady(name))
         saved = None if self.saved is None else msgspec.json.decode(self.saved, type=CoordinatorState)
         self.obey(self.coordinator.begin(self.replay, self.now, saved))
+        self.waiting_from = self.now
         self.tell(m.Stepped(*self.learner, None, 0.0))
 
     def tell(self, message: m.Message) -> None:
@@ -223,6 +226,7 @@ class Driver(RuleBasedStateMachine):
         if fed.publish:
             self.published.append(version + 1)
             self.tell(m.Published(version + 1, digest(version + 1)))
+        self.waiting_from = self.now
         self.tell(m.Stepped(*self.learner, metrics, 0.5))
 
     @precondition(lambda self: self.going and self.evaluating)
@@ -260,6 +264,7 @@ class Driver(RuleBasedStateMachine):
     @rule(sure=st.integers(0, 9))
     def stop(self, sure: int) -> None:
         if sure == 0:
+            self.stopped_at = self.stopped_at if self.stopped else self.now
             self.stopped = True
             self.tell(m.StopRequested())
 
@@ -310,6 +315,9 @@ class Driver(RuleBasedStateMachine):
             assert self.coordinator.steps == self.run.max_steps
             assert self.model_saved, "the model is saved"
             assert self.evaluated == self.learner[1], "the last weights are evaluated"
+        if self.coordinator.outcome == "stopped":
+            late = self.now > self.stopped_at + PROFILE.last_word
+            assert late or self.saved_steps == self.coordinator.steps, "a stop waits for its checkpoint"
 
     def teardown(self) -> None:
         """Whatever the state: with workers that work the run ends, and with silent ones somebody is named."""
@@ -343,9 +351,6 @@ class Driver(RuleBasedStateMachine):
             self.step()
         if self.going and self.evaluating:
             self.evaluate()
-        if self.going and self.stopped:
-            self.now += 1.0
-            self.tell(m.Tick())
 
     def say_nothing(self) -> None:
         for _ in range(40):
@@ -357,6 +362,8 @@ class Driver(RuleBasedStateMachine):
             except FaultError as fault:
                 assert any(name in fault.where for name in ("learner", "evaluator", "searcher")), fault
                 return
+            waits = self.fed is None and not self.stopped and self.coordinator.steps < self.run.max_steps
+            assert not waits or self.now <= self.waiting_from + PROFILE.deadline, "the learner's wait has a deadline"
         raise AssertionError("a wait without an owner")
 
 
@@ -432,6 +439,18 @@ def test_the_learners_death_ends_the_run_with_its_label() -> None:
     coordinator.handle(m.WorkerStarted("learner", "learner (pid 7)"), 1.0)
     with pytest.raises(FaultError, match=r"learner \(pid 7\): was killed while the run was going"):
         coordinator.handle(m.WorkerLost("learner", "was killed"), 2.0)
+
+
+def test_a_resume_after_the_last_step_draws_and_feeds_nothing() -> None:
+    before, _ = begun()
+    saved = msgspec.structs.replace(before.state(), steps=RUN.max_steps, version=RUN.max_steps)
+    coordinator = Coordinator(RUN, PROMPTS, PROFILE)
+    coordinator.handle(m.Published(7, digest(7)), 0.0)
+    for name in coordinator.workers:
+        coordinator.handle(m.WorkerReady(name), 0.0)
+    out = coordinator.begin(before.replay, 0.0, saved)
+    assert {type(command) for command in out} == {c.Admit, c.Evaluate, c.EndWorker, c.Save}
+    assert coordinator.handle(m.Stepped(RUN.max_steps, 7, None, 0.0), 1.0) == []
 
 
 def test_a_learner_that_goes_back_is_refused() -> None:
