@@ -4,7 +4,7 @@ A player who ignores the answers finds at most 4 of 15 numbers:
 
     observation-blind bound = 4 / 15 = 26.7 %       (`steelyard.task.guessing.best_blind_score` tries every player)
 
-Differs from the other recipes: on-policy, with a single-use queue. The number is hidden, so the target pi* is another one
+Differs from the other recipes: on-policy, with a single-use queue. The number is hidden, so the target pi* is another
 for each number, and no policy that cannot see it attains them all. What minimises the loss then depends on the data. On
 the policy's own data the gradient is that of the reward less beta times the KL divergence; on old data from the buffer,
 prioritised, accuracy rises more slowly and less steadily (`docs/lab-notes.md` has the numbers).

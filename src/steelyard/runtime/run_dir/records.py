@@ -58,7 +58,7 @@ class Records:
         config: Mapping[str, object] | None = None,
         resume: Mapping[str, int] | None = None,
         damaged: Sequence[str] = (),
-        extended: Mapping[str, Any] | None = None,
+        extended: Mapping[str, object] | None = None,
     ) -> None:
         self.directory = directory
         self._watch = watch
@@ -139,7 +139,7 @@ class Records:
         self.begin()
         self._put(name, data, FaultError)
 
-    def data(self, facts: Mapping[str, Any]) -> None:
+    def data(self, facts: Mapping[str, object]) -> None:
         """Write data.json: the prompts in numbers, and what of the data was merged or left out, which is shown too.
 
         Raises:
