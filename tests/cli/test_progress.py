@@ -121,3 +121,10 @@ def test_the_verifier_stands_beside_a_reward_of_ones_own():
     assert watched([("eval", ACCURACY | own)], terminal=False) == (
         "  step    0  accuracy 12.5% [10.0%, 15.0%]  reward -7.25  by the task's verifier 50.0%\n"
     )
+
+
+def test_long_waits_are_told_every_ten_seconds():
+    words = [("waiting", {"who": "searcher 0", "what": "scoring 64 completions with reward 'f'", "seconds": s})
+             for s in (5.0, 10.1, 15.0, 20.2, 5.0, 11.0)]  # fmt: skip
+    line = "  searcher 0: scoring 64 completions with reward 'f', {} s\n"
+    assert watched(words, terminal=False) == "".join(map(line.format, (10, 20, 11)))

@@ -18,6 +18,7 @@ from rich.table import Table
 from steelyard.cli.sanitize import plain
 from steelyard.report.measures import headline_of, own
 
+_WAITING_EVERY = 10.0  # seconds between lines about what a process waits for
 _PLAIN_EVERY = 5.0  # seconds between plain lines; each evaluation also prints one
 
 
@@ -39,6 +40,8 @@ class Progress:
         )
         self._latest: dict[str, Any] = {}
         self._printed = time.monotonic()
+        self._told: dict[str, float] = {}
+        """Process -> the seconds of its wait that were told last."""
 
     def __enter__(self) -> "Progress":
         if self._live is not None:
@@ -59,6 +62,9 @@ class Progress:
             self._title = ""
         if file in ("samples", "events"):
             return
+        if file == "waiting":
+            self._wait(row)
+            return
         if file == "data":
             for what, number in row["notes"].items():
                 self._say(f"  data: {number:,} {what}")
@@ -77,6 +83,16 @@ class Progress:
 
     def _say(self, line: str) -> None:
         self.console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def _wait(self, row: Mapping[str, Any]) -> None:
+        """A line every so often about a process that waits for long."""
+        who, seconds = str(row["who"]), float(row["seconds"])
+        told = self._told.get(who, 0.0)
+        told = 0.0 if seconds < told else told  # another wait
+        if seconds - told >= _WAITING_EVERY:
+            self._say(f"  {who}: {row['what']}, {seconds:.0f} s")
+            told = seconds
+        self._told[who] = told
 
     def _fault(self, row: Mapping[str, Any]) -> str:
         again = "" if row["again_in"] is None else f"; started again in {row['again_in']:.1f} s"

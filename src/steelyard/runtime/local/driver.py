@@ -174,6 +174,7 @@ class Local:
             case wire.FoundBytes(trajectories):
                 return self._found(child.name, [from_bytes(t) for t in trajectories])
             case wire.StillWaiting(what, seconds):
+                self.records.show("waiting", {"who": child.name, "what": what, "seconds": seconds})
                 return [m.Waiting(child.name, what, seconds)]
             case wire.ScoreThese(trajectories):
                 scores, held = self._scores([from_bytes(t) for t in trajectories])

@@ -13,6 +13,9 @@ class SupervisorReward:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
+    def __str__(self) -> str:
+        return "the reward of the calling process"
+
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order.
 

@@ -107,6 +107,11 @@ class Records:
         if self._watch is not None:
             self._watch(file, own(dict(row)))
 
+    def show(self, what: str, row: Mapping[str, object]) -> None:
+        """Show the watcher something that passes and is not kept, such as what a searcher waits for."""
+        if self._watch is not None:
+            self._watch(what, own(dict(row)))
+
     def fault(
         self,
         who: str,
