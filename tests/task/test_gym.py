@@ -115,7 +115,7 @@ NONSENSE = {
     "coin_flip": [("0", 0.0), ("0.", 0.0), ("1e400", 0.0), ("1/0", 0.0)],
     "complex_arithmetic": [("nan", 0.0), ("inf", 0.0), ("nan+nanj", 0.0)],
     "prime_factorization": [("banana", 0.0), ("null", 0.0), ("2 x 3 x y", 0.0)],
-    "gsm_symbolic": [("-{right}", 0.0)],
+    "gsm_symbolic": [("-{right}", 0.0), ("{right} or 3.5", 0.0), ("x{right}", 0.0)],
     "game_of_life": [("{}", 0.0), ('{"a": 1}', 0.0)],
 }
 

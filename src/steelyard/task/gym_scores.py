@@ -72,11 +72,11 @@ def _conclusion(made: Any, answer: str, entry: Entry) -> float:
 
 
 def _signed(made: Any, answer: str, entry: Entry) -> float:
-    """The package looks for a number behind a word boundary, which a minus sign is not: -288 was read as 288."""
-    found = re.search(r"(?<![\d.])-?\d+(?:\.\d+)?\b", answer)
-    if found is None:
+    """The package takes the first number behind a word boundary: -288 was read as 288, and "1 or 2 or 3" as 1."""
+    found = {float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)", answer)}
+    if len(found) != 1:
         return 0.0
-    return 1.0 if float(found[0]) == float(entry["answer"]) else 0.01
+    return 1.0 if found == {float(entry["answer"])} else 0.01
 
 
 _CORRECTED: dict[str, Callable[[Any, str, Entry], float]] = {
