@@ -14,7 +14,7 @@ from steelyard.check.scoring import episode_of
 from steelyard.cli import main
 from steelyard.core import Prompt, SteelyardError, rng
 from steelyard.reward import BradleyTerry, Pair, RewardModel, bradley_terry
-from steelyard.reward.bradley_terry import margins, pair_loss, pairs_of
+from steelyard.reward.bradley_terry import PairColumns, margins, pair_loss, pairs_of
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Said, Scorer, scores
 
@@ -183,3 +183,11 @@ def test_the_command(tiny_model_dir, tmp_path, capsys):
         assert complaint in said
         assert said.count("\n") == 1
     assert not (tmp_path / "other").exists()
+
+
+def test_pairs_have_the_columns_that_are_named():
+    rows = [("line 1", {"q": "a", "good": "b", "bad": "c", "prompt": 7, "chosen": None})]
+    (pair,) = pairs_of(rows, "f.jsonl", PairColumns("q", "good", "bad"))
+    assert (pair.prompt, pair.chosen, pair.rejected) == ("a", "b", "c")
+    with pytest.raises(SteelyardError, match=r"line 1: there is no better; .*--columns.chosen"):
+        pairs_of(rows, "f.jsonl", PairColumns("q", "better", "bad"))

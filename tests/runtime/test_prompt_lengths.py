@@ -13,7 +13,7 @@ from steelyard.runtime.factories import check_prompts, fitting
 from steelyard.runtime.prompt_lengths import described, lengths_of, tokens_of
 from steelyard.task import Rows
 from steelyard.training import train
-from steelyard.training.plan import plan
+from steelyard.training.plan import UNKNOWN, plan
 from steelyard.training.plan_text import plan_lines
 
 TEXTS = [f"{i}+{i}=" for i in range(40)]
@@ -83,3 +83,12 @@ def test_a_chat_that_the_template_refuses_is_named_by_its_row(run, tmp_path, tin
     task = Rows(str(path), needs_answer=False, held_out=str(path.with_name("rows.jsonl")))
     with pytest.raises(SteelyardError, match=r"chat.jsonl, line 8: the chat template refuses .*System role not supp"):
         check_prompts(replace(run, task=task, max_completion_length=1), policy)
+
+
+def test_characters_that_the_tokenizer_does_not_know_are_counted(run, tmp_path):
+    """The model does not see them: a prompt is shortened, and that is said."""
+    path = tmp_path / "words.jsonl"
+    rows = [{"prompt": f"{'Sum: ' if i < 3 else ''}{i}+{i}=", "answer": "2"} for i in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = plan(replace(run, task=Rows(str(path))), "rows")["prompts"]["notes"]
+    assert found == {UNKNOWN: 3}

@@ -36,8 +36,6 @@ from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
-COLUMNS = ("prompt", "chosen", "rejected")
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -48,19 +46,36 @@ class Pair:
     rejected: str
 
 
-def pairs_of(rows: Sequence[tuple[str, Mapping[str, Any]]], where: str) -> list[Pair]:
+@dataclass(frozen=True)
+class PairColumns:
+    """Which column of a file plays which role; a column means nothing else by its name."""
+
+    prompt: str = "prompt"
+    """Column with the prompt."""
+    chosen: str = "chosen"
+    """Column with the better completion."""
+    rejected: str = "rejected"
+    """Column with the worse completion."""
+
+
+def pairs_of(
+    rows: Sequence[tuple[str, Mapping[str, Any]]], where: str, columns: PairColumns | None = None
+) -> list[Pair]:
     """The pairs in the rows of a file, each with the name of its place.
 
     Raises:
         SteelyardError: a column is missing, or a completion is no text.
     """
+    columns = columns or PairColumns()
+    names = (columns.prompt, columns.chosen, columns.rejected)
     for place, row in rows:
-        lacks = [column for column in COLUMNS if row.get(column) is None]
-        hint = f"name the columns {', '.join(COLUMNS)}"
+        lacks = [column for column in names if row.get(column) is None]
+        hint = f"name the columns {', '.join(names)}, or say which they are with --columns.chosen and its like"
         require(not lacks, f"there is no {' and no '.join(lacks)}", where=f"{where}, {place}", hint=hint)
-        plain = isinstance(row["prompt"], str | list) and all(isinstance(row[c], str) for c in COLUMNS[1:])
-        require(plain, "chosen or rejected is no text", where=f"{where}, {place}", hint="write texts")
-    return [Pair(*(row[column] for column in COLUMNS)) for _, row in rows]
+        plain = isinstance(row[names[0]], str | list) and all(isinstance(row[name], str) for name in names[1:])
+        what = f"{columns.chosen} or {columns.rejected} is no text"
+        require(plain, what, where=f"{where}, {place}", hint="write texts")
+    return [Pair(*(row[name] for name in names)) for _, row in rows]
 
 
 @method("bradley-terry", paper="arXiv:2009.01325")

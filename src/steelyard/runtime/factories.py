@@ -30,7 +30,7 @@ from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import reward_function
 from steelyard.rollout import Codec, engine_for
-from steelyard.runtime.prompt_lengths import check_lengths, without_overlong
+from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
 from steelyard.runtime.run import Run
 from steelyard.searcher import Searcher
 
@@ -80,10 +80,10 @@ def make_reward(run: Run) -> Reward | None:
     return reward_function(run.reward, timeout_s=run.reward_timeout)
 
 
-def check_prompts(run: Run, policy: Policy) -> int:
+def check_prompts(run: Run, policy: Policy) -> Lengths:
     """Read every prompt once, before anything is generated: a run must not end at the prompt it meets last.
 
-    Returns the length of the longest (tokens).
+    Returns the lengths of all (tokens).
 
     Raises:
         SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, or the

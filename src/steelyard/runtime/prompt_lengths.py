@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from steelyard.core import Prompt, SteelyardError, require
 from steelyard.policy import Policy
@@ -33,13 +33,29 @@ def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
     return tokens
 
 
+class Lengths(NamedTuple):
+    """What was found by tokenising prompts."""
+
+    tokens: list[int]
+    """The number of tokens of each."""
+    unknown: int
+    """Prompts with characters that the tokenizer does not know: the model does not see these."""
+
+
 def lengths_of(policy: Policy, prompts: Sequence[Prompt]) -> list[int]:
-    """The number of tokens of each prompt.
+    """The number of tokens of each prompt; see `read_lengths`."""
+    return read_lengths(policy, prompts).tokens
+
+
+def read_lengths(policy: Policy, prompts: Sequence[Prompt]) -> Lengths:
+    """Tokenise every prompt.
 
     Raises:
         SteelyardError: as for `tokens_of`, of the first that cannot be read.
     """
     speaks = cache(lambda token: bool(policy.decode([token]).strip()))
+    unknown = unknown_token(policy.tokenizer)
+    dropped = 0
     lengths: list[int] = []
     for first in range(0, len(prompts), _CHUNK):
         some = prompts[first : first + _CHUNK]
@@ -47,7 +63,18 @@ def lengths_of(policy: Policy, prompts: Sequence[Prompt]) -> list[int]:
             if not any(map(speaks, tokens)):
                 tokens_of(policy, prompt)  # which says what is wrong, if anything is
             lengths.append(len(tokens))
-    return lengths
+            dropped += unknown in tokens
+    return Lengths(lengths, dropped)
+
+
+def unknown_token(tokenizer: Any) -> int | None:
+    """The token that stands for what a tokenizer does not know; None where it knows everything."""
+    inner = getattr(tokenizer, "backend_tokenizer", None)
+    # of a fast tokenizer its inner one decides: that of GPT-2 names a token for the unknown, and knows every byte
+    name = getattr(tokenizer, "unk_token", None) if inner is None else getattr(inner.model, "unk_token", None)
+    if not isinstance(name, str):
+        return None
+    return tokenizer.get_vocab().get(name)
 
 
 def _encoded(policy: Policy, prompts: Sequence[Prompt]) -> list[list[int]]:
@@ -75,14 +102,15 @@ def _at(prompt: Prompt) -> str:
     return f" ({prompt.place})" if prompt.place else ""
 
 
-def check_lengths(run: Run, policy: Policy, prompts: Sequence[Prompt]) -> int:
-    """The length of the longest prompt (tokens).
+def check_lengths(run: Run, policy: Policy, prompts: Sequence[Prompt]) -> Lengths:
+    """The lengths of the prompts (tokens).
 
     Raises:
         SteelyardError: one is longer than the run allows, or than the model's context leaves room for.
     """
-    lengths = lengths_of(policy, prompts)
-    over = [(prompt, length) for prompt, length in zip(prompts, lengths, strict=True) if length > _most(run, policy)]
+    lengths = read_lengths(policy, prompts)
+    most = _most(run, policy)
+    over = [(prompt, length) for prompt, length in zip(prompts, lengths.tokens, strict=True) if length > most]
     if over:
         prompt, length = over[0]
         more = f" (and {len(over) - 1} more prompts)" if len(over) > 1 else ""
@@ -92,7 +120,7 @@ def check_lengths(run: Run, policy: Policy, prompts: Sequence[Prompt]) -> int:
             what = f"{length} tokens exceed --max-prompt-length, which is {run.max_prompt_length}{more}"
         hint = "leave such prompts out with --filter-overlong-prompts, shorten them, or change the limits"
         raise SteelyardError(what, where=named(prompt), hint=hint)
-    return max(lengths, default=0)
+    return lengths
 
 
 def _most(run: Run, policy: Policy) -> int:

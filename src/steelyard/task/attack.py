@@ -28,7 +28,7 @@ from steelyard.policy import Policy, loading
 from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
-from steelyard.task.base import take_split
+from steelyard.task.base import OnCommandLine, PlainText, take_split
 from steelyard.task.judges import JUDGES, ClassifierJudge, GuardModelJudge, Judge
 from steelyard.task.replier import Replier
 

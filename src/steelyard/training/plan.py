@@ -37,6 +37,7 @@ ALWAYS_SHOWN = (
     "--replay.recent-probability",
 )
 """Flags that the plan always shows, because every run depends on them; others are shown if not at their default."""
+UNKNOWN = "prompts with characters that the model's tokenizer does not know: the model does not see these"
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
 
 
@@ -112,9 +113,11 @@ def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
     if policy is None:
         check_labels(run)
         return counted
-    longest = check_prompts(run, policy)
+    lengths = check_prompts(run, policy)
+    if lengths.unknown:
+        counted["notes"][UNKNOWN] = lengths.unknown
     make_demonstrations(run, policy)
-    room = {"longest_tokens": longest, "context": policy.context_length}
+    room = {"longest_tokens": max(lengths.tokens), "context": policy.context_length}
     return counted | room | {"epochs": run.max_steps * run.num_prompts / counted["train"]}
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ import tyro
 
 from steelyard.core import require
 from steelyard.reward import BradleyTerry
-from steelyard.reward.bradley_terry import pairs_of
+from steelyard.reward.bradley_terry import PairColumns, pairs_of
 from steelyard.reward.scorer import Scorer
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.files import read_rows
@@ -26,6 +26,8 @@ class RewardModelRun:
     """Model to start from: a language model (it gets a new head) or a reward model; a directory or a hub id."""
     pairs: str = ""
     """JSONL or Parquet file with columns prompt, chosen, rejected."""
+    columns: PairColumns = field(default_factory=PairColumns)
+    """Which column plays which role."""
     output_dir: str = ""
     """Directory to write; --proxy, --reward-model and transformers can load it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -43,7 +45,7 @@ class RewardModelRun:
         began = time.monotonic()
         directory = Path(self.output_dir)
         check_output(directory)
-        pairs = pairs_of(read_rows(self.pairs), self.pairs)
+        pairs = pairs_of(read_rows(self.pairs), self.pairs, self.columns)
         scorer = Scorer.load(self.model, self.dtype, new_head=self.training.seed)
         found = self.training(scorer, pairs)
         scorer.save(directory)
