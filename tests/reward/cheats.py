@@ -151,6 +151,10 @@ CHEATS = [
     Case("an underscore", "1_08", dressed=True),
     Case("the wrong sign", "-108", dressed=True),
     Case("the number a hundred times too large in percent", "108%", dressed=True),
+    Case("the wrong sign in words", "negative 108", dressed=True),
+    Case("twice", "twice 108", dressed=True),
+    Case("the root", "the square root of 108", dressed=True),
+    Case("more than it", "more than 108", dressed=True),
     Case("a part of it", "1080", dressed=True),
     Case("nearly", "107.999999999", dressed=True),
     # attacks on the checker
@@ -182,6 +186,7 @@ CHEATS = [
     Case("letters in another order", "ABC", answer="ACB", dressed=True),
     Case("a word backwards", "on", answer="no", dressed=True),
     Case("two choices", "A or B", answer="B", dressed=True),
+    Case("two choices with a comma", "A, B", answer="B", dressed=True),
     Case("all choices", "A, B, C, D", answer="D", dressed=True),
     Case("all choices with their texts", "A) Rome B) Paris", answer="A", dressed=True),
     Case("two boxes of words", "\\boxed{yes} \\boxed{no}", answer="no"),

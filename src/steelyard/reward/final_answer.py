@@ -30,6 +30,9 @@ Place = Literal["whole", "first", "last"]
 """How an answer stands in its text: it is all of it, what the text begins with, or what it comes to."""
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
+_ENVIRONMENT = re.compile(
+    r"\n[ \t]*\\(?:begin|end)\{(?:align|aligned|equation|gather|split|multline)\*?\}[ \t]*(?=\n|$)"
+)
 _COLON = re.compile(r"\w+\W*:")
 _CALCULATION = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's marks for a calculator: <<48/2=24>>24."""
@@ -215,7 +218,10 @@ def _is_heading(text: str) -> bool:
 
 
 def _last_line(text: str, prompt: str, open_end: bool) -> Found | None:
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    lines = [line.strip() for line in _ENVIRONMENT.sub(" ", text).split("\n")]
+    lines = [line for line in lines if re.search(r"\w", line)]
+    if not lines:
+        return None
     line = lines[-1]
     if open_end or _copied(line, prompt) or _VERDICT.search(line):
         return None

@@ -6,7 +6,7 @@ Nothing is worked out and no digit is changed. Digits of other scripts stay as t
 import re
 
 _SPACES = re.compile(r"\\(?:[,;:! ]|quad\b|qquad\b|displaystyle\b|left\b|right\b|limits\b)|~|[\u00a0\u2009\u202f]")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|,\\!|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))", re.ASCII)
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|,\\!|~|[\u00a0\u2009\u202f])(?=\d{3}(?!\d))", re.ASCII)
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|tt)|mbox|operatorname|emph)\s*\{([^{}]*)\}")
 _MATH = re.compile(r"\\[()\[\]]|(?<!\\)\$\$")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ\b)|\\degree\b|°")
@@ -29,6 +29,8 @@ _SYMBOLS = {
 _EXPONENT = re.compile(r"\s+\^\s*")
 _FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 _IDLE_SIGN = re.compile(r"(?<!\d)\*|\*(?!\d)|(?<=[A-Za-z])_")
+_ALIGNED = re.compile(r"\\begin\{((?:align|aligned|equation|gather|split|multline)\*?)\}(.*?)\\end\{\1\}", re.DOTALL)
+_NEGATIVE = re.compile(r"(?:\bnegative|(?:^|(?<=is )|(?<=[=:] ))minus)\s+(?=\d)", re.IGNORECASE)
 _MARKS = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
 """Emphasis and code; in 10**8 the stars are a power."""
 _DOLLARS = re.compile(r"\$(?=[^$]*\$)([^$]*)\$")
@@ -40,11 +42,18 @@ def plain(text: str) -> str:
     for written, meant in _SYMBOLS.items():
         if written in text:
             text = text.replace(written, meant if written != "\\$" else "\x00")
+    if "\\begin" in text:
+        text = _ALIGNED.sub(_aligned, text)
+    text = _NEGATIVE.sub("-", text)
     text = _undressed(_MARKS.sub(" ", text))
     text = _DEGREES.sub(" degrees ", text)
     text = _MATH.sub(" ", text)
     text = _DOLLARS.sub(r" \1 ", text).replace("\x00", "$")
     return _EXPONENT.sub("^", " ".join(_SPACES.sub(" ", text).split()))
+
+
+def _aligned(found: re.Match[str]) -> str:
+    return re.sub(r"&|\\\\", " ", found[2])
 
 
 def _undressed(text: str) -> str:

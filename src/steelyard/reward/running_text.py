@@ -26,7 +26,8 @@ _HEDGE = re.compile(
 _OPERATOR = re.compile(
     r"(?:[+*/×÷^·<>≤≥±]"
     r"|\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt)"
-    r"|\b(?:plus|minus|times|over|mod)|multiplied by|divided by"
+    r"|\b(?:plus|minus|times|over|mod|twice|double|triple|half|(?:multiplied|divided) by)"
+    r"|\b(?:half|square|cube|root|sum|product|factorial|percent|%) of|\b(?:less|more|fewer|greater|smaller|larger) than"
     r"|(?:^|\s)(?:%|//|#)"  # signs of a comment
     r"|\w\([^()]*"  # an argument of a function
     r")\s*$|[\w)]\s*[-–]\s*$",
@@ -57,6 +58,7 @@ _UNIT_POWER = re.compile(
 )
 _LABEL = re.compile(r"^(?:step|part|question|problem|example|case)\s*\d+\s*[:.)]\s*", re.IGNORECASE)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)")
+_EXCLAIMED = re.compile(r"(?<=\d)!+$")
 _DIGIT = re.compile(r"\d")
 
 
@@ -123,7 +125,7 @@ def equation(text: str, units: Units) -> Numeral | None:
 
 def last_number(line: str, units: Units) -> Numeral | None:
     """The number that a line of running text comes to; None where it is one of several, an operand or taken back."""
-    text = _LABEL.sub("", plain(line[-LONGEST:]))
+    text = _spoken(_LABEL.sub("", plain(line[-LONGEST:])))
     whole = text[_lead_end(text) :]
     if (read := read_numeral(whole, units) or equation(whole, units)) is not None:
         return read
@@ -165,7 +167,7 @@ def _is_chain(text: str, before: Placed, between: str) -> bool:
 
 def first_number(line: str, units: Units = "strip") -> Numeral | None:
     """The number that a line gives as its answer, at its beginning or as its only number."""
-    text = plain(line[:LONGEST])
+    text = _spoken(plain(line[:LONGEST]))
     whole = text[_lead_end(text) :]
     for part in (whole, _SENTENCES.split(whole)[0]):
         if (read := read_numeral(part, units) or equation(part, units) or _with_remark(part, units)) is not None:
@@ -173,6 +175,11 @@ def first_number(line: str, units: Units = "strip") -> Numeral | None:
     found = placed_numerals(text)
     alone = len(found) == 1 and found[0].numeral is not None and _stands(text, found[0], units)
     return found[0].numeral if alone else None
+
+
+def _spoken(text: str) -> str:
+    """A sentence without its exclamation mark, which is no factorial where words stand before it."""
+    return _EXCLAIMED.sub("", text) if re.search(r"[A-Za-z]{2}", text) else text
 
 
 def without_lead(text: str) -> str:

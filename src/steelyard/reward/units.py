@@ -35,6 +35,8 @@ _CHANGING = _words(
 )
 _WORD = re.compile(r"[^\W\d_][\w²³'’.-]*(?:/[^\W\d_]+)?(?:\s?\^\s?\{?[23]\}?)?|/|\$|€|£|¥")
 _EXPONENT = re.compile(r"\s*\^\s*\{?([23])\}?")
+_IN_WORDS = re.compile(r"\s*\((?!or\b|not\b|maybe\b|perhaps\b)[A-Za-z -]+\)(?=[\s.]*$)")
+"""The number once more, in words: 5 (five)."""
 _MOST_WORDS = 8
 _NAMES = {"dollars": "$", "dollar": "$", "usd": "$", "euros": "€", "euro": "€", "eur": "€", "gbp": "£", "°": "degrees"}
 
@@ -45,7 +47,7 @@ def unit_of(rest: str) -> str | None:
     Args:
         rest: everything after the number, its white space included.
     """
-    text = _EXPONENT.sub(r"^\1", rest.strip().rstrip(".").strip())
+    text = _EXPONENT.sub(r"^\1", _IN_WORDS.sub("", rest).strip().rstrip(".").strip())
     if not text:
         return ""
     glued = not rest[0].isspace() and text[0] not in CURRENCIES

@@ -13,7 +13,8 @@ from steelyard.reward.latex import plain
 from steelyard.reward.statements import PHRASE
 
 _OUTER = " \t.,;:!?\"'“”‘’()[]{}*_$<>"
-_ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\S)")
+_INNER = re.compile(r"[,;!?\"“”](?!\d)")
+_ARTICLE = re.compile(r"(?:the|an|a)\s+(?=\w{3})")  # in `A, B` the letters are choices
 _ABBREVIATION = re.compile(r"(?<=\w)\.(?=\s|\w|$)")
 _LEAD = re.compile(r"(?:it is|it's|option|choice|answer|so|therefore|thus|hence)\b[:,]?\s+(?=\S)")
 _CHOICE = re.compile(r"\(?([a-z])(?:\)|\.|:)\)?\s+(.+)")
@@ -21,6 +22,9 @@ _MOST_MORE = 2000
 """Characters by which an answer in words may be longer than the right one."""
 _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 _CHOICE_WITH_REASON = re.compile(r"\(?([a-z])\)?,?\s+(?:because|since|as)\b(.+)")
+_CHOICE_NAMED = re.compile(
+    r"(?:(?:choice|option|answer)\s+)?\(?([a-z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best)(?:\s+(?:one|answer|choice|option))?\W*"
+)
 _NAMED_LAST = re.compile(r".*(?:\b(?:is|are|was|be)\b|[:=])\s+(.+)", re.DOTALL)
 _UNSURE = re.compile(r"\b(?:not|if|whether|or|nor|never|maybe|perhaps)\b|n't|\?")
 _OTHER_CHOICE = re.compile(r"\b(?:or|and)\b|(?:^|\s)\(?[a-z][).:]")
@@ -30,7 +34,7 @@ def words_of(text: str) -> str:
     """The text in the form in which two texts are compared."""
     text = unicodedata.normalize("NFC", plain(text)).casefold().replace("’", "'").replace("\\%", "%")
     text = _ABBREVIATION.sub("", text) if not re.search(r"\d\.\d", text) else text
-    text = " ".join(text.strip(_OUTER).split())
+    text = " ".join(_INNER.sub(" ", text).strip(_OUTER).split())
     short = _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
     return short or text
 
@@ -77,5 +81,7 @@ def _after_phrase(text: str) -> str:
 def _choice(text: str) -> str | None:
     """The letter that a text such as `B) Paris` chooses; None where it names several."""
     shown = plain(text).casefold().lstrip("*_ ")
+    if said := _CHOICE_NAMED.fullmatch(shown):
+        return said[1]
     match = _CHOICE.fullmatch(shown) or _CHOICE_WITH_REASON.fullmatch(shown)
     return match[1] if match and not _OTHER_CHOICE.search(match[2]) else None
