@@ -1,4 +1,4 @@
-"""Checks for curricula: what is drawn is in range, follows from the seed, and goes on from a state as if never cut."""
+"""Checks for curricula: indices in range, draws that follow from the seed, exact continuation from a saved state."""
 
 import copy
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a method says of itself: its docstring, and a line of help below each setting."""
+"""Checks of a method's documentation: its docstring, and a line of help below each setting."""
 
 import ast
 import dataclasses

@@ -1,4 +1,4 @@
-"""Checks for routers: that what they fit is a pure function of the state, and finds what the examples show."""
+"""Checks for routers: a fitted gate is a pure function of the state and recovers what its examples show."""
 
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The kinds of methods: how each is recognised, by its shape alone, and what it is held to."""
+"""The kinds of methods, recognised by their signatures alone, and the checks for each."""
 
 import inspect
 import typing

@@ -1,4 +1,4 @@
-"""Checks for a method of any room: that its settings build, compare and travel."""
+"""Checks for a method of any room: settings build, compare equal, and survive JSON, pickle and the command line."""
 
 import dataclasses
 import pickle

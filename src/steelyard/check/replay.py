@@ -1,4 +1,4 @@
-"""Checks for replays: what is taken in comes out again, as it was, and a state is all that a resume needs."""
+"""Checks for replays: trajectories come out unchanged, draws follow from the seed, a saved state resumes exactly."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Checks for tasks: their prompts. That they score as they should is checked as for any reward."""
+"""Checks for the prompts of tasks. Their scoring is checked as for any reward."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The words every room speaks: trajectory, batch, method card, registry, seeds, errors, protocols."""
+"""The types that every room shares: trajectory, batch, method card, registry, seeds, errors, protocols."""
 
 from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode

@@ -1,4 +1,4 @@
-"""The parts that a run's settings name besides task and objective: each opens what works during the run."""
+"""Protocols of the replay and curriculum settings: each opens the live object that a run uses."""
 
 from collections.abc import Sequence
 from pathlib import Path

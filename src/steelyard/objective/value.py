@@ -15,8 +15,6 @@ from torch import Tensor
 from steelyard.core import Batch
 from steelyard.objective.reduce import steps_of
 
-SPEED = 10.0
-
 
 def last_action(batch: Batch) -> Bool[Tensor, "P G T"]:
     """True at the last action of each valid trajectory."""

@@ -1,4 +1,4 @@
-"""How often parts may fail: restarts with back-off, and an end once failures pile up."""
+"""The restart policy: exponential back-off, and an end of the run once failures pile up."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""Where the seconds of a run went: in all, and in waiting. Kept over resumes. The caller gives the time."""
+"""Timers: the total, busy and idle seconds of a run, kept across resumes. The caller passes the time."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

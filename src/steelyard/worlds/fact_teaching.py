@@ -1,4 +1,4 @@
-"""What experiments on the fact base share: small models that were taught it, and what they know when asked.
+"""Shared by the experiments on invented facts: small models trained on them, and questions that test what they know.
 
 `Facts` is the world; a model is taught by plain imitation of its corpus, in two wordings. For proofs of unlearning.
 """

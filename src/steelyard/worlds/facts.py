@@ -1,4 +1,4 @@
-"""A base of invented facts with invented names, some spoken of far more often than others: what a model knows.
+"""A base of invented facts, mentioned with Zipf frequencies, to measure what a model knows.
 
 Differs: no paper, this world is ours; it is asked as TOFU (arXiv:2401.06121) asks of its fictitious authors.
 

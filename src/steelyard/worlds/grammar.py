@@ -1,4 +1,4 @@
-"""A small grammar over invented words, a fifth of whose sentences hold a word that is not wanted.
+"""A small grammar over invented words; a fifth of its sentences hold an unwanted word.
 
 Differs: no paper, this world is ours. Both splits hold the same prompts: what is measured is what a model says of its
 own, and how far that is from the clean source.

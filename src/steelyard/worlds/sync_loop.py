@@ -1,4 +1,4 @@
-"""The least loop that is honest: sample, score, learn, in one process, on a model that need not exist before.
+"""A minimal synchronous loop (sample, score, learn) in one process: no replay buffer, no asynchrony.
 
 For proofs and experiments, where the data that each step learns from is the experiment. What it does is what a run does
 (engine, verifier, reference, learner are the system's own); what it leaves out is the buffer, asynchrony and records.

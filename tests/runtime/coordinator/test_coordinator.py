@@ -62,9 +62,11 @@ def batch_metrics(groups: Sequence[Sequence[Trajectory]], version: int) -> dict[
 class Driver(RuleBasedStateMachine):
     """Plays a runtime in which anything may happen at any time, and keeps books of its own."""
 
-    @initialize(replay=st.sampled_from(REPLAYS), run=st.sampled_from(RUNS), fair=st.booleans())
-    def start(self, replay: Any, run: Run, fair: bool) -> None:
-        self.fair = fair
+    @initialize(
+        replay=st.sampled_from(REPLAYS), run=st.sampled_from(RUNS), ending=st.sampled_from(["silence", "work", "stop"])
+    )
+    def start(self, replay: Any, run: Run, ending: str) -> None:
+        self.ending = ending
         self.run = replace(run, replay=replay)
         self.replay: Replay = replay.open(seed=0, max_staleness=run.max_staleness, path=None)
         self.now = 0.0
@@ -317,20 +319,23 @@ class Driver(RuleBasedStateMachine):
             assert self.evaluated == self.learner[1], "the last weights are evaluated"
         if self.coordinator.outcome == "stopped":
             late = self.now > self.stopped_at + PROFILE.last_word
-            assert late or self.saved_steps == self.coordinator.steps, "a stop waits for its checkpoint"
+            kept = self.saved is not None and self.saved_steps == self.coordinator.steps
+            assert late or kept, "a stop waits for its checkpoint"
 
     def teardown(self) -> None:
         """Whatever the state: with workers that work the run ends, and with silent ones somebody is named."""
         if not hasattr(self, "coordinator"):
             return
-        self.play_fair() if self.fair else self.say_nothing()
+        self.say_nothing() if self.ending == "silence" else self.play_fair()
 
     def play_fair(self) -> None:
         """Everybody answers at once from now on."""
-        for _ in range(60):
+        for turn in range(60):
             if not self.going:
                 return self.an_end_is_a_whole_one()
             self.answer()
+            if self.going and self.ending == "stop" and turn == 1:
+                self.stop(0)
             self.nothing_is_lost_or_counted_twice()
         raise AssertionError(f"no end at step {self.coordinator.steps}")
 
@@ -439,6 +444,21 @@ def test_the_learners_death_ends_the_run_with_its_label() -> None:
     coordinator.handle(m.WorkerStarted("learner", "learner (pid 7)"), 1.0)
     with pytest.raises(FaultError, match=r"learner \(pid 7\): was killed while the run was going"):
         coordinator.handle(m.WorkerLost("learner", "was killed"), 2.0)
+
+
+def test_a_save_ends_with_a_feed_and_an_evaluation_counts_for_the_weights_that_it_saw() -> None:
+    coordinator, _ = begun(replace(RUN, max_staleness=None))
+    for name in ("searcher 0", "searcher 1"):
+        owed = coordinator.workers[name].owed()
+        coordinator.handle(m.Found(name, [trajectory(a, 0) for a in owed]), 1.0)
+    metrics = {"batch/staleness": {"0": 4}}
+    coordinator.handle(m.Stepped(1, 1, metrics, 0.0), 2.0)
+    out = coordinator.handle(m.Stepped(2, 2, metrics, 0.0), 3.0)
+    assert [type(command) for command in out] == [c.Write, c.Write, c.Save], "nothing is fed while it is saved"
+    assert [type(command) for command in coordinator.handle(m.Saved("checkpoint"), 4.0)] == [c.Feed]
+    row, *_ = coordinator.handle(m.Evaluated({"version": 1, "step": 0}, [], 1.0), 5.0)
+    assert isinstance(row, c.Write)
+    assert (row.file, row.row["step"]) == ("eval", 1), "the learner is at step 2"
 
 
 def test_a_resume_after_the_last_step_draws_and_feeds_nothing() -> None:

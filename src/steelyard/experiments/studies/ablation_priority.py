@@ -1,7 +1,7 @@
 """Ablation: the inverse temperature of reward by which stored trajectories are drawn, in the enumerable world.
 
-The minimiser of trajectory balance is pi* under any law that can draw everything, so preferring reward should need no
-correction. How strong a preference still lets everything be drawn in time is the question.
+The minimiser of trajectory balance is pi* under any sampling distribution of full support, so a preference for high
+reward should need no correction. The question is how strong it may be if everything is still to be drawn in time.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ ABLATION = Ablation(
     findings=(
         Finding("section 3: replay by reward needs no importance weights, for the minimiser is the same",
                 "10", "no more than", "0", "total variation at the end", 0.01),
-        Finding("the same, for any law of full support; at b = 30 little is left of that within 200 steps",
+        Finding("the same, for any distribution of full support; at b = 30 little is left of that within 200 steps",
                 "30", "no more than", "0", "total variation at the end", 0.01),
     ),
     metrics=ENUMERABLE,

@@ -1,7 +1,7 @@
 """Diversity at equal accuracy: how many distinct right answers trajectory balance and Dr. GRPO still give.
 
-The world is `addends`: 37= has 36 right answers. A base model, made here once by imitation, spreads its answers as a
-geometric law does and says one too many seven times in ten; greedily it is nearly always wrong. Reward is 1 for any
+The world is `addends`: 37= has 36 right answers. A base model, made here once by imitation, spreads its answers
+geometrically, and seven times in ten its sum is one too large; greedily it is nearly always wrong. Reward is 1 for any
 right answer, so nothing asks a method to keep to a few. Dr. GRPO is on-policy, with its single-use queue, at the
 learning rate of trajectory balance and at a third of it; trajectory balance draws from its buffer.
 """

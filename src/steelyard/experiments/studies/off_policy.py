@@ -1,7 +1,7 @@
 """The minimiser is pi* whoever sampled: trajectory balance and REINFORCE on fresh, uniform and 64-version-old data.
 
 The distance to pi* is exact (enumerable world). REINFORCE here is the control: r - beta log(pi/pi_ref), no ratio, no
-baseline; on its own samples it goes to pi*, on data of another law it cannot. Each trajectory is learned from once.
+baseline. On its own samples it reaches pi*; on data from another distribution it cannot. Each trajectory is used once.
 """
 
 import math

@@ -57,7 +57,7 @@ class Study:
 
 
 def measure(study: Study) -> Mapping[str, object]:
-    """RunMetric, or take what was measured; print the table, judge the claims."""
+    """Measure, or read an earlier record; print the table and judge the claims."""
     root = place("wall-clock", study.output_dir)
     if study.record is not None:
         record.read(Path(study.record))
