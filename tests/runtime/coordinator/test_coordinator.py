@@ -96,6 +96,7 @@ class Driver(RuleBasedStateMachine):
         self.evaluating = 0
         self.stopped = False
         self.model_saved = False
+        self.ended: set[str] = set()
         self.restarting.clear()
         self.steps_on_record = [s for s in self.steps_on_record if s <= self.saved_steps]
         version = self.learner[1]
@@ -131,7 +132,10 @@ class Driver(RuleBasedStateMachine):
                 case c.Evaluate():
                     self.evaluating += 1
                     assert self.evaluating == 1, "one evaluation at a time"
+                case c.EndWorker(worker):
+                    self.ended.add(worker)
                 case c.Restart(worker):
+                    assert worker not in self.ended, "who was sent home is not called back"
                     self.restarting.add(worker)
                     self.evaluating = 0 if worker == "evaluator" else self.evaluating
                 case c.Write("metrics", row):
@@ -463,6 +467,8 @@ def test_a_save_ends_with_a_feed_and_an_evaluation_counts_for_the_weights_that_i
 
 def test_a_resume_after_the_last_step_draws_and_feeds_nothing() -> None:
     before, _ = begun()
+    owed = before.workers["searcher 0"].owed()
+    before.handle(m.Found("searcher 0", [trajectory(a, 0) for a in owed]), 0.0)
     saved = msgspec.structs.replace(before.state(), steps=RUN.max_steps, version=RUN.max_steps)
     coordinator = Coordinator(RUN, PROMPTS, PROFILE)
     coordinator.handle(m.Published(7, digest(7)), 0.0)
@@ -470,6 +476,8 @@ def test_a_resume_after_the_last_step_draws_and_feeds_nothing() -> None:
         coordinator.handle(m.WorkerReady(name), 0.0)
     out = coordinator.begin(before.replay, 0.0, saved)
     assert {type(command) for command in out} == {c.Admit, c.Evaluate, c.EndWorker, c.Save}
+    assert coordinator.statistics.state() == before.statistics.state()
+    assert coordinator.statistics.trajectories == len(owed)
     assert coordinator.handle(m.Stepped(RUN.max_steps, 7, None, 0.0), 1.0) == []
 
 
