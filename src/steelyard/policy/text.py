@@ -88,7 +88,7 @@ def _batch(tokenizer: Any, texts: list[str], *, special: bool) -> list[list[int]
 def _open(tokenizer: Any, text: str, tokens: list[int], eos_ids: Collection[int]) -> list[int]:
     """The tokens without an end that the tokenizer appended, and without a beginning that the text brought itself."""
     ended = bool(tokens) and tokens[-1] in eos_ids and tokens != [tokenizer.bos_token_id]
-    twice = next((n for n in range(1, _FRONT) if tokens[:n] and tokens[:n] == tokens[n : 2 * n]), 0)
+    twice = _repeated(tokens)
     if twice and not text.startswith(tokenizer.decode(tokens[:twice], skip_special_tokens=False).strip() or "\0"):
         twice = 0  # the same token twice at its start, as where the tokenizer knows neither character
     if not ended and not twice:
@@ -97,6 +97,14 @@ def _open(tokenizer: Any, text: str, tokens: list[int], eos_ids: Collection[int]
     if ended and (not bare or tokens[-len(bare) :] != bare):
         tokens = tokens[:-1]
     return bare if twice and tokens[twice:] == bare else tokens
+
+
+def _repeated(tokens: list[int]) -> int:
+    """How many first tokens are there twice; 0 for none."""
+    for n in range(1, _FRONT):
+        if tokens[:n] == tokens[n : 2 * n]:
+            return min(n, len(tokens))
+    return 0
 
 
 def _rendered(tokenizer: Any, messages: list[Message], options: Options) -> str:
