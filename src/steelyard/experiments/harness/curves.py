@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Color = Sequence[float]
+Color = np.ndarray
 """Red, green, blue and opacity, each from 0 to 1."""
 NAMES = {
     "eval/accuracy": "held-out accuracy (greedy)",
