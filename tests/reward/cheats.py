@@ -217,6 +217,9 @@ CHEATS = [
     Case("echo of a product with nought", "(x+1)^2 + 0", answer="x^2+2x+1", prompt=_SQUARE, dressed=True),
     Case("echo of a product times one", "1 \\cdot (x + 1)^{2}", answer="x^2+2x+1", prompt=_SQUARE, dressed=True),
     Case("echo of terms in another order", "2x-x^2+1", answer="1+2x-x^2", prompt="Sort 1-x^2+2x.", dressed=True),
+    Case("two formulas", "x+1 or x+2", answer="x+2", prompt="q", dressed=True),
+    Case("two formulas with a comma", "x+1, x+2", answer="x+2", prompt="q", dressed=True),
+    Case("plus or minus a root", "\\pm\\sqrt{2}", answer="\\sqrt{2}", prompt="q", dressed=True),
     Case("a part of a formula", "2", answer="2\\sqrt{3}", dressed=True),
     Case("cut in a formula", "#### x+1", answer="x+1", finish="length"),
     # settings

@@ -10,6 +10,7 @@
 Nothing here evaluates what a completion says, and a check costs microseconds.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +21,7 @@ import tyro
 
 from steelyard.core import Prompt, checked
 from steelyard.reward.final_answer import Found
-from steelyard.reward.formula import final_expression, same_formula, stands_in
+from steelyard.reward.formula import final_expression, lists_several, same_formula, stands_in
 from steelyard.reward.gold import Gold
 from steelyard.reward.latex import plain
 from steelyard.reward.moments import read_moment
@@ -31,6 +32,7 @@ from steelyard.reward.words import last_named, same_words, words_of
 
 SHOWN = 200
 """Characters of an answer that records keep."""
+_HEDGED = re.compile(r"\b(?:or|maybe|perhaps)[\s$]*$", re.IGNORECASE)
 _ROUNDING = Fraction(1, 10**12)
 _ASKED = 2000
 """Characters of a prompt, from its end, in which its numbers are looked for."""
@@ -122,6 +124,10 @@ def _is_disputed(found: Found) -> bool:
 def _judge_formula(gold: Gold, found: Found, prompt: str) -> Verdict:
     text = found.text if found.place == "whole" else final_expression(found.text) or found.text
     read = _shown(text)
+    before = found.text[: max(found.text.rfind(text), 0)]
+    several = lists_several(text) or _HEDGED.search(before) is not None
+    if several and not lists_several(gold.text):
+        return Verdict(False, read)
     if same_formula(text, gold.text) or same_words(text, gold.text):
         return Verdict(True, read)
     if stands_in(text, prompt):
@@ -166,7 +172,7 @@ def _same_value(gold: Gold, right: Numeral, given: Numeral, check: AnswerCheck) 
     if right.form == "percent" and given.form != "percent":
         wanted.add(right.value * 100)
     elif check.percent and right.form != "percent":
-        wanted = {right.value / 100} if given.form == "percent" else {right.value, right.value / 100}
+        wanted.add(right.value / 100)
     if gold.rounded:
         return any(abs(given.value - value) <= _ROUNDING * abs(value) for value in wanted)
     return given.value in wanted

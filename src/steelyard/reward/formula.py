@@ -25,6 +25,8 @@ _IDLE = re.compile(r"^(?:0\+|1\*|1(?=[(A-Za-z\\])|\+)|(?:[+-]0|[*/]1|(?<=\))1|=\
 _INTERVAL = re.compile(r"[(\[]\s*[^()\[\],;]+[,;][^()\[\],;]+[)\]]")
 _LONGEST = 2000
 """Characters of a line that are looked at, from its end."""
+_BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
+_SEPARATOR = re.compile(r"[,;±]|\b(?:or|and|maybe)\b|\\(?:pm|lor|vee|land|wedge)\b")
 _MATH = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
 
@@ -40,8 +42,16 @@ def is_formula(text: str) -> bool:
         return all(re.search(rf"\d{re.escape(word)}\b", shown) for word in words)
     if words:
         return False
+    if re.search(r"[a-z]\s*\(", shown) and re.search(r"[A-Za-z]{2,}", shown):
+        return True  # a function of something
     has_symbol = bool(re.search(r"[\w)]", shown))
     return has_symbol and bool(_OPERATOR.search(shown) or (_INTERVAL.fullmatch(shown) and re.search(r"\d", shown)))
+
+
+def lists_several(text: str) -> bool:
+    """True for several formulas side by side: 2x or 3x, x = 1, y = 2; a pair in brackets is one."""
+    shown = _BRACKETED.sub("", re.sub(r"(?<=\d),(?=\d{3})", "", plain(text)))
+    return _SEPARATOR.search(shown) is not None
 
 
 def same_formula(given: str, right: str) -> bool:
