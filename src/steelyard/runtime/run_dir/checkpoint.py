@@ -155,7 +155,7 @@ def read_state(checkpoint: Path) -> JsonObject:
     Raises:
         SteelyardError: there is no such file, or it is not a JSON object.
     """
-    return _read(checkpoint / STATE, JsonObject)
+    return _read(checkpoint / STATE, msgspec.json.Decoder(JsonObject))
 
 
 def _named(run_dir: Path, step: int, kind: str = "") -> Path:
@@ -213,7 +213,7 @@ def _verify(checkpoint: Path) -> None:
         SteelyardError: one differs.
     """
     _refuse_link(checkpoint)
-    manifest = _read(checkpoint / MANIFEST, _Manifest)
+    manifest = _read(checkpoint / MANIFEST, msgspec.json.Decoder(_Manifest))
     require(bool(manifest.files), "lists no files", where=str(checkpoint / MANIFEST), hint=_HINT)
     for name, said in manifest.files.items():
         inside = name == Path(name).name and name not in ("", "..") and "\0" not in name
@@ -240,11 +240,11 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
 
 
-def _read(path: Path, kind: type[T]) -> T:
+def _read(path: Path, decoder: msgspec.json.Decoder[T]) -> T:
     _refuse_link(path)
     try:
         with reading(path, _HINT):
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            return decoder.decode(path.read_bytes())
     except (msgspec.DecodeError, RecursionError) as error:
         raise SteelyardError(f"is not what a checkpoint holds ({error})", where=str(path), hint=_HINT) from error
 
