@@ -7,7 +7,8 @@ sets another. Weights and updates in float32. The prompt's template and Adam's d
     batch = 32 prompts x 16 samples, each used once, sampled by weights two versions old;   400 steps
 
 Prompts have at most 1024 tokens in the paper, and completions here 2048, which is its model length of 3072 less such a
-prompt. Nothing here drops a longer prompt; one that leaves no room in the model's own context is refused.
+prompt. `--max-prompt-length 1024 --filter-overlong-prompts` leaves longer ones out, and counts them; without, a prompt
+that leaves no room in the model's own context is refused.
 Source: Bartoldson et al. 2025, arXiv:2503.18929, section 6 and table 4.
 """
 
