@@ -149,5 +149,5 @@ def test_an_output_directory_with_something_in_it(tmp_path):
 def test_a_damaged_config_is_one_line(tiny_model_dir, tmp_path):
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(SteelyardError, match="no model can be planned"):
+    with pytest.raises(SteelyardError, match="no model can be loaded from"):
         plan(replace(load("arithmetic"), model=str(tmp_path)), "arithmetic")

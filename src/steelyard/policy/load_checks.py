@@ -15,6 +15,10 @@ from steelyard.policy.native_loader import INDEX
 
 ATTENTION = (None, "eager", "sdpa")
 """Implementations that config.json may name; others can fetch code from the hub."""
+WRITERS = ("ForCausalLM", "LMHeadModel")
+"""Endings of class names of language models; a name may be an older one than the class that reads it."""
+MOVES = ("View", "UnsafeView", "Slice", "ToCopy", "Alias", "Reshape", "Unsqueeze", "Squeeze", "Clone", "Contiguous")
+"""Beginnings of the names of gradients that change no number."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -99,6 +103,94 @@ def check_vocabulary(net: Any, tokenizer: Any, model: str) -> None:
     )
 
 
+def check_writer(net: Any, model: str) -> None:
+    """Refuse files of another kind of network that transformers would read as a language model all the same."""
+    named = net.config.architectures or [type(net).__name__]
+    writes = type(net).__name__ in named or any(name.endswith(WRITERS) for name in named)
+    require(
+        writes,
+        f"{model} holds a {named[0]}, which does not write text from left to right",
+        where="model",
+        hint="name a causal language model, as Llama, Qwen3, GPT-2, GPT-NeoX",
+    )
+
+
+def check_empty_head(net: Any, model: str) -> None:
+    """`check_head` without numbers: what happens to the head's output is read off the graph of its gradient.
+
+    A model that cannot be run without numbers passes here; `check_head` looks at it when its weights are there.
+    """
+    ends: dict[str, torch.Tensor] = {}
+
+    def leaf(_: Any, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
+        ends["read"] = inputs[0]
+        ends["made"] = torch.zeros_like(logits).requires_grad_()
+        return ends["made"]
+
+    def note(_: Any, __: Any, output: Any) -> None:
+        ends["hidden"] = output[0]
+
+    head = net.get_output_embeddings()
+    if head is None or net.base_model is net:
+        raise _not_plain(model)
+    try:
+        with torch.enable_grad(), head.register_forward_hook(leaf), net.base_model.register_forward_hook(note):
+            logits = run_empty(net)
+    except (RuntimeError, NotImplementedError, TypeError):  # it asks for a number, or for more than tokens
+        return
+    plain = "made" in ends and _only_moved(logits, ends["made"])
+    if not plain or ("hidden" in ends and not _only_moved(ends["read"], ends["hidden"])):
+        raise _not_plain(model)
+
+
+def run_empty(net: Any) -> torch.Tensor:
+    """Logits of a model without numbers: their shape, and the graph of their gradient.
+
+    Raises:
+        RuntimeError, NotImplementedError, TypeError: the model asks for a number on the way, or for more than tokens.
+    """
+    net.set_attn_implementation("eager")  # others look into the mask
+    tokens = torch.zeros(1, 4, dtype=torch.long, device="meta")
+    return net(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
+
+
+def _only_moved(found: torch.Tensor, source: torch.Tensor) -> bool:
+    """True where `found` has the numbers of `source`, perhaps in another shape or number format."""
+    node = found.grad_fn
+    while found is not source and node is not source.grad_fn and node is not None:
+        name = type(node).__name__
+        if name == "AccumulateGrad":
+            return True
+        scale = getattr(node, "_saved_other", None)
+        by_one = name in ("MulBackward0", "DivBackward0") and scale is not None and float(scale) == 1
+        if not by_one and not name.startswith(MOVES):
+            return False
+        node = node.next_functions[0][0]
+    return True
+
+
+def _not_plain(model: str) -> SteelyardError:
+    return SteelyardError(
+        f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)",
+        where="model",
+        hint="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX",
+    )
+
+
+@torch.no_grad()
+def check_causal(net: Any, model: str) -> None:
+    """Refuse a model in which an earlier token hears of a later one: what it writes could not be trained."""
+    tokens = torch.zeros(2, 6, dtype=torch.long)
+    tokens[1, -1] = 1
+    hidden = net.base_model(input_ids=tokens, use_cache=False)[0][:, :-1].float()
+    require(
+        torch.allclose(hidden[0], hidden[1], rtol=1e-2, atol=1e-2 * float(hidden.std())),
+        f"in {model} earlier tokens depend on later ones: it does not write text from left to right",
+        where="model",
+        hint="name a causal language model, as Llama, Qwen3, GPT-2, GPT-NeoX",
+    )
+
+
 @torch.no_grad()
 def check_head(net: Any, model: str) -> None:
     """Refuse models whose logits are not exactly head(backbone(tokens)), such as soft-capped or scaled ones.
@@ -121,8 +213,4 @@ def check_head(net: Any, model: str) -> None:
         hidden = backbone(input_ids=tokens, use_cache=False)[0]
         if len(seen) == 1 and torch.equal(logits.float(), seen[0][1].float()) and torch.equal(hidden, seen[0][0]):
             return
-    raise SteelyardError(
-        f"logits of {model} are not head(backbone(tokens)) (soft-capped or scaled?)",
-        where="model",
-        hint="take a model with a plain linear head, as Llama, Qwen3, GPT-2, GPT-NeoX",
-    )
+    raise _not_plain(model)

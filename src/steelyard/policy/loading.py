@@ -16,13 +16,16 @@ from steelyard.core import SteelyardError, require, suggest
 from steelyard.model import Mix
 from steelyard.policy.load_checks import (
     DTYPES,
+    check_causal,
     check_config,
     check_dtype,
+    check_empty_head,
     check_finite,
     check_head,
     check_report,
     check_shards,
     check_vocabulary,
+    check_writer,
 )
 from steelyard.policy.native_loader import read_model
 from steelyard.policy.tokenizer import read_tokenizer
@@ -131,15 +134,24 @@ def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
     Raises:
         SteelyardError: nothing of that name, or files that are missing, damaged, incomplete or of another kind.
     """
+    _, local = locate(model)
     net, tokenizer, report = _open("AutoModelForCausalLM", model, dtype, empty)
     scores = any(name.endswith("ForSequenceClassification") for name in net.config.architectures or ())
     require(not scores, f"{model} gives scores and writes no text", where="model", hint="name a language model")
+    check_writer(net, model)
     check_report(report, model)
     check_finite(net, model)
     check_vocabulary(net, tokenizer, model)
-    if not empty:
-        check_head(net, model)
+    if empty:
+        check_empty_head(net, model)
+    else:
+        _read("model", model, local, lambda: _check_numbers(net, model))
     return net, tokenizer
+
+
+def _check_numbers(net: Any, model: str) -> None:
+    check_head(net, model)
+    check_causal(net, model)
 
 
 def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any, list[str]]:

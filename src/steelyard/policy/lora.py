@@ -9,7 +9,7 @@ import copy
 import re
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -126,18 +126,21 @@ def changes(model: Any) -> dict[str, torch.Tensor]:
     return {f"{name}.weight": (weight + delta).to(weight.dtype) for name, weight, delta in weights}
 
 
-def check_reached(model: Any, backbone: Any, head: Any) -> None:
+def check_reached(model: Any, logits_of: Callable[[Any], torch.Tensor] | None = None) -> None:
     """Take one gradient, and refuse adapters that it does not reach: they would stay as they are, without a word.
 
     Adapters of the same place in different layers are judged together: not every expert reads every token.
+
+    Args:
+        model: with its adapters.
+        logits_of: runs the model; by default on its first tokens.
 
     Raises:
         SteelyardError: no adapter of some place gets a gradient.
     """
     adapters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    tokens = torch.arange(min(32, head.weight.shape[0]), device=head.weight.device)[None]
     with torch.enable_grad():
-        total = head(backbone(input_ids=tokens, use_cache=False)[0]).float().sum()
+        total = (logits_of or _logits)(model).float().sum()
         if total.requires_grad:
             total.backward()
     reached: dict[str, bool] = {}
@@ -148,3 +151,9 @@ def check_reached(model: Any, backbone: Any, head: Any) -> None:
     missed = sorted(place for place, found in reached.items() if not found)
     what = f"no gradient reaches the adapters of {', '.join(missed[:3])}"
     require(not missed, what, where="lora.targets", hint="name other layers, as in q_proj,v_proj")
+
+
+def _logits(model: Any) -> torch.Tensor:
+    head = model.get_output_embeddings()
+    tokens = torch.arange(min(32, head.weight.shape[0]), device=head.weight.device)[None]
+    return head(model.base_model(input_ids=tokens, use_cache=False)[0])

@@ -4,20 +4,17 @@ The model is on torch's `meta` device, which has shapes and no numbers, so 7 bil
 parameter count, a tokenizer and a context length; it can compute nothing.
 """
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from steelyard.core import SteelyardError
 from steelyard.model import Mix, architecture_of
 from steelyard.model.architecture import slow_reason
-from steelyard.model.hf_config import OWN_TYPE
-from steelyard.policy.load_checks import DTYPES
-from steelyard.policy.loading import load_tokenizer, locate, quiet, require_own_attention
-from steelyard.policy.lora import LoRA
+from steelyard.policy.load_checks import run_empty
+from steelyard.policy.loading import load, locate, read, require_own_attention
+from steelyard.policy.lora import LoRA, check_reached
 from steelyard.policy.native_config import read_json
-from steelyard.policy.native_loader import CONFIG, read_model
+from steelyard.policy.native_loader import CONFIG
 from steelyard.policy.policy import Policy
 
 
@@ -57,26 +54,16 @@ def meta_policy(
         attention: the variant of every layer, in place of the model's own.
 
     Raises:
-        SteelyardError: its config or tokenizer is damaged, no causal language model is known by that config, or the
-            model cannot have that attention.
+        SteelyardError: its files are damaged, do not fit each other, are not those of a causal language model, or the
+            model cannot have that attention or those adapters.
     """
-    # natively where that is possible, because importing transformers takes seconds
-    net = read_model(Path(place), DTYPES[dtype], empty=True, attention=attention) if lora is None else None
-    if net is not None:
-        return Policy(net, load_tokenizer(place))
-    if attention is not None or _has_own_attention(place):
-        require_own_attention(attention)
-    from transformers import AutoConfig
-
-    try:
-        with quiet():
-            config = AutoConfig.from_pretrained(place, trust_remote_code=False, local_files_only=True)
-            net = _empty(config, DTYPES[dtype])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        hint = "give a directory that holds a whole model, as save_pretrained writes it"
-        raise SteelyardError(f"no model can be planned from {place} ({reason})", where="model", hint=hint) from error
-    return Policy(net, load_tokenizer(place), lora)
+    if lora is None:
+        return Policy(*read(place, dtype, empty=True, attention=attention))
+    require_own_attention(attention)
+    policy = Policy(*load(place, dtype, empty=True), lora)
+    with suppress(RuntimeError, NotImplementedError, TypeError):  # of a model that cannot be run without numbers
+        check_reached(policy.model, run_empty)
+    return policy
 
 
 def slow_generation(model: str, attention: Mix | None) -> str | None:
@@ -94,15 +81,3 @@ def slow_generation(model: str, attention: Mix | None) -> str | None:
     if architecture is not None and attention is not None:
         architecture = architecture.with_attention(attention)
     return slow_reason(architecture)
-
-
-def _has_own_attention(place: str) -> bool:
-    config = read_json(Path(place) / CONFIG)
-    return isinstance(config, dict) and config.get("model_type") == OWN_TYPE
-
-
-def _empty(config: Any, dtype: torch.dtype) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)

@@ -14,13 +14,14 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from steelyard.core import Request, Sampling, Trajectory, Weights, id_of, require, uniforms
 from steelyard.core.trajectory import Finish
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
+from steelyard.rollout.reading import last_logits
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.sampling import draw, warp
 from steelyard.rollout.staged_weights import StagedWeights
@@ -182,21 +183,8 @@ class CandidateEngine:
         """Logits after the last token of each row."""
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # less padding
         parts = [order[start : start + self.max_rows] for start in range(0, len(order), self.max_rows)]
-        logits_NV = torch.cat([self._logits([rows[i] for i in part]) for part in parts])
+        logits_NV = torch.cat([last_logits(self.policy, [rows[i] for i in part]) for part in parts])
         return logits_NV[torch.argsort(torch.tensor(order, device=logits_NV.device))]
-
-    def _logits(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        longest = max(len(row) for row in rows)
-        device = self.policy.device
-        tokens_NT = torch.tensor([[*row, *[self.policy.pad_id] * (longest - len(row))] for row in rows], device=device)
-        length_N = torch.tensor([len(row) for row in rows], device=device)
-        at_T = torch.arange(longest, device=device)
-        attend_NT: Bool[Tensor, "N T"] = at_T[None] < length_N[:, None]
-        positions_NT = at_T.expand(len(rows), -1)
-        hidden_NTD = self.policy.backbone(
-            input_ids=tokens_NT, attention_mask=attend_NT.long(), position_ids=positions_NT, use_cache=False
-        )[0]
-        return self.policy.head(hidden_NTD[torch.arange(len(rows), device=device), length_N - 1])
 
     def _trajectory(self, sample: _Sample, sampling: Sampling) -> Trajectory:
         request = sample.request

@@ -1,7 +1,7 @@
 """Decodes one batch of rows on the model's own forward pass, one token per step.
 
-Prompts are padded on the left. Equal prompts are prefilled once and their cache is copied. A row that ends leaves the
-batch, so the longest rows finish in a small one.
+Equal prompts are read once, and what was kept of them is copied. A row that ends leaves the batch, so the longest rows
+finish in a small one.
 Shapes: U different prompts, N rows still running, S steps at most, V vocabulary.
 """
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steelyard.core import Sampling
 from steelyard.policy import Policy
+from steelyard.rollout.reading import Cached, Reading, Whole
 from steelyard.rollout.sampling import draw
 
 
@@ -38,19 +39,17 @@ class Decoding:
         prompts: Sequence[tuple[int, ...]],
         uniform_NS: Float64[np.ndarray, "N S"],
         sampling: Sampling,
+        reading: type[Cached] | type[Whole] = Cached,
     ) -> None:
-        """Prefill the prompts. `uniform_NS` are the uniforms in [0, 1) that draw the tokens."""
-        self._policy = policy
+        """Read the prompts. `uniform_NS` are the uniforms in [0, 1) that draw the tokens."""
         self._sampling = sampling
         self._steps = 0
         self._uniform_NS = torch.from_numpy(uniform_NS).to(policy.device)
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
-        self._cache = policy.new_cache()
         different = {prompt: u for u, prompt in enumerate(dict.fromkeys(prompts))}
         row_N = torch.tensor([different[prompt] for prompt in prompts], device=policy.device)
-        tokens_UT, self._attend_NT = self._pad_left([*different])
-        self._logits_NV = self._read(tokens_UT, (self._attend_NT.cumsum(1) - 1).clamp(min=0))
-        self._length_N = self._attend_NT.sum(1)
+        self._rows: Reading = reading(policy, [*different])
+        self._logits_NV = self._rows.first()
         self._running_N = torch.arange(len(prompts), device=policy.device)
         self._token_NS = torch.zeros(self._uniform_NS.shape, dtype=torch.long, device=policy.device)
         self._logp_NS = torch.zeros(self._uniform_NS.shape, device=policy.device)
@@ -67,7 +66,7 @@ class Decoding:
         t = self._steps
         rows = self._running_N
         if t > 0:
-            self._advance()
+            self._logits_NV = self._rows.advance(self._last_N)
         token_N, logp_N = draw(self._logits_NV, self._uniform_NS[rows, t], self._sampling)
         self._token_NS[rows, t] = token_N
         self._logp_NS[rows, t] = logp_N
@@ -86,32 +85,6 @@ class Decoding:
             self._keep(kept)
         return ended
 
-    def _advance(self) -> None:
-        """Feed in the tokens that were drawn last."""
-        self._attend_NT = torch.nn.functional.pad(self._attend_NT, (0, 1), value=1)
-        self._logits_NV = self._read(self._last_N[:, None], self._length_N[:, None])
-        self._length_N = self._length_N + 1
-
-    def _read(self, tokens: Int64[Tensor, "N T"], positions: Int64[Tensor, "N T"]) -> Tensor:
-        """Logits after the last of some tokens, which are appended to the cache."""
-        hidden = self._policy.backbone(
-            input_ids=tokens,
-            attention_mask=self._attend_NT,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-        )[0]
-        return self._policy.head(hidden[:, -1])
-
     def _keep(self, index_N: Int64[Tensor, "N"]) -> None:
-        self._cache.batch_select_indices(index_N)
-        self._attend_NT = self._attend_NT[index_N]
-        self._length_N = self._length_N[index_N]
+        self._rows.keep(index_N)
         self._logits_NV = self._logits_NV[index_N]
-
-    def _pad_left(self, prompts: list[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        longest = max(len(prompt) for prompt in prompts)
-        pad = self._policy.pad_id
-        tokens = [[pad] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
-        attend = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        return torch.tensor(tokens, device=self._policy.device), torch.tensor(attend, device=self._policy.device)

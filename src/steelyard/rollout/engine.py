@@ -1,4 +1,6 @@
-"""Generation on the model's own forward pass with a cache of keys and values: for any policy and any attention.
+"""Generation on the model's own forward pass: for any policy and any attention.
+
+Keys and values are cached, unless the model has recurrent layers: then rows are read whole for every token.
 
 Token t of sample s of a prompt is drawn with the t-th uniform of `stream(seed, "sample", prompt_id, s)`, so a
 completion depends on the weights, the prompt and its address, and on neither the batch around it nor the order of
@@ -13,6 +15,7 @@ from steelyard.core import Request, Sampling, Trajectory, Weights, require
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.decoding import Decoding, Ended
+from steelyard.rollout.reading import reading_for
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.staged_weights import StagedWeights
 
@@ -35,6 +38,7 @@ class TransformersEngine:
         self.policy = policy
         self.seed = seed
         self.max_rows = max_rows
+        self._reading = reading_for(policy)
         self._staged = StagedWeights(policy)
 
     def load(self, weights: Weights) -> None:
@@ -61,7 +65,7 @@ class TransformersEngine:
         self.policy.model.eval()
         stamp = (self._staged.version, self._staged.digest, sampling)
         uniform_NS = uniforms_of(self.seed, requests, sampling.max_tokens)
-        decoding = Decoding(self.policy, [r.tokens for r in requests], uniform_NS, sampling)
+        decoding = Decoding(self.policy, [r.tokens for r in requests], uniform_NS, sampling, self._reading)
         while decoding.running:
             yield from _trajectories(requests, decoding.step(), stamp)
 

@@ -61,7 +61,7 @@ class GuardModelJudge:
             chat = [{"role": "user", "content": attack}, {"role": "assistant", "content": reply}]
             text = tokenizer.apply_chat_template(chat, tokenize=False) + self.opening
             tokens_NT = torch.tensor([tokenizer.encode(text, add_special_tokens=False)], device=self._policy.device)
-            hidden_NTD = self._policy.backbone(
+            hidden_NTD = self._policy.reader(
                 input_ids=tokens_NT, attention_mask=torch.ones_like(tokens_NT), use_cache=False
             )[0]
             found.append(float(self._policy.head(hidden_NTD[0, -1]).float().softmax(-1)[first]))

@@ -52,6 +52,6 @@ class Victim:
         longest = int(lengths_U.max())
         tokens_UT = torch.tensor([[*row, *[self.policy.pad_id] * (longest - len(row))] for row in rows])
         attend_UT = (torch.arange(longest) < lengths_U[:, None]).long()
-        hidden_UTD = self.policy.backbone(input_ids=tokens_UT, attention_mask=attend_UT, use_cache=False)[0]
+        hidden_UTD = self.policy.reader(input_ids=tokens_UT, attention_mask=attend_UT, use_cache=False)[0]
         last_UD = hidden_UTD[torch.arange(len(rows)), lengths_U - 1]
         return torch.softmax(self.policy.head(last_UD).double(), -1)

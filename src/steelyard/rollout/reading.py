@@ -1,0 +1,127 @@
+"""How a batch of rows is read on a model's own forward pass: with a cache of keys and values, or whole for every token.
+
+Shapes: U different prompts, N rows, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from steelyard.policy import Policy
+from steelyard.policy.saved_check import apart, most_apart
+
+
+class Reading(Protocol):
+    """Rows that grow by a token at a time."""
+
+    def first(self) -> Float[Tensor, "U V"]:
+        """Logits after the prompts."""
+        ...
+
+    def advance(self, token_N: Int64[Tensor, "N"]) -> Float[Tensor, "N V"]:
+        """Append a token to each row; logits after it."""
+        ...
+
+    def keep(self, index_N: Int64[Tensor, "N"]) -> None:
+        """Go on with these rows, in this order; one may be named several times."""
+        ...
+
+
+class Cached:
+    """Keys and values are kept. Prompts are padded on the left."""
+
+    def __init__(self, policy: Policy, prompts: Sequence[Sequence[int]]) -> None:
+        self._policy = policy
+        self._cache = policy.new_cache()
+        longest = max(len(prompt) for prompt in prompts)
+        pad = policy.pad_id
+        tokens = [[pad] * (longest - len(prompt)) + [*prompt] for prompt in prompts]
+        attend = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        self._token_UT = torch.tensor(tokens, device=policy.device)
+        self._attend_NT = torch.tensor(attend, device=policy.device)
+        self._length_N = self._attend_NT.sum(1)
+
+    def first(self) -> Float[Tensor, "U V"]:
+        """Logits after the prompts."""
+        return self._read(self._token_UT, (self._attend_NT.cumsum(1) - 1).clamp(min=0))
+
+    def advance(self, token_N: Int64[Tensor, "N"]) -> Float[Tensor, "N V"]:
+        """Append a token to each row; logits after it."""
+        self._attend_NT = torch.nn.functional.pad(self._attend_NT, (0, 1), value=1)
+        logits_NV = self._read(token_N[:, None], self._length_N[:, None])
+        self._length_N = self._length_N + 1
+        return logits_NV
+
+    def keep(self, index_N: Int64[Tensor, "N"]) -> None:
+        """Go on with these rows, in this order."""
+        self._cache.batch_select_indices(index_N)
+        self._attend_NT = self._attend_NT[index_N]
+        self._length_N = self._length_N[index_N]
+
+    def _read(self, tokens_NT: Int64[Tensor, "N T"], positions_NT: Int64[Tensor, "N T"]) -> Float[Tensor, "N V"]:
+        hidden = self._policy.backbone(
+            input_ids=tokens_NT,
+            attention_mask=self._attend_NT,
+            position_ids=positions_NT,
+            past_key_values=self._cache,
+            use_cache=True,
+        )[0]
+        return self._policy.head(hidden[:, -1])
+
+
+class Whole:
+    """Nothing is kept but the tokens: right for any causal model, and slow for long completions."""
+
+    def __init__(self, policy: Policy, prompts: Sequence[Sequence[int]]) -> None:
+        self._policy = policy
+        self._rows = [[*prompt] for prompt in prompts]
+
+    def first(self) -> Float[Tensor, "U V"]:
+        """Logits after the prompts."""
+        return last_logits(self._policy, self._rows)
+
+    def advance(self, token_N: Int64[Tensor, "N"]) -> Float[Tensor, "N V"]:
+        """Append a token to each row; logits after it."""
+        for row, token in zip(self._rows, token_N.tolist(), strict=True):
+            row.append(token)
+        return last_logits(self._policy, self._rows)
+
+    def keep(self, index_N: Int64[Tensor, "N"]) -> None:
+        """Go on with these rows, in this order."""
+        self._rows = [[*self._rows[i]] for i in index_N.tolist()]
+
+
+def last_logits(policy: Policy, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N V"]:
+    """Logits after the last token of each row, which is read whole."""
+    longest = max(len(row) for row in rows)
+    device = policy.device
+    tokens_NT = torch.tensor([[*row, *[policy.pad_id] * (longest - len(row))] for row in rows], device=device)
+    length_N = torch.tensor([len(row) for row in rows], device=device)
+    at_T = torch.arange(longest, device=device)
+    attend_NT = at_T[None] < length_N[:, None]
+    hidden_NTD = policy.reader(
+        input_ids=tokens_NT,
+        attention_mask=attend_NT.long(),
+        position_ids=at_T.expand(len(rows), -1),
+        use_cache=False,
+    )[0]
+    return policy.head(hidden_NTD[torch.arange(len(rows), device=device), length_N - 1])
+
+
+@torch.inference_mode()
+def reading_for(policy: Policy) -> type[Cached] | type[Whole]:
+    """`Cached` where the model keeps only keys and values, and where that gives what whole rows do on a small trial."""
+    if not policy.caches:
+        return Whole
+    least = min(policy.vocab_size, policy.model.get_input_embeddings().weight.shape[0])
+    prompts = [[i % least for i in range(3, 8)], [i % least for i in (9, 4)]]
+    token_N = torch.tensor([least // 2, 1], device=policy.device)
+    found = []
+    for kind in (Cached, Whole):
+        rows = kind(policy, prompts)
+        parts = (rows.first(), rows.advance(token_N))
+        found.append(torch.log_softmax(torch.stack(parts).float(), -1))
+    return Cached if apart(*found) <= most_apart(policy.dtype, merged=True) else Whole
