@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from steelyard.reward.boxed import BOXES
-
 T = TypeVar("T")
 PHRASE = re.compile(
     r"\b(?:answer|option|choice|result)\b[\"'*_]*\s*(?:is|are|equals|would be|should be|will be|must be|[:=])"
@@ -23,7 +21,7 @@ _JOINING = re.compile(
     r"|\\[()\[\]]|[^\w\\])*",
     re.IGNORECASE,
 )
-_BOX = re.compile("|".join(map(re.escape, BOXES)))
+_BOX = re.compile(r"\\(?:boxed|fbox)\{")
 _BRACE = re.compile(r"[{}]")
 _KEPT = 20
 _LONGEST_SENTENCE = 2000
