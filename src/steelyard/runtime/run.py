@@ -116,8 +116,8 @@ class Run:
     """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier; given
     several times, their sum. module:function=0.5 gives one a weight."""
     reward_timeout: Positive = 60.0
-    """Seconds that a reward may take for a batch of completions. Those of a batch that is late have no reward, and are
-    kept in quarantine.jsonl."""
+    """Seconds that a named reward may take for a batch of up to 64 completions. Those of a batch that is late have no
+    reward, and are kept in quarantine.jsonl. A callable of the calling process has no deadline."""
     search_temperature: PositiveOrInf | None = None
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
     search_temperatures: tuple[Positive, Positive] | None = None
