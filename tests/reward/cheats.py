@@ -76,6 +76,8 @@ CHEATS = [
     Case("a set", "\\{107, 108\\}", dressed=True),
     Case("a list in brackets", "[107, 108]", dressed=True),
     Case("a list of one kind", "107;108", dressed=True),
+    Case("an inequality alone", ">108", dressed=True),
+    Case("an absolute value", "|108|", dressed=True),
     Case("an inequality", "x \\leq 108", dressed=True),
     Case("two equations", "x = 107 or x = 108", dressed=True),
     Case("a chain of equal signs", "106 = 107 = 108", dressed=True),

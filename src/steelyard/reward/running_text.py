@@ -39,7 +39,7 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(
-    r"(?:[>\-–•#:=≈,…\s]|\.(?!\d)|\\(?:therefore|approx)|(?:so|thus|therefore|hence|and|the|a|an|my|our|final|correct|right|exact|answer|result|total|"
+    r"(?:>(?!\d)|[\-–•#:=≈,…\s]|\.(?!\d)|\\(?:therefore|approx)|(?:so|thus|therefore|hence|and|the|a|an|my|our|final|correct|right|exact|answer|result|total|"
     r"solution|value|number|sum|product|is|are|was|be|equals|it|that|this|gives|we|get|have|which|there)\b"
     r"|[A-Za-z]\s*=(?!=))*",
     re.IGNORECASE,
@@ -106,7 +106,7 @@ def _inside(text: str, start: int) -> bool:
     if not start:
         return False
     before = text[start - 1]
-    if before.isalnum() or before in "^_\\":
+    if before.isalnum() or before in "^_\\" or (before in "|><" and text[start - 2 : start - 1] not in ("=", "-")):
         return True
     return before in ".,:/" and start > 1 and text[start - 2].isdigit()
 
