@@ -182,8 +182,9 @@ def test_all_may_end_at_once_and_nothing_may_be_asked(llama):
 
 def test_prompts_are_read_once_for_all_their_samples(tiny_model_dir):
     llama, rows = _load(tiny_model_dir("llama"), TransformersEngine), []
+    engine = TransformersEngine(llama, 0)
     hook = llama.head.register_forward_hook(lambda _, inputs, out: rows.append(len(inputs[0])))
-    _run(llama, requests_for(5), Sampling(max_tokens=4))
+    run(engine, requests_for(5), Sampling(max_tokens=4))
     hook.remove()
     assert rows[0] == 3
     assert rows[1] <= 15

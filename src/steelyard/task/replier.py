@@ -35,6 +35,8 @@ class Replier:
 
     def __init__(self, policy: Policy, sampling: Sampling, num_replies: int, seed: int, *, batch: int = 32) -> None:
         require(sampling.temperature > 0, "replies at temperature 0 are all equal", where="replier", hint="raise it")
+        what = f"{policy.model.config.model_type} has recurrent layers, which hear the padding of shorter texts"
+        require(policy.caches, what, where="victim", hint="take a model of attention alone")
         self.policy = policy
         self.sampling = sampling
         self.num_replies = num_replies

@@ -211,7 +211,8 @@ class Coordinator:
         worker = self.workers[message.worker]
         worker.label = message.label
         worker.heard = self._now
-        worker.phase = "starting"
+        if worker.phase != "ending":  # who was sent home is not called back when it is lost
+            worker.phase = "starting"
 
     def _on_ready(self, message: m.WorkerReady) -> None:
         worker = self.workers[message.worker]
