@@ -12,6 +12,7 @@ import tyro
 
 from steelyard.cli.flags import choose, parse
 from steelyard.core import PositiveInt, checked
+from steelyard.core.json import JsonMapping
 from steelyard.experiments.bench import PARTS, part, settings_of, summaries
 from steelyard.experiments.bench.page import check_page, write_block
 from steelyard.experiments.bench.record import carry_out, command_of, name_of
@@ -70,7 +71,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     return _measure({module: one.settings}, one.output_dir, one.page)
 
 
-def _changed(settings: Any, given: Mapping[str, Any]) -> Any:
+def _changed(settings: Any, given: JsonMapping) -> Any:
     """The settings with what was given of what they have."""
     have = {f.name for f in fields(settings)}
     return replace(settings, **{name: value for name, value in given.items() if name in have and value is not None})

@@ -7,15 +7,14 @@ nor the terminal interprets them.
 import math
 import sys
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from steelyard.cli.sanitize import plain
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.report.measures import headline_of, own
 
 _WAITING_EVERY = 10.0  # seconds between lines about what a process waits for
@@ -38,7 +37,7 @@ class Progress:
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         )
-        self._latest: dict[str, Any] = {}
+        self._latest: JsonObject = {}
         self._printed = time.monotonic()
         self._told: dict[str, float] = {}
         """Process -> the seconds of its wait that were told last."""
@@ -55,7 +54,7 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def watch(self, file: str, row: Mapping[str, Any]) -> None:
+    def watch(self, file: str, row: JsonMapping) -> None:
         """Show a row of a record file."""
         if self._title:  # printed late, so that a run that cannot start prints only its error
             self._say(self._title)
@@ -84,7 +83,7 @@ class Progress:
     def _say(self, line: str) -> None:
         self.console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
-    def _wait(self, row: Mapping[str, Any]) -> None:
+    def _wait(self, row: JsonMapping) -> None:
         """A line every so often about a process that waits for long."""
         who, seconds = str(row["who"]), float(row["seconds"])
         told = self._told.get(who, 0.0)
@@ -94,11 +93,11 @@ class Progress:
             told = seconds
         self._told[who] = told
 
-    def _fault(self, row: Mapping[str, Any]) -> str:
+    def _fault(self, row: JsonMapping) -> str:
         again = "" if row["again_in"] is None else f"; started again in {row['again_in']:.1f} s"
         return f"  {row['who']}: {row['why']}{again}"
 
-    def _evaluation(self, row: Mapping[str, Any]) -> str:
+    def _evaluation(self, row: JsonMapping) -> str:
         text = f"  step {row['step']:>4}"
         if "eval/total_variation" in row:
             far = row["eval/total_variation"]

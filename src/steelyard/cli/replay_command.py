@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,6 +11,7 @@ from steelyard.cli.flags import RunDirectory, parse
 from steelyard.cli.replay_text import Decode, completion_of, prompt_of, show
 from steelyard.cli.sanitize import plain
 from steelyard.core import NonNegativeInt, PositiveInt, SteelyardError, Trajectory, checked
+from steelyard.core.json import JsonObject
 from steelyard.policy import loading, text
 from steelyard.replay.inspect import PromptSummary, View, open_view
 from steelyard.runtime.factories import BUFFER, make_replay
@@ -70,7 +70,7 @@ def _show(view: View, asked: Replay) -> Mapping[str, object]:
 
 
 def _brief(prompt: PromptSummary, decode: Decode) -> Mapping[str, object]:
-    def told(rows: Iterable[Trajectory]) -> list[dict[str, Any]]:
+    def told(rows: Iterable[Trajectory]) -> list[JsonObject]:
         return [
             {"reward": t.reward, **_read(t), "version": t.version, "sample": t.sample}
             | {"completion": completion_of(t, decode)}
@@ -83,7 +83,7 @@ def _brief(prompt: PromptSummary, decode: Decode) -> Mapping[str, object]:
     return {**facts, **rewards, "top": told(prompt.top), "worst": told(prompt.worst)}
 
 
-def _read(t: Trajectory) -> dict[str, Any]:
+def _read(t: Trajectory) -> JsonObject:
     """What the verifier took for the answer, and from where."""
     return {"read": t.info.get("read"), "read_from": t.info.get("read_from", "")}
 

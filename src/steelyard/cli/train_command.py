@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from steelyard.cli.flags import choose, gather_rewards, parse
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
+from steelyard.core.json import JsonMapping
 from steelyard.policy.meta_model import slow_generation
 from steelyard.recipes import load, summaries
 from steelyard.report import curve_text, read_run
@@ -114,7 +114,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def headline(summary: Mapping[str, Any], evals: Sequence[Mapping[str, Any]]) -> str:
+def headline(summary: JsonMapping, evals: Sequence[JsonMapping]) -> str:
     """One line about the whole run."""
     found = change(evals)
     parts = [] if found is None else [found]

@@ -7,7 +7,7 @@ reward, an environment or a measure of a task's own never gets the originals.
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from steelyard.core.protocols import Episode
 from steelyard.core.trajectory import Prompt, Trajectory
@@ -34,7 +34,7 @@ def own_prompt(prompt: Prompt) -> Prompt:
 def own_trajectory(trajectory: Trajectory) -> Trajectory:
     """A trajectory that shares nothing with the original."""
     t = trajectory
-    arrays: dict[str, Any] = {
+    arrays: dict[str, object] = {
         "tokens_T": t.tokens_T.copy(),
         "action_T": t.action_T.copy(),
         "logp_behaviour_T": t.logp_behaviour_T.copy(),

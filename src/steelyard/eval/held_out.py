@@ -13,11 +13,12 @@ are its scores, and the verifier's greedy accuracy stands beside them as `eval/v
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from steelyard.core import Engine, Episode, Interactive, Prompt, Reward, Sampling, Score, Task, Weights, require
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.rollout.episodes import Codec, turns_of
@@ -55,9 +56,9 @@ class Evaluation:
 
     version: int
     """Version of the evaluated weights, as the engine stamped it."""
-    metrics: Mapping[str, Any]
+    metrics: JsonMapping
     """`eval/accuracy`, ...: numbers, and under `eval/styles` and `eval/correct_styles` shares by name."""
-    samples: Sequence[Mapping[str, Any]]
+    samples: Sequence[JsonMapping]
     """A few completions to read: prompt, completion, reward (None where the verifier failed), version, style."""
     answers: Sequence[Sequence[Answer]] = ()
     """All sampled answers, prompt by prompt."""
@@ -67,7 +68,7 @@ class Evaluation:
         """The sampled episodes, prompt by prompt, without failed generations."""
         return [[a.episode for a in group if a.trajectory.finish != "error"] for group in self.answers]
 
-    def row(self, step: int) -> dict[str, Any]:
+    def row(self, step: int) -> JsonObject:
         """The row of `eval.jsonl` for an evaluation at learner step `step`."""
         return {"step": step, "version": self.version, **self.metrics}
 
@@ -137,7 +138,7 @@ def _check(prompts: Sequence[Prompt], sampling: Sampling, k: int) -> None:
     demand(k == 0 or sampling.temperature > 0, "all samples at temperature 0 are equal", "use the training temperature")
 
 
-def _accuracy(greedy: Sequence[Sequence[Answer]]) -> dict[str, Any]:
+def _accuracy(greedy: Sequence[Sequence[Answer]]) -> JsonObject:
     scored = [answer for group in greedy for answer in group if answer.value is not None]
     if not scored:
         return {"eval/prompts": 0}
@@ -164,7 +165,7 @@ def _parts(samples: Sequence[Sequence[Answer]]) -> dict[str, float]:
     return {f"eval/reward/{name}": _mean(some[name] for some in parts if name in some) for name in names}
 
 
-def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> dict[str, Any]:
+def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> JsonObject:
     """Rates over the scored samples; pass@k over the prompts whose k samples all have a score."""
     groups = [scored for group in samples if (scored := [a for a in group if a.value is not None])]
     if not groups:
@@ -183,7 +184,7 @@ def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> dict[str, Any]:
     return metrics
 
 
-def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> dict[str, Any]:
+def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> JsonObject:
     scored = [answer for group in samples for answer in group if answer.value is not None]
     chosen = {"eval/styles": scored, "eval/correct_styles": [a for a in scored if a.correct]}
     counts = {name: Counter(task.style(a.completion) for a in some) for name, some in chosen.items() if some}
@@ -205,7 +206,7 @@ def _version(answers: Sequence[Answer]) -> int:
     return stamps[0][0]
 
 
-def _record(answer: Answer, task: Task, decode: Decode) -> dict[str, Any]:
+def _record(answer: Answer, task: Task, decode: Decode) -> JsonObject:
     text = answer.episode.prompt.text
     prompt = text if isinstance(text, str) else "\n".join(f"{m['role']}: {m['content']}" for m in text)
     record = {"prompt": prompt, "completion": answer.completion, "reward": answer.value}
@@ -215,7 +216,7 @@ def _record(answer: Answer, task: Task, decode: Decode) -> dict[str, Any]:
     return record | _said(answer.score) | {"version": answer.trajectory.version} | style | spoken
 
 
-def _said(score: Score) -> dict[str, Any]:
+def _said(score: Score) -> JsonObject:
     """What a person needs to judge the reward: what was read as the answer, the parts of a sum, and what failed."""
     parts = {"parts": dict(score.parts)} if score.parts else {}
     return reading_of(score) | parts | ({} if score.error is None else {"error": score.error})

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import msgspec
 import numpy as np
@@ -32,6 +32,7 @@ from steelyard.core import (
     Truncates,
     require,
 )
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import CHUNK
 from steelyard.searcher.scoring import attach_score, reading_of, scores_of
 from steelyard.task.base import key_of, make_prompt
@@ -47,8 +48,8 @@ _FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError
 
 class _Row(msgspec.Struct):
     prompt: Text
-    completion: str | list[dict[str, Any]]
-    columns: dict[str, Any]
+    completion: str | list[JsonObject]
+    columns: JsonObject
     finish: Literal["stop", "length"] | None = None
     turns: list[str] | None = None
 
@@ -74,7 +75,7 @@ class Scored:
     error: str | None
     seconds: float
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> JsonObject:
         """All of it as JSON values; what was not there is left out, but for the reward."""
         parts = {"parts": dict(self.score.parts)} if self.score.parts else {}
         read = {"read": None, "read_from": "", **reading_of(self.score)}
@@ -190,7 +191,7 @@ def _known(task: Task) -> Mapping[str, Prompt]:
     return {key_of(cast(Text, prompt.text)): prompt for prompt in every}
 
 
-def _parsed(row: Mapping[str, Any], roles: Columns, where: str) -> _Row:
+def _parsed(row: JsonMapping, roles: Columns, where: str) -> _Row:
     """A row by its parts; whatever is no part of its own is a column of the prompt."""
     name = next((name for name in roles.prompts if name in row), "prompt")
     for needed in (name, "completion"):
@@ -210,7 +211,7 @@ def _parsed(row: Mapping[str, Any], roles: Columns, where: str) -> _Row:
         raise SteelyardError(str(error), where=where, hint=hint) from error
 
 
-def _said(completion: str | list[dict[str, Any]], where: str) -> str:
+def _said(completion: str | list[JsonObject], where: str) -> str:
     """A completion's text, also where it is the one message of an assistant."""
     if isinstance(completion, str):
         return completion

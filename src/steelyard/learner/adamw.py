@@ -13,7 +13,7 @@ Source: Loshchilov and Hutter 2017, arXiv:1711.05101.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,13 @@ Update = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[dict[str, Tensor
 """(parameters, gradients, states, rates): changes parameters and states in place; `step` has been counted already."""
 
 
+class ParameterGroup(TypedDict):
+    """What is trained, at which learning rate: the form of torch.optim's."""
+
+    params: list[nn.Parameter]
+    lr: float
+
+
 class AdamW:
     """The part of torch's optimiser that a learner needs, by the same names.
 
@@ -47,7 +54,7 @@ class AdamW:
     def __init__(self, parameters: Sequence[nn.Parameter], betas: tuple[float, float], weight_decay: float) -> None:
         self.betas = betas
         self.weight_decay = weight_decay
-        self.param_groups: list[dict[str, Any]] = [{"params": [*parameters], "lr": 0.0}]
+        self.param_groups: list[ParameterGroup] = [{"params": [*parameters], "lr": 0.0}]
         self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -24,6 +24,7 @@ from steelyard.core import (
     require,
     scheduled,
 )
+from steelyard.core.json import JsonObject
 from steelyard.learner import saved
 from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.optimizer import Adam, memory, remember
@@ -92,7 +93,7 @@ class Learner:
         self.reference = Weights.of(policy.weights(), 0)
         self._start = self.reference.digest
 
-    def step(self, groups: Sequence[Group]) -> dict[str, Any]:
+    def step(self, groups: Sequence[Group]) -> JsonObject:
         """Update the policy once; returns the step's metrics. `steps` and `version` are one more afterwards.
 
         Raises:
@@ -264,7 +265,7 @@ def _means(rows: Iterable[Mapping[str, float]], weights: Sequence[float]) -> dic
     return {name: value / total if total else 0.0 for name, value in sums.items()}
 
 
-def describe_batch(groups: Sequence[Group], version: int) -> dict[str, Any]:
+def describe_batch(groups: Sequence[Group], version: int) -> JsonObject:
     """Reward, length, and staleness (learner version minus trajectory version) of what a step learns from."""
     rows: list[Trajectory] = [t for group in groups for t in group]
     rewards = [t.reward for t in rows if t.reward is not None]

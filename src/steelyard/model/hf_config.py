@@ -9,9 +9,9 @@ the model, and does not silently compute another attention with its weights.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from steelyard.core import decode, encode, require
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.model.architecture import Architecture
 from steelyard.model.full_attention import FullAttention
 from steelyard.model.grouped_query import GroupedQuery
@@ -29,7 +29,7 @@ WINDOWED_FROM = 28
 """What transformers takes where a config names no window, or no first layer that has one."""
 
 
-def architecture_of(config: Mapping[str, Any]) -> Architecture | None:
+def architecture_of(config: JsonMapping) -> Architecture | None:
     """The architecture that a config (config.json or `config.to_dict()`) describes; None where it is not known here."""
     chosen = chosen_attention(config)
     config = without_attention(config)
@@ -68,7 +68,7 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture | None:
     return found if chosen is None else found.with_attention(chosen)
 
 
-def chosen_attention(config: Mapping[str, Any]) -> Mix | None:
+def chosen_attention(config: JsonMapping) -> Mix | None:
     """The variant that our own kind of config names; None in any other config.
 
     Raises:
@@ -84,7 +84,7 @@ def chosen_attention(config: Mapping[str, Any]) -> Mix | None:
     return mix
 
 
-def without_attention(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def without_attention(config: JsonMapping) -> JsonMapping:
     """The config of the family that our own kind of config is based on; any other config as it is."""
     if config.get("model_type") != OWN_TYPE:
         return config
@@ -92,13 +92,13 @@ def without_attention(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return rest | {"model_type": config.get("base_model_type")}
 
 
-def with_attention(config: Mapping[str, Any], mix: Mix) -> dict[str, Any]:
+def with_attention(config: JsonMapping, mix: Mix) -> JsonObject:
     """The config of the same sizes with another attention; the reverse of `chosen_attention`."""
     base = without_attention(config)
     return {**base, "model_type": OWN_TYPE, "base_model_type": base["model_type"], "attention": encode(mix)}
 
 
-def _attention(config: Mapping[str, Any], full: Mix) -> tuple[Mix, ...] | None:
+def _attention(config: JsonMapping, full: Mix) -> tuple[Mix, ...] | None:
     """The attention of each layer; None where the config contradicts itself or the layers are of another kind."""
     kind = config.get("model_type")
     layers = int(config["num_hidden_layers"])
@@ -120,7 +120,7 @@ def _attention(config: Mapping[str, Any], full: Mix) -> tuple[Mix, ...] | None:
     return None if mixed or None in found else tuple(mix for mix in found if mix is not None)
 
 
-def _plain(config: Mapping[str, Any]) -> bool:
+def _plain(config: JsonMapping) -> bool:
     """No activation, tensor parallelism or quantisation that our code does not have."""
     get = config.get
     return bool(
@@ -131,7 +131,7 @@ def _plain(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _rotary(config: Mapping[str, Any]) -> Rotary | None:
+def _rotary(config: JsonMapping) -> Rotary | None:
     """Newer configs have `rope_parameters`, older ones `rope_theta` and `rope_scaling`."""
     rules = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(rules, Mapping):

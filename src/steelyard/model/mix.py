@@ -9,9 +9,8 @@ Projections, rotary positions and norms of queries and keys belong to the layer,
 Shapes: H query heads, K key heads, N rows, X queries, Y keys, E head size.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from steelyard.core import cards, decode, require, suggest
+from steelyard.core.json import JsonMapping
 from steelyard.model.attention_mask import AttentionMask
 
 SHORT = 64
@@ -63,7 +63,7 @@ def attention_names() -> list[str]:
     return sorted(card.id for card in cards() if issubclass(card.cls, Mix))
 
 
-def attention_by_name(name: str, settings: Mapping[str, Any] | None = None) -> Mix:
+def attention_by_name(name: str, settings: JsonMapping | None = None) -> Mix:
     """The variant of that id, with its settings.
 
     Raises:

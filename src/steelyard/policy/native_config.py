@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from steelyard.core.json import JsonObject
+
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Id = Annotated[int, msgspec.Meta(ge=0)]
 Ids = Id | list[Id] | None
@@ -65,7 +67,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_
     transformers_version: str | None = None
     name_or_path: str = msgspec.field(default="", name="_name_or_path")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """The keys that are not at their defaults, under their names in the file."""
         return msgspec.to_builtins(self)
 
@@ -98,7 +100,7 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def known(data: Any, kind: type[msgspec.Struct]) -> bool:
+def known(data: object, kind: type[msgspec.Struct]) -> bool:
     """True for a dictionary whose keys are fields of `kind`, with values of their types."""
     try:
         msgspec.convert(data, kind)

@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import torch
 from torch import nn
 
+from steelyard.core.json import JsonObject
 from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.decoder import TiedHead
 from steelyard.model.hf_config import with_attention, without_attention
@@ -28,6 +29,22 @@ GENERATION = "generation_config.json"
 ADAPTER = "adapter_config.json"
 
 
+@runtime_checkable
+class _Slice(Protocol):
+    """What a safetensors file says of one tensor without reading it."""
+
+    def get_shape(self) -> list[int]: ...
+    def get_dtype(self) -> str: ...
+
+
+@runtime_checkable
+class _OpenFile(Protocol):
+    """An open safetensors file."""
+
+    def get_slice(self, name: str) -> _Slice: ...
+    def get_tensor(self, name: str) -> torch.Tensor: ...
+
+
 class NativeModel(Decoder):
     """A decoder with what `Policy` uses of a transformers model: settings, backbone, head, and a way to be saved.
 
@@ -39,7 +56,7 @@ class NativeModel(Decoder):
     """
 
     def __init__(
-        self, architecture: Architecture, dtype: torch.dtype, place: Path, files: Mapping[str, dict[str, Any]]
+        self, architecture: Architecture, dtype: torch.dtype, place: Path, files: Mapping[str, JsonObject]
     ) -> None:
         super().__init__(architecture, dtype)
         self.name_or_path = str(place)
@@ -84,7 +101,7 @@ class NativeModel(Decoder):
         tensors = {name: p.detach().cpu().contiguous() for name, p in self.named_parameters()}
         save_file(tensors, path / WEIGHTS, {"format": "pt"})
 
-    def _with_attention(self, config: dict[str, Any]) -> dict[str, Any]:
+    def _with_attention(self, config: JsonObject) -> JsonObject:
         """The config with the attention that was chosen, where that is not the one of the config itself."""
         own = architecture_of(without_attention(config))
         if own is not None and own.attention == self.architecture.attention:
@@ -145,13 +162,13 @@ def _sound(config: Config, a: Architecture) -> bool:
 
 
 @contextmanager
-def _tensors(place: Path) -> Iterator[dict[str, Any]]:
+def _tensors(place: Path) -> Iterator[dict[str, _OpenFile]]:
     """Tensor name -> the open file that holds it; empty where the index and the files disagree."""
     from safetensors import safe_open
 
     listed = _listed(place)
     with ExitStack() as stack:
-        found: dict[str, Any] = {}
+        found: dict[str, _OpenFile] = {}
         for file in sorted({*listed.values()}) if listed else [WEIGHTS]:
             handle = stack.enter_context(safe_open(place / file, "pt"))
             metadata = handle.metadata() or {}
@@ -175,7 +192,7 @@ def _listed(place: Path) -> dict[str, str] | None:
     return listed if plain else {}
 
 
-def _fitting(tensors: Mapping[str, Any], architecture: Architecture) -> bool:
+def _fitting(tensors: Mapping[str, _OpenFile], architecture: Architecture) -> bool:
     shapes = architecture.shapes()
     if tensors.keys() != shapes.keys():
         return False
@@ -185,6 +202,6 @@ def _fitting(tensors: Mapping[str, Any], architecture: Architecture) -> bool:
 
 
 @torch.no_grad()
-def _fill(model: NativeModel, tensors: Mapping[str, Any]) -> None:
+def _fill(model: NativeModel, tensors: Mapping[str, _OpenFile]) -> None:
     for name, parameter in model.named_parameters():
         parameter.copy_(tensors[name].get_tensor(name))

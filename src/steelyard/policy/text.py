@@ -8,14 +8,15 @@ Chat messages go through the tokenizer's template, with the turn handed to the m
 a prefill: its turn stays open, and the model goes on in it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from steelyard.core import SteelyardError
+from steelyard.core.json import JsonMapping
 
 Message = dict[str, str]
 Text = str | list[Message]
-Options = Mapping[str, Any]
+Options = JsonMapping
 """Arguments of the chat template, such as {"enable_thinking": False}."""
 TAKEN = frozenset(
     [

@@ -6,13 +6,14 @@ None, and the tokenizer is left to transformers. Chat templates are always rende
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from steelyard.core.json import JsonMapping
 from steelyard.model.hf_config import without_attention
 from steelyard.policy.native_config import known, read_json
 from steelyard.policy.native_loader import CONFIG
@@ -67,7 +68,7 @@ class NativeTokenizer:
         template: the content of chat_template.jinja, which takes precedence over the settings' own.
     """
 
-    def __init__(self, inner: Any, settings: Mapping[str, Any], template: str | None = None) -> None:
+    def __init__(self, inner: Any, settings: JsonMapping, template: str | None = None) -> None:
         self.backend_tokenizer = inner
         self._settings = settings
         self._template = template
@@ -155,7 +156,7 @@ def read_tokenizer(place: Path) -> NativeTokenizer | None:
         return None
 
 
-def _complete(data: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+def _complete(data: JsonMapping, settings: JsonMapping) -> bool:
     """True where transformers would change nothing: every token that the settings name is special already."""
     added = data.get("added_tokens")
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}

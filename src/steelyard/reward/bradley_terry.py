@@ -11,9 +11,8 @@ Source: Bradley and Terry 1952; for language models Stiennon et al. 2020, arXiv:
 et al. 2023, arXiv:2312.09244.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from steelyard.core import (
     require,
     rng,
 )
+from steelyard.core.json import JsonMapping
 from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
@@ -58,9 +58,7 @@ class PairColumns:
     """Column with the worse completion."""
 
 
-def pairs_of(
-    rows: Sequence[tuple[str, Mapping[str, Any]]], where: str, columns: PairColumns | None = None
-) -> list[Pair]:
+def pairs_of(rows: Sequence[tuple[str, JsonMapping]], where: str, columns: PairColumns | None = None) -> list[Pair]:
     """The pairs in the rows of a file, each with the name of its place.
 
     Raises:

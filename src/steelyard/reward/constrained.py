@@ -81,7 +81,7 @@ class Constrained(Closable):
         return [scores[e.prompt.id] for e in episodes]
 
 
-def name_of(judge: Any) -> str:
+def name_of(judge: object) -> str:
     """What a judge's constraint is called: its function's name, or its id."""
     if isinstance(judge, FunctionReward):
         return name_of(judge.function)

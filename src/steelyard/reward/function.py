@@ -27,7 +27,7 @@ from steelyard.reward.score import number_of, score_of
 from steelyard.reward.worker import Reply, call
 
 
-def _arguments(episodes: Sequence[Episode], where: str) -> dict[str, Any]:
+def _arguments(episodes: Sequence[Episode], where: str) -> dict[str, object]:
     names = list(dict.fromkeys(name for e in episodes for name in e.prompt.columns))
     for taken in {"prompts", "completions"} & set(names):
         raise SteelyardError(f"the column {taken!r} hides an argument", where=where, hint="rename it in the data")
@@ -72,7 +72,7 @@ class FunctionReward(Closable):
     time or memory, and in the local runtime searchers and learner wait for it (their messages are answered here).
     """
 
-    function: Callable[..., Any] | str
+    function: Callable[..., object] | str
     """A name, `module:function` or `path/to/file.py:function`, or a callable."""
     timeout_s: Positive = 60.0
     """Deadline of one batch (seconds), where the function is named."""
@@ -120,7 +120,7 @@ class FunctionReward(Closable):
             return [Score(None, error=f"{self._where}: {reply.error}")] * len(episodes)
         return _scores(reply.value, episodes, self._where)
 
-    def _call(self, arguments: dict[str, Any], offered: dict[str, Any]) -> Reply:
+    def _call(self, arguments: dict[str, object], offered: dict[str, object]) -> Reply:
         if isinstance(self.function, str):
             return self._pool.call(arguments, timeout_s=self.timeout_s, offered=offered)
         return call(self.function, arguments, offered)

@@ -10,7 +10,8 @@ Anything else is refused: a reward that is quietly passed over would leave a run
 import inspect
 import math
 import numbers
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
 from steelyard.core import Reward, SteelyardError, id_of
 from steelyard.reward.function import FunctionReward
@@ -21,7 +22,7 @@ TIMEOUT_S = 60.0
 _FORMS = "give a function, module:function, or a list of them, where (function, 0.5) is one with a weight"
 
 
-def reward_function(reward: Any, *, timeout_s: float = TIMEOUT_S) -> Reward:
+def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S) -> Reward:
     """What a user gives as a reward, as a `Reward`: a verifier of ours stays as it is, all else is a reward function.
 
     A name runs in a killable worker; a bare callable runs in the calling process, without limits, and holds up its
@@ -41,7 +42,7 @@ def reward_function(reward: Any, *, timeout_s: float = TIMEOUT_S) -> Reward:
     return found[0] if alone else WeightedRewards(found, weights)
 
 
-def named_rewards(reward: Any) -> tuple[str, ...] | None:
+def named_rewards(reward: object) -> tuple[str, ...] | None:
     """The names of a reward that is given by names alone, each with its weight if it has one; None for any other.
 
     Raises:
@@ -49,12 +50,13 @@ def named_rewards(reward: Any) -> tuple[str, ...] | None:
     """
     reward_function(reward)
     parts = parts_of(reward)
-    if not all(isinstance(given, str) for given, _ in parts):
+    named = [(given, weight) for given, weight in parts if isinstance(given, str)]
+    if len(named) < len(parts):
         return None
-    return tuple(given if weight == 1.0 else f"{given}={weight!r}" for given, weight in parts)
+    return tuple(given if weight == 1.0 else f"{given}={weight!r}" for given, weight in named)
 
 
-def parts_of(reward: Any) -> list[tuple[Any, float]]:
+def parts_of(reward: object) -> list[tuple[object, float]]:
     """Each reward with its weight.
 
     Raises:
@@ -67,7 +69,7 @@ def parts_of(reward: Any) -> list[tuple[Any, float]]:
     return [_part(part) for part in reward]
 
 
-def _part(part: Any) -> tuple[Any, float]:
+def _part(part: object) -> tuple[object, float]:
     """A reward, or a pair of one with its weight; a name may have a weight of its own, and then both count."""
     given, times = part, 1.0
     if isinstance(part, tuple):
@@ -91,13 +93,13 @@ def _number(text: str, given: str) -> float:
         raise SteelyardError(what, where=f"{WHERE} {given!r}", hint="write it as module:function=0.5") from error
 
 
-def _weight(value: Any) -> float:
+def _weight(value: object) -> float:
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     raise SteelyardError(f"the weight {value!r:.40} is no finite number", where=WHERE, hint=_FORMS)
 
 
-def _one(given: Any, timeout_s: float) -> Reward:
+def _one(given: object, timeout_s: float) -> Reward:
     if isinstance(given, str):
         return FunctionReward(given, timeout_s=timeout_s)
     if isinstance(given, type) or not callable(given):
@@ -109,7 +111,7 @@ def _one(given: Any, timeout_s: float) -> Reward:
     return FunctionReward(given)
 
 
-def _scores_episodes(given: Any) -> bool:
+def _scores_episodes(given: Callable[..., object]) -> bool:
     """Whether it is a `Reward` of the user's own: called on episodes, not on prompts and completions."""
     try:
         return list(inspect.signature(given).parameters)[:1] == ["episodes"]

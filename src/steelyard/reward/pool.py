@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from msgspec import Meta
 
@@ -111,7 +111,7 @@ class _Worker:
         return self.process.returncode
 
 
-def unsendable(arguments: Mapping[str, Any]) -> str:
+def unsendable(arguments: Mapping[str, object]) -> str:
     """The first argument that cannot be sent, and which entry where it is a list: "column 'when', row 3 of ..."."""
     for name, value in arguments.items():
         rows = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
@@ -150,7 +150,7 @@ class Pool(Closable):
         self._workers: set[_Worker] = set()
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 
-    def map(self, jobs: Sequence[Mapping[str, Any]], *, timeout_s: float) -> list[Reply]:
+    def map(self, jobs: Sequence[Mapping[str, object]], *, timeout_s: float) -> list[Reply]:
         """One reply for each job (keyword arguments), in order; `timeout_s` (seconds) is each job's own."""
         if not jobs:
             return []
@@ -158,7 +158,7 @@ class Pool(Closable):
             return list(threads.map(lambda job: self.call(job, timeout_s=timeout_s), jobs))
 
     def call(
-        self, arguments: Mapping[str, Any], *, timeout_s: float, offered: Mapping[str, Any] = MappingProxyType({})
+        self, arguments: Mapping[str, object], *, timeout_s: float, offered: Mapping[str, object] = MappingProxyType({})
     ) -> Reply:
         """The reply to one job; its `error` tells of a time-out, a death, or what the function raised.
 

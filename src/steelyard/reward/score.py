@@ -26,7 +26,7 @@ def number_of(value: Any) -> float | None:
         return math.nan
 
 
-def score_of(value: Any, where: str) -> Score:
+def score_of(value: object, where: str) -> Score:
     """The score of one completion; what is no finite number is a failure of this one, never a 0."""
     number = number_of(value)
     if number is not None and math.isfinite(number):

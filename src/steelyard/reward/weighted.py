@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -93,7 +92,7 @@ class WeightedRewards(Closable):
         return np.stack(found).sum(0, dtype=np.float32) if found else None
 
 
-def name_of(reward: Any) -> str:
+def name_of(reward: object) -> str:
     """What a reward's numbers are called: its function's name, its id, or its class."""
     if isinstance(reward, FunctionReward):
         return reward.name

@@ -9,7 +9,7 @@ or the next turn would not fit the model's context (`finish` is "length" then, `
 environment's `truncate` scores it); or when its environment fails (`finish` is "error", and there is no reward).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from steelyard.core import (
     Truncates,
 )
 from steelyard.core.copies import own, own_prompt
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.text import with_turn
 from steelyard.rollout.calls import Answer, Calls
@@ -300,7 +301,7 @@ def _versions(t: Trajectory) -> np.ndarray:
     return np.full(len(t.tokens_T), t.version, np.int32) if t.version_T is None else t.version_T
 
 
-def _summed(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def _summed(a: JsonMapping, b: JsonMapping) -> JsonObject:
     """What an engine counted, over both."""
     both = {name: a[name] + b[name] for name in a.keys() & b.keys() if isinstance(a[name], int)}
     return {**a, **b, **both}

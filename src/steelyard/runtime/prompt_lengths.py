@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from steelyard.core import Prompt, SteelyardError, require
+from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.runtime.run import Run
 
@@ -174,7 +175,7 @@ def notes_of(task: Any) -> Mapping[str, int]:
     return getattr(task, "notes", {})
 
 
-def described(task: Any) -> dict[str, Any]:
+def described(task: Any) -> JsonObject:
     """The task's prompts in numbers, and what was merged or left out of its data."""
     splits = {"train": len(task.prompts("train")), "held_out": len(task.prompts("held-out"))}
     domains = {str(domain): number for domain, number in getattr(task, "domains", {}).items()}

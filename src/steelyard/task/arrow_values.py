@@ -11,7 +11,7 @@ from steelyard.core import SteelyardError
 _HINT = "write the column in another type, such as text, or leave it out"
 
 
-def values_of(column: Any, name: str, where: str, before: int) -> list[Any]:
+def values_of(column: Any, name: str, where: str, before: int) -> list[object]:
     """The values of a column, null as None.
 
     Args:

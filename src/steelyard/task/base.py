@@ -66,7 +66,7 @@ def key_of(text: Text) -> str:
     return text if isinstance(text, str) else msgspec.json.encode(text, order="sorted").decode()
 
 
-def make_prompt(text: Text, columns: Mapping[str, Any], **named: Any) -> Prompt:
+def make_prompt(text: Text, columns: Mapping[str, object], **named: Any) -> Prompt:
     """A prompt whose id (16 hexadecimal digits) is a hash of its text; `named` are its other fields."""
     return Prompt(_hash(key_of(text).encode()), text, columns, **named)
 

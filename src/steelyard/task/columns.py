@@ -8,7 +8,7 @@ column of that name.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -67,12 +67,12 @@ def column_of(row: DataRow, names: Sequence[str], role: str, where: str) -> str:
     raise SteelyardError(what, where=where, hint=f"{hint}, or say which it is with --columns.{role}")
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """True for null and for nan, which is how a table of numbers writes it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def number_domains(values: Iterable[tuple[str, Any]]) -> Mapping[Any, int]:
+def number_domains(values: Iterable[tuple[str, object]]) -> Mapping[str | int, int]:
     """Domain -> its number: whole numbers are their own, texts are numbered from 0 in alphabetical order.
 
     Args:
@@ -81,17 +81,18 @@ def number_domains(values: Iterable[tuple[str, Any]]) -> Mapping[Any, int]:
     Raises:
         SteelyardError: a domain is missing, or neither a text nor a whole number.
     """
-    seen: dict[Any, str] = {}
+    seen: dict[str | int, str] = {}
     for where, value in values:
         require(not is_missing(value), "has no domain", where=where, hint="write one, or leave out --columns.domain")
-        plain = isinstance(value, str | int)
-        hint = "write a text or a whole number"
-        require(plain, f"its domain is {value!r:.60}", where=where, hint=hint)
+        if not isinstance(value, str | int):
+            hint = "write a text or a whole number"
+            raise SteelyardError(f"its domain is {value!r:.60}", where=where, hint=hint)
         seen.setdefault(value, where)
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in seen):
-        return {value: value for value in sorted(seen)}
+    whole = [value for value in seen if isinstance(value, int) and not isinstance(value, bool)]
+    if len(whole) == len(seen):
+        return {value: value for value in sorted(whole)}
     return {value: number for number, value in enumerate(sorted(seen, key=_alphabetical))}
 
 
-def _alphabetical(value: Any) -> tuple[str, str]:
+def _alphabetical(value: str | int) -> tuple[str, str]:
     return str(value), type(value).__name__

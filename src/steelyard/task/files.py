@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, require
+from steelyard.core.json import JsonObject
 from steelyard.task.arrow_values import values_of
 
-DataRow = dict[str, Any]
+DataRow = JsonObject
 """A row of a data file: column -> value."""
 
 LONGEST = 1 << 24
@@ -103,7 +104,7 @@ def _fraction(text: str) -> float | str:
     return value if math.isfinite(value) else _Beyond(text)
 
 
-def _unreadable(value: Any) -> str | None:
+def _unreadable(value: object) -> str | None:
     """What of a value cannot be read, or None."""
     if isinstance(value, _Beyond):
         return f"a number out of range ({value:.20}{'...' * (len(value) > 20)})"

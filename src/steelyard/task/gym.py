@@ -34,6 +34,7 @@ from steelyard.core import (
     require,
     suggest,
 )
+from steelyard.core.json import JsonObject
 from steelyard.reward import Closable, Pool, score_of_reply
 from steelyard.reward.worker import Reply
 from steelyard.task.base import PlainText, PromptTemplate, Text, make_prompt, split_by_hash, take_split, worded
@@ -78,7 +79,7 @@ class Gym(Closable):
         return Pool(f"{Path(__file__).with_name('gym_worker.py')}:run", candid=("reasoning_gym",))
 
     @cached_property
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> JsonObject:
         installed = importlib.util.find_spec("reasoning_gym") is not None
         require(installed, "reasoning-gym is not installed", where="task gym", hint="pip install 'steelyard[gym]'")
         where = "gym.config"
@@ -107,7 +108,7 @@ class Gym(Closable):
         return reply.value
 
     @cached_property
-    def _items(self) -> list[dict[str, Any] | None]:
+    def _items(self) -> list[JsonObject | None]:
         return self._run("items", **self._settings)
 
     @cached_property
@@ -155,7 +156,7 @@ class Gym(Closable):
         replies = iter(self._pool.map(jobs, timeout_s=self.timeout_s) if jobs else [])
         return [self._score(a, next(replies) if a.given is not None else Reply(0.0)) for a in answers]
 
-    def _question(self, episode: Episode, answer: Answer) -> dict[str, Any]:
+    def _question(self, episode: Episode, answer: Answer) -> JsonObject:
         columns = episode.prompt.columns
         return {"index": columns["index"], "question": columns["question"], "answer": answer.given}
 

@@ -5,7 +5,6 @@ No code of a data set is ever run. Needs the extra: pip install 'steelyard[datas
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import SteelyardError, require
 from steelyard.task.files import DataRow
@@ -36,7 +35,7 @@ def read_hub(path: str, subset: str, split: str) -> list[tuple[str, DataRow]]:
     return rows
 
 
-def _rows(path: str, subset: str, split: str) -> list[Any]:
+def _rows(path: str, subset: str, split: str) -> list[DataRow]:
     import datasets  # pyright: ignore[reportMissingImports]
     from datasets.exceptions import DatasetsError  # pyright: ignore[reportMissingImports]
 

@@ -10,7 +10,6 @@ Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 20
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from steelyard.core import Episode, Prompt, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import AuxiliaryModel
@@ -85,7 +84,7 @@ class JudgedRows:
         return self._rows.notes
 
     @property
-    def domains(self) -> Mapping[Any, int]:
+    def domains(self) -> Mapping[str | int, int]:
         """Domain -> its number, where a column plays that role."""
         return self._rows.domains
 

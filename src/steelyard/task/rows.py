@@ -58,7 +58,7 @@ def _text(value: Any, where: str) -> Text:
     return value
 
 
-def _why_unreadable(value: Any, column: str) -> str | None:
+def _why_unreadable(value: object, column: str) -> str | None:
     """Why a right answer cannot be read, or None where it can."""
     if is_missing(value):
         return f"there is no answer: column {column!r} is {'null' if value is None else 'nan'}"
@@ -82,7 +82,7 @@ class _Data(NamedTuple):
     """What was read."""
 
     splits: Mapping[str, Sequence[Prompt]]
-    domains: Mapping[Any, int]
+    domains: Mapping[str | int, int]
     notes: Mapping[str, int]
 
 
@@ -145,7 +145,7 @@ class Rows(Closable):
         return self._data.notes
 
     @property
-    def domains(self) -> Mapping[Any, int]:
+    def domains(self) -> Mapping[str | int, int]:
         """Domain -> its number, where a column plays that role."""
         return self._data.domains
 
@@ -197,7 +197,7 @@ class Rows(Closable):
         return [(f"{path}, {place}", row) for place, row in rows]
 
     def _prompts(
-        self, rows: Sequence[tuple[str, DataRow]], domains: Mapping[Any, int], counts: Counter[str]
+        self, rows: Sequence[tuple[str, DataRow]], domains: Mapping[str | int, int], counts: Counter[str]
     ) -> Iterator[Keyed]:
         """The prompts, each with the string that decides its split: the question, whatever stands around it."""
         role = self.columns.domain

@@ -14,8 +14,8 @@ top. The disk space for trajectories is an upper bound: 13 bytes a token, with e
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
@@ -25,7 +25,7 @@ TOKEN_BYTES = 4 + 4 + 4 + 1
 """Bytes of a stored token: its id, two log-probabilities, and whether it is an action."""
 
 
-def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) -> dict[str, Any]:
+def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) -> JsonObject:
     """Bytes by part and in total; `not_counted` names the auxiliary models that are missing from `model_bytes`.
 
     Args:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import numeric_settings, require, scheduled, setting, settings
+from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory
 from steelyard.reward import Closable
@@ -41,7 +42,7 @@ UNKNOWN = "prompts with characters that the model's tokenizer does not know: the
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
 
 
-def plan(run: Run, name: str) -> dict[str, Any]:
+def plan(run: Run, name: str) -> JsonObject:
     """The plan of a run, as JSON values.
 
     Args:
@@ -58,7 +59,7 @@ def plan(run: Run, name: str) -> dict[str, Any]:
             run.task.close()
 
 
-def _plan(run: Run, name: str) -> dict[str, Any]:
+def _plan(run: Run, name: str) -> JsonObject:
     if run.output_dir is not None:
         check_output(Path(run.output_dir))
     make_task(run)
@@ -86,7 +87,7 @@ def _plan(run: Run, name: str) -> dict[str, Any]:
     }
 
 
-def _differing(run: Run) -> dict[str, Any]:
+def _differing(run: Run) -> JsonObject:
     """Class of each part, and flag -> value of each setting that is not at its default or is in `ALWAYS_SHOWN`."""
     parts = {f.name: getattr(run, f.name) for f in fields(run) if f.name in ("task", "objective", "replay")}
     return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
@@ -104,7 +105,7 @@ def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield flag, value
 
 
-def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
+def _prompts(run: Run, policy: Policy | None) -> JsonObject:
     """Number of prompts; where the tokenizer is on this machine, also the length of the longest one."""
     if (remote := getattr(run.task, "fetches", None)) is not None:
         return {"fetches": remote}
@@ -121,7 +122,7 @@ def _prompts(run: Run, policy: Policy | None) -> dict[str, Any]:
     return counted | room | {"epochs": run.max_steps * run.num_prompts / counted["train"]}
 
 
-def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]:
+def _model(run: Run, place: str | None, policy: Policy | None) -> JsonObject:
     if place is None or policy is None:
         return {"model": run.model, "fetches": run.model}
     sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
@@ -129,9 +130,9 @@ def _model(run: Run, place: str | None, policy: Policy | None) -> dict[str, Any]
     return {"model": run.model, "place": place, "type": kind, "dtype": run.dtype, **sizes}
 
 
-def _others(run: Run) -> dict[str, Any]:
+def _others(run: Run) -> JsonObject:
     """The auxiliary models of the task; those on this machine are checked and their bytes are given."""
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for role, model in auxiliary_models(run).items():
         place = model.place(role)
         size = {"fetches": model.model} if place is None else {"bytes": replace(model, model=place).check(role)}
@@ -139,7 +140,7 @@ def _others(run: Run) -> dict[str, Any]:
     return found
 
 
-def _samples(run: Run) -> dict[str, Any]:
+def _samples(run: Run) -> JsonObject:
     step = run.num_prompts * run.num_generations
     return {
         "steps": run.max_steps,
@@ -154,7 +155,7 @@ def _samples(run: Run) -> dict[str, Any]:
     }
 
 
-def _schedule(run: Run) -> list[dict[str, Any]]:
+def _schedule(run: Run) -> list[JsonObject]:
     """Learning rate, beta and every scheduled setting at the first step, at each quarter and at the last step."""
     last = run.max_steps - 1
     steps = sorted({0, last // 4, last // 2, 3 * last // 4, last})

@@ -1,12 +1,13 @@
 """The plan as text: the lines that `steelyard train RECIPE --dry-run` prints."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from steelyard.core.json import JsonMapping
 
 _SHOWN = 20  # domains that are listed
 
 
-def plan_lines(planned: Mapping[str, Any]) -> list[str]:
+def plan_lines(planned: JsonMapping) -> list[str]:
     """The lines of a plan that `steelyard.training.plan.plan` made."""
     return [
         f"plan of {planned['recipe']}, into {planned['output_dir']}; nothing was trained, downloaded or written",
@@ -25,13 +26,13 @@ def plan_lines(planned: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _prompts(prompts: Mapping[str, Any]) -> str:
+def _prompts(prompts: JsonMapping) -> str:
     if "fetches" in prompts:
         return f"from the hub's data set {prompts['fetches']}, which the run would download unless it is cached"
     return _listed({name: number for name, number in prompts.items() if name not in ("notes", "domains")})
 
 
-def _data(prompts: Mapping[str, Any]) -> Iterator[str]:
+def _data(prompts: JsonMapping) -> Iterator[str]:
     """What of the data was merged or left out, and the numbers of domains."""
     yield from (f"  {number:,} {what}" for what, number in prompts.get("notes", {}).items())
     domains = prompts.get("domains", {})
@@ -41,20 +42,20 @@ def _data(prompts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  domains: {', '.join(first)}{more}"
 
 
-def _model(model: Mapping[str, Any]) -> str:
+def _model(model: JsonMapping) -> str:
     if "fetches" in model:
         return _other(model)
     sizes = f"{model['parameters']:,} parameters in {model['dtype']}, {model['trained']:,} of them trained"
     return f"{model['model']} ({model['type']}), {sizes}, from {model['place']}"
 
 
-def _other(model: Mapping[str, Any]) -> str:
+def _other(model: JsonMapping) -> str:
     if "fetches" in model:
         return f"{model['model']} is not on this machine; the run would download it from the hub"
     return f"{model['model']}, {_size(model['bytes'])}"
 
 
-def _samples(samples: Mapping[str, Any]) -> str:
+def _samples(samples: JsonMapping) -> str:
     per_step = f"{samples['prompts_per_step']} prompts x {samples['samples_per_prompt']}"
     total = f"{samples['steps']:,} steps, {samples['episodes']:,} trajectories in all"
     batch = f"{samples['searcher_batch']:,} trajectories, {samples['searched_per_prompt']} per prompt"
@@ -62,7 +63,7 @@ def _samples(samples: Mapping[str, Any]) -> str:
     return f"{per_step} = {samples['samples_per_step']:,} a step, {total}; a searcher batch is {batch}; {warmup}"
 
 
-def _memory(memory: Mapping[str, Any] | None) -> Iterator[str]:
+def _memory(memory: JsonMapping | None) -> Iterator[str]:
     if memory is None:
         yield "memory: not known until the model has been downloaded"
         return
@@ -72,7 +73,7 @@ def _memory(memory: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"disk: at most {_size(memory['stored_on_disk_at_most'])} for trajectories, plus the checkpoints"
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _listed(values: JsonMapping) -> str:
     shown = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in values.items()}
     return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())
 

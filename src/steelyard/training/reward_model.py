@@ -1,14 +1,14 @@
 """Trains a reward model on a file of preferences: reads the pairs, trains, measures, and writes a directory."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from steelyard.core import require
+from steelyard.core.json import JsonMapping
 from steelyard.reward import BradleyTerry
 from steelyard.reward.bradley_terry import PairColumns, pairs_of
 from steelyard.reward.scorer import Scorer
@@ -33,7 +33,7 @@ class RewardModelRun:
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights that compute; float32 copies of bfloat16 ones are trained."""
 
-    def __call__(self) -> Mapping[str, Any]:
+    def __call__(self) -> JsonMapping:
         """Train, save, and return the measures on held-out pairs.
 
         Raises:

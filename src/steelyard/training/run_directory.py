@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from steelyard.core import SteelyardError, decode
+from steelyard.core.json import JsonObject
 from steelyard.runtime import Run
 from steelyard.runtime.run_dir.records import ENDS, RESULT
 
@@ -67,9 +67,9 @@ def read_stored_run(directory: Path | str) -> StoredRun:
     return StoredRun(recipe, decode(settings, Run, where=str(config)), asked)
 
 
-def extended(directory: Path, max_steps: int) -> dict[str, Any]:
+def extended(directory: Path, max_steps: int) -> JsonObject:
     """The config.json of a run that `read_stored_run` reads, with more steps; it notes where the run ended before."""
-    data: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    data: JsonObject = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     before = data["run"].get("max_steps", Run.max_steps)
     ended = [before] if (directory / RESULT).exists() else []
     return data | {"run": data["run"] | {"max_steps": max_steps}, ENDS: [*data.get(ENDS, []), *ended]}
@@ -89,7 +89,7 @@ def read_finished_run(directory: Path | str) -> FinishedRun:
     return FinishedRun(stored.recipe, stored.run, model)
 
 
-def read_result(directory: Path) -> dict[str, Any] | None:
+def read_result(directory: Path) -> JsonObject | None:
     """The summary of a finished run; None if it has not finished.
 
     Raises:
@@ -99,6 +99,6 @@ def read_result(directory: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(file.read_bytes(), type=JsonObject)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SteelyardError("is damaged", where=str(file), hint="delete it to repeat the run") from error
