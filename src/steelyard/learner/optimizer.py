@@ -6,43 +6,28 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from steelyard.core import WarmupStableDecay, require
+from steelyard.core import NonNegative, PositiveOrInf, ShareBelowOne, WarmupStableDecay, checked
 from steelyard.learner.adamw import AdamW
 
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 """What AdamW remembers of a parameter: updates made (a number), and the running means."""
 
 
+@checked("optimizer")
 @dataclass(frozen=True)
 class Adam:
     """AdamW (arXiv:1711.05101) on a learning rate that `schedule` multiplies."""
 
-    beta1: float = 0.9
+    beta1: ShareBelowOne = 0.9
     """Decay of the gradient's running mean."""
-    beta2: float = 0.99
+    beta2: ShareBelowOne = 0.99
     """Decay of the squared gradient's running mean."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegative = 0.0
     """Decoupled weight decay."""
-    max_grad_norm: float = 1.0
-    """Gradients longer than this are scaled down to it."""
+    max_grad_norm: PositiveOrInf = 1.0
+    """Gradients longer than this are scaled down to it; inf leaves them as they are."""
     schedule: WarmupStableDecay = field(default_factory=WarmupStableDecay)
     """Learning-rate multiplier over learner steps."""
-
-    def __post_init__(self) -> None:
-        for name in ("beta1", "beta2"):
-            require(
-                0 <= getattr(self, name) < 1,
-                f"{name} is {getattr(self, name)}",
-                where="optimizer",
-                hint="use 0 <= beta < 1",
-            )
-        require(
-            self.max_grad_norm > 0,
-            f"max_grad_norm is {self.max_grad_norm}",
-            where="optimizer",
-            hint="use a positive norm",
-        )
-        require(self.weight_decay >= 0, f"weight_decay is {self.weight_decay}", where="optimizer", hint="use 0 or more")
 
     def open(self, parameters: Sequence[nn.Parameter]) -> AdamW:
         """The live optimiser; its learning rate is set at every step."""
