@@ -7,12 +7,15 @@ The process that uses it loads the weights later, when it is first asked.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+import torch
 
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.loading import load_classifier, load_encoder, load_scorer, read
 from steelyard.policy.meta_model import local_directory
+from steelyard.policy.text import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class AuxiliaryModel:
         except SteelyardError as error:
             raise SteelyardError(error.what, where=what, hint=error.hint) from error
 
-    def _opened(self) -> tuple[Any, Any]:
+    def _opened(self) -> tuple[torch.nn.Module, Tokenizer]:
         """The network, without numbers, and the tokenizer."""
         if self.kind == "language model":
             return read(self.model, self.dtype, empty=True)

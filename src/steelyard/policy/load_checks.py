@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from steelyard.core import SteelyardError, require, suggest
+from steelyard.core.json import JsonMapping
 from steelyard.policy.native_loader import INDEX
 
 ATTENTION = (None, "eager", "sdpa")
@@ -63,7 +64,7 @@ def check_shards(place: str, local: bool, model: str) -> None:
         require(plain, f"{INDEX} of {model} names {name!r}", where="model", hint="save the model again, as safetensors")
 
 
-def check_report(report: Any, model: str) -> None:
+def check_report(report: JsonMapping, model: str) -> None:
     """Refuse weights that do not match the config: transformers would draw the missing ones at random."""
     for name, found, expected in sorted(report["mismatched_keys"]):
         what = f"{name} of {model} is {[*found]}, and its config.json says {[*expected]}"
@@ -77,7 +78,7 @@ def check_report(report: Any, model: str) -> None:
     )
 
 
-def check_finite(net: Any, model: str) -> None:
+def check_finite(net: torch.nn.Module, model: str) -> None:
     """Refuse weights that are infinite or not a number."""
     for name, weight in net.named_parameters():
         finite = weight.is_meta or bool(weight.isfinite().all())
@@ -122,12 +123,12 @@ def check_empty_head(net: Any, model: str) -> None:
     """
     ends: dict[str, torch.Tensor] = {}
 
-    def leaf(_: Any, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
+    def leaf(_: object, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
         ends["read"] = inputs[0]
         ends["made"] = torch.zeros_like(logits).requires_grad_()
         return ends["made"]
 
-    def note(_: Any, __: Any, output: Any) -> None:
+    def note(_: object, __: object, output: Any) -> None:
         ends["hidden"] = output[0]
 
     head = net.get_output_embeddings()
@@ -202,7 +203,7 @@ def check_head(net: Any, model: str) -> None:
     tokens = torch.zeros(1, 4, dtype=torch.long)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def ramp(_: Any, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
+    def ramp(_: object, inputs: tuple[torch.Tensor, ...], logits: torch.Tensor) -> torch.Tensor:
         steep = torch.linspace(-100, 100, logits.numel(), dtype=logits.dtype).view_as(logits)
         seen.append((inputs[0], steep))
         return steep

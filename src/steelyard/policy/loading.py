@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.model import Mix
 from steelyard.policy.load_checks import (
@@ -28,6 +30,7 @@ from steelyard.policy.load_checks import (
     check_writer,
 )
 from steelyard.policy.native_loader import read_model
+from steelyard.policy.text import Tokenizer
 from steelyard.policy.tokenizer import read_tokenizer
 
 SHIPPED = Path(__file__).parent / "base"
@@ -87,7 +90,9 @@ def locate(model: str) -> tuple[str, bool]:
     return str(path), True
 
 
-def read(model: str, dtype: str, *, empty: bool = False, attention: Mix | None = None) -> tuple[Any, Any]:
+def read(
+    model: str, dtype: str, *, empty: bool = False, attention: Mix | None = None
+) -> tuple[torch.nn.Module, Tokenizer]:
     """The model and the tokenizer that `model` names: natively where that is possible, else as by `load`.
 
     Args:
@@ -125,7 +130,7 @@ def require_own_attention(attention: Mix | None) -> None:
     )
 
 
-def load(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
+def load(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.nn.Module, Tokenizer]:
     """The causal language model and the tokenizer that `model` names, on the CPU and in eval mode, by transformers.
 
     With `empty`, here and below, the network is on the `meta` device: it has shapes and no numbers, takes no memory,
@@ -154,7 +159,7 @@ def _check_numbers(net: Any, model: str) -> None:
     check_causal(net, model)
 
 
-def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any, list[str]]:
+def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.nn.Module, Tokenizer, list[str]]:
     """A network that gives a text one number (one label), its tokenizer, and the names of weights that it lacks.
 
     What a language model lacks is the head: those weights are drawn at random.
@@ -170,7 +175,7 @@ def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, An
     return net, tokenizer, missing
 
 
-def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
+def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.nn.Module, Tokenizer]:
     """A network that gives a text a number for each label, its head included, and its tokenizer.
 
     Raises:
@@ -182,7 +187,7 @@ def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[Any
     return net, tokenizer
 
 
-def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[Any, Any]:
+def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.nn.Module, Tokenizer]:
     """A network that gives a text a hidden state for each token, without a head, and its tokenizer, which pads.
 
     A pooler may be missing: it does not change the hidden states.

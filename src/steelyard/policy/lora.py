@@ -126,7 +126,7 @@ def changes(model: Any) -> dict[str, torch.Tensor]:
     return {f"{name}.weight": (weight + delta).to(weight.dtype) for name, weight, delta in weights}
 
 
-def check_reached(model: Any, logits_of: Callable[[Any], torch.Tensor] | None = None) -> None:
+def check_reached(model: torch.nn.Module, logits_of: Callable[[torch.nn.Module], torch.Tensor] | None = None) -> None:
     """Take one gradient, and refuse adapters that it does not reach: they would stay as they are, without a word.
 
     Adapters of the same place in different layers are judged together: not every expert reads every token.

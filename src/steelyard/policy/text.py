@@ -9,7 +9,7 @@ a prefill: its turn stays open, and the model goes on in it.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from steelyard.core import SteelyardError
 from steelyard.core.json import JsonMapping
@@ -42,7 +42,28 @@ _FRONT = 4  # special tokens that a tokenizer may put in front of a text
 _NONE: Options = {}
 
 
-def encode(tokenizer: Any, text: Text, eos_ids: Collection[int], options: Options = _NONE) -> list[int]:
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What is asked of a model's tokenizer, by the names of transformers."""
+
+    chat_template: str | None
+
+    def encode(self, text: str, /, *, add_special_tokens: bool = True) -> list[int]:
+        """Tokens of a text."""
+        ...
+
+    def decode(
+        self, tokens: list[int], /, *, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool = False
+    ) -> str:
+        """The text of tokens."""
+        ...
+
+    def apply_chat_template(self, messages: list[Message], /, **options: object) -> str:
+        """Chat messages rendered by the template."""
+        ...
+
+
+def encode(tokenizer: Tokenizer, text: Text, eos_ids: Collection[int], options: Options = _NONE) -> list[int]:
     """Tokens of a prompt, ready to be continued.
 
     Args:
@@ -60,7 +81,7 @@ def encode(tokenizer: Any, text: Text, eos_ids: Collection[int], options: Option
 
 
 def encode_all(
-    tokenizer: Any, texts: Sequence[Text], eos_ids: Collection[int], options: Options = _NONE
+    tokenizer: Tokenizer, texts: Sequence[Text], eos_ids: Collection[int], options: Options = _NONE
 ) -> list[list[int]]:
     """Tokens of many prompts: what `encode` gives for each, faster.
 
@@ -76,7 +97,7 @@ def encode_all(
     return [found[i] for i in range(len(texts))]
 
 
-def _batch(tokenizer: Any, texts: list[str], *, special: bool) -> list[list[int]]:
+def _batch(tokenizer: Tokenizer, texts: list[str], *, special: bool) -> list[list[int]]:
     inner = getattr(tokenizer, "backend_tokenizer", None)
     if inner is not None and len(texts) > 1:
         rows = [row.ids for row in inner.encode_batch_fast(texts, add_special_tokens=special)]
@@ -86,9 +107,9 @@ def _batch(tokenizer: Any, texts: list[str], *, special: bool) -> list[list[int]
     return [tokenizer.encode(text, add_special_tokens=special) for text in texts]
 
 
-def _open(tokenizer: Any, text: str, tokens: list[int], eos_ids: Collection[int]) -> list[int]:
+def _open(tokenizer: Tokenizer, text: str, tokens: list[int], eos_ids: Collection[int]) -> list[int]:
     """The tokens without an end that the tokenizer appended, and without a beginning that the text brought itself."""
-    ended = bool(tokens) and tokens[-1] in eos_ids and tokens != [tokenizer.bos_token_id]
+    ended = bool(tokens) and tokens[-1] in eos_ids and tokens != [getattr(tokenizer, "bos_token_id", None)]
     twice = _repeated(tokens)
     if twice and not text.startswith(tokenizer.decode(tokens[:twice], skip_special_tokens=False).strip() or "\0"):
         twice = 0  # the same token twice at its start, as where the tokenizer knows neither character
@@ -108,7 +129,7 @@ def _repeated(tokens: list[int]) -> int:
     return 0
 
 
-def _rendered(tokenizer: Any, messages: list[Message], options: Options) -> str:
+def _rendered(tokenizer: Tokenizer, messages: list[Message], options: Options) -> str:
     """Chat messages as text, with the turn handed to the model."""
     from jinja2 import TemplateError
 
@@ -129,7 +150,7 @@ def _rendered(tokenizer: Any, messages: list[Message], options: Options) -> str:
         ) from error
 
 
-def _render(tokenizer: Any, messages: list[Message], options: Options) -> str:
+def _render(tokenizer: Tokenizer, messages: list[Message], options: Options) -> str:
     prefill = is_prefill(messages)
     turn = {"continue_final_message": True} if prefill else {"add_generation_prompt": True}
     return tokenizer.apply_chat_template(messages, tokenize=False, **turn, **options)
@@ -148,7 +169,7 @@ def with_turn(messages: list[Message], said: str) -> list[Message]:
     return [*messages[:-1], {**last, "content": last["content"] + said}]
 
 
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
+def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
     """The text of tokens, without special tokens; ids that the tokenizer does not know say nothing."""
     return tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
@@ -160,7 +181,7 @@ MARK = "STEELYARD-TURN"
 
 
 def encode_next(
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     messages: list[Message] | None,
     observation: str | list[Message],
     last: int,
@@ -198,7 +219,7 @@ def as_messages(observation: str | list[Message]) -> list[Message]:
     return [{"role": "user", "content": observation}] if isinstance(observation, str) else observation
 
 
-def _following(tokenizer: Any, text: str, last: int) -> list[int]:
+def _following(tokenizer: Tokenizer, text: str, last: int) -> list[int]:
     """Tokens of a text as they stand after the token `last`: some tokenizers treat the start of a text differently."""
     end = tokenizer.decode([last], skip_special_tokens=False)
     anchored = tokenizer.encode(end + text, add_special_tokens=False)
@@ -207,7 +228,7 @@ def _following(tokenizer: Any, text: str, last: int) -> list[int]:
     return tokenizer.encode(text, add_special_tokens=False)
 
 
-def _after_turn(tokenizer: Any, messages: list[Message], observation: list[Message], options: Options) -> str:
+def _after_turn(tokenizer: Tokenizer, messages: list[Message], observation: list[Message], options: Options) -> str:
     """The text from the end of the policy's turn to the beginning of its next one."""
     begun = _render(tokenizer, messages, options)
     whole = _render(tokenizer, [*with_turn(messages, MARK), *observation], options)
@@ -215,7 +236,7 @@ def _after_turn(tokenizer: Any, messages: list[Message], observation: list[Messa
     return whole[whole.index(MARK, len(begun)) + len(MARK) :]
 
 
-def check_template(tokenizer: Any, name: str, options: Options = _NONE) -> None:
+def check_template(tokenizer: Tokenizer, name: str, options: Options = _NONE) -> None:
     """Refuse a chat template whose text so far is not a prefix of its text one turn later.
 
     Such a template rewrites what the policy has read and said, for example strips the reasoning from earlier turns: the

@@ -23,7 +23,7 @@ import numbers
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -151,7 +151,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be sent between processes")
 
 
-def load(target: str) -> Callable[..., Any]:
+def load(target: str) -> Callable[..., object]:
     """The function that `module:function` or `path/to/file.py:function` names."""
     place, _, name = target.rpartition(":")
     if place.endswith(".py"):
@@ -166,7 +166,7 @@ def load(target: str) -> Callable[..., Any]:
 
 
 def call(
-    function: Callable[..., Any], arguments: dict[str, Any], offered: Mapping[str, Any] = MappingProxyType({})
+    function: Callable[..., object], arguments: dict[str, object], offered: Mapping[str, object] = MappingProxyType({})
 ) -> Reply:
     """`function(**arguments)`, awaited where it is asynchronous; what it raises becomes the reply's error.
 
@@ -187,8 +187,8 @@ def call(
         return Reply(error=describe(error), spent=isinstance(error, MemoryError))
 
 
-def _await(value: Any) -> Any:
-    async def result() -> Any:
+def _await(value: Awaitable[object]) -> object:
+    async def result() -> object:
         return await value
 
     # in a thread of its own, because the caller's may already run an event loop (a notebook does)
@@ -210,7 +210,7 @@ def _limit(memory_mb: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
+def _begin(start: Start) -> tuple[Callable[..., object] | None, Reply]:
     sys.path[:] = start.path
     _limit(start.memory_mb)
     if start.candid:
@@ -221,7 +221,7 @@ def _begin(start: Start) -> tuple[Callable[..., Any] | None, Reply]:
         return None, Reply(mistake=f"cannot be loaded: {describe(error)}")
 
 
-def _answer(function: Callable[..., Any], job: Job) -> bytes:
+def _answer(function: Callable[..., object], job: Job) -> bytes:
     reply = call(function, job.arguments, job.offered)
     try:
         return encode(reply)
@@ -231,7 +231,7 @@ def _answer(function: Callable[..., Any], job: Job) -> bytes:
         return encode(Reply(error=f"its result cannot be sent: {describe(error)}"))
 
 
-def _entry(value: Any) -> str:
+def _entry(value: object) -> str:
     """Which entry of a list cannot be sent."""
     for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from steelyard.core.waiting import waiting
 
@@ -24,14 +24,14 @@ class Answer:
     """What a call came to: a value, or the error that ended it."""
 
     key: Hashable
-    value: Any = None
+    value: object = None
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class _Call:
     key: Hashable
-    future: Future[Any]
+    future: Future[object]
     due: float
 
 
@@ -49,9 +49,9 @@ class Calls:
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, key: Hashable, function: Callable[..., Any], *arguments: Any) -> None:
+    def begin(self, key: Hashable, function: Callable[..., object], *arguments: object) -> None:
         """Call a function, which may be a coroutine function."""
-        future: Future[Any] = Future()
+        future: Future[object] = Future()
         threading.Thread(target=_carry_out, args=(future, function, arguments), daemon=True).start()
         self._open.append(_Call(key, future, time.monotonic() + self._deadline_s))
 
@@ -78,7 +78,7 @@ class Calls:
         return Answer(call.key, call.future.result())
 
 
-def _carry_out(future: "Future[Any]", function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _carry_out(future: "Future[object]", function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """Run the call in this thread; its outcome goes into `future`, unless that was given up."""
     try:
         found = function(*arguments)
@@ -94,7 +94,7 @@ def _carry_out(future: "Future[Any]", function: Callable[..., Any], arguments: t
             future.set_exception(error)
 
 
-def _on_loop(coroutine: Coroutine[Any, Any, Any], given_up: "Future[Any]") -> Any:
+def _on_loop(coroutine: Coroutine[object, object, object], given_up: "Future[object]") -> object:
     task = asyncio.run_coroutine_threadsafe(coroutine, _loop())
     given_up.add_done_callback(lambda future: future.cancelled() and task.cancel())
     return task.result()

@@ -11,7 +11,6 @@ environment's `truncate` scores it); or when its environment fails (`finish` is 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -159,7 +158,7 @@ class _Batch:
             self._calls.begin(place, self._reset, play)
         return [r for answer in self._calls.collect("all") for r in self._first(answer)]
 
-    def _reset(self, play: _Play) -> Any:
+    def _reset(self, play: _Play) -> object:
         prompt = own_prompt(play.prompt)  # the samples of a prompt share it
         play.environment = self._task.environment(prompt, play.sample)
         return play.environment.reset(prompt)

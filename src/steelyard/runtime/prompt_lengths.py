@@ -170,7 +170,7 @@ def without_overlong(task: Any, run: Run, policy: Policy) -> Any:
     return Fitting(task, policy, _most(run, policy)) if run.filter_overlong_prompts else task
 
 
-def notes_of(task: Any) -> Mapping[str, int]:
+def notes_of(task: object) -> Mapping[str, int]:
     """What was merged or left out of a task's data -> how many rows or prompts; empty where nothing was."""
     return getattr(task, "notes", {})
 
