@@ -71,7 +71,7 @@ def _ours(engine: NativeEngine | TransformersEngine, work: Work) -> Callable[[],
 
 def transformers_generate(directory: Path, work: Work, cache: str) -> Callable[[], Made]:
     """`generate` of transformers, without log-probabilities: what it has to do at least."""
-    model, _ = loading.load(str(directory), "float32")
+    model = Policy(*loading.load(str(directory), "float32")).model
     ends = model.config.eos_token_id is not None
     options = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": work.new}
     options |= {"pad_token_id": PAD, "cache_implementation": cache}
