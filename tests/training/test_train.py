@@ -36,7 +36,9 @@ def test_train_with_a_reward_of_ones_own(tmp_path: Path) -> None:
     result = steelyard.train("arithmetic", reward=brief, output_dir=str(tmp_path / "run"), **FEW)
     assert finished(result.run_dir) == [
         ".lock",
+        "checkpoint-2",
         "config.json",
+        "data.json",
         "eval.jsonl",
         "events.jsonl",
         "metrics.jsonl",

@@ -173,9 +173,9 @@ def call(
     Of `offered`, the function gets what it has a parameter of that name for, unless an argument has the name already.
     """
     try:
-        signature = inspect.signature(function)
-        arguments = {**{name: offered[name] for name in offered if name in signature.parameters}, **arguments}
-        signature.bind(**arguments)
+        known = inspect.signature(function).parameters
+        arguments = {**{name: offered[name] for name in offered if name in known}, **arguments}
+        inspect.signature(function).bind(**arguments)
     except TypeError as error:
         return Reply(mistake=f"it does not take these arguments: {error}")
     except ValueError:  # a builtin without a signature: the call itself will tell

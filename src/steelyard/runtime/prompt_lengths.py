@@ -114,12 +114,14 @@ def check_lengths(run: Run, policy: Policy, prompts: Sequence[Prompt]) -> Length
     over = [(prompt, length) for prompt, length in zip(prompts, lengths.tokens, strict=True) if length > most]
     if over:
         prompt, length = over[0]
-        more = f" (and {len(over) - 1} more prompts)" if len(over) > 1 else ""
         limit = f"the model's context of {policy.context_length}"
-        what = f"{length} tokens and {run.max_completion_length} to generate exceed {limit}{more}"
+        what = f"{length} tokens and {run.max_completion_length} to generate exceed {limit}"
+        mend = "lower --max-completion-length"
         if length + run.max_completion_length <= policy.context_length:
-            what = f"{length} tokens exceed --max-prompt-length, which is {run.max_prompt_length}{more}"
-        hint = "leave such prompts out with --filter-overlong-prompts, shorten them, or change the limits"
+            what = f"{length} tokens exceed --max-prompt-length, which is {run.max_prompt_length}"
+            mend = "raise it"
+        count = f"all {len(over)} such prompts" if len(over) > 1 else "the prompt"
+        hint = f"{mend}, or leave {count} out with --filter-overlong-prompts"
         raise SteelyardError(what, where=named(prompt), hint=hint)
     return lengths
 

@@ -56,9 +56,9 @@ def column_of(row: DataRow, names: Sequence[str], role: str, where: str) -> str:
         SteelyardError: it has none of them.
     """
     present = [name for name in names if name in row]
-    found = next((name for name in present if row[name] is not None), *present[:1] or [None])
-    if found is not None:
-        return found
+    filled = [name for name in present if row[name] is not None]
+    if present:
+        return (filled or present)[0]
     shown = list(row)[:_SHOWN]
     near = next((c for c in shown if suggest(c, names).startswith("did you mean")), None)
     hint = f"rename {near!r} to {names[0]!r}" if near else f"name a column {' or '.join(map(repr, names))}"

@@ -47,9 +47,11 @@ HELD_OUT_TOO = "rows left out of training because their question is held out"
 UNREADABLE = "rows left out because their answer cannot be read"
 
 
-def _text(value: Any, where: str) -> Text:
+def _text(value: Any, column: str, where: str) -> Text:
     if isinstance(value, str) and value.strip():
         return value
+    hint = "write the prompt, or leave the row out"
+    require(not is_missing(value), f"there is no prompt: column {column!r} is null", where=where, hint=hint)
     chat = isinstance(value, list) and all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
     )
@@ -204,7 +206,7 @@ class Rows(Closable):
         refused: list[tuple[str, str]] = []
         for where, row in rows:
             name = column_of(row, self.columns.prompts, "prompt", where)
-            text = _text(row[name], where)
+            text = _text(row[name], name, where)
             columns = {column: value for column, value in row.items() if column != name}
             if self.needs_answer:
                 column = column_of(row, self.columns.answers, "answer", where)

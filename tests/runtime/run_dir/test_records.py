@@ -237,7 +237,7 @@ def test_what_could_not_be_scored_is_kept_to_be_read(tmp_path: Path, trajectory:
     shown: list[str] = []
     with Records(tmp_path / "run", lambda file, row: shown.append(file)) as records:
         records.quarantine([trajectory(0, 0.0), trajectory(1, error="time-out", completion="1+\ud800"), trajectory(2)])
-    row = {"prompt_id": "p1", "version": 7}
+    row = {"prompt_id": "p1", "version": 7, "read": None}
     assert read(tmp_path / "run/quarantine.jsonl") == [
         row | {"sample": 1, "error": "time-out", "completion": "1+\ud800"},
         row | {"sample": 2, "error": None, "completion": None},
