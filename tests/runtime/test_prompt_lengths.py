@@ -35,9 +35,7 @@ def run(tmp_path):
 def test_an_overlong_prompt_is_refused_by_its_row(run):
     with pytest.raises(SteelyardError, match=r"line 6: 62 tokens and 4 to generate exceed the model's context of 64; "):
         plan(run, "rows")
-    with pytest.raises(
-        SteelyardError, match=r"--max-prompt-length, which is 5; raise it, or leave all \d+ "
-    ):
+    with pytest.raises(SteelyardError, match=r"--max-prompt-length, which is 5; raise it, or leave all \d+ "):
         plan(replace(run, max_prompt_length=5), "rows")
 
 
