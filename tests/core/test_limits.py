@@ -133,6 +133,67 @@ def test_a_class_is_wrapped_once() -> None:
     assert Mill.__init__ is before
 
 
+@checked("base")
+@dataclass(frozen=True)
+class Plain:
+    """Checked, without relations of its own."""
+
+    beta: Positive = 1.0
+
+
+@dataclass(frozen=True)
+class Derived(Plain):
+    """Not decorated itself."""
+
+    share: Share = 0.5
+
+
+@dataclass(frozen=True)
+class Related(Derived):
+    """Its relations do not call those it inherits."""
+
+    beta: PositiveOrInf = 1.0
+
+    def __post_init__(self) -> None:
+        assert self.share < self.beta
+
+
+@pytest.mark.parametrize("cls", [Derived, Related])
+def test_a_derived_dataclass_is_checked_too(cls: type[Derived]) -> None:
+    with pytest.raises(SteelyardError, match=r"^base.beta: is 0.0; use more than 0$"):
+        cls(beta=0.0)
+    with pytest.raises(SteelyardError, match=r"^base.share: is 2.0; use 0 to 1$"):
+        dataclasses.replace(cls(), share=2.0)
+
+
+def test_a_derived_dataclass_has_its_own_limits_and_relations() -> None:
+    assert Related(beta=math.inf).beta == math.inf
+    with pytest.raises(SteelyardError, match="finite"):
+        Derived(beta=math.inf)
+    with pytest.raises(AssertionError):
+        Related(beta=0.25)
+
+
+def test_a_class_keeps_its_own_hook_for_derived_classes() -> None:
+    seen: list[str] = []
+
+    @checked("base")
+    @dataclass(frozen=True)
+    class Hooked:
+        beta: Positive = 1.0
+
+        def __init_subclass__(cls, **options: object) -> None:
+            seen.append(cls.__name__)
+
+    @dataclass(frozen=True)
+    class Below(Hooked, mark=True):
+        pass
+
+    assert seen == ["Below"]
+    with pytest.raises(SteelyardError, match=r"^base.beta: is -1.0"):
+        Below(beta=-1.0)
+
+
 def limited_modules() -> list[str]:
     """Modules of the package whose text names a bound."""
     root = Path(steelyard.__file__).parent

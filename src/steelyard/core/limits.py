@@ -7,6 +7,7 @@
 `@method` and `@checked` enforce such types: the bounds of a `msgspec.Meta` and the words of a `Literal`, also inside
 `X | None` and `tuple[X, ...]`. The command line, Python, `dataclasses.replace` and `decode` all build the dataclass, so
 each of them gives the same one-line error. `__post_init__` is left for relations between fields, and runs afterwards.
+A dataclass that derives from a checked one is checked against its own field types, with or without a decorator.
 
 A bounded float must be finite unless its Meta says `extra={"inf": True}`. The hint is derived from the bounds;
 `examples` adds ", such as ..." to it, and `description` replaces it.
@@ -74,18 +75,20 @@ def check_when_built(cls: type, where: str | None) -> None:
     """
     if "__check_limits__" in vars(cls):
         return
-    limits = functools.cache(lambda: limits_of(cls))
 
     def check(settings: object) -> None:
-        _check(settings, limits(), where)
+        _check(settings, limits_of(type(settings)), where)
 
     cls.__check_limits__ = check
     if hasattr(cls, "__post_init__"):
         cls.__post_init__ = _check_before(cls.__post_init__, check)
     else:
         cls.__init__ = _check_after(cls.__init__, check)
+        cls.__post_init__ = _check_before(lambda *_: None, check)  # the `__init__` of a derived dataclass calls it
+    cls.__init_subclass__ = classmethod(_check_derived(cls, check))  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@functools.cache
 def limits_of(cls: type) -> Limits:
     """The limits that the field types of a dataclass set."""
     hints = typing.get_type_hints(cls, include_extras=True)
@@ -94,6 +97,21 @@ def limits_of(cls: type) -> Limits:
     limited = {name: hints[name] for name in words}
     finite = [name for name, hint in limited.items() if float in _leaves(hint) and not _allows_inf(hint)]
     return Limits(limited, words, finite, msgspec.defstruct(cls.__name__, limited.items()))
+
+
+def _check_derived(cls: type, check: Callable[[object], None]) -> Callable[..., None]:
+    """Hook of `cls` that wraps a `__post_init__` of a derived class's own, which need not call the inherited one."""
+    earlier = vars(cls).get("__init_subclass__")
+
+    def init_subclass(derived: type, **options: object) -> None:
+        if earlier is None:
+            super(cls, derived).__init_subclass__(**options)
+        else:
+            earlier.__get__(None, derived)(**options)
+        if "__post_init__" in vars(derived):
+            derived.__post_init__ = _check_before(vars(derived)["__post_init__"], check)
+
+    return init_subclass
 
 
 def _check_before(relations: Callable[..., None], check: Callable[[object], None]) -> Callable[..., None]:
