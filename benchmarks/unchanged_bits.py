@@ -31,6 +31,11 @@ RENAMED: Mapping[str, str] = {
     "search/parity_max": "search/logp_mismatch_max",
 }
 """Metric of the base commit -> its name today."""
+ADDED = "search/reward/"
+"""Metrics that the base commit did not have begin so: the parts of the reward."""
+WHOLE = "state"
+"""The field of events that digests whole trajectories. Today these also say what was read as the answer, so it is left
+out; the rows of the buffer are compared field by field."""
 
 SMALL = (
     "--max-steps 12 --save-steps 5 --num-prompts 3 --evaluation.every 6 --evaluation.prompts 8 "
@@ -61,6 +66,7 @@ def fingerprint() -> dict[str, str]:
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
         "processor": next(models, platform.processor() or platform.machine()),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
     }
@@ -122,9 +128,13 @@ def extracted(source: Path, run: Path) -> dict[str, Any]:
 
 
 def renamed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The base commit's records under the names of today."""
-    metrics = [{RENAMED.get(key, key): value for key, value in row.items()} for row in found["metrics"]]
-    return {**found, "metrics": metrics}
+    """Records under the names of today, without what only one side can have."""
+    metrics = [
+        {RENAMED.get(key, key): value for key, value in row.items() if not key.startswith(ADDED)}
+        for row in found["metrics"]
+    ]
+    events = [{key: value for key, value in row.items() if key != WHOLE} for row in found["events"]]
+    return {**found, "metrics": metrics, "events": events}
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -183,8 +193,8 @@ def compare(base: Path, names: Sequence[str], scratch: Path) -> tuple[int, dict[
             for tree, source in (("base", base), ("here", ROOT / "src")):
                 directory = scratch / f"{name} {seed} {tree}".replace(" ", "-")
                 train(source, name, seed, directory)
-                found.append(extracted(source, directory))
-            lines = differences(renamed(found[0]), found[1])
+                found.append(renamed(extracted(source, directory)))
+            lines = differences(found[0], found[1])
             digests[f"{name}, seed {seed}"] = summary(found[1])
             unlike += bool(lines)
             sizes = ", ".join(f"{len(found[1][kind])} {kind}" for kind in ("metrics", "events", "faults", "buffer"))

@@ -33,15 +33,16 @@ def test_a_run_gives_the_recorded_numbers(name, script, tmp_path):
         pytest.skip(f"the record was made with another {', '.join(unlike)}")
     directory = tmp_path / "run"
     script.train(ROOT / "src", name, 0, directory)
-    found = script.summary(script.extracted(ROOT / "src", directory))
+    found = script.summary(script.renamed(script.extracted(ROOT / "src", directory)))
     recorded = RECORD["digests"][f"{name}, seed 0"]
     assert found == recorded, [kind for kind in recorded if found.get(kind) != recorded[kind]]
 
 
 def test_a_difference_is_found_and_named(script):
     row = {"step": 1, "replay/foreign": 0.0, "objective/loss": 0.5}
-    before = {"weights": {"a": "1"}, "metrics": [row, row], "buffer": [[1, 2]]}
-    after = {"weights": {"a": "2"}, "metrics": [dict(script.renamed(before)["metrics"][0])] * 2, "buffer": [[1, 3]]}
+    before = {"weights": {"a": "1"}, "metrics": [row, row], "events": [], "buffer": [[1, 2]]}
+    metrics = [dict(script.renamed(before)["metrics"][0])] * 2
+    after = {"weights": {"a": "2"}, "metrics": metrics, "events": [], "buffer": [[1, 3]]}
     lines = script.differences(script.renamed(before), after)
     assert [line.split()[0] for line in lines] == ["weights:", "buffer"]
     assert not script.differences(script.renamed(before), script.renamed(before))
