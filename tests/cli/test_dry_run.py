@@ -54,7 +54,12 @@ def test_roles_of_columns_and_line_breaks_on_the_command_line(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [("{", "it is not JSON"), ("[]", "it is not a JSON object"), ('{"tokenize": true}', "tokenize cannot be set")],
+    [
+        ("{", "it is not JSON"),
+        ("[]", "it is not a JSON object"),
+        ('{"tokenize": true}', "tokenize cannot be set"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
+    ],
 )
 def test_wrong_arguments_of_a_chat_template(call, words, says):
     answer = call("train", "arithmetic", "--chat-template-kwargs", words, "--dry-run")

@@ -20,6 +20,14 @@ def test_jsonl_rows_are_named_by_their_lines(tmp_path):
     assert read_rows(str(path)) == [("line 1", {"a": 1}), ("line 3", {"a": "é\u2028"})]
 
 
+@pytest.mark.parametrize("row", ['"a": 1, "a": 2', '"b": [{"a": 1, "a": 1}]', '"a": NaN, "b": 1, "a" : NaN'])
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path, row):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"a": "\\":", "b": {{"a": 1}}}}\n{{{row}}}\n')
+    with pytest.raises(SteelyardError, match=r"rows.jsonl, line 2: the key 'a' stands twice; leave one of them out"):
+        read_rows(str(path))
+
+
 def test_parquet_rows_are_counted_across_batches(tmp_path):
     path, numbers = tmp_path / "rows.parquet", list(range(2500))
     pq.write_table(pa.table({"a": numbers, "b": [[n] for n in numbers]}), path, row_group_size=700)

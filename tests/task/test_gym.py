@@ -208,6 +208,7 @@ def test_an_answer_that_eats_memory_is_an_error_not_a_zero(make, answered):
         ({"config": '{"size": 2}'}, "no parameter 'size'"),
         ({"config": "{min_terms: 2}"}, "it is not JSON"),
         ({"config": "[]"}, "not a JSON object"),
+        ({"config": '{"min_terms": 2, "min_terms": 3}'}, "the key 'min_terms' stands twice"),
         ({"config": '{"min_terms": 9, "max_terms": 2}'}, "AssertionError"),
         ({"config": '{"min_terms": "x"}'}, "TypeError"),
         ({"dataset": "composite"}, "AssertionError"),

@@ -32,7 +32,7 @@ from steelyard.core import (
     setting,
     settings,
 )
-from steelyard.core.json import JsonObject
+from steelyard.core.json import JsonObject, check_keys
 from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam, Demonstrator
@@ -270,6 +270,7 @@ class Run:
         where = "--chat-template-kwargs"
         try:
             options = json.loads(self.chat_template_kwargs)
+            check_keys(self.chat_template_kwargs, where)
         except ValueError as error:
             raise SteelyardError(f"it is not JSON: {error}", where=where, hint=_OPTIONS) from error
         require(isinstance(options, dict), "it is not a JSON object", where=where, hint=_OPTIONS)

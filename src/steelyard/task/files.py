@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, require
-from steelyard.core.json import JsonObject
+from steelyard.core.json import JsonObject, check_keys
 from steelyard.task.arrow_values import values_of
 
 DataRow = JsonObject
@@ -19,6 +20,7 @@ LONGEST = 1 << 24
 """Longest accepted line of JSONL (bytes), and longest accepted text in a Parquet file (characters)."""
 _BATCH = 1024  # Parquet rows in memory at a time
 _DIGITS = 4000  # of an integer: Python reads and writes no longer ones
+_KEY_END = re.compile(rb'"\s*:')
 
 
 def read_rows(path: str) -> list[tuple[str, DataRow]]:
@@ -62,9 +64,12 @@ def _parse(line: bytes, where: str) -> DataRow | None:
     hint = "write one JSON object per line"
     require(len(line) <= LONGEST, f"it has {len(line)} bytes, and a row at most {LONGEST}", where=where, hint=hint)
     try:
-        return msgspec.json.decode(line, type=DataRow)
+        row = msgspec.json.decode(line, type=DataRow)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         return _parse_odd(line, where, error)
+    if len(_KEY_END.findall(line)) > len(row):  # an object inside, a text with '":', or a key that stands twice
+        check_keys(line.decode(), where)
+    return row
 
 
 def _parse_odd(line: bytes, where: str, error: Exception) -> DataRow | None:
@@ -81,6 +86,7 @@ def _parse_odd(line: bytes, where: str, error: Exception) -> DataRow | None:
     hint = "write one JSON object per line"
     try:
         row = json.loads(text, parse_int=_whole, parse_float=_fraction)
+        check_keys(text, where)
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):

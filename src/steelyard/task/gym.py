@@ -34,7 +34,7 @@ from steelyard.core import (
     require,
     suggest,
 )
-from steelyard.core.json import JsonObject
+from steelyard.core.json import JsonObject, check_keys
 from steelyard.reward import Closable, Pool, score_of_reply
 from steelyard.reward.worker import Reply
 from steelyard.task.base import PlainText, PromptTemplate, Text, make_prompt, split_by_hash, take_split, worded
@@ -86,6 +86,7 @@ class Gym(Closable):
         hint = 'write a JSON object such as {"min_terms": 3}'
         try:
             config = json.loads(self.config)
+            check_keys(self.config, where)
         except json.JSONDecodeError as error:
             raise SteelyardError(f"it is not JSON: {error}", where=where, hint=hint) from error
         require(isinstance(config, dict), "it is not a JSON object", where=where, hint=hint)
