@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -82,7 +81,7 @@ class Learner:
         self._demonstrations = dict(demonstrations or {})
         needs = needs_of(objective)
         self.head, self.value = (make and make(policy.hidden_size) for make in (needs.log_z, needs.value))
-        self.state: Any = objective.init() if isinstance(objective, StatefulObjective) else None
+        self.state: object = objective.init() if isinstance(objective, StatefulObjective) else None
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
             self._named |= {f"{part}.{name}": p for name, p in module.named_parameters()} if module else {}

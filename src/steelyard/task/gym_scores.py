@@ -39,12 +39,12 @@ def score(dataset: str, made: Any, answer: str, entry: Entry) -> float:
     return float(value)
 
 
-def _halting(made: Any, answer: str, entry: Entry) -> float:
+def _halting(made: object, answer: str, entry: Entry) -> float:
     """The package compares bool(answer), which is true for every text: "False" and "banana" both scored 1."""
     return float(answer.strip().rstrip(".").lower() == str(entry["answer"]).lower())
 
 
-def _coin_flip(made: Any, answer: str, entry: Entry) -> float:
+def _coin_flip(made: object, answer: str, entry: Entry) -> float:
     """The package pays for the share of the shorter text that agrees: "0" scored 1 where 0.3125 is right."""
     try:
         said = float(Fraction(answer.strip().replace(",", "")))
@@ -71,7 +71,7 @@ def _conclusion(made: Any, answer: str, entry: Entry) -> float:
     return made.score_answer(answer, entry) if re.search("[A-Z]", answer) else 0.0
 
 
-def _signed(made: Any, answer: str, entry: Entry) -> float:
+def _signed(made: object, answer: str, entry: Entry) -> float:
     """The package takes the first number behind a word boundary: -288 was read as 288, and "1 or 2 or 3" as 1."""
     found = {float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)", answer)}
     if len(found) != 1:

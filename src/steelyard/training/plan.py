@@ -93,7 +93,7 @@ def _differing(run: Run) -> JsonObject:
     return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
 
 
-def _walk(part: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _walk(part: Any, prefix: str) -> Iterator[tuple[str, object]]:
     for f in fields(part):
         value = getattr(part, f.name)
         flag = f"{prefix}{f.name.replace('_', '-')}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import Reward, SteelyardError, require, suggest
+from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_report
 from steelyard.reward import Closable, named_rewards, reward_function
@@ -24,7 +25,7 @@ class Result:
 
     run_dir: Path
     """Settings, records, model and report."""
-    summary: Mapping[str, Any] = field(repr=False)
+    summary: JsonMapping = field(repr=False)
     """All of it; see `result.json`."""
 
     @property

@@ -9,6 +9,7 @@ The parts of a run are those of `arithmetic`, inline with one step for each batc
 them: what is drawn, what a searcher does besides, the learner's step, the buffer, and the rest (records, digests).
 """
 
+import itertools
 import statistics
 import tempfile
 import time
@@ -16,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from steelyard.core import PositiveInt, checked
 from steelyard.experiments.bench.learner import GROUPS, our_step, plain_step, ragged_groups
@@ -27,6 +28,9 @@ from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import short, spread
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.runtime import HeldOut, VirtualClock
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TITLE = "Where the time goes, ms on one thread"
 KINDS = {
@@ -179,8 +183,8 @@ def parts_of_run(output: Path) -> dict[str, float]:
     return {"all": whole, **parts, "the rest": whole - sum(parts.values())}
 
 
-def _watched(work: Callable[..., Any], spent: Spent, name: str) -> Callable[..., Any]:
-    def act(*given: Any, **named: Any) -> Any:
+def _watched(work: Callable[P, T], spent: Spent, name: str) -> Callable[P, T]:
+    def act(*given: P.args, **named: P.kwargs) -> T:
         began = time.perf_counter()
         try:
             return work(*given, **named)
@@ -190,19 +194,16 @@ def _watched(work: Callable[..., Any], spent: Spent, name: str) -> Callable[...,
     return act
 
 
-def _watched_items(work: Callable[..., Iterator[Any]], spent: Spent, name: str) -> Callable[..., Iterator[Any]]:
+def _watched_items(work: Callable[P, Iterator[T]], spent: Spent, name: str) -> Callable[P, Iterator[T]]:
     """A generator whose own time counts, and not that of who takes its items."""
 
-    def act(*given: Any, **named: Any) -> Iterator[Any]:
+    def act(*given: P.args, **named: P.kwargs) -> Iterator[T]:
         items = work(*given, **named)
-        step = _watched(lambda: next(items, _END), spent, name)
-        while (item := step()) is not _END:
-            yield item
+        step = _watched(lambda: [*itertools.islice(items, 1)], spent, name)
+        while found := step():
+            yield from found
 
     return act
-
-
-_END = object()
 
 
 if __name__ == "__main__":
