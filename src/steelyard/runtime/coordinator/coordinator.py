@@ -1,7 +1,7 @@
 """The state machine itself: one method for each message, and the decisions that they share."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
 
 from steelyard.core import FaultError, Prompt, Replay, StallError, Trajectory
 from steelyard.runtime.coordinator import messages as m
@@ -18,6 +18,7 @@ from steelyard.runtime.coordinator.commands import (
     Show,
     Write,
 )
+from steelyard.runtime.coordinator.patience import Patience
 from steelyard.runtime.coordinator.profile import Profile
 from steelyard.runtime.coordinator.saved_state import CoordinatorState, Flight
 from steelyard.runtime.coordinator.workers import Role, Worker, workers_of
@@ -60,18 +61,11 @@ class Coordinator:
         self._now = 0.0
         self._out: list[Command] = []
         self._first: m.Published | None = None
-        self._waiting_since: float | None = None
-        """When the learner began to wait for groups; None while it has some."""
+        self._patience = Patience()
         self._delivered = False
         """A batch came while the learner waited."""
-        self._grace = 0.0
-        """Seconds of the learner's wait that searchers spent on rewards which have deadlines of their own."""
-        self._told = 0.0
-        """Until when such waits are counted already."""
         self._futile = False
         """The last batch brought no reward at all: waits for more of these are not excused."""
-        self._heard = 0.0
-        """When something last moved the run on: a step, an evaluation, a saved file."""
         self._seen_version: int | None = None
         self._gap: tuple[float, float] | None = None
         self._saving = False
@@ -80,22 +74,6 @@ class Coordinator:
         self._finishing = False
         self._model_saved = False
         self._stop_asked: float | None = None
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            m.WorkerStarted: self._on_started,
-            m.WorkerReady: self._on_ready,
-            m.WorkerLost: self._on_lost,
-            m.Compared: self._on_compared,
-            m.Found: self._on_found,
-            m.BatchDone: self._on_batch_done,
-            m.Published: self._on_published,
-            m.Stepped: self._on_stepped,
-            m.Evaluated: self._on_evaluated,
-            m.Saved: self._on_saved,
-            m.Waiting: self._on_waiting,
-            m.Held: self._on_held,
-            m.StopRequested: self._on_stop_requested,
-            m.Tick: self._on_tick,
-        }
 
     # What a driver calls
 
@@ -107,7 +85,7 @@ class Coordinator:
             FaultError: the learner is lost, workers failed too often, or replay cannot store.
         """
         self._now = now
-        self._handlers[type(message)](message)
+        self._handlers[type(message)](self, message)
         return self._take()
 
     def begin(
@@ -125,7 +103,7 @@ class Coordinator:
             SteelyardError: `saved` does not fit the settings, or replay is not the one that it describes.
         """
         self._now = now
-        self._heard = now
+        self._patience.moved = now
         self.replay = replay
         before = None if saved is None else saved.replay
         if saved is not None:
@@ -203,7 +181,7 @@ class Coordinator:
     @property
     def learner_waits(self) -> bool:
         """The learner wants groups."""
-        return self._waiting_since is not None
+        return self._patience.waiting_since is not None
 
     # Workers
 
@@ -216,7 +194,7 @@ class Coordinator:
 
     def _on_ready(self, message: m.WorkerReady) -> None:
         worker = self.workers[message.worker]
-        self._heard = self._now
+        self._patience.moved = self._now
         worker.hear(self._now)
         if worker.phase == "ending":
             return
@@ -333,11 +311,9 @@ class Coordinator:
         if message.version < self.version or message.steps < self.steps:
             what = f"went back from version {self.version} to {message.version}"
             raise FaultError(what, where="learner", hint="go on with steelyard train --resume")
-        self._heard = self._now
         self.steps = message.steps
         self.version = message.version
-        self._waiting_since = self._now
-        self._grace = 0.0
+        self._patience.wait(self._now)
         self.timers.stepped(message.idle)
         if message.metrics is not None:
             self._finish_step(message.metrics)
@@ -370,7 +346,7 @@ class Coordinator:
 
     def _feed(self) -> None:
         """Give a waiting learner its groups, if replay has them and nothing else is asked of it."""
-        busy = self._waiting_since is None or (self._saving and not self.profile.virtual)
+        busy = self._patience.waiting_since is None or (self._saving and not self.profile.virtual)
         if (
             busy
             or self.steps in self.pauses
@@ -381,7 +357,7 @@ class Coordinator:
         run = self.run
         groups = self.replay.sample(run.num_prompts, run.num_generations, version=self.version, draw=self.version)
         if groups is not None:
-            self._waiting_since = None
+            self._patience.waiting_since = None
             self._delivered = False
             self._out.append(Feed(groups, self.publishes(self.steps + 1)))
 
@@ -395,7 +371,7 @@ class Coordinator:
         self._out += [Evaluate() for worker in self.of("evaluator") if worker.phase == "ready"]
 
     def _on_evaluated(self, message: m.Evaluated) -> None:
-        self._heard = self._now
+        self._patience.moved = self._now
         self._evaluating = False
         self.timers.evaluated(message.busy)
         # The evaluator knows versions; steps differ from them after a resume.
@@ -413,7 +389,7 @@ class Coordinator:
         self._out.append(Save("checkpoint"))
 
     def _on_saved(self, message: m.Saved) -> None:
-        self._heard = self._now
+        self._patience.moved = self._now
         if message.what == "model":
             self._model_saved = True
             self._conclude()
@@ -430,7 +406,7 @@ class Coordinator:
     def _finish(self) -> None:
         """The last step is made: save the model and evaluate the last weights."""
         self._finishing = True
-        self._waiting_since = None
+        self._patience.waiting_since = None
         self.timers.finish(self._now)
         for worker in self.of("searcher"):
             self._end(worker)
@@ -472,24 +448,16 @@ class Coordinator:
         worker = self.workers[message.worker]
         worker.hear(self._now, f"{message.what}, {message.seconds:.0f} s")
         if worker.role == "evaluator":
-            self._heard = self._now
+            self._patience.moved = self._now
         elif not self._futile:
-            self._excuse(message.seconds)
+            self._patience.excuse(self._now, message.seconds)
 
     def _on_held(self, message: m.Held) -> None:
         """Nobody was heard meanwhile, so nobody was silent."""
         for worker in self.workers.values():
             worker.heard += message.seconds
         if not self._futile:
-            self._excuse(message.seconds)
-
-    def _excuse(self, seconds: float) -> None:
-        """The last so many seconds count for no deadline, as far as they are not excused already."""
-        excused = max(0.0, self._now - max(self._now - seconds, self._told))
-        self._told = self._now
-        self._heard = min(self._now, self._heard + excused)
-        if self._waiting_since is not None:
-            self._grace = min(self._now - self._waiting_since, self._grace + excused)
+            self._patience.excuse(self._now, message.seconds)
 
     def _on_tick(self, message: m.Tick) -> None:
         for worker in self.workers.values():
@@ -509,18 +477,18 @@ class Coordinator:
             StallError: one has passed.
         """
         profile = self.profile
-        if self._waiting_since is not None and self._now > self._waiting_since + self._grace + profile.deadline:
-            at = self._waiting_since + self._grace + profile.deadline
+        since = self._patience.waiting_since
+        allowed = self._patience.allowed(profile.deadline)
+        if since is not None and self._now > since + allowed:
             seen = "none" if self._seen_version is None else f"version {self._seen_version}"
             data = f"newest data: {seen} while the learner is at {self.version}"
             held = self.statistics.why_no_batch(self.replay.metrics())
-            since = f"{self._waiting_since:g}, for {profile.deadline + self._grace:g} s"
             raise StallError(
-                f"no batch since {since} ({self._who(at)}; {data}; {held})",
+                f"no batch since {since:g}, for {allowed:g} s ({self._who(since + allowed)}; {data}; {held})",
                 where="learner waits for replay",
                 hint=f"look at the rewards and at --max-staleness, or raise {profile.deadline_flag}",
             )
-        if self._now > self._heard + profile.silence_deadline:
+        if self._now > self._patience.moved + profile.silence_deadline:
             raise StallError(
                 f"nothing for {profile.silence_deadline:g} s ({self._who(self._now)})",
                 where=f"coordinator waits for the {self._awaited()}",
@@ -556,7 +524,7 @@ class Coordinator:
         self.failures.restore({"total": saved.failures["total"], "recent": recent})
 
     def _take_up(self, flight: Flight) -> None:
-        self._waiting_since = flight.waiting_since
+        self._patience.waiting_since = flight.waiting_since
         for name, batch in flight.batches.items():
             worker = self.workers[name]
             worker.phase = "ready"
@@ -567,3 +535,20 @@ class Coordinator:
         out = self._out
         self._out = []
         return out
+
+    _handlers: ClassVar[Mapping[type, Callable[..., None]]] = {
+        m.WorkerStarted: _on_started,
+        m.WorkerReady: _on_ready,
+        m.WorkerLost: _on_lost,
+        m.Compared: _on_compared,
+        m.Found: _on_found,
+        m.BatchDone: _on_batch_done,
+        m.Published: _on_published,
+        m.Stepped: _on_stepped,
+        m.Evaluated: _on_evaluated,
+        m.Saved: _on_saved,
+        m.Waiting: _on_waiting,
+        m.Held: _on_held,
+        m.StopRequested: _on_stop_requested,
+        m.Tick: _on_tick,
+    }
