@@ -63,9 +63,10 @@ def fingerprint() -> dict[str, str]:
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    kind = [said[name] for name in ("model name", "cpu family", "model", "stepping", "cache size") if name in said]
     return {
-        "processor": next(models, platform.processor() or platform.machine()),
+        "processor": ", ".join(kind) or platform.processor() or platform.machine(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
