@@ -59,6 +59,7 @@ def test_roles_of_columns_and_line_breaks_on_the_command_line(call, tmp_path):
         ("[]", "it is not a JSON object"),
         ('{"tokenize": true}', "tokenize cannot be set"),
         ('{"a": 1, "a": 2}', "the key 'a' stands twice"),
+        ('{"a": 1}', "no prompt is a chat"),
     ],
 )
 def test_wrong_arguments_of_a_chat_template(call, words, says):

@@ -96,6 +96,8 @@ def test_a_domain_of_more_than_64_bits_is_refused_before_it_is_stored():
         (Columns(prompt="Q"), r"line 1: there is no Q; its columns are q, a.*--columns.prompt"),
         (Columns(prompt="q", answer="b"), "line 1: there is no b; .*--columns.answer"),
         (Columns(prompt="q", answer="a", domain="t"), "line 1: has no domain"),
+        (Columns(prompt="q", answer="q"), "line 1: the prompt and the answer are both 'q'; .*--columns.answer"),
+        (Columns(prompt="answer"), "line 1: the prompt and the answer are both 'answer'; .*--columns.answer"),
     ],
 )
 def test_a_role_for_a_column_that_is_not_there(path, roles, says):

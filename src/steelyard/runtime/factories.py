@@ -20,6 +20,7 @@ from steelyard.core import (
     WeightStore,
     labels_of,
     needs_of,
+    require,
 )
 from steelyard.core.copies import own_episodes
 from steelyard.core.json import JsonObject
@@ -86,12 +87,16 @@ def check_prompts(run: Run, policy: Policy) -> Lengths:
     Returns the lengths of all (tokens).
 
     Raises:
-        SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, or the
-            chat template of a task of several turns rewrites earlier turns.
+        SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, the chat
+            template of a task of several turns rewrites earlier turns, or its arguments are given and no prompt is a
+            chat.
     """
     check_labels(run)
     prompts = (*run.task.prompts("train"), *run.task.prompts("held-out"))
-    if any(isinstance(prompt.text, list) for prompt in prompts) and isinstance(run.task, Interactive):
+    chats = any(isinstance(prompt.text, list) for prompt in prompts)
+    hint = "leave it out, or make the prompts chats (--chat, where the task has it)"
+    require(chats or not run.chat_options, "no prompt is a chat", where="--chat-template-kwargs", hint=hint)
+    if chats and isinstance(run.task, Interactive):
         check_template(policy.tokenizer, run.model, run.chat_options)
     return check_lengths(run, policy, prompts)
 

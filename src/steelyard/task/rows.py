@@ -52,6 +52,8 @@ def _text(value: Any, column: str, where: str) -> Text:
         return value
     hint = "write the prompt, or leave the row out"
     require(not is_missing(value), f"there is no prompt: column {column!r} is null", where=where, hint=hint)
+    blank = value == [] or (isinstance(value, str) and not value.strip())
+    require(not blank, f"column {column!r} is empty, neither text nor chat messages", where=where, hint=hint)
     chat = isinstance(value, list) and all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
     )
@@ -210,6 +212,8 @@ class Rows(Closable):
             columns = {column: value for column, value in row.items() if column != name}
             if self.needs_answer:
                 column = column_of(row, self.columns.answers, "answer", where)
+                hint = "say which holds the right answer with --columns.answer"
+                require(column != name, f"the prompt and the answer are both {name!r}", where=where, hint=hint)
                 if (why := _why_unreadable(row[column], column)) is not None:
                     refused.append((where, why))
                     continue
