@@ -7,6 +7,25 @@ _ROOT = "Simplify $\\sqrt{12}$."
 _SQUARE = "Expand (x+1)^2 and write the result."
 
 CHEATS = [
+    # siblings found by trying completions as models write them
+    Case("in reasoning of another name", "<reasoning>\\boxed{108}</reasoning>"),
+    Case("in a thought of another model", "<|begin_of_thought|>\\boxed{108}<|end_of_thought|>"),
+    Case("thinking that never ends", "[THINK]108"),
+    Case("several answer tags", "<answer>107</answer>\n<answer>108</answer>"),
+    Case("lettered numbers in a line", "A) 106 B) 107 C) 108"),
+    Case("lettered numbers, one a line", "A. 106\nB. 107\nC. 108"),
+    Case("a root of the number", "\\sqrt{108}", dressed=True),
+    Case("a logarithm of the number", "\\log 108", dressed=True),
+    Case("not believed", "I don't think it is 108"),
+    Case("anything but", "It is anything but 108"),
+    Case("a step without text", "Step 1", answer="1"),
+    Case("a step that was begun", "1. First, we need to", answer="1"),
+    Case("a note with another answer", "107\nNote: it may be 108"),
+    Case("two answers in Chinese", "107或108"),
+    Case("denied in Chinese", "不是108"),
+    Case("thousands", "108k", dressed=True),
+    Case("a choice among lines", "A) x\nB) y", answer="B", prompt="Which?"),
+    Case("a denied time", "The meeting is not at 3 PM.", answer="3 PM", prompt="When?"),
     # the question, again
     Case("echo of the question", " 85+23 is a"),
     Case("echo of the sum", " 85+23", dressed=True),

@@ -6,6 +6,27 @@ _NEXT = "\n\nQuestion: What is 1+2?\nAnswer: 3\n#### 3"
 _STRICT = (("units", "strict"),)
 
 HONEST = [
+    # siblings found by trying completions as models write them
+    Case("a box without braces", "so $\\boxed108$"),
+    Case("an answer that is called correct", "The answer is 108.\n\nThe answer is correct."),
+    Case("a note below", "It is 108 in all.\n\nNote: 85 is odd."),
+    Case("a remark in brackets", "108 (85 in April and 23 in May)"),
+    Case("after reasoning of another name", "<reasoning>107</reasoning>108"),
+    Case("Chinese", "答案是108。"),
+    Case("a Chinese measure word", "一共108个。"),
+    Case("dollars in thousands", "$5,000", answer="$5k", prompt="q"),
+    Case("a space for thousands", "1 234", answer="1234", prompt="q"),
+    Case("yes, with a reason and a dash", "Yes - it does", answer="yes", prompt="q"),
+    Case("a choice at the end of a thought", "Thus, B is the correct answer.", answer="B", prompt="q"),
+    Case("a choice that is made", "I would choose B.", answer="B", prompt="q"),
+    Case("two choices with and", "A and C", answer="A, C", prompt="q"),
+    Case("noon", "noon", answer="12:00 PM", prompt="q"),
+    Case("a time in a sentence", "The meeting is at 3 PM.", answer="3 PM", prompt="q"),
+    Case("a date in a sentence", "The date is March 5th, 2024.", answer="2024-03-05", prompt="q"),
+    Case("a ratio with spaces", "2 : 1", answer="2:1", prompt="q"),
+    Case("a name with a stop", "The answer is St. Louis.", answer="St. Louis", prompt="q"),
+    Case("infinity", "\\infty", answer="infinity", prompt="q"),
+    Case("a sign for infinity", "∞", answer="\\infty", prompt="q"),
     # plain numbers
     Case("the number", "108", dressed=True),
     Case("with a space and a line break", " 108\n"),

@@ -89,7 +89,7 @@ def judge(gold: Gold, found: Found | None, prompt: str, check: AnswerCheck) -> V
     if _is_disputed(found):
         return Verdict(False, read)
     if gold.moment is not None:
-        said = (found.text, without_lead(found.text))
+        said = (found.text, without_lead(found.text), *_moments_named(found))
         return Verdict(any(read_moment(text) == gold.moment for text in said) or same_words(said[0], gold.text), read)
     if gold.formula:
         return _judge_formula(gold, found, prompt)
@@ -119,6 +119,12 @@ def _is_disputed(found: Found) -> bool:
     beside = {words_of(text) for text in found.side_by_side}
     later = {words_of(text) for text in found.later if len(text.split()) <= 3}
     return len(beside) > 1 or bool(later - {said})
+
+
+def _moments_named(found: Found) -> list[str]:
+    """What a sentence may name as a time or date: what it says last of a thing, and what follows its "at" or "on"."""
+    named = last_named(found.text)[-100:] if found.place == "last" else ""
+    return [named, named[at.end() :] if (at := re.search(r".*\b(?:at|on)\s+", named)) else ""] if named else []
 
 
 def _judge_formula(gold: Gold, found: Found, prompt: str) -> Verdict:

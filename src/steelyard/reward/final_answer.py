@@ -23,17 +23,22 @@ from steelyard.reward.statements import (
     markers,
     open_tag,
     phrases,
+    tags,
 )
 
 MARKER = "####"
 Place = Literal["whole", "first", "last"]
 """How an answer stands in its text: it is all of it, what the text begins with, or what it comes to."""
 
+_TAGS = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|scratchpad|analysis|reflection)"
+_REASONS = re.compile(rf"<{_TAGS}>|<\|begin_of_thought\|>|\[THINK\]|◁think▷", re.IGNORECASE)
+_REASONED = re.compile(rf"</{_TAGS}>|<\|end_of_thought\|>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|$)", re.DOTALL)
 _ENVIRONMENT = re.compile(
     r"\n[ \t]*\\(?:begin|end)\{(?:align|aligned|equation|gather|split|multline)\*?\}[ \t]*(?=\n|$)"
 )
 _COLON = re.compile(r"\w+\W*:")
+_OPTION = re.compile(r"\W*([A-Za-z])[.):]\W")
 _CALCULATION = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's marks for a calculator: <<48/2=24>>24."""
 _TURN_END = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end_of_text|end)\|>|</s>|<eos>|<end_of_turn>")
@@ -46,6 +51,12 @@ _ASKS = re.compile(r"\n[^\n?]*\?(?=\s|$)")
 _CHECKS = re.compile(
     r"\b(?:wait|check|verify|let me|let's|hmm|actually|right\?|correct\?|sure|sense|recheck|help)", re.IGNORECASE
 )
+_REMARK = re.compile(r"\W*(?:explanation|note|reason|justification|ps|p\.s)\b\W*:", re.IGNORECASE)
+_LABEL_ALONE = re.compile(
+    r"\W*(?:(?:step|part|question|problem|example|exercise|case|figure|table)\s*#?\d+|[2-9]\s*[.)])\W*|1\s*[)]",
+    re.IGNORECASE,
+)
+"""The beginning of a step that was never written."""
 _VERDICT = re.compile(
     r"\b(?:reward|score|verdict|grade|rating)\W{0,4}(?:is|of|=|:|to)?\W{0,4}[01](?:\.0+)?\b", re.IGNORECASE
 )
@@ -99,11 +110,7 @@ def find_after_marker(
 
 def answering_part(completion: str, prompt: str, marker: str) -> str:
     """The part of a completion that answers: without reasoning, a repeated prompt, and a new question of its own."""
-    text = completion
-    if "</think>" in text:
-        text = text.rpartition("</think>")[2]
-    elif "<think>" in text:
-        return ""
+    text = _after_reasoning(completion)
     if "<<" in text:
         text = _CALCULATION.sub(" ", text)
     if "<!--" in text:
@@ -114,6 +121,17 @@ def answering_part(completion: str, prompt: str, marker: str) -> str:
     if (ended := _TURN_END.search(text)) is not None and text[: ended.start()].strip():
         text = text[: ended.start()]
     return _before_next_question(text, asked, marker)
+
+
+def _after_reasoning(text: str) -> str:
+    """What comes after the last closed reasoning, and nothing of reasoning that does not end."""
+    closed = list(_REASONED.finditer(text))
+    if closed:
+        text = text[closed[-1].end() :]
+    opened = _REASONS.search(text)
+    if opened is None:
+        return text
+    return text[: opened.start()] if closed else ""
 
 
 def _before_next_question(text: str, asked: str, marker: str) -> str:
@@ -160,8 +178,11 @@ def _tagged(text: str, open_end: bool) -> str | None:
     if unclosed is not None:
         # generation that stops at </answer> leaves it out
         return "" if open_end else unclosed
-    tag = last_tag(text)
-    return None if tag is None else tag.text
+    said = tags(text)
+    if not said:
+        return None
+    group = last_group(text, said)
+    return group[-1].text if len({one.text for one in group}) == 1 else ""
 
 
 def _in_tag(content: str) -> Found | None:
@@ -196,7 +217,8 @@ def _final_phrases(text: str) -> list[Statement]:
 def _chosen(text: str, statements: Sequence[Statement], place: Place, open_end: bool) -> Found | None:
     """The last statement, unless the end of the text cuts it off."""
     last = statements[-1]
-    if open_end and last.end == len(text) and last.source != "box":
+    closed = last.source == "box" and text[last.end - 1] == "}"
+    if open_end and last.end == len(text) and not closed:
         return None
     group = tuple(one.text for one in last_group(text, statements))
     rest = text[last.end :]
@@ -219,20 +241,38 @@ def _is_heading(text: str) -> bool:
 
 def _last_line(text: str, prompt: str, open_end: bool) -> Found | None:
     lines = [line.strip() for line in _ENVIRONMENT.sub(" ", text).split("\n")]
-    lines = [line for line in lines if re.search(r"\w", line)]
+    lines = _without_remark([line for line in lines if re.search(r"[\w∞∅]", line)])
     if not lines:
         return None
     line = lines[-1]
-    if open_end or _copied(line, prompt) or _VERDICT.search(line):
+    if open_end or _copied(line, prompt) or _VERDICT.search(line) or _LABEL_ALONE.fullmatch(line):
         return None
-    before = tuple(lines[-2:-1]) if _is_bare(line) and len(lines) > 1 and _is_bare(lines[-2]) else ()
+    before = tuple(lines[-2:-1]) if len(lines) > 1 and _same_list(lines[-2], line) else ()
     source = "last line" if len(lines) > 1 else "whole completion"
     return Found(line, source, "last", (*before, line))
 
 
+def _without_remark(lines: list[str]) -> list[str]:
+    """Lines without a note at their end, or an explanation of the one line before it, as long as something is left."""
+    found = next((at for at, line in enumerate(lines) if at and _REMARK.match(line)), len(lines))
+    answered = found == 1 and (len(lines[0].split()) < 3 or re.search(r"\d", lines[0]) is not None)
+    explains = answered or (found == len(lines) - 1 and found > 0)
+    return lines[:found] if explains else lines
+
+
+def _same_list(line: str, other: str) -> bool:
+    """True for two lines of a list of numbers, or of a list of choices."""
+    if _is_bare(line) and _is_bare(other):
+        return True
+    one, two = _OPTION.match(line), _OPTION.match(other)
+    return one is not None and two is not None and ord(one[1].lower()) + 1 == ord(two[1].lower())
+
+
 def _is_bare(line: str) -> bool:
     """True for a line of a list of numbers: nothing but one number, perhaps with a bullet."""
-    return re.fullmatch(r"[-*•>\s]*(?:\d+[.)]\s+)?[$€£]?-?[\d,.]*\d[\d,.]*\s*%?", line, re.ASCII) is not None
+    return (
+        re.fullmatch(r"[-*•>\s]*(?:(?:\d+|[A-Za-z])[.):]\s+)?[$€£]?-?[\d,.]*\d[\d,.]*\s*%?", line, re.ASCII) is not None
+    )
 
 
 def _copied(text: str, prompt: str) -> bool:

@@ -12,12 +12,14 @@ _FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
         """sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp sqrt pi max min gcd lcm mod det
-        dim lim""",
+        dim lim infinity""",
     )
 )
 _COMMAND = re.compile(r"\\(?!text|math|mbox|operatorname|boxed|[$%&#_{}\s])[A-Za-z]+")
 _OPERATOR = re.compile(r"[+*/^=<>_|!√π∞≤≥≠×÷·²³±∪∩∈]|(?<=[\w)])\s*-\s*(?=[\w(])|^-")
 _COMMAND_OR_OPERATOR = re.compile(rf"{_COMMAND.pattern}|{_OPERATOR.pattern}")
+_INFINITE = re.compile(r"[+-]?\s*(?:infinity|∞)", re.IGNORECASE)
+_NEGATIVE = re.compile(r"\b(?:negative|minus)\s+(?=infinity\b)", re.IGNORECASE)
 _COEFFICIENT = re.compile(r"\d+[a-z]{1,3}(?![\w])|\d+\(")
 _ORDINAL = re.compile(r"\d(?:st|nd|rd|th|s)\b", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z]{1,2}[-+#*]{1,2}|\d+\s*-\s*\d+|(?=.*[A-Z])[A-Z\d]+")
@@ -32,7 +34,7 @@ _MATH = re.compile(r"\$\$?(.+?)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 
 def is_formula(text: str) -> bool:
     """True for a text that mathematics reads by value: 2x + 1, \\sqrt{2}, (0, \\infty); False for words and names."""
-    if _COMMAND.search(text):
+    if _COMMAND.search(text) or _INFINITE.fullmatch(plain(text)):
         return True
     shown = plain(text)
     if _NAME.fullmatch(shown) or _ORDINAL.search(shown):
@@ -61,7 +63,7 @@ def same_formula(given: str, right: str) -> bool:
 
 def final_expression(line: str) -> str:
     """The expression that a line ends with: its last part in math marks, else what follows its last word."""
-    line = line[-_LONGEST:]
+    line = _NEGATIVE.sub("-", line[-_LONGEST:])
     marked = [next(filter(None, match.groups())) for match in _MATH.finditer(line)]
     if marked:
         return marked[-1]

@@ -94,13 +94,19 @@ def _golds(value: object, *, nested: bool) -> Iterator[Gold]:
     elif isinstance(value, str):
         yield _gold_of_text(value)
     elif isinstance(value, datetime.date | datetime.time):
-        yield _gold_of_text(value.isoformat())
+        yield _gold_of_text(_day_or_time(value).isoformat())
     elif isinstance(value, list | tuple) and not nested:
         yield from _any_of(value)
     elif isinstance(value, Mapping) and not nested:
         yield from _of_object(value)
     else:
         raise UnreadableError(_unknown(value, nested))
+
+
+def _day_or_time(value: datetime.date | datetime.time) -> datetime.date | datetime.time:
+    """A timestamp at midnight is a date: tables often have no other way to hold one."""
+    midnight = isinstance(value, datetime.datetime) and value.time() == datetime.time()
+    return value.date() if isinstance(value, datetime.datetime) and midnight else value
 
 
 def _is_nan(value: object) -> bool:
@@ -200,8 +206,18 @@ def gold_value(episode: Episode, column: str) -> object:
     columns = episode.prompt.columns
     if columns.get(column) is None:
         where = f"column {column!r} of prompt {episode.prompt.id}"
-        raise SteelyardError("there is no right answer", where=where, hint=suggest(column, columns))
+        raise SteelyardError("there is no right answer", where=where, hint=_missing(column, columns))
     return columns[column]
+
+
+def _missing(column: str, columns: Mapping[str, object]) -> str:
+    """How to mend a prompt without a right answer."""
+    others = [name for name in columns if name != column]
+    if column in columns or not others:
+        return (
+            "its value is null: give it one, or leave the row out" if column in columns else f"add a column {column!r}"
+        )
+    return suggest(column, others)
 
 
 def gold_of(episode: Episode, column: str) -> str:

@@ -26,11 +26,12 @@ _SYMBOLS = {
     "⅓": "\\frac{1}{3}",
     "⅔": "\\frac{2}{3}",
 }
+_INFINITE = re.compile(r"∞|\binfinity\b", re.IGNORECASE)
 _EXPONENT = re.compile(r"\s+\^\s*")
 _FRACTION = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 _IDLE_SIGN = re.compile(r"(?<!\d)\*|\*(?!\d)|(?<=[A-Za-z])_")
 _ALIGNED = re.compile(r"\\begin\{((?:align|aligned|equation|gather|split|multline)\*?)\}(.*?)\\end\{\1\}", re.DOTALL)
-_NEGATIVE = re.compile(r"(?:\bnegative|(?:^|(?<=is )|(?<=[=:] ))minus)\s+(?=\d)", re.IGNORECASE)
+_NEGATIVE = re.compile(r"(?:\bnegative|(?:^|(?<=is )|(?<=[=:] ))minus)\s+(?=\d|infinity|\\infty|∞)", re.IGNORECASE)
 _MARKS = re.compile(r"(?<![\w)])(?:\*\*|__)|(?:\*\*|__)(?![\w(])|`")
 """Emphasis and code; in 10**8 the stars are a power."""
 _DOLLARS = re.compile(r"\$(?=[^$]*\$)([^$]*)\$")
@@ -38,7 +39,7 @@ _DOLLARS = re.compile(r"\$(?=[^$]*\$)([^$]*)\$")
 
 def plain(text: str) -> str:
     """The text without math marks, text commands, emphasis and thin spaces; white space is folded."""
-    text = _THOUSANDS.sub(",", text)
+    text = _THOUSANDS.sub(",", text.replace("\x00", " "))
     for written, meant in _SYMBOLS.items():
         if written in text:
             text = text.replace(written, meant if written != "\\$" else "\x00")
@@ -68,7 +69,8 @@ def _undressed(text: str) -> str:
 def as_written(text: str) -> str:
     r"""A formula in one way of writing: no spaces, no dress, `a/b` for `\frac{a}{b}`, no sign of multiplication."""
     text = plain(text).replace("**", "^").replace("\\cdot", "*").replace("\\times", "*").replace("·", "*")
-    text = re.sub(r"\s+", "", text).rstrip(".")
+    text = _INFINITE.sub(r"\\infty ", text)
+    text = re.sub(r"\s+", "", text).rstrip(".").removeprefix("+")
     for _ in range(4):
         text, count = _FRACTION.subn(lambda found: f"{_grouped(found[1])}/{_grouped(found[2])}", text)
         if not count:

@@ -19,6 +19,10 @@ _TIME = re.compile(
 _WEEKDAY = re.compile(
     r"^(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|tue|wed|thu|fri|sat|sun)\.?),?\s+", re.IGNORECASE
 )
+_DAYTIME = re.compile(r"(?:\s+o'clock)?\s+in the (morning|afternoon|evening)$", re.IGNORECASE)
+_NOON = datetime.time(12)
+_MIDNIGHT = datetime.time(0)
+_NAMED = {"noon": _NOON, "12 noon": _NOON, "midnight": _MIDNIGHT, "12 midnight": _MIDNIGHT}
 _DATES = [
     re.compile(form, re.IGNORECASE | re.ASCII)
     for form in (
@@ -36,7 +40,12 @@ def read_moment(text: str) -> Moment | None:
     """The time or date that the whole text is, or None."""
     text = plain(text[:100]).strip().rstrip(".").strip(" ()[]\"'") if len(text) <= 100 else ""
     text = re.sub(r"^(?:at|on)\s+", "", text, flags=re.IGNORECASE)
-    return _time(text) or _date(_WEEKDAY.sub("", text))
+    text = _DAYTIME.sub(_with_half, text)
+    return _NAMED.get(text.lower()) or _time(text) or _date(_WEEKDAY.sub("", text))
+
+
+def _with_half(found: re.Match[str]) -> str:
+    return " am" if found[1].lower() == "morning" else " pm"
 
 
 def _time(text: str) -> datetime.time | None:

@@ -43,6 +43,10 @@ _HEAD = re.compile(
 )
 _WRAPS = (("{", "}"), ('"', '"'), ("'", "'"), ("“", "”"), ("*", "*"))
 _SCALE = re.compile(rf"\s*\b({'|'.join(SCALES)})\b", re.IGNORECASE)
+_SHORT_SCALE = re.compile(r"(k|K|M|B|bn)(?![\w^])")
+_SHORT = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "bn": 10**9}
+"""As in $5k; without a currency 5B may be anything."""
+_SPACED = re.compile(r"[+-]?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?", re.ASCII)
 _CONTINUES = re.compile(r"\s*(?:[\^!*+×÷]|[-–/:]\s*\d|\\(?:times|cdot|div|pm|over|choose)\b)|[\w.,]\d|[(_]")
 
 
@@ -76,7 +80,8 @@ def read_numeral(text: str, units: Units = "strip") -> Numeral | None:
     dressed = plain(text[: 4 * MOST_DIGITS])
     if len(text) > 4 * MOST_DIGITS:
         return None
-    found = leading_numeral(unwrapped(dressed))
+    dressed = unwrapped(dressed)
+    found = leading_numeral(dressed.replace(" ", ",") if _SPACED.fullmatch(dressed) else dressed)
     if found is None:
         return None
     numeral, rest = found
@@ -111,6 +116,8 @@ def leading_numeral(text: str) -> tuple[Numeral, str] | None:
         value, form, rest = value / 100, "percent", rest.lstrip()[percent.end() :]
     elif scale := _SCALE.match(rest):
         value, form, rest = value * SCALES[scale[1].lower()], "scale", rest[scale.end() :]
+    elif (short := _SHORT_SCALE.match(rest)) and (head["money"] or short[1] in "kKM"):
+        value, form, rest = value * _SHORT[short[1]], "scale", rest[short.end() :]
     money = (head["money"] or "").strip().upper().replace("US$", "$").replace("USD", "$")
     written = text[: len(text) - len(rest)].strip().rstrip(".")
     return Numeral(value, form, numeral.written, money.replace("EUR", "€").replace("GBP", "£"), written), rest

@@ -18,8 +18,8 @@ LONGEST = 2000
 
 _SIDES = re.compile(r"(?<![<>!:])=|\\approx|≈|\\equiv|→|\\to\b|\\Rightarrow")
 _HEDGE = re.compile(
-    r"(?:\b(?:or|and|to|maybe|perhaps|possibly|probably|either|neither|nor|also|but|then|alternatively|else|could|be|even|through|vs)\b"
-    r"|\b[A-Za-z]\s*=(?!=)|[^\w=≈]|_)*",
+    r"(?:\b[A-Z][).:]\s|\b(?:or|and|to|maybe|perhaps|possibly|probably|either|neither|nor|also|but|then|alternatively|else|could|be|even|through|vs)\b"
+    r"|\b[A-Za-z]\s*=(?!=)|[^\w=≈]|_|或者?|还是|和|至|到)*",
     re.IGNORECASE,
 )
 """What may stand between two answers where neither is taken back."""
@@ -30,12 +30,15 @@ _OPERATOR = re.compile(
     r"|\b(?:half|square|cube|root|sum|product|factorial|percent|%) of|\b(?:less|more|fewer|greater|smaller|larger) than"
     r"|(?:^|\s)(?:%|//|#)"  # signs of a comment
     r"|\w\([^()]*"  # an argument of a function
+    r"|\\(?:sqrt|log|ln|lg|exp|sin|cos|tan|cot|sec|csc|arc\w+|sum|prod|int|lim|gcd|min|max|binom|overline|frac)\b[^\w]*"
+    r"|\b(?:sqrt|log|ln|exp|sin|cos|tan)\b\s*\(?"
     r")\s*$|[\w)]\s*[-–]\s*$",
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
     r"(?:\b(?:not|never|isn't|rather than|instead of|unlike|except|other than|no longer)"
-    r"|n't|\\neq?|≠|!=)\s*(?:[\w']+\s+){0,2}[(\"'$]*$",
+    r"|anything but|不是|不等于|并非|n't|\\neq?|≠|!=)\s*(?:[\w']+\s+){0,2}[(\"'$]*$"
+    r"|(?:n't|\bnot)\s+(?:think|believe|say|claim|sure|certain|convinced|agree)\b(?:\s+[A-Za-z']+){0,5}\s+[(\"'$]*$",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
@@ -56,9 +59,15 @@ _CHANGED = re.compile(
 _UNIT_POWER = re.compile(
     r"\b(?:[cmk]?m|ft|in|yd|mi|s|units?|inch(?:es)?|feet|foot|yards?|miles?|(?:centi|kilo|milli)?met(?:er|re)s?)\^\{?$"
 )
-_LABEL = re.compile(r"^(?:step|part|question|problem|example|case)\s*\d+\s*[:.)]\s*", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:(?:step|part|question|problem|example|case)\s*\d+\s*[:.)]\s*|\d{1,2}[.)]\s+(?=[A-Za-z][a-z]))", re.IGNORECASE
+)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _EXCLAIMED = re.compile(r"(?<=\d)!+$")
+_SCRIPT = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
+"""Signs of scripts that put no space before a number."""
+_SIGNS_OF_NUMBERS = "〇零一二两三四五六七八九十百千万亿億萬兆第"
+_UNSURE = re.compile(r"\b(?:or|not|maybe|perhaps|possibly|if|wrong|no)\b|\?", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 
 
@@ -106,7 +115,13 @@ def _inside(text: str, start: int) -> bool:
     if not start:
         return False
     before = text[start - 1]
-    if before.isalnum() or before in "^_\\" or (before in "|><" and text[start - 2 : start - 1] not in ("=", "-")):
+    if (
+        (before.isalnum() and not _SCRIPT.fullmatch(before))
+        or before in "^_\\"
+        or (before in "|><" and text[start - 2 : start - 1] not in ("=", "-"))
+    ):
+        return True
+    if before in _SIGNS_OF_NUMBERS:
         return True
     return before in ".,:/" and start > 1 and text[start - 2].isdigit()
 
@@ -125,9 +140,9 @@ def equation(text: str, units: Units) -> Numeral | None:
 
 def last_number(line: str, units: Units) -> Numeral | None:
     """The number that a line of running text comes to; None where it is one of several, an operand or taken back."""
-    text = _spoken(_LABEL.sub("", plain(line[-LONGEST:])))
+    text = _spoken(_LABEL.sub("", plain(line[-LONGEST:]).rstrip("。！")))
     whole = text[_lead_end(text) :]
-    if (read := read_numeral(whole, units) or equation(whole, units)) is not None:
+    if (read := read_numeral(whole, units) or equation(whole, units) or _bracketed(whole, units)) is not None:
         return read
     found = placed_numerals(text)
     if not found or found[-1].numeral is None or not _stands(text, found[-1], units):
@@ -167,7 +182,7 @@ def _is_chain(text: str, before: Placed, between: str) -> bool:
 
 def first_number(line: str, units: Units = "strip") -> Numeral | None:
     """The number that a line gives as its answer, at its beginning or as its only number."""
-    text = _spoken(plain(line[:LONGEST]))
+    text = _spoken(plain(line[:LONGEST]).rstrip("。！"))
     whole = text[_lead_end(text) :]
     for part in (whole, _SENTENCES.split(whole)[0]):
         if (read := read_numeral(part, units) or equation(part, units) or _with_remark(part, units)) is not None:
@@ -211,6 +226,13 @@ def _with_remark(text: str, units: Units) -> Numeral | None:
         return None
     remark = not _DIGIT.search(rest) or _REMARK.match(rest)
     return numeral if remark else None
+
+
+def _bracketed(text: str, units: Units) -> Numeral | None:
+    """A number that nothing but a remark in brackets follows: 72 (48 in April and 24 in May)."""
+    before, bracket, inner = text.partition(" (")
+    alone = bool(bracket) and inner.rstrip(" .").endswith(")") and "(" not in inner and not _UNSURE.search(inner)
+    return read_numeral(before, units) if alone else None
 
 
 def _first_word(rest: str) -> str:

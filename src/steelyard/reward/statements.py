@@ -11,21 +11,28 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PHRASE = re.compile(
-    r"\b(?:answer|option|choice|result)\b[\"'*_]*\s*(?:is|are|equals|would be|should be|will be|must be|[:=])"
+    r"(?:\b(?:answer|option|choice|result)\b[\"'*_]*\s*(?:is|are|equals|would be|should be|will be|must be|[:=])"
+    r"|答案\s*(?:应该是|是|为|[:：]))"
     r"\s*[:=]?[*_]*\s*(?:option\b|choice\b)?\s*",
     re.IGNORECASE,
 )
-SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bMt)(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bJr)[.!?](?=\s|$)|[。！？]|\n")
 _JOINING = re.compile(
     r"(?:\b(?:or|and|maybe|perhaps|possibly|also|then|but|either|nor|alternatively|the|final|correct|answer|is|it|could|be|so)\b"
     r"|\\[()\[\]]|[^\w\\])*",
     re.IGNORECASE,
 )
-_BOX = re.compile(r"\\(?:boxed|fbox)\{")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?P<bare>-?\d[\d,]*(?:\.\d+)?))", re.ASCII)
+"""TeX needs no braces around one sign, and models leave them out around more."""
+_NO_ANSWER = re.compile(
+    r"(?:indeed |also |therefore |thus )?(?:correct|right|verified|confirmed|consistent|reasonable)\W*", re.I
+)
+"""What a sentence says about an answer, and not what it is."""
 _BRACE = re.compile(r"[{}]")
 _KEPT = 20
 _LONGEST_SENTENCE = 2000
 """Characters of a sentence that are looked at: many phrases without an end must not cost their square."""
+_TAG = re.compile(r"<answer>((?:(?!<answer>|</answer>).)*)</answer>", re.DOTALL | re.IGNORECASE)
 _OPEN_TAG = "<answer>"
 _CLOSED_TAG = "</answer>"
 
@@ -48,6 +55,10 @@ def boxes(text: str) -> tuple[list[Statement], bool]:
     found: list[Statement] = []
     at = 0
     while (opening := _BOX.search(text, at)) is not None:
+        if opening["bare"]:
+            found.append(Statement(opening.start(), opening.end(), opening["bare"].rstrip(","), "box"))
+            at = opening.end()
+            continue
         end = _closing(text, opening.end())
         if end is None:
             return _few(found), True
@@ -93,7 +104,7 @@ def phrases(text: str) -> list[Statement]:
         # a question keeps its mark: it is no answer
         stop = limit if end is None else end.start() + (end[0] == "?")
         said = text[match.end() : stop].strip()
-        if said:
+        if said and _NO_ANSWER.fullmatch(said) is None:
             found.append(Statement(match.start(), stop, said, "answer phrase"))
     return found
 
@@ -106,6 +117,12 @@ def last_tag(text: str) -> Statement | None:
     if start < 0:
         return None
     return Statement(start, close + len(_CLOSED_TAG), text[start + len(_OPEN_TAG) : close].strip(), "answer tag")
+
+
+def tags(text: str) -> list[Statement]:
+    """Each whole <answer>...</answer>; the outermost of nested ones."""
+    found = _TAG.finditer(text)
+    return _few([Statement(m.start(), m.end(), m[1].strip(), "answer tag") for m in found])
 
 
 def open_tag(text: str) -> str | None:

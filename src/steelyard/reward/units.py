@@ -22,6 +22,12 @@ _GLUED = _words(
     usd eur gbp cents deg rad px pt pts km/h m/s cm^2 m^2 km^2 cm^3 m^3 cm² m² km² cm³ m³"""
 )
 """Units that may touch their number: in `5x` and `2a` the letter is a factor."""
+_MEASURES = _words(
+    """个 個 只 隻 本 元 块 人 名 支 条 張 张 次 天 年 岁 米 厘米 千米 公里 克 千克 公斤 升 分钟 小时 秒 度
+    枚 颗 棵 辆 件 页 间 双 台 头
+    匹 円 人 개 명 원 平方米 平方厘米 立方米 美元 欧元"""
+)
+"""Measure words that touch their number in Chinese, Japanese and Korean."""
 _LETTERS = _words("m g s h L l N J W V A K C F B b")
 """Units of one letter, after a space."""
 _CHANGING = _words(
@@ -47,12 +53,12 @@ def unit_of(rest: str) -> str | None:
     Args:
         rest: everything after the number, its white space included.
     """
-    text = _EXPONENT.sub(r"^\1", _IN_WORDS.sub("", rest).strip().rstrip(".").strip())
+    text = _EXPONENT.sub(r"^\1", _IN_WORDS.sub("", rest).strip().rstrip(".。").strip())
     if not text:
         return ""
     glued = not rest[0].isspace() and text[0] not in CURRENCIES
     words = text.split()
-    if len(words) > _MOST_WORDS or (glued and words[0].lower() not in _GLUED):
+    if len(words) > _MOST_WORDS or (glued and words[0].lower() not in _GLUED and words[0] not in _MEASURES):
         return None
     if not all(_is_unit(word.strip(",;()")) for word in words):
         return None
@@ -62,7 +68,7 @@ def unit_of(rest: str) -> str | None:
 def _is_unit(word: str) -> bool:
     if word.lower() in _CHANGING or _WORD.fullmatch(word) is None:
         return False
-    return len(word) > 1 or word in _LETTERS or word in "a/" or word in CURRENCIES
+    return len(word) > 1 or word in _MEASURES or word in _LETTERS or word in "a/" or word in CURRENCIES
 
 
 def same_unit(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from steelyard.core import Episode
 from steelyard.reward import MARKER, Found, find_after_marker, number_of, prompt_text, read_numeral, stands_in
 from steelyard.reward.running_text import first_number
-from steelyard.reward.statements import last_tag
+from steelyard.reward.statements import last_group, last_tag, tags
 
 _ARITHMETIC = re.compile(r"\d\s*(?:[-+*/^]|\*\*|\\\\[a-z]+)\s*[\d(]")
 _SHOWN = 200
@@ -61,6 +61,9 @@ def _question(episode: Episode) -> str:
 
 def _found(completion: str, prompt: str, finish: str | None) -> Found | None:
     if (tag := last_tag(completion)) is not None:
+        beside = {one.text for one in last_group(completion, tags(completion))}
+        if len(beside) > 1:
+            return None  # two answers side by side are none
         return Found(tag.text, tag.source, "first")
     if MARKER in completion:
         return find_after_marker(completion, MARKER, prompt=prompt, finish=finish, quotes=True)
