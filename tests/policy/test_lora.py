@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from policy.tiny_types import HEADS, make
 from steelyard.core import Request, Sampling, SteelyardError
 from steelyard.policy import LoRA, Policy
 from steelyard.rollout import engine_for
@@ -67,6 +68,21 @@ def test_saved_is_a_plain_model_with_the_adapters_in_it(directory, tmp_path):
     torch.testing.assert_close(loaded(TOKENS).logits, policy.model(TOKENS).logits, atol=1e-4, rtol=1e-4)
     assert AutoTokenizer.from_pretrained(path).get_vocab() == policy.tokenizer.get_vocab()
     torch.testing.assert_close(_logp(Policy.load(str(path))), _logp(policy), atol=1e-4, rtol=1e-4)
+
+
+def test_experts_in_one_tensor_are_adapted_and_saved(tiny_model_dir, tmp_path):
+    """Their module is wrapped twice, once for each of its tensors."""
+    settings = {**HEADS, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "head_dim": 8}
+    directory = str(make("qwen3_moe", settings, tiny_model_dir("llama"), tmp_path / "moe"))
+    policy = Policy.load(directory, lora=LoRA(rank=2))
+    assert any(".experts." in name for name in policy.trainable())
+    _train(policy)
+    plain, base = policy.plain_weights(), Policy.load(directory).plain_weights()
+    assert plain.keys() == base.keys()
+    for name in ("gate_up_proj", "down_proj"):
+        assert not torch.equal(plain[f"model.layers.0.mlp.experts.{name}"], base[f"model.layers.0.mlp.experts.{name}"])
+    saved = Policy.load(str(policy.save(tmp_path / "out")))
+    torch.testing.assert_close(_logp(saved), _logp(policy), atol=1e-4, rtol=1e-4)
 
 
 def test_the_first_weights_come_from_the_seed_alone(directory):

@@ -18,8 +18,13 @@ from msgspec import Meta
 
 from steelyard.core import Positive, PositiveInt, ShareBelowOne, SteelyardError, checked, require, suggest
 
-_SETTLED = (".*tie_word_embeddings=True", "fan_in_fan_out is set to True but")
-"""What peft warns of and is seen to here: `merged` parts tied weights; GPT-2's head is not stored as its layers are."""
+_SETTLED = (
+    ".*tie_word_embeddings=True",
+    "fan_in_fan_out is set to True but",
+    "The following (rank|alpha)_pattern keys did not match",
+)
+"""What peft warns of and is seen to here: `merged` parts tied weights; GPT-2's head is not stored as its layers are;
+peft's own patterns for fused experts name tensors that all-linear reaches by other names."""
 Targets = Annotated[str, Meta(pattern=r"[^ ,]", description="all-linear, or name endings separated by commas")]
 
 
@@ -122,8 +127,18 @@ def _untie(model: Any) -> None:
 def changes(model: Any) -> dict[str, torch.Tensor]:
     """Name -> W + (alpha / rank) B A of every layer that has adapters."""
     adapted = ((name, layer) for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight"))
-    weights = ((name, layer.base_layer.weight, layer.get_delta_weight("default")) for name, layer in adapted)
-    return {f"{name}.weight": (weight + delta).to(weight.dtype) for name, weight, delta in weights}
+    weights = ((*_own_weight(name, layer), layer.get_delta_weight("default")) for name, layer in adapted)
+    return {name: (weight + delta).to(weight.dtype) for name, weight, delta in weights}
+
+
+def _own_weight(name: str, layer: Any) -> tuple[str, torch.Tensor]:
+    """The weight W of a layer with adapters, and its name in the model without them.
+
+    peft adapts experts that are stored as one tensor by wrapping the module once for each of its tensors.
+    """
+    parameter = getattr(layer, "parameter_name", "weight")
+    weight = layer.get_param() if hasattr(layer, "get_param") else layer.base_layer.weight
+    return f"{name.replace('.base_layer', '')}.{parameter}", weight
 
 
 def check_reached(model: torch.nn.Module, logits_of: Callable[[torch.nn.Module], torch.Tensor] | None = None) -> None:

@@ -265,7 +265,7 @@ class Policy:
         plain: dict[str, Tensor] = {}
         for name, p in self.model.named_parameters():
             if ".lora_" not in name:
-                plain[name.replace(".base_layer.", ".")] = p.detach()
+                plain[name.replace(".base_layer", "")] = p.detach()
         if self._parts_tie:
             plain[head_name(self.model)] = self.head.weight.detach()
         return plain if self._adapted is None else plain | changes(self.model)
