@@ -135,3 +135,35 @@ def test_a_data_set_that_cannot_be_downloaded_lends_no_columns(file):
 def test_roles_of_columns_are_the_tasks(file):
     path = file({"topic": "t", "q": "6*7?", "a": "42", "completion": "#### 42"})
     assert rewards(path, Rows(columns=Columns(prompt="q", answer="a"))) == [1.0]
+
+
+def test_no_columns_of_its_own_is_no_column(file):
+    path = file({"prompt": "q", "completion": "#### 7", "columns": {}})
+    (row,) = read_written(path, Rows(), lookup=False)
+    assert dict(row.episode.prompt.columns) == {}
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({}, "no right answer; add a column 'answer'"),
+        ({"answer": None}, "no right answer; its value is null"),
+        ({"target": "7"}, "no right answer; choose one of target"),
+    ],
+)
+def test_a_missing_right_answer_says_how_to_mend_it(file, columns, says):
+    with pytest.raises(SteelyardError, match="line 1: column 'answer'") as raised:
+        rewards(file({"prompt": "q", "completion": "#### 7", **columns}), Rows(), ExactAnswer())
+    assert says in str(raised.value)
+
+
+def test_the_last_message_is_the_assistants(file):
+    said = [{"role": "assistant", "content": "#### 8"}, {"role": "user", "content": "#### 7"}]
+    with pytest.raises(SteelyardError, match="line 1: the completion's last message is not the assistant's"):
+        rewards(file({"prompt": "q", "completion": said, "answer": "7"}), Rows(), ExactAnswer())
+
+
+def test_a_line_is_named_once(file):
+    with pytest.raises(SteelyardError) as raised:
+        rewards(file({"prompt": "12+3=", "completion": "15"}), Arithmetic())
+    assert str(raised.value).count("line 1") == 1

@@ -162,7 +162,8 @@ def _row_named(one: Written) -> Iterator[None]:
     try:
         yield
     except SteelyardError as error:
-        raise type(error)(error.what, where=f"{one.where}: {error.where}", hint=error.hint) from error
+        where = error.where if error.where.startswith(one.where) else f"{one.where}: {error.where}"
+        raise type(error)(error.what, where=where, hint=error.hint) from error
 
 
 def _fault(one: Written, error: Exception) -> Score:
@@ -199,7 +200,8 @@ def _parsed(row: JsonMapping, roles: Columns, where: str) -> _Row:
         require(needed in row, f"it has no {needed!r}", where=where, hint=hint)
     inner = row.get("columns")
     nested = inner if isinstance(inner, dict) else {}
-    own = {"prompt", *(OWN if nested else [part for part in OWN if part != "columns"])}
+    is_own = inner is None or isinstance(inner, dict)
+    own = {"prompt", *(OWN if is_own else [part for part in OWN if part != "columns"])}
     columns = {column: value for column, value in row.items() if column not in own and column != name} | nested
     answer = next((columns[other] for other in roles.answers if columns.get(other) is not None), None)
     columns |= {} if answer is None or "answer" in columns else {"answer": answer}
@@ -216,6 +218,9 @@ def _said(completion: str | list[JsonObject], where: str) -> str:
     if isinstance(completion, str):
         return completion
     content = completion[-1].get("content") if completion else None
+    said = completion[-1].get("role", "assistant") == "assistant" if completion else False
+    hint = "end it with the assistant's message"
+    require(said or not completion, "the completion's last message is not the assistant's", where=where, hint=hint)
     if not isinstance(content, str):
         raise SteelyardError("the completion is no text", where=where, hint="write it as a string")
     return content
