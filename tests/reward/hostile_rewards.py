@@ -80,6 +80,10 @@ def odd_numbers(prompts, completions, **columns):
     return [math.nan, math.inf, -math.inf, None, 10**18, True, 0.0]
 
 
+def decimals_and_large(prompts, completions, **columns):
+    return [decimal.Decimal("0.5"), 2**70, 1][: len(completions)]
+
+
 def numpy_numbers(prompts, completions, **columns):
     import numpy
 

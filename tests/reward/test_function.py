@@ -65,6 +65,13 @@ def test_what_goes_wrong_with_a_value_is_no_reward(episode, named, name):
 
 
 @BOTH
+def test_decimals_and_integers_beyond_64_bits(episode, named):
+    with make("decimals_and_large", named) as reward:
+        scores = reward([episode(text) for text in "abc"])
+    assert [s.value for s in scores] == [0.5, 2.0**70, 1.0]
+
+
+@BOTH
 def test_numbers_of_numpy(episode, named):
     with make("numpy_numbers", named) as reward:
         assert [s.value for s in reward([episode("a"), episode("b")])] == [0.5, 2.0]

@@ -223,12 +223,22 @@ def _begin(start: Start) -> tuple[Callable[..., object] | None, Reply]:
 
 def _answer(function: Callable[..., object], job: Job) -> bytes:
     reply = call(function, job.arguments, job.offered)
+    if isinstance(reply.value, list | tuple):
+        reply.value = [_sendable(item) for item in reply.value]
     try:
         return encode(reply)
     except TypeError as error:
         return encode(Reply(mistake=f"its result is not plain data{_entry(reply.value)}: {error}"))
     except (OverflowError, UnicodeEncodeError, RecursionError) as error:  # of this one value
         return encode(Reply(error=f"its result cannot be sent: {describe(error)}"))
+
+
+def _sendable(value: object) -> object:
+    """A Decimal, which msgpack would turn into text, or an integer beyond 64 bits, as a float."""
+    if isinstance(value, Decimal):
+        return float(value) if not value.is_snan() else float("nan")
+    large = isinstance(value, int) and not -(2**63) <= value < 2**64
+    return float(value) if isinstance(value, int) and large and abs(value) < 2**1023 else value
 
 
 def _entry(value: object) -> str:
