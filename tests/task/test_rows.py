@@ -113,9 +113,8 @@ BAD = {
     ),
     "null answer": (b'{"prompt": "a", "answer": null}', "there is no answer"),
     "no columns": (b"{}", "its columns are none"),
-    "empty prompt": (b'{"prompt": " ", "answer": "1"}', "neither text nor chat messages"),
-    "blank prompt": (b'{"prompt": " ", "answer": "1"}', "line 1: column 'prompt' is empty"),
-    "no messages": (b'{"question": [], "answer": "1"}', "line 1: column 'question' is empty"),
+    "blank prompt": (b'{"prompt": " ", "answer": "1"}', "line 1: there is no prompt: column 'prompt' is empty"),
+    "no messages": (b'{"question": [], "answer": "1"}', "line 1: there is no prompt: column 'question' is empty"),
     "bad chat": (b'{"prompt": [{"role": "user"}], "answer": "1"}', "neither text nor chat messages"),
     "one prompt": (b'{"prompt": "a", "answer": "1"}', "all 1 prompts fall in"),
 }

@@ -53,7 +53,7 @@ def _text(value: Any, column: str, where: str) -> Text:
     hint = "write the prompt, or leave the row out"
     require(not is_missing(value), f"there is no prompt: column {column!r} is null", where=where, hint=hint)
     blank = value == [] or (isinstance(value, str) and not value.strip())
-    require(not blank, f"column {column!r} is empty, neither text nor chat messages", where=where, hint=hint)
+    require(not blank, f"there is no prompt: column {column!r} is empty", where=where, hint=hint)
     chat = isinstance(value, list) and all(
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
     )
