@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -91,22 +91,38 @@ def _some(known: Mapping[str, str], command: str) -> str:
     return f"{', '.join(names[:_LISTED])}, ... (all: steelyard {command} --help)"
 
 
+def take_flags(words: Sequence[str], wanted: Callable[[str], bool]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Each wanted flag with its value, "" where none follows, and the words that are left."""
+    found: list[tuple[str, str]] = []
+    rest: list[str] = []
+    reading = iter(words)
+    for word in reading:
+        flag, joined, value = word.partition("=")
+        if wanted(flag):
+            found.append((flag, value if joined else next(reading, "")))
+        else:
+            rest.append(word)
+    return found, rest
+
+
+def take_values(words: Sequence[str], *flags: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """As `take_flags`, for these flags.
+
+    Raises:
+        SteelyardError: one has no value.
+    """
+    found, rest = take_flags(words, flags.__contains__)
+    for flag, value in found:
+        if not value or value.startswith("--"):
+            raise SteelyardError("has no value", where=flag, hint=f"write {flag} VALUE")
+    return found, rest
+
+
 def gather_rewards(words: Sequence[str]) -> list[str]:
     """The words with every `--reward WORD` as one `--reward WORD WORD ...`, which is how tyro reads several.
 
     Raises:
         SteelyardError: one has no value.
     """
-    found: list[str] = []
-    rest: list[str] = []
-    reading = iter(words)
-    for word in reading:
-        flag, joined, value = word.partition("=")
-        if flag != "--reward":
-            rest.append(word)
-            continue
-        given = value if joined else next(reading, "")
-        if not given or given.startswith("--"):
-            raise SteelyardError("has no value", where="--reward", hint="write --reward VALUE")
-        found.append(given)
-    return [*rest, "--reward", *found] if found else rest
+    found, rest = take_values(words, "--reward")
+    return [*rest, "--reward", *(value for _, value in found)] if found else rest

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from steelyard.cli.flags import choose, gather_rewards, parse
+from steelyard.cli.flags import choose, gather_rewards, parse, take_values
 from steelyard.cli.sanitize import plain
 from steelyard.core import SteelyardError
 from steelyard.eval.written import Scored, read_written, score_written
@@ -32,7 +32,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print a table of the first rows, and a line about all of them."""
     known = summaries()
     name = choose(words, known, command="score", what="RECIPE", purpose=PURPOSE)
-    options, rest = _taken(words[1:], ("--completions", "--rows"))
+    given, rest = take_values(words[1:], "--completions", "--rows")
+    options = dict(given)
     settings = parse(
         Run,
         gather_rewards(rest),
@@ -59,26 +60,6 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     _show(found[:shown], _summary(found, scorer))
     rows = [row.row() for row in found]
     return {"recipe": name, "scorer": scorer, "rewards": [row.reward for row in found], "rows": rows}
-
-
-def _taken(words: Sequence[str], flags: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The values of some flags, and the words that are left.
-
-    Raises:
-        SteelyardError: one has no value.
-    """
-    found: dict[str, str] = {}
-    rest: list[str] = []
-    reading = iter(words)
-    for word in reading:
-        flag, joined, value = word.partition("=")
-        if flag not in flags:
-            rest.append(word)
-            continue
-        found[flag] = value if joined else next(reading, "")
-        if not found[flag] or found[flag].startswith("--"):
-            raise SteelyardError("has no value", where=flag, hint=f"write {flag} VALUE")
-    return found, rest
 
 
 def _count(word: str) -> int:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from steelyard.cli.flags import choose, gather_rewards, parse
+from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
@@ -83,14 +83,8 @@ def _settings(words: Sequence[str]) -> tuple[str, Run]:
 def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
     """The words with all `--schedule.NAME WORD`, and the recipe's own schedules, as one `--schedule NAME WORD ...`."""
     found = {name: str(schedule) for name, schedule in recipe.schedule.items()}
-    rest: list[str] = []
-    reading = iter(words)
-    for word in reading:
-        if not word.startswith("--schedule."):
-            rest.append(word)
-            continue
-        name, joined, value = word.removeprefix("--schedule.").partition("=")
-        found[name.replace("-", "_")] = value if joined else next(reading, "")
+    given, rest = take_flags(words, lambda flag: flag.startswith("--schedule."))
+    found |= {flag.removeprefix("--schedule.").replace("-", "_"): value for flag, value in given}
     return [*rest, "--schedule", *(word for pair in found.items() for word in pair)] if found else rest
 
 

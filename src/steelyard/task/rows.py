@@ -58,7 +58,7 @@ def _text(value: Any, column: str, where: str) -> Text:
         isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
     )
     hint = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
-    require(chat and bool(value), "the prompt is neither text nor chat messages", where=where, hint=hint)
+    require(chat, "the prompt is neither text nor chat messages", where=where, hint=hint)
     return value
 
 
