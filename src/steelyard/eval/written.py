@@ -35,13 +35,12 @@ from steelyard.core import (
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import CHUNK
 from steelyard.searcher.scoring import attach_score, reading_of, scores_of
-from steelyard.task.base import key_of, make_prompt
+from steelyard.task.base import Text, key_of, make_prompt
 from steelyard.task.columns import Columns
 from steelyard.task.files import read_rows
 
 OWN = ("completion", "finish", "columns", "turns")
 """What of a row is no column of its prompt."""
-Text = str | list[dict[str, str]]
 _FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a verifier raises at a row that it was not made for."""
 
