@@ -42,10 +42,14 @@ def test_a_run_on_a_world_survives_its_own_config_file(cls):
 
 def test_a_config_from_when_worlds_were_registered_still_decodes():
     old = {"method": "addends", "module": "steelyard.task.addends", "largest": 50}
-    assert decode(old) == worlds.Addends(largest=50)
+    assert decode(old) == worlds.ManyAnswers(largest=50)
+    renamed = {"class": "steelyard.worlds.addends:Addends", "largest": 50}
+    assert decode(renamed) == worlds.ManyAnswers(largest=50)
 
 
-@pytest.mark.parametrize("spec", ["os:path", "steelyard.worlds.addends:draw_answer", "steelyard.core:Batch.x", "x", ""])
+@pytest.mark.parametrize(
+    "spec", ["os:path", "steelyard.worlds.many_answers:draw_answer", "steelyard.core:Batch.x", "x", ""]
+)
 def test_nothing_but_a_settings_class_of_the_package_can_be_named(spec):
     with pytest.raises(SteelyardError, match=r"task"):
         decode({"task": {"class": spec}, "objective": encode(VarGradTB()), "model": "m"}, Run)

@@ -21,7 +21,7 @@ import msgspec
 
 from steelyard.core.errors import SteelyardError, suggest
 from steelyard.core.method import cards, find, id_of
-from steelyard.core.moved import UNREGISTERED, current_fields, current_id, current_module
+from steelyard.core.moved import CLASSES, UNREGISTERED, current_fields, current_id, current_module
 
 ALLOWED = "STEELYARD_MODULES"
 _OURS = re.compile(r"steelyard(\.[a-z][a-z0-9_]*)+")
@@ -115,7 +115,7 @@ def _import_method(id: str, module: object, where: str, trusted: bool) -> None:
 
 def _import_class(spec: object, where: str, trusted: bool) -> type:
     """The frozen dataclass that `module:Class` names; nothing else that a module holds can be named."""
-    module, _, name = str(spec).partition(":")
+    module, _, name = CLASSES.get(str(spec), str(spec)).partition(":")
     _import(module, where, trusted)
     found = getattr(sys.modules[module], name, None)
     frozen = isinstance(found, type) and dataclasses.is_dataclass(found) and found.__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]

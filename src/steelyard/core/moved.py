@@ -15,8 +15,8 @@ MODULES: Mapping[str, str] = {}
 """Module that a config names -> the module that took its place."""
 
 UNREGISTERED: Mapping[str, str] = {
-    "addends": "steelyard.worlds.addends:Addends",
-    "chains": "steelyard.worlds.chains:Chains",
+    "addends": "steelyard.worlds.many_answers:ManyAnswers",
+    "chains": "steelyard.worlds.checkable_steps:CheckableSteps",
     "domains": "steelyard.worlds.domains:Domains",
     "facts": "steelyard.worlds.facts:Facts",
     "grammar": "steelyard.worlds.grammar:Grammar",
@@ -26,6 +26,12 @@ UNREGISTERED: Mapping[str, str] = {
     "scratchpad": "steelyard.worlds.scratchpad:Scratchpad",
 }
 """Id that is registered no more -> the class that had it, as `module:Class`."""
+
+CLASSES: Mapping[str, str] = {
+    "steelyard.worlds.addends:Addends": UNREGISTERED["addends"],
+    "steelyard.worlds.chains:Chains": UNREGISTERED["chains"],
+}
+"""Class that a config names, as `module:Class` -> the class that took its place."""
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "PrioritizedReplay": {"nearest": "near_duplicate_threshold", "fresh": "protected_per_prompt"},

@@ -1,6 +1,6 @@
 """Diversity at equal accuracy: how many distinct right answers trajectory balance and Dr. GRPO still give.
 
-The world is `addends`: 37= has 36 right answers. A base model, made here once by imitation, spreads its answers
+The world is `many-answers`: 37= has 36 right answers. A base model, made here once by imitation, spreads its answers
 geometrically, and seven times in ten its sum is one too large; greedily it is nearly always wrong. Reward is 1 for any
 right answer, so nothing asks a method to keep to a few. Dr. GRPO is on-policy, with its single-use queue, at the
 learning rate of trajectory balance and at a third of it; trajectory balance draws from its buffer.
@@ -22,15 +22,15 @@ from steelyard.objective import DrGRPO, VarGradTB
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.report import RunRecords
 from steelyard.runtime import HeldOut, Run, VirtualClock
-from steelyard.worlds.addends import CHARACTERS, Addends, draw_answer
 from steelyard.worlds.bases.new_model import save_new
+from steelyard.worlds.many_answers import CHARACTERS, ManyAnswers, draw_answer
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 
 LENGTH = 6
 SAMPLES = 64
 ENOUGH = 0.95
 BALANCE = Run(
-    task=Addends(),
+    task=ManyAnswers(),
     objective=VarGradTB(beta=0.1),
     model="",
     replay=PrioritizedReplay(recent_probability=0.5, warmup=128),
@@ -69,7 +69,7 @@ def measure(study: Study) -> Mapping[str, object]:
 
 def make_base(directory: Path, *, steps: int = 1500) -> None:
     """Train the base model by imitation and write it to a directory; about a minute on one core."""
-    task = Addends()
+    task = ManyAnswers()
     draws = rng(0, "addends", "base")
     prompts = [*task.prompts("train"), *task.prompts("held-out")]
     asked = [prompt for prompt in prompts for _ in range(400)]
@@ -89,8 +89,8 @@ def section(root: Path) -> Section:
     rows += [_row(arm, runs, -1) for arm, runs in found.items()]
     return Section(
         "Diversity: distinct right answers at equal accuracy",
-        f"`addends`, {steps} steps of 16 x 8. Of each held-out prompt {samples} samples are drawn at temperature 1, "
-        f"and distinct right ones counted prompt by prompt. 'at {ENOUGH:.0%}' is the first evaluation whose greedy "
+        f"`many-answers`, {steps} steps of 16 x 8. Of each held-out prompt {samples} samples are drawn at temperature "
+        f"1, and distinct right ones counted prompt by prompt. 'at {ENOUGH:.0%}' is the first evaluation whose greedy "
         "accuracy is at least that. More of Dr. GRPO's samples may be right, which favours it. What keeps answers "
         "apart is the reference in the residual; RLOO on the KL-shaped reward has this gradient on its own samples.",
         ["", "when", "step", "greedy accuracy", "right samples", f"distinct right of {samples}", *SPENT],

@@ -1,6 +1,6 @@
 """Cautious next-token prediction against plain sampling at temperature 1.2, on sums worked step by step, in one way.
 
-The sums are those of `Chains`, five steps on a ten-hour clock; each step ends in `;`, and so does a continuation. A
+`CheckableSteps` are sums of five steps on a ten-hour clock; each step ends in `;`, and so does a continuation. A
 tiny model, new for each seed, imitates worked sums of which one step in 25, at random, comes to some wrong digit. So at
 every step it puts most on the right digit and a little on each other: it is right when greedy, and errs when sampled.
 This builds in what the paper supposes: the model knows where it is unsure, and the likelier step is the right one. Then
@@ -23,7 +23,7 @@ from steelyard.decode import CNTP
 from steelyard.experiments.harness import Claim, Proof
 from steelyard.policy import Policy
 from steelyard.rollout import CandidateEngine, engine_for
-from steelyard.worlds.chains import CLOCK, Chains
+from steelyard.worlds.checkable_steps import CLOCK, CheckableSteps
 from steelyard.worlds.sync_loop import copied, imitate, tiny_policy
 
 SAMPLES = 16
@@ -37,7 +37,7 @@ Groups = Sequence[Sequence[Trajectory]]
 def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The model, then each way to complete the same problems."""
     torch.set_num_threads(1)
-    policy = base(task := Chains(held_out=16 if quick else 64, data_seed=seed), seed)
+    policy = base(task := CheckableSteps(held_out=16 if quick else 64, data_seed=seed), seed)
     engines: dict[str, Engine] = {arm: CandidateEngine(copied(policy), RULES[arm], seed + 1) for arm in RULES}
     engines["plain"] = engine = engine_for(copied(policy), seed)
     done = {arm: complete(engines[arm], policy, task, SAMPLES, SAMPLING) for arm in engines}
@@ -48,7 +48,7 @@ def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]
     yield "majority", {"accuracy": majority(policy, task, done["plain"]), "cost": float(VOTES)}
 
 
-def base(task: Chains, seed: int) -> Policy:
+def base(task: CheckableSteps, seed: int) -> Policy:
     """A new model that has imitated worked sums, each problem three times with errors of its own."""
     policy = tiny_policy("0123456789+=;", seed=seed)
     draws = rng(seed, "cntp")
@@ -67,7 +67,7 @@ def worked(numbers: Sequence[int], draws: np.random.Generator) -> str:
     return text
 
 
-def complete(engine: Engine, policy: Policy, task: Chains, samples: int, sampling: Sampling) -> Groups:
+def complete(engine: Engine, policy: Policy, task: CheckableSteps, samples: int, sampling: Sampling) -> Groups:
     """So many completions of each held-out problem, in order."""
     ids = [p.id for p in task.prompts("held-out")]
     asked = [Request(id, tuple(policy.encode(id)), s) for id in ids for s in range(samples)]
@@ -75,7 +75,7 @@ def complete(engine: Engine, policy: Policy, task: Chains, samples: int, samplin
     return [[given[id, s] for s in range(samples)] for id in ids]
 
 
-def quality(policy: Policy, task: Chains, groups: Groups) -> dict[str, float]:
+def quality(policy: Policy, task: CheckableSteps, groups: Groups) -> dict[str, float]:
     """How many completions are right, how many different ones a problem has, and forward passes for each."""
     pairs = [(p, t) for p, group in zip(task.prompts("held-out"), groups, strict=True) for t in group]
     said = [Episode.of(p, policy.decode(t.completion_T), t) for p, t in pairs]
@@ -85,7 +85,7 @@ def quality(policy: Policy, task: Chains, groups: Groups) -> dict[str, float]:
     return {"accuracy": float(np.mean([s.value == 1 for s in scores])), "distinct": distinct, "cost": cost}
 
 
-def majority(policy: Policy, task: Chains, groups: Groups) -> float:
+def majority(policy: Policy, task: CheckableSteps, groups: Groups) -> float:
     """Share of problems to which most of the first samples have the right last digit; the first of equals."""
     said = [mode(policy.decode(t.completion_T)[-2:-1] for t in group[:VOTES]) for group in groups]
     return float(np.mean([s == str(p.columns["answer"]) for p, s in zip(task.prompts("held-out"), said, strict=True)]))

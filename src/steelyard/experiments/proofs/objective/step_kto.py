@@ -17,11 +17,11 @@ from steelyard.core import Trajectory, rng
 from steelyard.experiments.harness import Claim, Proof
 from steelyard.objective import KTO, Objective, StepKTO
 from steelyard.policy import Policy
-from steelyard.worlds.chains import CHARACTERS, STEPS, Chains, draw_numbers, problem, solution
+from steelyard.worlds.checkable_steps import CHARACTERS, STEPS, CheckableSteps, draw_numbers, problem, solution
 from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
 
 GUESSED = 0.4
-TASK = Chains()
+TASK = CheckableSteps()
 """2000 problems to train on, 200 held out."""
 
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core import Episode, Sampling, SteelyardError, Task, Trajectory, hash_share
-from steelyard.worlds.chains import CHARACTERS, CLOCK, STEPS, Chains, problem, solution, steps_right
+from steelyard.worlds.checkable_steps import CHARACTERS, CLOCK, STEPS, CheckableSteps, problem, solution, steps_right
 
-TASK = Chains(problems=300, held_out=40)
+TASK = CheckableSteps(problems=300, held_out=40)
 NUMBERS = [2, 1, 3, 3, 1, 8]
 PROMPT_TOKENS = 11
 
@@ -30,7 +30,7 @@ def test_is_a_task_whose_splits_share_no_prompt_and_stay_the_same():
     assert not train & held_out
     assert all(hash_share(text) < 0.1 for text in held_out)
     assert TASK.prompts("train") == TASK.prompts("train")
-    assert Chains(data_seed=1).prompts("held-out") != Chains().prompts("held-out")
+    assert CheckableSteps(data_seed=1).prompts("held-out") != CheckableSteps().prompts("held-out")
     with pytest.raises(SteelyardError, match="unknown split 'test'"):
         TASK.prompts("test")
 
@@ -88,5 +88,5 @@ def test_two_guesses_cancel(numbers, guessed):
 
 
 def test_impossible_sizes_are_refused():
-    with pytest.raises(SteelyardError, match=r"chains\.held_out: is 0; use 1 to 200"):
-        Chains(held_out=0)
+    with pytest.raises(SteelyardError, match=r"checkable-steps\.held_out: is 0; use 1 to 200"):
+        CheckableSteps(held_out=0)

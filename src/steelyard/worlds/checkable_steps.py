@@ -34,9 +34,9 @@ HELD_OUT_SHARE = 0.1
 _CHAIN = re.compile(rf"(?:\d[=~]\d){{{STEPS}}}")
 
 
-@checked("chains")
+@checked("checkable-steps")
 @dataclass(frozen=True)
-class Chains:
+class CheckableSteps:
     """Five-step sums on a clock; reward 1 for the right end, and a label for every step."""
 
     problems: Annotated[int, Meta(ge=1, le=2000)] = 2000

@@ -28,9 +28,9 @@ HELD_OUT_SHARE = 0.4
 _SUM = re.compile(r"([1-9]\d?)\+([1-9]\d?)")
 
 
-@checked("addends")
+@checked("many-answers")
 @dataclass(frozen=True)
-class Addends:
+class ManyAnswers:
     """Sums from 20 to 99 to be split in two; two in five are held out."""
 
     largest: Annotated[int, Meta(ge=SMALLEST + 20, le=LARGEST)] = LARGEST

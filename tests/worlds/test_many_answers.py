@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.worlds.addends import CHARACTERS, Addends, draw_answer
+from steelyard.worlds.many_answers import CHARACTERS, ManyAnswers, draw_answer
 
 
 def test_prompts_are_the_sums_each_on_one_side():
-    task = Addends()
+    task = ManyAnswers()
     train, held = ({p.text for p in task.prompts(split)} for split in ("train", "held-out"))
     assert train | held == {f"{n}=" for n in range(20, 100)}
     assert not train & held
     assert 24 <= len(held) <= 40  # two in five, by hash
     assert (
-        Addends(largest=40).prompts("held-out")
-        == task.prompts("held-out")[: len(Addends(largest=40).prompts("held-out"))]
+        ManyAnswers(largest=40).prompts("held-out")
+        == task.prompts("held-out")[: len(ManyAnswers(largest=40).prompts("held-out"))]
     )
 
 
 def test_a_prompt_has_as_many_right_answers_as_its_sum_less_one(answered):
-    task = Addends()
+    task = ManyAnswers()
     prompt = next(p for p in [*task.prompts("train"), *task.prompts("held-out")] if p.text == "37=")
     right = [f"{a}+{37 - a}" for a in range(1, 37)]
     assert [s.value for s in task.score([answered(prompt, text) for text in right])] == [1.0] * 36
@@ -30,7 +30,7 @@ def test_a_prompt_has_as_many_right_answers_as_its_sum_less_one(answered):
 
 @pytest.mark.parametrize(("text", "style"), [("7+30", "1-9"), ("12+25", "10-19"), ("36+1", "30-39"), ("x", "other")])
 def test_styles(text, style):
-    assert Addends().style(text) == style
+    assert ManyAnswers().style(text) == style
 
 
 def test_the_base_models_answers():
@@ -46,7 +46,7 @@ def test_the_base_models_answers():
 
 
 def test_wrong_settings():
-    with pytest.raises(SteelyardError, match=r"addends\.largest: is 100; use 40 to 99"):
-        Addends(largest=100)
+    with pytest.raises(SteelyardError, match=r"many-answers\.largest: is 100; use 40 to 99"):
+        ManyAnswers(largest=100)
     with pytest.raises(SteelyardError, match="unknown split"):
-        Addends().prompts("test")
+        ManyAnswers().prompts("test")
