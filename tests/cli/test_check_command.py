@@ -1,5 +1,6 @@
 """`steelyard check` on methods that strangers wrote, in the directory where they wrote them."""
 
+import json
 import sys
 
 import pytest
@@ -124,3 +125,11 @@ def test_a_module_with_a_mistake_in_it(call, here, tmp_path):
         "steelyard: module 'crooked': it cannot be imported (ModuleNotFoundError: No module named "
         "'nothing_like_this'); run where it can be imported\n"
     )
+
+
+def test_the_cost_of_attention_is_shown_and_answered(call):
+    answer = call("check", "sliding-window", "--json")
+    assert answer.code == 0
+    (line,) = json.loads(answer.out.splitlines()[-1])["figures"]
+    assert line == "operations: 1,572,864 at 128 tokens, 6,291,456 at 256; growth 2.00; 1.00 of full attention's"
+    assert f"  {line}\n" in answer.out

@@ -7,30 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.check import KINDS, METHOD_CHECKS, checks_for, kinds_of, run_checks
+from conformance import broken_attention  # noqa: F401  (its strangers are registered)
+from conformance.strangers import BROKEN, SOUND, breaks, sound
+from steelyard.check import KINDS, METHOD_CHECKS, checks_for, run_checks
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError
 from steelyard.guard import Gate
 from steelyard.pretrain import Document
 from steelyard.replay import PrioritizedReplay
 from steelyard.replay.buffer import ReplayBuffer
-
-SOUND, BROKEN = {}, {}
-
-
-def sound(cls):
-    (kind,) = kinds_of(cls)
-    SOUND[kind.name] = cls
-    return cls
-
-
-def breaks(check):
-    def register(cls):
-        (kind,) = kinds_of(cls)
-        BROKEN[kind.name, check] = cls
-        return cls
-
-    return register
-
 
 # Rewards
 

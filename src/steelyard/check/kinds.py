@@ -5,7 +5,10 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from steelyard.check.attention import ATTENTION_CHECKS
+from steelyard.check.attention import cost_of as attention_cost
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
 from steelyard.check.docstring import sourced
@@ -20,6 +23,7 @@ from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
+from steelyard.model import Mix
 from steelyard.pretrain import Preparation
 
 
@@ -35,6 +39,8 @@ class Kind:
     """Says of a class whether it is of this kind."""
     checks: Mapping[str, Check]
     """All that it is held to, METHOD_CHECKS among it."""
+    figures: Callable[[Any], list[str]] = lambda method: []
+    """What is measured of an instance and shown beside the verdicts: lines of text."""
 
 
 def takes(cls: type) -> object:
@@ -85,6 +91,10 @@ KINDS = (
     Kind(
         "decode rule", "has num_candidates, closes and choose", lambda cls: issubclass(cls, DecodeRule),
         _with(DECODE_CHECKS),
+    ),
+    Kind(
+        "attention", "is a Mix: called on queries, keys, values and a mask", lambda cls: issubclass(cls, Mix),
+        _with(ATTENTION_CHECKS), lambda mix: [attention_cost(mix).line()],
     ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
 )  # fmt: skip

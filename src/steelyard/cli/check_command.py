@@ -58,6 +58,10 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     for result in results:
         print(_line(result))
     wrong = sum(map(_wrong, results))
+    # What does not conform may not even run, so it is not measured.
+    figures = [] if wrong else [line for kind in kinds_of(cls) for line in kind.figures(cls())]
+    for line in figures:
+        print(f"  {plain(line)}")
     print(f"{len(results)} checks, {wrong or 'none'} failed")
     return {
         "method": asked.method,
@@ -65,6 +69,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         "checks": [
             {"check": r.check, "passed": r.passed, "reason": r.reason, "exemption": r.exemption} for r in results
         ],
+        "figures": figures,
         "exit_code": int(wrong > 0),
     }
 
