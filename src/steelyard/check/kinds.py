@@ -13,6 +13,7 @@ from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
 from steelyard.check.docstring import sourced
 from steelyard.check.guard import GATE_CHECKS
+from steelyard.check.intervention import INTERVENTION_CHECKS
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.objective import OBJECTIVE_CHECKS
 from steelyard.check.preparation import PREPARATION_CHECKS
@@ -23,7 +24,11 @@ from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
+<<<<<<< HEAD
 from steelyard.model import Mix
+=======
+from steelyard.model.intervention import Intervention
+>>>>>>> 9bd5b33 (Interventions: hidden states changed at named sites, honoured by the engines that run the model and refused by the native one)
 from steelyard.pretrain import Preparation
 
 
@@ -97,6 +102,10 @@ KINDS = (
         _with(ATTENTION_CHECKS), lambda mix: [attention_cost(mix).line()],
     ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
+    Kind(
+        "intervention", "fit(...) gives what changes hidden states",
+        lambda cls: issubclass(gives(cls, "fit"), Intervention), _with(INTERVENTION_CHECKS),
+    ),
 )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from steelyard.model.encoder import Encoder, EncoderSizes
 from steelyard.model.full_attention import FullAttention
 from steelyard.model.grouped_query import GroupedQuery
 from steelyard.model.hf_config import architecture_of
+from steelyard.model.intervention import Intervention, Pass
+from steelyard.model.mean_shift import MeanShift
 from steelyard.model.mix import DecodeKernel, Mix, attend, attention_by_name, attention_names
 from steelyard.model.positions import Rotary
 from steelyard.model.sliding_window import SlidingWindow
@@ -24,7 +26,10 @@ __all__ = [
     "EncoderSizes",
     "FullAttention",
     "GroupedQuery",
+    "Intervention",
+    "MeanShift",
     "Mix",
+    "Pass",
     "Rotary",
     "SlidingWindow",
     "architecture_of",

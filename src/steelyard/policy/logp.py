@@ -51,11 +51,15 @@ def step_logp(
     temperature: float,
     entropy: bool,
     chunk: int,
+    shared: bool = True,
 ) -> StepLogp:
-    """`StepLogp` of the tokens; see the module's equation and `Policy.step_logp`."""
+    """`StepLogp` of the tokens; see the module's equation and `Policy.step_logp`.
+
+    With `shared`, a decoder of our own computes each prompt once for all its rows.
+    """
     if not (attend_NT[:, 1:] & attend_NT[:, :-1])[action_NT[:, 1:]].all() or action_NT[:, 0].any():
         raise ValueError("an action must be an attended token with an attended token before it")
-    hidden_MD, prompt_ND = _states(backbone, tokens_NT, attend_NT, action_NT)
+    hidden_MD, prompt_ND = _states(backbone, tokens_NT, attend_NT, action_NT, shared)
     token_M = tokens_NT[action_NT]
 
     def at_actions(hidden_MD: Tensor, token_M: Tensor) -> tuple[Tensor, ...]:
@@ -80,12 +84,13 @@ def _states(
     tokens_NT: Int[Tensor, "N T"],
     attend_NT: Bool[Tensor, "N T"],
     action_NT: Bool[Tensor, "N T"],
+    shared: bool,
 ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]]:
     """Hidden states that precede the actions, and each row's mean over its prompt."""
-    if isinstance(backbone, Decoder):
-        shared = prefix_sharing.shared_states(backbone, tokens_NT, attend_NT, action_NT)
-        if shared is not None:
-            return shared
+    if shared and isinstance(backbone, Decoder):
+        found = prefix_sharing.shared_states(backbone, tokens_NT, attend_NT, action_NT)
+        if found is not None:
+            return found
     mask = attend_NT.long()
     positions = positions_of(attend_NT)
     hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]

@@ -131,7 +131,7 @@ class CandidateEngine:
         """Draw the next token, or the first of each candidate, at positions where nothing is open."""
         if not samples:
             return
-        logits_NV = self._read([[*s.request.tokens, *s.tokens] for s in samples])
+        logits_NV = self._read([[*s.request.tokens, *s.tokens] for s in samples], samples)
         number_N = self.rule.num_candidates(warp(logits_NV, sampling))
         for sample, number in zip(samples, number_N.tolist(), strict=True):
             sample.forwards += 1
@@ -154,7 +154,8 @@ class CandidateEngine:
             return
         for sample, _ in open:
             sample.forwards += 1
-        logits_NV = self._read([[*s.request.tokens, *s.tokens, *candidate.tokens] for s, candidate in open])
+        rows = [[*s.request.tokens, *s.tokens, *candidate.tokens] for s, candidate in open]
+        logits_NV = self._read(rows, [s for s, _ in open])
         self._draw([candidate for _, candidate in open], logits_NV, sampling)
 
     def _draw(self, candidates: Sequence[_Candidate], logits_NV: Tensor, sampling: Sampling) -> None:
@@ -179,11 +180,14 @@ class CandidateEngine:
         tokens = sample.tokens
         return not sample.candidates and (len(tokens) == sampling.max_tokens or tokens[-1] in self.policy.eos_ids)
 
-    def _read(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Logits after the last token of each row."""
+    def _read(self, rows: Sequence[Sequence[int]], samples: Sequence[_Sample]) -> Tensor:
+        """Logits after the last token of each row; `samples` are those that the rows belong to."""
+        prompts = [len(sample.request.tokens) for sample in samples]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # less padding
         parts = [order[start : start + self.max_rows] for start in range(0, len(order), self.max_rows)]
-        logits_NV = torch.cat([last_logits(self.policy, [rows[i] for i in part]) for part in parts])
+        logits_NV = torch.cat(
+            [last_logits(self.policy, [rows[i] for i in part], [prompts[i] for i in part]) for part in parts]
+        )
         return logits_NV[torch.argsort(torch.tensor(order, device=logits_NV.device))]
 
     def _trajectory(self, sample: _Sample, sampling: Sampling) -> Trajectory:

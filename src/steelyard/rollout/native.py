@@ -50,7 +50,8 @@ class NativeEngine:
                 which version drew each token, and `version` is the oldest of them. Without it one version draws all.
 
         Raises:
-            SteelyardError: the policy is of another family, or there are no rows.
+            SteelyardError: the policy is of another family or its hidden states are changed on the way, or there are
+                no rows.
         """
         require(max_rows >= 1, f"max_rows is {max_rows}", where="max_rows", hint="use 1 or more")
         architecture = policy.architecture
@@ -61,6 +62,7 @@ class NativeEngine:
             hint="use TransformersEngine",
         )
         assert architecture is not None
+        _require_unchanged(policy)
         self.policy = policy
         self.seed = seed
         self.max_rows = max_rows
@@ -95,7 +97,8 @@ class NativeEngine:
         """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
 
         Raises:
-            SteelyardError: sampling settings out of range, an empty prompt, or one too long for the model's context.
+            SteelyardError: sampling settings out of range, an empty prompt, one too long for the model's context, or
+                hidden states that are changed on the way by now.
         """
         yield from self._generate(requests, sampling, None)
 
@@ -106,6 +109,7 @@ class NativeEngine:
     def _generate(
         self, requests: Sequence[Request], sampling: Sampling, follow_ups: FollowUps | None
     ) -> Iterator[Trajectory]:
+        _require_unchanged(self.policy)
         check_requests(requests, sampling, self.policy.context_length)
         self._kept.clear()
         waiting = _ordered(requests)
@@ -224,6 +228,12 @@ class NativeEngine:
             self._rows = Rows(self._network, size, columns, prefixes, slack)
             self._shape = shape
         return self._rows
+
+
+def _require_unchanged(policy: Policy) -> None:
+    """Refuse a policy with an intervention or a forward hook: this engine never runs the modules they stand in."""
+    what = "an intervention or a forward hook changes the model's hidden states, which this engine does not compute"
+    require(not policy.hooked, what, where="engine", hint="use engine_for, or TransformersEngine")
 
 
 def _ordered(requests: Iterable[Request]) -> deque[Request]:

@@ -43,6 +43,7 @@ class Cached:
         self._token_UT = torch.tensor(tokens, device=policy.device)
         self._attend_NT = torch.tensor(attend, device=policy.device)
         self._length_N = self._attend_NT.sum(1)
+        self._prompt_N = self._length_N
 
     def first(self) -> Float[Tensor, "U V"]:
         """Logits after the prompts."""
@@ -60,15 +61,17 @@ class Cached:
         self._cache.batch_select_indices(index_N)
         self._attend_NT = self._attend_NT[index_N]
         self._length_N = self._length_N[index_N]
+        self._prompt_N = self._prompt_N[index_N]
 
     def _read(self, tokens_NT: Int64[Tensor, "N T"], positions_NT: Int64[Tensor, "N T"]) -> Float[Tensor, "N V"]:
-        hidden = self._policy.backbone(
-            input_ids=tokens_NT,
-            attention_mask=self._attend_NT,
-            position_ids=positions_NT,
-            past_key_values=self._cache,
-            use_cache=True,
-        )[0]
+        with self._policy.reading(self._prompt_N):
+            hidden = self._policy.backbone(
+                input_ids=tokens_NT,
+                attention_mask=self._attend_NT,
+                position_ids=positions_NT,
+                past_key_values=self._cache,
+                use_cache=True,
+            )[0]
         return self._policy.head(hidden[:, -1])
 
 
@@ -78,36 +81,39 @@ class Whole:
     def __init__(self, policy: Policy, prompts: Sequence[Sequence[int]]) -> None:
         self._policy = policy
         self._rows = [[*prompt] for prompt in prompts]
+        self._prompt = [len(prompt) for prompt in prompts]
 
     def first(self) -> Float[Tensor, "U V"]:
         """Logits after the prompts."""
-        return last_logits(self._policy, self._rows)
+        return last_logits(self._policy, self._rows, self._prompt)
 
     def advance(self, token_N: Int64[Tensor, "N"]) -> Float[Tensor, "N V"]:
         """Append a token to each row; logits after it."""
         for row, token in zip(self._rows, token_N.tolist(), strict=True):
             row.append(token)
-        return last_logits(self._policy, self._rows)
+        return last_logits(self._policy, self._rows, self._prompt)
 
     def keep(self, index_N: Int64[Tensor, "N"]) -> None:
         """Go on with these rows, in this order."""
         self._rows = [[*self._rows[i]] for i in index_N.tolist()]
+        self._prompt = [self._prompt[i] for i in index_N.tolist()]
 
 
-def last_logits(policy: Policy, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N V"]:
-    """Logits after the last token of each row, which is read whole."""
+def last_logits(policy: Policy, rows: Sequence[Sequence[int]], prompts: Sequence[int]) -> Float[Tensor, "N V"]:
+    """Logits after the last token of each row, which is read whole; `prompts` are the lengths of the rows' prompts."""
     longest = max(len(row) for row in rows)
     device = policy.device
     tokens_NT = torch.tensor([[*row, *[policy.pad_id] * (longest - len(row))] for row in rows], device=device)
     length_N = torch.tensor([len(row) for row in rows], device=device)
     at_T = torch.arange(longest, device=device)
     attend_NT = at_T[None] < length_N[:, None]
-    hidden_NTD = policy.reader(
-        input_ids=tokens_NT,
-        attention_mask=attend_NT.long(),
-        position_ids=at_T.expand(len(rows), -1),
-        use_cache=False,
-    )[0]
+    with policy.reading(torch.tensor(prompts, device=device)):
+        hidden_NTD = policy.reader(
+            input_ids=tokens_NT,
+            attention_mask=attend_NT.long(),
+            position_ids=at_T.expand(len(rows), -1),
+            use_cache=False,
+        )[0]
     return policy.head(hidden_NTD[torch.arange(len(rows), device=device), length_N - 1])
 
 
