@@ -24,11 +24,8 @@ from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
-<<<<<<< HEAD
 from steelyard.model import Mix
-=======
 from steelyard.model.intervention import Intervention
->>>>>>> 9bd5b33 (Interventions: hidden states changed at named sites, honoured by the engines that run the model and refused by the native one)
 from steelyard.pretrain import Preparation
 
 
