@@ -97,3 +97,26 @@ class Squares(Sharp):
         for _ in range(3):
             out = attend(q, k, v, mask)
         return out
+
+
+@dataclass(frozen=True)
+class FarKeysLieAtTheLimit(Mix):
+    """A stranger's attention that turns queries and keys itself: no key is further than `limit`.
+
+        out = softmax(R(min(x - y, limit)) q . k / sqrt(E)) v
+
+    Source: this file.
+    """  # fmt: skip
+
+    limit: int = 3
+    """Longest distance (tokens)."""
+
+    def turns_itself(self):
+        return True
+
+    def __call__(self, q, k, v, mask):
+        k, v = (x.repeat_interleave(q.shape[0] // k.shape[0], 0) for x in (k, v))
+        near = mask.turn(q, mask.queries) @ mask.turn(k, mask.keys).transpose(2, 3)
+        far = mask.turn(q, torch.full_like(mask.queries, self.limit)) @ k.transpose(2, 3)
+        score = far.where(mask.distance() > self.limit, near)
+        return (score / q.shape[3] ** 0.5 + mask.bias()).softmax(-1) @ v

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conformance import broken_attention  # noqa: F401  (its strangers are registered)
+from conformance import broken_attention
 from conformance.strangers import BROKEN, SOUND, breaks, sound
 from steelyard.check import KINDS, METHOD_CHECKS, checks_for, run_checks
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError
@@ -440,6 +440,11 @@ def test_each_check_can_fail(kind, check):
 @pytest.mark.parametrize("kind", SOUND)
 def test_a_sound_stranger_passes(kind):
     cls = SOUND[kind]
+    assert [v for v in run_checks(checks_for(cls), cls) if not v.passed] == []
+
+
+def test_attention_with_a_rule_of_its_own_for_far_keys_passes():
+    cls = broken_attention.FarKeysLieAtTheLimit
     assert [v for v in run_checks(checks_for(cls), cls) if not v.passed] == []
 
 

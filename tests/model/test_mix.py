@@ -77,6 +77,16 @@ def test_it_is_the_masked_softmax_of_its_equation(name, side):
     assert found.isfinite().all()
 
 
+class Turned(GroupedQuery):
+    """Grouped-query attention that turns queries and keys itself."""
+
+    def turns_itself(self):
+        return True
+
+    def __call__(self, q, k, v, mask):
+        return super().__call__(mask.turn(q, mask.queries), mask.turn(k, mask.keys), v, mask)
+
+
 def _architecture(attention, kv_heads):
     return Architecture(
         vocab_size=11, hidden_size=12, intermediate_size=10, num_heads=4, num_kv_heads=kv_heads, head_dim=6,
@@ -114,6 +124,25 @@ def test_steps_with_a_cache_are_the_whole_forward_pass(name, prefill):
     again = decoder(tokens_NT[[2, 0], -1:], None, positions_NT[[2, 0], -1:] + 1, cache)[0]
     assert again.shape == (2, 1, 12)
     assert cache.length == T + 1
+
+
+@torch.no_grad()
+def test_a_variant_may_turn_queries_and_keys_itself():
+    tokens_NT = torch.randint(0, 11, (N, T), generator=torch.Generator().manual_seed(4))
+    attend_NT = torch.arange(T) >= torch.tensor([0, 3, 2])[:, None]
+    given = (tokens_NT, attend_NT.long(), positions_of(attend_NT))
+    expected_NTD = decoder_of(GroupedQuery())(*given)[0]
+    own = decoder_of(Turned())
+    torch.testing.assert_close(own(*given)[0][attend_NT], expected_NTD[attend_NT], atol=1e-5, rtol=1e-5)
+    cache = KeyValueCache()
+    parts = [
+        own(tokens_NT[:, part], attend_NT[:, : part.stop].long(), given[2][:, part], cache)[0]
+        for part in (slice(0, 4), slice(4, T))
+    ]
+    torch.testing.assert_close(torch.cat(parts, 1)[attend_NT], expected_NTD[attend_NT], atol=1e-5, rtol=1e-5)
+    plain = AttentionMask.of_rows(None, T, torch.zeros(1))
+    with pytest.raises(ValueError, match="without a rotary rule"):
+        plain.turn(_random(H, N, T, E), plain.queries)
 
 
 @given(seed=st.integers(0, 10**6), name=st.sampled_from([*VARIANTS]), at=st.integers(0, T - 1))

@@ -24,6 +24,7 @@ N = 3
 T = 7
 E = 6
 LENGTHS = (T, 4, 2)
+ROTARY = Rotary(100.0)
 LONG = 256
 """Tokens at which operations are counted."""
 Triple = tuple[Tensor, Tensor, Tensor]
@@ -49,7 +50,8 @@ def _qkv(mix: Mix, rows: int = N, steps: int = T, dtype: torch.dtype = torch.flo
 
 
 def _causal(q: Tensor, attend_NT: Tensor | None = None) -> AttentionMask:
-    return AttentionMask.of_rows(None if attend_NT is None else attend_NT.long(), q.shape[2], q)
+    rows = None if attend_NT is None else attend_NT.long()
+    return AttentionMask.of_rows(rows, q.shape[2], q, rotary=ROTARY)
 
 
 def _attended() -> Tensor:
@@ -90,7 +92,7 @@ def attention_causal(mix: Mix) -> None:
     for at in range(T - 1):
         later_k, later_v = (x.index_fill(2, torch.arange(at + 1, T), 3.0) for x in (k, v))
         _near(mix(q, later_k, later_v, _causal(q))[:, :, : at + 1], whole[:, :, : at + 1], "a later key is heard")
-    last = mix(q[:, :, -1:], k, v, AttentionMask.of_rows(None, T, q, before=T - 1))
+    last = mix(q[:, :, -1:], k, v, AttentionMask.of_rows(None, T, q, before=T - 1, rotary=ROTARY))
     _near(last, whole[:, :, -1:], "with a cache of keys, a query gets something else")
 
 
@@ -142,7 +144,7 @@ def _decoder(mix: Mix) -> Decoder:
     made = Decoder(
         Architecture(
             vocab_size=11, hidden_size=12, intermediate_size=10, num_heads=H, num_kv_heads=_kv_heads(mix), head_dim=E,
-            context_length=64, eps=1e-6, rotary=Rotary(100.0), attention=(GroupedQuery(),) * 2, tied=True,
+            context_length=64, eps=1e-6, rotary=ROTARY, attention=(GroupedQuery(),) * 2, tied=True,
             qkv_bias=True, out_bias=False, mlp_bias=False, qk_norm=True,
         ).with_attention(mix)
     )  # fmt: skip
@@ -183,7 +185,8 @@ def attention_kernel(mix: Mix) -> None:
     for attend_NT in (None, _attended(), _attended().flip(1)):
         real = slice(None) if attend_NT is None else attend_NT
         mask = _causal(q, attend_NT)
-        expected = attend(q, k, v, mask, kernel.window)[:, real]
+        turned = (mask.turn(q, mask.queries), mask.turn(k, mask.keys)) if mix.turns_itself() else (q, k)
+        expected = attend(*turned, v, mask, kernel.window)[:, real]
         _near(mix(q, k, v, mask)[:, real], expected, f"it is not what {kernel} says")
 
 

@@ -83,7 +83,9 @@ class Decoder(nn.Module):
         if position_ids is None:
             position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)[None]
         before = 0 if past_key_values is None else past_key_values.length
-        mask = AttentionMask.of_rows(attention_mask, before + input_ids.shape[1], self.head.weight, before=before)
+        steps = before + input_ids.shape[1]
+        rotary = self.architecture.rotary
+        mask = AttentionMask.of_rows(attention_mask, steps, self.head.weight, before=before, rotary=rotary)
         layout = RowLayout(self.architecture, mask, past_key_values)
         return (self.hidden(input_ids, position_ids, layout),)
 
@@ -147,6 +149,7 @@ class _Attention(nn.Module):
         keys = a.num_kv_heads * a.head_dim
         self.layer = layer
         self.head_dim = a.head_dim
+        self.turned = not a.attention[layer].turns_itself()
         self.q_proj = Linear(a.hidden_size, queries, bias=a.qkv_bias, dtype=dtype)
         self.k_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
         self.v_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
@@ -156,6 +159,9 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, rotation: Rotation, layout: Layout) -> Tensor:
         q, k, v = (proj(x).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
-        q = rotate(self.q_norm(q), rotation)
-        k = rotate(self.k_norm(k), rotation)
+        q = self.q_norm(q)
+        k = self.k_norm(k)
+        if self.turned:
+            q = rotate(q, rotation)
+            k = rotate(k, rotation)
         return self.o_proj(layout(self.layer, q, k, v).flatten(-2))

@@ -5,7 +5,8 @@
 A variant is one file: a frozen dataclass that inherits `Mix`, has `@method(id, ...)` above it, and defines `__call__`.
 That is enough to train with it, with prompts shared between samples, and to sample from it. A variant that the native
 engine can compute says so by `decode_kernel`; any other generates on the model's own forward pass, which is slower.
-Projections, rotary positions and norms of queries and keys belong to the layer, not to the variant.
+Projections and norms of queries and keys belong to the layer, and so do rotary positions. A variant with a rule of its
+own for far keys turns queries and keys itself (`turns_itself`).
 Shapes: H query heads, K key heads, N rows, X queries, Y keys, E head size.
 """
 
@@ -49,6 +50,10 @@ class Mix(Protocol):
     def decode_kernel(self) -> DecodeKernel | None:
         """The native engine's kernel for this variant; None where there is none, so that a slower engine generates."""
         return None
+
+    def turns_itself(self) -> bool:
+        """True where queries and keys come without rotary positions: the variant turns them, by `mask.rotary`."""
+        return False
 
     def check(self, num_heads: int, num_kv_heads: int) -> None:
         """Refuse a model whose heads the variant cannot use.

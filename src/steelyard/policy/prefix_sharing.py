@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import Function
 
-from steelyard.model import AttentionMask, Decoder
+from steelyard.model import AttentionMask, Decoder, Rotary
 
 
 def shared_states(
@@ -147,8 +147,8 @@ class _StreamLayout:
         self.enter = _Exchange.of(places, a.num_heads + 2 * a.num_kv_heads, like.device)
         self.leave = _Exchange.of(places, a.num_heads, like.device)
         self.spread = _Spread.of(stream.prompt_R, len(stream.length_P), a.num_kv_heads, like.device)
-        self.prompt_mask = AttentionMask.of_rows(None, self.L, like)
-        self.rest_mask = _rest_mask(stream, like)
+        self.prompt_mask = AttentionMask.of_rows(None, self.L, like, rotary=a.rotary)
+        self.rest_mask = _rest_mask(stream, like, a.rotary)
 
     def __call__(
         self, layer: int, q: Float[Tensor, "S H E"], k: Float[Tensor, "S K E"], v: Float[Tensor, "S K E"]
@@ -170,7 +170,7 @@ class _StreamLayout:
         return self.leave.read(torch.cat(heard)).view(-1, self.heads, E)
 
 
-def _rest_mask(stream: _Stream, like: Tensor) -> AttentionMask:
+def _rest_mask(stream: _Stream, like: Tensor, rotary: Rotary) -> AttentionMask:
     """Rests see their prompt, which is padded on the right, and themselves up to the query."""
     (R, rest) = stream.rest_RL.shape
     real_RL = stream.prompt_PL[stream.prompt_R] >= 0
@@ -179,7 +179,7 @@ def _rest_mask(stream: _Stream, like: Tensor) -> AttentionMask:
     keys_RY = np.concatenate((prompt_RL, own_RX), 1)
     real_RY = np.concatenate((real_RL, np.ones((R, rest), bool)), 1)
     queries, keys, real = (torch.from_numpy(x).to(like.device) for x in (own_RX, keys_RY, real_RY))
-    return AttentionMask(queries, keys, real, like.dtype)
+    return AttentionMask(queries, keys, real, like.dtype, rotary=rotary)
 
 
 @dataclass(frozen=True)
