@@ -1,0 +1,69 @@
+"""Mean hidden states of texts at named sites, which interventions are fitted to."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from steelyard.core import require
+from steelyard.model.intervention import Pass
+from steelyard.policy.policy import Policy
+
+ROWS = 16
+"""Texts that are read together."""
+
+
+class _Recorder:
+    """Takes down the mean over each row's real tokens, and changes nothing."""
+
+    def __init__(self, sites: Sequence[str]) -> None:
+        self._sites = tuple(sites)
+        self.found: dict[str, list[Tensor]] = {site: [] for site in sites}
+
+    def sites(self, num_layers: int) -> Sequence[str]:
+        return self._sites
+
+    def change(self, site: str, hidden_NTD: Float[Tensor, "N T D"], reads: Pass) -> Float[Tensor, "N T D"]:
+        real_NT1 = reads.real_NT[..., None]
+        self.found[site].append((hidden_NTD.float() * real_NT1).sum(1) / real_NT1.sum(1))
+        return hidden_NTD
+
+
+@torch.no_grad()
+def mean_states(policy: Policy, texts: Sequence[str], sites: Sequence[str]) -> dict[str, Float[Tensor, "N D"]]:
+    """Site -> the mean hidden state over the tokens of each of N texts, in float32 on the CPU.
+
+    The policy's own intervention, if it has one, is left out while the texts are read.
+
+    Raises:
+        SteelyardError: there are no texts, one has no token or too many, or the model has no such site.
+    """
+    require(len(texts) > 0, "there are no texts", where="activations", hint="give at least one")
+    rows = [policy.encode(text) for text in texts]
+    for text, tokens in zip(texts, rows, strict=True):
+        fits = 0 < len(tokens) <= policy.context_length
+        what = f"the text {text[:40]!r} has {len(tokens)} tokens, and the context {policy.context_length}"
+        require(fits, what, where="activations", hint="give texts that fit")
+    present = policy.intervention
+    recorder = _Recorder(sites)
+    policy.intervene(recorder)
+    try:
+        for start in range(0, len(rows), ROWS):
+            _read(policy, rows[start : start + ROWS])
+    finally:
+        policy.intervene(present)
+    return {site: torch.cat(found).cpu() for site, found in recorder.found.items()}
+
+
+def _read(policy: Policy, rows: Sequence[Sequence[int]]) -> None:
+    """Rows padded at the end, so that their tokens have the positions they have alone."""
+    length_N = torch.tensor([len(row) for row in rows], device=policy.device)
+    longest = int(length_N.max())
+    tokens_NT = torch.tensor([[*row, *[policy.pad_id] * (longest - len(row))] for row in rows], device=policy.device)
+    at_T = torch.arange(longest, device=policy.device)
+    attend_NT = (at_T < length_N[:, None]).long()
+    with policy.reading(length_N):
+        policy.reader(
+            input_ids=tokens_NT, attention_mask=attend_NT, position_ids=at_T.expand(len(rows), -1), use_cache=False
+        )
