@@ -1,7 +1,10 @@
 """Keys and values of the tokens read so far, for a decoder's own forward pass: any attention variant can generate."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 class KeyValueCache:
@@ -27,3 +30,18 @@ class KeyValueCache:
     def batch_select_indices(self, rows: Tensor) -> None:
         """Keep these rows, in this order; named as in transformers' caches."""
         self._layers = {layer: (k[:, rows], v[:, rows]) for layer, (k, v) in self._layers.items()}
+
+    @classmethod
+    def gather(cls, parts: Sequence[tuple["KeyValueCache", Tensor]], columns: int) -> "KeyValueCache":
+        """Rows of several caches in one of so many columns: the last ones, or all with padding before them."""
+        whole = cls()
+        for layer in parts[0][0]._layers:
+            pairs = zip(*(cache._fitted(layer, rows, columns) for cache, rows in parts), strict=True)
+            k, v = (torch.cat(each, 1) for each in pairs)
+            whole._layers[layer] = (k, v)
+        return whole
+
+    def _fitted(self, layer: int, rows: Tensor, columns: int) -> tuple[Tensor, Tensor]:
+        k, v = (x[:, rows] for x in self._layers[layer])
+        more = columns - k.shape[2]  # a negative number cuts
+        return pad(k, (0, 0, more, 0)), pad(v, (0, 0, more, 0))

@@ -4,7 +4,7 @@ Shapes: U different prompts, N rows, V vocabulary.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,10 +12,17 @@ from torch import Tensor
 
 from steelyard.policy import Policy
 from steelyard.policy.saved_check import apart, most_apart
+from steelyard.rollout.kept_rows import gather, gathers
 
 
+@runtime_checkable
 class Reading(Protocol):
     """Rows that grow by a token at a time."""
+
+    @property
+    def size(self) -> int:
+        """N: how many there are; before `keep`, U."""
+        ...
 
     def first(self) -> Float[Tensor, "U V"]:
         """Logits after the prompts."""
@@ -45,6 +52,11 @@ class Cached:
         self._length_N = self._attend_NT.sum(1)
         self._prompt_N = self._length_N
 
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(self._length_N)
+
     def first(self) -> Float[Tensor, "U V"]:
         """Logits after the prompts."""
         return self._read(self._token_UT, (self._attend_NT.cumsum(1) - 1).clamp(min=0))
@@ -62,6 +74,19 @@ class Cached:
         self._attend_NT = self._attend_NT[index_N]
         self._length_N = self._length_N[index_N]
         self._prompt_N = self._prompt_N[index_N]
+
+    @classmethod
+    def gather(cls, parts: Sequence[tuple["Cached", Int64[Tensor, "_"]]]) -> "Cached":
+        """Rows of several readings in one of their own."""
+        whole = cls.__new__(cls)
+        whole._policy = parts[0][0]._policy
+        whole._length_N = torch.cat([each._length_N[index_N] for each, index_N in parts])
+        whole._prompt_N = torch.cat([each._prompt_N[index_N] for each, index_N in parts])
+        columns = int(whole._length_N.max())
+        blank_N = columns - whole._length_N
+        whole._attend_NT = (torch.arange(columns, device=blank_N.device) >= blank_N[:, None]).long()
+        whole._cache = gather([(each._cache, index_N) for each, index_N in parts], columns)
+        return whole
 
     def _read(self, tokens_NT: Int64[Tensor, "N T"], positions_NT: Int64[Tensor, "N T"]) -> Float[Tensor, "N V"]:
         with self._policy.reading(self._prompt_N):
@@ -83,6 +108,11 @@ class Whole:
         self._rows = [[*prompt] for prompt in prompts]
         self._prompt = [len(prompt) for prompt in prompts]
 
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
     def first(self) -> Float[Tensor, "U V"]:
         """Logits after the prompts."""
         return last_logits(self._policy, self._rows, self._prompt)
@@ -97,6 +127,20 @@ class Whole:
         """Go on with these rows, in this order."""
         self._rows = [[*self._rows[i]] for i in index_N.tolist()]
         self._prompt = [self._prompt[i] for i in index_N.tolist()]
+
+    @classmethod
+    def gather(cls, parts: Sequence[tuple["Whole", Int64[Tensor, "_"]]]) -> "Whole":
+        """Rows of several readings in one of their own."""
+        rows = [(each._rows[i], each._prompt[i]) for each, index_N in parts for i in index_N.tolist()]
+        whole = cls(parts[0][0]._policy, [row for row, _ in rows])
+        whole._prompt = [prompt for _, prompt in rows]
+        return whole
+
+
+def gather_rows(parts: Sequence[tuple[Reading, Int64[Tensor, "_"]]]) -> Reading:
+    """Rows of several readings of one kind, side by side in one of their own; a row may be named several times."""
+    cached = [(of, index_N) for of, index_N in parts if isinstance(of, Cached)]
+    return Cached.gather(cached) if cached else Whole.gather([(of, i) for of, i in parts if isinstance(of, Whole)])
 
 
 def last_logits(policy: Policy, rows: Sequence[Sequence[int]], prompts: Sequence[int]) -> Float[Tensor, "N V"]:
@@ -131,3 +175,9 @@ def reading_for(policy: Policy) -> type[Cached] | type[Whole]:
         parts = (rows.first(), rows.advance(token_N))
         found.append(torch.log_softmax(torch.stack(parts).float(), -1))
     return Cached if apart(*found) <= most_apart(policy.dtype, merged=True) else Whole
+
+
+def forking_for(policy: Policy) -> type[Cached] | type[Whole]:
+    """How rows are read that part and wait for each other; as `reading_for`, where their keys can be gathered."""
+    found = reading_for(policy)
+    return found if found is Whole or gathers(policy.new_cache()) else Whole

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steelyard.core import FaultError, Request, Sampling
+from steelyard.core import Engine, FaultError, Request, Sampling
 from steelyard.core.json import JsonObject
+from steelyard.decode import CNTP
 from steelyard.experiments.bench.models import END, PAD, VOCABULARY
 from steelyard.experiments.harness.processes import environment
 from steelyard.policy import Policy, loading
-from steelyard.rollout import TransformersEngine
+from steelyard.rollout import CandidateEngine, TransformersEngine
 from steelyard.rollout.native import NativeEngine
 
 _PEER = Path(__file__).parent / "peers" / "vllm_generate.py"
@@ -57,7 +58,12 @@ def ours_on_transformers(directory: Path, work: Work) -> Callable[[], Made]:
     return _ours(TransformersEngine(policy, 0, max_rows=work.rows), work)
 
 
-def _ours(engine: NativeEngine | TransformersEngine, work: Work) -> Callable[[], Made]:
+def cautious(directory: Path, work: Work) -> Callable[[], Made]:
+    """The engine of decode rules, with cautious next-token prediction."""
+    return _ours(CandidateEngine(Policy.load(str(directory)), CNTP(), 0, max_rows=work.rows), work)
+
+
+def _ours(engine: Engine, work: Work) -> Callable[[], Made]:
     sampling = Sampling(1.0, work.new)
     requests = [Request(f"{i // work.shared}", tuple(p), i % work.shared) for i, p in enumerate(work.prompts)]
 

@@ -10,7 +10,8 @@ with one thread, in which the engines generate in turn, and in between a 2048 x 
 Slow cells draw fewer tokens, all engines equally many, so that a run takes a few seconds; a cell that could not draw 8,
 or a ragged one that could not draw all, is left out. The share of the limit is the native engine's executed
 multiply-adds (see `operations`), times 2, over its seconds, over the product's FLOP/s. Our engines also return
-log-probabilities; the others are not asked for them.
+log-probabilities; the others are not asked for them. `cntp` is a decode rule: on random weights it tries ten
+continuations at nearly every place, and only what it keeps is counted.
 """
 
 import statistics
@@ -36,6 +37,7 @@ ENGINES = {
     "loop": "our loop on transformers",
     "dynamic": "generate, dynamic cache",
     "static": "generate, static cache",
+    "cntp": "cntp",
     "vllm": "vLLM CPU",
 }
 LEAST = 8
@@ -186,6 +188,7 @@ def cell(
             "loop": lambda: generation.ours_on_transformers(place, work),
             "dynamic": lambda: generation.transformers_generate(place, work, "dynamic"),
             "static": lambda: generation.transformers_generate(place, work, "static"),
+            "cntp": lambda: generation.cautious(place, work),
         }
         if vllm_python is not None and SIZES[size].hidden // SIZES[size].heads % VLLM_HEADS == 0:
             makers["vllm"] = lambda: stack.enter_context(closing(generation.Vllm(vllm_python, place, work)))
@@ -209,7 +212,7 @@ def cell(
 
 def _macs(engine: str, size: str, work: Any, lengths: list[int]) -> int:
     """What this engine executed: ours read a prompt once and drop ended rows, generate does neither."""
-    own = engine in ("native", "loop")
+    own = engine in ("native", "loop", "cntp")
     length = len(work.prompts[0])
     prompts = [length] * (len(work.prompts) // (work.shared if own else 1))
     return generation_macs(_architecture(size), prompts, [(length, n if own else max(lengths)) for n in lengths])
