@@ -1,5 +1,7 @@
 """The engine of decode rules reads every token once, and says the same as one that reads rows whole."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -17,7 +19,13 @@ def windowed():
     """A model in which every other layer sees the last five tokens alone, in a cache that keeps no more."""
     import transformers
 
-    sizes = {"vocab_size": 28, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 4}
+    sizes: dict[str, Any] = {
+        "vocab_size": 28,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "head_dim": 4,
+    }
     sizes |= {"num_key_value_heads": 2, "intermediate_size": 32, "max_position_embeddings": 64, "eos_token_id": 0}
     config = transformers.Gemma3TextConfig(
         **sizes, sliding_window=5, layer_types=["sliding_attention", "full_attention"], initializer_range=0.3
