@@ -53,6 +53,7 @@ class SyncLoop:
     ) -> None:
         self.task = task
         self.num_generations = num_generations
+        self._start = policy
         self._seed = seed
         self._sampling = Sampling(temperature, max_tokens)
         self.learner = Learner(
@@ -72,6 +73,11 @@ class SyncLoop:
     def policy(self) -> Policy:
         """What is trained."""
         return self.learner.policy
+
+    @property
+    def moved(self) -> float:
+        """How far training has moved the weights from those that it was given: `moved`."""
+        return moved(self._start, self.policy)
 
     def sample(self, prompts: Sequence[Prompt]) -> list[list[Trajectory]]:
         """`num_generations` new samples of each prompt by the present weights, scored, with reference log-probs."""
@@ -131,6 +137,13 @@ class SyncLoop:
 def copied(policy: Policy) -> Policy:
     """A policy with the same weights, which nobody else changes."""
     return Policy(copy.deepcopy(policy.model), policy.tokenizer)
+
+
+def moved(start: Policy, policy: Policy) -> float:
+    """The distance between two policies' weights, as a share: ||w - w_0|| / ||w_0|| over all trainable parameters."""
+    before = torch.cat([p.detach().double().flatten() for p in start.trainable().values()])
+    after = torch.cat([p.detach().double().flatten() for p in policy.trainable().values()])
+    return float((after - before).norm() / before.norm())
 
 
 def tiny_policy(

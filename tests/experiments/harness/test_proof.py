@@ -9,7 +9,10 @@ from steelyard.experiments.harness.claim import SeedsAgree
 from steelyard.experiments.harness.proof_index import load, module_of, proof_modules, proof_of
 
 CLAIM = Claim("better by 3 points", "accuracy", "reinforce", 0.03)
-PROOF = Proof(("mine",), "mine", "mine-off", "the samples", (CLAIM,), lambda seed, quick: iter(()))
+ARMS = dict.fromkeys(("mine", "mine-off", "reinforce", "other"))
+PROOF = Proof(
+    ("mine",), "mine", "mine-off", "the samples", (CLAIM,), lambda seed, setting, arms: iter(()), ARMS, None, None
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,8 @@ PROOF = Proof(("mine",), "mine", "mine-off", "the samples", (CLAIM,), lambda see
         ({"claims": (replace(CLAIM, metric=""),)}, "without a text or a metric"),
         ({"claims": (replace(CLAIM, baseline="mine"),)}, "with itself"),
         ({"claims": (replace(CLAIM, baseline="other", ours="other"),)}, "with itself"),
+        ({"claims": (replace(CLAIM, baseline="rloo"),)}, "has no arm 'rloo'"),
+        ({"rates": {"rloo": 1e-3}}, "has no arm 'rloo'"),
         ({"claims": (replace(CLAIM, rule=SeedsAgree("more than")),)}, "judged by its interval"),
     ],
 )
@@ -34,6 +39,13 @@ def test_a_proof_that_cannot_fail_is_none(changes, said):
 
 def test_a_claim_of_not_worse_stands_beside_one_of_better():
     replace(PROOF, claims=(CLAIM, replace(CLAIM, baseline=0.5, min_effect=-0.02)))
+
+
+def test_the_arms_of_the_claims_are_those_that_a_verdict_depends_on():
+    claims = (CLAIM, replace(CLAIM, ours="other", baseline=0.5))
+    assert replace(PROOF, claims=claims).claimed == ("mine", "mine-off", "reinforce", "other")
+    arm = replace(PROOF, rates={"mine": 1e-3}).arm("mine")
+    assert (arm.name, arm.settings, arm.rate) == ("mine", None, 1e-3)
 
 
 @pytest.mark.parametrize("id", proof_modules())

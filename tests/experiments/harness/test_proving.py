@@ -19,16 +19,17 @@ PROOF = """
 import random
 from steelyard.experiments.harness import Claim, Proof
 
-def measure(seed, quick):
-    draw = random.Random(seed)
+def measure(seed, quick, arms):
     {body}
 
 PROOF = Proof(proves=("toy",), ours="ours", control="off", equal="nothing", measure=measure,
+              arms={{"base": 0.0, "ours": {effect}, "off": {off}}}, setting=False, quick=True,
               claims=(Claim("more", metric="score", baseline="base", min_effect=0.1),))
 """
 ARMS = """
-    for arm, gain in {{"base": 0, "ours": {effect}, "off": {off}}}.items():
-        yield arm, {{"score": 1 + gain + draw.gauss(0, {noise})}}
+    for arm in arms:
+        draw = random.Random(f"{{seed}} {{arm.name}}")
+        yield arm.name, {{"score": 1 + arm.settings + draw.gauss(0, {noise})}}
 """
 
 
@@ -41,7 +42,7 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(place))
 
     def write(name: str, body: str = "", *, effect=0.5, off=0.0, noise=0.01) -> str:
-        text = PROOF.format(body=body or ARMS.format(effect=effect, off=off, noise=noise).strip())
+        text = PROOF.format(body=body or ARMS.format(noise=noise).strip(), effect=effect, off=off)
         (place / f"{name}.py").write_text(text)
         return name
 
@@ -106,7 +107,7 @@ def _without(name: str, file):
 
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):
-    module = toy("toy_quick", 'yield from ((arm, {"score": float(quick)}) for arm in ("base", "ours", "off"))')
+    module = toy("toy_quick", 'yield from ((arm.name, {"score": float(quick)}) for arm in arms)')
     quick = prove({"toy": module}, ProofSettings(quick=True), tmp_path / "out", told([]))["toy"]
     full = prove({"toy": module}, ProofSettings(), tmp_path / "out", told([]))["toy"]
     assert (quick.arms["ours"]["score"], full.arms["ours"]["score"]) == ([1.0] * 2, [0.0] * 3)
@@ -156,12 +157,17 @@ def test_the_interval_is_scipys():
     assert half_width(values) == pytest.approx((high - low) / 2)
 
 
-def test_a_criterion_is_what_decides_and_nothing_else():
-    def nothing(seed: int, quick: bool):
+def proof_of(claim: Claim) -> Proof:
+    def nothing(seed, setting, arms):
         yield "ours", {}
 
+    arms = dict.fromkeys(("ours", "base", "off", "other"))
+    return Proof(("toy",), "ours", "off", "all", (claim,), nothing, arms, setting=None, quick=None)
+
+
+def test_a_criterion_is_what_decides_and_nothing_else():
     claim = Claim("more", "score", "base", 0.5)
-    proof = Proof(("toy",), "ours", "off", "all", (claim,), nothing)
+    proof = proof_of(claim)
     assert replace(proof, equal="words").criterion == proof.criterion
     assert replace(proof, first_seed=7).criterion == proof.criterion
     for field, value in (("min_effect", 0.4), ("metric", "other"), ("lower_is_better", True), ("baseline", "off")):
@@ -170,10 +176,7 @@ def test_a_criterion_is_what_decides_and_nothing_else():
 
 @pytest.fixture
 def record(monkeypatch, tmp_path):
-    def nothing(seed: int, quick: bool):
-        yield "ours", {}
-
-    proof = Proof(("toy",), "ours", "off", "all", (Claim("more", "score", "base", 0.5),), nothing)
+    proof = proof_of(Claim("more", "score", "base", 0.5))
     seeds = [
         SeedResult(s, False, "", arms(ours=2.0, base=1.0, off=1.0), {"ours": 30.0, "base": 30.0}) for s in range(3)
     ]

@@ -5,19 +5,18 @@ so that the seeds are fresh, and says so in docs/lab-notes.md.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic
 
 from steelyard.core import require
-from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Metrics, Verdict, by_interval, judge, worst
+from steelyard.experiments.harness.arm import Arm, Experiment, SettingsT, SettingT
+from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Verdict, by_interval, judge, worst
 from steelyard.runtime import to_json
-
-Experiment = Callable[[int, bool], Iterator[tuple[str, Metrics]]]
-"""`measure(seed, quick)` yields each arm with its metrics; all arms of a seed share what is prepared for them."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class Proof(Generic[SettingT, SettingsT]):
     """An experiment and what it must show. A proof that cannot fail is refused when it is made."""
 
     proves: tuple[str, ...]
@@ -30,8 +29,16 @@ class Proof:
     """What is equal between the arms: data, steps, settings."""
     claims: tuple[Claim, ...]
     """All must hold."""
-    measure: Experiment
+    measure: Experiment[SettingT, SettingsT]
     """The experiment."""
+    arms: Mapping[str, SettingsT]
+    """Every arm with what makes it; all that claims name are here."""
+    setting: SettingT
+    """Sizes and world: what all arms have in common."""
+    quick: SettingT
+    """The same, small enough for a run of under a minute that only the arms of the claims take part in."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Each arm's learning rate, for those that learn: the best of as many for each, on seeds from 900."""
     first_seed: int = 0
     """The seeds are this and the next."""
     seeds: int = 3
@@ -49,9 +56,24 @@ class Proof:
             self._need(bool(claim.text) and bool(claim.metric), "has a claim without a text or a metric")
             self._need(claim.baseline != ours, f"compares {ours} with itself: {claim.text!r}")
             self._need(claim.rule is by_interval, f"is judged by its interval, and no other rule: {claim.text!r}")
+        for name in (*self.claimed, *self.rates):
+            self._need(name in self.arms, f"has no arm {name!r}")
 
     def _need(self, condition: bool, what: str) -> None:
         require(condition, what, where=f"proof of {', '.join(self.proves)}", hint="see docs/add-a-method.md")
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """The arms that verdicts depend on: those of the claims, and the control."""
+        named = [self.ours, self.control]
+        for claim in self.claims:
+            named += [claim.ours] if claim.ours else []
+            named += [claim.baseline] if isinstance(claim.baseline, str) else []
+        return tuple(dict.fromkeys(named))
+
+    def arm(self, name: str) -> Arm[SettingsT]:
+        """The arm of this name."""
+        return Arm(name, self.arms[name], self.rates.get(name, 0.0))
 
     @property
     def criterion(self) -> str:
@@ -62,7 +84,7 @@ class Proof:
         return hashlib.blake2b(to_json([self.ours, self.control, claims]).encode(), digest_size=8).hexdigest()
 
 
-def judge_all(proof: Proof, seeds: Mapping[int, ArmMetrics]) -> tuple[list[Judged], list[Judged]]:
+def judge_all(proof: Proof[Any, Any], seeds: Mapping[int, ArmMetrics]) -> tuple[list[Judged], list[Judged]]:
     """Every claim for the method, and every claim for the control in its place."""
     own = [judge(claim, seeds, claim.ours or proof.ours) for claim in proof.claims]
     return own, [judge(claim, seeds, proof.control) for claim in proof.claims]

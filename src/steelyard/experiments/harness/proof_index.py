@@ -8,13 +8,14 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from steelyard.core import SteelyardError, require
 from steelyard.experiments import proofs
 from steelyard.experiments.harness.proof import Proof
 
 
-def load(module: str) -> Proof:
+def load(module: str) -> Proof[Any, Any]:
     """The proof that a module holds.
 
     Raises:

@@ -123,7 +123,10 @@ def work(module: str, seed: int, quick: bool) -> tuple[dict[str, Metrics], dict[
     arms: dict[str, Metrics] = {}
     seconds: dict[str, float] = {}
     began = time.monotonic()
-    for arm, metrics in load(module).measure(seed, quick):
+    proof = load(module)
+    setting = proof.quick if quick else proof.setting
+    named = proof.claimed if quick else proof.arms
+    for arm, metrics in proof.measure(seed, setting, map(proof.arm, named)):
         require(arm not in arms, f"yields the arm {arm!r} twice", where=module, hint="name arms apart")
         for name, value in metrics.items():
             require(math.isfinite(value), f"{name} of {arm} is {value}", where=module, hint="measure a number")

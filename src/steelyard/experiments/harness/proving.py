@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from steelyard.core import PositiveInt, Seed, SteelyardError, checked
 from steelyard.experiments.harness.claim import ArmMetrics, Judged, worst
@@ -78,7 +79,9 @@ def command_of(id: str, settings: ProofSettings) -> str:
     return " ".join(words)
 
 
-def record_of(id: str, proof: Proof, measured: Sequence[SeedResult], *, command: str, jobs: int) -> ProofRecord:
+def record_of(
+    id: str, proof: Proof[Any, Any], measured: Sequence[SeedResult], *, command: str, jobs: int
+) -> ProofRecord:
     """The judged record of a proof's seeds."""
     by_seed = {one.seed: one.arms for one in measured}
     own, control = judge_all(proof, by_seed)
@@ -103,7 +106,7 @@ def record_of(id: str, proof: Proof, measured: Sequence[SeedResult], *, command:
     )
 
 
-def _seeds(proof: Proof, settings: ProofSettings) -> range:
+def _seeds(proof: Proof[Any, Any], settings: ProofSettings) -> range:
     first = proof.first_seed if settings.first_seed is None else settings.first_seed
     return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else proof.seeds)))
 
@@ -121,7 +124,7 @@ def _common(seeds: Sequence[ArmMetrics]) -> dict[str, dict[str, list[float]]]:
     }
 
 
-def _claim(proof: Proof, own: Judged, control: Judged) -> ClaimRecord:
+def _claim(proof: Proof[Any, Any], own: Judged, control: Judged) -> ClaimRecord:
     claim = own.claim
     return ClaimRecord(
         text=claim.text,

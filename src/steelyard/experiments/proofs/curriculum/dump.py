@@ -10,7 +10,8 @@ until the mean accuracy of two evaluations in a row is at least TARGET, or all t
 two hardest domains, over the last quarter of the evaluations; `easiest` that of the others, `accuracy` that of all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -18,20 +19,35 @@ from jaxtyping import Float64
 
 from steelyard.core import Curriculum, Prompt, derive
 from steelyard.curriculum import Dump
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import GRPO
 from steelyard.policy import Policy
 from steelyard.worlds.habits import CHARACTERS, Habits
 from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
 
-SHARES = (1.0, 1.0, 1.0, 0.95, 0.5, 0.4)
-"""How often the base model is shown the right sign, for each domain."""
-PROMPTS = 18
 SAMPLES = 8
 EVERY = 5
 MEASURED = 72
-LEARNING_RATE = 5e-4
 TARGET = 0.85
+ARMS = {
+    "uniform": Dump(tau=inf),
+    "dump": Dump(),
+    "dump-off": Dump(tau=inf),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    world: Habits
+    """Its shares say how often the base model is shown the right sign, for each domain."""
+    steps: int = 80
+    prompts: int = 18
+    """Drawn for each step."""
+
+
+WORLD = Habits(shares=(1.0, 1.0, 1.0, 0.95, 0.5, 0.4))
 
 
 def base_model(task: Habits, seed: int) -> Policy:
@@ -56,12 +72,12 @@ def accuracies(loop: SyncLoop) -> Float64[np.ndarray, "D"]:
     return np.array([np.mean([t.reward or 0.0 for group in groups for t in group]) for groups in sampled])
 
 
-def train(loop: SyncLoop, curriculum: Curriculum, steps: int) -> Mapping[str, float]:
+def train(loop: SyncLoop, curriculum: Curriculum, setting: Setting) -> Mapping[str, float]:
     """GRPO on what the curriculum draws."""
     prompts = loop.task.prompts("train")
     curve = list[np.ndarray]()
-    for step in range(1, steps + 1):
-        groups = loop.sample([prompts[i] for i in dict.fromkeys(curriculum.draw(PROMPTS))])
+    for step in range(1, setting.steps + 1):
+        groups = loop.sample([prompts[i] for i in dict.fromkeys(curriculum.draw(setting.prompts))])
         loop.learn(groups)
         curriculum.observe([trajectory for group in groups for trajectory in group])
         if step % EVERY == 0:
@@ -72,28 +88,22 @@ def train(loop: SyncLoop, curriculum: Curriculum, steps: int) -> Mapping[str, fl
     reached = np.flatnonzero((mean_E[1:] + mean_E[:-1]) / 2 >= TARGET)
     evaluations = reached[0] + 2 if len(reached) else len(curve)
     return {
-        "samples": float(evaluations * EVERY * PROMPTS * SAMPLES),
+        "samples": float(evaluations * EVERY * setting.prompts * SAMPLES),
         "hardest": float(last[:, -2:].mean()),
         "easiest": float(last[:, :-2].mean()),
         "accuracy": float(last.mean()),
+        "moved": loop.moved,
     }
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Dump]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model, then GRPO on it with each curriculum."""
-    task = Habits(SHARES, data_seed=seed)
-    steps = 20 if quick else 80
+    task = replace(setting.world, data_seed=seed)
     base = base_model(task, seed)
-    arms = {
-        "uniform": Dump(tau=inf),
-        "dump": Dump(),
-        "dump-off": Dump(tau=inf),
-    }
-    for number, (arm, curriculum) in enumerate(arms.items()):
-        loop = SyncLoop(
-            base, task, GRPO(), learning_rate=LEARNING_RATE, seed=seed, num_generations=SAMPLES, max_tokens=5
-        )
-        yield arm, train(loop, curriculum.open(task.prompts("train"), derive(seed, "arm", number)), steps)
+    for arm in arms:
+        loop = SyncLoop(base, task, GRPO(), learning_rate=arm.rate, seed=seed, num_generations=SAMPLES, max_tokens=5)
+        curriculum = arm.settings.open(task.prompts("train"), derive(seed, "arm", arm.name))
+        yield arm.name, train(loop, curriculum, setting)
 
 
 PROOF = Proof(
@@ -106,4 +116,8 @@ PROOF = Proof(
         Claim("DUMP ends 5 points higher on the two hardest domains", "hardest", baseline="uniform", min_effect=0.05),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(WORLD),
+    quick=Setting(WORLD, steps=20),
+    rates=dict.fromkeys(ARMS, 5e-4),
 )  # fmt: skip

@@ -8,7 +8,8 @@ control, UCBoost without its bonus, which plays the best mean so far. `us`, for 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
@@ -16,7 +17,7 @@ from jaxtyping import Float64
 from steelyard.core import rng
 from steelyard.curriculum import UCB1, UCBoost
 from steelyard.curriculum.bandit import Array, Index
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 
 WORLDS = {
     "rare": (0.1, 0.05, 0.05, 0.05, 0.02, 0.02, 0.02, 0.01, 0.01),
@@ -42,6 +43,14 @@ BANDITS: Mapping[str, Index] = {
 }
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What all bandits have in common."""
+
+    replications: int = 100
+    rounds: int = 10_000
+
+
 def play(bandit: Index, means: tuple[float, ...], pays_RKT: np.ndarray) -> tuple[float, float]:
     """Mean regret after T rounds, and microseconds per index; R replications, K arms, each played once first."""
     R, K, T = pays_RKT.shape
@@ -60,17 +69,20 @@ def play(bandit: Index, means: tuple[float, ...], pays_RKT: np.ndarray) -> tuple
     return float(((best - np.array(means)) * pulls_RK).sum(1).mean()), spent / (T - K) / R / K * 1e6
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+def drawn(seed: int, world: str, setting: Setting) -> np.ndarray:
+    """What each arm pays at each pull, in every replication."""
+    means = np.array(WORLDS[world], np.float32)
+    draws = rng(seed, "pays", world).random((setting.replications, len(means), setting.rounds), np.float32)
+    return draws < means[:, None]
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Index]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Each bandit on the same pays."""
-    R, T = (40, 2000) if quick else (100, 10_000)
-    pays = {
-        name: rng(seed, "pays", name).random((R, len(means), T), np.float32) < np.array(means, np.float32)[:, None]
-        for name, means in WORLDS.items()
-    }
-    for arm, bandit in BANDITS.items():
-        played = {name: play(bandit, means, pays[name]) for name, means in WORLDS.items()}
+    pays = {name: drawn(seed, name, setting) for name in WORLDS}
+    for arm in arms:
+        played = {name: play(arm.settings, means, pays[name]) for name, means in WORLDS.items()}
         regrets = {f"regret-{name}": regret for name, (regret, _) in played.items()}
-        yield arm, {**regrets, "us": sum(us for _, us in played.values()) / len(played)}
+        yield arm.name, {**regrets, "us": sum(us for _, us in played.values()) / len(played)}
 
 
 PROOF = Proof(
@@ -96,4 +108,7 @@ PROOF = Proof(
         ),
     ),
     measure=measure,
+    arms=BANDITS,
+    setting=Setting(),
+    quick=Setting(replications=40, rounds=2000),
 )  # fmt: skip

@@ -11,16 +11,16 @@ as information as many trials everywhere, and the majority of the first three pl
 `distinct` the number of different completions among sixteen. One of them at most is right: the others are errors.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from statistics import mode
 
 import numpy as np
-import torch
 
 from steelyard.core import Engine, Episode, Request, Sampling, Trajectory, rng
 from steelyard.decode import CNTP
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.policy import Policy
 from steelyard.rollout import CandidateEngine, engine_for
 from steelyard.worlds.checkable_steps import CLOCK, CheckableSteps
@@ -30,22 +30,63 @@ SAMPLES = 16
 VOTES = 3
 WRONG = 0.04
 SAMPLING = Sampling(temperature=1.2, max_tokens=24)
-RULES = {"cntp": CNTP(), "one-trial": CNTP(n_max=1), "fixed": CNTP(n_min=5, n_max=5)}
 Groups = Sequence[Sequence[Trajectory]]
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """The model, then each way to complete the same problems."""
-    torch.set_num_threads(1)
-    policy = base(task := CheckableSteps(held_out=16 if quick else 64, data_seed=seed), seed)
-    engines: dict[str, Engine] = {arm: CandidateEngine(copied(policy), RULES[arm], seed + 1) for arm in RULES}
-    engines["plain"] = engine = engine_for(copied(policy), seed)
-    done = {arm: complete(engines[arm], policy, task, SAMPLES, SAMPLING) for arm in engines}
-    done["greedy"] = complete(engine, policy, task, 1, replace(SAMPLING, temperature=0.0))
-    found = {arm: quality(policy, task, groups) for arm, groups in done.items()}
-    for arm in found:
-        yield arm, {**found[arm], "cost": found[arm]["cost"] / found["plain"]["cost"]}
-    yield "majority", {"accuracy": majority(policy, task, done["plain"]), "cost": float(VOTES)}
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    world: CheckableSteps
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How an arm completes a problem."""
+
+    rule: CNTP | None = None
+    """None for plain sampling."""
+    greedy: bool = False
+    vote: bool = False
+    """The majority of the first plain samples."""
+
+
+ARMS = {
+    "plain": Decoding(),
+    "cntp": Decoding(CNTP()),
+    "one-trial": Decoding(CNTP(n_max=1)),
+    "greedy": Decoding(greedy=True),
+    "fixed": Decoding(CNTP(n_min=5, n_max=5)),
+    "majority": Decoding(vote=True),
+}
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Decoding]]) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The model, then each way to complete the same problems; all costs are shares of plain sampling's."""
+    task = replace(setting.world, data_seed=seed)
+    policy = base(task, seed)
+
+    @cache
+    def completed(way: Decoding) -> Groups:
+        return complete(engine_of(way, policy, seed), policy, task, way)
+
+    def cost(way: Decoding) -> float:
+        return quality(policy, task, completed(way))["cost"]
+
+    plain = Decoding()
+    for arm in arms:
+        way = arm.settings
+        if way.vote:
+            yield arm.name, {"accuracy": majority(policy, task, completed(plain)), "cost": float(VOTES)}
+        else:
+            yield arm.name, quality(policy, task, completed(way)) | {"cost": cost(way) / cost(plain)}
+
+
+def engine_of(way: Decoding, policy: Policy, seed: int) -> Engine:
+    """What completes; a rule's draws are others than those of plain sampling."""
+    if way.rule is None:
+        return engine_for(copied(policy), seed)
+    return CandidateEngine(copied(policy), way.rule, seed + 1)
 
 
 def base(task: CheckableSteps, seed: int) -> Policy:
@@ -67,10 +108,12 @@ def worked(numbers: Sequence[int], draws: np.random.Generator) -> str:
     return text
 
 
-def complete(engine: Engine, policy: Policy, task: CheckableSteps, samples: int, sampling: Sampling) -> Groups:
-    """So many completions of each held-out problem, in order."""
+def complete(engine: Engine, policy: Policy, task: CheckableSteps, way: Decoding) -> Groups:
+    """The completions of each held-out problem, in order; a greedy one suffices."""
     ids = [p.id for p in task.prompts("held-out")]
+    samples = 1 if way.greedy else SAMPLES
     asked = [Request(id, tuple(policy.encode(id)), s) for id in ids for s in range(samples)]
+    sampling = replace(SAMPLING, temperature=0.0) if way.greedy else SAMPLING
     given = {(t.prompt_id, t.sample): t for t in engine.generate(asked, sampling)}
     return [[given[id, s] for s in range(samples)] for id in ids]
 
@@ -104,4 +147,7 @@ PROOF = Proof(
         ),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(CheckableSteps(held_out=64)),
+    quick=Setting(CheckableSteps(held_out=16)),
 )

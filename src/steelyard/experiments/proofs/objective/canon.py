@@ -9,13 +9,14 @@ scratchpad in full, less for a shorter one; `penalty-half` asks half of it. `acc
 included) are means over samples for held-out problems, half of them hard.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from steelyard.core import Batch, WarmupStableDecay, derive, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import Adam
 from steelyard.objective import CANON, DrGRPO, Objective
 from steelyard.policy import Policy
@@ -25,6 +26,37 @@ from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
 ALPHA = 0.8
 IN_FULL = {True: 0.8, False: 0.85}
 LONGEST = 3 * TERMS + 1
+DR_GRPO = DrGRPO(max_length=LONGEST)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    imitation: int = 2400
+    """Steps of the imitating model."""
+    half: int = 40
+    """Half of an arm's steps; in the second the rate falls, so that no arm is caught in mid-swing."""
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What an arm learns by."""
+
+    objective: Objective
+    price: float = 0.0
+    """What a scratchpad in full costs of the reward; less for a shorter one."""
+    at_random: bool = False
+    """Halve groups at random: a number drawn for each sample in place of its entropy."""
+
+
+ARMS = {
+    "dr-grpo": Priced(DR_GRPO),
+    "canon": Priced(CANON(trait="length", alpha=ALPHA, max_length=LONGEST)),
+    "canon-random": Priced(CANON(alpha=ALPHA, max_length=LONGEST), at_random=True),
+    "penalty": Priced(DR_GRPO, price=2 * (1 - ALPHA)),
+    "penalty-half": Priced(DR_GRPO, price=1 - ALPHA),
+}
 
 
 def seeing(change: Callable[[Batch], Batch], objective: Objective) -> Objective:
@@ -42,27 +74,33 @@ def drawn(batch: Batch, draw: torch.Generator) -> Batch:
     return batch.replace(entropy_PGT=torch.rand(*batch.valid_PG.shape, 1, generator=draw).expand_as(batch.logp_PGT))
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+def learned_by(settings: Priced, seed: int) -> Objective:
+    """The objective, on the batch as the arm sees it."""
+    draw = torch.Generator().manual_seed(derive(seed, "halves"))
+    if settings.at_random:
+        return seeing(lambda batch: drawn(batch, draw), settings.objective)
+    if settings.price:
+        return seeing(lambda batch: priced(batch, settings.price), settings.objective)
+    return settings.objective
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Priced]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
     task = Scratchpad(data_seed=seed)
-    policy = beginner(task, seed, steps=250 if quick else 2400)
-    dr_grpo = DrGRPO(max_length=LONGEST)
-    draw = torch.Generator().manual_seed(derive(seed, "halves"))
-    arms: dict[str, Objective] = {
-        "dr-grpo": dr_grpo,
-        "canon": CANON(trait="length", alpha=ALPHA, max_length=LONGEST),
-        "canon-random": seeing(lambda batch: drawn(batch, draw), CANON(alpha=ALPHA, max_length=LONGEST)),
-        "penalty": seeing(lambda batch: priced(batch, 2 * (1 - ALPHA)), dr_grpo),
-        "penalty-half": seeing(lambda batch: priced(batch, 1 - ALPHA), dr_grpo),
-    }
-    half = 6 if quick else 40  # of the steps; at the end the rate falls, so that no arm is caught in mid-swing
-    optimizer = Adam(beta2=0.999, schedule=WarmupStableDecay(stable=half, decay=half))
-    for arm, objective in arms.items():
+    policy = beginner(task, seed, steps=setting.imitation)
+    optimizer = Adam(beta2=0.999, schedule=WarmupStableDecay(stable=setting.half, decay=setting.half))
+    for arm in arms:
         loop = SyncLoop(
-            policy, task, objective, learning_rate=5e-4, seed=seed, max_tokens=LONGEST + 3, optimizer=optimizer
+            policy,
+            task,
+            learned_by(arm.settings, seed),
+            learning_rate=arm.rate,
+            seed=seed,
+            max_tokens=LONGEST + 3,
+            optimizer=optimizer,
         )
-        loop.run(2 * half, 16)
-        yield arm, quality(loop)
+        loop.run(2 * setting.half, 16)
+        yield arm.name, quality(loop) | {"moved": loop.moved}
 
 
 def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:
@@ -104,6 +142,10 @@ PROOF = Proof(
         Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(),
+    quick=Setting(imitation=250, half=6),
+    rates=dict.fromkeys(ARMS, 5e-4),
     first_seed=110,
     seeds=5,
 )  # fmt: skip

@@ -9,12 +9,13 @@ is CRPG in one domain and CRRAFT in the other; and the control, CGPO without jud
 that calibrates all rewards also stands in the groups of the constrained arms; only CRRAFT looks at it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from steelyard.core import Prompt, Trajectory, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import CGPO, CODPO, CRPG, CRRAFT, RLOO, Objective, Reinforce
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
@@ -22,25 +23,46 @@ from steelyard.worlds.loophole import CHARACTERS, Loophole, habit
 from steelyard.worlds.sync_loop import SyncLoop, demonstration, imitate, tiny_policy
 
 MIXTURE = CGPO(CRPG(), CRRAFT())
-ARMS: Mapping[str, tuple[Objective, bool]] = {
-    "reinforce": (Reinforce(), True),
-    "rloo-kl": (RLOO(beta=0.2), True),
-    "crpg": (CRPG(), True),
-    "codpo": (CODPO(), True),
-    "crraft": (CRRAFT(), True),
-    "cgpo": (MIXTURE, True),
-    "cgpo-off": (MIXTURE, False),
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    imitation: int = 500
+    """Steps of the model that all begin from."""
+    steps: int = 60
+
+
+@dataclass(frozen=True)
+class Course:
+    """What an arm learns by."""
+
+    objective: Objective | None
+    """None at the start."""
+    judged: bool = True
+    """Whether judges are asked."""
+
+
+ARMS = {
+    "start": Course(None),
+    "reinforce": Course(Reinforce()),
+    "rloo-kl": Course(RLOO(beta=0.2)),
+    "crpg": Course(CRPG()),
+    "codpo": Course(CODPO()),
+    "crraft": Course(CRRAFT()),
+    "cgpo": Course(MIXTURE),
+    "cgpo-off": Course(MIXTURE, judged=False),
 }
-"""Each arm's objective, and whether judges are asked."""
 CONSTRAINED = (CRPG, CODPO, CRRAFT, CGPO)
 
 
-def base(task: Loophole, seed: int, quick: bool) -> Policy:
+def base(task: Loophole, seed: int, steps: int) -> Policy:
     """The model that all arms begin from."""
     policy = tiny_policy(CHARACTERS, seed=seed, width=32, context=16)
     draws = rng(seed, "habit")
     pairs = [(str(p.text), habit(p, draws)) for _ in range(6) for p in task.prompts("train")]
-    imitate(policy, pairs, steps=350 if quick else 500, batch=64, learning_rate=5e-3, seed=seed)
+    imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
     return policy
 
 
@@ -62,24 +84,28 @@ def known(loop: SyncLoop, prompts: list[Prompt]) -> list[Trajectory]:
     return reference_logp(loop.policy, loop.learner.reference, given, 1.0)
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """The start, then every arm from it on the same prompts."""
-    task = Loophole(data_seed=seed)
-    policy = base(task, seed, quick)
-    train = task.prompts("train")
-    for number, (arm, (objective, judged)) in enumerate(ARMS.items()):
-        world = Loophole(data_seed=seed, judged=judged)
-        loop = SyncLoop(policy, world, objective, learning_rate=3e-3, seed=seed, num_generations=8, max_tokens=6)
-        if number == 0:
-            yield "start", measured(loop)
-        order = rng(seed, "order")
-        for _ in range(16 if quick else 60):
-            prompts = [train[i] for i in order.choice(len(train), 32, replace=False)]
-            groups = loop.sample(prompts)
-            if isinstance(objective, CONSTRAINED):
-                groups = [[*group, y0] for group, y0 in zip(groups, known(loop, prompts), strict=True)]
-            loop.learn(groups)
-        yield arm, measured(loop)
+def learn(loop: SyncLoop, objective: Objective, steps: int, seed: int) -> None:
+    """The steps of an arm, on the same prompts for all."""
+    train = loop.task.prompts("train")
+    order = rng(seed, "order")
+    for _ in range(steps):
+        prompts = [train[i] for i in order.choice(len(train), 32, replace=False)]
+        groups = loop.sample(prompts)
+        if isinstance(objective, CONSTRAINED):
+            groups = [[*group, y0] for group, y0 in zip(groups, known(loop, prompts), strict=True)]
+        loop.learn(groups)
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Course]]) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The start, and every arm from it on the same prompts."""
+    policy = base(Loophole(data_seed=seed), seed, setting.imitation)
+    for arm in arms:
+        world = Loophole(data_seed=seed, judged=arm.settings.judged)
+        objective = arm.settings.objective
+        loop = SyncLoop(policy, world, objective or Reinforce(), learning_rate=arm.rate, seed=seed, max_tokens=6)
+        if objective is not None:
+            learn(loop, objective, setting.steps, seed)
+        yield arm.name, measured(loop) | {"moved": loop.moved}
 
 
 VARIANTS = ("crpg", "codpo", "crraft")
@@ -98,4 +124,8 @@ PROOF = Proof(
         *(Claim(f"{o} raises the true quality by 15 points", "gold", "start", 0.15, ours=o) for o in VARIANTS),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(),
+    quick=Setting(imitation=350, steps=16),
+    rates=dict.fromkeys(ARMS, 3e-3),
 )

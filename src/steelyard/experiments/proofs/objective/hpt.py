@@ -8,25 +8,57 @@ of right samples on held-out problems, `hard` that of the longer half; `imitated
 learned from a demonstration, in the first and in the last tenth of its steps.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelyard.core import Prompt, derive, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import demonstrations_of
 from steelyard.objective import HPT, SFT, DrGRPO, Objective
 from steelyard.policy import Policy
 from steelyard.worlds.domains import CHARACTERS, GIVEN_UP, Domains, solution
-from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
+from steelyard.worlds.sync_loop import SyncLoop, imitate, moved, tiny_policy
 
 EASY = 4
-STEPS = 80
+"""Most terms of an easy sum."""
 PROMPTS = 24
 SAMPLES = 8
 LENGTH = 14
-RATE = 3e-4  # an easy sum has at most 4 terms
 RL = DrGRPO(importance_ratio=False, max_length=LENGTH)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    world: Domains
+    imitation: int = 600
+    """Steps of the base model in which it learns to work sums out; a quarter of that to give long ones up."""
+    steps: int = 80
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What an arm learns by."""
+
+    objective: Objective | None
+    """On own samples; None for none of these."""
+    imitated: float = 0.0
+    """The share of the steps, the first ones, in which demonstrations alone are learned from."""
+
+
+ARMS = {
+    "dr-grpo": Mixture(RL),
+    "sft": Mixture(None, imitated=1.0),
+    "sft-then-rl": Mixture(RL, imitated=0.5),
+    "hpt": Mixture(HPT(gamma=0.0, max_length=LENGTH)),
+    "hpt-off": Mixture(HPT(gamma=-1.0, max_length=LENGTH)),
+}
+
+
+WORLD = Domains(problems=60, held_out=40)
 
 
 def base_model(task: Domains, seed: int, steps: int) -> Policy:
@@ -51,11 +83,11 @@ def scores(loop: SyncLoop) -> dict[str, float]:
 class Course:
     """The steps of one arm."""
 
-    def __init__(self, base: Policy, task: Domains, seed: int, steps: int) -> None:
+    def __init__(self, base: Policy, task: Domains, seed: int, rate: float) -> None:
         self.base = base
         self.task = task
         self.seed = seed
-        self.steps = steps
+        self.rate = rate
         self.train = task.prompts("train")
         self.given = demonstrations_of(task, self.train, base)
 
@@ -63,48 +95,48 @@ class Course:
         """A step's prompts, the same for all arms."""
         return [self.train[i] for i in rng(self.seed, "order", step).permutation(len(self.train))[:PROMPTS]]
 
-    def loop(self, objective: Objective, base: Policy | None = None) -> SyncLoop:
-        """A laboratory that begins at the base."""
+    def loop(self, objective: Objective, base: Policy) -> SyncLoop:
+        """A loop that begins at this base."""
         return SyncLoop(
-            base or self.base,
+            base,
             self.task,
             objective,
-            learning_rate=RATE,
+            learning_rate=self.rate,
             seed=self.seed,
             max_tokens=LENGTH,
             demonstrations=self.given if isinstance(objective, HPT) else None,
         )
 
+    def run(self, mixture: Mixture, steps: int) -> dict[str, float]:
+        """All steps of the arm, and what is measured then."""
+        imitated = round(mixture.imitated * steps)
+        loop = self.imitation(range(imitated))
+        row = dict[str, float]()
+        if mixture.objective is not None:
+            loop = self.loop(mixture.objective, loop.policy)
+            row = self.sampling(loop, range(imitated, steps))
+        return scores(loop) | row | {"moved": moved(self.base, loop.policy)}
+
     def imitation(self, steps: range) -> SyncLoop:
         """SFT, each step with as many rows as others sample."""
-        loop = self.loop(SFT())
+        loop = self.loop(SFT(), self.base)
         for t in steps:
             loop.learn([[self.given[p.id]] * SAMPLES for p in self.prompts(t)])
         return loop
 
-    def sampling(self, loop: SyncLoop, steps: range) -> tuple[SyncLoop, dict[str, float]]:
-        """Steps on own samples; also how many prompts were imitated."""
+    def sampling(self, loop: SyncLoop, steps: range) -> dict[str, float]:
+        """Steps on own samples; also which share of prompts was imitated."""
         shares = [loop.learn(loop.sample(self.prompts(t))).get("objective/imitated", 0.0) for t in steps]
         tenth = max(1, len(shares) // 10)
-        return loop, {"imitated": sum(shares[:tenth]) / tenth, "imitated_late": sum(shares[-tenth:]) / tenth}
+        return {"imitated": sum(shares[:tenth]) / tenth, "imitated_late": sum(shares[-tenth:]) / tenth}
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Mixture]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base, then each arm from it."""
-    task = Domains(problems=60, held_out=40, data_seed=seed)
-    base = base_model(Domains(problems=400, held_out=1, data_seed=seed), seed, 200 if quick else 600)
-    course = Course(base, task, seed, 16 if quick else STEPS)
-    whole = range(course.steps)
-    half = course.steps // 2
-    yield "dr-grpo", scores(course.sampling(course.loop(RL), whole)[0])
-    yield "sft", scores(course.imitation(whole))
-    yield (
-        "sft-then-rl",
-        scores(course.sampling(course.loop(RL, course.imitation(whole[:half]).policy), whole[half:])[0]),
-    )
-    for arm, gamma in (("hpt", 0.0), ("hpt-off", -1.0)):
-        loop, imitated = course.sampling(course.loop(HPT(gamma=gamma, max_length=LENGTH)), whole)
-        yield arm, scores(loop) | imitated
+    task = replace(setting.world, data_seed=seed)
+    base = base_model(Domains(problems=400, held_out=1, data_seed=seed), seed, setting.imitation)
+    for arm in arms:
+        yield arm.name, Course(base, task, seed, arm.rate).run(arm.settings, setting.steps)
 
 
 PROOF = Proof(
@@ -113,6 +145,10 @@ PROOF = Proof(
     control="hpt-off",
     equal="base, prompts and their order, 80 steps of 24 x 8 rows, learning rate",
     measure=measure,
+    arms=ARMS,
+    setting=Setting(WORLD),
+    quick=Setting(WORLD, imitation=200, steps=16),
+    rates=dict.fromkeys(ARMS, 3e-4),
     claims=(
         Claim("HPT learns what Dr. GRPO cannot: 20 points on the longer half", "hard", "dr-grpo", 0.2),
         Claim("HPT is 2 points above SFT on all", "accuracy", "sft", 0.02),

@@ -9,12 +9,13 @@ At a learning rate of 1e-3 KTO may collapse. This is early in training: with twi
 since chains without guesses are right more surely.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from steelyard.core import Trajectory, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import KTO, Objective, StepKTO
 from steelyard.policy import Policy
 from steelyard.worlds.checkable_steps import CHARACTERS, STEPS, CheckableSteps, draw_numbers, problem, solution
@@ -23,6 +24,35 @@ from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
 GUESSED = 0.4
 TASK = CheckableSteps()
 """2000 problems to train on, 200 held out."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    imitation: int = 600
+    """Steps of the base model."""
+    steps: int = 32
+    samples: int = 8
+    """Of each held-out problem."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What an arm learns by."""
+
+    objective: Objective | None
+    """None for the model before."""
+    blank: bool = False
+    """No step is labelled."""
+
+
+ARMS = {
+    "base": Labelled(None),
+    "kto": Labelled(KTO()),
+    "step-kto": Labelled(StepKTO()),
+    "step-kto-off": Labelled(StepKTO(), blank=True),
+}
 
 
 def base(seed: int, steps: int) -> Policy:
@@ -52,24 +82,19 @@ def described(groups: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
     }
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Labelled]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Every arm of a seed, from one base model."""
-    policy = base(seed, 400 if quick else 600)
-    samples = 4 if quick else 8
-    arms: dict[str, Objective | None] = {
-        "base": None,
-        "kto": KTO(),
-        "step-kto": StepKTO(),
-        "step-kto-off": StepKTO(),
-    }
+    policy = base(seed, setting.imitation)
     train = TASK.prompts("train")
     order = rng(seed, "order").permutation(TASK.problems)
-    for name, objective in arms.items():
-        loop = SyncLoop(policy, TASK, objective or KTO(), learning_rate=3e-4, seed=seed, max_tokens=3 * STEPS + 1)
-        for turn in order.reshape(-1, 25)[: 0 if objective is None else 16 if quick else 32]:
+    for arm in arms:
+        objective = arm.settings.objective
+        loop = SyncLoop(policy, TASK, objective or KTO(), learning_rate=arm.rate, seed=seed, max_tokens=3 * STEPS + 1)
+        for turn in order.reshape(-1, 25)[: setting.steps if objective else 0]:
             groups = loop.sample([train[i] for i in turn])
-            loop.learn(blank(groups) if name == "step-kto-off" else groups)
-        yield name, described(loop.sampled(TASK.prompts("held-out"), samples))
+            loop.learn(blank(groups) if arm.settings.blank else groups)
+        found = loop.sampled(TASK.prompts("held-out"), setting.samples)
+        yield arm.name, described(found) | {"moved": loop.moved}
 
 
 PROOF = Proof(
@@ -83,4 +108,8 @@ PROOF = Proof(
         Claim("accuracy not more than 2 points below KTO's", "accuracy", "kto", -0.02),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(),
+    quick=Setting(imitation=400, steps=16, samples=4),
+    rates=dict.fromkeys(ARMS, 3e-4),
 )  # fmt: skip

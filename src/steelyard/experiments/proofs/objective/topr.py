@@ -10,12 +10,13 @@ trials, right answers alone gained less than 2 points from a third of it and los
 REINFORCE collapsed with thrice as much too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelyard.core import Prompt, Trajectory, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import TOPR
 from steelyard.policy import Policy
 from steelyard.task import Arithmetic
@@ -26,29 +27,33 @@ ARMS = {
     "reinforce": TOPR(negative=(1.0, 1.0)),
     "positives-only": TOPR(negative=(0.0, 0.0)),
     "tis": TOPR(positive=(0.0, 1.0)),
+    "topr-c0.3": TOPR(baseline=0.3),
+    "topr-c0.7": TOPR(baseline=0.7),
 }
-BASELINES = (0.3, 0.7)
-LEARNING_RATE = 3e-4
 PROMPTS_PER_STEP = 32
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    world: Arithmetic
+    epochs: int = 10
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[TOPR]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The stored samples, then each arm on them."""
-    task = Arithmetic(problems=256 if quick else 512, held_out=256, data_seed=seed)
+    task = replace(setting.world, data_seed=seed)
     policy = Policy.load("steelyard/arithmetic")
-    stored = lab_of(policy, task, ARMS["topr"], seed).sample(list(task.prompts("train")))
-    arms = ARMS if quick else ARMS | {f"topr-c{c}": TOPR(baseline=c) for c in BASELINES}
-    for arm, objective in arms.items():
-        loop = lab_of(policy, task, objective, seed)
+    # Nothing is learned by the loop that samples, so its objective and rate do not matter.
+    stored = SyncLoop(policy, task, TOPR(), learning_rate=0.0, seed=seed).sample(list(task.prompts("train")))
+    for arm in arms:
+        loop = SyncLoop(policy, task, arm.settings, learning_rate=arm.rate, seed=seed)
         last: dict[str, float] = {}
-        for epoch in range(3 if quick else 10):
+        for epoch in range(setting.epochs):
             last = epoch_over(loop, stored, rng(seed, "epoch", epoch).permutation(len(stored)))
-        yield arm, {**quality(loop, task, list(task.prompts("held-out"))), "taper": last["objective/taper"]}
-
-
-def lab_of(policy: Policy, task: Arithmetic, objective: TOPR, seed: int) -> SyncLoop:
-    """A laboratory that begins at the shipped model."""
-    return SyncLoop(policy, task, objective, learning_rate=LEARNING_RATE, seed=seed)
+        row = quality(loop, task, list(task.prompts("held-out")))
+        yield arm.name, row | {"taper": last["objective/taper"], "moved": loop.moved}
 
 
 def epoch_over(loop: SyncLoop, stored: Sequence[Sequence[Trajectory]], order: np.ndarray) -> dict[str, float]:
@@ -84,4 +89,8 @@ PROOF = Proof(
         Claim("At most 5 % of its answers are malformed", "invalid", 0.0, -0.05, lower_is_better=True),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(Arithmetic(problems=512, held_out=256)),
+    quick=Setting(Arithmetic(problems=256, held_out=256), epochs=3),
+    rates=dict.fromkeys(ARMS, 3e-4),
 )

@@ -8,22 +8,61 @@ is MLE and then conditional training for the last quarter; and the control `phf-
 All three regard a document's first sentence, after the tag for aligned ones where there are tags.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 
 from steelyard.core import Request, Sampling, Trajectory, WarmupStableDecay, pad, rng
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.pretrain import AWR, PHF, RWR, Document, Filtering, Segment, Unlikelihood, document, trajectory_of
 from steelyard.rollout import engine_for
 from steelyard.worlds.grammar import CHARACTERS, LONGEST, Grammar, first_sentence, is_clean, logp_clean, unwanted
-from steelyard.worlds.sync_loop import tiny_policy
+from steelyard.worlds.sync_loop import copied, moved, tiny_policy
 
 TAGS = PHF(aligned="+", misaligned="-")
+Corpus = Literal["plain", "clean", "tagged", "dealt"]
+"""Documents as they are, those without a bad sentence, all with tags, all with tags dealt out at random."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    steps: int = 400
+    samples: int = 2000
+    """And as many clean sentences, that a model is measured on."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How an arm is trained."""
+
+    objective: Objective
+    corpora: tuple[Corpus, ...]
+    """One after another, each for as many steps."""
+
+    @property
+    def tag(self) -> str:
+        """What stands before a document that the model is to be measured on."""
+        return TAGS.aligned if self.corpora[-1] in ("tagged", "dealt") else ""
+
+
+ARMS = {
+    "mle": Pretraining(SFT(), ("plain",)),
+    "filtering": Pretraining(SFT(), ("clean",)),
+    "phf": Pretraining(SFT(), ("tagged",)),
+    "phf-off": Pretraining(SFT(), ("dealt",)),
+    "late": Pretraining(SFT(), ("plain", "plain", "plain", "tagged")),
+    "unlikelihood": Pretraining(Unlikelihood(), ("plain",)),
+    "rwr": Pretraining(RWR(beta=0.1), ("plain",)),
+    "awr": Pretraining(AWR(beta=0.1), ("plain",)),
+}
 
 
 def train(learner: Learner, documents: Sequence[Document], steps: int, seed: int) -> None:
@@ -60,30 +99,29 @@ def given_after(policy: Policy, tag: str, sentence: str) -> Trajectory:
     return t.replace(action_T=t.action_T & (np.arange(len(t.tokens_T)) > len(tag)) & (t.tokens_T != policy.eos_ids[0]))
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """Every arm of a seed, on one corpus."""
-    steps, samples = (240, 500) if quick else (400, 2000)
+def corpora(seed: int) -> dict[Corpus, list[Document]]:
+    """The documents of a seed, in each form."""
     sentences = Grammar().sentences(9000, seed=seed)
     plain = [document(sentences[i : i + 3], unwanted) for i in range(0, len(sentences), 3)]
-    tagged = TAGS.prepare(plain)
-    dealt = TAGS.prepare(shuffled(plain, seed))
-    arms: dict[str, tuple[Sequence[Sequence[Document]], Objective, str]] = {
-        "mle": ([plain], SFT(), ""),
-        "filtering": ([Filtering().prepare(plain)], SFT(), ""),
-        "phf": ([tagged], SFT(), TAGS.aligned),
-        "phf-off": ([dealt], SFT(), TAGS.aligned),
-        "late": ([plain, plain, plain, tagged], SFT(), TAGS.aligned),
-        "unlikelihood": ([plain], Unlikelihood(), ""),
-        "rwr": ([plain], RWR(beta=0.1), ""),
-        "awr": ([plain], AWR(beta=0.1), ""),
+    return {
+        "plain": plain,
+        "clean": Filtering().prepare(plain),
+        "tagged": TAGS.prepare(plain),
+        "dealt": TAGS.prepare(shuffled(plain, seed)),
     }
-    adam = Adam(beta2=0.98, schedule=WarmupStableDecay(warmup=30, stable=0, decay=steps - 30, floor=0.02))
-    for name, (parts, objective, tag) in list(arms.items())[: 4 if quick else None]:
-        policy = tiny_policy(CHARACTERS + "+-", seed=seed, width=48, layers=2, heads=4, context=64)
-        learner = Learner(policy, objective, adam, learning_rate=5e-3)
-        for part in parts:
-            train(learner, part, steps // len(parts), seed)
-        yield name, described(policy, tag, seed, samples)
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Pretraining]]) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Every arm of a seed, on one corpus."""
+    documents = corpora(seed)
+    schedule = WarmupStableDecay(warmup=30, stable=0, decay=setting.steps - 30, floor=0.02)
+    for arm in arms:
+        start = tiny_policy(CHARACTERS + "+-", seed=seed, width=48, layers=2, heads=4, context=64)
+        policy = copied(start)
+        learner = Learner(policy, arm.settings.objective, Adam(beta2=0.98, schedule=schedule), learning_rate=arm.rate)
+        for corpus in arm.settings.corpora:
+            train(learner, documents[corpus], setting.steps // len(arm.settings.corpora), seed)
+        yield arm.name, described(policy, arm.settings.tag, seed, setting.samples) | {"moved": moved(start, policy)}
 
 
 PROOF = Proof(
@@ -97,4 +135,8 @@ PROOF = Proof(
         Claim("and is nearer to the clean source by 0.1 nats a sentence", "kl", "mle", 0.1, lower_is_better=True),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(),
+    quick=Setting(steps=240, samples=500),
+    rates=dict.fromkeys(ARMS, 5e-3),
 )  # fmt: skip

@@ -10,71 +10,149 @@ rate is the one of 2e-4, 4e-4 and 1e-3 at which npo, and at which ga-rt, keeps m
 is 1 where TOFU has 0.1: these answers carry 2.5 nats (one of 12 words), and w should have faded when those are gone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from math import log10
+from typing import Literal
 
-from steelyard.experiments.harness import Claim, Proof
+from steelyard.core import Trajectory
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.unlearn import NPO, Audit, GradientAscent, RefusalDPO, forget_quality, unlearn
 from steelyard.worlds.fact_teaching import answer, ask, sampled_answers, taught, usefulness
 from steelyard.worlds.facts import REFUSAL, Facts
-from steelyard.worlds.sync_loop import copied
+from steelyard.worlds.sync_loop import copied, moved
 
-ARMS: Mapping[str, tuple[Objective, str, str]] = {
-    "npo": (NPO(beta=1.0), "answer", "given"),
-    "ga": (GradientAscent(retain=0.0), "answer", "none"),
-    "ga-rt": (GradientAscent(), "answer", "given"),
-    "ga-kl": (GradientAscent(), "answer", "sampled"),
-    "npo-kl": (NPO(beta=1.0), "answer", "sampled"),
-    "npo-alone": (NPO(beta=1.0, retain=0.0), "answer", "none"),
-    "dpo-rt": (RefusalDPO(beta=0.1), "pair", "given"),
-    "idk-rt": (SFT(), "refusal", "given"),
-}
-FEW = ("npo", "ga", "ga-rt")
 EPOCHS = 10
 BATCH = 16
+ENOUGH = 0.2
+"""The share of forgotten facts still answered at which an arm that stops in time has stopped."""
+Wanted = Literal["answer", "refusal", "pair"]
+Beside = Literal["given", "sampled", "none"]
 
 
-def measure(seed: int, quick: bool) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """The model that knows, then for either request its twin and the arms."""
-    steps = 250 if quick else 400
-    half, tenth = (Facts(subjects=60 if quick else 100, forget=share, data_seed=seed) for share in (0.5, 0.1))
-    knowing = taught(half, seed=seed, steps=steps)
-    requests = ((half, "", FEW if quick else (*ARMS,)),) + (() if quick else ((tenth, "@10", FEW),))
-    for world, suffix, arms in requests:
-        twin = taught(world, "retain", "known", seed=seed, steps=steps)
-        never = ask(twin, world, "forget")
-        before = usefulness(knowing, world)
-        for arm, policy in unlearned(knowing, world, arms, seed):
-            row = measured(policy, world, never)
-            yield f"{arm}{suffix}", row | {"utility": row["utility"] / before}
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common."""
+
+    world: Facts
+    teaching: int = 400
+    """Steps of the model that knows, and of its twin."""
 
 
-def unlearned(knowing: Policy, world: Facts, arms: tuple[str, ...], seed: int) -> Iterator[tuple[str, Policy]]:
-    """The model that knows, and what each arm makes of it."""
-    yield "npo-off", knowing
-    kept = world.facts("retain")
-    facts = world.facts("forget")
-    values, refusals = ([[answer(knowing, fact, text)] for fact in facts] for text in (None, REFUSAL))
-    pairs = [[value.replace(reward=0.0), refusal] for [value], [refusal] in zip(values, refusals, strict=True)]
-    forget = {"answer": values, "refusal": refusals, "pair": pairs}
-    given = [[answer(knowing, fact)] for fact in kept]
-    sampled = sampled_answers(knowing, kept, seed=seed)
-    retain = {"given": given, "sampled": sampled, "none": []}
+@dataclass(frozen=True)
+class Unlearning:
+    """How an arm unlearns."""
+
+    objective: Objective | None
+    """None for no step."""
+    wanted: Wanted = "answer"
+    """What the objective is shown for a question that is to be forgotten."""
+    beside: Beside = "none"
+    """What it is shown of what is to be retained."""
+    share: float = 0.5
+    """Of the facts, that is to be forgotten."""
+    stops: bool = False
+    """Stops after the first epoch that leaves few enough."""
+
+
+HALF = {
+    "npo-off": Unlearning(None),
+    "npo": Unlearning(NPO(beta=1.0), beside="given"),
+    "ga": Unlearning(GradientAscent(retain=0.0)),
+    "ga-stopped": Unlearning(GradientAscent(retain=0.0), stops=True),
+    "ga-rt": Unlearning(GradientAscent(), beside="given"),
+    "ga-rt-stopped": Unlearning(GradientAscent(), beside="given", stops=True),
+}
+ARMS = {
+    **HALF,
+    "ga-kl": Unlearning(GradientAscent(), beside="sampled"),
+    "ga-kl-stopped": Unlearning(GradientAscent(), beside="sampled", stops=True),
+    "npo-kl": Unlearning(NPO(beta=1.0), beside="sampled"),
+    "npo-alone": Unlearning(NPO(beta=1.0, retain=0.0)),
+    "dpo-rt": Unlearning(RefusalDPO(beta=0.1), "pair", "given"),
+    "idk-rt": Unlearning(SFT(), "refusal", "given"),
+    **{f"{name}@10": replace(HALF[name], share=0.1) for name in ("npo-off", "npo", "ga", "ga-rt")},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be forgotten, and by whom."""
+
+    world: Facts
+    knowing: Policy
+    never: Audit
+    """What the twin says, who never heard of it."""
+    before: float
+    """The utility of the model that knows."""
+
+
+def request(knowing: Policy, world: Facts, seed: int, steps: int) -> Request:
+    """The request to forget a part of a world."""
+    twin = taught(world, "retain", "known", seed=seed, steps=steps)
+    return Request(world, knowing, ask(twin, world, "forget"), usefulness(knowing, world))
+
+
+def measure(seed: int, setting: Setting, arms: Iterable[Arm[Unlearning]]) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The model that knows, then for each share that is to be forgotten its twin and the arms."""
+    knowing = taught(replace(setting.world, data_seed=seed), seed=seed, steps=setting.teaching)
+
+    @cache
+    def requested(share: float) -> Request:
+        return request(knowing, replace(setting.world, forget=share, data_seed=seed), seed, setting.teaching)
+
     for arm in arms:
-        (objective, wanted, beside) = ARMS[arm]
-        policy = copied(knowing)
-        steps = -(-len(facts) // BATCH)
-        moves = unlearn(
-            policy, objective, forget[wanted], retain[beside], epochs=EPOCHS, batch=BATCH, learning_rate=4e-4, seed=seed
-        )
-        stopped = not arm.startswith("ga")
-        for step, _ in enumerate(moves, start=1):
-            if not stopped and step % steps == 0 and ask(policy, world, "forget").accuracy <= 0.2:
-                stopped = True
-                yield f"{arm}-stopped", policy
-        yield arm, policy
+        asked = requested(arm.settings.share)
+        policy = unlearned(asked, arm, seed)
+        row = measured(policy, asked.world, asked.never)
+        yield arm.name, row | {"utility": row["utility"] / asked.before, "moved": moved(knowing, policy)}
+
+
+def unlearned(asked: Request, arm: Arm[Unlearning], seed: int) -> Policy:
+    """What the arm makes of the model that knows."""
+    policy = copied(asked.knowing)
+    if arm.settings.objective is None:
+        return policy
+    forget = shown(asked, arm.settings.wanted)
+    moves = unlearn(
+        policy,
+        arm.settings.objective,
+        forget,
+        retained(asked, arm.settings.beside, seed),
+        epochs=EPOCHS,
+        batch=BATCH,
+        learning_rate=arm.rate,
+        seed=seed,
+    )
+    steps = -(-len(forget) // BATCH)
+    for step, _ in enumerate(moves, start=1):
+        epoch_ends = step % steps == 0
+        if arm.settings.stops and epoch_ends and ask(policy, asked.world, "forget").accuracy <= ENOUGH:
+            return policy
+    return policy
+
+
+def shown(asked: Request, wanted: Wanted) -> list[list[Trajectory]]:
+    """What an objective is shown for each question that is to be forgotten."""
+    facts = asked.world.facts("forget")
+    values = [answer(asked.knowing, fact) for fact in facts]
+    refusals = [answer(asked.knowing, fact, REFUSAL) for fact in facts]
+    if wanted == "answer":
+        return [[value] for value in values]
+    if wanted == "refusal":
+        return [[refusal] for refusal in refusals]
+    return [[value.replace(reward=0.0), refusal] for value, refusal in zip(values, refusals, strict=True)]
+
+
+def retained(asked: Request, beside: Beside, seed: int) -> list[list[Trajectory]]:
+    """What it is shown of what is to be retained."""
+    kept = asked.world.facts("retain")
+    if beside == "given":
+        return [[answer(asked.knowing, fact)] for fact in kept]
+    return sampled_answers(asked.knowing, kept, seed=seed) if beside == "sampled" else []
 
 
 def measured(policy: Policy, world: Facts, never: Audit) -> dict[str, float]:
@@ -107,4 +185,8 @@ PROOF = Proof(
         Claim("GradDiff loses 5 points of utility more", "utility", "ga-rt", 0.05),
     ),
     measure=measure,
+    arms=ARMS,
+    setting=Setting(Facts()),
+    quick=Setting(Facts(subjects=60), teaching=250),
+    rates=dict.fromkeys(ARMS, 4e-4),
 )  # fmt: skip
