@@ -12,6 +12,8 @@ from steelyard.check.attention import cost_of as attention_cost
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
 from steelyard.check.docstring import sourced
+from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
+from steelyard.check.encoder_attention import cost_of as encoder_attention_cost
 from steelyard.check.guard import GATE_CHECKS
 from steelyard.check.intervention import INTERVENTION_CHECKS
 from steelyard.check.method import METHOD_CHECKS
@@ -24,7 +26,7 @@ from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
-from steelyard.model import Mix
+from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
 from steelyard.pretrain import Preparation
 
@@ -97,6 +99,11 @@ KINDS = (
     Kind(
         "attention", "is a Mix: called on queries, keys, values and a mask", lambda cls: issubclass(cls, Mix),
         _with(ATTENTION_CHECKS), lambda mix: [attention_cost(mix).line()],
+    ),
+    Kind(
+        "encoder attention", "build(...) gives the module of an encoder's layer",
+        lambda cls: issubclass(gives(cls, "build"), EncoderMixing), _with(ENCODER_ATTENTION_CHECKS),
+        lambda attention: [encoder_attention_cost(attention).line()],
     ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
     Kind(

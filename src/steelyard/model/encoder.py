@@ -8,25 +8,29 @@
 
 N rows, T tokens, D hidden size, V vocabulary, L labels. It is ModernBERT, with its parameters' names, so
 `AutoModelForMaskedLM`, `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load what is saved.
+With another attention (`steelyard.model.encoder_attention`) it is a model that transformers does not have: the saved
+config then has `model_type` "steelyard", so that transformers refuses it and does not compute full attention with its
+weights; `Encoder.load` and the classifiers of tasks and guards read it.
 Sources: Devlin et al. 2018, arXiv:1810.04805 (the loss); Warner et al. 2024, arXiv:2412.13663 (the architecture).
 Differs: weights are drawn from N(0, 0.02^2), without ModernBERT's depth-dependent scale and truncation.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
 
-from steelyard.core import SteelyardError, require
+from steelyard.core import SteelyardError, decode, encode, require
+from steelyard.core.json import JsonMapping
 from steelyard.model.attention_mask import AttentionMask
-from steelyard.model.full_attention import FullAttention
-from steelyard.model.positions import Rotary, Rotation, rotate, rotation_of
+from steelyard.model.encoder_attention import Carried, EncoderAttention, EncoderMixing, LayerSizes, SelfAttention
+from steelyard.model.hf_config import OWN_TYPE
+from steelyard.model.positions import Rotary, Rotation, rotation_of
 
 Head = Literal["masked", "sequence", "token"]
 CLASSES: dict[Head, str] = {
@@ -34,6 +38,8 @@ CLASSES: dict[Head, str] = {
     "sequence": "ModernBertForSequenceClassification",
     "token": "ModernBertForTokenClassification",
 }
+FAMILY = "modernbert"
+OWN_KEY = "steelyard_encoder"
 IGNORED = -100
 """A label that the losses leave out."""
 
@@ -53,6 +59,8 @@ class EncoderSizes:
     theta: float = 10000.0
     eps: float = 1e-5
     pad_id: int = 0
+    attention: EncoderAttention | None = None
+    """The attention variant; None is full attention, as ModernBERT has it."""
 
     def __post_init__(self) -> None:
         whole = self.hidden_size % (2 * self.num_heads) == 0
@@ -62,9 +70,11 @@ class EncoderSizes:
     def config(self) -> dict[str, object]:
         """The config.json of transformers."""
         rotary = {"rope_type": "default", "rope_theta": self.theta}
+        own = {"base_model_type": FAMILY} if self.attention is not None else {}
         return {
             "architectures": [CLASSES[self.head]],
-            "model_type": "modernbert",
+            "model_type": OWN_TYPE if own else FAMILY,
+            **own,
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
             "intermediate_size": self.intermediate_size,
@@ -81,7 +91,7 @@ class EncoderSizes:
             "rope_parameters": {"full_attention": rotary, "sliding_attention": rotary},
             "classifier_pooling": "mean",
             "id2label": {str(i): f"LABEL_{i}" for i in range(self.num_labels)},
-            "steelyard_encoder": asdict(self),
+            OWN_KEY: encode(self),
         }
 
 
@@ -106,6 +116,9 @@ class Encoder(nn.Module):
                     parameter.zero_()
                 elif parameter.ndim > 1:
                     parameter.normal_(0.0, 0.02, generator=generator)
+        for module in self.modules():
+            if isinstance(module, EncoderMixing):
+                module.draw(generator)
 
     def hidden(self, tokens_NT: Int[Tensor, "N T"], attend_NT: Int[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         """Hidden states; those at padding (`attend_NT` 0) are arbitrary."""
@@ -149,15 +162,20 @@ class Encoder(nn.Module):
 
         try:
             config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-            made = cls(msgspec.convert(config["steelyard_encoder"], EncoderSizes))
+            made = cls(decode(config[OWN_KEY], EncoderSizes, where="config.json"))
             missing, other = made.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, SteelyardError) as error:
             what = f"no encoder can be loaded from {directory} ({str(error).partition(chr(10))[0]})"
             raise SteelyardError(what, where="encoder", hint="give a directory that Encoder.save wrote") from error
         tied = {"decoder.weight"} if made.sizes.head == "masked" else set()
         whole = not other and set(missing) <= tied
         require(whole, f"the weights in {directory} are not its config's", where="encoder", hint="save it again")
         return made.eval()
+
+
+def is_own(config: JsonMapping) -> bool:
+    """True for the config.json of an encoder that only `Encoder.load` reads: its attention is none of transformers'."""
+    return config.get("model_type") == OWN_TYPE and OWN_KEY in config
 
 
 def mask_tokens(
@@ -179,7 +197,7 @@ class _Backbone(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.embeddings = _Embeddings(sizes)
-        self.layers = nn.ModuleList(_EncoderLayer(sizes, first=i == 0) for i in range(sizes.num_layers))
+        self.layers = nn.ModuleList(_EncoderLayer(sizes, i) for i in range(sizes.num_layers))
         self.final_norm = nn.LayerNorm(sizes.hidden_size, eps=sizes.eps, bias=False)
         inverse = Rotary(sizes.theta).inverse_frequencies(sizes.hidden_size // sizes.num_heads)
         self.register_buffer("inverse", inverse, persistent=False)
@@ -189,8 +207,9 @@ class _Backbone(nn.Module):
         positions = torch.arange(tokens_NT.shape[1], device=tokens_NT.device)[None]
         rotation = rotation_of(positions, self.get_buffer("inverse"), self.sizes.num_heads, x.dtype)
         mask = AttentionMask.bidirectional(attend_NT, x)
+        carried: Carried = None
         for layer in self.layers:
-            x = layer(x, rotation, mask)
+            x, carried = layer(x, rotation, mask, carried)
         return self.final_norm(x)
 
 
@@ -205,31 +224,19 @@ class _Embeddings(nn.Module):
 
 
 class _EncoderLayer(nn.Module):
-    def __init__(self, sizes: EncoderSizes, *, first: bool) -> None:
+    def __init__(self, sizes: EncoderSizes, layer: int) -> None:
         super().__init__()
         D = sizes.hidden_size
-        self.attn_norm = nn.Identity() if first else nn.LayerNorm(D, eps=sizes.eps, bias=False)
-        self.attn = _EncoderAttention(sizes)
+        of_layer = LayerSizes(D, sizes.num_heads, sizes.context_length, layer)
+        self.attn_norm = nn.Identity() if layer == 0 else nn.LayerNorm(D, eps=sizes.eps, bias=False)
+        self.attn = SelfAttention(of_layer) if sizes.attention is None else sizes.attention.build(of_layer)
         self.mlp_norm = nn.LayerNorm(D, eps=sizes.eps, bias=False)
         self.mlp = _EncoderMLP(sizes)
 
-    def forward(self, x: Tensor, rotation: Rotation, mask: AttentionMask) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), rotation, mask)
-        return x + self.mlp(self.mlp_norm(x))
-
-
-class _EncoderAttention(nn.Module):
-    def __init__(self, sizes: EncoderSizes) -> None:
-        super().__init__()
-        self.heads = sizes.num_heads
-        self.mix = FullAttention()
-        self.Wqkv = nn.Linear(sizes.hidden_size, 3 * sizes.hidden_size, bias=False)
-        self.Wo = nn.Linear(sizes.hidden_size, sizes.hidden_size, bias=False)
-
-    def forward(self, x: Tensor, rotation: Rotation, mask: AttentionMask) -> Tensor:
-        q, k, v = self.Wqkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        q, k, v = (part.permute(2, 0, 1, 3) for part in (rotate(q, rotation), rotate(k, rotation), v))
-        return self.Wo(self.mix(q, k, v, mask).permute(1, 2, 0, 3).flatten(-2))
+    def forward(self, x: Tensor, rotation: Rotation, mask: AttentionMask, carried: Carried) -> tuple[Tensor, Carried]:
+        heard, carried = self.attn(self.attn_norm(x), rotation, mask, carried)
+        x = x + heard
+        return x + self.mlp(self.mlp_norm(x)), carried
 
 
 class _EncoderMLP(nn.Module):
