@@ -56,6 +56,7 @@ def test_every_kind_has_a_section():
         "curriculum",
         "decode rule",
         "attention variant",
+        "encoder's attention",
         "intervention",
         "unlearning",
         "guard",

@@ -51,6 +51,8 @@ class EncoderSizes:
     vocab_size: int
     head: Head = "sequence"
     num_labels: int = 2
+    labels: tuple[str, ...] = ()
+    """Their names; LABEL_0, LABEL_1, ... where none are given."""
     hidden_size: int = 64
     intermediate_size: int = 128
     num_layers: int = 2
@@ -66,6 +68,14 @@ class EncoderSizes:
         whole = self.hidden_size % (2 * self.num_heads) == 0
         what = f"hidden_size is {self.hidden_size} for {self.num_heads} heads"
         require(whole, what, where="encoder", hint="use a multiple of twice the number of heads")
+        named = len(self.labels) in (0, self.num_labels)
+        what = f"{len(self.labels)} names are given for {self.num_labels} labels"
+        require(named, what, where="encoder", hint="give each label a name, or none")
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.labels or tuple(f"LABEL_{i}" for i in range(self.num_labels))
 
     def config(self) -> dict[str, object]:
         """The config.json of transformers."""
@@ -90,7 +100,7 @@ class EncoderSizes:
             "layer_types": ["full_attention"] * self.num_layers,
             "rope_parameters": {"full_attention": rotary, "sliding_attention": rotary},
             "classifier_pooling": "mean",
-            "id2label": {str(i): f"LABEL_{i}" for i in range(self.num_labels)},
+            "id2label": {str(i): name for i, name in enumerate(self.label_names)},
             OWN_KEY: encode(self),
         }
 

@@ -30,6 +30,7 @@ from steelyard.policy.load_checks import (
     check_writer,
 )
 from steelyard.policy.native_loader import read_model
+from steelyard.policy.own_encoder import read_own_encoder
 from steelyard.policy.text import Tokenizer
 from steelyard.policy.tokenizer import read_tokenizer
 
@@ -181,6 +182,9 @@ def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[tor
     Raises:
         SteelyardError: as for `load`.
     """
+    own = _own_encoder(model, dtype, empty, head=True)
+    if own is not None:
+        return own
     net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty)
     check_report(report, model)
     check_finite(net, model)
@@ -195,6 +199,19 @@ def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.
     Raises:
         SteelyardError: as for `load`.
     """
+    own = _own_encoder(model, dtype, empty, head=False)
+    net, tokenizer = own or _plain_encoder(model, dtype, empty)
+    require(
+        tokenizer.pad_token is not None,
+        f"the tokenizer of {model} has no padding token",
+        where="model",
+        hint="save the tokenizer that the model was trained with",
+    )
+    return net, tokenizer
+
+
+def _plain_encoder(model: str, dtype: str, empty: bool) -> tuple[Any, Any]:
+    """An encoder of transformers, checked."""
     net, tokenizer, report = _open("AutoModel", model, dtype, empty)
     others = [name for name in net.config.architectures or () if name.endswith(NO_ENCODERS)]
     encodes = not others and not net.config.is_encoder_decoder and hasattr(net.config, "hidden_size")
@@ -207,13 +224,18 @@ def load_encoder(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.
     check_report(report | {"missing_keys": [n for n in report["missing_keys"] if not n.startswith("pooler.")]}, model)
     check_finite(net, model)
     check_vocabulary(net, tokenizer, model)
-    require(
-        tokenizer.pad_token is not None,
-        f"the tokenizer of {model} has no padding token",
-        where="model",
-        hint="save the tokenizer that the model was trained with",
-    )
     return net, tokenizer
+
+
+def _own_encoder(model: str, dtype: str, empty: bool, *, head: bool) -> tuple[Any, Any] | None:
+    """An encoder of ours whose attention transformers does not have, checked; None for any other model."""
+    check_dtype(dtype)
+    place, local = locate(model)
+    own = read_own_encoder(place, DTYPES[dtype], head=head, empty=empty) if local else None
+    if own is not None:
+        check_finite(own[0], model)
+        check_vocabulary(*own, model)
+    return own
 
 
 def _open(kind: str, model: str, dtype: str, empty: bool, **settings: Any) -> tuple[Any, Any, Any]:
