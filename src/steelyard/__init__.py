@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steelyard.core import SteelyardError
+    from steelyard.core.job import Job
     from steelyard.recipes import load
     from steelyard.runtime import Run
     from steelyard.training import Result, resume
@@ -12,12 +13,12 @@ __version__ = "0.1.0"
 __all__ = ["Result", "SteelyardError", "load", "resume", "train"]
 
 
-def train(recipe: "Run | str", *, name: str | None = None, **options: Any) -> "Result":
+def train(recipe: "Run | Job | str", *, name: str | None = None, **options: Any) -> "Result":
     """Post-train a model: `steelyard.training.train`, which also takes a recipe by its name.
 
     Args:
-        recipe: a `Run`, or the name of a recipe.
-        name: the recipe's name in the records, where `recipe` is a `Run`.
+        recipe: a `Run`, a `Job`, or the name of a recipe.
+        name: the recipe's name in the records, where `recipe` is no name.
         options: `reward`, `watch` and the other arguments of `steelyard.training.train`, and fields of the recipe to
             change, for example `max_steps=50`.
 
@@ -27,7 +28,7 @@ def train(recipe: "Run | str", *, name: str | None = None, **options: Any) -> "R
     from steelyard import recipes, training
 
     if isinstance(recipe, str):
-        return training.train(recipes.load(recipe), name=name or recipe, **options)
+        return training.train(recipes.find(recipe), name=name or recipe, **options)
     return training.train(recipe, name=name or "custom", **options)
 
 

@@ -2,17 +2,18 @@ import json
 
 import pytest
 
-from steelyard.core import SteelyardError, cards, decode, encode
+from steelyard.core import SteelyardError, cards, decode
 from steelyard.experiments import studies
 from steelyard.experiments.harness.proof_index import proof_of
-from steelyard.recipes import load, names
-from steelyard.runtime import Run
+from steelyard.recipes import find, load, names
+from steelyard.runtime import Run, describe
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_recipe_survives_its_own_config_file(name: str) -> None:
-    recipe = load(name)
-    assert decode(json.loads(json.dumps(encode(recipe))), Run) == recipe
+    recipe = find(name)
+    config = json.loads(json.dumps(describe(recipe, name)))
+    assert decode(config["run"], Run) == recipe
 
 
 def test_unknown_names_are_suggested() -> None:
@@ -22,8 +23,13 @@ def test_unknown_names_are_suggested() -> None:
         studies.find("nothing")
 
 
-def test_every_objective_is_run_by_a_recipe_or_a_proof_or_is_supervised() -> None:
-    used = {type(load(name).objective) for name in names()}
+def test_every_objective_is_run_by_a_recipe_or_a_proof() -> None:
+    used = {type(getattr(find(name), "objective", None)) for name in names()}
     idle = [card for card in cards("objective") if card.cls not in used and proof_of(card.id) is None]
     idle = [card for card in idle if card.cls.__module__.startswith("steelyard.")]
-    assert {card.cls.__name__ for card in idle} == {"SFT"}
+    assert idle == []
+
+
+def test_a_job_is_no_run_to_load() -> None:
+    with pytest.raises(SteelyardError, match="'npo' is a job on given data"):
+        load("npo")

@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Weights, require
+from steelyard.core.job import Job
+from steelyard.core.json import JsonMapping
 from steelyard.reward import named_rewards
 from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
@@ -19,7 +22,8 @@ from steelyard.training.run_directory import read_finished_run
 @dataclass(frozen=True)
 class Eval:
     """Measure a run's model on held-out prompts: greedy accuracy with its interval, pass@k, distinct right answers,
-    length and styles. On a task whose completions can be enumerated, also the exact distance to pi*."""
+    length and styles. On a task whose completions can be enumerated, also the exact distance to pi*. The model of a job
+    on given data is measured as the job measures it."""
 
     run: RunDirectory
     """Directory of a run; `steelyard train` prints it at the end."""
@@ -42,6 +46,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the metrics."""
     asked = parse(Eval, gather_rewards(words), command="eval")
     stored = read_finished_run(asked.run)
+    if (job := stored.job(base=asked.base)) is not None:
+        return _of_job(asked, job)
     base = stored.run
     held_out = replace(
         base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
@@ -55,9 +61,25 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
     row, _ = make_evaluation(settings, policy, reference)(Weights.of(policy.weights(), 0))
+    return _shown(asked, row)
+
+
+def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
+    """Measure the model of a job on given data as the job measures it, on the job's own files."""
+    fixed = [f.name for f in fields(asked) if f.name not in ("run", "base") and getattr(asked, f.name) != f.default]
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
+    what = "the run is a job on given data, which is measured on its own files as its settings say"
+    require(not fixed, what, where=flags, hint="leave it out")
+    with closing(job.open()) as work:
+        row, _ = work.evaluate()
+    return _shown(asked, row)
+
+
+def _shown(asked: Eval, row: JsonMapping) -> Mapping[str, object]:
     metrics = {name: value for name, value in row.items() if name.startswith("eval/")}
+    width = max(18, *(len(name) - len("eval/") for name in metrics))
     for name, value in metrics.items():
-        print(f"{name.removeprefix('eval/'):<18} {f'{value:.4f}' if isinstance(value, float) else value}")
+        print(f"{name.removeprefix('eval/'):<{width}} {f'{value:.4f}' if isinstance(value, float) else value}")
     return {"run_dir": asked.run, "base": asked.base, **metrics}
 
 

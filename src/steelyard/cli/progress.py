@@ -25,12 +25,12 @@ class Progress:
     """Shows a run's record rows as they are written. A context manager; pass `watch` to `train`.
 
     Args:
-        max_steps: learner steps of the run.
+        max_steps: learner steps of the run; None where a row `begin` says it.
         title: printed above the first row.
         console: where to print; by default standard error.
     """
 
-    def __init__(self, max_steps: int, title: str = "", console: Console | None = None) -> None:
+    def __init__(self, max_steps: int | None, title: str = "", console: Console | None = None) -> None:
         self.max_steps = max_steps
         self._title = title
         self.console = console or Console(file=sys.stderr)
@@ -60,6 +60,9 @@ class Progress:
             self._say(self._title)
             self._title = ""
         if file in ("samples", "events"):
+            return
+        if file == "begin":
+            self.max_steps = row["steps"]
             return
         if file == "waiting":
             self._wait(row)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, checked
+from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, require
+from steelyard.core.job import Job, Speaks
 from steelyard.policy import Policy
 from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
@@ -48,6 +49,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print completions."""
     asked = parse(Sample, gather_rewards(words), command="sample")
     stored = read_finished_run(asked.run)
+    if (job := stored.job(base=asked.base)) is not None:
+        return _of_job(asked, job)
     settings = stored.run if asked.base else stored.trained
     policy = make_policy(settings)
     settings = fitting(settings, policy)
@@ -65,6 +68,21 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": score.value}
         row |= reading_of(score)
         rows.append(row | ({"turns": [vars(turn) for turn in turns]} if len(turns) > 1 else {}))
+    return {"run_dir": asked.run, "base": asked.base, "samples": rows}
+
+
+def _of_job(asked: Sample, job: Job) -> Mapping[str, object]:
+    """Completions of the model of a job on given data: of the job's own prompts, or of a typed one; without rewards."""
+    require(asked.reward is None, "the run is a job on given data", where="--reward", hint="leave it out")
+    if not isinstance(job, Speaks):
+        raise SteelyardError("is a job whose model writes no text", where=asked.run, hint="use steelyard eval")
+    prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]
+    temperature = 1.0 if asked.temperature is None else asked.temperature
+    sampling = Sampling(temperature, job.max_completion_length)
+    episodes = complete(job.policy(), prompts, asked.samples, sampling, asked.seed)
+    for episode in episodes:
+        print(_line(episode, None, ()))
+    rows = [{"prompt": episode.prompt.text, "completion": episode.completion} for episode in episodes]
     return {"run_dir": asked.run, "base": asked.base, "samples": rows}
 
 

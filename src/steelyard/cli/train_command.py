@@ -1,4 +1,4 @@
-"""`steelyard train RECIPE`: post-train a model and show its progress."""
+"""`steelyard train RECIPE`: post-train a model, or carry out a job on given data, and show the progress."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,10 @@ from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
+from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.policy.meta_model import slow_generation
-from steelyard.recipes import load, summaries
+from steelyard.recipes import find, summaries
 from steelyard.report import curve_text, read_run
 from steelyard.report.measures import change
 from steelyard.runtime import Run
@@ -20,8 +21,8 @@ from steelyard.training.plan_text import plan_lines
 from steelyard.training.run_directory import read_stored_run
 
 PURPOSE = (
-    "Post-train a model. A recipe names the task and the method; options change its numbers. Settings, records, the\n"
-    "trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
+    "Train a model. A recipe names the method, and the task or the data that it takes; options change its numbers.\n"
+    "Settings, records, the trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
     "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings.\n"
     "steelyard train --resume RUN --max-steps N also extends a run that has reached its end.\n"
     "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing."
@@ -45,7 +46,7 @@ def _resume(words: Sequence[str]) -> Result:
     require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
     stored = read_stored_run(words[0])
     longer = _max_steps(words[1:])
-    run = stored.run if longer is None else replace(stored.run, max_steps=longer)
+    run = stored.settings if longer is None else replace(stored.settings, max_steps=longer)
     with Progress(run.max_steps, _title(f"--resume {words[0]}", run)) as progress:
         return resume(words[0], max_steps=longer, watch=progress.watch)
 
@@ -72,12 +73,14 @@ def _plan(words: Sequence[str]) -> Mapping[str, object]:
     return planned
 
 
-def _settings(words: Sequence[str]) -> tuple[str, Run]:
+def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
-    recipe = load(name)
-    options = gather_rewards(_gather_schedules(words[1:], recipe))
-    return name, parse(Run, options, command=f"train {name}", default=recipe, description=known[name])
+    recipe = find(name)
+    options = words[1:]
+    if isinstance(recipe, Run):
+        options = gather_rewards(_gather_schedules(options, recipe))
+    return name, parse(type(recipe), options, command=f"train {name}", default=recipe, description=known[name])
 
 
 def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
@@ -90,13 +93,19 @@ def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
 
 def _train(words: Sequence[str]) -> Result:
     name, settings = _settings(words)
-    slow = slow_generation(settings.model, settings.mix) if settings.model else None
-    title = "\n".join(filter(None, (_title(name, settings), slow)))
+    title = "\n".join(filter(None, (_title(name, settings), _slow(settings))))
     with Progress(settings.max_steps, title) as progress:
         return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
 
 
-def _title(what: str, run: Run) -> str:
+def _slow(run: Run | Job) -> str | None:
+    """Why completions come slowly, where they do."""
+    return slow_generation(run.model, run.mix) if isinstance(run, Run) and run.model else None
+
+
+def _title(what: str, run: Run | Job) -> str:
+    if not isinstance(run, Run):
+        return f"steelyard train {what}: {run.title}"
     return (
         f"steelyard train {what}: {type(run.task).__name__} with {type(run.objective).__name__}, runtime "
         f"{run.runtime}, {run.max_steps} steps of {run.num_prompts} x {run.num_generations}"
@@ -112,7 +121,10 @@ def headline(summary: JsonMapping, evals: Sequence[JsonMapping]) -> str:
     """One line about the whole run."""
     found = change(evals)
     parts = [] if found is None else [found]
-    parts.append(f"{summary['seconds']:.0f} s, {summary['steps']} steps, {summary['trajectories']} trajectories")
+    made = f"{summary['seconds']:.0f} s, {summary['steps']} steps"
+    if "trajectories" not in summary:
+        return "; ".join([*parts, made])
+    parts.append(f"{made}, {summary['trajectories']} trajectories")
     if summary["staleness_mean"] is not None:
         parts.append(f"staleness mean {summary['staleness_mean']:.1f}, max {summary['staleness_max']}")
     parts.append(f"idle: learner {summary['learner_idle']:.0%}, searchers {summary['searcher_idle']:.0%}")

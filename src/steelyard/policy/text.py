@@ -8,11 +8,12 @@ Chat messages go through the tokenizer's template, with the turn handed to the m
 a prefill: its turn stays open, and the model goes on in it.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
-from steelyard.core import SteelyardError
-from steelyard.core.json import JsonMapping
+from steelyard.core import SteelyardError, require
+from steelyard.core.json import JsonMapping, JsonObject, check_keys
 
 Message = dict[str, str]
 Text = str | list[Message]
@@ -38,6 +39,7 @@ TAKEN = frozenset(
     ]
 )
 """Arguments that are not the template's, or that are set here."""
+_OPTIONS = """write a JSON object such as '{"enable_thinking": false}'"""
 _FRONT = 4  # special tokens that a tokenizer may put in front of a text
 _NONE: Options = {}
 
@@ -61,6 +63,24 @@ class Tokenizer(Protocol):
     def apply_chat_template(self, messages: list[Message], /, **options: object) -> str:
         """Chat messages rendered by the template."""
         ...
+
+
+def read_options(written: str) -> JsonObject:
+    """The arguments of a chat template, from the JSON of `--chat-template-kwargs`.
+
+    Raises:
+        SteelyardError: they are no JSON object, or one is not the template's.
+    """
+    where = "--chat-template-kwargs"
+    try:
+        options = json.loads(written)
+        check_keys(written, where)
+    except ValueError as error:
+        raise SteelyardError(f"it is not JSON: {error}", where=where, hint=_OPTIONS) from error
+    require(isinstance(options, dict), "it is not a JSON object", where=where, hint=_OPTIONS)
+    taken = sorted(TAKEN & options.keys())
+    require(not taken, f"{', '.join(taken)} cannot be set", where=where, hint="leave it out")
+    return options
 
 
 def encode(tokenizer: Tokenizer, text: Text, eos_ids: Collection[int], options: Options = _NONE) -> list[int]:

@@ -13,6 +13,9 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/gold_win_rate", "gold win rate", percent),
     ("eval/proxy_win_rate", "win rate by the reward model", percent),
     ("eval/accuracy", "held-out accuracy", percent),
+    ("eval/forget_probability", "probability of what is to be forgotten", number),
+    ("eval/sample_score", "score of samples", number),
+    ("eval/held_out_loss", "held-out loss (nats a token)", number),
 )
 """Key, name and how its numbers are written: a run is summed up by the first that it has."""
 
@@ -29,8 +32,24 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/kl_to_reference": ("KL(pi, ref)", number),
     "eval/kl_from_reference": ("KL(ref, pi)", number),
     "eval/perplexity_reference": ("perplexity under ref", number),
+    "eval/forget_probability": ("p of the forgotten", number),
+    "eval/retain_probability": ("p of the retained", number),
+    "eval/utility": ("utility", number),
+    "eval/forget_accuracy": ("forgotten answered", percent),
+    "eval/retain_accuracy": ("retained answered", percent),
+    "eval/forget_truth": ("truth of the forgotten", number),
+    "eval/retain_truth": ("truth of the retained", number),
+    "eval/forget_choice": ("choice, forgotten", percent),
+    "eval/retain_choice": ("choice, retained", percent),
+    "eval/forget_repetition": ("repetition, forgotten", percent),
+    "eval/retain_repetition": ("repetition, retained", percent),
+    "eval/forget_quality": ("forget quality", number),
+    "eval/distance": ("distance to the retrained", number),
+    "eval/held_out_loss": ("held-out loss", number),
+    "eval/sample_score": ("score of samples", number),
 }
-"""What some tasks measure beside accuracy, and how far the policy has gone from the one that it began as (nats)."""
+"""What some tasks and jobs measure beside accuracy, and how far the policy has gone from the one that it began as
+(nats)."""
 IN_ONE_LINE = (
     "eval/success",
     "eval/families",
@@ -40,6 +59,13 @@ IN_ONE_LINE = (
     "eval/gold",
     "eval/proxy",
     "eval/kl_to_reference",
+    "eval/forget_probability",
+    "eval/retain_probability",
+    "eval/utility",
+    "eval/forget_accuracy",
+    "eval/retain_accuracy",
+    "eval/held_out_loss",
+    "eval/sample_score",
 )
 
 

@@ -79,6 +79,10 @@ def _interval(row: Row, key: str) -> str:
     return f"; 95% interval {ends} on {number(row.get('eval/prompts'))} prompts"
 
 
+_NAMED = ("train", "held_out", "notes", "domains")
+"""Numbers of data.json that have a name of their own on the page, or none."""
+
+
 def _facts(run: RunRecords) -> list[tuple[str, str]]:
     """Name and value of what sums up the run, as far as it is known."""
     timing: Row = run.timing[-1] if run.timing else {}
@@ -86,12 +90,14 @@ def _facts(run: RunRecords) -> list[tuple[str, str]]:
     known: dict[str, object] = {"steps": metrics.get("step"), **timing, **(run.result or {})}
     commit = run.config.get("commit")
     data: Row = run.data or {}
+    others = [(name.replace("_", " "), number(value)) for name, value in data.items() if name not in _NAMED]
     facts = [
         ("time", duration(known.get("seconds"))),
         ("trajectories", number(known.get("trajectories"))),
         ("learner steps", number(known.get("steps"))),
         ("prompts, training", number(data.get("train"))),
         ("prompts, held out", number(data.get("held_out"))),
+        *others,
         ("runtime", str(known.get("runtime", ""))),
         ("staleness, mean", number(known.get("staleness_mean"))),
         ("learner idle", percent(known.get("learner_idle"))),

@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
-from markupsafe import Markup
 
 from steelyard.core import SteelyardError
 from steelyard.report.blocks import Figure, Section, Table, figure
 from steelyard.report.format import is_number, number, percent
-from steelyard.report.measures import OWN
+from steelyard.report.job_section import drawing, job
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
 
@@ -38,25 +37,21 @@ def held_out(run: RunRecords) -> Section | None:
 
 def own(run: RunRecords) -> Section | None:
     """What the task measures of its own, and how far the policy has gone from its reference."""
-    looks = ((HELD_OUT, "-"), (LEARNER, "--"), (OTHER, ":"))
-
-    def drawn(name: str, y: str, keys: Sequence[str], *, share: bool = False) -> Markup | None:
-        present = [key for key in keys if any(key in row for row in run.evals)]
-        series = [Series(run.evals, key, OWN[key][0], *look) for key, look in zip(present, looks, strict=False)]
-        said = "; ".join(f"{OWN[key][0]} {_change(run.evals, key, OWN[key][1])}" for key in present)
-        return lines(name, f"{said}.", series, y=y, share=share)
-
     shares = ("eval/success", "eval/gold_win_rate", "eval/proxy_win_rate")
     figures = [
-        figure(drawn("own", "share", shares, share=True), "Held-out samples: attacks that succeed, comparisons won."),
-        figure(drawn("families", "families", ["eval/families"]), "Families of attacks among those that succeed."),
         figure(
-            drawn("apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
+            drawing(run, "own", "share", shares, share=True), "Held-out samples: attacks that succeed, comparisons won."
+        ),
+        figure(
+            drawing(run, "families", "families", ["eval/families"]), "Families of attacks among those that succeed."
+        ),
+        figure(
+            drawing(run, "apart", "cosine distance", ["eval/diversity", "eval/diversity_success"]),
             "Mean distance between two attacks, and between two that succeed.",
         ),
-        figure(drawn("rewards-own", "reward", ["eval/gold", "eval/proxy"]), "Mean reward of held-out samples."),
+        figure(drawing(run, "rewards-own", "reward", ["eval/gold", "eval/proxy"]), "Mean reward of held-out samples."),
         figure(
-            drawn("drift", "nats", ["eval/kl_to_reference", "eval/kl_from_reference"]),
+            drawing(run, "drift", "nats", ["eval/kl_to_reference", "eval/kl_from_reference"]),
             "From the policy to its reference, KL(pi, ref), and back, KL(ref, pi), for a completion.",
         ),
     ]
@@ -210,7 +205,22 @@ def faults(run: RunRecords) -> Section | None:
 
 _SHOWN = 20
 _MISMATCH = ("search/logp_mismatch_mean", number)
-CHARTS = (target, own, held_out, reward, length, style, staleness, replay, idle, speed, loss, logp_mismatch, faults)
+CHARTS = (
+    target,
+    own,
+    job,
+    held_out,
+    reward,
+    length,
+    style,
+    staleness,
+    replay,
+    idle,
+    speed,
+    loss,
+    logp_mismatch,
+    faults,
+)
 
 
 def _side_by_side(id: str, title: str, figures: Sequence[Figure | None], *tables: Table) -> Section | None:

@@ -200,13 +200,18 @@ def make_replay(run: Run, path: Path | None = None) -> Replay:
 
 
 def save_model(policy: Policy, run_dir: Path) -> None:
-    """Write RUN/model, whole or not at all, in place of one that may be there."""
+    """Write RUN/model, in place of one that may be there."""
+    save_whole(policy.save, run_dir)
+
+
+def save_whole(write: Callable[[Path], object], run_dir: Path) -> None:
+    """Write RUN/model by `write`, whole or not at all, in place of one that may be there."""
     part = run_dir / ".model.part"
     model = run_dir / "model"
     for rest in (part, model):
         if rest.exists():
             shutil.rmtree(rest)
-    policy.save(part)
+    write(part)
     part.replace(model)
 
 

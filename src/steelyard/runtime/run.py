@@ -3,7 +3,6 @@
 A recipe is a `Run`; every number in it is a flag of `steelyard train`. Which method it uses is the recipe itself.
 """
 
-import json
 import math
 from dataclasses import dataclass, field, is_dataclass
 from typing import Annotated, Literal
@@ -22,7 +21,6 @@ from steelyard.core import (
     Sampling,
     Schedule,
     Seed,
-    SteelyardError,
     Task,
     checked,
     needs_of,
@@ -32,14 +30,14 @@ from steelyard.core import (
     setting,
     settings,
 )
-from steelyard.core.json import JsonObject, check_keys
+from steelyard.core.json import JsonObject
 from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
 from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
 from steelyard.policy import LoRA
-from steelyard.policy.text import TAKEN
+from steelyard.policy.text import read_options
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
 from steelyard.runtime.run_parts import HeldOut, Processes, Restarts, VirtualClock
@@ -62,7 +60,6 @@ Rewards = PrimitiveConstructorSpec(
     str_from_instance=lambda value: ["None"] if value is None else [value] if isinstance(value, str) else [*value],
 )
 """How the command line writes rewards; it gathers those of several `--reward` first."""
-_OPTIONS = """write a JSON object such as '{"enable_thinking": false}'"""
 
 
 @checked()
@@ -267,16 +264,7 @@ class Run:
         Raises:
             SteelyardError: they are no JSON object, or one is not the template's.
         """
-        where = "--chat-template-kwargs"
-        try:
-            options = json.loads(self.chat_template_kwargs)
-            check_keys(self.chat_template_kwargs, where)
-        except ValueError as error:
-            raise SteelyardError(f"it is not JSON: {error}", where=where, hint=_OPTIONS) from error
-        require(isinstance(options, dict), "it is not a JSON object", where=where, hint=_OPTIONS)
-        taken = sorted(TAKEN & options.keys())
-        require(not taken, f"{', '.join(taken)} cannot be set", where=where, hint="leave it out")
-        return options
+        return read_options(self.chat_template_kwargs)
 
     @property
     def lora(self) -> LoRA | None:

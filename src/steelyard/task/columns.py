@@ -21,16 +21,13 @@ _SHOWN = 20  # columns that an error message lists
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which column of a file plays which role."""
+class AnswerColumns:
+    """Which columns of a file hold the prompt and its answer."""
 
     prompt: Annotated[str, tyro.conf.arg(name="columns.prompt")] = ""
     """Column with the prompt; empty for the first of prompt, question and problem that a row has."""
     answer: Annotated[str, tyro.conf.arg(name="columns.answer")] = ""
     """Column with the right answer; empty for the first of answer, solution and ground_truth that a row has."""
-    domain: Annotated[str, tyro.conf.arg(name="columns.domain")] = ""
-    """Column with the domain, for objectives and curricula that need one; empty for none. Texts are numbered in
-    alphabetical order."""
 
     @property
     def prompts(self) -> Sequence[str]:
@@ -41,6 +38,15 @@ class Columns:
     def answers(self) -> Sequence[str]:
         """The names that the answer's column may have, in order of preference."""
         return (self.answer,) if self.answer else ANSWERS
+
+
+@dataclass(frozen=True)
+class Columns(AnswerColumns):
+    """Which column of a file plays which role."""
+
+    domain: Annotated[str, tyro.conf.arg(name="columns.domain")] = ""
+    """Column with the domain, for objectives and curricula that need one; empty for none. Texts are numbered in
+    alphabetical order."""
 
 
 def column_of(row: DataRow, names: Sequence[str], role: str, where: str) -> str:

@@ -47,7 +47,12 @@ HELD_OUT_TOO = "rows left out of training because their question is held out"
 UNREADABLE = "rows left out because their answer cannot be read"
 
 
-def _text(value: Any, column: str, where: str) -> Text:
+def prompt_of(value: Any, column: str, where: str) -> Text:
+    """A row's prompt, which must be text or chat messages.
+
+    Raises:
+        SteelyardError: it is neither, or empty.
+    """
     if isinstance(value, str) and value.strip():
         return value
     hint = "write the prompt, or leave the row out"
@@ -208,7 +213,7 @@ class Rows(Closable):
         refused: list[tuple[str, str]] = []
         for where, row in rows:
             name = column_of(row, self.columns.prompts, "prompt", where)
-            text = _text(row[name], name, where)
+            text = prompt_of(row[name], name, where)
             columns = {column: value for column, value in row.items() if column != name}
             if self.needs_answer:
                 column = column_of(row, self.columns.answers, "answer", where)

@@ -1,7 +1,6 @@
 """Estimates from sizes alone how much memory a run's weights take, by process.
 
-    learner    N b + M (gradient) + 8 bytes a trained parameter (two means of Adam) + M (reference)
-               plus, for trained parameters of fewer than 32 bits, 8 bytes each (float32 master and its gradient)
+    learner    as `steelyard.learner.memory` says
     searcher   N b + M (reference), plus N b where the native engine keeps its own layout of the weights
     evaluator  the same as one searcher
     shared     2 M + 2 M: two slots for the weights and two for the reference (local only)
@@ -16,8 +15,8 @@ top. The disk space for trajectories is an upper bound: 13 bytes a token, with e
 from collections.abc import Iterator, Mapping
 
 from steelyard.core.json import JsonObject
+from steelyard.learner.memory import learner_bytes, whole_bytes
 from steelyard.policy import Policy
-from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
 from steelyard.training.preflight import auxiliary_models
 
@@ -33,18 +32,13 @@ def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) ->
         policy: the model, with or without weights.
         model_bytes: role of an auxiliary model (such as "reward model") -> bytes of its weights.
     """
-    whole = sum(p.numel() * p.element_size() for p in policy.model.parameters())
+    whole = whole_bytes(policy)
     trained = policy.num_bytes
-    copied = num_copied(policy.trainable().values())
     held = whole * (1 if policy.architecture is None else 2) + trained
     local = run.runtime == "local"
     searchers = run.num_searchers if local else 1
     parts = {
-        "learner_weights": whole,
-        "learner_gradient": trained + 4 * copied,
-        "learner_adam": 8 * policy.num_parameters(),
-        "learner_float32_master": 4 * copied,
-        "learner_reference": trained,
+        **learner_bytes(policy),
         f"searchers_x_{searchers}": searchers * held,
         "evaluator": held if local else 0,
         "shared_weights": 4 * trained if local else 0,

@@ -5,12 +5,11 @@ Checks everything that can be checked without training: settings, the output dir
 downloaded; the plan names what the run would download.
 """
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import numeric_settings, require, scheduled, setting, settings
+from steelyard.core.job import Job
 from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory
@@ -26,32 +25,27 @@ from steelyard.runtime.factories import (
 )
 from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.run_dir.records import check_output
+from steelyard.training.differing import differing
+from steelyard.training.job_plan import plan_job
 from steelyard.training.memory_estimate import estimate_memory
 from steelyard.training.preflight import auxiliary_models, try_reward
 
-ALWAYS_SHOWN = (
-    "--beta",
-    "--clamp",
-    "--temperature",
-    "--num-prompts",
-    "--num-generations",
-    "--replay.recent-probability",
-)
-"""Flags that the plan always shows, because every run depends on them; others are shown if not at their default."""
 UNKNOWN = "prompts with characters that the model's tokenizer does not know: the model does not see these"
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
 
 
-def plan(run: Run, name: str) -> JsonObject:
+def plan(run: Run | Job, name: str) -> JsonObject:
     """The plan of a run, as JSON values.
 
     Args:
-        run: the settings.
+        run: the settings, of post-training or of a job on given data.
         name: the recipe's name.
 
     Raises:
         SteelyardError: the run could not start, as far as that can be known without training.
     """
+    if not isinstance(run, Run):
+        return plan_job(run, name)
     try:
         return _plan(run, name)
     finally:
@@ -75,7 +69,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "dry_run": True,
         "recipe": name,
         "output_dir": run.output_dir or f"runs/{name}-TIME",
-        "settings": _differing(run),
+        "settings": differing(run),
         "prompts": prompts,
         "model": _model(run, place, policy),
         "other_models": others,
@@ -85,24 +79,6 @@ def _plan(run: Run, name: str) -> JsonObject:
         "generation": None if policy is None else policy.slow_reason,
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
-
-
-def _differing(run: Run) -> JsonObject:
-    """Class of each part, and flag -> value of each setting that is not at its default or is in `ALWAYS_SHOWN`."""
-    parts = {f.name: getattr(run, f.name) for f in fields(run) if f.name in ("task", "objective", "replay")}
-    return {name: type(part).__name__ for name, part in parts.items()} | dict(_walk(run, "--"))
-
-
-def _walk(part: Any, prefix: str) -> Iterator[tuple[str, object]]:
-    for f in fields(part):
-        value = getattr(part, f.name)
-        flag = f"{prefix}{f.name.replace('_', '-')}"
-        if isinstance(value, dict):
-            yield from ((f"{flag}.{name}", str(item)) for name, item in value.items())
-        elif is_dataclass(value):
-            yield from _walk(value, "--" if f.name in ("task", "objective") else f"{flag}.")
-        elif value != f.default or flag in ALWAYS_SHOWN:
-            yield flag, value
 
 
 def _prompts(run: Run, policy: Policy | None) -> JsonObject:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from steelyard.core.json import JsonMapping
+from steelyard.training.job_plan import job_lines
 
 _SHOWN = 20  # domains that are listed
 
@@ -13,6 +14,12 @@ def plan_lines(planned: JsonMapping) -> list[str]:
         f"plan of {planned['recipe']}, into {planned['output_dir']}; nothing was trained, downloaded or written",
         "settings that differ from the defaults, and the main ones:",
         *(f"  {flag} {value}" for flag, value in planned["settings"].items()),
+        *(job_lines(planned["job"]) if "job" in planned else _post_training(planned)),
+    ]
+
+
+def _post_training(planned: JsonMapping) -> list[str]:
+    return [
         f"prompts: {_prompts(planned['prompts'])}",
         *_data(planned["prompts"]),
         f"model: {_model(planned['model'])}",

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from steelyard.core import SteelyardError, decode
+from steelyard.core import SteelyardError, decode, require
+from steelyard.core.job import Job
 from steelyard.core.json import JsonObject
 from steelyard.runtime import Run
-from steelyard.runtime.run_dir.records import ENDS, RESULT
+from steelyard.runtime.run_dir.records import ENDS
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,33 @@ class StoredRun:
 
     recipe: str
     """Name of the recipe."""
-    run: Run
-    """The settings."""
+    settings: Run | Job
+    """The settings: of post-training, or of a job on given data."""
     callable_reward: bool
     """Whether a callable of the starting process scored it; then `resume` needs that callable again."""
+    directory: Path
+    """Where it is."""
+
+    @property
+    def run(self) -> Run:
+        """The settings of post-training.
+
+        Raises:
+            SteelyardError: the run did no post-training.
+        """
+        return post_training(self.settings, self.directory)
+
+
+def post_training(settings: Run | Job, directory: Path) -> Run:
+    """The settings, where they are those of post-training.
+
+    Raises:
+        SteelyardError: they are those of a job on given data, which has no prompts, samples or replay buffer.
+    """
+    if isinstance(settings, Run):
+        return settings
+    what = "is a job on given data, without searchers and replay buffer"
+    raise SteelyardError(what, where=str(directory), hint="name the run of a recipe that samples, such as arithmetic")
 
 
 @dataclass(frozen=True)
@@ -30,14 +54,29 @@ class FinishedRun:
 
     recipe: str
     """Name of the recipe."""
-    run: Run
-    """The settings."""
+    settings: Run | Job
+    """The settings: of post-training, or of a job on given data."""
     model: Path
     """Directory of the trained model."""
 
     @property
+    def run(self) -> Run:
+        """The settings of post-training.
+
+        Raises:
+            SteelyardError: the run did no post-training.
+        """
+        return post_training(self.settings, self.model.parent)
+
+    def job(self, *, base: bool) -> Job | None:
+        """The job on given data, on the model that it began with or on what it wrote; None for post-training."""
+        if isinstance(self.settings, Run):
+            return None
+        return self.settings if base else self.settings.trained(self.model)
+
+    @property
     def trained(self) -> Run:
-        """The settings with the trained model in place of the base; adapters are already merged into it."""
+        """`run` with the trained model in place of the base; adapters are already merged into it."""
         return replace(self.run, model=str(self.model), lora_rank=0)
 
 
@@ -64,14 +103,18 @@ def read_stored_run(directory: Path | str) -> StoredRun:
         raise SteelyardError(
             "is damaged", where=str(config), hint="train again; a finished run's model is in model/"
         ) from error
-    return StoredRun(recipe, decode(settings, Run, where=str(config)), asked)
+    found = decode(settings, Run, where=str(config))
+    hint = "train again; a finished run's model is in model/"
+    require(isinstance(found, Run | Job), f"holds settings of a {type(found).__name__}", where=str(config), hint=hint)
+    return StoredRun(recipe, found, asked, directory)
 
 
 def extended(directory: Path, max_steps: int) -> JsonObject:
     """The config.json of a run that `read_stored_run` reads, with more steps; it notes where the run ended before."""
     data: JsonObject = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    before = data["run"].get("max_steps", Run.max_steps)
-    ended = [before] if (directory / RESULT).exists() else []
+    result = read_result(directory) or {}
+    before = data["run"].get("max_steps", Run.max_steps) or result.get("steps")
+    ended = [before] if result else []
     return data | {"run": data["run"] | {"max_steps": max_steps}, ENDS: [*data.get(ENDS, []), *ended]}
 
 
@@ -86,7 +129,7 @@ def read_finished_run(directory: Path | str) -> FinishedRun:
     if not (model / "config.json").is_file():
         hint = f"the run has not finished: steelyard train --resume {directory}"
         raise SteelyardError("holds no model", where=str(directory), hint=hint)
-    return FinishedRun(stored.recipe, stored.run, model)
+    return FinishedRun(stored.recipe, stored.settings, model)
 
 
 def read_result(directory: Path) -> JsonObject | None:

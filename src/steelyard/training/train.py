@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import Reward, SteelyardError, require, suggest
+from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_report
@@ -15,13 +16,17 @@ from steelyard.runtime import Inline, Local, Records, Run, describe
 from steelyard.runtime.factories import BUFFER
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import RESULT, Watch
+from steelyard.training.job import KIND, JobRun
 from steelyard.training.preflight import preflight
 from steelyard.training.run_directory import extended, read_stored_run
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to. `summary` is the object that `steelyard train --json` prints."""
+    """What a run came to. `summary` is the object that `steelyard train --json` prints.
+
+    Jobs on given data measure something else than accuracy: their `summary` has `before` and `after`, by name.
+    """
 
     run_dir: Path
     """Settings, records, model and report."""
@@ -40,7 +45,7 @@ class Result:
 
 
 def train(
-    run: Run,
+    run: Run | Job,
     *,
     reward: object = None,
     watch: Watch | None = None,
@@ -49,10 +54,10 @@ def train(
     command: Sequence[str] | None = None,
     **settings: Any,
 ) -> Result:
-    """Post-train a model.
+    """Post-train a model, or carry out a job on given data.
 
     Args:
-        run: the settings; recipes are runs with a name.
+        run: the settings; recipes are runs and jobs with a name.
         reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
             which then runs in this process and holds up its message loop while it does, or "module:function",
             which runs in worker processes and is tried on two empty completions before the run begins. A list is a sum,
@@ -65,15 +70,14 @@ def train(
         settings: fields of the run to change, for example `max_steps=50`.
 
     Raises:
-        SteelyardError: a setting, model or file is wrong.
+        SteelyardError: a setting, model or file is wrong, or a job on given data is given a reward.
         FaultError: the run could not go on; `resume` may.
         Stopped: a signal asked for it; `resume` goes on.
     """
     named = None if reward is None else named_rewards(reward)
     run = _changed(run, settings | ({} if named is None else {"reward": named[0] if len(named) == 1 else named}))
     directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
-    verifier = None if reward is None or named is not None else reward_function(reward, timeout_s=run.reward_timeout)
+    verifier = None if named is not None else _verifier(run, reward)
     records = Records(directory, watch, describe(run, name, command) | {"callable_reward": verifier is not None})
     return _carry_out(run, name, records, verifier, None, report)
 
@@ -114,17 +118,17 @@ def resume(
     lost = newest is None and bool(damaged)
     # To begin again here would throw away what the run has stored.
     require(not lost, f"no checkpoint is whole: {'; '.join(damaged)}", where=str(directory), hint="restore one of them")
-    kept = {} if newest is None else _kept(directory, newest, begun.run)
-    if newest is not None and lacks_masters(newest):
-        damaged.append(f"{newest.name} has no float32 master weights: they begin as its {begun.run.dtype} weights")
-    run = begun.run
+    run = begun.settings
+    kept = {} if newest is None else _kept(directory, newest, run)
+    if newest is not None and isinstance(run, Run) and lacks_masters(newest):
+        damaged.append(f"{newest.name} has no float32 master weights: they begin as its {run.dtype} weights")
     config = None
     if max_steps is not None:
         _check_longer(directory, newest, max_steps, ended)
-        run = replace(run, max_steps=max_steps)
+        run = _changed(run, {"max_steps": max_steps})
         config = extended(directory, max_steps)
     records = Records(directory, watch, resume=kept, damaged=damaged, extended=config)
-    verifier = reward_function(reward, timeout_s=begun.run.reward_timeout) if given else None
+    verifier = _verifier(run, reward)
     return _carry_out(run, begun.recipe, records, verifier, newest, report)
 
 
@@ -138,7 +142,17 @@ def _check_longer(directory: Path, newest: Path | None, max_steps: int, ended: b
     require(max_steps > made, what, where="--max-steps", hint=f"use more than {made}")
 
 
-def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:
+def _verifier(run: Run | Job, reward: object) -> Reward | None:
+    """What scores in place of the task, where a callable is given."""
+    if reward is None:
+        return None
+    if not isinstance(run, Run):
+        what = "a job on given data is scored by nothing"
+        raise SteelyardError(what, where="reward", hint="leave it out, or choose a recipe that samples")
+    return reward_function(reward, timeout_s=run.reward_timeout)
+
+
+def _kept(directory: Path, newest: Path, run: Run | Job) -> Mapping[str, int]:
     """How much of each file of rows a checkpoint counts on.
 
     Raises:
@@ -146,33 +160,43 @@ def _kept(directory: Path, newest: Path, run: Run) -> Mapping[str, int]:
     """
     state = checkpoint.read_state(newest)
     hint = "restore the run's own files"
-    mine = state.get("runtime") == run.runtime and isinstance(state.get("records"), dict)
-    require(mine, f"is no checkpoint of a run with --runtime {run.runtime}", where=str(newest), hint=hint)
+    kind = run.runtime if isinstance(run, Run) else KIND
+    mine = state.get("runtime") == kind and isinstance(state.get("records"), dict)
+    said = f"a run with --runtime {kind}" if isinstance(run, Run) else "a job on given data"
+    require(mine, f"is no checkpoint of {said}", where=str(newest), hint=hint)
     buffer = directory / BUFFER
-    require(buffer.is_file(), f"is missing, and {newest.name} counts on it", where=str(buffer), hint=hint)
+    whole = buffer.is_file() or not isinstance(run, Run)
+    require(whole, f"is missing, and {newest.name} counts on it", where=str(buffer), hint=hint)
     return state["records"]
 
 
 def _carry_out(
-    run: Run, name: str, records: Records, verifier: Reward | None, newest: Path | None, report: bool
+    run: Run | Job, name: str, records: Records, verifier: Reward | None, newest: Path | None, report: bool
 ) -> Result:
     directory = records.directory
-    try:
-        with records:
-            preflight(run)
-            runtime = (Local if run.runtime == "local" else Inline)(run, records, verifier, newest)
-            result = {"run_dir": str(directory), "recipe": name, "runtime": run.runtime, **runtime.train()}
-            records.write_json(RESULT, result)
-    finally:
-        for part in (run.task, verifier):
-            if isinstance(part, Closable):
-                part.close()
+    with records:
+        job = not isinstance(run, Run)
+        found = JobRun(run, records, newest).train() if job else _post_train(run, records, verifier, newest)
+        kind = KIND if job else run.runtime
+        result = {"run_dir": str(directory), "recipe": name, "runtime": kind, **found}
+        records.write_json(RESULT, result)
     if report:
         write_report(directory)
     return Result(directory, result)
 
 
-def _changed(run: Run, settings: Mapping[str, Any]) -> Run:
+def _post_train(run: Run, records: Records, verifier: Reward | None, newest: Path | None) -> JsonMapping:
+    require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
+    try:
+        preflight(run)
+        return (Local if run.runtime == "local" else Inline)(run, records, verifier, newest).train()
+    finally:
+        for part in (run.task, verifier):
+            if isinstance(part, Closable):
+                part.close()
+
+
+def _changed(run: Any, settings: Mapping[str, Any]) -> Any:
     known = [f.name for f in fields(run)]
     for name in settings:
         if name not in known:

@@ -32,20 +32,28 @@ class Question:
     wrong: tuple[Trajectory, ...]
 
 
-@dataclass(frozen=True)
-class Audit:
-    """The results of an audit on N questions."""
+@dataclass(frozen=True, kw_only=True)
+class Recall:
+    """What a model says to N questions."""
 
     probability: float
     """Mean p(right)."""
-    choice: float
-    """Mean p(right) / (p(right) + sum of p(wrong))."""
-    truth: float
-    """Mean of max(0, 1 - R)."""
     accuracy: float
     """Share of questions whose greedy completion is the right answer."""
     repetition: float
     """Mean `repetition` of the greedy completions."""
+    said: tuple[np.ndarray, ...]
+    """The greedy completions: tokens, including the end of sequence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Recall):
+    """The results of an audit on N questions with wrong answers."""
+
+    choice: float
+    """Mean p(right) / (p(right) + sum of p(wrong))."""
+    truth: float
+    """Mean of max(0, 1 - R)."""
     ratio_N: Float64[np.ndarray, "N"]
     """R of each question."""
 
@@ -59,8 +67,39 @@ class Quality(NamedTuple):
     """Forget quality: the probability of so large a distance if the two distributions are equal; 1 is best."""
 
 
+def recall(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> Recall:
+    """What a model says to questions, with or without wrong answers; greedy completions have at most `max_tokens`."""
+    rights = [question.right for question in questions]
+    said = greedy(policy, rights, max_tokens)
+    right = [np.array_equal(a, t.completion_T) for a, t in zip(said, rights, strict=True)]
+    return Recall(
+        probability=float(np.exp(mean_logp(policy, rights)).mean()),
+        accuracy=float(np.mean(right)),
+        repetition=float(np.mean([repetition(tokens) for tokens in said])),
+        said=tuple(said),
+    )
+
+
 def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> Audit:
     """Audit a model; greedy completions have at most `max_tokens` tokens.
+
+    Raises:
+        SteelyardError: there are no questions, or their numbers of wrong answers differ or are 0.
+    """
+    logp_NA = answers_logp(policy, questions)
+    ratio_N = truth_ratio(logp_NA)
+    found = recall(policy, questions, max_tokens=max_tokens)
+    p_NA = np.exp(logp_NA)
+    return Audit(
+        **vars(found),
+        choice=float((p_NA[:, 0] / p_NA.sum(1)).mean()),
+        truth=float(np.maximum(0.0, 1 - ratio_N).mean()),
+        ratio_N=ratio_N,
+    )
+
+
+def answers_logp(policy: Policy, questions: Sequence[Question]) -> Float64[np.ndarray, "N A"]:
+    """log p of each question's A answers, the right one first (mean nats per token).
 
     Raises:
         SteelyardError: there are no questions, or their numbers of wrong answers differ or are 0.
@@ -73,18 +112,12 @@ def audit(policy: Policy, questions: Sequence[Question], *, max_tokens: int) -> 
         hint="give questions, each with as many wrong answers",
     )
     rows = [t for question in questions for t in (question.right, *question.wrong)]
-    logp_NA = mean_logp(policy, rows).reshape(len(questions), -1)
-    ratio_N = np.exp(logp_NA[:, 1:].mean(1) - logp_NA[:, 0])
-    said = greedy(policy, [question.right for question in questions], max_tokens)
-    right = [np.array_equal(a, q.right.completion_T) for a, q in zip(said, questions, strict=True)]
-    return Audit(
-        probability=float(np.exp(logp_NA[:, 0]).mean()),
-        choice=float((np.exp(logp_NA[:, 0]) / np.exp(logp_NA).sum(1)).mean()),
-        truth=float(np.maximum(0.0, 1 - ratio_N).mean()),
-        accuracy=float(np.mean(right)),
-        repetition=float(np.mean([repetition(tokens) for tokens in said])),
-        ratio_N=ratio_N,
-    )
+    return mean_logp(policy, rows).reshape(len(questions), -1)
+
+
+def truth_ratio(logp_NA: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N"]:
+    """R of each question, from what `answers_logp` returns."""
+    return np.exp(logp_NA[:, 1:].mean(1) - logp_NA[:, 0])
 
 
 @torch.no_grad()

@@ -18,9 +18,9 @@ from typing import ClassVar
 
 import torch
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, method
+from steelyard.core import Batch, Loss, Needs, method
 from steelyard.objective import policy_gradient
-from steelyard.unlearn.parts import forgotten, with_retained
+from steelyard.unlearn.parts import RetainWeight, forgotten, with_retained
 
 
 @method("gradient-ascent", paper="arXiv:2210.01504", claim="a few steps of ascent make given texts unlikely")
@@ -30,7 +30,7 @@ class GradientAscent:
 
     needs: ClassVar[Needs] = Needs(labels=("retain",))
 
-    retain: NonNegative = 1.0
+    retain: RetainWeight = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:

@@ -19,10 +19,10 @@ Source: Zhang et al. 2024, arXiv:2404.05868; the retain terms as in the authors'
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective.kernels import one_sided
 from steelyard.objective.reduce import batch_mean, log_ratio, num_prompts
-from steelyard.unlearn.parts import forgotten, with_retained
+from steelyard.unlearn.parts import RetainWeight, forgotten, with_retained
 
 
 @method(
@@ -38,7 +38,7 @@ class NPO:
 
     beta: Positive = 0.1
     """How soon an answer counts as forgotten: larger is sooner; towards 0, never (gradient ascent)."""
-    retain: NonNegative = 1.0
+    retain: RetainWeight = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:

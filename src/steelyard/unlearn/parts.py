@@ -10,10 +10,16 @@ If the completions of retained prompts are given, L_retain is the usual retain l
 reference, it is KL(pi_ref || pi) of whole completions, up to a constant (KL).
 """
 
-import torch
+from typing import Annotated
 
-from steelyard.core import Batch, Loss
+import torch
+import tyro
+
+from steelyard.core import Batch, Loss, NonNegative
 from steelyard.objective import policy_gradient
+
+RetainWeight = Annotated[NonNegative, tyro.conf.arg(name="retain-weight")]
+"""Coefficient of the retain loss; as a flag it is --retain-weight, because --retain names a file."""
 
 
 def forgotten(batch: Batch) -> Batch:

@@ -42,17 +42,53 @@ def unlearn(
     Raises:
         SteelyardError: there is nothing to forget.
     """
-    require(len(forget) > 0, "there is nothing to forget", where="unlearn", hint="give at least one group")
     learner = Learner(policy, objective, optimizer or Adam(weight_decay=0.01), learning_rate=learning_rate)
-    forget, retain = ([_referred(learner, group) for group in groups] for groups in (forget, retain))
-    for epoch in range(epochs):
-        draws = rng(seed, "unlearn", epoch)
-        order = draws.permutation(len(forget))
-        beside = draws.integers(len(retain), size=len(forget)) if retain else order[:0]
-        for start in range(0, len(forget), batch):
-            turn = slice(start, start + batch)
-            yield learner.step([*(forget[i] for i in order[turn]), *(retain[i] for i in beside[turn])])
+    pairs = Paired(learner, forget, retain, batch=batch, seed=seed)
+    for step in range(epochs * pairs.steps_per_epoch):
+        yield learner.step(pairs.at(step))
 
 
-def _referred(learner: Learner, group: Group) -> Group:
-    return reference_logp(learner.policy, learner.reference, group, learner.temperature)
+class Paired:
+    """What each step learns from: forgotten prompts of the epoch's order, and as many retained ones beside them.
+
+    A function of the step's number alone. Reference log-probabilities are computed when a group is met first.
+
+    Args:
+        learner: its reference is the model before unlearning.
+        forget, retain, batch, seed: as for `unlearn`.
+
+    Raises:
+        SteelyardError: there is nothing to forget.
+    """
+
+    def __init__(
+        self, learner: Learner, forget: Sequence[Group], retain: Sequence[Group], *, batch: int, seed: int
+    ) -> None:
+        require(len(forget) > 0, "there is nothing to forget", where="unlearn", hint="give at least one group")
+        self._learner = learner
+        self._forget = [*forget]
+        self._retain = [*retain]
+        self._batch = batch
+        self._seed = seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of a pass over the forgotten prompts."""
+        return -(-len(self._forget) // self._batch)
+
+    def at(self, step: int) -> list[Group]:
+        """The groups of a step, from 0."""
+        epoch, turn = divmod(step, self.steps_per_epoch)
+        draws = rng(self._seed, "unlearn", epoch)
+        order = draws.permutation(len(self._forget)).tolist()
+        beside = draws.integers(len(self._retain), size=len(self._forget)).tolist() if self._retain else []
+        part = slice(turn * self._batch, (turn + 1) * self._batch)
+        return [*self._referred(self._forget, order[part]), *self._referred(self._retain, beside[part])]
+
+    def _referred(self, groups: list[Group], chosen: Sequence[int]) -> list[Group]:
+        """The chosen groups, with log-probabilities under the reference, which are kept for later epochs."""
+        learner = self._learner
+        for i in chosen:
+            if any(t.ref_version != learner.reference.version or t.logp_ref_T is None for t in groups[i]):
+                groups[i] = reference_logp(learner.policy, learner.reference, groups[i], learner.temperature)
+        return [groups[i] for i in chosen]

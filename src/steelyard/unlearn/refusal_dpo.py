@@ -17,11 +17,11 @@ Source: a baseline of Zhang et al. 2024, arXiv:2404.05868; the loss is that of R
 from dataclasses import dataclass
 from typing import ClassVar
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
+from steelyard.core import Batch, Loss, Needs, Positive, method
 from steelyard.objective import contrast
 from steelyard.objective.preference import chosen_rejected
 from steelyard.objective.reduce import log_ratio
-from steelyard.unlearn.parts import forgotten, with_retained
+from steelyard.unlearn.parts import RetainWeight, forgotten, with_retained
 
 
 @method("refusal-dpo", paper="arXiv:2404.05868", claim="prefers a refusal to what is to be forgotten; a baseline")
@@ -33,7 +33,7 @@ class RefusalDPO:
 
     beta: Positive = 0.1
     """Strength of the pull to the reference."""
-    retain: NonNegative = 1.0
+    retain: RetainWeight = 1.0
     """Coefficient of the retain loss; 0 learns from forgotten prompts alone."""
 
     def __call__(self, batch: Batch) -> Loss:

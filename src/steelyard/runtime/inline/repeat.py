@@ -89,6 +89,7 @@ def _read_run(run_dir: Path, scored: bool) -> tuple[Run, list[int]]:
     config = _parse(file.read_bytes(), file)
     require(isinstance(config.get("run"), dict), "has no settings of a run", where=str(file), hint=_HINT)
     run = decode(config["run"], Run, where=str(file))
+    require(isinstance(run, Run), "is of a job on given data", where=str(file), hint=_HINT)
     require(run.runtime == "inline", f"says --runtime {run.runtime}", where=str(file), hint=_HINT)
     unscored = bool(config.get("callable_reward")) and not scored
     require(

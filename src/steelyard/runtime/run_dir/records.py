@@ -13,6 +13,7 @@ from pathlib import Path
 
 from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
 from steelyard.core.copies import own
+from steelyard.core.job import Job
 from steelyard.core.lock import Lock
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir.disk import append, put, sync, writing
@@ -266,8 +267,13 @@ def _finite(data: object) -> object:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dict[str, object]:
-    """The contents of config.json: the settings as resolved; recipe, command, seed, version, commit and machine."""
+def describe(run: Run | Job, recipe: str, command: Sequence[str] | None = None) -> dict[str, object]:
+    """The contents of config.json: the settings as resolved; recipe, command, seed, version, commit and machine.
+
+    The settings of a job name their class; those of a `Run` need not.
+    """
+    kind = type(run)
+    named = {} if isinstance(run, Run) else {"class": f"{kind.__module__}:{kind.__qualname__}"}
     return {
         "recipe": recipe,
         "command": None if command is None else list(command),
@@ -275,7 +281,7 @@ def describe(run: Run, recipe: str, command: Sequence[str] | None = None) -> dic
         "version": version("steelyard"),
         "commit": commit(),
         "machine": machine(),
-        "run": encode(run),
+        "run": {**named, **encode(run)},
     }
 
 

@@ -1,0 +1,86 @@
+"""The page's charts of jobs on given data: what is forgotten beside what is kept, and the likelihood of documents."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from steelyard.report.blocks import Section, figure
+from steelyard.report.format import is_number
+from steelyard.report.measures import OWN
+from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, Series, lines
+from steelyard.report.records import RunRecords
+
+
+class Chart(NamedTuple):
+    """A figure of up to three measures."""
+
+    name: str
+    y: str
+    keys: tuple[str, ...]
+    caption: str
+    share: bool = False
+
+
+CHARTS = (
+    Chart(
+        "recalled",
+        "probability",
+        ("eval/forget_probability", "eval/retain_probability", "eval/utility"),
+        "Mean probability of the right answer (per token, geometric mean), and the utility that is left.",
+        share=True,
+    ),
+    Chart(
+        "answered",
+        "share answered",
+        ("eval/forget_accuracy", "eval/retain_accuracy"),
+        "Greedy answers that are right to the letter.",
+        share=True,
+    ),
+    Chart(
+        "known",
+        "truth",
+        ("eval/forget_truth", "eval/retain_truth"),
+        "max(0, 1 - R), R the truth ratio of wrong answers to the right one: near 0 where nothing is known.",
+        share=True,
+    ),
+    Chart(
+        "repeated",
+        "share repeated",
+        ("eval/forget_repetition", "eval/retain_repetition"),
+        "Pairs of tokens in greedy answers that occurred before in them: high where a model has collapsed.",
+        share=True,
+    ),
+    Chart(
+        "quality",
+        "p-value or distance",
+        ("eval/forget_quality", "eval/distance"),
+        "Truth ratios against those of a model retrained without what is to be forgotten (Kolmogorov-Smirnov).",
+        share=True,
+    ),
+    Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
+    Chart("said", "score", ("eval/sample_score",), "Mean score of samples; lower is better."),
+)
+
+
+def job(run: RunRecords) -> Section | None:
+    """What a job measured, before, during and after; None where it measured nothing of this."""
+    drawn = [figure(drawing(run, c.name, c.y, c.keys, share=c.share), c.caption) for c in CHARTS]
+    shown = [one for one in drawn if one is not None]
+    return Section("job", "What was measured", shown) if shown else None
+
+
+def drawing(run: RunRecords, name: str, y: str, keys: Sequence[str], *, share: bool = False) -> Markup | None:
+    """Lines of some measures of `OWN` over the run's evaluations; None where it has none of them."""
+    looks = ((HELD_OUT, "-"), (LEARNER, "--"), (OTHER, ":"))
+    present = [key for key in keys if any(key in row for row in run.evals)]
+    series = [Series(run.evals, key, OWN[key][0], *look) for key, look in zip(present, looks, strict=False)]
+    said = "; ".join(f"{OWN[key][0]} {_ends(run, key)}" for key in present)
+    return lines(name, f"{said}.", series, y=y, share=share)
+
+
+def _ends(run: RunRecords, key: str) -> str:
+    """The first and the last value."""
+    known = [row for row in run.evals if is_number(row.get(key))]
+    ends = known[:1] + known[1:][-1:]
+    return ", ".join(f"{OWN[key][1](row[key])} at step {row.get('step')}" for row in ends)

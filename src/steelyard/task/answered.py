@@ -1,0 +1,118 @@
+"""Prompts with given answers from a file: for what learns from answers as they stand, without a verifier.
+
+Rows have a column `prompt` (or `question`, `problem`; a string or chat messages) and a column `answer` (or `solution`,
+`ground_truth`; a text or a number), perhaps also `wrong`: a list of wrong answers of the same form. The answer is what
+follows the prompt, letter by letter: where a space belongs between them, the prompt ends or the answer begins with it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from steelyard.core import Prompt, SteelyardError, require
+from steelyard.core.json import JsonObject
+from steelyard.task.base import MERGED, PlainText, PromptTemplate, make_prompt, worded
+from steelyard.task.columns import AnswerColumns, column_of, is_missing
+from steelyard.task.files import DataRow, read_rows
+from steelyard.task.rows import prompt_of
+
+
+@dataclass(frozen=True)
+class AnsweredColumns(AnswerColumns):
+    """Which column of a file plays which role."""
+
+    wrong: Annotated[str, tyro.conf.arg(name="columns.wrong")] = "wrong"
+    """Column with a list of wrong answers, for audits; a file need not have it."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prompt with its answer, and wrong answers where the row has some."""
+
+    prompt: Prompt
+    answer: str
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnsweredFile:
+    """How rows with answers become prompts and texts."""
+
+    prompt_template: PromptTemplate = "{prompt}"
+    r"""Text around each prompt, for example "Q: {prompt}\nA:". On the command line \n, \t and \\ are a line break, a
+    tab and a backslash."""
+    chat: bool = False
+    """Make each question the message of a user, which the model's chat template renders."""
+    system_prompt: PlainText = ""
+    """Message of the system before a chat; empty for none. Escapes as in --prompt-template."""
+    columns: AnsweredColumns = field(default_factory=AnsweredColumns)
+    """Which column plays which role."""
+
+    def read(self, path: str, flag: str) -> tuple[list[Answered], Counter[str]]:
+        """The rows of a file in order, of equal ones the first; and how many were merged.
+
+        Args:
+            path: JSONL or Parquet.
+            flag: the setting that names it, for errors.
+
+        Raises:
+            SteelyardError: the file is missing or malformed, or a row has no prompt or no answer.
+        """
+        require(bool(path), "is missing", where=flag, hint="name a .jsonl or .parquet file with prompt and answer")
+        found: dict[tuple[str, str, tuple[str, ...]], Answered] = {}
+        rows = read_rows(path)
+        for place, row in rows:
+            one = self._answered(row, f"{path}, {place}")
+            found.setdefault((one.prompt.id, one.answer, one.wrong), one)
+        merged = len(rows) - len(found)
+        return [*found.values()], Counter({MERGED: merged} if merged else {})
+
+    def _answered(self, row: DataRow, where: str) -> Answered:
+        name = column_of(row, self.columns.prompts, "prompt", where)
+        text = worded(prompt_of(row[name], name, where), self.prompt_template, self.chat, self.system_prompt, where)
+        column = column_of(row, self.columns.answers, "answer", where)
+        hint = "say which holds the answer with --columns.answer"
+        require(column != name, f"the prompt and the answer are both {name!r}", where=where, hint=hint)
+        answer = _text(row[column], column, where)
+        return Answered(make_prompt(text, {"answer": answer}, place=where), answer, self._wrong(row, where))
+
+    def _wrong(self, row: DataRow, where: str) -> tuple[str, ...]:
+        column = self.columns.wrong
+        value = row.get(column)
+        if is_missing(value):
+            return ()
+        hint = "write a list of texts"
+        require(isinstance(value, list), f"column {column!r} is no list of wrong answers", where=where, hint=hint)
+        return tuple(_text(text, column, where) for text in value or ())
+
+
+def as_columns(number: int, counts: Counter[str]) -> JsonObject:
+    """What data.json and the plan say of a file: its rows, and what was merged."""
+    return {"rows": number, "notes": dict(counts)}
+
+
+def same_number_of_wrong(rows: Sequence[Answered], path: str) -> int:
+    """How many wrong answers each row has.
+
+    Raises:
+        SteelyardError: the rows differ in that: their truth ratios could not be compared.
+    """
+    first = len(rows[0].wrong)
+    other = next((row for row in rows if len(row.wrong) != first), None)
+    if other is not None:
+        what = f"it has {len(other.wrong)} wrong answers, and the first row of {path} has {first}"
+        hint = "give every row as many, or none"
+        raise SteelyardError(what, where=other.prompt.place, hint=hint)
+    return first
+
+
+def _text(value: object, column: str, where: str) -> str:
+    """An answer as text; numbers are written as JSON writes them."""
+    missing = is_missing(value) or (isinstance(value, str) and not value.strip())
+    require(not missing, f"there is no answer: column {column!r} is empty", where=where, hint="write it")
+    kind = isinstance(value, str | int | float) and not isinstance(value, bool)
+    require(kind, f"column {column!r} is neither text nor number", where=where, hint="write the answer as a text")
+    return str(value)

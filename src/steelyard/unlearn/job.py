@@ -1,0 +1,193 @@
+"""Unlearning as a job: `steelyard train npo --model DIR --forget f.jsonl --retain r.jsonl`.
+
+Both files hold prompts with answers, and perhaps wrong answers for the audit (`task/answered.py`). What a step learns
+from, by the recipe's `completions`:
+
+    answer    a forgotten prompt's answer, which the objective makes less likely (npo, gradient-ascent)
+    refusal   the refusal in place of the answer (idk, which is SFT)
+    pair      refusal and answer, the refusal preferred (refusal-dpo)
+
+Beside them stand as many retained prompts, with their given answers (RT), with answers sampled from the model before
+unlearning (KL), or none where no file of them is named. The audit is of `unlearn/audit.py`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, NamedTuple
+
+import tyro
+
+from steelyard.core import Group, PositiveInt, Prompt, Request, Sampling, Trajectory, checked, needs_of, require
+from steelyard.core.json import JsonObject
+from steelyard.learner import Adam, demonstration
+from steelyard.learner.given_data import GivenData
+from steelyard.learner.model_job import ModelJob
+from steelyard.objective import Objective
+from steelyard.policy import Policy
+from steelyard.rollout import engine_for
+from steelyard.task.answered import Answered, AnsweredFile, same_number_of_wrong
+from steelyard.unlearn.npo import NPO
+from steelyard.unlearn.protocol import Paired
+from steelyard.unlearn.two_sided_audit import Part, TwoSidedAudit, truth_ratios_of
+
+Plain = tyro.conf.OmitArgPrefixes
+
+
+class Files(NamedTuple):
+    """What was read."""
+
+    forget: list[Answered]
+    retain: list[Answered]
+    notes: Counter[str]
+
+
+@checked()
+@dataclass(frozen=True)
+class Unlearning(ModelJob):
+    """Make a model forget the answers to some prompts, and keep those to others."""
+
+    objective: Annotated[Objective, Plain] = field(default_factory=NPO)
+    """The loss."""
+    forget: str = ""
+    """JSONL or Parquet file of what is to be forgotten: columns prompt and answer, perhaps wrong."""
+    retain: str = ""
+    """The same of what is to be kept; empty retains nothing."""
+    completions: Literal["answer", "refusal", "pair"] = "answer"
+    """What a forgotten prompt is trained with: its answer, the refusal, or both as a pair."""
+    refusal: str = "I do not know."
+    """What the model should say instead, where the recipe teaches a refusal."""
+    retained: Literal["given", "sampled"] = "given"
+    """What a retained prompt is trained with: its answer (RT), or answers of the model before unlearning (KL)."""
+    retained_samples: PositiveInt = 2
+    """Answers sampled for each retained prompt, where they are sampled."""
+    max_completion_length: PositiveInt = 64
+    """Most tokens of a sampled answer, and of a greedy one in the audit."""
+    audited: PositiveInt = 128
+    """Prompts of each file that are audited, the first ones."""
+    retrained: str = ""
+    """A model trained without what is to be forgotten, for the forget quality; needs wrong answers. Empty for none."""
+    file: Annotated[AnsweredFile, Plain] = field(default_factory=AnsweredFile)
+    """How rows become prompts and answers."""
+    optimizer: Adam = field(default_factory=lambda: Adam(weight_decay=0.01))
+    """Adam, clipping and the learning-rate schedule."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        paired = needs_of(self.objective).group_size == 2
+        hint = f"{type(self.objective).__name__} compares {'two completions' if paired else 'nothing'}"
+        fits = (self.completions == "pair") == paired
+        require(fits, f"is {self.completions}", where="--completions", hint=f"{hint}: leave this to the recipe")
+
+    @property
+    def title(self) -> str:
+        """What is forgotten, by what, beside what."""
+        beside = f"{self.retain} ({self.retained} answers)" if self.retain else "nothing retained"
+        return f"{type(self.objective).__name__} on {self.forget}, beside {beside}; model {self.model}"
+
+    def asked(self) -> Sequence[Prompt]:
+        """Prompts to be forgotten and to be kept, in turn."""
+        read = self._read()
+        pairs = zip(read.forget, read.retain, strict=False)
+        both = [row.prompt for pair in pairs for row in pair]
+        return both or [row.prompt for row in read.forget]
+
+    def plan(self) -> Mapping[str, JsonObject]:
+        """The files, the model, and how many steps there are."""
+        read = self._read()
+        policy = self.planned_policy()
+        longest = {}
+        if policy is not None:
+            groups = [*self._to_forget(policy, read), *self._given(policy, read.retain)]
+            longest = {"longest_tokens": self._check_lengths(policy, groups), "context": policy.context_length}
+        facts = self._facts(read)
+        return {"data": facts | longest, "model": self.planned_model(policy), "steps": self._steps(read)}
+
+    def open(self) -> GivenData:
+        """Read the files, load the model, and sample answers to retained prompts where they are not given."""
+        read = self._read()
+        policy = self.policy()
+        forget = self._to_forget(policy, read)
+        given = self._given(policy, read.retain)
+        self._check_lengths(policy, [*forget, *given])
+        parts = {"forget": Part.of(policy, read.forget[: self.audited])}
+        if read.retain:
+            parts["retain"] = Part.of(policy, read.retain[: self.audited])
+        never = truth_ratios_of(self.retrained, self.dtype, read.forget[: self.audited]) if self.retrained else None
+        learner = self.learner(policy, self.objective)
+        retain = self._sampled(policy, given) if self.retained == "sampled" else given
+        return GivenData(
+            learner,
+            Paired(learner, forget, retain, batch=self.batch_size, seed=self.seed).at,
+            self.steps_over(len(forget)),
+            TwoSidedAudit(policy, parts, self.max_completion_length, never),
+            self._facts(read),
+        )
+
+    def _read(self) -> Files:
+        forget, notes = self.file.read(self.forget, "--forget")
+        retain, more = self.file.read(self.retain, "--retain") if self.retain else ([], Counter())
+        numbers = [same_number_of_wrong(forget, self.forget)]
+        numbers += [same_number_of_wrong(retain, self.retain)] if retain else []
+        both = {row.prompt.id for row in forget} & {row.prompt.id for row in retain}
+        twice = next((row for row in retain if row.prompt.id in both), None)
+        place = "" if twice is None else twice.prompt.place
+        require(twice is None, f"its prompt is in {self.forget} too", where=place, hint="leave it out of one file")
+        hint = "add a column wrong to the file to forget, or leave --retrained out"
+        able = numbers[0] > 0 or not self.retrained
+        require(able, "needs wrong answers for truth ratios", where="--retrained", hint=hint)
+        return Files(forget, retain, notes + more)
+
+    def _facts(self, read: Files) -> JsonObject:
+        wrong = {"wrong_answers_each": len(read.forget[0].wrong)}
+        return {"forget": len(read.forget), "retain": len(read.retain), **wrong, "notes": dict(read.notes)}
+
+    def _steps(self, read: Files) -> JsonObject:
+        steps = self.steps_over(len(read.forget))
+        return {"steps": steps, "forgotten_prompts_a_step": self.batch_size, "epochs": self.epochs}
+
+    def _to_forget(self, policy: Policy, read: Files) -> list[Group]:
+        marks = {"retain": False}
+
+        def row(prompt: Prompt, text: str, reward: float) -> Trajectory:
+            return demonstration(policy, prompt, text, reward=reward, labels=marks)
+
+        texts = {"answer": [0.0], "refusal": [1.0], "pair": [0.0, 1.0]}[self.completions]
+        return [
+            [row(one.prompt, one.answer if reward == 0.0 else self.refusal, reward) for reward in texts]
+            for one in read.forget
+        ]
+
+    def _given(self, policy: Policy, rows: Sequence[Answered]) -> list[Group]:
+        return [[demonstration(policy, row.prompt, row.answer, labels={"retain": True})] for row in rows]
+
+    def _sampled(self, policy: Policy, given: Sequence[Group]) -> list[Group]:
+        """What the model itself answers, each sample a group of its own: how its distribution is retained."""
+        prompts = [group[0] for group in given]
+        asked = [
+            Request(f"{i}", tuple(t.tokens_T[~t.action_T].tolist()), sample)
+            for i, t in enumerate(prompts)
+            for sample in range(self.retained_samples)
+        ]
+        drawn = engine_for(policy, self.seed).generate(asked, Sampling(max_tokens=self.max_completion_length))
+        ordered = sorted(drawn, key=lambda t: (int(t.prompt_id), t.sample))
+        labels = {"retain": True}
+        return [[t.replace(prompt_id=prompts[int(t.prompt_id)].prompt_id, reward=1.0, labels=labels)] for t in ordered]
+
+    def _check_lengths(self, policy: Policy, groups: Sequence[Group]) -> int:
+        """The longest row (tokens).
+
+        Raises:
+            SteelyardError: it does not fit the model's context, or a prompt leaves no room for an answer.
+        """
+        rows = [t for group in groups for t in group]
+        longest = max(len(t.tokens_T) for t in rows)
+        context = policy.context_length
+        what = f"a prompt with its answer has {longest} tokens, and the model's context {context}"
+        hint = "shorten the row, or take a model with a longer context"
+        require(longest <= context, what, where="data", hint=hint)
+        asked = max(len(t.tokens_T) - int(t.action_T.sum()) for t in rows)
+        what = f"is {self.max_completion_length}: a prompt of {asked} tokens leaves {context - asked} of the context"
+        fits = asked + self.max_completion_length <= context
+        require(fits, what, where="--max-completion-length", hint="lower it")
+        return longest
