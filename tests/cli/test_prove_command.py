@@ -3,15 +3,17 @@ import json
 import pytest
 
 from steelyard.cli import main
-from steelyard.experiments.harness import proving
+from steelyard.experiments.harness import null_method, proving
 from steelyard.experiments.harness.proof_seed import SeedResult
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("", "prove: takes a method's id, or --all"),
-        ("topr --all", "prove: takes a method's id, or --all"),
+        ("", "prove: takes a method's id, or --all, or --null N"),
+        ("topr --all", "prove: takes a method's id, or --all, or --null N"),
+        ("topr --null 3", "prove: takes a method's id, or --all, or --null N"),
+        ("--null 0", "--null: is 0"),
         ("topp", "unknown method 'topp'; did you mean 'topr'"),
         ("shuffled", "shuffled: has no proof"),
         ("topr --seeds 0", "--seeds: is 0"),
@@ -39,6 +41,15 @@ def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(
     out = capsys.readouterr().out
     answer = json.loads(out.splitlines()[-1])
     assert list(answer["proofs"]) == ["cgpo"]
-    assert answer["proofs"]["cgpo"]["verdict"] == "not shown"
-    assert "QUICK" in out
-    assert {"cgpo.json", "cgpo.png"} == {file.name for file in tmp_path.iterdir()}
+    assert answer["proofs"]["cgpo"]["first"]["verdict"] == "direction disagrees"
+    assert "a quick run, which gives no verdict" in out
+    assert "not shown" not in out
+    assert {"cgpo.json", "cgpo.svg"} == {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_null_method_is_kept(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(null_method, "_shows", lambda first_seed: first_seed == 0)
+    assert main(["prove", "--null", "4", "--output-dir", str(tmp_path), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (answer["null"]["runs"], answer["null"]["shown"], answer["null"]["replicated"]) == (4, 1, 0)
+    assert json.loads((tmp_path / "null.json").read_text())["rate"] == 0.25

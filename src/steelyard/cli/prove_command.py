@@ -12,22 +12,32 @@ import tyro
 
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
-from steelyard.core import find, require
+from steelyard.core import PositiveInt, checked, find, require
+from steelyard.experiments.harness import evidence, null_method
 from steelyard.experiments.harness.proof_index import load, module_of, proof_modules
-from steelyard.experiments.harness.proof_record import LEAST_SEEDS, ProofRecord, check_publishable, effect_of
+from steelyard.experiments.harness.proof_record import (
+    FEWEST_SEEDS,
+    Block,
+    ProofRecord,
+    check_publishable,
+    effect_of,
+    written,
+)
 from steelyard.experiments.harness.proving import ProofSettings, prove
 from steelyard.experiments.harness.publish import publish
 from steelyard.experiments.harness.spread import spread
 from steelyard.experiments.harness.table import show
 
 
+@checked()
 @dataclass(frozen=True)
 class Prove:
     """Measure a method's claim against its paper's own baseline, at equal cost, on paired seeds.
 
     A claim is shown where the 90 % interval of its effect lies at or above what was claimed before the first run; not
-    shown where the mean is below; too noisy in between. The same claims are judged with the method switched off: if
-    they are shown then too, the experiment cannot tell, and shows nothing.
+    shown where the mean is below; too noisy in between. A gain is judged with the method switched off too: if that is
+    shown, the experiment cannot tell, and shows nothing. Where the first block of seeds shows every claim, a later
+    block of fresh seeds is measured.
     """
 
     settings: Annotated[ProofSettings, tyro.conf.OmitArgPrefixes]
@@ -36,65 +46,112 @@ class Prove:
     """The method, as steelyard methods lists it."""
     all: bool = False
     """Prove every method that has a proof."""
+    null: PositiveInt | None = None
+    """In place of a method: two identical arms at margin 0, so many times through the same test."""
     output_dir: str | None = None
     """Where results go, by default runs/prove-ID-TIME, or runs/prove with --all; what is there is not repeated."""
     publish: bool = False
-    """In a source tree: renew the package's records, docs/proofs and docs/catalogue.md. Not from a quick run."""
+    """In a source tree: enter the records into docs/evidence, and renew verdicts, plots and docs/catalogue.md."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
-    """Carry out one proof or all; print their tables."""
+    """Carry out one proof or all, or the null method; print their tables."""
     asked = parse(Prove, words, command="prove", default=Prove(ProofSettings()))
     import_rooms()
     require(
-        (asked.id is None) == asked.all,
-        "takes a method's id, or --all",
+        [asked.id is not None, asked.all, asked.null is not None].count(True) == 1,
+        "takes a method's id, or --all, or --null N",
         where="prove",
         hint="see steelyard methods for those that have a proof",
     )
     if asked.publish:
+        evidence.evidence()
+    if asked.null is not None:
+        return _null(asked, asked.null)
+    if asked.publish:
         _check_whole(asked.settings)
     modules = proof_modules() if asked.id is None else dict([module_of(find(asked.id).id)])
-    default = "runs/prove" if asked.all else f"runs/prove-{next(iter(modules))}-{time.strftime('%Y%m%d-%H%M%S')}"
-    directory = Path(asked.output_dir or default)
-    records = prove(modules, asked.settings, directory, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+    directory = Path(asked.output_dir or ("runs/prove" if asked.all else _named(next(iter(modules)))))
+    records = prove(modules, asked.settings, directory, _say)
     for record in records.values():
         tell(record)
     if len(records) > 1:
-        rows = [[r.id, r.verdict, f"{r.minutes:.1f}"] for r in records.values()]
-        show("all proofs", ["method", "verdict", "minutes"], rows)
+        _tell_all(records)
     if asked.publish:
-        for id, record in records.items():
-            check_publishable(record, (proof := load(modules[id])).first_seed, proof.seeds)
-        publish(records, directory)
+        _publish(records, modules)
     print(f"records and plots: {directory}")
     return {"output_dir": str(directory), "proofs": {id: msgspec.to_builtins(r) for id, r in records.items()}}
 
 
+def _say(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+def _named(id: str) -> str:
+    return f"runs/prove-{id}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _null(asked: Prove, runs: int) -> Mapping[str, object]:
+    """Run the null method, and keep what it found."""
+    found = null_method.null_rate(runs, _say)
+    print(found.text)
+    directory = evidence.evidence() if asked.publish else Path(asked.output_dir or _named("null"))
+    null_method.write(found, directory / "null.json")
+    print(f"record: {directory / 'null.json'}")
+    return {"output_dir": str(directory), "null": msgspec.to_builtins(found)}
+
+
+def _publish(records: Mapping[str, ProofRecord], modules: Mapping[str, str]) -> None:
+    """Enter records, all of them or none."""
+    proofs = {id: load(modules[id]) for id in records}
+    held = evidence.read_all(evidence.evidence())
+    for id, record in records.items():
+        check_publishable(record, proofs[id].block(later=False), held.get(id))
+    publish(records, {id: proof.proves for id, proof in proofs.items()})
+
+
 def _check_whole(settings: ProofSettings) -> None:
     """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
-    whole = not settings.quick and settings.first_seed is None and (settings.seeds or LEAST_SEEDS) >= LEAST_SEEDS
-    hint = f"leave out --quick and --first-seed, and use {LEAST_SEEDS} seeds or more"
+    whole = not settings.one_block and (settings.seeds or FEWEST_SEEDS) >= FEWEST_SEEDS
+    hint = f"leave out --quick and --first-seed, and use {FEWEST_SEEDS} seeds or more"
     require(whole, "takes whole runs on the proof's own seeds", where="--publish", hint=hint)
 
 
 def tell(record: ProofRecord) -> None:
-    """Print a proof's table."""
+    """Print a proof's tables, one for each block."""
+    _tell_block(record, record.first, "a quick run, which gives no verdict" if record.quick else "first block")
+    if record.later is not None:
+        _tell_block(record, record.later, "later block")
+    print(f"equal: {record.equal}")
+    if any(claim.control_verdict not in (None, "not shown") for claim in record.first.claims):
+        print("the control does not fail every gain that is claimed: this experiment cannot tell")
+
+
+def _tell_block(record: ProofRecord, block: Block, name: str) -> None:
     rows = [
         [
             claim.text,
             claim.metric,
-            f"{claim.baseline}: {spread(claim.baseline_by_seed)}",
-            f"{claim.ours}: {spread(claim.ours_by_seed)}",
-            effect_of(claim),
-            claim.verdict,
-            f"{claim.control_effect:.3g}: {claim.control_verdict}",
+            f"{claim.baseline}: {spread(found.baseline_by_seed)}",
+            f"{claim.ours}: {spread(found.ours_by_seed)}",
+            effect_of(claim, found),
+            found.verdict,
+            "" if found.control_effect is None else f"{written(claim, found.control_effect)}: {found.control_verdict}",
         ]
-        for claim in record.claims
+        for claim, found in zip(record.claims, block.claims, strict=True)
     ]
-    quick = ", QUICK: not the verdict that counts" if record.quick else ""
-    title = f"{record.id}: {record.verdict} ({len(record.seeds)} seeds, {record.minutes:.1f} minutes{quick})"
-    show(title, ["claim", "metric", "baseline", "ours", "effect [90 %]", "verdict", "switched off"], rows)
-    print(f"equal: {record.equal}")
-    if record.control != "not shown":
-        print(f"with the method switched off the claims are {record.control}: this experiment cannot tell")
+    p = "" if block.p is None else f", p {block.p:.2g}"
+    seeds = f"seeds {block.seeds[0]} to {block.seeds[-1]}"
+    title = f"{record.id}: {block.verdict} ({name}, {seeds}, {block.minutes:.1f} minutes{p})"
+    show(title, ["claim", "metric", "baseline", "ours", "effect [90 %]", "verdict", "control"], rows)
+
+
+def _tell_all(records: Mapping[str, ProofRecord]) -> None:
+    rows = [
+        [id, r.first.verdict, r.later.verdict if r.later else "", f"{_minutes(r):.1f}"] for id, r in records.items()
+    ]
+    show("all proofs", ["method", "first block", "later block", "minutes"], rows)
+
+
+def _minutes(record: ProofRecord) -> float:
+    return record.first.minutes + (record.later.minutes if record.later else 0.0)

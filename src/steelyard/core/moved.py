@@ -55,6 +55,9 @@ STATE_KEYS: Mapping[str, str] = {
 COUNTS: Mapping[str, str] = {"foreign": "unknown_version"}
 """Counter of a stored replay -> the counter that took its place."""
 
+NAMES: Mapping[str, str] = {}
+"""Function, class, arm or metric in the source of a proof -> the name that took its place."""
+
 
 _EARLIER_LABELS = ("domain", "retain", "demonstration")
 """Labels that stood in a trajectory's `info` before there were labels."""
@@ -89,6 +92,12 @@ def first_metrics(row: Mapping[str, object]) -> dict[str, object]:
     """A row of metrics under the names that they had first: digests of it stay comparable from version to version."""
     first = {new: old for old, new in METRICS.items()}
     return {first.get(name, name): value for name, value in row.items()}
+
+
+def first_name(name: str) -> str:
+    """A name in a proof as it was first: digests of its criterion stay comparable from version to version."""
+    moved = [NAMES, METRICS, *FIELDS.values()]
+    return next((old for table in moved for old, new in table.items() if new == name), name)
 
 
 def current_state_keys(state: Mapping[str, object]) -> dict[str, object]:

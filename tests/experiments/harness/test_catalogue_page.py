@@ -1,29 +1,37 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steelyard.check import import_rooms
 from steelyard.core import cards, find
-from steelyard.experiments.harness import card_text, catalogue_page
+from steelyard.experiments.harness import card_text, catalogue_page, evidence
 from steelyard.experiments.harness.proof_index import proof_of
-from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord
+from steelyard.experiments.harness.proof_record import Among, Block, ClaimFigures, ClaimRecord, ProofRecord, Scale
 
 DOCS = Path(__file__).parents[3] / "docs"
 import_rooms()
 
 
-def claim(text, effect, interval, verdict, min_effect=0.03):
-    return ClaimRecord(
-        text, "f1", "saferoute", "entropy", min_effect, False, False, [0.9], [0.8], [0.8], effect, interval, verdict,
-        0.0, "not shown",
-    )  # fmt: skip
+def found(effect, interval, verdict, control=None):
+    return ClaimFigures(effect, interval, 0.03, verdict, 0.0, control, [0.9], [0.8], [0.8])
+
+
+def claim(text, **more):
+    return ClaimRecord(text, "f1", "saferoute", "entropy", 0.03, **more)
+
+
+def block(*claims, seeds=(0, 1, 2), verdict="shown"):
+    return Block([*seeds], verdict, 0.03, [*claims], "2026-01-01", "a machine", 1.26, 0.7, None)
 
 
 RECORD = ProofRecord(
-    "saferoute", "too noisy", "not shown",
-    [claim("beats | entropy", 0.1, (0.05, 0.15), "shown"), claim("beats luck", 0.04, None, "too noisy")],
-    {"saferoute": {"f1": [0.9]}}, [0, 1, 2], False, "the guards", "abc", "steelyard prove saferoute", None,
-    "2026-01-01", "a machine", 1.26, 0.7,
+    "saferoute", "the guards",
+    [claim("beats | entropy", control="saferoute-off"), claim("beats luck", kind="ablation")],
+    "abc", "steelyard prove saferoute",
+    block(found(0.1, (0.05, 0.15), "shown", "not shown"), found(0.04, (0.035, 0.045), "shown")),
+    block(found(0.2, (0.15, 0.25), "shown", "not shown"), found(0.03, None, "too noisy"), verdict="too noisy"),
+    scale=Scale(12_300, 4_000_000), conformance={"saferoute": 11}, trials={"saferoute": 7, "entropy": 3},
 )  # fmt: skip
 
 
@@ -31,8 +39,7 @@ RECORD = ProofRecord(
 def proven(monkeypatch):
     """One record: that above."""
     for home in (catalogue_page, card_text):
-        monkeypatch.setattr(home, "published", lambda id: RECORD if id == "saferoute" else None)
-    monkeypatch.setattr(card_text, "verdict_of", lambda id: "too noisy" if id == "saferoute" else None)
+        monkeypatch.setattr(home, "verdicts", lambda: {"saferoute": RECORD})
 
 
 def test_the_page_in_the_docs_is_the_one_that_the_code_gives(tmp_path):
@@ -52,25 +59,50 @@ def test_every_method_has_its_row_with_a_file_that_is_there():
             assert (card.paper or "") in row
 
 
-def test_a_record_gives_a_row_for_each_claim_and_a_picture_where_there_is_one(proven, tmp_path):
+def test_a_record_gives_its_row_and_its_rubric_and_a_picture_where_there_is_one(proven, tmp_path):
     page = catalogue_page.text(tmp_path)
-    assert "| saferoute | beats \\| entropy | 0.1 [0.05, 0.15], claimed 0.03 | not shown | **shown** | 1.3 |" in page
-    assert "|  | beats luck | 0.04, claimed 0.03 | not shown | **too noisy** |" in page
-    assert "| too noisy |" in page
+    assert (
+        "| saferoute | **not replicated** | shown (seeds 0 to 2) | too noisy (seeds 0 to 2) | 0.03 | 0.03 "
+        "| 12.3k parameters, 4.00M tokens | saferoute 7, entropy 3 | 0 | 2.5 |"
+    ) in page
+    assert "| saferoute | equation | saferoute conforms to its kind | 11 checks passed |  |  | **shown** |" in page
+    assert (
+        "| saferoute | claim | beats \\| entropy | 0.1 [0.05, 0.15], claimed 0.03 | 0.2 [0.15, 0.25]: shown "
+        "| not shown | **shown** |"
+    ) in page
+    assert "| saferoute | ablation | beats luck | 0.04 [0.035, 0.045], claimed 0.03 | 0.03: too noisy |  |" in page
+    assert "1 proofs, 0 shown" in page
     (tmp_path / "proofs").mkdir()
-    (tmp_path / "proofs/saferoute.png").touch()
-    assert "| [saferoute](proofs/saferoute.png) | beats" in catalogue_page.text(tmp_path)
+    (tmp_path / "proofs/saferoute.svg").touch()
+    assert "| [saferoute](proofs/saferoute.svg) | **not" in catalogue_page.text(tmp_path)
+
+
+def test_the_page_says_where_other_proofs_changed_a_verdict(monkeypatch, tmp_path):
+    mine = msgspec.structs.replace(RECORD, later=RECORD.first, among=Among(1, 0.03))
+    other = msgspec.structs.replace(RECORD, id="dump", first=msgspec.structs.replace(RECORD.first, p=None))
+    others = {id: msgspec.structs.replace(other, id=id) for id in ("dump", "hpt", "topr")}
+    monkeypatch.setattr(catalogue_page, "verdicts", lambda: {"saferoute": mine, **others})
+    page = catalogue_page.text(tmp_path)
+    assert "`saferoute` shown among 1 proofs (adjusted p 0.03), lost among many among 4 (0.12)." in page
+
+
+def test_a_control_that_need_not_fail_is_never_beside_one_that_must():
+    for record in evidence.verdicts().values():
+        for claim, figures in zip(record.claims, record.first.claims, strict=True):
+            assert (figures.control_verdict is None) == (claim.control is None)
 
 
 def test_a_card_explains_itself(proven):
     text = card_text.explain(find("saferoute"))
     for part in (
         "score(x) = mean over K draws", "Source: Lee et al.", "Differs", "hidden = 512", "Width of the hidden layer",
-        "claim: ", "proof: steelyard prove saferoute", "too noisy", "beats luck: 0.04, claimed 0.03",
+        "claim: ", "proof: steelyard prove saferoute\n  not replicated", "first block: shown; seeds 0, 1, 2; p 0.03",
+        "beats luck: 0.04 [0.035, 0.045], claimed 0.03 (shown)", "later block: too noisy",
     ):  # fmt: skip
         assert part in text
     data = card_text.data_of(find("saferoute"))
-    assert (data["verdict"], data["proof"]) == ("too noisy", "steelyard prove saferoute")
+    assert (data["verdict"], data["proof"]) == ("not replicated", "steelyard prove saferoute")
+    assert data["replicated"] is False
     assert data["help"]["hidden"] == "Width of the hidden layer."
     assert data["claims"][0]["interval"] == (0.05, 0.15)
     assert "score(x)" in data["equation"]
@@ -87,4 +119,4 @@ def test_who_has_no_proof_has_no_verdict(proven):
 
 def test_methods_that_share_a_proof_share_its_verdict():
     assert proof_of("crpg") == proof_of("cgpo") == "cgpo"
-    assert card_text.proven(find("crpg")) == card_text.proven(find("cgpo")) == "shown"
+    assert card_text.proven(find("crpg")) == card_text.proven(find("cgpo")) == "not yet replicated"

@@ -1,18 +1,18 @@
 import json
+import math
 import os
 from dataclasses import replace
 
 import pytest
-from scipy import stats
 
 from steelyard.core import FaultError, SteelyardError
-from steelyard.experiments.harness import Claim, Proof, proof_seed, proving
-from steelyard.experiments.harness import proof_record as kept
-from steelyard.experiments.harness.claim import half_width, judge
-from steelyard.experiments.harness.proof_index import load, proof_modules
-from steelyard.experiments.harness.proof_record import check_publishable, published, read
-from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, measure
-from steelyard.experiments.harness.proving import ProofSettings, command_of, prove, record_of
+from steelyard.experiments.harness import Claim, proof_block, proof_seed, proving
+from steelyard.experiments.harness.claim import as_share, judge
+from steelyard.experiments.harness.evidence import looks, read
+from steelyard.experiments.harness.metric import share
+from steelyard.experiments.harness.proof_index import load
+from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, measure, work
+from steelyard.experiments.harness.proving import ProofSettings, command_of, prove
 
 PROOF = """
 "What a toy measures."
@@ -49,6 +49,16 @@ def toy(tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture
+def at_hand(monkeypatch):
+    """Measures seeds in this process, at once: a process of its own takes seconds to begin."""
+
+    def carry_out(jobs, directory, at_a_time, say):
+        return [SeedResult(job.seed, job.quick, "", *work(job.module, job.seed, job.quick)) for job in jobs]
+
+    monkeypatch.setattr(proving, "carry_out", carry_out)
+
+
 def told(lines: list):
     return lines.append
 
@@ -56,50 +66,75 @@ def told(lines: list):
 @pytest.mark.parametrize(
     ("name", "settings", "verdict", "control"),
     [
-        ("toy_effect", {}, "shown", "not shown"),
         ("toy_nothing", {"effect": 0.0}, "not shown", "not shown"),
         ("toy_noise", {"effect": 0.5, "noise": 1.0, "off": -9.0}, "too noisy", "not shown"),
         ("toy_control", {"off": 0.5}, "not shown", "shown"),
     ],
 )
-def test_the_verdict_of_a_whole_proof(toy, tmp_path, name, settings, verdict, control):
-    lines: list[str] = []
-    record = prove({name: toy(name, **settings)}, ProofSettings(jobs=2), tmp_path / "out", told(lines))[name]
+def test_what_is_not_shown_has_one_block(at_hand, toy, tmp_path, name, settings, verdict, control):
+    record = prove({name: toy(name, **settings)}, ProofSettings(jobs=2), tmp_path / "out", told([]))[name]
     if verdict == "too noisy":
-        assert record.claims[0].verdict in ("too noisy", "not shown")  # of noise nobody knows which
-        assert record.claims[0].verdict != "shown"
+        assert record.first.claims[0].verdict in ("too noisy", "not shown")  # of noise nobody knows which
     else:
-        assert (record.verdict, record.control) == (verdict, control)
-    assert record.seeds == [0, 1, 2]
-    assert read(tmp_path / "out" / f"{name}.json") == record
-    assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert sum("arm ours" in line for line in lines) == 3
+        assert (record.first.verdict, record.first.claims[0].control_verdict) == (verdict, control)
+    assert (record.first.seeds, record.later) == ([0, 1, 2], None)
+
+
+def test_what_is_shown_is_measured_again_on_the_seeds_that_follow(at_hand, toy, tmp_path):
+    out = tmp_path / "out"
+    record = prove({"toy": toy("toy_effect")}, ProofSettings(jobs=2), out, told([]))["toy"]
+    assert record.later is not None
+    assert (record.first.verdict, record.later.verdict) == ("shown", "shown")
+    assert (record.first.seeds, record.later.seeds) == ([0, 1, 2], [3, 4, 5])
+    assert record.first.p is not None
+    assert record.first.p < 0.001
+    assert read(out / "toy.json") == record
+    assert (out / "toy.svg").read_text().count("<circle") == 2 * 9
+    assert [(look.block, look.seeds) for look in looks(out, "toy")] == [("first", [0, 1, 2]), ("later", [3, 4, 5])]
+    assert record.looks == looks(out, "toy")
+    assert record.scale is None
+
+
+def test_fewer_seeds_leave_those_of_the_first_block_alone(toy, tmp_path):
+    proof = load(toy("toy_fewer"))
+    assert ProofSettings(seeds=2).block(proof, later=True) == range(3, 5)
+    assert ProofSettings(seeds=5).block(proof, later=True) == range(5, 10)
+    assert ProofSettings(quick=True).block(proof, later=False) == range(900, 902)
+
+
+def test_seeds_of_ones_own_are_no_look_and_are_not_replicated(at_hand, toy, tmp_path):
+    out = tmp_path / "out"
+    record = prove({"toy": toy("toy_own")}, ProofSettings(first_seed=900, jobs=2), out, told([]))["toy"]
+    assert (record.first.seeds, record.first.verdict, record.later) == ([900, 901, 902], "shown", None)
+    assert record.looks == looks(out, "toy") == []
 
 
 def test_seeds_that_are_there_are_taken_and_a_changed_proof_is_measured_again(toy, tmp_path):
     module, out, lines = toy("toy_resumed"), tmp_path / "out", []
     prove({"toy": module}, ProofSettings(seeds=1), out, told([]))
     before = (out / "toy" / "seed-0.json").stat().st_mtime_ns
-    prove({"toy": module}, ProofSettings(seeds=2), out, told(lines))
+    prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told(lines))
     assert (out / "toy" / "seed-0.json").stat().st_mtime_ns == before
     assert "toy seed 0: measured before" in lines
+    assert sum("arm ours" in line for line in lines) == 1
     toy("toy_resumed", effect=0.7)
     lines.clear()
-    prove({"toy": module}, ProofSettings(seeds=2), out, told(lines))
+    prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told(lines))
     assert sum("measured again" in line for line in lines) == 2
 
 
 def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, monkeypatch):
     module, out = toy("toy_commits"), tmp_path / "out"
     monkeypatch.setattr(proof_seed, "commit", lambda: "earlier")
-    assert prove({"toy": module}, ProofSettings(seeds=2), out, told([]))["toy"].seed_commits == ["earlier"] * 2
+    assert (
+        prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told([]))["toy"].first.seed_commits
+        == ["earlier"] * 2
+    )
     _without("commit", out / "toy" / "seed-0.json")  # as it was written before seeds had one
     monkeypatch.setattr(proof_seed, "commit", lambda: "later")
-    monkeypatch.setattr(proving, "commit", lambda: "judged")
-    record = prove({"toy": module}, ProofSettings(seeds=3), out, told([]))["toy"]
-    assert (record.seed_commits, record.commit) == ([None, "earlier", "later"], "judged")
-    _without("seed_commits", out / "toy.json")
-    assert read(out / "toy.json").seed_commits == []
+    monkeypatch.setattr(proof_block, "commit", lambda: "judged")
+    record = prove({"toy": module}, ProofSettings(seeds=3, first_seed=0), out, told([]))["toy"]
+    assert (record.first.seed_commits, record.first.commit) == ([None, "earlier", "later"], "judged")
 
 
 def _without(name: str, file):
@@ -108,9 +143,11 @@ def _without(name: str, file):
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):
     module = toy("toy_quick", 'yield from ((arm.name, {"score": float(quick)}) for arm in arms)')
-    quick = prove({"toy": module}, ProofSettings(quick=True), tmp_path / "out", told([]))["toy"]
-    full = prove({"toy": module}, ProofSettings(), tmp_path / "out", told([]))["toy"]
-    assert (quick.arms["ours"]["score"], full.arms["ours"]["score"]) == ([1.0] * 2, [0.0] * 3)
+    quick = prove({"toy": module}, ProofSettings(quick=True, seeds=1), tmp_path / "out", told([]))["toy"]
+    full = prove({"toy": module}, ProofSettings(seeds=1, first_seed=900), tmp_path / "out", told([]))["toy"]
+    assert (quick.first.arms["ours"]["score"], full.first.arms["ours"]["score"]) == ([1.0], [0.0])
+    assert (quick.first.seeds, quick.first.verdict, quick.first.p) == ([900], "direction disagrees", None)
+    assert quick.first.claims[0].control_verdict is None
     assert quick.quick
     assert not full.quick
 
@@ -128,6 +165,15 @@ def test_what_goes_wrong_in_a_seed_is_one_line_that_names_it(toy, tmp_path):
         load("steelyard.worlds.sync_loop")
 
 
+def test_a_quick_run_says_whether_the_direction_agrees(at_hand, toy, tmp_path):
+    quick = ProofSettings(quick=True, seeds=1, jobs=1)
+    agrees = prove({"toy": toy("toy_agrees", effect=0.05, noise=0.0)}, quick, tmp_path / "a", told([]))["toy"]
+    assert agrees.first.verdict == "direction agrees"  # above 0, though below the .1 that is claimed
+    disagrees = prove({"toy": toy("toy_disagrees", effect=-0.05, noise=0.0)}, quick, tmp_path / "b", told([]))["toy"]
+    assert disagrees.first.verdict == "direction disagrees"
+    assert disagrees.first.claims[0].verdict == "direction disagrees"
+
+
 def arms(**scores: float) -> dict:
     return {arm: {"score": score} for arm, score in scores.items()}
 
@@ -140,85 +186,44 @@ def test_an_effect_by_hand():
     assert found.mean == 2.0
     assert found.interval == pytest.approx((2 - 6.313752, 2 + 6.313752))  # t(.95, 1) = 6.3138, sd / sqrt(2) = 1
     assert found.verdict == "too noisy"
-    assert judge(replace(claim, relative=True), seeds, "ours").effect == (0.5, 1.5)
+    assert judge(replace(claim, relative=True), seeds, "ours").effect == pytest.approx((math.log(1.5), math.log(2.5)))
     assert judge(replace(claim, lower_is_better=True), seeds, "ours").effect == (-1.0, -3.0)
     assert judge(replace(claim, baseline=4.0), seeds, "ours").effect == (-1.0, 1.0)
     assert judge(claim, {0: seeds[0]}, "ours").verdict == "too noisy", "one seed has no interval"
     with pytest.raises(SteelyardError, match="no 'score' of 'theirs'"):
         judge(claim, seeds, "theirs")
     zero = {0: arms(ours=1.0, base=0.0)}
-    with pytest.raises(SteelyardError, match="baseline is 0"):
+    with pytest.raises(SteelyardError, match=r"0.0 has no logarithm"):
         judge(replace(claim, relative=True), zero, "ours")
+    with pytest.raises(SteelyardError, match=r"the baseline is 0, and a relative effect is claimed"):
+        judge(replace(claim, relative=True, baseline=0.0), zero, "ours")
 
 
-def test_the_interval_is_scipys():
-    values = [0.3, 0.1, 0.7, 0.2]
-    low, high = stats.t.interval(0.9, 3, loc=0.325, scale=stats.sem(values))
-    assert half_width(values) == pytest.approx((high - low) / 2)
+def test_a_relative_claim_is_judged_on_the_log_scale():
+    claim = Claim("a fifth less", "score", "base", 0.2, lower_is_better=True, relative=True)
+    seeds = {s: arms(ours=ours, base=1.0) for s, ours in enumerate((0.7, 0.72, 0.71))}
+    found = judge(claim, seeds, "ours")
+    assert claim.threshold == pytest.approx(-math.log(0.8))
+    assert as_share(found.mean, lower_is_better=True) == pytest.approx(1 - (0.7 * 0.72 * 0.71) ** (1 / 3))
+    assert found.verdict == "shown"
+    more = Claim("a fifth more", "score", "base", 0.2, relative=True)
+    assert more.threshold == pytest.approx(math.log(1.2))
+    assert as_share(math.log(1.2), lower_is_better=False) == pytest.approx(0.2)
 
 
-def proof_of(claim: Claim) -> Proof:
-    def nothing(seed, setting, arms):
-        yield "ours", {}
-
-    arms = dict.fromkeys(("ours", "base", "off", "other"))
-    return Proof(("toy",), "ours", "off", "all", (claim,), nothing, arms, setting=None, quick=None)
-
-
-def test_a_criterion_is_what_decides_and_nothing_else():
-    claim = Claim("more", "score", "base", 0.5)
-    proof = proof_of(claim)
-    assert replace(proof, equal="words").criterion == proof.criterion
-    assert replace(proof, first_seed=7).criterion == proof.criterion
-    for field, value in (("min_effect", 0.4), ("metric", "other"), ("lower_is_better", True), ("baseline", "off")):
-        assert replace(proof, claims=(replace(claim, **{field: value}),)).criterion != proof.criterion
-
-
-@pytest.fixture
-def record(monkeypatch, tmp_path):
-    proof = proof_of(Claim("more", "score", "base", 0.5))
-    seeds = [
-        SeedResult(s, False, "", arms(ours=2.0, base=1.0, off=1.0), {"ours": 30.0, "base": 30.0}) for s in range(3)
-    ]
-    monkeypatch.setattr(kept, "RECORDS", tmp_path)
-    kept.published.cache_clear()
-    yield record_of("toy", proof, seeds, command="", jobs=2)
-    kept.published.cache_clear()
-
-
-def test_what_may_be_published(record, tmp_path):
-    import msgspec
-
-    assert record.core_minutes == 3.0
-    assert record.minutes == 1.5
-    check_publishable(record, 0)
-    for changed, why in (
-        ({"quick": True}, "quick run"),
-        ({"seeds": [0, 1]}, "has 2 seeds"),
-        ({"seeds": [900, 901, 902]}, "leave --first-seed out"),
-    ):
-        with pytest.raises(SteelyardError, match=why):
-            check_publishable(msgspec.structs.replace(record, **changed), 0)
-    earlier = msgspec.structs.replace(record, criterion="another", seeds=[2, 3, 4])
-    (tmp_path / "toy.json").write_bytes(msgspec.json.encode(earlier))
-    kept.published.cache_clear()
-    with pytest.raises(SteelyardError, match=r"seeds \[2\] were seen under the old one; raise first_seed"):
-        check_publishable(record, 0)
-    check_publishable(msgspec.structs.replace(record, seeds=[5, 6, 7]), 5)
+def test_a_share_whose_seeds_agree_is_judged_by_its_counts():
+    claim = Claim("at most 5 %", "bad", 0.0, -0.05, lower_is_better=True)
+    seeds = {s: {"ours": share("bad", 0, 100)} for s in range(3)}
+    found = judge(claim, seeds, "ours")
+    assert found.verdict == "shown"
+    assert found.p == pytest.approx(0.95**300)
+    unknown = judge(claim, {s: {"ours": {"bad": 0.0}} for s in range(3)}, "ours")
+    assert (unknown.verdict, unknown.p) == ("too noisy", None)
+    with pytest.raises(SteelyardError, match=r"bad: 3 of 2 is no share"):
+        share("bad", 3, 2)
 
 
 def test_the_command_proves_it_again():
     assert command_of("topr", ProofSettings()) == "steelyard prove topr"
     settings = ProofSettings(seeds=5, first_seed=900, quick=True, jobs=1)
     assert command_of("topr", settings) == "steelyard prove topr --seeds 5 --first-seed 900 --quick"
-
-
-def test_published_records_were_judged_by_the_criteria_of_today():
-    for id, module in proof_modules().items():
-        record = published(id)
-        assert record is not None, f"{id} was never published"
-        proof = load(module)
-        assert record.criterion == proof.criterion, f"{id}: the criterion changed; raise first_seed, prove again"
-        assert not record.quick
-        assert set(record.arms) >= {proof.ours, proof.control}
-        check_publishable(record, proof.first_seed, proof.seeds)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steelyard.core import require
-from steelyard.experiments.harness.claim import ArmMetrics, Claim, Judged, Judgement, Says, SeedsAgree, compare, judge
+from steelyard.experiments.harness.claim import Claim, Judged, Judgement, Says, SeedsAgree, compare, judge
 from steelyard.experiments.harness.curves import Points, draw_curves
+from steelyard.experiments.harness.metric import ArmMetrics
 from steelyard.experiments.harness.run_index import by_seed
 from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, late, lowest, steps_to, summed_up
 from steelyard.experiments.harness.section import Section

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from steelyard.experiments.harness.claim import Metrics
+from steelyard.experiments.harness.metric import Metrics
 
 SettingT = TypeVar("SettingT")
 SettingsT = TypeVar("SettingsT")

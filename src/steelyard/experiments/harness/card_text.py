@@ -5,11 +5,11 @@ from typing import Any
 
 from steelyard.check import help_of
 from steelyard.core import Card, encode
+from steelyard.experiments.harness.evidence import verdicts
 from steelyard.experiments.harness.proof_index import proof_of
-from steelyard.experiments.harness.proof_record import ProofRecord, effect_of, published, verdict_of
+from steelyard.experiments.harness.proof_record import Block, ProofRecord, effect_of
+from steelyard.experiments.harness.standing import standings
 from steelyard.runtime import to_json
-
-_OF_A_CLAIM = ("text", "effect", "interval", "min_effect", "verdict")
 
 
 def claim_of(card: Card) -> str:
@@ -20,12 +20,16 @@ def claim_of(card: Card) -> str:
 
 def record_of(card: Card) -> ProofRecord | None:
     """The published record of its proof, if there is one."""
-    return published(id) if (id := proof_of(card.id)) else None
+    id = proof_of(card.id)
+    return verdicts().get(id) if id else None
 
 
 def proven(card: Card) -> str:
-    """The published verdict; "not run" where there is only a proof, nothing where there is none."""
-    return (verdict_of(id) or "not run") if (id := proof_of(card.id)) else ""
+    """The verdict among all proofs; "not run" where there is only a proof, nothing where there is none."""
+    id = proof_of(card.id)
+    if id is None:
+        return ""
+    return standings(verdicts())[id][0] if id in verdicts() else "not run"
 
 
 def explain(card: Card) -> str:
@@ -54,11 +58,17 @@ def _settings(card: Card) -> list[str]:
 
 
 def _found(record: ProofRecord) -> list[str]:
-    """The figures of a proof, claim by claim."""
-    seeds = (
-        f"seeds {', '.join(map(str, record.seeds))}; {record.core_minutes:.1f} core minutes; control: {record.control}"
-    )
-    return [f"  {seeds}", *(f"  {claim.text}: {effect_of(claim)} ({claim.verdict})" for claim in record.claims)]
+    """The figures of a proof, block by block and claim by claim."""
+    blocks = [("first", record.first), *([("later", record.later)] if record.later else [])]
+    return [line for name, block in blocks for line in _block(record, name, block)]
+
+
+def _block(record: ProofRecord, name: str, block: Block) -> list[str]:
+    p = "unknown" if block.p is None else f"{block.p:.2g}"
+    seeds = ", ".join(map(str, block.seeds))
+    head = f"  {name} block: {block.verdict}; seeds {seeds}; p {p}; {block.core_minutes:.1f} core minutes"
+    pairs = zip(record.claims, block.claims, strict=True)
+    return [head, *(f"    {claim.text}: {effect_of(claim, found)} ({found.verdict})" for claim, found in pairs)]
 
 
 def default_of(field: "dataclasses.Field[Any]") -> object:
@@ -90,16 +100,23 @@ def data_of(card: Card) -> dict[str, object]:
         "exemptions": dict(card.exemptions),
         "proof": f"steelyard prove {id}" if (id := proof_of(card.id)) else None,
         "verdict": proven(card),
-        "claims": []
-        if record is None
-        else [
-            {
-                "text": c.text,
-                "effect": c.effect,
-                "interval": c.interval,
-                "min_effect": c.min_effect,
-                "verdict": c.verdict,
-            }
-            for c in record.claims
-        ],
+        "claims": _claims(record) if record else [],
+        "replicated": record.later.verdict == "shown" if record and record.later else None,
     }
+
+
+def _claims(record: ProofRecord) -> list[dict[str, object]]:
+    """Each claim with its figures on the first block."""
+    return [
+        {
+            "text": claim.text,
+            "kind": claim.kind,
+            "relative": claim.relative,
+            "effect": found.effect,
+            "interval": found.interval,
+            "p": found.p,
+            "min_effect": claim.min_effect,
+            "verdict": found.verdict,
+        }
+        for claim, found in zip(record.claims, record.first.claims, strict=True)
+    ]

@@ -1,17 +1,41 @@
 """docs/catalogue.md: every method of the package by room, and what its proof found; written from cards and records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
 from steelyard.experiments.harness.card_text import claim_of, proven
+from steelyard.experiments.harness.evidence import verdicts
 from steelyard.experiments.harness.proof_index import proof_modules
-from steelyard.experiments.harness.proof_record import ProofRecord, effect_of, published
+from steelyard.experiments.harness.proof_record import Block, ProofRecord, Scale, effect_of
+from steelyard.experiments.harness.spread import short
+from steelyard.experiments.harness.standing import Standing, changed_by_others, standings
 from steelyard.experiments.harness.table import markdown
 
 LINKS = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+PROOF_HEAD = (
+    "method",
+    "verdict",
+    "first block",
+    "later block",
+    "p",
+    "adjusted p",
+    "scale",
+    "settings tried",
+    "looks",
+    "core minutes",
+)
+CLAIM_HEAD = (
+    "method",
+    "rubric",
+    "claim",
+    "effect, its interval, what was claimed",
+    "later block",
+    "control",
+    "verdict",
+)
 OPENING = """# Catalogue
 
 Every method that the package holds, read from the cards in the code: `steelyard methods --page docs/catalogue.md`
@@ -19,10 +43,17 @@ writes this page, and a test compares the two. `steelyard methods ID` prints a m
 and how it differs from its paper; `steelyard prove ID` runs its proof; [add-a-method.md](add-a-method.md) says how to
 add one."""
 CRITERION = """\
-A claim is *shown* where the 90 % interval of its effect over paired seeds lies wholly at or above what
-was asked for, *not shown* where the mean does not reach it, *too noisy* otherwise; a proof's verdict is
-that of its worst claim. The criterion is stated before the first run. The control is the method
-switched off: it must come out *not shown*."""
+A claim is *shown* on a block of seeds where the 90 % interval of its effect over paired seeds lies wholly at or above
+what was asked for, *not shown* where the mean does not reach it, *too noisy* otherwise; a block's verdict is that of
+its worst claim. A relative effect is a mean of logarithms, written in percent. The criterion is stated before the first
+run. Where a gain is claimed, the control (the method switched off) must come out *not shown*; where the control cell
+is empty, no arm must fail the claim.
+
+A proof is **shown** where its first block shows every claim, its p-value (the largest of its claims', one-sided),
+adjusted for the number of proofs by Benjamini and Hochberg, is at most .10, and a later block of fresh seeds shows
+every claim again. Else it is *lost among many* (the adjusted p-value is larger, or there is none), *not yet replicated*
+(one block alone was measured) or *not replicated*. Records with every figure lie in [evidence](evidence/);
+`steelyard prove --null 200` runs two identical arms through the same test."""
 
 
 def write(path: Path) -> None:
@@ -45,31 +76,84 @@ def text(directory: Path) -> str:
 
 
 def _proofs(ids: Sequence[str], directory: Path) -> Iterator[str]:
-    records = [record for id in ids if (record := published(id)) is not None]
-    waiting = [id for id in ids if published(id) is None]
+    records = {id: record for id, record in verdicts().items() if id in ids}
+    waiting = [id for id in ids if id not in records]
     yield "## Proofs"
     yield CRITERION
     if records:
-        head = ("method", "claim", "effect, its interval, what was claimed", "control", "verdict", "core minutes")
-        yield markdown(head, (row for record in records for row in _found(record, directory)))
+        found = standings(records)
+        yield from _summary(records, found, directory)
+        yield from (f"`{id}` {told}." for id, told in changed_by_others(records).items())
+        yield "### Claims"
+        yield markdown(CLAIM_HEAD, (row for record in records.values() for row in _claims(record)))
     if waiting:
         yield f"Not run yet: {', '.join(f'`{id}`' for id in waiting)}."
 
 
-def _found(record: ProofRecord, directory: Path) -> Iterator[tuple[str, ...]]:
-    """One row for each claim; the method, its picture and its minutes stand in the first."""
-    picture = f"proofs/{record.id}.png"
-    name = f"[{record.id}]({picture})" if (directory / picture).is_file() else record.id
-    for claim in record.claims:
+def _summary(
+    records: Mapping[str, ProofRecord], found: Mapping[str, tuple[Standing, float]], directory: Path
+) -> Iterator[str]:
+    shown = sum(standing == "shown" for standing, _ in found.values())
+    minutes = sum(block.core_minutes for record in records.values() for block in _blocks(record))
+    yield f"{len(records)} proofs, {shown} shown; {minutes:.0f} core minutes in all."
+    yield markdown(PROOF_HEAD, (_proof(record, *found[id], directory) for id, record in records.items()))
+
+
+def _proof(record: ProofRecord, standing: Standing, adjusted_p: float, directory: Path) -> tuple[str, ...]:
+    picture = f"proofs/{record.id}.svg"
+    return (
+        f"[{record.id}]({picture})" if (directory / picture).is_file() else record.id,
+        f"**{standing}**",
+        _block(record.first),
+        _block(record.later) if record.later is not None else "",
+        "unknown" if record.first.p is None else f"{record.first.p:.2g}",
+        f"{adjusted_p:.2g}",
+        _scale(record.scale),
+        "not counted" if record.trials is None else ", ".join(f"{arm} {num}" for arm, num in record.trials.items()),
+        str(len(record.looks)),
+        f"{sum(block.core_minutes for block in _blocks(record)):.1f}",
+    )
+
+
+def _scale(scale: Scale | None) -> str:
+    if scale is None:
+        return "not recorded"
+    return f"{short(float(scale.parameters))} parameters, {short(float(scale.tokens))} tokens"
+
+
+def _blocks(record: ProofRecord) -> list[Block]:
+    return [block for block in (record.first, record.later) if block is not None]
+
+
+def _block(block: Block) -> str:
+    return f"{block.verdict} (seeds {block.seeds[0]} to {block.seeds[-1]})"
+
+
+def _claims(record: ProofRecord) -> Iterator[tuple[str, ...]]:
+    """The rubric of a proof: its equation, then one row for each claim; the method stands in the first."""
+    if record.conformance is not None:
+        for method, passed in record.conformance.items():
+            yield (
+                record.id,
+                "equation",
+                f"{method} conforms to its kind",
+                f"{passed} checks passed",
+                "",
+                "",
+                "**shown**",
+            )
+    for number, claim in enumerate(record.claims):
+        first = record.first.claims[number]
+        later = record.later.claims[number] if record.later is not None else None
         yield (
-            name,
+            record.id,
+            claim.kind,
             claim.text,
-            effect_of(claim),
-            claim.control_verdict,
-            f"**{claim.verdict}**",
-            f"{record.core_minutes:.1f}",
+            effect_of(claim, first),
+            "" if later is None else f"{effect_of(claim, later).partition(', claimed')[0]}: {later.verdict}",
+            first.control_verdict or "",
+            f"**{first.verdict}**",
         )
-        name = ""
 
 
 def _room(room: ModuleType, held: Sequence[Card]) -> Iterator[str]:

@@ -1,45 +1,37 @@
 """Claims and verdicts of proofs, studies and ablations: one arm beats another, or a number, by at least so much.
 
-    effect_s = (ours_s - baseline_s) sign / scale        for each of n paired seeds s
+The effect over paired seeds, its interval and its p-value are those of `harness.effect`. The verdict:
 
-`sign` is -1 where lower is better, `scale` is |baseline_s| where the effect is a share of the baseline. A rule turns
-the effects into a verdict:
+    shown        the low end of the 90 % interval is at least the threshold, so that p <= .05
+    not shown    the mean is below the threshold
+    too noisy    anything else, and what has no interval: one seed, or no spread and no counts
 
-    by_interval       t interval of the mean, two-sided, 90 %: mean +- t_{0.95, n-1} sd / sqrt(n).
-                      shown: its low end is at least `min_effect`. not shown: the mean is below that.
-                      too noisy: anything else, and a single seed, which has no interval.
-    SeedsAgree(says)  the median's size and the sign in every seed: how an ablation compares two arms.
-
-A study may have a criterion of its own, in words and code: `stated` gives its judgement.
+The threshold is `min_effect`, or for a relative claim its logarithm: a fifth more is log 1.2, a fifth less -log .8.
+A study compares by `SeedsAgree(says)` in place of this: the median's size, and the sign in every seed. One with a
+criterion of its own, in words and code, gives its judgement by `stated`.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from steelyard.core import SteelyardError
+from msgspec import Meta
 
-Metrics = Mapping[str, float]
-"""Metric -> value, of one arm and seed."""
-ArmMetrics = Mapping[str, Metrics]
-"""Arm -> its metrics, of one seed."""
+from steelyard.core import SteelyardError, checked
+from steelyard.experiments.harness.effect import Assessed, Comparison, Figures, assess
+from steelyard.experiments.harness.metric import SAMPLES, ArmMetrics
+
 Verdict = Literal["shown", "not shown", "too noisy"]
 Rule = Callable[[Sequence[float], float], Verdict]
 """`rule(effects, min_effect)`: the verdict on the effects of paired seeds."""
 Outcome = Literal["more than", "less than", "as much as", "unclear"]
 Says = Literal["more than", "less than", "as much as", "no more than"]
+Kind = Literal["claim", "ablation"]
 WORST: tuple[Verdict, ...] = ("not shown", "too noisy", "shown")
-
-
-def by_interval(effect: Sequence[float], min_effect: float) -> Verdict:
-    """Shown where the 90 % t interval of the mean lies at or above `min_effect`."""
-    mean = statistics.fmean(effect)
-    half = half_width(effect)
-    if half is not None and mean - half >= min_effect:
-        return "shown"
-    return "not shown" if mean < min_effect else "too noisy"
+LONGEST_TEXT = 160
+"""Characters of a claim: it is a cell of the catalogue and a title of its picture."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +57,12 @@ def compare(effect: Sequence[float], min_effect: float) -> Outcome:
     return "unclear"
 
 
+@checked("claim")
 @dataclass(frozen=True)
 class Claim:
     """Ours is better than the baseline in a metric, by at least `min_effect`."""
 
-    text: str
+    text: Annotated[str, Meta(max_length=LONGEST_TEXT, description=f"a text of at most {LONGEST_TEXT} characters")]
     """The claim in words."""
     metric: str
     """What is compared."""
@@ -80,11 +73,29 @@ class Claim:
     lower_is_better: bool = False
     """The effect is what ours has less."""
     relative: bool = False
-    """The effect is a share of the baseline's value."""
+    """The effect is a ratio to the baseline, judged on the log scale; `min_effect` is a share: .2 is a fifth."""
     ours: str = ""
     """The arm that is claimed for; a proof's claims are for the proof's arm where none is named."""
-    rule: Rule = by_interval
-    """How the effects are judged."""
+    rule: Rule | None = None
+    """How the effects are judged, if not by their interval."""
+    control: str | None = ""
+    """The arm that must fail this claim: a name, None for none, or by default what the proof says (`control_of`)."""
+    kind: Kind = "claim"
+    """Its line in the rubric: what the paper claims, or an ablation of the method's own parts."""
+
+    @property
+    def threshold(self) -> float:
+        """`min_effect` on the scale of the effect.
+
+        Raises:
+            SteelyardError: it is relative, and nothing can be so much less.
+        """
+        if not self.relative:
+            return self.min_effect
+        ratio = 1 - self.min_effect if self.lower_is_better else 1 + self.min_effect
+        if ratio <= 0:
+            raise SteelyardError("asks for more than all", where=self.text, hint="claim a share below 1")
+        return -math.log(ratio) if self.lower_is_better else math.log(ratio)
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,10 @@ class Judged:
     ours: tuple[float, ...]
     baseline: tuple[float, ...]
     effect: tuple[float, ...]
+    """On the log scale where the claim is relative."""
     verdict: Verdict
+    tested: Assessed | None = None
+    """The mean with its interval and p-value; None where another rule judged."""
 
     @property
     def mean(self) -> float:
@@ -123,9 +137,13 @@ class Judged:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 90 % t interval of the mean; None for a single seed."""
-        half = half_width(self.effect)
-        return None if half is None else (self.mean - half, self.mean + half)
+        """The 90 % interval of the mean; None where there is none."""
+        return self.tested.interval if self.tested else None
+
+    @property
+    def p(self) -> float | None:
+        """The one-sided p-value of an effect at or below the threshold; None where there is none."""
+        return self.tested.p if self.tested else None
 
 
 def judge(claim: Claim, seeds: Mapping[int, ArmMetrics], ours: str | None = None) -> Judged:
@@ -137,23 +155,28 @@ def judge(claim: Claim, seeds: Mapping[int, ArmMetrics], ours: str | None = None
         ours: judge this arm in place of the claim's.
 
     Raises:
-        SteelyardError: an arm or metric is missing, or a share of a baseline of 0 is asked for.
+        SteelyardError: an arm or metric is missing, or a relative effect of what has no logarithm is asked for.
     """
-    own = tuple(_value(arms, seed, ours or claim.ours, claim.metric) for seed, arms in seeds.items())
+    own = _figures(seeds, ours or claim.ours, claim.metric)
     base = claim.baseline
-    other = tuple(
-        _value(arms, seed, base, claim.metric) if isinstance(base, str) else float(base) for seed, arms in seeds.items()
-    )
-    effect = tuple(_effect(claim, a, b) for a, b in zip(own, other, strict=True))
-    return Judged(claim, own, other, effect, claim.rule(effect, claim.min_effect))
+    other = _figures(seeds, base, claim.metric) if isinstance(base, str) else _fixed(claim, float(base), len(seeds))
+    comparison = Comparison(own, other, claim.lower_is_better, claim.relative, claim.text)
+    effect = comparison.effects()
+    if claim.rule is not None:
+        return Judged(claim, own.values, other.values, effect, claim.rule(effect, claim.min_effect))
+    found = assess(comparison, claim.threshold)
+    return Judged(claim, own.values, other.values, effect, _verdict(found, claim.threshold), found)
 
 
-def half_width(values: Sequence[float]) -> float | None:
-    """Half of the 90 % t interval of the mean; None for fewer than two values."""
-    from scipy.stats import t
+def _verdict(found: Assessed, threshold: float) -> Verdict:
+    if found.interval is not None and found.interval[0] >= threshold:
+        return "shown"
+    return "not shown" if found.mean < threshold else "too noisy"
 
-    num = len(values)
-    return float(t.ppf(0.95, num - 1)) * statistics.stdev(values) / math.sqrt(num) if num > 1 else None
+
+def as_share(effect: float, lower_is_better: bool) -> float:
+    """A relative effect as a share of the baseline: log 1.2 is .2 more; where lower is better, log 1.25 is .2 less."""
+    return -math.expm1(-effect) if lower_is_better else math.expm1(effect)
 
 
 def worst(judged: Sequence[Judged]) -> Verdict:
@@ -162,16 +185,17 @@ def worst(judged: Sequence[Judged]) -> Verdict:
     return next(verdict for verdict in WORST if verdict in found)
 
 
-def _effect(claim: Claim, ours: float, baseline: float) -> float:
-    gain = baseline - ours if claim.lower_is_better else ours - baseline
-    if ours == baseline:  # inf - inf is 0: neither arm reached what was counted up to
-        gain = 0.0
-    if not claim.relative:
-        return gain
-    if baseline == 0:
-        what = "the baseline is 0, and a share of it is asked for"
+def _fixed(claim: Claim, number: float, num: int) -> Figures:
+    if claim.relative and number <= 0:
+        what = f"the baseline is {number:g}, and a relative effect is claimed"
         raise SteelyardError(what, where=claim.text, hint="claim a difference")
-    return gain / abs(baseline)
+    return Figures((number,) * num, fixed=True)
+
+
+def _figures(seeds: Mapping[int, ArmMetrics], arm: str, metric: str) -> Figures:
+    values = tuple(_value(arms, seed, arm, metric) for seed, arms in seeds.items())
+    samples = tuple(round(arms[arm].get(metric + SAMPLES, 0)) for arms in seeds.values())
+    return Figures(values, samples if all(samples) else None)
 
 
 def _value(arms: ArmMetrics, seed: int, arm: str, metric: str) -> float:

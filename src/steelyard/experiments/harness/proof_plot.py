@@ -1,53 +1,92 @@
-"""A proof in one picture: for each claim the baseline, the method and the method switched off, seed by seed."""
+"""A proof in one picture: for each claim a lane of dots for the baseline, the method and the control, seed by seed.
+
+The picture is an SVG of a few kilobytes, written by hand: 160 of them lie in the source tree.
+"""
 
 import textwrap
+from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from steelyard.experiments.harness.figure import save_figure
-from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord, effect_of
+from steelyard.core import SteelyardError
+from steelyard.experiments.harness.proof_record import ClaimFigures, ClaimRecord, ProofRecord, effect_of
+from steelyard.experiments.harness.spread import short
+from steelyard.runtime.run_dir.disk import put, writing
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-ACROSS = 4
-"""Claims side by side; more begin another row."""
-_COLORS = {"baseline": "#666666", "ours": "#0072B2", "off": "#D55E00"}
+WIDTH = 680
+LEFT = 150
+RIGHT = 660
+LANE = 18
+LINE = 15
+WRAP = 100
+"""Characters of a line."""
+_STYLE = (
+    "text{font:12px sans-serif;fill:#3a424b}.t{font-weight:bold}.baseline{fill:#666666;stroke:#666666}"
+    ".ours{fill:#0072B2;stroke:#0072B2}.control{fill:#D55E00;stroke:#D55E00}.later{fill:none}line{stroke:#c9ced4}"
+)
 
 
 def draw(record: ProofRecord, file: Path) -> None:
-    """Write the picture as PNG."""
-    num = len(record.claims)
-    across = min(len(record.claims), ACROSS)
-    down = -(-num // across)
+    """Write the picture, whole or not at all; the same record gives the same bytes.
 
-    def fill(figure: "Figure") -> None:
-        places = list(figure.subplots(down, across, squeeze=False).flat)
-        for ax, claim in zip(places, record.claims, strict=False):
-            _claim(ax, claim)
-        for ax in places[num:]:
-            ax.remove()
-        quick = ", a quick run" if record.quick else ""
-        figure.suptitle(f"{record.id}: {record.verdict} ({len(record.seeds)} seeds{quick})", fontsize=11)
-
-    save_figure(file, fill, (3.3 * across, 3.6 * down))
+    Raises:
+        SteelyardError: the file cannot be written.
+    """
+    with writing(file, SteelyardError):
+        put(file, picture(record).encode())
 
 
-def _claim(ax: "Axes", claim: ClaimRecord) -> None:
-    columns = {
-        "baseline": (str(claim.baseline), claim.baseline_by_seed),
-        "ours": (claim.ours, claim.ours_by_seed),
-        "off": ("switched off", claim.control_by_seed),
-    }
-    for one, two in (("baseline", "ours"), ("ours", "off")):  # a seed's points are joined: they are pairs
-        at = [list(columns).index(name) for name in (one, two)]
-        for pair in zip(columns[one][1], columns[two][1], strict=True):
-            ax.plot(at, pair, color="#c9ced4", linewidth=0.9, zorder=1)
-    for x, (name, (_, values)) in enumerate(columns.items()):
-        ax.scatter([x] * len(values), values, color=_COLORS[name], s=26, zorder=2)
-    ax.set_xticks(range(3), [textwrap.fill(label, 13) for label, _ in columns.values()], fontsize=8.5)
-    ax.set_xlim(-0.4, 2.4)
-    ax.set_ylabel(claim.metric + (" (lower is better)" if claim.lower_is_better else ""), fontsize=9)
-    lines = (claim.text, f"{effect_of(claim)}: {claim.verdict}")
-    ax.set_title("\n".join(textwrap.fill(line, 38) for line in lines), fontsize=8.5, loc="left")
+def picture(record: ProofRecord) -> str:
+    """The picture: dots of the first block are filled, those of the later one are not."""
+    blocks = [block for block in (record.first, record.later) if block is not None]
+    verdicts = ", then ".join(f"{block.verdict} on seeds {block.seeds[0]} to {block.seeds[-1]}" for block in blocks)
+    parts = [_text(10, 20, f"{record.id}: {verdicts}{' (a quick run)' if record.quick else ''}", "t")]
+    top = 40
+    for number, claim in enumerate(record.claims):
+        drawn, top = _claim(claim, [block.claims[number] for block in blocks], top)
+        parts += drawn
+    box = f'viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {box}><style>{_STYLE}</style>'
+    ground = f'<rect width="{WIDTH}" height="{top}" fill="#fff"/>'
+    return "\n".join([head, ground, *parts, "</svg>", ""])
+
+
+def _claim(claim: ClaimRecord, blocks: Sequence[ClaimFigures], top: int) -> tuple[list[str], int]:
+    """The lanes of a claim from `top` down, and where they end."""
+    said = [f"{claim.metric}: {claim.text}", *(f"{effect_of(claim, each)}: {each.verdict}" for each in blocks)]
+    parts = []
+    for line in (line for text in said for line in textwrap.wrap(text, WRAP)):
+        parts.append(_text(10, top + LINE, line))
+        top += LINE
+    lanes = [
+        ("baseline", str(claim.baseline), [each.baseline_by_seed for each in blocks]),
+        ("ours", claim.ours, [each.ours_by_seed for each in blocks]),
+        ("control", f"control {claim.control}", [each.control_by_seed for each in blocks]),
+    ]
+    lanes = [lane for lane in lanes if any(lane[2])]
+    values = [value for _, _, by_block in lanes for block in by_block for value in block]
+    low = min(values, default=0.0)
+    span = (max(values, default=0.0) - low) or 1.0
+    for kind, label, by_block in lanes:
+        top += LANE
+        parts.append(_text(10, top + 4, label))
+        parts.append(f'<line x1="{LEFT}" x2="{RIGHT}" y1="{top}" y2="{top}"/>')
+        parts += _dots(kind, by_block, low, span, top)
+    top += LANE
+    parts.append(_text(LEFT, top, short(low)))
+    better = " (lower is better)" if claim.lower_is_better else ""
+    parts.append(_text(RIGHT, top, short(low + span) + better, end=True))
+    return parts, top + LANE
+
+
+def _dots(kind: str, by_block: Sequence[Sequence[float]], low: float, span: float, y: int) -> Iterator[str]:
+    for number, values in enumerate(by_block):
+        later = " later" if number else ""
+        for value in values:
+            x = LEFT + (RIGHT - LEFT) * (value - low) / span
+            yield f'<circle class="{kind}{later}" cx="{x:.1f}" cy="{y}" r="4"/>'
+
+
+def _text(x: int, y: int, text: str, kind: str = "", *, end: bool = False) -> str:
+    style = (f' class="{kind}"' if kind else "") + (' text-anchor="end"' if end else "")
+    return f'<text x="{x}" y="{y}"{style}>{escape(text)}</text>'

@@ -1,125 +1,199 @@
-"""What a proof found, as it is kept: every figure, the criterion it was judged by, and where and when.
+"""What a proof found, as it is kept: every figure of both blocks, the criterion, the scale, and where and when.
 
-The package carries the record of each published proof (`steelyard prove --publish` writes them), which is where the
-catalogue reads verdicts.
+A record is docs/evidence/ID.json of the source tree (`steelyard prove --publish` writes it). The package carries all of
+them in one file of verdicts, without the figures seed by seed: `harness.evidence`.
 """
 
-from functools import cache
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from steelyard.core import require
-from steelyard.experiments.harness.processes import kept
+from steelyard.experiments.harness.claim import as_share
 from steelyard.experiments.harness.spread import figures
 
-RECORDS = Path(__file__).parent.parent / "proofs" / "records"
-LEAST_SEEDS = 3
+FEWEST_SEEDS = 3
 
 
-class ClaimRecord(msgspec.Struct, frozen=True):
-    """One claim, judged."""
+class ClaimFigures(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One claim on one block of seeds."""
 
-    text: str
-    metric: str
-    ours: str
-    baseline: str | float
-    min_effect: float = msgspec.field(name="least")  # as files have it since the first of them
-    lower_is_better: bool
-    relative: bool
-    ours_by_seed: list[float]
-    baseline_by_seed: list[float]
-    control_by_seed: list[float]
     effect: float
-    """The mean over seeds."""
+    """The mean over seeds; of the logarithm where the claim is relative."""
     interval: tuple[float, float] | None
     """Of that, 90 %."""
+    p: float | None
+    """One-sided, of an effect at or below what was claimed."""
     verdict: str
-    control_effect: float
-    control_verdict: str
+    control_effect: float | None = None
+    control_verdict: str | None = None
+    """With the control in the method's place; None where no control must fail this claim."""
+    ours_by_seed: list[float] = []
+    baseline_by_seed: list[float] = []
+    control_by_seed: list[float] = []
 
 
-class ProofRecord(msgspec.Struct, frozen=True):
-    """A proof, carried out."""
+class Block(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A proof on one block of seeds."""
 
-    id: str
-    verdict: str
-    control: str
-    """The verdict with the method switched off, which should be "not shown"."""
-    claims: list[ClaimRecord]
-    arms: dict[str, dict[str, list[float]]]
-    """Arm -> metric -> its value at each seed, of what every seed measured."""
     seeds: list[int]
-    quick: bool
-    equal: str
-    criterion: str
-    """Digest of the claims."""
-    command: str
-    commit: str | None
-    """Of the source tree when it was judged; its seeds may have been measured before."""
+    verdict: str
+    p: float | None
+    """The largest over the claims; None where one has none."""
+    claims: list[ClaimFigures]
     date: str
     machine: str
     core_minutes: float
     """What measuring took, on one core."""
     minutes: float
     """On all cores that were used."""
+    commit: str | None
+    """Of the source tree when it was judged; its seeds may have been measured before."""
     seed_commits: list[str | None] = []
-    """Of the source tree when each seed was measured, None where that is not known; empty in old records."""
+    """Of the source tree when each seed was measured, None where that is not known."""
+    arms: dict[str, dict[str, list[float]]] = {}
+    """Arm -> metric -> its value at each seed, of what every seed measured."""
 
 
-def read(file: Path) -> ProofRecord:
-    """A record that was written.
+class ClaimRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one claim says: a line of the rubric."""
 
-    Raises:
-        SteelyardError: it is damaged.
-    """
-    return kept(file, ProofRecord, "prove the method again")
-
-
-@cache
-def published(id: str) -> ProofRecord | None:
-    """The package's record of a method's proof, if it was published."""
-    file = RECORDS / f"{id}.json"
-    return read(file) if file.exists() else None
-
-
-def verdict_of(id: str) -> str | None:
-    """The published verdict, if there is one."""
-    record = published(id)
-    return record.verdict if record else None
+    text: str
+    metric: str
+    ours: str
+    baseline: str | float
+    min_effect: float
+    lower_is_better: bool = False
+    relative: bool = False
+    control: str | None = None
+    """The arm that must fail it."""
+    kind: str = "claim"
 
 
-def effect_of(claim: ClaimRecord) -> str:
-    """The effect with its interval, and what was claimed."""
-    write = _percent if claim.relative else figures(3)
+class Scale(msgspec.Struct, frozen=True):
+    """How large the experiment was."""
+
+    parameters: int
+    """Of the largest policy."""
+    tokens: int
+    """That the arm which learned most was trained on, at one seed."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Somebody measured seeds that a verdict rests on."""
+
+    date: str
+    commit: str | None
+    seeds: list[int]
+    block: Literal["first", "later"]
+    claims: str
+    """Digest of what was claimed then."""
+
+
+class Among(msgspec.Struct, frozen=True):
+    """The correction for the number of proofs as it was when the record was published."""
+
+    proofs: int
+    adjusted: float | None
+
+
+class ProofRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A proof, carried out."""
+
+    id: str
+    equal: str
+    claims: list[ClaimRecord]
+    claims_digest: str
+    """Of what is claimed (`harness.criterion`)."""
+    command: str
+    first: Block
+    later: Block | None = None
+    """The replication; None where the first block shows nothing, or nobody has run it yet."""
+    quick: bool = False
+    measure_digest: str | None = None
+    """Of how it is measured; None in records from before there was one."""
+    scale: Scale | None = None
+    conformance: dict[str, int] | None = None
+    """Method -> checks of its equation that it passed (`steelyard check`)."""
+    looks: list[Look] = []
+    """Every look at the verdict's seeds."""
+    trials: dict[str, int] | None = None
+    """Arm -> settings that were tried on other seeds; None where nobody kept count."""
+    among: Among | None = None
+
+
+def effect_of(claim: ClaimRecord, found: ClaimFigures) -> str:
+    """The effect with its interval, and what was claimed; a relative one in percent."""
     unit = " %" if claim.relative else ""
-    between = "" if claim.interval is None else f" [{', '.join(map(write, claim.interval))}]"
-    return f"{write(claim.effect)}{between}{unit}, claimed {write(claim.min_effect)}{unit}"
+    low_high = "" if found.interval is None else f" [{', '.join(written(claim, end) for end in found.interval)}]"
+    least = figures(3)(100 * claim.min_effect) if claim.relative else figures(3)(claim.min_effect)
+    return f"{written(claim, found.effect)}{low_high}{unit}, claimed {least}{unit}"
 
 
-def _percent(value: float) -> str:
-    return figures(3)(100 * value)
+def written(claim: ClaimRecord, effect: float) -> str:
+    """An effect as a number; a relative one as a share of the baseline in percent."""
+    return figures(3)(100 * as_share(effect, claim.lower_is_better) if claim.relative else effect)
 
 
-def check_publishable(record: ProofRecord, first_seed: int, seeds: int = LEAST_SEEDS) -> None:
+def without_figures(record: ProofRecord) -> ProofRecord:
+    """The record without what each seed measured: what the package carries."""
+    return msgspec.structs.replace(
+        record, first=_brief(record.first), later=None if record.later is None else _brief(record.later)
+    )
+
+
+def _brief(block: Block) -> Block:
+    cut = {"ours_by_seed": [], "baseline_by_seed": [], "control_by_seed": []}
+    claims = [msgspec.structs.replace(claim, **cut) for claim in block.claims]
+    return msgspec.structs.replace(block, claims=claims, arms={}, seed_commits=[])
+
+
+def check_publishable(record: ProofRecord, seeds: Sequence[int], held: ProofRecord | None) -> None:
     """Refuse what must not be published.
 
+    Args:
+        record: what was found.
+        seeds: those of the proof's first block.
+        held: what was published before, if anything was.
+
     Raises:
-        SteelyardError: a quick run, too few seeds, other seeds than the proof's, or a criterion that changed under
-            seeds that have been seen.
+        SteelyardError: a quick run, too few seeds, other seeds than the proof's, no replication of what is shown, or a
+            criterion that changed under seeds that have been seen.
     """
     where = f"--publish of {record.id}"
     require(not record.quick, "it was a quick run", where=where, hint="leave --quick out")
-    num = len(record.seeds)
-    require(num >= seeds, f"it has {num} seeds", where=where, hint=f"use --seeds {seeds} or more")
-    own = list(range(first_seed, first_seed + num))
-    require(record.seeds == own, f"its seeds are {record.seeds}", where=where, hint="leave --first-seed out")
-    held = published(record.id)
-    if held is not None and held.criterion != record.criterion:
-        seen = sorted({*held.seeds} & {*record.seeds})
-        require(
-            not seen,
-            f"the criterion has changed, and seeds {seen} were seen under the old one",
-            where=where,
-            hint="raise first_seed in the proof, and say so in docs/lab-notes.md",
-        )
+    num = len(record.first.seeds)
+    enough = num >= max(len(seeds), FEWEST_SEEDS)
+    require(enough, f"it has {num} seeds", where=where, hint=f"use --seeds {max(len(seeds), FEWEST_SEEDS)} or more")
+    own = record.first.seeds[0] == seeds[0]
+    require(own, f"its seeds are {record.first.seeds}", where=where, hint="leave --first-seed out")
+    whole = record.first.verdict != "shown" or record.later is not None
+    what = "its first block is shown, and no later one was measured"
+    require(whole, what, where=where, hint="leave --first-seed out")
+    if held is not None:
+        _check_fresh(record, held, where)
+
+
+def _check_fresh(record: ProofRecord, held: ProofRecord, where: str) -> None:
+    """Other claims take seeds that nobody has seen, and so does another measure, unless its figures are the same."""
+    hint = "raise first_seed in the proof, and say so in docs/lab-notes.md"
+    now = _seeds(record)
+    seen = {seed for look in held.looks for seed in look.seeds if look.claims != record.claims_digest}
+    if held.claims_digest != record.claims_digest:
+        seen |= _seeds(held)
+    again = sorted(seen & now)
+    what = f"the claims have changed, and seeds {again} were seen under the old ones"
+    require(not again, what, where=where, hint=hint)
+    if held.measure_digest not in (None, record.measure_digest) and not _same_figures(record, held):
+        again = sorted(_seeds(held) & now)
+        what = f"it is measured in another way, and seeds {again} were seen in the old one"
+        require(not again, what, where=where, hint=hint)
+
+
+def _seeds(record: ProofRecord) -> set[int]:
+    return {seed for block in (record.first, record.later) if block is not None for seed in block.seeds}
+
+
+def _same_figures(one: ProofRecord, other: ProofRecord) -> bool:
+    return one.first.seeds == other.first.seeds and one.first.arms == other.first.arms

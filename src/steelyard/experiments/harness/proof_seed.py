@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from steelyard.core import SteelyardError, require
-from steelyard.experiments.harness.claim import Metrics
+from steelyard.experiments.harness.metric import Metrics
 from steelyard.experiments.harness.processes import DEADLINE, QUIETER, ask, measured_once, serve, side_by_side
 from steelyard.experiments.harness.proof_index import load
 from steelyard.runtime.run_dir.records import commit

@@ -1,25 +1,27 @@
-"""Proofs from first seed to record: measured side by side, judged, drawn and kept."""
+"""Proofs from first seed to record: measured side by side, judged, drawn and kept.
+
+The first block of every proof is measured, then the later block of those that it shows.
+"""
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from steelyard.core import PositiveInt, Seed, SteelyardError, checked
-from steelyard.experiments.harness.claim import ArmMetrics, Judged, worst
+from steelyard.experiments.harness import evidence
+from steelyard.experiments.harness.criterion import claims_digest, measure_digest
 from steelyard.experiments.harness.processes import Jobs, keep
-from steelyard.experiments.harness.proof import Proof, judge_all, verdict_of
+from steelyard.experiments.harness.proof import FIRST_TRIAL_SEED, AnyProof
+from steelyard.experiments.harness.proof_block import block_of, claims_of, scale_of
 from steelyard.experiments.harness.proof_index import load
 from steelyard.experiments.harness.proof_plot import draw
-from steelyard.experiments.harness.proof_record import ClaimRecord, ProofRecord
+from steelyard.experiments.harness.proof_record import Block, ProofRecord
 from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, carry_out
 from steelyard.runtime.run_dir.disk import writing
-from steelyard.runtime.run_dir.machine import machine
-from steelyard.runtime.run_dir.records import commit
 
 QUICK_SEEDS = 2
+Say = Callable[[str], None]
 
 
 @checked()
@@ -28,19 +30,32 @@ class ProofSettings:
     """How proofs are carried out."""
 
     seeds: PositiveInt | None = None
-    """How many; by default the proof's own number, 3 in most, or 2 for a quick run."""
+    """How many in a block; by default the proof's own number, 3 in most, or 2 for a quick run."""
     first_seed: Seed | None = None
-    """The first of them; by default the proof's own."""
+    """The first of them; by default the proof's own, and 900 for a quick run. One block alone is then measured."""
     quick: bool = False
-    """Smaller, under a minute: to see that it works, not to judge by."""
+    """Smaller, under a minute: says whether the direction agrees, and gives no verdict."""
     jobs: Jobs = 0
     """Seeds at a time; 0 for one per core."""
 
+    @property
+    def one_block(self) -> bool:
+        """True where nothing is replicated: seeds of one's own, or a quick run."""
+        return self.quick or self.first_seed is not None
 
-def prove(
-    modules: Mapping[str, str], settings: ProofSettings, directory: Path, say: Callable[[str], None]
-) -> dict[str, ProofRecord]:
-    """Carry out proofs; each record and plot goes to `directory` as ID.json and ID.png.
+    def block(self, proof: AnyProof, later: bool) -> range:
+        """The seeds of a proof's first block or later one."""
+        num = self.seeds or (QUICK_SEEDS if self.quick else proof.seeds)
+        start = self.first_seed
+        if start is None:
+            start = FIRST_TRIAL_SEED if self.quick else proof.first_seed
+        if later:
+            start += max(num, proof.seeds)  # never a seed of the proof's own first block
+        return range(start, start + num)
+
+
+def prove(modules: Mapping[str, str], settings: ProofSettings, directory: Path, say: Say) -> dict[str, ProofRecord]:
+    """Carry out proofs; each record and plot goes to `directory` as ID.json and ID.svg.
 
     Args:
         modules: id of a proof -> its module.
@@ -53,19 +68,32 @@ def prove(
         FaultError: a seed did not come to its end.
     """
     proofs = {id: load(module) for id, module in modules.items()}
-    seeds = {id: _seeds(proof, settings) for id, proof in proofs.items()}
-    seed_jobs = [SeedJob(id, modules[id], seed, settings.quick) for id in proofs for seed in seeds[id]]
     with writing(directory, SteelyardError):
         directory.mkdir(parents=True, exist_ok=True)
-    jobs = settings.jobs or os.cpu_count() or 1
-    measured = dict(zip(seed_jobs, carry_out(seed_jobs, directory, jobs, say), strict=True))
+    first = _measured(modules, proofs, settings, directory, say, later=False)
+    shown = {id: module for id, module in modules.items() if first[id].verdict == "shown" and not settings.one_block}
+    if shown:
+        say(f"shown on the first block, now the later one: {', '.join(shown)}")
+    later = _measured(shown, proofs, settings, directory, say, later=True)
     records = {}
     for id, proof in proofs.items():
-        found = [one for job, one in measured.items() if job.id == id]
-        records[id] = record = record_of(id, proof, found, command=command_of(id, settings), jobs=jobs)
+        looks = evidence.looks(_place(modules[id], directory), id)
+        records[id] = record = ProofRecord(
+            id=id,
+            equal=proof.equal,
+            claims=claims_of(proof),
+            claims_digest=claims_digest(proof),
+            measure_digest=measure_digest(proof),
+            command=command_of(id, settings),
+            first=first[id],
+            later=later.get(id),
+            quick=settings.quick,
+            scale=scale_of(first[id]),
+            looks=looks,
+        )
         keep(directory / f"{id}.json", record)
         with writing(directory, SteelyardError):
-            draw(record, directory / f"{id}.png")
+            draw(record, directory / f"{id}.svg")
     return records
 
 
@@ -79,67 +107,38 @@ def command_of(id: str, settings: ProofSettings) -> str:
     return " ".join(words)
 
 
-def record_of(
-    id: str, proof: Proof[Any, Any], measured: Sequence[SeedResult], *, command: str, jobs: int
-) -> ProofRecord:
-    """The judged record of a proof's seeds."""
-    by_seed = {one.seed: one.arms for one in measured}
-    own, control = judge_all(proof, by_seed)
-    core_minutes = sum(sum(one.seconds.values()) for one in measured) / 60
-    return ProofRecord(
-        id=id,
-        verdict=verdict_of(own, control),
-        control=worst(control),
-        claims=[_claim(proof, a, b) for a, b in zip(own, control, strict=True)],
-        arms=_common([*by_seed.values()]),
-        seeds=list(by_seed),
-        quick=measured[0].quick,
-        equal=proof.equal,
-        criterion=proof.criterion,
-        command=command,
-        commit=commit(),
-        date=time.strftime("%Y-%m-%d", time.gmtime()),
-        machine=machine(),
-        core_minutes=round(core_minutes, 2),
-        minutes=round(core_minutes / min(jobs, len(measured)), 2),
-        seed_commits=[one.commit for one in measured],
-    )
+def _measured(
+    modules: Mapping[str, str],
+    proofs: Mapping[str, AnyProof],
+    settings: ProofSettings,
+    directory: Path,
+    say: Say,
+    *,
+    later: bool,
+) -> dict[str, Block]:
+    """One block of each of these proofs, all their seeds side by side."""
+    asked = []
+    for id, module in modules.items():
+        seeds = settings.block(proofs[id], later)
+        if not settings.quick:
+            _enter_look(id, proofs[id], seeds, _place(module, directory))
+        asked += [SeedJob(id, module, seed, settings.quick) for seed in seeds]
+    jobs = settings.jobs or os.cpu_count() or 1
+    by_id: dict[str, list[SeedResult]] = {id: [] for id in modules}
+    for job, result in zip(asked, carry_out(asked, directory, jobs, say), strict=True):
+        by_id[job.id].append(result)
+    return {id: block_of(proofs[id], results, jobs=jobs) for id, results in by_id.items()}
 
 
-def _seeds(proof: Proof[Any, Any], settings: ProofSettings) -> range:
-    first = proof.first_seed if settings.first_seed is None else settings.first_seed
-    return range(first, first + (settings.seeds or (QUICK_SEEDS if settings.quick else proof.seeds)))
+def _place(module: str, directory: Path) -> Path:
+    """Where looks at a proof's seeds are kept: with the evidence, for a proof of the package in its source tree."""
+    own = module.startswith("steelyard.") and evidence.in_source_tree()
+    return evidence.evidence() if own else directory
 
 
-def _common(seeds: Sequence[ArmMetrics]) -> dict[str, dict[str, list[float]]]:
-    """Arm -> metric -> its values, of all that every seed measured."""
-    return {
-        arm: {
-            metric: [arms[arm][metric] for arms in seeds]
-            for metric in metrics
-            if all(metric in arms[arm] for arms in seeds)
-        }
-        for arm, metrics in seeds[0].items()
-        if all(arm in arms for arms in seeds)
-    }
-
-
-def _claim(proof: Proof[Any, Any], own: Judged, control: Judged) -> ClaimRecord:
-    claim = own.claim
-    return ClaimRecord(
-        text=claim.text,
-        metric=claim.metric,
-        ours=claim.ours or proof.ours,
-        baseline=claim.baseline,
-        min_effect=claim.min_effect,
-        lower_is_better=claim.lower_is_better,
-        relative=claim.relative,
-        ours_by_seed=list(own.ours),
-        baseline_by_seed=list(own.baseline),
-        control_by_seed=list(control.ours),
-        effect=own.mean,
-        interval=own.interval,
-        verdict=own.verdict,
-        control_effect=control.mean,
-        control_verdict=control.verdict,
-    )
+def _enter_look(id: str, proof: AnyProof, seeds: Sequence[int], place: Path) -> None:
+    """Enter a look at the verdict's seeds, before anything is seen; other seeds are free to look at."""
+    for later in (False, True):
+        if {*seeds} & {*proof.block(later)}:
+            evidence.look_at(place, id, seeds, "later" if later else "first", claims_digest(proof))
+            return

@@ -1,34 +1,62 @@
-"""Records and plots of proofs into the source tree, where the catalogue reads them."""
+"""Records of proofs into the source tree, and all that is made from them: verdicts, plots and the catalogue.
+
+`python -m steelyard.experiments.harness.publish` makes these anew from docs/evidence.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from steelyard.core import SteelyardError, require
-from steelyard.experiments.harness import catalogue_page, proof_record
+import msgspec
+
+from steelyard.check import check_method, import_rooms
+from steelyard.core import SteelyardError, find
+from steelyard.experiments.harness import catalogue_page, evidence
 from steelyard.experiments.harness.processes import keep
-from steelyard.experiments.harness.proof_record import ProofRecord
-from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.experiments.harness.proof_plot import draw
+from steelyard.experiments.harness.proof_record import Among, ProofRecord
+from steelyard.experiments.harness.standing import adjusted
+from steelyard.runtime.run_dir.disk import writing
 
-ROOT = Path(__file__).parents[4]
-"""Of the source tree, if this is one."""
 
-
-def publish(records: Mapping[str, ProofRecord], directory: Path) -> None:
-    """Put the records beside the proofs, the plots into docs/proofs, and write docs/catalogue.md anew.
+def publish(records: Mapping[str, ProofRecord], proves: Mapping[str, tuple[str, ...]]) -> None:
+    """Enter records into docs/evidence, and make the verdicts, the plots and the catalogue anew.
 
     Args:
         records: id of a proof -> record, all of them fit to be published.
-        directory: where their plots are.
+        proves: id of a proof -> the methods that it proves.
 
     Raises:
         SteelyardError: this is no source tree.
     """
-    require((ROOT / "pyproject.toml").is_file(), "is no source tree", where=str(ROOT), hint="leave --publish out")
-    plots = ROOT / "docs" / "proofs"
-    with writing(ROOT, SteelyardError):
+    place = evidence.evidence()
+    known = {**evidence.read_all(place), **records}
+    now = adjusted({id: record.first.p for id, record in known.items()})
+    for id, record in records.items():
+        entered = msgspec.structs.replace(
+            record,
+            conformance={method: _checks_passed(method) for method in proves[id]},
+            trials=evidence.trials(place, id),
+            among=Among(len(known), now[id] if record.first.p is not None else None),
+        )
+        keep(place / f"{id}.json", entered)
+    renew(place)
+
+
+def renew(place: Path) -> None:
+    """Make the verdicts, the plots and the catalogue anew from the records of a directory of evidence."""
+    plots = place.parent / "proofs"
+    with writing(plots, SteelyardError):
         plots.mkdir(parents=True, exist_ok=True)
-        for id, record in records.items():
-            keep(proof_record.RECORDS / f"{id}.json", record)
-            put(plots / f"{id}.png", (directory / f"{id}.png").read_bytes())
-    proof_record.published.cache_clear()
-    catalogue_page.write(ROOT / "docs" / "catalogue.md")
+        for id, record in evidence.read_all(place).items():
+            draw(record, plots / f"{id}.svg")
+    evidence.write_verdicts(place)
+    catalogue_page.write(place.parent / "catalogue.md")
+
+
+def _checks_passed(method: str) -> int:
+    return sum(result.passed for result in check_method(find(method)))
+
+
+if __name__ == "__main__":
+    import_rooms()
+    renew(evidence.evidence())

@@ -103,7 +103,8 @@ PROOF = Proof(
         ),
         *(
             Claim(f"UCBoost(eps) is within 15 % of kl-UCB where rewards are {world}", f"regret-{world}",
-                  baseline="kl-ucb", min_effect=-0.15, lower_is_better=True, relative=True, ours="ucboost-eps")
+                  baseline="kl-ucb", min_effect=-0.15, lower_is_better=True, relative=True, ours="ucboost-eps",
+                  control="ucboost-off")
             for world in WORLDS
         ),
     ),

@@ -154,7 +154,13 @@ PROOF = Proof(
     control="saferoute-off",
     equal="both guards and what they say, and at each share the number of requests sent to the large one",
     claims=(
-        Claim("With 30 % routed, F1 is within 2 points of the large guard's", "f1@30", "large", min_effect=-0.02),
+        Claim(
+            "With 30 % routed, F1 is within 2 points of the large guard's",
+            "f1@30",
+            baseline="large",
+            min_effect=-0.02,
+            control="saferoute-off",
+        ),
         Claim("With 20 % routed, F1 is 5 points above routing by entropy", "f1@20", "entropy", min_effect=0.05),
         Claim("With 20 % routed, F1 is 10 points above a random choice", "f1@20", "random", min_effect=0.1),
     ),

@@ -139,7 +139,8 @@ PROOF = Proof(
     claims=(
         Claim("Its answers are a fifth shorter than Dr. GRPO's", "length", "dr-grpo", 0.2, True, relative=True),
         Claim("Its accuracy is at most 5 points below Dr. GRPO's", "accuracy", "dr-grpo", -0.05),
-        Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1),
+        Claim("A price of length with the same pull costs 10 points on hard problems", "accuracy-hard", "penalty", 0.1,
+              control=None, kind="ablation"),
     ),
     measure=measure,
     arms=ARMS,

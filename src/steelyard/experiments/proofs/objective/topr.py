@@ -85,8 +85,8 @@ PROOF = Proof(
     equal="the same 4,096 stored samples in the same order, ten epochs, learning rate and size of a step",
     claims=(
         Claim("TOPR is 30 points above untapered REINFORCE", "accuracy", "reinforce", 0.3),
-        Claim("TOPR is 3 points above right answers alone", "accuracy", "positives-only", 0.03),
-        Claim("At most 5 % of its answers are malformed", "invalid", 0.0, -0.05, lower_is_better=True),
+        Claim("TOPR is 3 points above right answers alone", "accuracy", "positives-only", 0.03, kind="ablation"),
+        Claim("At most 5 % of its answers are malformed", "invalid", 0.0, -0.05, True, control="reinforce"),
     ),
     measure=measure,
     arms=ARMS,
