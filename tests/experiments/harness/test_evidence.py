@@ -1,8 +1,9 @@
 import msgspec
 import pytest
 
+from steelyard.check import import_rooms
 from steelyard.core import SteelyardError
-from steelyard.experiments.harness import evidence
+from steelyard.experiments.harness import evidence, readme_table
 from steelyard.experiments.harness.criterion import claims_digest
 from steelyard.experiments.harness.evidence import look_at, looks, read_all, trials, verdicts
 from steelyard.experiments.harness.proof_index import load, proof_modules
@@ -106,6 +107,14 @@ def test_a_record_was_judged_by_the_claims_of_today(id):
     assert len(record.claims) == len(record.first.claims) == len(proof.claims)
     assert record.looks
     assert (DOCS / "proofs" / f"{id}.svg").read_text() == picture(record)
+
+
+def test_the_readme_has_the_verdicts_of_today():
+    import_rooms()
+    text = (evidence.ROOT / "README.md").read_text()
+    assert readme_table.renewed(text) == text, "write it again: python -m steelyard.experiments.harness.publish"
+    with pytest.raises(SteelyardError, match=r"README.md: has no place for the table"):
+        readme_table.renewed("nothing")
 
 
 def test_a_hundred_and_sixty_pictures_and_records_stay_small():

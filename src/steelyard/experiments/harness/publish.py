@@ -10,12 +10,12 @@ import msgspec
 
 from steelyard.check import check_method, import_rooms
 from steelyard.core import SteelyardError, find
-from steelyard.experiments.harness import catalogue_page, evidence
+from steelyard.experiments.harness import catalogue_page, evidence, readme_table
 from steelyard.experiments.harness.processes import keep
 from steelyard.experiments.harness.proof_plot import draw
 from steelyard.experiments.harness.proof_record import Among, ProofRecord
 from steelyard.experiments.harness.standing import adjusted
-from steelyard.runtime.run_dir.disk import writing
+from steelyard.runtime.run_dir.disk import put, writing
 
 
 def publish(records: Mapping[str, ProofRecord], proves: Mapping[str, tuple[str, ...]]) -> None:
@@ -51,6 +51,9 @@ def renew(place: Path) -> None:
             draw(record, plots / f"{id}.svg")
     evidence.write_verdicts(place)
     catalogue_page.write(place.parent / "catalogue.md")
+    readme = place.parent.parent / "README.md"
+    with writing(readme, SteelyardError):
+        put(readme, readme_table.renewed(readme.read_text(encoding="utf-8")).encode())
 
 
 def _checks_passed(method: str) -> int:
