@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelyard.core import Episode, Prompt, Sampling, Trajectory
-from steelyard.core.copies import own, own_episodes
+from steelyard.core.copies import own, own_episodes, own_prompt
 
 TESTS = [{"in": [1, 2]}, {"in": [3]}]
 
@@ -41,6 +41,15 @@ def test_changes_of_a_copy_change_nothing_else():
         assert e.trajectory.action_T.all()
         assert e.trajectory.logp_behaviour_T.tolist() == e.trajectory.reward_T.tolist() == [1.0, 1.0]
         assert (e.trajectory.info, e.trajectory.reward_parts) == ({"turns": [1]}, {"a": 1.0})
+
+
+def test_a_copied_prompt_keeps_its_labels_and_its_place():
+    """Curricula get copies: without its label a row of a file has no domain."""
+    prompt = Prompt("p", "q", {"topic": "b"}, {"domain": 1}, place="x.jsonl row 3")
+    copy = own_prompt(prompt)
+    assert (copy, copy.place) == (prompt, prompt.place)
+    copy.labels["domain"] = 7
+    assert prompt.labels == {"domain": 1}
 
 
 @pytest.mark.parametrize("value", [1, "a", None, True, 2.5, b"x"])

@@ -12,6 +12,7 @@ import pytest
 
 from steelyard.core import Episode, Prompt, Score
 from steelyard.curriculum import Dump, UCBoost
+from steelyard.decode import CNTP
 from steelyard.objective import DrGRPO, LearnedZTB, VarGradTB
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime import HeldOut, Inline, Records, Run, VirtualClock
@@ -92,6 +93,7 @@ RECIPES = {
         inline=VirtualClock(search_cost=1.5, search_deadline=4.0, faults=Faults(crash=0.1, corrupt=0.1, verifier=0.2)),
     ),
     "domains by ucboost": replace(SMALL, task=Parted(), curriculum=UCBoost(), num_searchers=2),
+    "decode rule": replace(SMALL, decode=CNTP(n_min=2, n_max=4, ends="aeiou"), num_searchers=2),
     "one checkpoint kept": replace(QUEUE, keep_checkpoints=1, save_steps=1),
 }  # fmt: skip
 

@@ -4,11 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from inspect import getdoc
 from typing import Annotated
 
+from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Weights, require
+from steelyard.core import Weights, encode, require
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.reward import named_rewards
@@ -44,9 +46,12 @@ class Eval:
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the metrics."""
-    asked = parse(Eval, gather_rewards(words), command="eval")
+    rule, rest = take_rule(words, "eval")
+    asked = parse(Eval, gather_rewards(rest), command="eval", description=f"{getdoc(Eval)}\n\n{rules_told()}")
     stored = read_finished_run(asked.run)
     if (job := stored.job(base=asked.base)) is not None:
+        what = "the run is a job on given data, which generates nothing by a rule"
+        require(rule is None, what, where="--decode", hint="leave it out")
         return _of_job(asked, job)
     base = stored.run
     held_out = replace(
@@ -60,8 +65,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
-    row, _ = make_evaluation(settings, policy, reference)(Weights.of(policy.weights(), 0))
-    return _shown(asked, row)
+    row, _ = make_evaluation(settings, policy, reference, rule=rule)(Weights.of(policy.weights(), 0))
+    return _shown(asked, row) | ({} if rule is None else {"decode": encode(rule)})
 
 
 def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import getdoc
 from typing import Annotated
 
+from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, require
+from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, encode, require
 from steelyard.core.job import Job, Speaks
+from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
 from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
@@ -47,10 +50,11 @@ class Sample:
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print completions."""
-    asked = parse(Sample, gather_rewards(words), command="sample")
+    rule, rest = take_rule(words, "sample")
+    asked = parse(Sample, gather_rewards(rest), command="sample", description=f"{getdoc(Sample)}\n\n{rules_told()}")
     stored = read_finished_run(asked.run)
     if (job := stored.job(base=asked.base)) is not None:
-        return _of_job(asked, job)
+        return _of_job(asked, job, rule)
     settings = stored.run if asked.base else stored.trained
     policy = make_policy(settings)
     settings = fitting(settings, policy)
@@ -60,7 +64,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     sampling = Sampling(temperature, settings.max_completion_length)
     # A typed prompt has nothing for an environment to answer by: it gets one turn.
     task = settings.task if typed is None else None
-    episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, task)
+    episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, task, rule)
     rows = []
     for episode, score in zip(episodes, _scores(asked, settings, episodes), strict=True):
         turns = turns_of(episode.trajectory, policy.decode)
@@ -68,10 +72,11 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": score.value}
         row |= reading_of(score)
         rows.append(row | ({"turns": [vars(turn) for turn in turns]} if len(turns) > 1 else {}))
-    return {"run_dir": asked.run, "base": asked.base, "samples": rows}
+    named = {} if rule is None else {"decode": encode(rule)}
+    return {"run_dir": asked.run, "base": asked.base, **named, "samples": rows}
 
 
-def _of_job(asked: Sample, job: Job) -> Mapping[str, object]:
+def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, object]:
     """Completions of the model of a job on given data: of the job's own prompts, or of a typed one; without rewards."""
     require(asked.reward is None, "the run is a job on given data", where="--reward", hint="leave it out")
     if not isinstance(job, Speaks):
@@ -79,7 +84,7 @@ def _of_job(asked: Sample, job: Job) -> Mapping[str, object]:
     prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]
     temperature = 1.0 if asked.temperature is None else asked.temperature
     sampling = Sampling(temperature, job.max_completion_length)
-    episodes = complete(job.policy(), prompts, asked.samples, sampling, asked.seed)
+    episodes = complete(job.policy(), prompts, asked.samples, sampling, asked.seed, rule=rule)
     for episode in episodes:
         print(_line(episode, None, ()))
     rows = [{"prompt": episode.prompt.text, "completion": episode.completion} for episode in episodes]
@@ -113,12 +118,18 @@ def _line(episode: Episode, reward: float | None, turns: Sequence[Said]) -> str:
 
 
 def complete(
-    policy: Policy, prompts: Sequence[Prompt], samples: int, sampling: Sampling, seed: int, task: object = None
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    samples: int,
+    sampling: Sampling,
+    seed: int,
+    task: object = None,
+    rule: DecodeRule | None = None,
 ) -> list[Episode]:
     """`samples` episodes of each prompt, in order; `task` makes their environments, if it has some."""
     for prompt in prompts:
         tokens_of(policy, prompt)
     asked = [(prompt, sample) for prompt in prompts for sample in range(samples)]
-    episodes = Episodes(engine_for(policy, seed), Codec.of(policy), task)
+    episodes = Episodes(engine_for(policy, seed, rule=rule), Codec.of(policy), task)
     found = {(e.prompt.id, e.trajectory.sample): e for e in episodes.play(asked, sampling)}
     return [found[prompt.id, sample] for prompt, sample in asked]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from steelyard.cli.chosen import CURRICULUM, chosen_parts, take_id, take_rule
 from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
@@ -76,11 +77,16 @@ def _plan(words: Sequence[str]) -> Mapping[str, object]:
 def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
+    command = f"train {name}"
     recipe = find(name)
-    options = words[1:]
-    if isinstance(recipe, Run):
-        options = gather_rewards(_gather_schedules(options, recipe))
-    return name, parse(type(recipe), options, command=f"train {name}", default=recipe, description=known[name])
+    if not isinstance(recipe, Run):
+        return name, parse(type(recipe), words[1:], command=command, default=recipe, description=known[name])
+    rule, rest = take_rule(words[1:], command)
+    curriculum, rest = take_id(rest, CURRICULUM)
+    recipe = recipe if curriculum is None else replace(recipe, curriculum=curriculum)
+    options = gather_rewards(_gather_schedules(rest, recipe))
+    settings = parse(Run, options, command=command, default=recipe, description=f"{known[name]}\n\n{chosen_parts()}")
+    return name, settings if rule is None else replace(settings, decode=rule)
 
 
 def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:

@@ -28,7 +28,8 @@ def own(value: T) -> T:
 
 def own_prompt(prompt: Prompt) -> Prompt:
     """A prompt that shares nothing with the original."""
-    return Prompt(prompt.id, own(prompt.text), {name: own(value) for name, value in prompt.columns.items()})
+    columns = {name: own(value) for name, value in prompt.columns.items()}
+    return replace(prompt, text=own(prompt.text), columns=columns, labels=dict(prompt.labels))
 
 
 def own_trajectory(trajectory: Trajectory) -> Trajectory:

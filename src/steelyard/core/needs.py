@@ -43,6 +43,8 @@ class Needs:
     """Makes the head for `value_PGT` from states before actions [M, D]; the gradient reaches the policy's trunk."""
     group_size: int | None = None
     """The only number of samples per prompt that it takes; None takes any from `least_group` on."""
+    on_policy: bool = False
+    """Whether it holds only for samples that were drawn from the policy, if an older one: no decode rule chose them."""
     least_group: int = 1
     """Samples per prompt below which nothing is learned, because they are compared."""
 
@@ -63,6 +65,11 @@ class Needs:
         """The labels that a batch gets: those that are named, and the mark of demonstrations where these are added."""
         named = self.labels
         return (*named, "demonstration") if self.demonstrations and "demonstration" not in named else named
+
+    @property
+    def true_samples(self) -> bool:
+        """Whether samples must be draws from a policy: their log-probabilities are read, or a mean over them is one."""
+        return self.on_policy or "logp_behaviour_PGT" in self.fields
 
     @property
     def reads(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ are its scores, and the verifier's greedy accuracy stands beside them as `eval/v
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -88,6 +88,7 @@ def evaluate(
     num_records: int = 4,
     codec: Codec | None = None,
     reward: Reward | None = None,
+    sampler: Engine | None = None,
 ) -> Evaluation:
     """Evaluate the policy that `engine` holds on `prompts`.
 
@@ -105,6 +106,7 @@ def evaluate(
         num_records: number of completions to record, each of another prompt.
         codec: the policy's; needed for a task of several turns.
         reward: scores the completions in place of the task's verifier, whose accuracy is measured beside it.
+        sampler: draws the samples in place of `engine`, from the same weights; None for `engine`.
 
     Raises:
         SteelyardError: no prompts, ids that repeat, sampling that is greedy, or an engine that left requests
@@ -112,11 +114,12 @@ def evaluate(
     """
     _check(prompts, sampling, samples_per_prompt)
     if weights is not None:
-        engine.load(weights)
+        for each in (engine, *([] if sampler is None else [sampler])):
+            each.load(weights)
     examiner = Examiner(engine, task, encode, decode, correct_at, codec, reward)
     greedy = examiner.ask(prompts, 1, Sampling(temperature=0.0, max_tokens=sampling.max_tokens))
     sampled = prompts[:num_sampled_prompts] if samples_per_prompt else []
-    samples = examiner.ask(sampled, samples_per_prompt, sampling)
+    samples = replace(examiner, engine=sampler or engine).ask(sampled, samples_per_prompt, sampling)
     everything = [answer for group in greedy + samples for answer in group]
     metrics = _accuracy(greedy) | _verifier(greedy) | _sampled(samples, samples_per_prompt)
     metrics |= {} if reward is None else _parts(samples)

@@ -14,12 +14,12 @@ Source: Xu et al. 2024, arXiv:2409.20370.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from msgspec import Meta
 
-from steelyard.core import Batch, Loss, Needs, NonNegative, method, require
+from steelyard.core import Batch, Loss, Needs, NonNegative, method, needs_of, require
 from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
@@ -39,10 +39,6 @@ Weights = Annotated[
 class CGPO:
     """A mixture over domains, each with its own constrained objective and weight."""
 
-    needs: ClassVar[Needs] = Needs(
-        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration", "domain"), least_group=2
-    )
-
     first: Rule = field(default_factory=CRPG)
     """The objective of domain 0."""
     second: Rule = field(default_factory=CRPG)
@@ -55,6 +51,16 @@ class CGPO:
     """The objective of domain 4; the source mixes five tasks."""
     weights: Weights = (1.0, 1.0, 1.0, 1.0, 1.0)
     """Relative weight of each of the five domains; 0 leaves one out."""
+
+    @property
+    def needs(self) -> Needs:
+        """Rewards, reference and verdicts; samples of the policy itself where a domain's objective needs them."""
+        return Needs(
+            fields=("reward_PG", "logp_ref_PGT"),
+            labels=("passes", "demonstration", "domain"),
+            on_policy=any(needs_of(rule).on_policy for rule in self._rules),
+            least_group=2,
+        )
 
     @property
     def _rules(self) -> tuple[Rule, ...]:

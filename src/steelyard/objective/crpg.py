@@ -34,7 +34,7 @@ class CRPG:
     """Policy gradient on rewards that are 0 where a constraint is violated or the drift is too large."""
 
     needs: ClassVar[Needs] = Needs(
-        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), least_group=2
+        fields=("reward_PG", "logp_ref_PGT"), labels=("passes", "demonstration"), on_policy=True, least_group=2
     )
 
     max_kl: PositiveOrInf = 20.0

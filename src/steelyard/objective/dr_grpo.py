@@ -36,7 +36,7 @@ class DrGRPO:
     def needs(self) -> Needs:
         """The behaviour policy only where the ratio is on."""
         behaviour = ("logp_behaviour_PGT",) if self.importance_ratio else ()
-        return Needs(fields=("reward_PG", *behaviour), least_group=2)
+        return Needs(fields=("reward_PG", *behaviour), on_policy=not self.importance_ratio, least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; with the ratio on it needs `logp_behaviour_PGT` and reports `clip_share` and `ratio`."""

@@ -37,7 +37,7 @@ from steelyard.objective.reduce import num_prompts, num_samples, prompt_mean, st
 class HPT:
     """Hybrid post-training, with a switch for each prompt."""
 
-    needs: ClassVar[Needs] = Needs(fields=("reward_PG",), demonstrations=True, least_group=2)
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG",), demonstrations=True, on_policy=True, least_group=2)
 
     gamma: float = 0.0
     """Mean reward at or below which a prompt's demonstration takes the place of its samples; below 0 none does."""

@@ -45,7 +45,7 @@ class OAPL:
     @property
     def needs(self) -> Needs:
         """Rewards, and the log-probabilities of the policy that lags."""
-        return Needs(fields=("reward_PG", _FIELDS[self.lagged]), least_group=2)
+        return Needs(fields=("reward_PG", _FIELDS[self.lagged]), on_policy=True, least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, and the log-probabilities of the policy that lags.

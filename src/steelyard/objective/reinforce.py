@@ -27,7 +27,7 @@ class Reinforce:
     @property
     def needs(self) -> Needs:
         """Rewards, and the reference where beta is not 0."""
-        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",))
+        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",), on_policy=True)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

@@ -50,7 +50,7 @@ class ReinforceEMA:
     @property
     def needs(self) -> Needs:
         """Rewards, and the reference where beta is not 0."""
-        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",))
+        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",), on_policy=True)
 
     def init(self) -> Baseline:
         """No baseline yet."""

@@ -28,7 +28,8 @@ class RLOO:
     @property
     def needs(self) -> Needs:
         """Rewards, and the reference where beta is not 0."""
-        return Needs(fields=("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",), least_group=2)
+        fields = ("reward_PG", "logp_ref_PGT") if self.beta else ("reward_PG",)
+        return Needs(fields=fields, on_policy=True, least_group=2)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metric `objective/shaped_reward` is the mean of R."""

@@ -61,7 +61,7 @@ class Unified:
         """Rewards unless the advantage is one; the behaviour policy unless pi is its own denominator."""
         rewards = () if self.advantage == "one" else ("reward_PG",)
         behaviour = () if self.denominator == "current" else ("logp_behaviour_PGT",)
-        return Needs(fields=(*rewards, *behaviour))
+        return Needs(fields=(*rewards, *behaviour), on_policy=self.denominator == "current" and self.advantage != "one")
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards unless the advantage is one, and behaviour log-probabilities unless pi is its own

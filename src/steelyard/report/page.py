@@ -50,6 +50,9 @@ def _notes(run: RunRecords) -> list[str]:
     data: Row = run.data or {}
     notes = [f"The last line of {name} was cut short and is left out." for name in run.torn]
     notes += [f"Of the data: {number(count)} {what}." for what, count in (data.get("notes") or {}).items()]
+    if rule := _method(run.config, "decode"):
+        text = "Searchers chose among continuations by {}: engine and learner are not compared on such samples."
+        notes.append(text.format(rule))
     if run.result is None:
         notes.append("There is no result.json: the run was stopped, or is still going.")
     return notes
@@ -83,6 +86,14 @@ _NAMED = ("train", "held_out", "notes", "domains")
 """Numbers of data.json that have a name of their own on the page, or none."""
 
 
+def _method(config: Row, part: str, usual: str = "") -> str:
+    """The id of a part that a run chose; empty where it is the usual one."""
+    settings = config.get("run")
+    chosen = settings.get(part) if isinstance(settings, dict) else None
+    id = str(chosen.get("method", "one's own")) if isinstance(chosen, dict) else ""
+    return "" if id == usual else id
+
+
 def _facts(run: RunRecords) -> list[tuple[str, str]]:
     """Name and value of what sums up the run, as far as it is known."""
     timing: Row = run.timing[-1] if run.timing else {}
@@ -99,6 +110,8 @@ def _facts(run: RunRecords) -> list[tuple[str, str]]:
         ("prompts, held out", number(data.get("held_out"))),
         *others,
         ("runtime", str(known.get("runtime", ""))),
+        ("curriculum", _method(run.config, "curriculum", usual="shuffled")),
+        ("decode rule", _method(run.config, "decode")),
         ("staleness, mean", number(known.get("staleness_mean"))),
         ("learner idle", percent(known.get("learner_idle"))),
         ("searchers idle", percent(known.get("searcher_idle"))),

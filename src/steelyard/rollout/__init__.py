@@ -1,6 +1,7 @@
 """Engines: prompts in, trajectories with behaviour log-probabilities out, stamped with the weights that made them."""
 
 from steelyard.core import Engine, require
+from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
 from steelyard.rollout.candidates import CandidateEngine
 from steelyard.rollout.engine import TransformersEngine
@@ -10,14 +11,18 @@ from steelyard.rollout.native import NativeEngine
 __all__ = ["CandidateEngine", "Codec", "Episodes", "NativeEngine", "TransformersEngine", "engine_for"]
 
 
-def engine_for(policy: Policy, seed: int, *, in_flight: bool = False) -> Engine:
+def engine_for(policy: Policy, seed: int, *, in_flight: bool = False, rule: DecodeRule | None = None) -> Engine:
     """The fastest engine for a policy: the native one where it has kernels for the model, else the forward pass.
 
-    `policy.slow_reason` says why a policy gets the slower one.
+    `policy.slow_reason` says why a policy gets the slower one. A decode rule has an engine of its own.
 
     Raises:
-        SteelyardError: `in_flight` for a policy of the slower engine.
+        SteelyardError: `in_flight` for a policy of the slower engine, or with a decode rule.
     """
+    if rule is not None:
+        what = "is set, but a decode rule goes on from what one set of weights has read"
+        require(not in_flight, what, where="--in-flight", hint="leave it out")
+        return CandidateEngine(policy, rule, seed)
     if policy.slow_reason is None:
         return NativeEngine(policy, seed, in_flight=in_flight)
     require(

@@ -24,6 +24,7 @@ from steelyard.core import (
 )
 from steelyard.core.copies import own_episodes
 from steelyard.core.json import JsonObject
+from steelyard.decode import DecodeRule
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.policy import Policy
@@ -102,14 +103,17 @@ def check_prompts(run: Run, policy: Policy) -> Lengths:
 
 
 def check_labels(run: Run) -> None:
-    """Read from every training prompt the labels that the objective needs.
+    """Read from every training prompt the labels that the objective needs, and those that the curriculum goes by.
 
     Raises:
         SteelyardError: a prompt has no column for one, or a value of the wrong kind.
     """
     labels = needs_of(run.objective).labels
-    for prompt in run.task.prompts("train"):
+    prompts = run.task.prompts("train")
+    for prompt in prompts:
         labels_of(prompt, labels)
+    if prompts:
+        run.curriculum.open(prompts, run.seed)
 
 
 def fitting(run: Run, policy: Policy | None = None) -> Run:
@@ -176,7 +180,7 @@ def make_searcher(
 ) -> Searcher:
     """A searcher that looks for weights in the given stores."""
     return Searcher(
-        engine_for(policy, run.seed, in_flight=run.in_flight),
+        engine_for(policy, run.seed, in_flight=run.in_flight, rule=run.decode),
         policy,
         prompts,
         score,
@@ -215,7 +219,9 @@ def save_whole(write: Callable[[Path], object], run_dir: Path) -> None:
     part.replace(model)
 
 
-def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward | None = None) -> EvaluateWeights:
+def make_evaluation(
+    run: Run, policy: Policy, reference: Weights, reward: Reward | None = None, rule: DecodeRule | None = None
+) -> EvaluateWeights:
     """Held-out evaluation by what is trained on; with exact distances where the task can be enumerated, and with the
     task's own measures, beside the distance from the reference, where it has some.
 
@@ -224,6 +230,8 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward
         policy: the model, whose weights are replaced.
         reference: the weights that distances are measured from.
         reward: trains in place of the task's verifier; None for what the run names, or else the verifier.
+        rule: chooses the samples, which are then none of the policy: no distance from the reference is estimated by
+            them. Greedy answers stay greedy.
     """
     task = run.task
     trained = make_reward(run) if reward is None else reward
@@ -231,6 +239,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward
     prompts = run.task.prompts("held-out")[: run.evaluation.prompts]
     # An address of its own: evaluation never shares randomness with the searchers.
     engine = engine_for(policy, run.seed ^ 0x5EED)
+    sampler = None if rule is None else engine_for(policy, run.seed ^ 0x5EED, rule=rule)
     sampling = replace(run.sampling, temperature=run.temperature)
 
     def asked(weights: Weights) -> Evaluation:
@@ -246,6 +255,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward
             num_sampled_prompts=run.evaluation.sampled_prompts,
             codec=Codec.of(policy),
             reward=trained,
+            sampler=sampler,
         )
 
     begun = cache(lambda: asked(reference).episodes)
@@ -259,7 +269,7 @@ def make_evaluation(run: Run, policy: Policy, reference: Weights, reward: Reward
         if isinstance(task, TaskWithMetrics):
             own, theirs = ([e.trajectory for group in groups for e in group] for groups in (found.episodes, before))
             at = {"weights": weights, "reference": reference, "temperature": run.temperature}
-            row |= drift(policy, own, theirs, **at)
+            row |= drift(policy, own, theirs, **at) if rule is None else {}
             samples, references = ([own_episodes(group) for group in groups] for groups in (found.episodes, before))
             row |= {f"eval/{name}": value for name, value in task.measure(samples, references).items()}
         return row, [{"step": weights.version, "staleness": 0, **s} for s in found.samples]

@@ -23,6 +23,7 @@ from steelyard.core import (
     Seed,
     Task,
     checked,
+    id_of,
     needs_of,
     numeric_settings,
     require,
@@ -33,6 +34,7 @@ from steelyard.core import (
 from steelyard.core.json import JsonObject
 from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
+from steelyard.decode import DecodeRule
 from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
@@ -76,7 +78,7 @@ class Run:
     replay: ReplaySettings = field(default_factory=PrioritizedReplay)
     """What is stored, drawn and evicted."""
     curriculum: CurriculumSettings = field(default_factory=Shuffled)
-    """Which prompts are searched next."""
+    """Which prompts are searched next; --curriculum ID chooses another one."""
     runtime: Literal["local", "inline"] = "local"
     """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock."""
     num_searchers: PositiveInt = 1
@@ -121,6 +123,8 @@ class Run:
     """Half of the searchers' batches are drawn at a temperature between these two, the others at the usual one."""
     search_delay: NonNegative = 0.0
     """Seconds that a searcher waits after each batch: stands in for an engine that takes longer, elsewhere."""
+    decode: Annotated[DecodeRule | None, tyro.conf.Suppress] = None
+    """How searchers choose among continuations; None draws every token from the policy. Evaluation always does."""
     in_flight: bool = False
     """Searchers take newer weights in the middle of a batch; every token keeps the version that drew it."""
     schedule: dict[str, Annotated[Schedule, Word]] = field(default_factory=dict)
@@ -183,6 +187,9 @@ class Run:
         name = type(self.objective).__name__
         number = self.num_generations
         needs = needs_of(self.objective)
+        what = f"{name} learns from samples of the policy, and {self.rule_name} chooses among continuations"
+        hint = "leave it out, or use an objective that takes any samples, such as vargrad-tb, kimi, dpo or sft"
+        require(self.decode is None or not needs.true_samples, what, where="--decode", hint=hint)
         exact = needs.group_size
         least = needs.least_group
         hint = f"{name} compares {exact or f'at least {least}'} completions of a prompt"
@@ -215,6 +222,8 @@ class Run:
         hint = "take --runtime local, or leave it out"
         what = "is set, but the weights of an inline run do not change in the middle of a batch"
         require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", hint=hint)
+        what = "is set, but a decode rule goes on from what one set of weights has read"
+        require(not self.in_flight or self.decode is None, what, where="--in-flight", hint="leave out one of them")
         limit = self.local.search_deadline
         patient = self.runtime == "inline" or self.search_delay < limit
         hint = f"use less than --local.search-deadline, which is {limit:g}"
@@ -275,6 +284,11 @@ class Run:
     def sampling(self) -> Sampling:
         """How searchers sample."""
         return Sampling(self.search_temperature or self.temperature, self.max_completion_length)
+
+    @property
+    def rule_name(self) -> str | None:
+        """The id of the decode rule, or its class's name; None without a rule."""
+        return None if self.decode is None else id_of(self.decode) or type(self.decode).__name__
 
     @property
     def temperature_schedule(self) -> TemperatureSchedule | None:

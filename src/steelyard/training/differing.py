@@ -2,11 +2,12 @@
 
 import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 import tyro
 
+from steelyard.core import id_of
 from steelyard.core.json import JsonObject
 
 ALWAYS_SHOWN = (
@@ -20,6 +21,8 @@ ALWAYS_SHOWN = (
     "--learning-rate",
 )
 """Flags that the plan always shows, because every run depends on them; others are shown if not at their default."""
+CHOSEN = ("curriculum", "decode")
+"""Settings that a flag chooses by id: the id is shown, where they are not the usual ones."""
 PARTS = ("task", "objective", "replay")
 """Settings that are a method or a task: their class is shown."""
 
@@ -38,7 +41,13 @@ def _walk(part: Any, prefix: str) -> Iterator[tuple[str, object]]:
         if isinstance(value, dict):
             yield from ((f"{flag}.{name}", str(item)) for name, item in value.items())
         elif is_dataclass(value):
+            if f.name in CHOSEN and not isinstance(value, type(_default(f))):
+                yield flag, id_of(value) or type(value).__name__
             plain = tyro.conf.OmitArgPrefixes in getattr(hints[f.name], "__metadata__", ())
             yield from _walk(value, "--" if plain else f"{flag}.")
         elif value != f.default or flag in ALWAYS_SHOWN:
             yield flag, value
+
+
+def _default(f: "Field[Any]") -> object:
+    return f.default if f.default_factory is MISSING else f.default_factory()

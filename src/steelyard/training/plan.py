@@ -76,7 +76,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
-        "generation": None if policy is None else policy.slow_reason,
+        "generation": _generation(run, policy),
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
 
@@ -104,6 +104,14 @@ def _model(run: Run, place: str | None, policy: Policy | None) -> JsonObject:
     sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
     kind = policy.model.config.model_type
     return {"model": run.model, "place": place, "type": kind, "dtype": run.dtype, **sizes}
+
+
+def _generation(run: Run, policy: Policy | None) -> str | None:
+    """Why completions come otherwise than from the fastest engine."""
+    if run.decode is not None:
+        told = "engine and learner are not compared, and evaluation draws from the policy itself"
+        return f"searchers choose among continuations by {run.rule_name}; {told}"
+    return None if policy is None else policy.slow_reason
 
 
 def _others(run: Run) -> JsonObject:

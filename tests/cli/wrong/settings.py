@@ -55,6 +55,17 @@ WORDS = [
     Wrong("repeat", "repeat: RUN is missing"),
     Wrong("eval --prompts 3", "eval: RUN is missing"),
     Wrong("train arithmetic --max-steps", "--max-steps: has no value; write --max-steps VALUE"),
+    Wrong(f"{NEW} --decode cntq", "--decode: there is no 'cntq'; did you mean 'cntp'?"),
+    Wrong(f"{NEW} --decode.n-max 3", "--decode.n-max: is set, but no decode rule is named; write --decode cntp, too"),
+    Wrong(f"{NEW} --decode cntp --in-flight", "--in-flight: is set, but "),
+    Wrong(f"{NEW} --decode cntp --temperature 0", "--temperature: is 0"),
+    Wrong("train arithmetic-grpo --decode cntp", "--decode: GRPO learns from samples of the policy, and cntp chooses"),
+    Wrong("eval run --decode greedy", "--decode: there is no 'greedy'"),
+    Wrong("sample run --decode cntp --temperature 0", "temperature: all continuations at temperature 0 are alike"),
+    Wrong(f"{NEW} --curriculum dmp", "--curriculum: there is no 'dmp'; did you mean 'dump'"),
+    Wrong(f"{NEW} --curriculum dump", "good.jsonl row 1: has no column domain; name its column with --columns.domain"),
+    Wrong(f"{NEW} --curriculum dump --dry-run", "has no column domain; name its column with --columns.domain"),
+    Wrong(f"{NEW} --curriculum dump --curriculum.tau 0", "dump.tau: is 0"),
     Wrong("replay run --where", "--where: has no value; write --where VALUE"),
 ]  # fmt: skip
 

@@ -339,6 +339,8 @@ class Coordinator:
             "search/logp_mismatch_max": largest,
             "faults/restarts": self.failures.total,
         }
+        if self.run.decode is not None:
+            gauges["search/logp_mismatch_off"] = self.run.rule_name
         self._out.append(Write("metrics", row | gauges))
         if not self.profile.virtual:
             timing = self.timers.row(self._now, self.steps, self.statistics.trajectories)
