@@ -48,7 +48,7 @@ def test_a_copied_prompt_keeps_its_labels_and_its_place():
     prompt = Prompt("p", "q", {"topic": "b"}, {"domain": 1}, place="x.jsonl row 3")
     copy = own_prompt(prompt)
     assert (copy, copy.place) == (prompt, prompt.place)
-    copy.labels["domain"] = 7
+    dict.update(copy.labels, domain=7)  # pyright: ignore
     assert prompt.labels == {"domain": 1}
 
 
