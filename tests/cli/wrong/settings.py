@@ -63,7 +63,7 @@ WORDS = [
     Wrong("eval run --decode greedy", "--decode: there is no 'greedy'"),
     Wrong("sample run --decode cntp --temperature 0", "temperature: all continuations at temperature 0 are alike"),
     Wrong(f"{NEW} --curriculum dmp", "--curriculum: there is no 'dmp'; did you mean 'dump'"),
-    Wrong(f"{NEW} --curriculum dump", "good.jsonl, line 1: has no column domain; name its column with --columns.domain"),
+    Wrong(f"{NEW} --curriculum dump", "good.jsonl, line 1: has no column domain; name its column with --columns."),
     Wrong(f"{NEW} --curriculum dump --dry-run", "has no column domain; name its column with --columns.domain"),
     Wrong(f"{NEW} --curriculum dump --curriculum.tau 0", "dump.tau: is 0"),
     Wrong("replay run --where", "--where: has no value; write --where VALUE"),
