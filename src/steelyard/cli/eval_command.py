@@ -66,7 +66,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         tokens_of(policy, prompt)
     reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
     row, _ = make_evaluation(settings, policy, reference, rule=rule)(Weights.of(policy.weights(), 0))
-    return _shown(asked, row) | ({} if rule is None else {"decode": encode(rule)})
+    named = {} if rule is None else {"decode": encode(rule)}
+    return {**_shown(asked, row), **named}
 
 
 def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
