@@ -51,6 +51,14 @@ def test_a_step_changes_the_labs_policy_and_what_it_samples_but_not_the_one_give
     assert all(t.ref_version == 0 for t in group)
 
 
+def test_the_scale_is_the_parameters_and_the_tokens_learned_from(shipped):
+    lab = lab_of(shipped)
+    assert lab.scale == {"parameters": float(shipped.num_parameters()), "tokens": 0.0}
+    groups = lab.sample(lab.task.prompts("train")[:2])
+    lab.learn(groups)
+    assert lab.scale["tokens"] == sum(len(t.tokens_T) for group in groups for t in group)
+
+
 def test_imitation_learns_by_heart():
     policy = tiny_policy("abcd", seed=0, width=32)
     rows = imitate(policy, [("a", "bc"), ("d", "aa")], steps=60, batch=8, learning_rate=1e-2, seed=0)

@@ -14,6 +14,7 @@ from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
 from steelyard.core import PositiveInt, checked, find, require
 from steelyard.experiments.harness import evidence, null_method
+from steelyard.experiments.harness.processes import keep
 from steelyard.experiments.harness.proof_index import load, module_of, proof_modules
 from steelyard.experiments.harness.proof_record import (
     FEWEST_SEEDS,
@@ -24,7 +25,7 @@ from steelyard.experiments.harness.proof_record import (
     written,
 )
 from steelyard.experiments.harness.proving import ProofSettings, prove
-from steelyard.experiments.harness.publish import publish
+from steelyard.experiments.harness.publish import publish, renew
 from steelyard.experiments.harness.spread import spread
 from steelyard.experiments.harness.table import show
 
@@ -96,8 +97,10 @@ def _null(asked: Prove, runs: int) -> Mapping[str, object]:
     found = null_method.null_rate(runs, _say)
     print(found.text)
     directory = evidence.evidence() if asked.publish else Path(asked.output_dir or _named("null"))
-    null_method.write(found, directory / "null.json")
-    print(f"record: {directory / 'null.json'}")
+    keep(directory / evidence.NULL, found)
+    if asked.publish:
+        renew(directory)
+    print(f"record: {directory / evidence.NULL}")
     return {"output_dir": str(directory), "null": msgspec.to_builtins(found)}
 
 

@@ -68,6 +68,7 @@ class SyncLoop:
         self._searching = copied(policy)
         self._engine = engine_for(self._searching, seed)
         self._drawn: dict[str, int] = {}
+        self._tokens = 0
 
     @property
     def policy(self) -> Policy:
@@ -79,6 +80,11 @@ class SyncLoop:
         """How far training has moved the weights from those that it was given: `moved`."""
         return moved(self._start, self.policy)
 
+    @property
+    def scale(self) -> dict[str, float]:
+        """As metrics: the policy's parameters, and the tokens of all trajectories that it has learned from."""
+        return {"parameters": float(self.policy.num_parameters()), "tokens": float(self._tokens)}
+
     def sample(self, prompts: Sequence[Prompt]) -> list[list[Trajectory]]:
         """`num_generations` new samples of each prompt by the present weights, scored, with reference log-probs."""
         return self._search(prompts, self.num_generations, self._sampling)
@@ -86,6 +92,7 @@ class SyncLoop:
     def learn(self, groups: Sequence[Sequence[Trajectory]]) -> JsonObject:
         """One step on these groups, whoever sampled them; returns its metrics."""
         row = self.learner.step([list(group) for group in groups])
+        self._tokens += sum(len(t.tokens_T) for group in groups for t in group)
         self._weights.publish(Weights.of(self.policy.weights(), self.learner.version))
         return row
 

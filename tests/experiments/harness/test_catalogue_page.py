@@ -7,7 +7,15 @@ from steelyard.check import import_rooms
 from steelyard.core import cards, find
 from steelyard.experiments.harness import card_text, catalogue_page, evidence
 from steelyard.experiments.harness.proof_index import proof_of
-from steelyard.experiments.harness.proof_record import Among, Block, ClaimFigures, ClaimRecord, ProofRecord, Scale
+from steelyard.experiments.harness.proof_record import (
+    Among,
+    Block,
+    ClaimFigures,
+    ClaimRecord,
+    NullRate,
+    ProofRecord,
+    Scale,
+)
 
 DOCS = Path(__file__).parents[3] / "docs"
 import_rooms()
@@ -35,9 +43,13 @@ RECORD = ProofRecord(
 )  # fmt: skip
 
 
+NULL = NullRate(400, 16, 0.04, (0.025, 0.06), 1, 0.0025, (0.0, 0.012), 3)
+
+
 @pytest.fixture
 def proven(monkeypatch):
     """One record: that above."""
+    monkeypatch.setattr(catalogue_page, "null_rate", lambda: NULL)
     for home in (catalogue_page, card_text):
         monkeypatch.setattr(home, "verdicts", lambda: {"saferoute": RECORD})
 
@@ -72,6 +84,9 @@ def test_a_record_gives_its_row_and_its_rubric_and_a_picture_where_there_is_one(
     ) in page
     assert "| saferoute | ablation | beats luck | 0.04 [0.035, 0.045], claimed 0.03 | 0.03: too noisy |  |" in page
     assert "1 proofs, 0 shown" in page
+    assert (
+        "called shown in 16 of 400 first blocks (4.0 % [2.5, 6.0]) and in both blocks in 1 (0.2 % [0.0, 1.2])" in page
+    )
     (tmp_path / "proofs").mkdir()
     (tmp_path / "proofs/saferoute.svg").touch()
     assert "| [saferoute](proofs/saferoute.svg) | **not" in catalogue_page.text(tmp_path)

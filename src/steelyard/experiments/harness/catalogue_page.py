@@ -7,7 +7,7 @@ from types import ModuleType
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
 from steelyard.experiments.harness.card_text import claim_of, proven
-from steelyard.experiments.harness.evidence import verdicts
+from steelyard.experiments.harness.evidence import null_rate, verdicts
 from steelyard.experiments.harness.proof_index import proof_modules
 from steelyard.experiments.harness.proof_record import Block, ProofRecord, Scale, effect_of
 from steelyard.experiments.harness.spread import short
@@ -53,7 +53,7 @@ A proof is **shown** where its first block shows every claim, its p-value (the l
 adjusted for the number of proofs by Benjamini and Hochberg, is at most .10, and a later block of fresh seeds shows
 every claim again. Else it is *lost among many* (the adjusted p-value is larger, or there is none), *not yet replicated*
 (one block alone was measured) or *not replicated*. Records with every figure lie in [evidence](evidence/);
-`steelyard prove --null 200` runs two identical arms through the same test."""
+`steelyard prove --null 400` runs two identical arms through the same test."""
 
 
 def write(path: Path) -> None:
@@ -86,6 +86,8 @@ def _proofs(ids: Sequence[str], directory: Path) -> Iterator[str]:
         yield from (f"`{id}` {told}." for id, told in changed_by_others(records).items())
         yield "### Claims"
         yield markdown(CLAIM_HEAD, (row for record in records.values() for row in _claims(record)))
+    if (null := null_rate()) is not None:
+        yield f"The null method: {null.text}; by the test's level, 5 % of first blocks are expected."
     if waiting:
         yield f"Not run yet: {', '.join(f'`{id}`' for id in waiting)}."
 
@@ -118,7 +120,8 @@ def _proof(record: ProofRecord, standing: Standing, adjusted_p: float, directory
 def _scale(scale: Scale | None) -> str:
     if scale is None:
         return "not recorded"
-    return f"{short(float(scale.parameters))} parameters, {short(float(scale.tokens))} tokens"
+    tokens = "" if scale.tokens is None else f", {short(float(scale.tokens))} tokens"
+    return f"{short(float(scale.parameters))} parameters{tokens}"
 
 
 def _blocks(record: ProofRecord) -> list[Block]:

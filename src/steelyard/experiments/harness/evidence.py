@@ -17,13 +17,15 @@ import msgspec
 
 from steelyard.core import SteelyardError, require
 from steelyard.experiments.harness.processes import keep, kept
-from steelyard.experiments.harness.proof_record import Look, ProofRecord, without_figures
+from steelyard.experiments.harness.proof_record import Look, NullRate, ProofRecord, without_figures
 from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.records import commit
 
 VERDICTS = Path(__file__).parent.parent / "verdicts.json"
 ROOT = Path(__file__).parents[4]
 """Of the source tree, if this is one."""
+NULL = "null.json"
+"""What the null method found, beside the records."""
 _DAMAGED = "prove the method again, with --publish"
 
 
@@ -31,6 +33,8 @@ class Verdicts(msgspec.Struct, frozen=True):
     """The package's file of verdicts."""
 
     proofs: dict[str, ProofRecord]
+    null: NullRate | None = None
+    """How often the test calls two identical arms shown."""
 
 
 def in_source_tree() -> bool:
@@ -63,17 +67,30 @@ def read_all(directory: Path) -> dict[str, ProofRecord]:
     Raises:
         SteelyardError: one is damaged.
     """
-    return {file.stem: read(file) for file in sorted(directory.glob("*.json")) if file.stem != "null"}
+    return {file.stem: read(file) for file in sorted(directory.glob("*.json")) if file.name != NULL}
 
 
-@cache
 def verdicts() -> Mapping[str, ProofRecord]:
     """The records that the package carries, by id and without figures.
 
     Raises:
         SteelyardError: the file is damaged.
     """
-    return kept(VERDICTS, Verdicts, "install steelyard anew").proofs if VERDICTS.exists() else {}
+    return _carried().proofs
+
+
+def null_rate() -> NullRate | None:
+    """How often the test calls two identical arms shown, if it was measured.
+
+    Raises:
+        SteelyardError: the file is damaged.
+    """
+    return _carried().null
+
+
+@cache
+def _carried() -> Verdicts:
+    return kept(VERDICTS, Verdicts, "install steelyard anew") if VERDICTS.exists() else Verdicts({})
 
 
 def write_verdicts(directory: Path) -> None:
@@ -82,8 +99,15 @@ def write_verdicts(directory: Path) -> None:
     Raises:
         SteelyardError: a record is damaged, or the disk does not take the file.
     """
-    keep(VERDICTS, Verdicts({id: without_figures(record) for id, record in read_all(directory).items()}))
-    verdicts.cache_clear()
+    null = directory / NULL
+    keep(
+        VERDICTS,
+        Verdicts(
+            {id: without_figures(record) for id, record in read_all(directory).items()},
+            kept(null, NullRate, "run steelyard prove --null again") if null.exists() else None,
+        ),
+    )
+    _carried.cache_clear()
 
 
 def look_at(directory: Path, id: str, seeds: Sequence[int], block: Literal["first", "later"], claims: str) -> None:

@@ -6,9 +6,7 @@ probability of .05 by the test's own level; the exact interval of the rate is Cl
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from steelyard.core import rng
@@ -16,41 +14,13 @@ from steelyard.curriculum import UCB1
 from steelyard.experiments.harness.claim import Claim, judge
 from steelyard.experiments.harness.effect import ONE_SIDE, clopper_pearson
 from steelyard.experiments.harness.metric import Metrics
-from steelyard.experiments.harness.processes import keep
+from steelyard.experiments.harness.proof_record import NullRate
 from steelyard.experiments.proofs.curriculum.ucboost import WORLDS, play
 
 CLAIM = Claim("one arm has less regret than the same arm", "regret", "same", 0.0, lower_is_better=True, ours="arm")
 SEEDS = 3
 REPLICATIONS = 20
 ROUNDS = 300
-
-
-class NullRate(msgspec.Struct, frozen=True):
-    """How often two identical arms were told apart."""
-
-    runs: int
-    shown: int
-    """Runs whose first block shows the claim."""
-    rate: float
-    interval: tuple[float, float]
-    """Of the rate, 90 %, exact."""
-    replicated: int
-    """Runs whose later block shows it too: those that the catalogue would call shown, before the correction."""
-    replicated_rate: float
-    replicated_interval: tuple[float, float]
-    seeds: int = SEEDS
-    """In a block."""
-
-    @property
-    def text(self) -> str:
-        """The finding in a sentence."""
-        low, high = (f"{100 * end:.1f}" for end in self.interval)
-        twice_low, twice_high = (f"{100 * end:.1f}" for end in self.replicated_interval)
-        return (
-            f"two identical arms were called shown in {self.shown} of {self.runs} first blocks "
-            f"({100 * self.rate:.1f} % [{low}, {high}]) and in both blocks in {self.replicated} "
-            f"({100 * self.replicated_rate:.1f} % [{twice_low}, {twice_high}])"
-        )
 
 
 def null_rate(runs: int, say: Callable[[str], None]) -> NullRate:
@@ -71,16 +41,8 @@ def null_rate(runs: int, say: Callable[[str], None]) -> NullRate:
         replicated,
         replicated / runs,
         clopper_pearson(replicated, runs, ONE_SIDE),
+        SEEDS,
     )
-
-
-def write(found: NullRate, file: Path) -> None:
-    """Keep the finding as JSON.
-
-    Raises:
-        SteelyardError: the disk does not take it.
-    """
-    keep(file, found)
 
 
 def _shows(first_seed: int) -> bool:

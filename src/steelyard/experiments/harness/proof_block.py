@@ -59,10 +59,12 @@ def claims_of(proof: AnyProof) -> list[ClaimRecord]:
 
 
 def scale_of(block: Block) -> Scale | None:
-    """The largest policy and the most tokens of an arm; None where no arm says them."""
+    """The largest policy and the most tokens of an arm; None where no arm says its parameters."""
     parameters = [value for metrics in block.arms.values() for value in metrics.get(PARAMETERS, [])]
     tokens = [value for metrics in block.arms.values() for value in metrics.get(TOKENS, [])]
-    return Scale(round(max(parameters)), round(max(tokens))) if parameters and tokens else None
+    if not parameters:
+        return None
+    return Scale(round(max(parameters)), round(max(tokens)) if tokens else None)
 
 
 def agrees(judged: Judged) -> bool:

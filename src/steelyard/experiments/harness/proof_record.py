@@ -75,9 +75,9 @@ class Scale(msgspec.Struct, frozen=True):
     """How large the experiment was."""
 
     parameters: int
-    """Of the largest policy."""
-    tokens: int
-    """That the arm which learned most was trained on, at one seed."""
+    """Of the largest policy, or other network, that an arm trained or used."""
+    tokens: int | None
+    """That the arm which learned most was trained on, at one seed; None where no arm says it."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -121,6 +121,34 @@ class ProofRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     trials: dict[str, int] | None = None
     """Arm -> settings that were tried on other seeds; None where nobody kept count."""
     among: Among | None = None
+
+
+class NullRate(msgspec.Struct, frozen=True):
+    """How often two identical arms were told apart."""
+
+    runs: int
+    shown: int
+    """Runs whose first block shows the claim."""
+    rate: float
+    interval: tuple[float, float]
+    """Of the rate, 90 %, exact."""
+    replicated: int
+    """Runs whose later block shows it too: those that the catalogue would call shown, before the correction."""
+    replicated_rate: float
+    replicated_interval: tuple[float, float]
+    seeds: int
+    """In a block."""
+
+    @property
+    def text(self) -> str:
+        """The finding in a sentence."""
+        low, high = (f"{100 * end:.1f}" for end in self.interval)
+        twice_low, twice_high = (f"{100 * end:.1f}" for end in self.replicated_interval)
+        return (
+            f"two identical arms were called shown in {self.shown} of {self.runs} first blocks "
+            f"({100 * self.rate:.1f} % [{low}, {high}]) and in both blocks in {self.replicated} "
+            f"({100 * self.replicated_rate:.1f} % [{twice_low}, {twice_high}])"
+        )
 
 
 def effect_of(claim: ClaimRecord, found: ClaimFigures) -> str:

@@ -93,6 +93,7 @@ def train(loop: SyncLoop, curriculum: Curriculum, setting: Setting) -> Mapping[s
         "easiest": float(last[:, :-2].mean()),
         "accuracy": float(last.mean()),
         "moved": loop.moved,
+        **loop.scale,
     }
 
 

@@ -79,7 +79,8 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Decoding]]) -> Itera
         if way.vote:
             yield arm.name, {"accuracy": majority(policy, task, completed(plain)), "cost": float(VOTES)}
         else:
-            yield arm.name, quality(policy, task, completed(way)) | {"cost": cost(way) / cost(plain)}
+            row = quality(policy, task, completed(way))
+            yield arm.name, row | {"cost": cost(way) / cost(plain), "parameters": float(policy.num_parameters())}
 
 
 def engine_of(way: Decoding, policy: Policy, seed: int) -> Engine:

@@ -144,8 +144,9 @@ def measured(court: Court, routing: Routing) -> dict[str, float]:
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Routing]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The guards, then each way to choose between them."""
     court = Court(replace(setting.world, data_seed=seed), seed, setting.steps)
+    size = float(sum(p.numel() for p in court.large.parameters()))
     for arm in arms:
-        yield arm.name, measured(court, arm.settings)
+        yield arm.name, measured(court, arm.settings) | {"parameters": size}
 
 
 PROOF = Proof(

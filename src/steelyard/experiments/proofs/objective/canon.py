@@ -100,7 +100,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Priced]]) -> Iterato
             optimizer=optimizer,
         )
         loop.run(2 * setting.half, 16)
-        yield arm.name, quality(loop) | {"moved": loop.moved}
+        yield arm.name, quality(loop) | {"moved": loop.moved, **loop.scale}
 
 
 def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:

@@ -105,7 +105,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Course]]) -> Iterato
         loop = SyncLoop(policy, world, objective or Reinforce(), learning_rate=arm.rate, seed=seed, max_tokens=6)
         if objective is not None:
             learn(loop, objective, setting.steps, seed)
-        yield arm.name, measured(loop) | {"moved": loop.moved}
+        yield arm.name, measured(loop) | {"moved": loop.moved, **loop.scale}
 
 
 VARIANTS = ("crpg", "codpo", "crraft")

@@ -115,7 +115,7 @@ class Course:
         if mixture.objective is not None:
             loop = self.loop(mixture.objective, loop.policy)
             row = self.sampling(loop, range(imitated, steps))
-        return scores(loop) | row | {"moved": moved(self.base, loop.policy)}
+        return scores(loop) | row | loop.scale | {"moved": moved(self.base, loop.policy)}
 
     def imitation(self, steps: range) -> SyncLoop:
         """SFT, each step with as many rows as others sample."""

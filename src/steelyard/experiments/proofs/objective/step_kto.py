@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.core import Trajectory, rng
-from steelyard.experiments.harness import Arm, Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.objective import KTO, Objective, StepKTO
 from steelyard.policy import Policy
 from steelyard.worlds.checkable_steps import CHARACTERS, STEPS, CheckableSteps, draw_numbers, problem, solution
@@ -75,9 +75,10 @@ def described(groups: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
     """What is measured, on samples of held-out problems."""
     samples = [t for group in groups for t in group]
     right = [t.reward_parts["flawless"] for t in samples if t.reward == 1]
+    flawed = share("flawed", sum(flawless < 1 for flawless in right), len(right)) if right else {"flawed": 1.0}
     return {
         "accuracy": len(right) / len(samples),
-        "flawed": 1 - float(np.mean(right)) if right else 1.0,
+        **flawed,
         "wrong_steps": float(np.mean([t.reward_parts.get("wrong_steps", STEPS) for t in samples])),
     }
 
@@ -94,7 +95,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Labelled]]) -> Itera
             groups = loop.sample([train[i] for i in turn])
             loop.learn(blank(groups) if arm.settings.blank else groups)
         found = loop.sampled(TASK.prompts("held-out"), setting.samples)
-        yield arm.name, described(found) | {"moved": loop.moved}
+        yield arm.name, described(found) | {"moved": loop.moved, **loop.scale}
 
 
 PROOF = Proof(

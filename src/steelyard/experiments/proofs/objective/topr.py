@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steelyard.core import Prompt, Trajectory, rng
-from steelyard.experiments.harness import Arm, Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.objective import TOPR
 from steelyard.policy import Policy
 from steelyard.task import Arithmetic
@@ -53,7 +53,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[TOPR]]) -> Iterator[
         for epoch in range(setting.epochs):
             last = epoch_over(loop, stored, rng(seed, "epoch", epoch).permutation(len(stored)))
         row = quality(loop, task, list(task.prompts("held-out")))
-        yield arm.name, row | {"taper": last["objective/taper"], "moved": loop.moved}
+        yield arm.name, row | {"taper": last["objective/taper"], "moved": loop.moved, **loop.scale}
 
 
 def epoch_over(loop: SyncLoop, stored: Sequence[Sequence[Trajectory]], order: np.ndarray) -> dict[str, float]:
@@ -68,8 +68,8 @@ def quality(loop: SyncLoop, task: Arithmetic, prompts: Sequence[Prompt]) -> dict
     """Accuracy, sampled and greedy, and the share of answers without a known form."""
     found = [t for group in loop.sampled(prompts, 2) for t in group]
     right = float(np.mean([t.reward or 0.0 for t in found]))
-    formless = float(np.mean([task.style(text_of(loop.policy, t)) == "other" for t in found]))
-    return {"accuracy": right, "greedy": loop.accuracy(prompts), "invalid": formless}
+    formless = sum(task.style(text_of(loop.policy, t)) == "other" for t in found)
+    return {"accuracy": right, "greedy": loop.accuracy(prompts), **share("invalid", formless, len(found))}
 
 
 def text_of(policy: Policy, trajectory: Trajectory) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from steelyard.core import Request, Sampling, Trajectory, WarmupStableDecay, pad, rng
-from steelyard.experiments.harness import Arm, Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
@@ -87,10 +87,10 @@ def described(policy: Policy, tag: str, seed: int, number: int) -> dict[str, flo
     given = pad([given_after(policy, tag, sentence) for sentence in clean])
     with torch.no_grad():
         logp_NT = policy.step_logp(given.tokens_NT, given.attend_NT, given.action_NT).logp_NT
-    bad = float(np.mean([unwanted(s) for s in said]))
-    wrong = float(np.mean([not is_clean(s) for s in said])) - bad
+    bad = sum(unwanted(s) > 0 for s in said)
+    wrong = sum(not is_clean(s) for s in said) - bad
     kl = float(np.mean([logp_clean(s) for s in clean])) - float(logp_NT.sum(1).mean())
-    return {"bad": bad, "wrong": wrong, "kl": kl}
+    return {**share("bad", bad, number), "wrong": wrong / number, "kl": kl}
 
 
 def given_after(policy: Policy, tag: str, sentence: str) -> Trajectory:
@@ -121,7 +121,9 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Pretraining]]) -> It
         learner = Learner(policy, arm.settings.objective, Adam(beta2=0.98, schedule=schedule), learning_rate=arm.rate)
         for corpus in arm.settings.corpora:
             train(learner, documents[corpus], setting.steps // len(arm.settings.corpora), seed)
-        yield arm.name, described(policy, arm.settings.tag, seed, setting.samples) | {"moved": moved(start, policy)}
+        size = float(policy.num_parameters())
+        row = described(policy, arm.settings.tag, seed, setting.samples)
+        yield arm.name, row | {"moved": moved(start, policy), "parameters": size}
 
 
 PROOF = Proof(

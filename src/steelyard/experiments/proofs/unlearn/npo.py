@@ -108,7 +108,9 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Unlearning]]) -> Ite
         asked = requested(arm.settings.share)
         policy = unlearned(asked, arm, seed)
         row = measured(policy, asked.world, asked.never)
-        yield arm.name, row | {"utility": row["utility"] / asked.before, "moved": moved(knowing, policy)}
+        size = float(policy.num_parameters())
+        told = {"utility": row["utility"] / asked.before, "moved": moved(knowing, policy), "parameters": size}
+        yield arm.name, row | told
 
 
 def unlearned(asked: Request, arm: Arm[Unlearning], seed: int) -> Policy:
