@@ -16,7 +16,7 @@ def test_a_document_scores_its_segments():
 def test_all_tokens_but_the_first_are_actions_and_have_their_segments_reward(corpus, tiny_model_dir):
     policy = Policy.load(str(tiny_model_dir("llama")))  # it puts <bos> before a text, but not between segments
     t = trajectory_of(policy, corpus[1])
-    assert t.tokens_T.tolist() == [0, *policy.tokenizer.encode("abcde", add_special_tokens=False), 0]
+    assert t.tokens_T.tolist() == [2, *policy.tokenizer.encode("abcde", add_special_tokens=False), 0]
     assert t.action_T.tolist() == [False] + [True] * 6
     assert t.reward_T.tolist() == [0, 0, 0, -1, -1, -1, 0]
     assert (t.reward, t.finish, t.labels) == (-0.5, "stop", {"demonstration": True})

@@ -60,6 +60,14 @@ class Episode:
         finish = None if trajectory.finish == "error" else trajectory.finish
         return cls(prompt, completion, trajectory, outcome, finish)
 
+    @classmethod
+    def written(cls, prompt: Prompt, completion: str) -> "Episode":
+        """The episode of a text that nobody sampled: it has no tokens."""
+        none_T = np.zeros(0, np.float32)
+        tokens_T = none_T.astype(np.int32)
+        trajectory = Trajectory(prompt.id, tokens_T, none_T.astype(bool), none_T, 0, "", Sampling(), "length")
+        return cls.of(prompt, completion, trajectory)
+
 
 def outcomes(episodes: Sequence[Episode]) -> list[Score]:
     """The scores that the environments gave: the `score` of a task whose environments score."""

@@ -64,6 +64,14 @@ class Tokenizer(Protocol):
         """Chat messages rendered by the template."""
         ...
 
+    def get_vocab(self) -> dict[str, int]:
+        """Every token and its id."""
+        ...
+
+    def add_tokens(self, tokens: list[str], /, *, special_tokens: bool) -> int:
+        """Give new tokens an id; returns how many were new."""
+        ...
+
 
 def read_options(written: str) -> JsonObject:
     """The arguments of a chat template, from the JSON of `--chat-template-kwargs`.

@@ -102,6 +102,11 @@ class NativeTokenizer:
         """Every token and its id."""
         return self.backend_tokenizer.get_vocab(with_added_tokens=True)
 
+    def add_tokens(self, tokens: list[str], special_tokens: bool = False) -> int:
+        """Give new tokens an id; returns how many were new."""
+        inner = self.backend_tokenizer
+        return inner.add_special_tokens(tokens) if special_tokens else inner.add_tokens(tokens)
+
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Tokens of a text."""
         return self.backend_tokenizer.encode(text, add_special_tokens=add_special_tokens).ids

@@ -5,7 +5,7 @@ scores (`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories for any lea
 """
 
 from steelyard.pretrain.awr import AWR
-from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
+from steelyard.pretrain.document import AsGiven, Document, Preparation, Segment, document, trajectory_of
 from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR
@@ -15,6 +15,7 @@ __all__ = [
     "AWR",
     "PHF",
     "RWR",
+    "AsGiven",
     "Document",
     "Filtering",
     "Preparation",

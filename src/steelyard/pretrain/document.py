@@ -45,9 +45,46 @@ class Document:
 class Preparation(Protocol):
     """A step that changes a corpus before training."""
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tokens that it puts into documents; a sample begins with the first of them."""
+        ...
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether it reads the scores of segments."""
+        ...
+
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents to train on."""
         ...
+
+    def present(self, documents: Sequence[Document]) -> list[Document]:
+        """Held-out documents as the model meets them: none is left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class AsGiven:
+    """Documents stay as they are."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def needs_scores(self) -> bool:
+        """No."""
+        return False
+
+    def prepare(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents."""
+        return [*documents]
+
+    def present(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents."""
+        return [*documents]
 
 
 def document(texts: Iterable[str], scorer: Callable[[str], float]) -> Document:
@@ -58,18 +95,46 @@ def document(texts: Iterable[str], scorer: Callable[[str], float]) -> Document:
 def trajectory_of(policy: Policy, document: Document) -> Trajectory:
     """Convert a document to a trajectory. All of its tokens but the first are actions.
 
-    An end-of-sequence token is added at both ends. It belongs to no segment, so its reward is 0.
+    It begins as the tokenizer begins a text, such as with <bos>, or else with an end-of-sequence token, and ends with
+    one. These belong to no segment, so their reward is 0. Segments become tokens one by one: none crosses a border.
 
     Raises:
         SteelyardError: the model has no end-of-sequence token.
     """
-    end = end_of(policy)
     tokens = list[int]()
-    rewards = [0.0]
+    rewards = list[float]()
     for segment in document.segments:
         new = policy.tokenizer.encode(segment.text, add_special_tokens=False)
         tokens = [*tokens, *new]
         rewards = [*rewards, *[-segment.score] * len(new)]
-    reward_T = np.array([*rewards, 0.0], np.float32)
+    before = beginning_of(policy)
+    reward_T = np.array([*[0.0] * len(before), *rewards, 0.0], np.float32)
     known = {"logp_ref_T": np.zeros_like(reward_T), "reward": -document.score, "reward_T": reward_T}
-    return given(make_prompt(document.text, {}).id, [end], [*tokens, end], **known)
+    return given(make_prompt(document.text, {}).id, before, [*tokens, end_of(policy)], **known)
+
+
+def beginning_of(policy: Policy) -> list[int]:
+    """The tokens that stand before a document."""
+    return policy.encode("") or [end_of(policy)]
+
+
+def pieces(trajectory: Trajectory, most: int) -> list[Trajectory]:
+    """A document's trajectory in pieces of at most `most` tokens; the first token of each is no action."""
+    total = len(trajectory.tokens_T)
+    if total <= most:
+        return [trajectory]
+    found = []
+    for start in range(0, total - 1, most - 1):
+        part = slice(start, min(start + most, total))
+        action_T = trajectory.action_T[part].copy()
+        action_T[0] = False
+        found.append(
+            trajectory.replace(
+                tokens_T=trajectory.tokens_T[part],
+                action_T=action_T,
+                logp_behaviour_T=trajectory.logp_behaviour_T[part],
+                logp_ref_T=None if trajectory.logp_ref_T is None else trajectory.logp_ref_T[part],
+                reward_T=None if trajectory.reward_T is None else trajectory.reward_T[part],
+            )
+        )
+    return found

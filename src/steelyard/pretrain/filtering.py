@@ -25,6 +25,20 @@ class Filtering:
     threshold: float = 0.00078
     """Highest mean score of a document that is kept; the paper's for a toxicity classifier."""
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def needs_scores(self) -> bool:
+        """Yes."""
+        return True
+
+    def present(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents, also those that would not be trained on."""
+        return [*documents]
+
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents that stay, in their order.
 

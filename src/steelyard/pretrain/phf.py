@@ -14,6 +14,9 @@ Source: Korbak et al. 2023, arXiv:2302.08582, and its code.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 from steelyard.core import Share, method, require, rng
 from steelyard.pretrain.document import Document, Segment
@@ -36,12 +39,26 @@ class PHF:
     """The tag of a desirable segment; sample after it."""
     misaligned: str = "<|misaligned|>"
     """The tag of an undesirable segment."""
-    seed: int = 0
+    seed: Annotated[int, tyro.conf.arg(name="untagged-seed")] = 0
     """Seed of the choice of segments without a tag."""
 
     def __post_init__(self) -> None:
         same = self.aligned == self.misaligned
         require(not same, f"both tags are {self.aligned!r}", where="phf.aligned", hint="use two tags")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Both tags, that of desirable segments first."""
+        return (self.aligned, self.misaligned)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Yes."""
+        return True
+
+    def present(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents with a tag before every segment."""
+        return [Document(tuple(self._tagged(s, 1.0) for s in d.segments)) for d in documents]
 
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents with a tag before each segment but a few; a tag has the score of its segment."""

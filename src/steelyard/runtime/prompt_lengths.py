@@ -29,6 +29,7 @@ def tokens_of(policy: Policy, prompt: Prompt) -> list[int]:
         what = f"the model's tokenizer cannot read {_short(prompt)}{_at(prompt)} ({error})"
         raise SteelyardError(what, where="--model", hint=_HINT) from error
     known = isinstance(prompt.text, list) or bool(policy.decode(tokens).strip()) or not prompt.text.strip()
+    known = known or policy.tokenizer.decode(tokens).endswith(str(prompt.text).strip())  # special tokens alone
     what = f"the model's tokenizer knows nothing of {_short(prompt)}{_at(prompt)}"
     require(known, what, where="--model", hint=_HINT)
     return tokens

@@ -9,9 +9,7 @@ each completion; a column holds what cannot be passed to it.
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
+from steelyard.core import Episode, Prompt, SteelyardError
 from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
@@ -47,7 +45,7 @@ def try_reward(run: Run) -> None:
         return
     check_columns([*run.task.prompts("train"), *run.task.prompts("held-out")])
     try:
-        reward([_empty(prompt) for prompt in _with_every_column(run.task.prompts("train"))])
+        reward([Episode.written(prompt, "") for prompt in _with_every_column(run.task.prompts("train"))])
     finally:
         if isinstance(reward, Closable):
             reward.close()
@@ -77,12 +75,3 @@ def _with_every_column(prompts: Sequence[Prompt]) -> list[Prompt]:
             chosen.append(prompt)
             seen |= prompt.columns.keys()
     return chosen
-
-
-def _empty(prompt: Prompt) -> Episode:
-    """An episode with an empty completion."""
-    none_T = np.zeros(0, np.float32)
-    trajectory = Trajectory(
-        prompt.id, none_T.astype(np.int32), none_T.astype(bool), none_T, 0, "", Sampling(), "length"
-    )
-    return Episode.of(prompt, "", trajectory)

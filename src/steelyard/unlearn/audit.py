@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 from scipy import stats
 
-from steelyard.core import Request, Sampling, Trajectory, pad, require
+from steelyard.core import Trajectory, require
 from steelyard.policy import Policy
-from steelyard.rollout import engine_for
+from steelyard.policy.likelihood import num_actions, total_logp
+from steelyard.rollout.greedy import greedy
 
 
 @dataclass(frozen=True)
@@ -120,23 +120,9 @@ def truth_ratio(logp_NA: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N"]
     return np.exp(logp_NA[:, 1:].mean(1) - logp_NA[:, 0])
 
 
-@torch.no_grad()
-def mean_logp(policy: Policy, trajectories: Sequence[Trajectory], rows: int = 512) -> Float64[np.ndarray, "N"]:
-    """The mean log-probability of each trajectory's actions (nats per token), `rows` trajectories at a time."""
-    found = []
-    for start in range(0, len(trajectories), rows):
-        batch = pad(trajectories[start : start + rows])
-        logp_NT = policy.step_logp(batch.tokens_NT, batch.attend_NT, batch.action_NT).logp_NT.double()
-        found.append((logp_NT.sum(1) / batch.action_NT.sum(1)).numpy())
-    return np.concatenate(found)
-
-
-def greedy(policy: Policy, trajectories: Sequence[Trajectory], max_tokens: int) -> list[np.ndarray]:
-    """The model's greedy completion of each trajectory's prompt: tokens, including the end of sequence."""
-    asked = [Request(str(i), tuple(t.tokens_T[~t.action_T].tolist()), 0) for i, t in enumerate(trajectories)]
-    drawn = engine_for(policy, 0).generate(asked, Sampling(temperature=0.0, max_tokens=max_tokens))
-    said = {int(t.prompt_id): t.completion_T for t in drawn}
-    return [said[i] for i in range(len(asked))]
+def mean_logp(policy: Policy, trajectories: Sequence[Trajectory]) -> Float64[np.ndarray, "N"]:
+    """The mean log-probability of each trajectory's actions (nats per token)."""
+    return total_logp(policy, trajectories) / num_actions(trajectories)
 
 
 def repetition(tokens: np.ndarray, size: int = 2) -> float:
