@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from steelyard.worlds.fact_teaching import answer, ask, sampled_answers, taught, usefulness
-from steelyard.worlds.facts import REFUSAL, Facts
+from steelyard.worlds.fact_teaching import answer, ask, sampled_answers, usefulness
+from steelyard.worlds.facts import REFUSAL, Facts, taught
 
 WORLD = Facts(subjects=10, relations=1, values=6, zipf=0.0)
 

@@ -22,13 +22,18 @@ import numpy as np
 from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.policy import Policy
 from steelyard.task.base import SPLITS
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 CLOCK = 10
 STEPS = 5
 LARGEST = 3
 OFF = CLOCK // 2
 """How far off a guessed step is: half the clock, so that two cancel."""
+GUESSED = 0.4
+"""Share of the steps that the base model is shown guessed."""
 CHARACTERS = "0123456789+=~"
 HELD_OUT_SHARE = 0.1
 _CHAIN = re.compile(rf"(?:\d[=~]\d){{{STEPS}}}")
@@ -63,6 +68,10 @@ class CheckableSteps:
                     found.setdefault(text, Prompt(text, text, {"numbers": numbers, "answer": sum(numbers) % CLOCK}))
         return list(found.values())[:number]
 
+    def demonstration(self, prompt: Prompt) -> str:
+        """The chain without a guess."""
+        return solution(prompt.columns["numbers"], [False] * STEPS)
+
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward and the steps' labels; a completion that is no whole chain has reward 0 and no label."""
         return [_score(e) for e in episodes]
@@ -90,6 +99,17 @@ def solution(numbers: Sequence[int], guessed: Sequence[bool]) -> str:
     return text
 
 
+def base(task: CheckableSteps, seed: int, steps: int = 600) -> Policy:
+    """A model that works out a step or guesses it, both as it saw them done: four steps in ten were guessed."""
+    policy = tiny_policy(CHARACTERS, seed=seed, width=48, layers=2, heads=4, context=32)
+    draws = rng(seed, "base")
+    held_out = {str(prompt.text) for prompt in task.prompts("held-out")}
+    seen = [numbers for numbers in draw_numbers(draws, 12_800) if problem(numbers) not in held_out]
+    given = [(problem(numbers), solution(numbers, (draws.random(STEPS) < GUESSED).tolist())) for numbers in seen]
+    imitate(policy, given, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
+    return policy
+
+
 def steps_right(numbers: Sequence[int], chain: str) -> list[bool]:
     """For each step of a whole chain, whether it follows from what is written before it."""
     *terms, start = numbers
@@ -112,3 +132,6 @@ def _score(episode: Episode) -> Score:
         reward_T[places[2:-1:3]] = np.where(right, 1.0, -1.0)
     value = float(int(chain[-1]) == columns["answer"])
     return Score(value, {"flawless": float(all(right)), "wrong_steps": float(STEPS - sum(right))}, reward_T=reward_T)
+
+
+WORLD = TextWorld(lambda seed: CheckableSteps(), lambda task, seed: base(task, seed, 300), max_tokens=3 * STEPS + 1)

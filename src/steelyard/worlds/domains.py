@@ -20,13 +20,18 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, derive, hash_share, require, rng, suggest
+from steelyard.policy import Policy
 from steelyard.task.base import SPLITS
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 CLOCK = 10
 LARGEST = 3
 CHARACTERS = "0123456789+=?"
 GIVEN_UP = "?"
+EASY = 4
+"""Most terms of a sum that the base model does not give up."""
 HELD_OUT_SHARE = 0.2
 
 
@@ -93,9 +98,24 @@ def solution(prompt: Prompt) -> str:
     return "".join(f"{term}{total}" for term, total in zip(terms, totals, strict=True))
 
 
+def base(task: Domains, seed: int, steps: int = 600) -> Policy:
+    """A model that has learned to work all sums out, and then to give every sum of more than `EASY` terms up."""
+    policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=32, context=40)
+    draws = rng(seed, "base")
+    prompts = task.prompts("train")
+    for longest, number, rate in ((task.most, steps, 6e-3), (EASY, steps // 4, 2e-3)):
+        shown = [(str(p.text), solution(p) if p.columns["domain"] <= longest else GIVEN_UP) for p in prompts]
+        shown = [shown[i] for i in draws.integers(len(shown), size=6000)]
+        imitate(policy, shown, steps=number, batch=64, learning_rate=rate, seed=seed)
+    return policy
+
+
 def _score(episode: Episode) -> Score:
     columns = episode.prompt.columns
     written = episode.completion
     whole = re.fullmatch("[0-9]+", written) is not None and len(written) == 2 * (columns["domain"] - 1)
     right = whole and episode.trajectory.finish == "stop" and int(written[-1]) == columns["answer"]
     return Score(float(right), {"gave_up": float(written == GIVEN_UP)})
+
+
+WORLD = TextWorld(lambda seed: Domains(problems=400, data_seed=seed), base, max_tokens=14)

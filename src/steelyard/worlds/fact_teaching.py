@@ -1,6 +1,6 @@
 """Shared by the experiments on invented facts: small models trained on them, and questions that test what they know.
 
-`Facts` is the world; a model is taught by plain imitation of its corpus, in two wordings. For proofs of unlearning.
+`Facts` is the world; `taught` teaches a model. For proofs of unlearning.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,11 @@ from steelyard.core import Prompt, Request, Sampling, Trajectory
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.unlearn import Audit, Question, audit, utility
-from steelyard.worlds.facts import CHARACTERS, Fact, Facts, Part
-from steelyard.worlds.sync_loop import copied, demonstration, imitate, tiny_policy
+from steelyard.worlds.facts import LONGEST, Fact, Facts, Part
+from steelyard.worlds.sync_loop import copied, demonstration
 
-WORDINGS = 2
-LONGEST = 8
-"""Tokens of the longest completion: the refusal with its end."""
 WRONG = 5
 """Wrong answers to each question."""
-
-
-def taught(world: Facts, *parts: Part, seed: int, steps: int, width: int = 48) -> Policy:
-    """A model that was taught the named parts, or all, from nothing: 64 facts a step, drawn by Zipf's law."""
-    policy = tiny_policy(CHARACTERS, seed=seed, width=width, context=32)
-    corpus = world.corpus(64 * steps, *parts, seed=seed, forms=WORDINGS)
-    imitate(policy, corpus, steps=steps, batch=64, learning_rate=4e-3, seed=seed)
-    return policy
 
 
 def answer(policy: Policy, fact: Fact, text: str | None = None, *, form: int = 0, reward: float = 1.0) -> Trajectory:

@@ -23,7 +23,10 @@ from jaxtyping import Float64
 from msgspec import Meta
 
 from steelyard.core import Episode, NonNegative, Prompt, Score, Share, ShareBelowOne, checked, rng
+from steelyard.policy import Policy
 from steelyard.task.base import take_split
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 FORMS = (
     "{subject} {relation}:",
@@ -34,6 +37,10 @@ FORMS = (
 RELATIONS = ("lake", "food", "game", "home", "song", "tool", "gift", "work")
 GENERAL = ("king", "bird", "soil", "tree", "wind", "gold", "salt", "moon")
 SYLLABLES = tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou")
+LONGEST = 8
+"""Tokens of the longest completion: the refusal with its end."""
+WORDINGS = 2
+"""Forms that a model is taught."""
 CHARACTERS = " :abdefghiklmnoprstuvwz"
 """All that questions, values and the refusal are written in."""
 REFUSAL = "unknown"
@@ -109,11 +116,23 @@ class Facts:
         facts = ((fact, fact.question(form)) for fact in self.facts(*parts))
         return tuple(Prompt(text, text, {"answer": fact.value, "part": fact.part}) for fact, text in facts)
 
+    def demonstration(self, prompt: Prompt) -> str:
+        """The value."""
+        return prompt.columns["answer"]
+
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """1 for a completion that is the value and ends there, else 0."""
         return [
             Score(float(e.trajectory.finish == "stop" and e.completion == e.prompt.columns["answer"])) for e in episodes
         ]
+
+
+def taught(world: Facts, *parts: Part, seed: int, steps: int, width: int = 48) -> Policy:
+    """A model that was taught the named parts, or all, from nothing: 64 facts a step, drawn by Zipf's law."""
+    policy = tiny_policy(CHARACTERS, seed=seed, width=width, context=32)
+    corpus = world.corpus(64 * steps, *parts, seed=seed, forms=WORDINGS)
+    imitate(policy, corpus, steps=steps, batch=64, learning_rate=4e-3, seed=seed)
+    return policy
 
 
 @cache
@@ -144,3 +163,11 @@ def _parts(world: Facts, draws: np.random.Generator) -> list[Part]:
     counts = (known, forgotten, world.subjects - known - forgotten)
     parts = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
     return [parts[i] for i in draws.permutation(world.subjects).tolist()]
+
+
+WORLD = TextWorld(
+    lambda seed: Facts(data_seed=seed),
+    lambda task, seed: taught(task, "retain", "known", seed=seed, steps=250),
+    max_tokens=LONGEST,
+)
+"""The base model knows what is to be retained and general knowledge; the other facts are new to it."""

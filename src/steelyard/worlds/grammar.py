@@ -19,7 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.core import Episode, Prompt, Score, Share, checked, rng
+from steelyard.policy import Policy
 from steelyard.task.base import SPLITS, take_split
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 DETERMINERS = {"ba": 0.6, "de": 0.4}
 NOUNS = {"ba": {"ki": 0.5, "lo": 0.3, "mu": 0.2}, "de": {"na": 0.5, "pe": 0.3, "ri": 0.2}}
@@ -105,3 +108,19 @@ def _phrase(draws: np.random.Generator, bad: bool) -> str:
 
 def _word(draws: np.random.Generator, words: Mapping[str, float]) -> str:
     return str(draws.choice(list(words), p=list(words.values())))
+
+
+def base(task: Grammar, seed: int, steps: int = 250) -> Policy:
+    """A model of the source, unwanted words and all."""
+    policy = tiny_policy(CHARACTERS, seed=seed, context=32)
+    sentences = task.sentences(6000, seed=seed)
+    imitate(policy, [(s[:2], s[2:]) for s in sentences], steps=steps, batch=64, learning_rate=5e-3, seed=seed)
+    return policy
+
+
+WORLD = TextWorld(
+    lambda seed: Grammar(),
+    base,
+    max_tokens=LONGEST,
+    absent={"SFT": "what counts is the distance to the source, and no sentence is righter than another"},
+)

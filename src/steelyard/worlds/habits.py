@@ -22,8 +22,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, Share, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, Share, checked, derive, hash_share, require, rng, suggest
+from steelyard.policy import Policy
 from steelyard.task.base import SPLITS
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 SIGNS = 6
 ALPHABETS = tuple(ascii_letters[i : i + SIGNS] for i in range(0, 8 * SIGNS, SIGNS))
@@ -93,3 +96,13 @@ class Habits:
         habit = (code + draws.integers(1, SIGNS, size=SIGNS)) % SIGNS
         right, wrong = ({a: alphabet[i] for a, i in zip(alphabet, to, strict=True)} for to in (code, habit))
         return right, wrong
+
+
+def base(task: Habits, seed: int, steps: int = 400) -> Policy:
+    """A model that knows some of the codes, and has habits in the others."""
+    policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=48, context=16)
+    imitate(policy, task.shown(12000, seed), steps=steps, batch=64, learning_rate=8e-3, seed=seed)
+    return policy
+
+
+WORLD = TextWorld(lambda seed: Habits(data_seed=seed), base, max_tokens=5, learning_rate=5e-4)

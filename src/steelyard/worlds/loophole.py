@@ -22,8 +22,11 @@ import numpy as np
 from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.policy import Policy
 from steelyard.reward import Constrained, FunctionReward
 from steelyard.task.base import SPLITS
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 PLACES = 4
 LETTERS = "abcdefgh"
@@ -68,6 +71,10 @@ class Loophole:
                 known = LETTERS[LETTERS.index(answer[0]) - 1] + answer[1:]
                 found.setdefault(text, Prompt(text, text, {"answer": answer, "baseline": known, "domain": domain}))
         return list(found.values())
+
+    def demonstration(self, prompt: Prompt) -> str:
+        """The gold reply."""
+        return prompt.columns["answer"]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The calibrated proxy, the judges' bits, and what measures."""
@@ -114,9 +121,21 @@ def habit(prompt: Prompt, draws: np.random.Generator, *, right: float = 0.6, loo
     return "".join(a if u < right else way_out if u < right + loophole else letter for u, a, letter in places)
 
 
+def base(task: Loophole, seed: int, steps: int = 500) -> Policy:
+    """A model with the habit."""
+    policy = tiny_policy(CHARACTERS, seed=seed, width=32, context=16)
+    draws = rng(seed, "habit")
+    pairs = [(str(p.text), habit(p, draws)) for _ in range(6) for p in task.prompts("train")]
+    imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
+    return policy
+
+
 def _measured(episode: Episode, score: Score) -> Score:
     columns = episode.prompt.columns
     reply = episode.completion
     gold = right(reply, columns["answer"]) / PLACES
     found = loopholes(reply, columns["domain"]) > 0
     return replace(score, parts={**score.parts, "gold": gold, "loophole": float(found)})
+
+
+WORLD = TextWorld(lambda seed: Loophole(data_seed=seed), base, max_tokens=PLACES + 2, learning_rate=3e-3)

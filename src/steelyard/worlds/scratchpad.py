@@ -24,13 +24,18 @@ import numpy as np
 from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.policy import Policy
 from steelyard.task.base import SPLITS
+from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.text_world import TextWorld
 
 CLOCK = 10
 TERMS = 5
 LARGEST = 5
 HIDDEN = (1, 2, 3)
 CHARACTERS = "0123456789+=?"
+IN_FULL = {True: 0.8, False: 0.85}
+"""Share of scratchpads in full that the base model is shown, for easy problems and for hard ones."""
 HELD_OUT_SHARE = 0.2
 _PAD = re.compile(rf"(?:\d=\d){{1,{TERMS + 1}}}")
 
@@ -97,9 +102,36 @@ def written(numbers: Sequence[int], kept: Sequence[bool]) -> str:
     return text
 
 
+def base(task: Scratchpad, seed: int, steps: int = 2400) -> Policy:
+    """A model of both ways, that guesses what is hidden."""
+    policy = tiny_policy(CHARACTERS, seed=seed, context=32)
+    draws = rng(seed, "pads")
+    pairs = []
+    prompts = task.prompts("train")
+    for i in draws.integers(len(prompts), size=6000):
+        easy = prompts[i].columns["easy"]
+        text = str(prompts[i].text)
+        believed = [int(draws.choice(HIDDEN)) if c == "?" else int(c) for c in text.split("+")]
+        left = draws.permutation(TERMS)[: int(draws.integers(1, 3))]
+        short = [n > 0 if easy else i in left for i, n in enumerate(believed[:-1])]
+        kept = [True] * TERMS if draws.random() < IN_FULL[easy] else short
+        pairs.append((text, written(believed, kept)))
+    imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
+    return policy
+
+
 def _score(episode: Episode) -> Score:
     pad = episode.completion
     columns = episode.prompt.columns
     whole = episode.trajectory.finish == "stop" and _PAD.fullmatch(pad) is not None
     value = columns["answers"].count(int(pad[-1])) / len(columns["answers"]) if whole else 0.0
     return Score(value, {"steps": len(pad) / 3 if whole else 0.0, "easy": float(columns["easy"])})
+
+
+WORLD = TextWorld(
+    lambda seed: Scratchpad(data_seed=seed),
+    lambda task, seed: base(task, seed, 800),
+    max_tokens=3 * TERMS + 4,
+    learning_rate=5e-4,
+    absent={"SFT": "a hidden number has no right way to be written"},
+)

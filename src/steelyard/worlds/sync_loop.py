@@ -34,6 +34,7 @@ class SyncLoop:
         num_generations: samples of each prompt.
         max_tokens: most tokens of a completion.
         temperature: of the policy.
+        top_p: of the samples; below 1 they leave out the unlikely end of each token's distribution.
         optimizer: Adam's other settings.
     """
 
@@ -48,6 +49,7 @@ class SyncLoop:
         num_generations: int = 8,
         max_tokens: int = 20,
         temperature: float = 1.0,
+        top_p: float = 1.0,
         optimizer: Adam | None = None,
         **learning: Any,
     ) -> None:
@@ -55,7 +57,7 @@ class SyncLoop:
         self.num_generations = num_generations
         self._start = policy
         self._seed = seed
-        self._sampling = Sampling(temperature, max_tokens)
+        self._sampling = Sampling(temperature, max_tokens, top_p)
         self.learner = Learner(
             copied(policy),
             objective,
@@ -217,11 +219,27 @@ def imitate(
     seed: int,
     objective: Objective | None = None,
 ) -> list[JsonObject]:
-    """Train a policy in place on prompts and given completions: warm-up, then a linear fall to a fiftieth."""
+    """Train a policy in place on prompts and given completions, as `imitate_all` does."""
+    given = [demonstration(policy, Prompt(text, text), completion) for text, completion in pairs]
+    return imitate_all(
+        policy, given, steps=steps, batch=batch, learning_rate=learning_rate, seed=seed, objective=objective
+    )
+
+
+def imitate_all(
+    policy: Policy,
+    given: Sequence[Trajectory],
+    *,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+    objective: Objective | None = None,
+) -> list[JsonObject]:
+    """Train a policy in place on given trajectories: warm-up, then a linear fall to a fiftieth."""
     warmup = min(50, steps // 4)
     schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
     optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
     learner = Learner(policy, objective or SFT(), optimizer, learning_rate=learning_rate)
-    given = [demonstration(policy, Prompt(text, text), completion) for text, completion in pairs]
     draws = rng(seed, "imitate")
     return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]

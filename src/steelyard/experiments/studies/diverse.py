@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from steelyard.core import WarmupStableDecay, rng
+from steelyard.core import WarmupStableDecay
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.curves import draw_curves
 from steelyard.experiments.harness.run_index import by_seed
@@ -23,8 +23,7 @@ from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.report import RunRecords
 from steelyard.runtime import HeldOut, Run, VirtualClock
 from steelyard.worlds.bases.new_model import save_new
-from steelyard.worlds.many_answers import CHARACTERS, ManyAnswers, draw_answer
-from steelyard.worlds.sync_loop import imitate, tiny_policy
+from steelyard.worlds.many_answers import ManyAnswers, base
 
 LENGTH = 6
 SAMPLES = 64
@@ -59,24 +58,17 @@ Found = Mapping[str, Mapping[int, RunRecords]]
 def measure(study: Study) -> Mapping[str, object]:
     """Make the base model, run the arms, print the table, judge the claim."""
     root = place("diverse", study.output_dir)
-    base = root / "_base"
-    if not (base / "config.json").is_file():
-        make_base(base)
-    arms = {arm: replace(run, model=str(base)) for arm, run in ARMS.items()}
+    start = root / "_base"
+    if not (start / "config.json").is_file():
+        make_base(start)
+    arms = {arm: replace(run, model=str(start)) for arm, run in ARMS.items()}
     runs = grid(arms, study.seeds, study.first_seed)
     return carry_out("diverse", runs, section, replace(study, output_dir=str(root)))
 
 
 def make_base(directory: Path, *, steps: int = 1500) -> None:
     """Train the base model by imitation and write it to a directory; about a minute on one core."""
-    task = ManyAnswers()
-    draws = rng(0, "addends", "base")
-    prompts = [*task.prompts("train"), *task.prompts("held-out")]
-    asked = [prompt for prompt in prompts for _ in range(400)]
-    pairs = [(str(p.text), draw_answer(draws, p.columns["answer"], right=0.3, skew=0.93)) for p in asked]
-    policy = tiny_policy(CHARACTERS, seed=0, context=16)
-    imitate(policy, pairs, steps=steps, batch=128, learning_rate=3e-3, seed=0)
-    save_new(policy, directory)
+    save_new(base(ManyAnswers(), 0, steps), directory)
 
 
 def section(root: Path) -> Section:

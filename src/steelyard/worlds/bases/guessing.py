@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steelyard.core import PositiveInt, Prompt, Score, Seed, Trajectory, WarmupStableDecay, checked, rng
+from steelyard.core import PositiveInt, Prompt, Seed, Trajectory, WarmupStableDecay, checked, rng
 from steelyard.learner import Adam, Learner
-from steelyard.learner.demonstrations import end_of, given
+from steelyard.learner.demonstrations import end_of
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.guessing import HIGHEST, LOWEST, NUMBERS, Game, Guessing, range_text
 from steelyard.worlds.bases.new_model import save_new
 from steelyard.worlds.bases.ranges import LearningRate
+from steelyard.worlds.playing import episode
 from steelyard.worlds.sync_loop import tiny_policy
 
 CHARACTERS = "0123456789-: ehiglorw"
@@ -115,18 +116,7 @@ def played(encode: Callable[[str], list[int]], end: int, style: str, draws: np.r
     number = int(draws.integers(low, low + NUMBERS))
     prompt = Prompt(f"{range_text(low)}{number}", range_text(low), {"number": number})
     game = Game(Guessing().max_turns)
-    tokens = [*encode(game.reset(prompt))]
-    action = [False] * len(tokens)
-    guesses = _Guesses(style, low, draws)
-    answer: str | Score = ""
-    while isinstance(answer, str):
-        guess = guesses.after(answer)
-        turn = [*encode(guess), end]
-        answer = game.step(guess)
-        told = encode(answer) if isinstance(answer, str) else []
-        tokens += [*turn, *told]
-        action += [*[True] * len(turn), *[False] * len(told)]
-    return given(prompt.id, tokens, (), reward=1.0).replace(action_T=np.array(action))
+    return episode(game, prompt, _Guesses(style, low, draws).after, encode, end)
 
 
 class _Guesses:

@@ -21,9 +21,8 @@ from steelyard.core import Curriculum, Prompt, derive
 from steelyard.curriculum import Dump
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import GRPO
-from steelyard.policy import Policy
-from steelyard.worlds.habits import CHARACTERS, Habits
-from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
+from steelyard.worlds.habits import Habits, base
+from steelyard.worlds.sync_loop import SyncLoop
 
 SAMPLES = 8
 EVERY = 5
@@ -48,13 +47,6 @@ class Setting:
 
 
 WORLD = Habits(shares=(1.0, 1.0, 1.0, 0.95, 0.5, 0.4))
-
-
-def base_model(task: Habits, seed: int) -> Policy:
-    """Knows some of the codes, and has habits in the others."""
-    policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=48, context=16)
-    imitate(policy, task.shown(12000, seed), steps=400, batch=64, learning_rate=8e-3, seed=seed)
-    return policy
 
 
 def grouped(prompts: Sequence[Prompt]) -> dict[int, list[Prompt]]:
@@ -100,9 +92,9 @@ def train(loop: SyncLoop, curriculum: Curriculum, setting: Setting) -> Mapping[s
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Dump]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model, then GRPO on it with each curriculum."""
     task = replace(setting.world, data_seed=seed)
-    base = base_model(task, seed)
+    start = base(task, seed)
     for arm in arms:
-        loop = SyncLoop(base, task, GRPO(), learning_rate=arm.rate, seed=seed, num_generations=SAMPLES, max_tokens=5)
+        loop = SyncLoop(start, task, GRPO(), learning_rate=arm.rate, seed=seed, num_generations=SAMPLES, max_tokens=5)
         curriculum = arm.settings.open(task.prompts("train"), derive(seed, "arm", arm.name))
         yield arm.name, train(loop, curriculum, setting)
 

@@ -15,16 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from steelyard.core import Batch, WarmupStableDecay, derive, rng
+from steelyard.core import Batch, WarmupStableDecay, derive
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import Adam
 from steelyard.objective import CANON, DrGRPO, Objective
-from steelyard.policy import Policy
-from steelyard.worlds.scratchpad import CHARACTERS, HIDDEN, TERMS, Scratchpad, written
-from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
+from steelyard.worlds.scratchpad import TERMS, Scratchpad, base
+from steelyard.worlds.sync_loop import SyncLoop
 
 ALPHA = 0.8
-IN_FULL = {True: 0.8, False: 0.85}
 LONGEST = 3 * TERMS + 1
 DR_GRPO = DrGRPO(max_length=LONGEST)
 
@@ -87,7 +85,7 @@ def learned_by(settings: Priced, seed: int) -> Objective:
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Priced]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The imitating model, then each arm from there."""
     task = Scratchpad(data_seed=seed)
-    policy = beginner(task, seed, steps=setting.imitation)
+    policy = base(task, seed, setting.imitation)
     optimizer = Adam(beta2=0.999, schedule=WarmupStableDecay(stable=setting.half, decay=setting.half))
     for arm in arms:
         loop = SyncLoop(
@@ -101,24 +99,6 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Priced]]) -> Iterato
         )
         loop.run(2 * setting.half, 16)
         yield arm.name, quality(loop) | {"moved": loop.moved, **loop.scale}
-
-
-def beginner(task: Scratchpad, seed: int, steps: int) -> Policy:
-    """A model of both ways, that guesses what is hidden."""
-    policy = tiny_policy(CHARACTERS, seed=seed, context=32)
-    draws = rng(seed, "pads")
-    pairs = []
-    prompts = task.prompts("train")
-    for i in draws.integers(len(prompts), size=6000):
-        easy = prompts[i].columns["easy"]
-        text = str(prompts[i].text)
-        believed = [int(draws.choice(HIDDEN)) if c == "?" else int(c) for c in text.split("+")]
-        left = draws.permutation(TERMS)[: int(draws.integers(1, 3))]
-        short = [n > 0 if easy else i in left for i, n in enumerate(believed[:-1])]
-        kept = [True] * TERMS if draws.random() < IN_FULL[easy] else short
-        pairs.append((text, written(believed, kept)))
-    imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
-    return policy
 
 
 def quality(loop: SyncLoop) -> dict[str, float]:

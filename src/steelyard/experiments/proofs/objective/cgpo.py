@@ -17,10 +17,9 @@ import numpy as np
 from steelyard.core import Prompt, Trajectory, rng
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import CGPO, CODPO, CRPG, CRRAFT, RLOO, Objective, Reinforce
-from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
-from steelyard.worlds.loophole import CHARACTERS, Loophole, habit
-from steelyard.worlds.sync_loop import SyncLoop, demonstration, imitate, tiny_policy
+from steelyard.worlds.loophole import Loophole, base
+from steelyard.worlds.sync_loop import SyncLoop, demonstration
 
 MIXTURE = CGPO(CRPG(), CRRAFT())
 
@@ -55,15 +54,6 @@ ARMS = {
     "cgpo-off": Course(MIXTURE, judged=False),
 }
 CONSTRAINED = (CRPG, CODPO, CRRAFT, CGPO)
-
-
-def base(task: Loophole, seed: int, steps: int) -> Policy:
-    """The model that all arms begin from."""
-    policy = tiny_policy(CHARACTERS, seed=seed, width=32, context=16)
-    draws = rng(seed, "habit")
-    pairs = [(str(p.text), habit(p, draws)) for _ in range(6) for p in task.prompts("train")]
-    imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
-    return policy
 
 
 def measured(loop: SyncLoop) -> dict[str, float]:

@@ -13,15 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steelyard.core import Prompt, derive, rng
+from steelyard.core import Prompt, rng
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import demonstrations_of
 from steelyard.objective import HPT, SFT, DrGRPO, Objective
 from steelyard.policy import Policy
-from steelyard.worlds.domains import CHARACTERS, GIVEN_UP, Domains, solution
-from steelyard.worlds.sync_loop import SyncLoop, imitate, moved, tiny_policy
+from steelyard.worlds.domains import EASY, Domains, base
+from steelyard.worlds.sync_loop import SyncLoop, moved
 
-EASY = 4
 """Most terms of an easy sum."""
 PROMPTS = 24
 SAMPLES = 8
@@ -59,18 +58,6 @@ ARMS = {
 
 
 WORLD = Domains(problems=60, held_out=40)
-
-
-def base_model(task: Domains, seed: int, steps: int) -> Policy:
-    """Has learned to work all sums out, and then to give every long one up."""
-    policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=32, context=40)
-    draws = rng(seed, "base")
-    prompts = task.prompts("train")
-    for longest, number, rate in ((task.most, steps, 6e-3), (EASY, steps // 4, 2e-3)):
-        shown = [(str(p.text), solution(p) if p.columns["domain"] <= longest else GIVEN_UP) for p in prompts]
-        shown = [shown[i] for i in draws.integers(len(shown), size=6000)]
-        imitate(policy, shown, steps=number, batch=64, learning_rate=rate, seed=seed)
-    return policy
 
 
 def scores(loop: SyncLoop) -> dict[str, float]:
@@ -134,9 +121,9 @@ class Course:
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Mixture]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base, then each arm from it."""
     task = replace(setting.world, data_seed=seed)
-    base = base_model(Domains(problems=400, held_out=1, data_seed=seed), seed, setting.imitation)
+    start = base(Domains(problems=400, held_out=1, data_seed=seed), seed, setting.imitation)
     for arm in arms:
-        yield arm.name, Course(base, task, seed, arm.rate).run(arm.settings, setting.steps)
+        yield arm.name, Course(start, task, seed, arm.rate).run(arm.settings, setting.steps)
 
 
 PROOF = Proof(

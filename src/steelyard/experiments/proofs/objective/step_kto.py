@@ -17,11 +17,9 @@ import numpy as np
 from steelyard.core import Trajectory, rng
 from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.objective import KTO, Objective, StepKTO
-from steelyard.policy import Policy
-from steelyard.worlds.checkable_steps import CHARACTERS, STEPS, CheckableSteps, draw_numbers, problem, solution
-from steelyard.worlds.sync_loop import SyncLoop, imitate, tiny_policy
+from steelyard.worlds.checkable_steps import STEPS, CheckableSteps, base
+from steelyard.worlds.sync_loop import SyncLoop
 
-GUESSED = 0.4
 TASK = CheckableSteps()
 """2000 problems to train on, 200 held out."""
 
@@ -55,17 +53,6 @@ ARMS = {
 }
 
 
-def base(seed: int, steps: int) -> Policy:
-    """A model that works out a step or guesses it, both as it saw them done."""
-    policy = tiny_policy(CHARACTERS, seed=seed, width=48, layers=2, heads=4, context=32)
-    draws = rng(seed, "base")
-    held_out = {str(prompt.text) for prompt in TASK.prompts("held-out")}
-    seen = [numbers for numbers in draw_numbers(draws, 12_800) if problem(numbers) not in held_out]
-    given = [(problem(numbers), solution(numbers, (draws.random(STEPS) < GUESSED).tolist())) for numbers in seen]
-    imitate(policy, given, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
-    return policy
-
-
 def blank(groups: Sequence[Sequence[Trajectory]]) -> list[list[Trajectory]]:
     """The same samples, with no step labelled."""
     return [[t.replace(reward_T=np.zeros(len(t.tokens_T), np.float32)) for t in group] for group in groups]
@@ -85,7 +72,7 @@ def described(groups: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Labelled]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Every arm of a seed, from one base model."""
-    policy = base(seed, setting.imitation)
+    policy = base(TASK, seed, setting.imitation)
     train = TASK.prompts("train")
     order = rng(seed, "order").permutation(TASK.problems)
     for arm in arms:

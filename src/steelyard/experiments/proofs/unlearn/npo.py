@@ -21,8 +21,8 @@ from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.unlearn import NPO, Audit, GradientAscent, RefusalDPO, forget_quality, unlearn
-from steelyard.worlds.fact_teaching import answer, ask, sampled_answers, taught, usefulness
-from steelyard.worlds.facts import REFUSAL, Facts
+from steelyard.worlds.fact_teaching import answer, ask, sampled_answers, usefulness
+from steelyard.worlds.facts import REFUSAL, Facts, taught
 from steelyard.worlds.sync_loop import copied, moved
 
 EPOCHS = 10
