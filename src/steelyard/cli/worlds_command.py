@@ -13,7 +13,6 @@ from steelyard.cli.flags import parse
 from steelyard.core import checked, require
 from steelyard.experiments.harness import world_record, worlds_page
 from steelyard.experiments.harness.processes import Jobs
-from steelyard.experiments.harness.table import show
 from steelyard.experiments.harness.world_record import Measured, shipped
 from steelyard.worlds import shelf
 
@@ -55,15 +54,15 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 def _list() -> Mapping[str, object]:
     names = shelf.names()
-    width = max(map(len, names))
-    for name in names:
-        print(f"{name:<{width}}  {shelf.summary(name)}")
     for kind in worlds_page.KINDS:
         held = [name for name in names if shelf.load(name).kind == kind]
-        if held:
-            print()
-            show(kind, *worlds_page.table(held))
-    print("\nsteelyard worlds NAME shows a data sheet; what each column compares stands there")
+        head, rows = worlds_page.table(held)
+        print(f"--- {kind} ---\n")
+        for name, *cells, matters, _ in rows:
+            print(f"{name}\n    {shelf.summary(name)}")
+            print(f"    {', '.join(f'{column} {cell}' for column, cell in zip(head[1:], cells, strict=False))}")
+            print(f"    matters: {matters or '-'}\n")
+    print("steelyard worlds NAME shows a data sheet, and what each number compares")
     return {"worlds": {name: {"summary": shelf.summary(name), **_data(shipped().get(name))} for name in names}}
 
 
@@ -74,9 +73,16 @@ def _show(name: str) -> Mapping[str, object]:
     if measured is None:
         print(f"not measured yet: steelyard worlds {name} --measure")
     else:
-        title = f"{name}: seeds {', '.join(map(str, measured.seeds))}, {measured.core_minutes:.1f} core minutes"
-        show(title, ["property", "found", "matters", "compared"], [worlds_page.row(p) for p in measured.properties])
+        _tell(name, measured)
     return {"world": name, "sheet": shelf.sheet(name), **_data(measured)}
+
+
+def _tell(name: str, measured: Measured) -> None:
+    """Print the properties, one in a line, with what was compared below."""
+    print(f"{name}: seeds {', '.join(map(str, measured.seeds))}, {measured.core_minutes:.1f} core minutes")
+    for found in measured.properties:
+        title, value, said, why = worlds_page.row(found)
+        print(f"  {title:<28} {value}{f'; matters: {said}' if said else ''}\n      {why}")
 
 
 def _data(measured: Measured | None) -> dict[str, object]:
@@ -90,8 +96,7 @@ def _measure(asked: Worlds) -> Mapping[str, object]:
     directory = Path(asked.output_dir)
     records = world_record.measure(names, directory, asked.jobs, lambda line: print(f"  {line}", file=sys.stderr))
     for name, record in records.items():
-        rows = [worlds_page.row(p) for p in record.properties]
-        show(f"{name}: {record.core_minutes:.1f} core minutes", ["property", "found", "matters", "compared"], rows)
+        _tell(name, record)
     if world_record.is_source_tree():
         world_record.publish(records)
         worlds_page.write(world_record.ROOT / "docs" / "worlds.md")

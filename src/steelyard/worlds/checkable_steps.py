@@ -134,4 +134,6 @@ def _score(episode: Episode) -> Score:
     return Score(value, {"flawless": float(all(right)), "wrong_steps": float(STEPS - sum(right))}, reward_T=reward_T)
 
 
-WORLD = TextWorld(lambda seed: CheckableSteps(), lambda task, seed: base(task, seed, 300), max_tokens=3 * STEPS + 1)
+WORLD = TextWorld(
+    lambda seed: CheckableSteps(), lambda task, seed: base(task, seed, 500), max_tokens=3 * STEPS + 1, steps=24
+)

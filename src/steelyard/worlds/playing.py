@@ -1,7 +1,7 @@
 """Episodes of several turns that a scripted player played, as trajectories to imitate: how a base model learns."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from steelyard.core import Prompt, Score, Trajectory
 from steelyard.learner.demonstrations import given
 
 
+@runtime_checkable
 class Game(Protocol):
     """An environment that answers at once, in text."""
 

@@ -8,9 +8,9 @@
 Which of the four is right is not in the text: it is drawn with the question, with chances p of 40, 30, 20 and 10 %.
 
     best first answer: 40 %         four turns without a repetition: 100 %
-    four draws by p, whatever was said before: sum_c p_c (1 - (1 - p_c)^4) = 70.8 %
+    four draws by p, whatever was said before: sum_c p_c (1 - (1 - p_c)^4) = 72.9 %
 
-The base model imitates players of whom 15 % heed what they said, and draw by p among the rest; the others draw by p
+The base model imitates players of whom 30 % heed what they said, and draw by p among the rest; the others draw by p
 again and again. A policy that is trained on first turns alone learns the likeliest digit and repeats it, and finds 40 %
 in four turns as in one. The part `first` is 1 where the first turn was
 right, `repeats` counts the turns that repeat an earlier one.
@@ -39,7 +39,7 @@ FILLERS = "klmpqrstuvwxyz"
 DIGITS = "0123456789"
 AGAIN = "no"
 CHARACTERS = f"{KINDS}{FILLERS}{DIGITS}{AGAIN}:"
-HEEDING = 0.15
+HEEDING = 0.3
 """Share of the players that the base model is shown who heed what they said."""
 HELD_OUT_SHARE = 0.25
 
@@ -132,9 +132,9 @@ class Player:
         return said
 
 
-def base(task: SecondChances, seed: int, steps: int = 300) -> Policy:
-    """A model of players that draw candidates by their chances; few of them heed what was said before."""
-    policy = tiny_policy(CHARACTERS, seed=seed, width=32, context=32)
+def base(task: SecondChances, seed: int, steps: int = 500) -> Policy:
+    """A model of players that draw candidates by their chances; some of them heed what was said before."""
+    policy = tiny_policy(CHARACTERS, seed=seed, width=48, context=32)
     draws = rng(seed, "second-chances", "base")
     prompts = task.prompts("train")
     encode = cache(lambda text: policy.tokenizer.encode(text, add_special_tokens=False))

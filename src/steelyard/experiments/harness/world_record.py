@@ -40,6 +40,12 @@ class Measured(msgspec.Struct, frozen=True):
     commit: str | None
 
 
+class Shipped(msgspec.Struct, frozen=True):
+    """The package's file."""
+
+    worlds: dict[str, Measured]
+
+
 class WorldRecord(Measured, frozen=True):
     """All that was measured."""
 
@@ -99,7 +105,7 @@ def publish(records: dict[str, WorldRecord]) -> None:
         keep(EVIDENCE / f"{name}.json", record)
     known = {name: _told(record) for name, record in records.items()}
     every = {**shipped(), **known}
-    keep(SHIPPED, {name: msgspec.to_builtins(every[name]) for name in sorted(every) if name in shelf.names()})
+    keep(SHIPPED, Shipped({name: every[name] for name in shelf.names() if name in every}))
     shipped.cache_clear()
 
 
@@ -110,7 +116,7 @@ def _told(record: WorldRecord) -> Measured:
 @cache
 def shipped() -> dict[str, Measured]:
     """What the package knows, by world; nothing of a world that was never measured."""
-    return kept(SHIPPED, dict[str, Measured], hint="install the package again") if SHIPPED.is_file() else {}
+    return kept(SHIPPED, Shipped, hint="install the package again").worlds if SHIPPED.is_file() else {}
 
 
 def is_source_tree() -> bool:

@@ -50,7 +50,7 @@ def text() -> str:
 
 def table(names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of worlds of one kind."""
-    columns = shelf.load(names[0]).columns
+    columns = shelf.load(names[0]).columns if names else ()
     known = shipped()
     rows = []
     for name in names:
