@@ -7,8 +7,8 @@
     P(worked out) = rare     in what the base model is shown last; every worked answer that it is shown is right
 
 So the base model scores about rare + (1 - rare) / 10, and could score near 1: what is asked of post-training is to
-choose the skill, not to learn it. At rare = 0.02 a group of 8 samples holds a worked answer one time in seven, and five
-of six right answers are lucky guesses: whoever imitates right answers imitates guesses. Problems and domains (the
+choose the skill, not to learn it. At rare = 0.04 a group of 8 samples holds a worked answer one time in four, and five of
+seven right answers are lucky guesses: whoever imitates right answers imitates guesses. Problems and domains (the
 number of terms: more are harder) are those of `domains`. The part `worked` is 1 for an answer that was worked out.
 Reward is 1 for the right last digit, whatever way it was found.
 Known exactly: the answer, and the score of a policy that always guesses, which is 1/10.
@@ -38,7 +38,7 @@ _ANSWER = re.compile(r"(w(?:\d\d)*\d)?(\d)")
 class LatentSkill:
     """Sums on a clock, guessed or worked out; reward 1 for the right digit."""
 
-    rare: Share = 0.02
+    rare: Share = 0.04
     """Share of the answers that a base model is shown worked out at last."""
     problems: Annotated[int, Meta(ge=1, le=10_000)] = 400
     """Training problems of each number of terms; those of few terms have fewer, as there are no more."""
