@@ -2,6 +2,7 @@
 
 import pytest
 
+from steelyard.cli import worlds_command
 from steelyard.experiments.harness import world_record, worlds_page
 from steelyard.worlds import shelf
 
@@ -17,11 +18,18 @@ def test_the_list_has_every_world_with_its_line(call):
 
 
 def test_a_data_sheet_with_what_was_measured(call):
-    answer = call("worlds", "checkable-steps", "--json")
+    answer = call("worlds", "domains", "--json")
     assert answer.code == 0
-    assert answer.json["sheet"].startswith("Chains of sums")
-    assert {p["name"] for p in answer.json["properties"]} >= {"base", "GRPO", "step labels"}
-    assert "Step-KTO against KTO" in " ".join(answer.out.split())
+    assert answer.json["sheet"].startswith("Sums of two to seven")
+    assert {p["name"] for p in answer.json["properties"]} >= {"base", "GRPO", "SFT", "domains"}
+    assert "GRPO against imitation of the best samples" in answer.out
+
+
+def test_a_world_that_was_never_measured_says_so(call, monkeypatch):
+    monkeypatch.setattr(worlds_command, "shipped", dict)
+    answer = call("worlds", "loophole")
+    assert answer.code == 0
+    assert "not measured yet: steelyard worlds loophole --measure" in answer.out
 
 
 def test_the_page_of_the_docs_is_what_the_command_writes(call, tmp_path):
