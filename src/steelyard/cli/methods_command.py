@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     listed = cards(asked.room)
     width = max(len(card.id) for card in listed)
     for card in listed:
-        row = f"{card.room:<11} {card.id:<{width}} {card.paper or '':<23} {proven(card):<10} {claim_of(card)}"
+        row = f"{card.room:<11} {card.id:<{width}} {card.paper or '':<23} {proven(card):<18} {claim_of(card)}"
         print(row)
     return {"methods": [data_of(card) for card in listed]}
 

@@ -92,6 +92,14 @@ def test_a_record_gives_its_row_and_its_rubric_and_a_picture_where_there_is_one(
     assert "| [saferoute](proofs/saferoute.svg) | **not" in catalogue_page.text(tmp_path)
 
 
+def test_the_page_says_which_records_were_measured_in_another_way(monkeypatch, tmp_path):
+    records = {"saferoute": msgspec.structs.replace(RECORD, measure_digest="other"), "dump": RECORD}
+    monkeypatch.setattr(catalogue_page, "verdicts", lambda: records)
+    page = catalogue_page.text(tmp_path)
+    assert "Measured in another way since, to be proved again: `saferoute`." in page
+    assert "From before records said how they were measured: `dump`." in page
+
+
 def test_the_page_says_where_other_proofs_changed_a_verdict(monkeypatch, tmp_path):
     mine = msgspec.structs.replace(RECORD, later=RECORD.first, among=Among(1, 0.03))
     other = msgspec.structs.replace(RECORD, id="dump", first=msgspec.structs.replace(RECORD.first, p=None))
@@ -112,7 +120,9 @@ def test_a_card_explains_itself(proven):
     for part in (
         "score(x) = mean over K draws", "Source: Lee et al.", "Differs", "hidden = 512", "Width of the hidden layer",
         "claim: ", "proof: steelyard prove saferoute\n  not replicated", "first block: shown; seeds 0, 1, 2; p 0.03",
-        "beats luck: 0.04 [0.035, 0.045], claimed 0.03 (shown)", "later block: too noisy",
+        "ablation: beats luck: 0.04 [0.035, 0.045], claimed 0.03 (shown)", "scale: 12.3k parameters, 4.00M tokens",
+        "settings tried: saferoute 7, entropy 3; looks at these seeds: 0",
+        "adjusted p among 1 proofs: 0.03", "later block: too noisy",
     ):  # fmt: skip
         assert part in text
     data = card_text.data_of(find("saferoute"))

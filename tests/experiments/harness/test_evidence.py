@@ -55,7 +55,7 @@ def test_other_claims_take_seeds_that_nobody_has_seen():
         check_publishable(RECORD, range(3), held)
     looked = changed(looks=[Look("2026-01-01", None, [1], "first", "other")])
     with pytest.raises(SteelyardError, match=r"seeds \[1\] were seen"):
-        check_publishable(RECORD, range(3), looked)
+        check_publishable(looked, range(3), None)  # nothing was published, and yet they were seen
     fresh = changed(claims_digest="other", first=msgspec.structs.replace(FIRST, seeds=[7, 8, 9]), later=None)
     check_publishable(RECORD, range(3), fresh)
 

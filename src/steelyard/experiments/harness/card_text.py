@@ -1,13 +1,15 @@
 """A method's card in words and as JSON: what the catalogue and `steelyard methods` show."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from steelyard.check import help_of
 from steelyard.core import Card, encode
 from steelyard.experiments.harness.evidence import verdicts
 from steelyard.experiments.harness.proof_index import proof_of
-from steelyard.experiments.harness.proof_record import Block, ProofRecord, effect_of
+from steelyard.experiments.harness.proof_record import Block, ProofRecord, Scale, effect_of
+from steelyard.experiments.harness.spread import short
 from steelyard.experiments.harness.standing import standings
 from steelyard.runtime import to_json
 
@@ -58,9 +60,12 @@ def _settings(card: Card) -> list[str]:
 
 
 def _found(record: ProofRecord) -> list[str]:
-    """The figures of a proof, block by block and claim by claim."""
+    """The figures of a proof, block by block and claim by claim, and what they rest on."""
     blocks = [("first", record.first), *([("later", record.later)] if record.later else [])]
-    return [line for name, block in blocks for line in _block(record, name, block)]
+    lines = [line for name, block in blocks for line in _block(record, name, block)]
+    adjusted_p = standings(verdicts())[record.id][1]
+    lines += [f"  adjusted p among {len(verdicts())} proofs: {adjusted_p:.2g}", f"  scale: {scale_text(record.scale)}"]
+    return [*lines, f"  settings tried: {trials_text(record.trials)}; looks at these seeds: {len(record.looks)}"]
 
 
 def _block(record: ProofRecord, name: str, block: Block) -> list[str]:
@@ -68,7 +73,20 @@ def _block(record: ProofRecord, name: str, block: Block) -> list[str]:
     seeds = ", ".join(map(str, block.seeds))
     head = f"  {name} block: {block.verdict}; seeds {seeds}; p {p}; {block.core_minutes:.1f} core minutes"
     pairs = zip(record.claims, block.claims, strict=True)
-    return [head, *(f"    {claim.text}: {effect_of(claim, found)} ({found.verdict})" for claim, found in pairs)]
+    return [head, *(f"    {c.kind}: {c.text}: {effect_of(c, found)} ({found.verdict})" for c, found in pairs)]
+
+
+def scale_text(scale: Scale | None) -> str:
+    """The scale of a proof in words."""
+    if scale is None:
+        return "not recorded"
+    tokens = "" if scale.tokens is None else f", {short(float(scale.tokens))} tokens"
+    return f"{short(float(scale.parameters))} parameters{tokens}"
+
+
+def trials_text(trials: Mapping[str, int] | None) -> str:
+    """How many settings were tried, by arm."""
+    return "not counted" if trials is None else ", ".join(f"{arm} {num}" for arm, num in trials.items())
 
 
 def default_of(field: "dataclasses.Field[Any]") -> object:

@@ -6,11 +6,11 @@ from types import ModuleType
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
-from steelyard.experiments.harness.card_text import claim_of, proven
+from steelyard.experiments.harness.card_text import claim_of, proven, scale_text, trials_text
+from steelyard.experiments.harness.criterion import measure_digest
 from steelyard.experiments.harness.evidence import null_rate, verdicts
-from steelyard.experiments.harness.proof_index import proof_modules
-from steelyard.experiments.harness.proof_record import Block, ProofRecord, Scale, effect_of
-from steelyard.experiments.harness.spread import short
+from steelyard.experiments.harness.proof_index import load, proof_modules
+from steelyard.experiments.harness.proof_record import Block, ProofRecord, effect_of
 from steelyard.experiments.harness.standing import Standing, changed_by_others, standings
 from steelyard.experiments.harness.table import markdown
 
@@ -84,12 +84,25 @@ def _proofs(ids: Sequence[str], directory: Path) -> Iterator[str]:
         found = standings(records)
         yield from _summary(records, found, directory)
         yield from (f"`{id}` {told}." for id, told in changed_by_others(records).items())
+        yield from _outdated(records)
         yield "### Claims"
         yield markdown(CLAIM_HEAD, (row for record in records.values() for row in _claims(record)))
     if (null := null_rate()) is not None:
         yield f"The null method: {null.text}; by the test's level, 5 % of first blocks are expected."
     if waiting:
         yield f"Not run yet: {', '.join(f'`{id}`' for id in waiting)}."
+
+
+def _outdated(records: Mapping[str, ProofRecord]) -> Iterator[str]:
+    """Which records were measured in another way than their proofs measure today, or do not know in which."""
+    modules = proof_modules()
+    today = {id: measure_digest(load(modules[id])) for id in records}
+    other = [id for id, record in records.items() if record.measure_digest not in (None, today[id])]
+    unknown = [id for id, record in records.items() if record.measure_digest is None]
+    if other:
+        yield f"Measured in another way since, to be proved again: {', '.join(f'`{id}`' for id in other)}."
+    if unknown:
+        yield f"From before records said how they were measured: {', '.join(f'`{id}`' for id in unknown)}."
 
 
 def _summary(
@@ -110,18 +123,11 @@ def _proof(record: ProofRecord, standing: Standing, adjusted_p: float, directory
         _block(record.later) if record.later is not None else "",
         "unknown" if record.first.p is None else f"{record.first.p:.2g}",
         f"{adjusted_p:.2g}",
-        _scale(record.scale),
-        "not counted" if record.trials is None else ", ".join(f"{arm} {num}" for arm, num in record.trials.items()),
+        scale_text(record.scale),
+        trials_text(record.trials),
         str(len(record.looks)),
         f"{sum(block.core_minutes for block in _blocks(record)):.1f}",
     )
-
-
-def _scale(scale: Scale | None) -> str:
-    if scale is None:
-        return "not recorded"
-    tokens = "" if scale.tokens is None else f", {short(float(scale.tokens))} tokens"
-    return f"{short(float(scale.parameters))} parameters{tokens}"
 
 
 def _blocks(record: ProofRecord) -> list[Block]:

@@ -199,21 +199,22 @@ def check_publishable(record: ProofRecord, seeds: Sequence[int], held: ProofReco
     whole = record.first.verdict != "shown" or record.later is not None
     what = "its first block is shown, and no later one was measured"
     require(whole, what, where=where, hint="leave --first-seed out")
-    if held is not None:
-        _check_fresh(record, held, where)
+    _check_fresh(record, held, where)
 
 
-def _check_fresh(record: ProofRecord, held: ProofRecord, where: str) -> None:
+def _check_fresh(record: ProofRecord, held: ProofRecord | None, where: str) -> None:
     """Other claims take seeds that nobody has seen, and so does another measure, unless its figures are the same."""
     hint = "raise first_seed in the proof, and say so in docs/lab-notes.md"
     now = _seeds(record)
-    seen = {seed for look in held.looks for seed in look.seeds if look.claims != record.claims_digest}
-    if held.claims_digest != record.claims_digest:
+    seen = {seed for look in record.looks for seed in look.seeds if look.claims != record.claims_digest}
+    if held is not None and held.claims_digest != record.claims_digest:
         seen |= _seeds(held)
     again = sorted(seen & now)
     what = f"the claims have changed, and seeds {again} were seen under the old ones"
     require(not again, what, where=where, hint=hint)
-    if held.measure_digest not in (None, record.measure_digest) and not _same_figures(record, held):
+    if held is None or held.measure_digest is None:
+        return
+    if held.measure_digest != record.measure_digest and not _same_figures(record, held):
         again = sorted(_seeds(held) & now)
         what = f"it is measured in another way, and seeds {again} were seen in the old one"
         require(not again, what, where=where, hint=hint)
