@@ -1,38 +1,21 @@
 """Checks for interventions that are fitted: pure functions of what a model reads, whichever way it reads it."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.check.verdict import Check, demand
-from steelyard.model.intervention import EMBEDDINGS, Intervention, Pass
+from steelyard.model.intervention import EMBEDDINGS, Intervention, Pass, Steering
 from steelyard.model.intervention_file import Fitted, read_intervention, write_intervention
 
 LAYERS = 3
 _N, _T, _D = 3, 6, 4
 _PROMPT = (2, 4, 3)
 """Tokens of each row's prompt; the first row is two tokens shorter than the others."""
-States = Mapping[str, Float[Tensor, "N D"]]
-"""Site -> the mean hidden state of each text."""
-
-
-@runtime_checkable
-class Steering(Protocol):
-    """Settings of an intervention that is fitted to the hidden states of two sets of texts."""
-
-    def sites(self, num_layers: int) -> Sequence[str]:
-        """The sites whose hidden states it is fitted to."""
-        ...
-
-    def fit(self, source: States, target: States) -> Intervention:
-        """The intervention that leads from source to target."""
-        ...
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

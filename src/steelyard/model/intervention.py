@@ -13,7 +13,7 @@ the prompt may depend on the whole prompt. In a later turn everything that was r
 Shapes: N rows, T tokens of this pass, D hidden size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -48,6 +48,23 @@ class Intervention(Protocol):
 
     def change(self, site: str, hidden_NTD: Float[Tensor, "N T D"], reads: Pass) -> Float[Tensor, "N T D"]:
         """New hidden states at a site, of the same shape and type; those that it was given stay as they are."""
+        ...
+
+
+States = Mapping[str, Float[Tensor, "N D"]]
+"""Site -> the mean hidden state of each of N texts."""
+
+
+@runtime_checkable
+class Steering(Protocol):
+    """Settings of an intervention that is fitted to the hidden states of two sets of texts."""
+
+    def sites(self, num_layers: int) -> Sequence[str]:
+        """The sites whose hidden states it is fitted to."""
+        ...
+
+    def fit(self, source: States, target: States) -> Intervention:
+        """The intervention that leads from source to target."""
         ...
 
 

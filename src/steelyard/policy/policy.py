@@ -14,7 +14,7 @@ from torch import Tensor
 from steelyard.core import require
 from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.architecture import slow_reason
-from steelyard.model.intervention import Intervention
+from steelyard.model.intervention import EMBEDDINGS, Intervention, site_module
 from steelyard.policy import flat_parameters, loading, logp, text
 from steelyard.policy.intervened import Intervened, hooked
 from steelyard.policy.logp import StepLogp
@@ -192,6 +192,16 @@ class Policy:
         self._intervened = None
         if intervention is not None:
             self._intervened = self.backbone = Intervened(self.model, self.backbone, intervention)
+
+    def check_sites(self, sites: Sequence[str]) -> None:
+        """Refuse sites that the model does not have.
+
+        Raises:
+            SteelyardError: it has not all of them.
+        """
+        for site in sites:
+            if site != EMBEDDINGS:
+                site_module(self.model, self.model.config.num_hidden_layers, site)
 
     @property
     def intervention(self) -> Intervention | None:

@@ -16,6 +16,7 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/forget_probability", "probability of what is to be forgotten", number),
     ("eval/sample_score", "score of samples", number),
     ("eval/held_out_loss", "held-out loss (nats a token)", number),
+    ("eval/preference", "target over source (nats a token)", number),
 )
 """Key, name and how its numbers are written: a run is summed up by the first that it has."""
 
@@ -47,6 +48,9 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/distance": ("distance to the retrained", number),
     "eval/held_out_loss": ("held-out loss", number),
     "eval/sample_score": ("score of samples", number),
+    "eval/preference": ("target over source", number),
+    "eval/target_logp": ("log p, target", number),
+    "eval/source_logp": ("log p, source", number),
 }
 """What some tasks and jobs measure beside accuracy, and how far the policy has gone from the one that it began as
 (nats)."""
@@ -66,6 +70,9 @@ IN_ONE_LINE = (
     "eval/retain_accuracy",
     "eval/held_out_loss",
     "eval/sample_score",
+    "eval/preference",
+    "eval/target_logp",
+    "eval/source_logp",
 )
 
 

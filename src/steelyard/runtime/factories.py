@@ -27,6 +27,7 @@ from steelyard.core.json import JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
+from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
@@ -132,14 +133,23 @@ def planned_policy(run: Run) -> Policy | None:
     if place is None:
         return None
     policy = meta_policy(place, lora=run.lora, dtype=run.dtype, attention=run.mix)
-    policy.chat_options = run.chat_options
-    return policy
+    return _prepared(policy, run)
 
 
 def make_policy(run: Run) -> Policy:
     """The model, as it stands before training."""
-    policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
+    return _prepared(Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix), run)
+
+
+def _prepared(policy: Policy, run: Run) -> Policy:
+    """The policy with the run's chat options and its intervention.
+
+    Raises:
+        SteelyardError: there is no such intervention, or the model has none of its sites.
+    """
     policy.chat_options = run.chat_options
+    if run.intervention is not None:
+        policy.intervene(read_intervention(Path(run.intervention)))
     return policy
 
 

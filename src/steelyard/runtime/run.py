@@ -152,6 +152,9 @@ class Run:
     """Attention of every layer in place of the model's own, such as sliding-window; None keeps the model's."""
     attention_window: int | None = None
     """Keys that a query sees (tokens), for an attention that has a window."""
+    intervention: str | None = None
+    """Directory of an intervention that `steelyard train mean-shift` fitted (RUN/model): it changes hidden states
+    wherever the model samples and learns."""
     micro_tokens: PositiveInt = 16384
     """Tokens in one forward pass of the learner: shared prompts once and no padding, or padded for other models."""
     save_steps: NonNegativeInt = 50

@@ -126,7 +126,7 @@ def read_finished_run(directory: Path | str) -> FinishedRun:
     """
     stored = read_stored_run(directory)
     model = Path(directory) / "model"
-    if not (model / "config.json").is_file():
+    if not model.is_dir():  # it is written whole or not at all
         hint = f"the run has not finished: steelyard train --resume {directory}"
         raise SteelyardError("holds no model", where=str(directory), hint=hint)
     return FinishedRun(stored.recipe, stored.settings, model)
