@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from steelyard.cli import main
+from steelyard.cli import main, prove_command
 from steelyard.experiments.harness import null_method, proving
+from steelyard.experiments.harness.proof_record import Block, ClaimFigures, ClaimRecord, ProofRecord
 from steelyard.experiments.harness.proof_seed import SeedResult
 
 
@@ -53,3 +54,14 @@ def test_the_null_method_is_kept(capsys, tmp_path, monkeypatch):
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (answer["null"]["runs"], answer["null"]["shown"], answer["null"]["replicated"]) == (4, 1, 0)
     assert json.loads((tmp_path / "null.json").read_text())["rate"] == 0.25
+
+
+def test_a_claim_whose_error_cannot_be_told_says_how_to_mend_it(capsys):
+    figures = ClaimFigures(0.0, None, None, "too noisy", ours_by_seed=[0.0] * 3, baseline_by_seed=[0.0] * 3)
+    block = Block([0, 1, 2], "too noisy", None, [figures], "2026-01-01", "a machine", 1.0, 1.0, None)
+    claim = ClaimRecord("at most 5 %", "invalid", "ours", 0.0, -0.05, lower_is_better=True)
+    prove_command.tell(ProofRecord("toy", "all", [claim], "abc", "steelyard prove toy", block))
+    out = capsys.readouterr().out
+    assert "at most 5 %: all seeds have the same effect on invalid" in out
+    assert "report it by `share`" in out
+    assert "None" not in out

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +17,9 @@ from steelyard.experiments.harness import evidence, null_method
 from steelyard.experiments.harness.processes import keep
 from steelyard.experiments.harness.proof_index import load, module_of, proof_modules
 from steelyard.experiments.harness.proof_record import (
-    FEWEST_SEEDS,
     Block,
+    ClaimFigures,
+    ClaimRecord,
     ProofRecord,
     check_publishable,
     effect_of,
@@ -115,8 +116,8 @@ def _publish(records: Mapping[str, ProofRecord], modules: Mapping[str, str]) -> 
 
 def _check_whole(settings: ProofSettings) -> None:
     """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
-    whole = not settings.one_block and (settings.seeds or FEWEST_SEEDS) >= FEWEST_SEEDS
-    hint = f"leave out --quick and --first-seed, and use {FEWEST_SEEDS} seeds or more"
+    whole = not settings.one_block and settings.seeds is None
+    hint = "leave out --quick, --seeds and --first-seed"
     require(whole, "takes whole runs on the proof's own seeds", where="--publish", hint=hint)
 
 
@@ -126,6 +127,8 @@ def tell(record: ProofRecord) -> None:
     if record.later is not None:
         _tell_block(record, record.later, "later block")
     print(f"equal: {record.equal}")
+    for line in _untold(record):
+        print(line)
     if any(claim.control_verdict not in (None, "not shown") for claim in record.first.claims):
         print("the control does not fail every gain that is claimed: this experiment cannot tell")
 
@@ -139,7 +142,7 @@ def _tell_block(record: ProofRecord, block: Block, name: str) -> None:
             f"{claim.ours}: {spread(found.ours_by_seed)}",
             effect_of(claim, found),
             found.verdict,
-            "" if found.control_effect is None else f"{written(claim, found.control_effect)}: {found.control_verdict}",
+            _control(claim, found),
         ]
         for claim, found in zip(record.claims, block.claims, strict=True)
     ]
@@ -147,6 +150,23 @@ def _tell_block(record: ProofRecord, block: Block, name: str) -> None:
     seeds = f"seeds {block.seeds[0]} to {block.seeds[-1]}"
     title = f"{record.id}: {block.verdict} ({name}, {seeds}, {block.minutes:.1f} minutes{p})"
     show(title, ["claim", "metric", "baseline", "ours", "effect [90 %]", "verdict", "control"], rows)
+
+
+def _control(claim: ClaimRecord, found: ClaimFigures) -> str:
+    if found.control_effect is None:
+        return ""
+    effect = written(claim, found.control_effect)
+    return effect if found.control_verdict is None else f"{effect}: {found.control_verdict}"
+
+
+def _untold(record: ProofRecord) -> Iterator[str]:
+    """A line for each claim whose error cannot be told, and how to mend it."""
+    for claim, found in zip(record.claims, record.first.claims, strict=True):
+        if found.interval is None and len(record.first.seeds) > 1 and not record.quick:
+            what = (
+                f"all seeds have the same effect on {claim.metric}, and nobody says of how many samples it is a share"
+            )
+            yield f"{claim.text}: {what}; report it by `share`, and where it is none, claim something that varies"
 
 
 def _tell_all(records: Mapping[str, ProofRecord]) -> None:

@@ -32,7 +32,8 @@ PROOF = Proof(
         ({"claims": (replace(CLAIM, rule=SeedsAgree("more than")),)}, "judged by its interval"),
         ({"claims": (replace(CLAIM, control=None),)}, "no claim that its control must fail"),
         ({"claims": (replace(CLAIM, control="mine"),)}, "the control of itself"),
-        ({"seeds": 13}, "more than 12 seeds"),
+        ({"seeds": 13}, "other than 3 to 12 seeds"),
+        ({"seeds": 2}, "other than 3 to 12 seeds"),
         ({"first_seed": 897}, "not between 0 and 900"),
     ],
 )

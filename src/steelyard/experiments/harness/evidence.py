@@ -144,7 +144,10 @@ def kept_line(line: bytes, file: Path) -> Look:
 
 
 def trials(directory: Path, id: str) -> dict[str, int] | None:
-    """Arm -> how many settings were tried for it; None where nothing was kept."""
+    """Arm -> how many settings were tried for it; None where nothing was kept.
+
+    Each line of the file is a JSON object with `arm`, its `settings` and its learning `rate`, and what was measured.
+    """
     lines = _lines(directory / "trials" / f"{id}.jsonl")
     tried: dict[str, set[str]] = {}
     for line in lines:

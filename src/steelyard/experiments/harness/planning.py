@@ -19,9 +19,8 @@ from jaxtyping import Float64
 from steelyard.core import require, rng
 from steelyard.experiments.harness.claim import Judged
 from steelyard.experiments.harness.effect import ONE_SIDE
-from steelyard.experiments.harness.proof import MOST_SEEDS
+from steelyard.experiments.harness.proof import FEWEST_SEEDS, MOST_SEEDS
 
-FEWEST_SEEDS = 3
 POWER = 0.9
 _DRAWS = 4000
 

@@ -18,6 +18,8 @@ from steelyard.experiments.harness.metric import ArmMetrics
 
 FIRST_TRIAL_SEED = 900
 """Seeds from here on are for developing a proof, for `steelyard try` and for quick runs; a verdict's lie below."""
+FEWEST_SEEDS = 3
+"""In a block: two have next to no interval."""
 MOST_SEEDS = 12
 """In a block. A claim that needs more is made in another world, or with another margin."""
 
@@ -59,7 +61,8 @@ class Proof(Generic[SettingT, SettingsT]):
         self._need(len(self.claims) > 0, "claims nothing")
         self._need(any(c.min_effect > 0 for c in self.claims), "has only claims that an arm without effect meets")
         self._need(any(map(self.control_of, self.claims)), "has no claim that its control must fail")
-        self._need(self.seeds <= MOST_SEEDS, f"takes more than {MOST_SEEDS} seeds in a block")
+        enough = FEWEST_SEEDS <= self.seeds <= MOST_SEEDS
+        self._need(enough, f"takes other than {FEWEST_SEEDS} to {MOST_SEEDS} seeds in a block")
         own = self.first_seed >= 0 and self.first_seed + 2 * self.seeds <= FIRST_TRIAL_SEED
         self._need(own, f"has seeds that are not between 0 and {FIRST_TRIAL_SEED}")
         for claim in self.claims:

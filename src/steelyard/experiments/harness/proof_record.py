@@ -13,8 +13,6 @@ from steelyard.core import require
 from steelyard.experiments.harness.claim import as_share
 from steelyard.experiments.harness.spread import figures
 
-FEWEST_SEEDS = 3
-
 
 class ClaimFigures(msgspec.Struct, frozen=True, omit_defaults=True):
     """One claim on one block of seeds."""
@@ -186,16 +184,14 @@ def check_publishable(record: ProofRecord, seeds: Sequence[int], held: ProofReco
         held: what was published before, if anything was.
 
     Raises:
-        SteelyardError: a quick run, too few seeds, other seeds than the proof's, no replication of what is shown, or a
-            criterion that changed under seeds that have been seen.
+        SteelyardError: a quick run, other seeds than the proof's, no replication of what is shown, or a criterion that
+            changed under seeds that have been seen.
     """
     where = f"--publish of {record.id}"
     require(not record.quick, "it was a quick run", where=where, hint="leave --quick out")
-    num = len(record.first.seeds)
-    enough = num >= max(len(seeds), FEWEST_SEEDS)
-    require(enough, f"it has {num} seeds", where=where, hint=f"use --seeds {max(len(seeds), FEWEST_SEEDS)} or more")
-    own = record.first.seeds[0] == seeds[0]
-    require(own, f"its seeds are {record.first.seeds}", where=where, hint="leave --first-seed out")
+    own = record.first.seeds == list(seeds)
+    hint = "leave --seeds and --first-seed out: the proof states its seeds before the first of them"
+    require(own, f"its seeds are {record.first.seeds}, not {list(seeds)}", where=where, hint=hint)
     whole = record.first.verdict != "shown" or record.later is not None
     what = "its first block is shown, and no later one was measured"
     require(whole, what, where=where, hint="leave --first-seed out")
