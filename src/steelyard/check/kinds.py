@@ -10,6 +10,7 @@ from typing import Any
 from steelyard.check.attention import ATTENTION_CHECKS
 from steelyard.check.attention import cost_of as attention_cost
 from steelyard.check.curriculum import CURRICULUM_CHECKS
+from steelyard.check.data import DATA_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
 from steelyard.check.docstring import sourced
 from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
@@ -24,6 +25,7 @@ from steelyard.check.scoring import SCORING_CHECKS
 from steelyard.check.task import TASK_CHECKS
 from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
+from steelyard.data import Record
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
 from steelyard.model import EncoderMixing, Mix
@@ -104,6 +106,10 @@ KINDS = (
         "encoder attention", "build(...) gives the module of an encoder's layer",
         lambda cls: issubclass(gives(cls, "build"), EncoderMixing), _with(ENCODER_ATTENTION_CHECKS),
         lambda attention: [encoder_attention_cost(attention).line()],
+    ),
+    Kind(
+        "data builder", "build(...) gives a list[Record]",
+        lambda cls: hints(cls, "build").get("return") == list[Record], _with(DATA_CHECKS),
     ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
     Kind(

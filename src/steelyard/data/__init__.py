@@ -1,0 +1,21 @@
+"""Data builders: records in, records out, and each says which records, builder, settings and seed made it."""
+
+from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
+from steelyard.data.efl import EFL
+from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
+
+__all__ = [
+    "EFL",
+    "Builder",
+    "Generator",
+    "Judge",
+    "Origin",
+    "Question",
+    "Record",
+    "Tools",
+    "ancestors",
+    "built",
+    "derive",
+    "records_of",
+    "row_of",
+]

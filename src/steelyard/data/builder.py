@@ -1,0 +1,138 @@
+"""The interface of data builders: records in, records out, each of which says where it comes from.
+
+    build(part, every) = union over the records x of `part` of f(x, set of every)
+
+So a file may be built in parts, in any order, and a part again after a crash. Randomness is drawn by `Tools.rng`, whose
+draws depend on the seed and on the address that the builder gives, such as the record's id.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+
+from steelyard.core import encode, require, rng
+from steelyard.core.columns import Column
+from steelyard.core.json import JsonMapping
+from steelyard.data.record import Origin, Record, built
+
+Tool = Literal["generator", "judge"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text that a generator is to go on with, and the address of its randomness."""
+
+    prompt: str
+    address: tuple[str, ...]
+    """For example a record's id, and what the answer is for."""
+    sample: int = 0
+    """Which of several answers."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Writes texts. Equal questions and seeds get equal answers, whatever else is asked."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for the records that it had a part in."""
+        ...
+
+    def __call__(self, questions: Sequence[Question], seed: int) -> list[str]:
+        """The answer to each question, in order."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Rates texts."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for the records that it had a part in."""
+        ...
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+        """A number for each completion; None where it cannot tell."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a builder may use besides the records."""
+
+    seed: int = 0
+    generator: Generator | None = None
+    judge: Judge | None = None
+
+    def rng(self, *address: str | int) -> np.random.Generator:
+        """The randomness of an address, such as (method, record id)."""
+        return rng(self.seed, "data", *address)
+
+    def generate(self, questions: Sequence[Question]) -> list[str]:
+        """The generator's answer to each question.
+
+        Raises:
+            SteelyardError: there is no generator.
+        """
+        require(self.generator is not None, "is missing", where="--generator", hint="name a model that writes texts")
+        assert self.generator is not None
+        return self.generator(questions, self.seed)
+
+    def rate(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+        """The judge's number for each completion.
+
+        Raises:
+            SteelyardError: there is no judge.
+        """
+        require(self.judge is not None, "is missing", where="--judge", hint="name a function, module:function")
+        assert self.judge is not None
+        return self.judge(prompts, completions)
+
+
+@runtime_checkable
+class Builder(Protocol):
+    """Settings of a builder: a frozen dataclass with `@method(id, ...)` above it."""
+
+    asks: ClassVar[tuple[Tool, ...]] = ()
+    """Tools that it cannot do without."""
+    ordered: ClassVar[bool] = False
+    """True where the order of the records matters."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that it reads."""
+        ...
+
+    def build(self, part: Sequence[Record], every: Sequence[Record], tools: Tools) -> list[Record]:
+        """The records made of those in `part`, which are some of `every`.
+
+        Build each by `derive`. An output of a record in `part` may depend on the set of all, not on the other records
+        in `part`.
+        """
+        ...
+
+
+def derive(builder: Builder, tools: Tools, fields: JsonMapping, *sources: Record, number: int = 0) -> Record:
+    """A record that `builder` made of `sources`.
+
+    Args:
+        builder: who made it.
+        tools: with which seed; the tools that the builder asks are named, too.
+        fields: its columns.
+        sources: what it was made of.
+        number: tells records of the same fields and sources apart.
+    """
+    asked: Mapping[str, str] = {name: tool.name for name in builder.asks if (tool := getattr(tools, name)) is not None}
+    ids = tuple(source.id for source in sources)
+    return built(fields, Origin(ids, settings_of(builder), tools.seed, asked, number))
+
+
+@functools.lru_cache(maxsize=8)
+def settings_of(builder: Builder) -> JsonMapping:
+    """The builder's settings, as a file gives them back."""
+    return msgspec.json.decode(msgspec.json.encode(encode(builder)))
