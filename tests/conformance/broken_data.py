@@ -24,7 +24,6 @@ class Shouted(Builder):
     loud: bool = True
     """Shout."""
 
-    @property
     def columns(self) -> tuple[Column, ...]:
         return (Column("text"),)
 

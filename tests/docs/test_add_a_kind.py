@@ -61,6 +61,7 @@ def test_every_kind_has_a_section():
         "unlearning",
         "guard",
         "pretraining",
+        "preparation of documents",
         "data builder",
     ]
     titles = " / ".join(SECTIONS).lower()

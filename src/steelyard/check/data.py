@@ -41,7 +41,7 @@ def _tools(seed: int = 3) -> Tools:
 
 def _records(builder: Builder) -> list[Record]:
     """Twelve rows with the columns that the builder reads."""
-    rows = [{column.name: _value(column, i) for column in builder.columns} for i in range(N)]
+    rows = [{column.name: _value(column, i) for column in builder.columns()} for i in range(N)]
     return records_of((f"row {i}", row) for i, row in enumerate(rows))
 
 
@@ -88,7 +88,7 @@ def _check_origin(origin: Origin, builder: Builder, known: set[str]) -> None:
         decode(dict(origin.builder), type(builder)) == builder, "a record names other settings than those that made it"
     )
     demand(origin.seed == _tools().seed, f"a record names the seed {origin.seed}, and it was {_tools().seed}")
-    named = {name: getattr(_tools(), name).name for name in builder.asks}
+    named = {name: getattr(_tools(), name).name for name in builder.asks()}
     demand(origin.asked == named, f"a record says that {dict(origin.asked)} was asked, and it was {named}")
 
 
@@ -139,7 +139,7 @@ def data_parts(builder: Builder) -> None:
 
 def data_order(builder: Builder) -> None:
     """The order of the records changes nothing but the order of what is built, unless it says `ordered`."""
-    if builder.ordered:
+    if builder.ordered():
         return
     turned = _records(builder)[::-1]
     found = builder.build(turned, turned, _tools())
@@ -156,14 +156,14 @@ def data_json(builder: Builder) -> None:
 
 def data_tools(builder: Builder) -> None:
     """Without a tool that it asks, it is refused in one line."""
-    for name in builder.asks:
+    for name in builder.asks():
         tools = Tools(3, None if name == "generator" else _Echo(), None if name == "judge" else _Length())
         try:
             _built(builder, tools)
         except SteelyardError:
             continue
         demand(False, f"it says that it asks a {name}, and builds without one")
-    if not builder.asks:
+    if not builder.asks():
         demand(_built(builder, Tools(3)) == _built(builder), "it uses a tool that it does not say it asks")
 
 

@@ -7,9 +7,9 @@ draws depend on the seed and on the address that the builder gives, such as the 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -98,15 +98,17 @@ class Tools:
 class Builder(Protocol):
     """Settings of a builder: a frozen dataclass with `@method(id, ...)` above it."""
 
-    asks: ClassVar[tuple[Tool, ...]] = ()
-    """Tools that it cannot do without."""
-    ordered: ClassVar[bool] = False
-    """True where the order of the records matters."""
-
-    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that it reads."""
         ...
+
+    def asks(self) -> tuple[Tool, ...]:
+        """Tools that it cannot do without."""
+        return ()
+
+    def ordered(self) -> bool:
+        """True where the order of the records matters."""
+        return False
 
     def build(self, part: Sequence[Record], every: Sequence[Record], tools: Tools) -> list[Record]:
         """The records made of those in `part`, which are some of `every`.
@@ -127,7 +129,8 @@ def derive(builder: Builder, tools: Tools, fields: JsonMapping, *sources: Record
         sources: what it was made of.
         number: tells records of the same fields and sources apart.
     """
-    asked: Mapping[str, str] = {name: tool.name for name in builder.asks if (tool := getattr(tools, name)) is not None}
+    used = {name: getattr(tools, name) for name in builder.asks()}
+    asked = {name: tool.name for name, tool in used.items() if tool is not None}
     ids = tuple(source.id for source in sources)
     return built(fields, Origin(ids, settings_of(builder), tools.seed, asked, number))
 

@@ -52,7 +52,6 @@ class EFL(Builder):
         what = f"describes {', '.join(sorted(set(named)))} more than once"
         require(len(set(named)) == len(named), what, where="efl.descriptions", hint="describe each class once")
 
-    @property
     def columns(self) -> tuple[Column, ...]:
         """The text and its class."""
         return Column(self.text_column, "text", "--text-column"), Column(self.label_column, "label", "--label-column")

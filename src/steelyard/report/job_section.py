@@ -59,6 +59,7 @@ CHARTS = (
         share=True,
     ),
     Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
+    Chart("built", "records", ("eval/built", "eval/used"), "Records built, and rows that they were built from."),
     Chart("said", "score", ("eval/sample_score",), "Mean score of samples; lower is better."),
 )
 

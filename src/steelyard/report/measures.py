@@ -17,6 +17,7 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/sample_score", "score of samples", number),
     ("eval/held_out_loss", "held-out loss (nats a token)", number),
     ("eval/preference", "target over source (nats a token)", number),
+    ("eval/built", "records built", number),
 )
 """Key, name and how its numbers are written: a run is summed up by the first that it has."""
 
@@ -51,6 +52,8 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/preference": ("target over source", number),
     "eval/target_logp": ("log p, target", number),
     "eval/source_logp": ("log p, source", number),
+    "eval/built": ("records built", number),
+    "eval/used": ("rows used", number),
 }
 """What some tasks and jobs measure beside accuracy, and how far the policy has gone from the one that it began as
 (nats)."""
@@ -73,6 +76,8 @@ IN_ONE_LINE = (
     "eval/preference",
     "eval/target_logp",
     "eval/source_logp",
+    "eval/built",
+    "eval/used",
 )
 
 

@@ -218,10 +218,10 @@ def save_model(policy: Policy, run_dir: Path) -> None:
     save_whole(policy.save, run_dir)
 
 
-def save_whole(write: Callable[[Path], object], run_dir: Path) -> None:
-    """Write RUN/model by `write`, whole or not at all, in place of one that may be there."""
-    part = run_dir / ".model.part"
-    model = run_dir / "model"
+def save_whole(write: Callable[[Path], object], run_dir: Path, name: str = "model") -> None:
+    """Write RUN/model by `write`, whole or not at all, in place of one that may be there; or RUN/`name`."""
+    part = run_dir / f".{name}.part"
+    model = run_dir / name
     for rest in (part, model):
         if rest.exists():
             shutil.rmtree(rest)

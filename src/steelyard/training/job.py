@@ -68,7 +68,7 @@ class JobRun:
                 if stop.requested is not None:
                     raise self._stopped(stop)
                 self._step()
-            save_whole(work.save_model, self.records.directory)
+            save_whole(work.save_model, self.records.directory, self.job.product)
             self._save()
         return self._summary()
 
@@ -124,7 +124,8 @@ class JobRun:
 
     def _summary(self) -> JsonObject:
         before, after = (_measures(row) for row in (self.progress.first, self.progress.last))
-        return {"steps": self.work.steps, "before": before, "after": after, "seconds": self.progress.seconds}
+        made = {"product": self.job.product, "steps": self.work.steps, "seconds": self.progress.seconds}
+        return {**made, "before": before, "after": after}
 
 
 def _measures(row: JsonMapping) -> JsonObject:

@@ -125,6 +125,9 @@ def read_finished_run(directory: Path | str) -> FinishedRun:
         SteelyardError: it is not a run directory, its settings are damaged, or it holds no model yet.
     """
     stored = read_stored_run(directory)
+    product = "model" if isinstance(stored.settings, Run) else stored.settings.product
+    what = f"made no model, but {product}"
+    require(product == "model", what, where=str(directory), hint=f"look into {Path(directory) / product}")
     model = Path(directory) / "model"
     if not model.is_dir():  # it is written whole or not at all
         hint = f"the run has not finished: steelyard train --resume {directory}"

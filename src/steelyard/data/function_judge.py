@@ -1,0 +1,67 @@
+"""A judge for builders: a function `f(prompts, completions) -> list[float | None]` in a process that can be killed.
+
+It is named as a reward function is, `module:function` or `path/to/file.py:function`, and runs under the same limits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from steelyard.core import FaultError, Positive, SteelyardError, checked, require
+from steelyard.reward.pool import Closable, Memory, Pool
+from steelyard.reward.score import number_of
+
+
+@checked("judge")
+@dataclass(frozen=True)
+class FunctionJudge(Closable):
+    """A named function that rates completions."""
+
+    name: str
+    """module:function or path/to/file.py:function."""
+    timeout_s: Positive = 60.0
+    """Deadline of one call (seconds)."""
+    memory_mb: Memory = 8192
+    """What the child process may allocate (MB)."""
+
+    def __post_init__(self) -> None:
+        place, _, function = self.name.rpartition(":")
+        hint = "write module:function or path/to/file.py:function"
+        named = bool(place) and function.isidentifier()
+        require(named, f"{self.name!r} names no function", where="--judge", hint=hint)
+
+    @cached_property
+    def _pool(self) -> Pool:
+        return Pool(self.name, memory_mb=self.memory_mb)
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+        """A number for each completion; None where it cannot tell.
+
+        Raises:
+            SteelyardError: the function cannot be loaded or called so, or returns no list of as many numbers.
+            FaultError: it failed on this call: it raised, ran too long, or died.
+        """
+        if not completions:
+            return []
+        reply = self._pool.call({"prompts": list(prompts), "completions": list(completions)}, timeout_s=self.timeout_s)
+        if reply.mistake is not None:
+            hint = "declare it as f(prompts, completions, **columns)"
+            raise SteelyardError(reply.mistake, where=f"judge {self.name}", hint=hint)
+        if reply.error is not None:
+            hint = "mend the function, and go on with --resume"
+            raise FaultError(f"it failed ({reply.error})", where=f"judge {self.name}", hint=hint)
+        return self._numbers(reply.value, len(completions))
+
+    def _numbers(self, value: object, expected: int) -> list[float | None]:
+        said: list[object] = value if isinstance(value, list) else []
+        found = [number_of(one) for one in said]
+        told = isinstance(value, list) and len(found) == expected
+        told = told and all(one is None or number is not None for one, number in zip(said, found, strict=True))
+        hint = f"return a list of {expected} numbers, with None where it cannot tell"
+        require(told, f"it returned {value!r:.80}", where=f"judge {self.name}", hint=hint)
+        return found
+
+    def close(self) -> None:
+        """End the child process, if there is one."""
+        if "_pool" in vars(self):
+            self._pool.close()

@@ -1,0 +1,145 @@
+"""Building data as a job: `steelyard train efl --rows rows.jsonl` writes RUN/data/records.jsonl.
+
+Each step builds from the next rows. A run that was killed and resumed writes the same file, byte for byte, as one that
+was not; it refuses to go on over rows that have changed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from steelyard.core import NonNegative, NonNegativeInt, PositiveInt, Sampling, Seed, SteelyardError, checked, require
+from steelyard.core.columns import check_row
+from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.data.builder import Builder, Tools
+from steelyard.data.efl import EFL
+from steelyard.data.function_judge import FunctionJudge
+from steelyard.data.record import COLUMN, Record, records_of
+from steelyard.data.work import BuildingWork
+from steelyard.data.writer import PolicyWriter
+from steelyard.policy import Policy
+from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.task.files import read_rows
+
+PRODUCT = "data"
+
+
+@checked()
+@dataclass(frozen=True)
+class Building:
+    """Build records from the rows of a file."""
+
+    builder: Annotated[Builder, tyro.conf.OmitArgPrefixes] = field(default_factory=EFL)
+    """How."""
+    rows: str = ""
+    """JSONL or Parquet file of the rows to build from; a file that another builder wrote keeps its history."""
+    generator: str = ""
+    """Model that writes texts, for a builder that asks one: a directory, a shipped model or a hub id."""
+    judge: str = ""
+    """Function that rates texts, for a builder that asks one: module:function or path/to/file.py:function."""
+    max_completion_length: PositiveInt = 128
+    """Most tokens that the generator writes."""
+    temperature: NonNegative = 1.0
+    """The generator's sampling temperature; 0 is greedy."""
+    batch_size: PositiveInt = 64
+    """Rows in a step."""
+    max_steps: PositiveInt | None = None
+    """Steps to make; None for as many as the file takes."""
+    seed: Seed = 0
+    """Seed of every random draw."""
+    output_dir: str | None = None
+    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
+    eval_steps: PositiveInt = 50
+    """Steps between two rows of eval.jsonl."""
+    save_steps: NonNegativeInt = 50
+    """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
+    keep_checkpoints: PositiveInt = 2
+    """Checkpoints kept; older ones are deleted."""
+    threads: PositiveInt | None = None
+    """Compute threads; None leaves their number to torch."""
+
+    @property
+    def title(self) -> str:
+        """What is built from what."""
+        return f"{type(self.builder).__name__} on {self.rows}"
+
+    @property
+    def product(self) -> str:
+        """A directory with records.jsonl."""
+        return PRODUCT
+
+    def plan(self) -> Mapping[str, JsonObject]:
+        """The rows, and who is asked."""
+        records = self._records()
+        self._check_tools()
+        self.builder.build([], records, Tools(self.seed))
+        place = local_directory(self.generator) if self.generator else None
+        if place is not None:
+            meta_policy(place)
+        fetched = {"fetches": self.generator} if self.generator and place is None else {}
+        asked = {name: getattr(self, name) for name in self.builder.asks()} | fetched
+        found = {"data": _facts(records), "steps": {"steps": self._steps(records)}}
+        return found | ({"asked": asked} if asked else {})
+
+    def open(self) -> BuildingWork:
+        """Read the rows, and load who is asked."""
+        records = self._records()
+        self._check_tools()
+        self.builder.build([], records, Tools(self.seed))
+        writer = None
+        if self.generator:
+            sampling = Sampling(self.temperature, self.max_completion_length)
+            writer = PolicyWriter(Policy.load(self.generator), self.generator, sampling)
+        judge = FunctionJudge(self.judge) if self.judge else None
+        tools = Tools(self.seed, writer, judge)
+        return BuildingWork(self.builder, records, tools, self.batch_size, self._steps(records), _facts(records))
+
+    def trained(self, model: Path) -> "Building":
+        """There is no model.
+
+        Raises:
+            SteelyardError: always.
+        """
+        raise SteelyardError("builds data: there is no model", where=str(model.parent), hint="look into data/")
+
+    def _records(self) -> list[Record]:
+        hint = "name a .jsonl or .parquet file"
+        require(bool(self.rows), "is missing", where="--rows", hint=hint)
+        rows = [(f"{self.rows}, {place}", row) for place, row in read_rows(self.rows)]
+        for place, row in rows:
+            check_row(row, self.builder.columns(), place)
+            _check_json(row, place)
+        return records_of(rows)
+
+    def _check_tools(self) -> None:
+        for name, what in (("generator", "name a model that writes texts"), ("judge", "name a function")):
+            asked = name in self.builder.asks()
+            given = bool(getattr(self, name))
+            said = "is missing" if asked else f"is given, and {type(self.builder).__name__} asks none"
+            require(asked == given, said, where=f"--{name}", hint=what if asked else "leave it out")
+        if self.judge:
+            FunctionJudge(self.judge)
+
+    def _steps(self, records: Sequence[Record]) -> int:
+        whole = -(-len(records) // self.batch_size)
+        return min(self.max_steps or whole, whole)
+
+
+def _check_json(row: JsonMapping, place: str) -> None:
+    for name, value in row.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            what = f"column {name!r} holds what JSON has not ({error})"
+            raise SteelyardError(what, where=place, hint="write it as a text, or leave it out") from error
+
+
+def _facts(records: Sequence[Record]) -> JsonObject:
+    columns = sorted({name for record in records for name in record.fields} - {COLUMN})
+    told = sum(record.origin is not None for record in records)
+    notes = {"rows that a builder made, whose history is kept": told} if told else {}
+    return {"rows": len(records), "columns": ", ".join(columns), "notes": notes}
