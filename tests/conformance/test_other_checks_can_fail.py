@@ -12,7 +12,7 @@ from conformance.strangers import BROKEN, SOUND, breaks, sound
 from steelyard.check import KINDS, METHOD_CHECKS, checks_for, run_checks
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError
 from steelyard.guard import Gate
-from steelyard.pretrain import Document
+from steelyard.pretrain import Document, Preparation
 from steelyard.replay import PrioritizedReplay
 from steelyard.replay.buffer import ReplayBuffer
 
@@ -256,7 +256,7 @@ spoiled("replay-resumes", state=not_json)
 
 @sound
 @dataclass(frozen=True)
-class Everything:
+class Everything(Preparation):
     """A stranger's preparation.
 
         kept = all

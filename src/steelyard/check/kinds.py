@@ -30,7 +30,7 @@ from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
 from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
-from steelyard.pretrain import Preparation
+from steelyard.pretrain import Document
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ KINDS = (
         _with(REPLAY_CHECKS),
     ),
     Kind(
-        "preparation", "has prepare", lambda cls: issubclass(cls, Preparation), _with(PREPARATION_CHECKS)
+        "preparation", "prepare(...) gives a list[Document]",
+        lambda cls: hints(cls, "prepare").get("return") == list[Document], _with(PREPARATION_CHECKS),
     ),
     Kind(
         "decode rule", "has num_candidates, closes and choose", lambda cls: issubclass(cls, DecodeRule),

@@ -4,9 +4,9 @@ A score says how undesirable a segment (a sentence, a line of code) is: 0 is har
 score of its segment, and a document's is the mean over its segments.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,48 +41,33 @@ class Document:
         return sum(segment.score for segment in self.segments) / len(self.segments)
 
 
-@runtime_checkable
-class Preparation(Protocol):
-    """A step that changes a corpus before training."""
+class Preparation(ABC):
+    """A step that changes a corpus before training: a frozen dataclass that derives from this."""
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Tokens that it puts into documents; a sample begins with the first of them."""
-        ...
-
-    @property
-    def needs_scores(self) -> bool:
-        """Whether it reads the scores of segments."""
-        ...
-
-    def prepare(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents to train on."""
-        ...
-
-    def present(self, documents: Sequence[Document]) -> list[Document]:
-        """Held-out documents as the model meets them: none is left out."""
-        ...
-
-
-@dataclass(frozen=True)
-class AsGiven:
-    """Documents stay as they are."""
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """None."""
         return ()
 
     @property
     def needs_scores(self) -> bool:
-        """No."""
+        """Whether it reads the scores of segments."""
         return False
 
+    @abstractmethod
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents."""
-        return [*documents]
+        """The documents to train on."""
 
     def present(self, documents: Sequence[Document]) -> list[Document]:
+        """Held-out documents as the model meets them: none is left out."""
+        return [*documents]
+
+
+@dataclass(frozen=True)
+class AsGiven(Preparation):
+    """Documents stay as they are."""
+
+    def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents."""
         return [*documents]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.core import method, require
-from steelyard.pretrain.document import Document
+from steelyard.pretrain.document import Document, Preparation
 
 
 @method(
@@ -19,25 +19,16 @@ from steelyard.pretrain.document import Document
     claim="the simplest remedy: less undesirable text, at the price of the documents lost",
 )
 @dataclass(frozen=True)
-class Filtering:
+class Filtering(Preparation):
     """Leave out documents whose mean score is above a threshold."""
 
     threshold: float = 0.00078
     """Highest mean score of a document that is kept; the paper's for a toxicity classifier."""
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    @property
     def needs_scores(self) -> bool:
         """Yes."""
         return True
-
-    def present(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents, also those that would not be trained on."""
-        return [*documents]
 
     def prepare(self, documents: Sequence[Document]) -> list[Document]:
         """The documents that stay, in their order.

@@ -19,7 +19,7 @@ from typing import Annotated
 import tyro
 
 from steelyard.core import Share, method, require, rng
-from steelyard.pretrain.document import Document, Segment
+from steelyard.pretrain.document import Document, Preparation, Segment
 
 
 @method(
@@ -28,7 +28,7 @@ from steelyard.pretrain.document import Document, Segment
     claim="undesirable text falls up to tenfold, more than by fine-tuning after pretraining",
 )
 @dataclass(frozen=True)
-class PHF:
+class PHF(Preparation):
     """Conditional training: each segment after a tag that says whether it is desirable."""
 
     threshold: float = 0.00056
