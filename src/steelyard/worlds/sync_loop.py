@@ -5,6 +5,7 @@ For proofs and experiments, where the data that each step learns from is the exp
 """
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, needs_of, rng
+from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, needs_of, rng, to_bytes
 from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
@@ -20,6 +21,8 @@ from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.searcher import Assignment, Searcher
+from steelyard.worlds.base_cache import taught_once
+from steelyard.worlds.described import described
 
 
 class SyncLoop:
@@ -236,10 +239,19 @@ def imitate_all(
     seed: int,
     objective: Objective | None = None,
 ) -> list[JsonObject]:
-    """Train a policy in place on given trajectories: warm-up, then a linear fall to a fiftieth."""
-    warmup = min(50, steps // 4)
-    schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-    optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
-    learner = Learner(policy, objective or SFT(), optimizer, learning_rate=learning_rate)
-    draws = rng(seed, "imitate")
-    return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]
+    """Train a policy in place on given trajectories: warm-up, then a linear fall to a fiftieth.
+
+    The same lessons are taught once where a cache of base models is in use (`base_cache`).
+    """
+    objective = objective or SFT()
+
+    def teach() -> list[JsonObject]:
+        warmup = min(50, steps // 4)
+        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
+        optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
+        learner = Learner(policy, objective, optimizer, learning_rate=learning_rate)
+        draws = rng(seed, "imitate")
+        return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]
+
+    shown = hashlib.blake2b(b"".join(map(to_bytes, given)), digest_size=16).hexdigest()
+    return taught_once(policy, teach, [shown, steps, batch, learning_rate, seed, described(objective)])

@@ -1,4 +1,3 @@
-import json
 import math
 import os
 from dataclasses import replace
@@ -11,8 +10,10 @@ from steelyard.experiments.harness.claim import as_share, judge
 from steelyard.experiments.harness.evidence import looks, read
 from steelyard.experiments.harness.metric import share
 from steelyard.experiments.harness.proof_index import load
-from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, measure, work
+from steelyard.experiments.harness.proof_seed import AskedSeed, SeedJob, SeedResult
 from steelyard.experiments.harness.proving import ProofSettings, command_of, prove
+from steelyard.experiments.harness.time_left import TimeLeft
+from steelyard.experiments.harness.variation import varied
 
 PROOF = """
 "What a toy measures."
@@ -54,7 +55,12 @@ def at_hand(monkeypatch):
     """Measures seeds in this process, at once: a process of its own takes seconds to begin."""
 
     def carry_out(jobs, directory, at_a_time, say):
-        return [SeedResult(job.seed, job.quick, "", *work(job.module, job.seed, job.quick)) for job in jobs]
+        return [one(job) for job in jobs]
+
+    def one(job):
+        setting, arms = varied(load(job.module), job.variation, quick=job.quick)
+        found = dict(load(job.module).measure(job.seed, setting, arms))
+        return SeedResult(job.seed, job.quick, "", found, dict.fromkeys(found, 1.0))
 
     monkeypatch.setattr(proving, "carry_out", carry_out)
 
@@ -112,15 +118,35 @@ def test_seeds_of_ones_own_are_no_look_and_are_not_replicated(at_hand, toy, tmp_
 def test_seeds_that_are_there_are_taken_and_a_changed_proof_is_measured_again(toy, tmp_path):
     module, out, lines = toy("toy_resumed"), tmp_path / "out", []
     prove({"toy": module}, ProofSettings(seeds=1), out, told([]))
-    before = (out / "toy" / "seed-0.json").stat().st_mtime_ns
+    kept_file = out / "toy" / "seed-0" / "ours.json"
+    before = kept_file.stat().st_mtime_ns
     prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told(lines))
-    assert (out / "toy" / "seed-0.json").stat().st_mtime_ns == before
+    assert kept_file.stat().st_mtime_ns == before
     assert "toy seed 0: measured before" in lines
-    assert sum("arm ours" in line for line in lines) == 1
-    toy("toy_resumed", effect=0.7)
+    toy("toy_resumed", noise=0.02)
     lines.clear()
     prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told(lines))
-    assert sum("measured again" in line for line in lines) == 2
+    assert sum("measured again: code that it uses has changed" in line for line in lines) == 2 * 3
+
+
+def test_a_process_that_is_killed_loses_the_arm_that_it_was_at_and_no_other(toy, tmp_path):
+    body = f"""
+    import os, pathlib, signal
+    for arm in arms:
+        if arm.name == "ours" and not pathlib.Path({str(tmp_path / "mended")!r}).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield arm.name, {{"score": arm.settings}}
+    """.strip()
+    module, out, lines = toy("toy_killed", body), tmp_path / "out", []
+    with pytest.raises(SteelyardError):
+        prove({"toy": module}, ProofSettings(seeds=1, jobs=1), out, told([]))
+    kept_file = out / "toy" / "seed-0" / "base.json"
+    before = kept_file.stat().st_mtime_ns
+    (tmp_path / "mended").touch()
+    prove({"toy": module}, ProofSettings(seeds=1, jobs=1), out, told(lines))
+    assert kept_file.stat().st_mtime_ns == before
+    assert lines[0] == "toy seed 0: 1 of 3 arms measured before"
+    assert [line.split(",")[0] for line in lines[1:]] == ["toy seed 0: arm ours", "toy seed 0: arm off"]
 
 
 def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, monkeypatch):
@@ -130,15 +156,10 @@ def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, m
         prove({"toy": module}, ProofSettings(seeds=2, first_seed=0), out, told([]))["toy"].first.seed_commits
         == ["earlier"] * 2
     )
-    _without("commit", out / "toy" / "seed-0.json")  # as it was written before seeds had one
     monkeypatch.setattr(proof_seed, "commit", lambda: "later")
     monkeypatch.setattr(proof_block, "commit", lambda: "judged")
     record = prove({"toy": module}, ProofSettings(seeds=3, first_seed=0), out, told([]))["toy"]
-    assert (record.first.seed_commits, record.first.commit) == ([None, "earlier", "later"], "judged")
-
-
-def _without(name: str, file):
-    file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != name}))
+    assert (record.first.seed_commits, record.first.commit) == (["earlier", "earlier", "later"], "judged")
 
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):
@@ -155,12 +176,12 @@ def test_quick_and_full_are_kept_apart(toy, tmp_path):
 def test_what_goes_wrong_in_a_seed_is_one_line_that_names_it(toy, tmp_path):
     with pytest.raises(SteelyardError, match=r"toy seed 0: ZeroDivisionError.*; run it alone"):
         prove({"toy": toy("toy_raises", "yield 1 / 0")}, ProofSettings(seeds=1), tmp_path / "out", told([]))
-    body = 'yield "ours", {"score": float("nan")}'
-    with pytest.raises(SteelyardError, match="score of ours is nan"):
+    body = 'yield from ((arm.name, {"score": float("nan")}) for arm in arms)'
+    with pytest.raises(SteelyardError, match="score of base is nan"):
         prove({"toy": toy("toy_nan", body)}, ProofSettings(seeds=1), tmp_path / "out", told([]))
     module = toy("toy_hangs", "import time; time.sleep(60); yield 1")
     with pytest.raises(FaultError, match=r"toy seed 3: has not ended within 5 s"):
-        measure(SeedJob("toy", module, 3, False), "", told([]), deadline=5.0)
+        AskedSeed(SeedJob("toy", module, 3, False), tmp_path).measure(told([]), TimeLeft({}, {}, 1), deadline=5.0)
     with pytest.raises(SteelyardError, match="holds no PROOF"):
         load("steelyard.worlds.sync_loop")
 

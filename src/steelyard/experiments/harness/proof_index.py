@@ -4,10 +4,12 @@ A proof's id is its module's name in kebab case: that of the method, or of one o
 """
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from steelyard.core import SteelyardError, require
@@ -28,6 +30,18 @@ def load(module: str) -> Proof[Any, Any]:
     told = bool((inspect.getdoc(loaded) or "").strip())
     require(told, "does not say what is measured", where=module, hint="write its docstring")
     return found
+
+
+def file_of_module(module: str) -> Path:
+    """The source file of a module.
+
+    Raises:
+        SteelyardError: there is no such module.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise SteelyardError("is no module", where=module, hint="name the module of a proof")
+    return Path(spec.origin).resolve()
 
 
 def proof_modules() -> dict[str, str]:

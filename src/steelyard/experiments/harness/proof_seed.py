@@ -1,27 +1,36 @@
-"""One seed of a proof, measured in a process of its own and kept.
+"""Seeds of proofs, measured arm by arm in processes of their own, as many as there are cores, and kept.
 
-A seed that was measured in the same place by the same proof file is taken as it is: a proof that was cut short goes on.
+First every seed has a process, first seeds before others: they say which files an arm reaches. A process that finds no
+seed without one helps at a seed that has arms left. What was measured before, by the code and settings of today, is
+taken as it is: what was cut short goes on, and a change of code costs the arms that reach it.
 """
 
 import hashlib
-import importlib.util
 import json
-import math
+import os
 import sys
-import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from steelyard.core import SteelyardError, require
-from steelyard.experiments.harness.metric import Metrics
-from steelyard.experiments.harness.processes import DEADLINE, QUIETER, ask, measured_once, serve, side_by_side
-from steelyard.experiments.harness.proof_index import load
+from steelyard.core import FaultError, SteelyardError
+from steelyard.experiments.harness import arm_result
+from steelyard.experiments.harness.arm import Arm
+from steelyard.experiments.harness.arm_result import ArmResult
+from steelyard.experiments.harness.processes import DEADLINE, QUIETER, ask, side_by_side
+from steelyard.experiments.harness.proof_index import file_of_module, load
+from steelyard.experiments.harness.time_left import TimeLeft
+from steelyard.experiments.harness.variation import Variation, varied
+from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.records import commit
+from steelyard.worlds.file_lock import held
 
 QUICK_DEADLINE = 180.0
+WORKER = "steelyard.experiments.harness.arm_worker"
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,21 @@ class SeedJob:
     """The proof's."""
     seed: int
     quick: bool
+    variation: Variation = field(default_factory=Variation)
+    """What is changed; nothing, where it is for a verdict."""
 
     @property
     def label(self) -> str:
         """What it is called in messages."""
         return f"{self.id} seed {self.seed}"
+
+    def folder(self, directory: Path) -> Path:
+        """Where the results of its arms are."""
+        name = f"{'quick-' if self.quick else ''}seed-{self.seed}"
+        changes = msgspec.structs.replace(self.variation, arms=())
+        if changes != Variation():
+            name += f"-{hashlib.blake2b(msgspec.json.encode(changes, order='sorted'), digest_size=4).hexdigest()}"
+        return directory / self.id / name
 
 
 class SeedResult(msgspec.Struct, frozen=True):
@@ -47,95 +66,144 @@ class SeedResult(msgspec.Struct, frozen=True):
     seed: int
     quick: bool
     source: str
-    """Digest of the proof's file."""
+    """Digest of all code that was reached."""
     arms: dict[str, dict[str, float]]
     seconds: dict[str, float]
-    """What each arm took; the first with what was prepared for all."""
+    """What each arm took; one that came first in its process, with what was prepared for all."""
     commit: str | None = None
-    """Of the source tree when it began; None where that is not known."""
-
-
-def source_of(module: str) -> str:
-    """A digest of a module's file.
-
-    Raises:
-        SteelyardError: there is no such module.
-    """
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise SteelyardError("is no module", where=module, hint="name the module of a proof")
-    return hashlib.blake2b(Path(spec.origin).read_bytes(), digest_size=8).hexdigest()
+    """Of the source tree when its first arm began; None where that is not known."""
 
 
 def carry_out(seeds: Sequence[SeedJob], directory: Path, jobs: int, say: Callable[[str], None]) -> list[SeedResult]:
-    """Measure all that is not there yet, `jobs` at a time; one result for each, in order.
+    """Measure all arms that are not there yet, `jobs` at a time; one result for each seed, in order.
 
     Raises:
-        SteelyardError: a seed failed; the message is its last line. Those that have finished are kept.
-        FaultError: a seed did not come to its end.
+        SteelyardError: an arm failed; the message is its last line. Those that have finished are kept.
+        FaultError: a process did not come to its end.
     """
-    return side_by_side(lambda seed: _one(seed, directory, say), seeds, jobs)
+    jobs = jobs or os.cpu_count() or 1
+    asked = [AskedSeed(job, directory) for job in seeds]
+    for one in asked:
+        one.tell(say)
+    left = _time_left(asked, jobs)
+    by_place = sorted(asked, key=_place_among(seeds))
+    for_helpers = [one for _ in range(jobs - 1) for one in by_place]
+    side_by_side(lambda one: one.measure(say, left), [*by_place, *for_helpers], jobs)
+    return [one.result() for one in asked]
 
 
-def _one(job: SeedJob, directory: Path, say: Callable[[str], None]) -> SeedResult:
-    source = source_of(job.module)
-
-    def fits(found: SeedResult) -> bool:
-        same = found.source == source
-        say(f"{job.label}: " + ("measured before" if same else "the proof has changed since, so it is measured again"))
-        return same
-
-    file = directory / job.id / f"{'quick' if job.quick else 'seed'}-{job.seed}.json"
-    return measured_once(file, SeedResult, lambda: measure(job, source, say), fits=fits)
+def _place_among(seeds: Sequence[SeedJob]) -> Callable[["AskedSeed"], int]:
+    """How many seeds of the same proof come before this one."""
+    return lambda one: [job for job in seeds if job.id == one.job.id].index(one.job)
 
 
-def measure(job: SeedJob, source: str, say: Callable[[str], None], deadline: float | None = None) -> SeedResult:
-    """Measure a seed in a process of its own, which says each arm as it ends.
-
-    Raises:
-        SteelyardError: it failed; the message is its last line.
-        FaultError: it did not come to its end.
-    """
-
-    def hear(line: str) -> None:
-        if line.startswith("arm "):
-            say(f"{job.label}: {line}")
-
-    settings = {"module": job.module, "seed": job.seed, "quick": job.quick}
-    at = commit()
-    arms, seconds = ask(
-        job.label,
-        [sys.executable, "-m", __name__],
-        settings,
-        deadline=deadline or (QUICK_DEADLINE if job.quick else DEADLINE),
-        hints=(f"run it alone: echo '{json.dumps(settings)}' | python -m {__name__}", QUIETER),
-        hear=hear,
-    )
-    return SeedResult(job.seed, job.quick, source, arms, seconds, at)
+def _time_left(asked: Sequence["AskedSeed"], jobs: int) -> TimeLeft:
+    todo: dict[str, list[str]] = defaultdict(list)
+    known: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in asked:
+        todo[one.job.id] += one.missing()
+        for result in one.found().values():
+            known[one.job.id, result.arm].append(result.seconds)
+    return TimeLeft(todo, known, jobs)
 
 
-def work(module: str, seed: int, quick: bool) -> tuple[dict[str, Metrics], dict[str, float]]:
-    """Measure one seed in this process: the metrics of each arm, and the seconds that each took.
+class AskedSeed:
+    """One seed with its arms, and what is there of it."""
 
-    Raises:
-        SteelyardError: an arm comes twice, or a metric is not finite.
-    """
-    arms: dict[str, Metrics] = {}
-    seconds: dict[str, float] = {}
-    began = time.monotonic()
-    proof = load(module)
-    setting = proof.quick if quick else proof.setting
-    named = proof.claimed if quick else proof.arms
-    for arm, metrics in proof.measure(seed, setting, map(proof.arm, named)):
-        require(arm not in arms, f"yields the arm {arm!r} twice", where=module, hint="name arms apart")
-        for name, value in metrics.items():
-            require(math.isfinite(value), f"{name} of {arm} is {value}", where=module, hint="measure a number")
-        arms[arm] = {name: float(value) for name, value in metrics.items()}
-        seconds[arm] = time.monotonic() - began
-        print(f"arm {arm}, {seconds[arm]:.1f} s", file=sys.stderr, flush=True)
-        began = time.monotonic()
-    return arms, seconds
+    def __init__(self, job: SeedJob, directory: Path) -> None:
+        self.job = job
+        self.folder = job.folder(directory)
+        self.proof = file_of_module(job.module)
+        setting, arms = varied(load(job.module), job.variation, quick=job.quick)
+        self.arms: list[Arm[Any]] = arms
+        self.about = {arm.name: arm_result.about_of(setting, arm) for arm in arms}
 
+    def found(self) -> dict[str, ArmResult]:
+        """The results that fit."""
+        results = {arm.name: arm_result.read(self.folder, arm.name) for arm in self.arms}
+        return {name: result for name, result in results.items() if result and not self._why_not(result)}
 
-if __name__ == "__main__":
-    serve(work)
+    def missing(self) -> list[str]:
+        """The arms without a result that fits."""
+        found = self.found()
+        return [arm.name for arm in self.arms if arm.name not in found]
+
+    def open(self) -> list[str]:
+        """Those of them that nobody is measuring."""
+        return [name for name in self.missing() if self._free(name)]
+
+    def tell(self, say: Callable[[str], None]) -> None:
+        """Say what is there, and why what is there is not taken."""
+        found = self.found()
+        if len(found) == len(self.arms):
+            say(f"{self.job.label}: measured before")
+        elif found:
+            say(f"{self.job.label}: {len(found)} of {len(self.arms)} arms measured before")
+        for arm in self.arms:
+            result = arm_result.read(self.folder, arm.name)
+            if result is not None and arm.name not in found:
+                say(f"{self.job.label}: arm {arm.name} is measured again: {self._why_not(result)}")
+
+    def measure(self, say: Callable[[str], None], left: TimeLeft, deadline: float | None = None) -> None:
+        """Measure what is open in a process of its own, which says each arm as it ends.
+
+        Raises:
+            SteelyardError: it failed; the message is its last line.
+            FaultError: it did not come to its end.
+        """
+        with writing(self.folder, SteelyardError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.open():
+            return
+
+        def hear(line: str) -> None:
+            if line.startswith("arm "):
+                arm, _, took = line.removeprefix("arm ").rpartition(", ")
+                left.measured(self.job.id, arm, float(took.removesuffix(" s")))
+                say(f"{self.job.label}: {line}; {left}")
+
+        settings = {
+            "module": self.job.module,
+            "seed": self.job.seed,
+            "quick": self.job.quick,
+            "variation": msgspec.to_builtins(self.job.variation),
+            "folder": str(self.folder),
+            "at": commit(),
+        }
+        ask(
+            self.job.label,
+            [sys.executable, "-m", WORKER],
+            settings,
+            deadline=deadline or (QUICK_DEADLINE if self.job.quick else DEADLINE),
+            hints=(f"run it alone: echo '{json.dumps(settings)}' | python -m {WORKER}", QUIETER),
+            hear=hear,
+        )
+
+    def result(self) -> SeedResult:
+        """All arms together.
+
+        Raises:
+            FaultError: one is not there.
+        """
+        found = self.found()
+        missing = [arm.name for arm in self.arms if arm.name not in found]
+        if missing:
+            what = f"has no result of {', '.join(missing)}: another process is at it, or the code has just changed"
+            raise FaultError(what, where=self.job.label, hint="run the command again when nothing else measures it")
+        ordered = [found[arm.name] for arm in self.arms]
+        sources = sorted({each for one in ordered for each in one.sources.items()})
+        return SeedResult(
+            seed=self.job.seed,
+            quick=self.job.quick,
+            source=hashlib.blake2b(json.dumps(sources).encode(), digest_size=8).hexdigest(),
+            arms={one.arm: one.metrics for one in ordered},
+            seconds={one.arm: one.seconds for one in ordered},
+            commit=ordered[0].commit,
+        )
+
+    def _why_not(self, result: ArmResult) -> str:
+        return arm_result.why_not(result, self.about[result.arm], self.proof)
+
+    def _free(self, name: str) -> bool:
+        with held(arm_result.file_of(self.folder, name).with_suffix(".lock")) as mine:
+            return mine
