@@ -17,7 +17,7 @@ import msgspec
 from steelyard.core.modules import find_module
 from steelyard.experiments.harness.processes import QUIETER, ask, measured_once, serve
 from steelyard.runtime.run_dir.records import commit
-from steelyard.worlds import contract, shelf, sync_loop
+from steelyard.worlds import base_cache, contract, shelf, sync_loop
 
 DEADLINE = 900.0
 """Seconds that a seed may take."""
@@ -94,6 +94,7 @@ def _measure(job: WorldJob, source: str, say: Callable[[str], None]) -> WorldSee
 
 def work(world: str, seed: int) -> Mapping[str, Mapping[str, float]]:
     """Measure one seed in this process."""
+    base_cache.use(base_cache.default_directory())
     arms: dict[str, Mapping[str, float]] = {}
     for arm, metrics in shelf.load(world).measure(seed):
         arms[arm] = metrics
