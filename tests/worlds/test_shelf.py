@@ -6,7 +6,10 @@ from steelyard.core.modules import module_names
 from steelyard.worlds import shelf
 from steelyard.worlds.contract import World
 
-HELPERS = {"contract", "fact-teaching", "playing", "shelf", "sync-loop", "text-properties", "text-world"}
+HELPERS = {
+    "contract", "fact-teaching", "labelled-world", "playing", "shelf", "sync-loop", "text-properties",
+    "text-world",
+}  # fmt: skip
 
 
 def test_every_module_is_a_world_or_helps_one():

@@ -7,7 +7,7 @@
     P(worked out) = rare     in what the base model is shown last; every worked answer that it is shown is right
 
 So the base model scores about rare + (1 - rare) / 10, and could score near 1: what is asked of post-training is to
-choose the skill, not to learn it. At rare = 0.04 a group of 8 samples holds a worked answer one time in four, and five of
+choose the skill, not to learn it. At rare = 0.04 a group of 8 holds a worked answer one time in four, and five of
 seven right answers are lucky guesses: whoever imitates right answers imitates guesses. Problems and domains (the
 number of terms: more are harder) are those of `domains`. The part `worked` is 1 for an answer that was worked out.
 Reward is 1 for the right last digit, whatever way it was found.
