@@ -1,17 +1,14 @@
 import msgspec
 import pytest
 
-from steelyard.check import import_rooms
 from steelyard.core import SteelyardError
-from steelyard.experiments.harness import evidence, readme_table
+from steelyard.experiments.harness import evidence
 from steelyard.experiments.harness.criterion import claims_digest
 from steelyard.experiments.harness.evidence import look_at, looks, read_all, trials, verdicts
 from steelyard.experiments.harness.proof_index import load, proof_modules
 from steelyard.experiments.harness.proof_plot import picture
 from steelyard.experiments.harness.proof_record import (
     Block,
-    ClaimFigures,
-    ClaimRecord,
     Look,
     ProofRecord,
     check_publishable,
@@ -112,27 +109,6 @@ def test_a_record_was_judged_by_the_claims_of_today(id):
     assert (DOCS / "proofs" / f"{id}.svg").read_text() == picture(record)
 
 
-def test_the_readme_has_the_verdicts_of_today():
-    import_rooms()
-    text = (evidence.ROOT / "README.md").read_text()
-    assert readme_table.renewed(text) == text, "write it again: python -m steelyard.experiments.harness.publish"
-    with pytest.raises(SteelyardError, match=r"README.md: has no place for the table"):
-        readme_table.renewed("nothing")
-
-
 def test_a_hundred_and_sixty_pictures_and_records_stay_small():
     sizes = [file.stat().st_size for place in ("proofs", "evidence") for file in (DOCS / place).glob("*.*")]
     assert 160 / len(RECORDS) * sum(sizes) < 5e6
-
-
-def test_a_picture_holds_every_seed_of_both_blocks():
-    figures = ClaimFigures(0.5, (0.4, 0.6), 0.01, "shown", 0.0, "not shown", [2.0, 2.2], [1.0, 1.1], [1.0, 0.9])
-    claim = ClaimRecord("more & more", "score", "ours", "base", 0.1, control="off")
-    block = msgspec.structs.replace(FIRST, seeds=[0, 1], claims=[figures])
-    record = changed(claims=[claim], first=block, later=block)
-    text = picture(record)
-    assert text.count("<circle") == 12
-    assert text.count('class="ours later"') == 2
-    assert "more &amp; more" in text
-    assert "0.5 [0.4, 0.6], claimed 0.1: shown" in text
-    assert f'cx="{660.0}"' in text  # the largest value lies at the right end
