@@ -21,12 +21,12 @@ from steelyard.experiments.harness.proof_record import (
     ClaimFigures,
     ClaimRecord,
     ProofRecord,
-    check_publishable,
     effect_of,
     written,
 )
 from steelyard.experiments.harness.proving import ProofSettings, prove
 from steelyard.experiments.harness.publish import publish, renew
+from steelyard.experiments.harness.publishable import check_publishable
 from steelyard.experiments.harness.spread import spread
 from steelyard.experiments.harness.table import show
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from steelyard.core import SteelyardError
-from steelyard.experiments.harness.effect import Comparison, Figures, assess, clopper_pearson, half_width
+from steelyard.experiments.harness.effect import UNBOUNDED, Comparison, Figures, assess, clopper_pearson, half_width
 
 
 def compare(ours, baseline, *, lower=False, relative=False) -> Comparison:
@@ -65,7 +65,7 @@ def test_two_counted_arms_share_the_level():
     assert found.p == pytest.approx(2 * 0.75**20)  # where 2 bound - 1 is .5
     relative = assess(compare(figures(0.0, 0.0, of=10), figures(0.5, 0.5, of=10), lower=True, relative=True), 0.0)
     assert relative.interval is not None
-    assert relative.interval[1] == math.inf
+    assert relative.interval[1] == UNBOUNDED
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from steelyard.core import SteelyardError, require
 
 ONE_SIDE = 0.05
 """The level of each end of an interval."""
+UNBOUNDED = 700.0
+"""Stands for an infinite logarithm, as of a ratio to a share that may be 0: records hold finite numbers alone."""
 _NO_SPREAD = 1e-12
 _HALVINGS = 50
 
@@ -162,7 +164,9 @@ def _exact_bounds(comparison: Comparison, level: float) -> tuple[float, float]:
     up_low, up_high = _bounds(up, each)
     down_low, down_high = _bounds(down, each)
     write = _log if comparison.relative else float
-    return write(up_low) - write(down_high), write(up_high) - write(down_low)
+    low = write(up_low) - write(down_high)
+    high = write(up_high) - write(down_low)
+    return max(low, -UNBOUNDED), min(high, UNBOUNDED)
 
 
 def _bounds(arm: Figures, level: float) -> tuple[float, float]:

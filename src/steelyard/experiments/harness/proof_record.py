@@ -4,13 +4,12 @@ A record is docs/evidence/ID.json of the source tree (`steelyard prove --publish
 them in one file of verdicts, without the figures seed by seed: `harness.evidence`.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from steelyard.core import require
 from steelyard.experiments.harness.claim import as_share
+from steelyard.experiments.harness.effect import UNBOUNDED
 from steelyard.experiments.harness.spread import figures
 
 
@@ -159,7 +158,10 @@ def effect_of(claim: ClaimRecord, found: ClaimFigures) -> str:
 
 def written(claim: ClaimRecord, effect: float) -> str:
     """An effect as a number; a relative one as a share of the baseline in percent."""
-    return figures(3)(100 * as_share(effect, claim.lower_is_better) if claim.relative else effect)
+    if not claim.relative:
+        return figures(3)(effect)
+    unbounded = effect >= UNBOUNDED and not claim.lower_is_better
+    return "unbounded" if unbounded else figures(3)(100 * as_share(effect, claim.lower_is_better))
 
 
 def without_figures(record: ProofRecord) -> ProofRecord:
@@ -173,52 +175,3 @@ def _brief(block: Block) -> Block:
     cut = {"ours_by_seed": [], "baseline_by_seed": [], "control_by_seed": []}
     claims = [msgspec.structs.replace(claim, **cut) for claim in block.claims]
     return msgspec.structs.replace(block, claims=claims, arms={}, seed_commits=[])
-
-
-def check_publishable(record: ProofRecord, seeds: Sequence[int], held: ProofRecord | None) -> None:
-    """Refuse what must not be published.
-
-    Args:
-        record: what was found.
-        seeds: those of the proof's first block.
-        held: what was published before, if anything was.
-
-    Raises:
-        SteelyardError: a quick run, other seeds than the proof's, no replication of what is shown, or a criterion that
-            changed under seeds that have been seen.
-    """
-    where = f"--publish of {record.id}"
-    require(not record.quick, "it was a quick run", where=where, hint="leave --quick out")
-    own = record.first.seeds == list(seeds)
-    hint = "leave --seeds and --first-seed out: the proof states its seeds before the first of them"
-    require(own, f"its seeds are {record.first.seeds}, not {list(seeds)}", where=where, hint=hint)
-    whole = record.first.verdict != "shown" or record.later is not None
-    what = "its first block is shown, and no later one was measured"
-    require(whole, what, where=where, hint="leave --first-seed out")
-    _check_fresh(record, held, where)
-
-
-def _check_fresh(record: ProofRecord, held: ProofRecord | None, where: str) -> None:
-    """Other claims take seeds that nobody has seen, and so does another measure, unless its figures are the same."""
-    hint = "raise first_seed in the proof, and say so in docs/lab-notes.md"
-    now = _seeds(record)
-    seen = {seed for look in record.looks for seed in look.seeds if look.claims != record.claims_digest}
-    if held is not None and held.claims_digest != record.claims_digest:
-        seen |= _seeds(held)
-    again = sorted(seen & now)
-    what = f"the claims have changed, and seeds {again} were seen under the old ones"
-    require(not again, what, where=where, hint=hint)
-    if held is None or held.measure_digest is None:
-        return
-    if held.measure_digest != record.measure_digest and not _same_figures(record, held):
-        again = sorted(_seeds(held) & now)
-        what = f"it is measured in another way, and seeds {again} were seen in the old one"
-        require(not again, what, where=where, hint=hint)
-
-
-def _seeds(record: ProofRecord) -> set[int]:
-    return {seed for block in (record.first, record.later) if block is not None for seed in block.seeds}
-
-
-def _same_figures(one: ProofRecord, other: ProofRecord) -> bool:
-    return one.first.seeds == other.first.seeds and one.first.arms == other.first.arms
