@@ -1,4 +1,4 @@
-"""What may be published: a whole run on the seeds that its proof states, under the criterion that they were seen under."""
+"""What may be published: a whole run on the seeds that its proof states, under the criterion of their first look."""
 
 from collections.abc import Sequence
 
