@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from conformance import broken_attention, broken_data, broken_encoder_attention  # noqa: F401  (they register strangers)
+from conformance import (  # noqa: F401  (they register strangers)
+    broken_attention,
+    broken_audit,
+    broken_data,
+    broken_encoder_attention,
+    broken_intervention,
+)
 from conformance.strangers import BROKEN, SOUND, breaks, sound
 from steelyard.check import KINDS, METHOD_CHECKS, checks_for, run_checks
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError

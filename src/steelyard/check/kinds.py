@@ -9,6 +9,7 @@ from typing import Any
 
 from steelyard.check.attention import ATTENTION_CHECKS
 from steelyard.check.attention import cost_of as attention_cost
+from steelyard.check.audit import AUDIT_CHECKS
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.data import DATA_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
@@ -25,6 +26,7 @@ from steelyard.check.scoring import SCORING_CHECKS
 from steelyard.check.task import TASK_CHECKS
 from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
+from steelyard.core.table import Table
 from steelyard.data import Record
 from steelyard.decode import DecodeRule
 from steelyard.guard import Gate
@@ -112,6 +114,7 @@ KINDS = (
         "data builder", "build(...) gives a list[Record]",
         lambda cls: hints(cls, "build").get("return") == list[Record], _with(DATA_CHECKS),
     ),
+    Kind("audit", "audit(...) gives a Table", lambda cls: issubclass(gives(cls, "audit"), Table), _with(AUDIT_CHECKS)),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
     Kind(
         "intervention", "fit(...) gives what changes hidden states",

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "post-train a model with a recipe",
     "score": "try a verifier on completions of a file",
     "eval": "measure a run's model on held-out prompts",
+    "audit": "measure what a model does on rows of a file, as a table",
     "sample": "print completions of a run's model",
     "report": "write a run's page again from its records",
     "replay": "show a run's replay buffer; export it, add to it, check it",

@@ -13,10 +13,10 @@ from typing import Annotated
 import tyro
 
 from steelyard.core import Prompt, SteelyardError, require
-from steelyard.core.json import JsonObject
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.task.base import MERGED, PlainText, PromptTemplate, make_prompt, worded
 from steelyard.task.columns import AnswerColumns, column_of, is_missing
-from steelyard.task.files import DataRow, read_rows
+from steelyard.task.files import read_rows
 from steelyard.task.rows import prompt_of
 
 
@@ -65,12 +65,17 @@ class AnsweredFile:
         found: dict[tuple[str, str, tuple[str, ...]], Answered] = {}
         rows = read_rows(path)
         for place, row in rows:
-            one = self._answered(row, f"{path}, {place}")
+            one = self.answered(row, f"{path}, {place}")
             found.setdefault((one.prompt.id, one.answer, one.wrong), one)
         merged = len(rows) - len(found)
         return [*found.values()], Counter({MERGED: merged} if merged else {})
 
-    def _answered(self, row: DataRow, where: str) -> Answered:
+    def answered(self, row: JsonMapping, where: str) -> Answered:
+        """One row; `where` is its place, for errors.
+
+        Raises:
+            SteelyardError: it has no prompt or no answer.
+        """
         name = column_of(row, self.columns.prompts, "prompt", where)
         text = worded(prompt_of(row[name], name, where), self.prompt_template, self.chat, self.system_prompt, where)
         column = column_of(row, self.columns.answers, "answer", where)
@@ -79,7 +84,7 @@ class AnsweredFile:
         answer = _text(row[column], column, where)
         return Answered(make_prompt(text, {"answer": answer}, place=where), answer, self._wrong(row, where))
 
-    def _wrong(self, row: DataRow, where: str) -> tuple[str, ...]:
+    def _wrong(self, row: JsonMapping, where: str) -> tuple[str, ...]:
         column = self.columns.wrong
         value = row.get(column)
         if is_missing(value):

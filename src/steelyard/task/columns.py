@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from steelyard.core import SteelyardError, require, suggest
-from steelyard.task.files import DataRow
+from steelyard.core.json import JsonMapping
 
 PROMPTS = ("prompt", "question", "problem")
 ANSWERS = ("answer", "solution", "ground_truth")
@@ -49,7 +49,7 @@ class Columns(AnswerColumns):
     alphabetical order."""
 
 
-def column_of(row: DataRow, names: Sequence[str], role: str, where: str) -> str:
+def column_of(row: JsonMapping, names: Sequence[str], role: str, where: str) -> str:
     """The first of the names that the row has a value for; else the first that it has at all.
 
     Args:

@@ -9,9 +9,11 @@ from steelyard.unlearn.gradient_ascent import GradientAscent
 from steelyard.unlearn.npo import NPO
 from steelyard.unlearn.protocol import unlearn
 from steelyard.unlearn.refusal_dpo import RefusalDPO
+from steelyard.unlearn.tofu import TOFU
 
 __all__ = [
     "NPO",
+    "TOFU",
     "Audit",
     "GradientAscent",
     "Quality",

@@ -1,0 +1,81 @@
+"""`steelyard audit ID --model DIR --data FILE`: measure what a model does on rows of one's own, as a table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from steelyard.check import import_rooms
+from steelyard.cli.flags import choose, parse
+from steelyard.core import cards, find, require
+from steelyard.core.table import Table
+from steelyard.experiments.harness.table import show
+from steelyard.policy import Policy
+from steelyard.policy.auditor import Auditor
+from steelyard.task.files import read_rows
+
+PURPOSE = (
+    "Audit a model on rows of your own: a table of named rows and columns with units. The model stays as it is.\n"
+    "A run's model is in RUN/model, so an audit before and after is two commands."
+)
+ENDINGS = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Audit a model on rows of your own."""
+
+    auditor: Annotated[Auditor, tyro.conf.OmitArgPrefixes]
+    """How."""
+    model: str = ""
+    """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
+    data: str = ""
+    """JSONL or Parquet file of the rows."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format that the weights are loaded in."""
+    output: str | None = None
+    """Also write the table to this file, which is not there yet: .csv, or .json with units and help."""
+
+
+def run(words: Sequence[str]) -> Mapping[str, object]:
+    """Print the table, and write it where --output says."""
+    import_rooms()
+    known = {card.id: card.summary for card in cards() if isinstance(card.cls(), Auditor)}
+    name = choose(words, known, command="audit", what="ID", purpose=PURPOSE)
+    asked = parse(Ask, words[1:], command=f"audit {name}", default=Ask(find(name).cls()), description=known[name])
+    require(bool(asked.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
+    require(bool(asked.data), "is missing", where="--data", hint="name a .jsonl or .parquet file")
+    output = None if asked.output is None else _output(asked.output)
+    rows = [(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)]
+    table = asked.auditor.audit(Policy.load(asked.model, dtype=asked.dtype), rows)
+    _print(name, asked, table)
+    if output is not None:
+        output.write_text(_text(table, output), encoding="utf-8")
+        print(f"written: {output}")
+    return {"audit": name, "model": asked.model, "data": asked.data, "output": asked.output, **table.data()}
+
+
+def _output(name: str) -> Path:
+    path = Path(name)
+    hint = f"name a file that ends in {' or '.join(ENDINGS)}"
+    require(path.suffix in ENDINGS, f"is {name!r}", where="--output", hint=hint)
+    require(not path.exists(), f"{name} is there already", where="--output", hint="name another file")
+    require(path.parent.is_dir(), f"there is no directory {path.parent}", where="--output", hint="make it first")
+    return path
+
+
+def _print(name: str, asked: Ask, table: Table) -> None:
+    """One line for each measure: its names are longer than those of the rows, which stand side by side."""
+    cells = [[m.name, m.unit, *(_cell(numbers[i]) for _, numbers in table.rows)] for i, m in enumerate(table.measures)]
+    show(f"{name} of {asked.model} on {asked.data}", ["", "unit", *(row for row, _ in table.rows)], cells)
+
+
+def _cell(number: float | int | None) -> str:
+    return "" if number is None else f"{number:,}" if isinstance(number, int) else f"{number:.4f}"
+
+
+def _text(table: Table, output: Path) -> str:
+    return table.csv() if output.suffix == ".csv" else json.dumps(table.data(), indent=2) + "\n"
