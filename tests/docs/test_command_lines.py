@@ -11,12 +11,13 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMED = {
     "train": "arithmetic",
+    "audit": "tofu",
     "study": "lag",
     "bench": "replay",
     "build-base": "arithmetic",
 }
 """Commands whose options depend on the name that follows, and one such name."""
-ADDED = {"raft"}  # what add-a-method.md adds
+ADDED = {"raft", "surprise"}  # what add-a-method.md adds
 
 
 def command_lines() -> list[str]:

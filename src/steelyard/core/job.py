@@ -107,11 +107,6 @@ class Job(Dataclass, Protocol):
         """What it does to what, in a line."""
         ...
 
-    @property
-    def product(self) -> str:
-        """The directory of the run that `Work.save_model` writes: "model", or another name for what is no model."""
-        ...
-
     def plan(self) -> Mapping[str, JsonObject]:
         """What `--dry-run` shows beside the settings: heading -> numbers by name. Writes and downloads nothing.
 
@@ -131,6 +126,21 @@ class Job(Dataclass, Protocol):
     def trained(self, model: Path) -> "Job":
         """The same job on what `save_model` wrote: `steelyard eval RUN` opens it and evaluates."""
         ...
+
+
+@runtime_checkable
+class Makes(Protocol):
+    """A job that makes something else than a model."""
+
+    @property
+    def product(self) -> str:
+        """The directory of the run that `Work.save_model` writes."""
+        ...
+
+
+def product_of(job: Job) -> str:
+    """The directory of the run that holds what the job was for."""
+    return job.product if isinstance(job, Makes) else "model"
 
 
 @runtime_checkable
@@ -176,11 +186,6 @@ class JobSettings:
     """Checkpoints kept; older ones are deleted."""
     threads: PositiveInt | None = None
     """Compute threads; a run repeats bit for bit only at the same number. None leaves it to torch."""
-
-    @property
-    def product(self) -> str:
-        """A model."""
-        return "model"
 
     def steps_over(self, examples: int) -> int:
         """Steps to make on so many examples: an epoch's last step takes what is left."""

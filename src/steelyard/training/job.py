@@ -15,7 +15,7 @@ import msgspec
 import torch
 
 from steelyard.core import require
-from steelyard.core.job import Job, Work
+from steelyard.core.job import Job, Work, product_of
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.factories import save_whole
 from steelyard.runtime.run_dir import checkpoint
@@ -68,7 +68,7 @@ class JobRun:
                 if stop.requested is not None:
                     raise self._stopped(stop)
                 self._step()
-            save_whole(work.save_model, self.records.directory, self.job.product)
+            save_whole(work.save_model, self.records.directory, product_of(self.job))
             self._save()
         return self._summary()
 
@@ -124,7 +124,7 @@ class JobRun:
 
     def _summary(self) -> JsonObject:
         before, after = (_measures(row) for row in (self.progress.first, self.progress.last))
-        made = {"product": self.job.product, "steps": self.work.steps, "seconds": self.progress.seconds}
+        made = {"product": product_of(self.job), "steps": self.work.steps, "seconds": self.progress.seconds}
         return {**made, "before": before, "after": after}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from steelyard.core import SteelyardError, decode, require
-from steelyard.core.job import Job
+from steelyard.core.job import Job, product_of
 from steelyard.core.json import JsonObject
 from steelyard.runtime import Run
 from steelyard.runtime.run_dir.records import ENDS
@@ -125,7 +125,7 @@ def read_finished_run(directory: Path | str) -> FinishedRun:
         SteelyardError: it is not a run directory, its settings are damaged, or it holds no model yet.
     """
     stored = read_stored_run(directory)
-    product = "model" if isinstance(stored.settings, Run) else stored.settings.product
+    product = "model" if isinstance(stored.settings, Run) else product_of(stored.settings)
     what = f"made no model, but {product}"
     require(product == "model", what, where=str(directory), hint=f"look into {Path(directory) / product}")
     model = Path(directory) / "model"
