@@ -11,6 +11,7 @@ that the environment variable STEELYARD_MODULES names (separated by commas).
 import dataclasses
 import functools
 import importlib
+import inspect
 import math
 import os
 import re
@@ -142,8 +143,8 @@ def _required(f: "dataclasses.Field[typing.Any]") -> bool:
 
 
 def _built_here(hint: type) -> bool:
-    """True for a class of settings, and for a Protocol: then the value itself names the method."""
-    return dataclasses.is_dataclass(hint) or typing.Protocol in hint.__bases__
+    """True for a class of settings, and for a Protocol or abstract class: then the value itself names the method."""
+    return dataclasses.is_dataclass(hint) or typing.Protocol in hint.__bases__ or inspect.isabstract(hint)
 
 
 def _field(value: object, hint: typing.Any, where: str, trusted: bool) -> typing.Any:
