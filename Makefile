@@ -25,7 +25,7 @@ chaos: .venv/.dev
 	$(BIN)/python -m pytest -n 2 -m long
 	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py $(ARGS)
 
-# Every proof of the catalogue with its three seeds: half an hour to an hour on two cores. One: make prove ARGS=topr.
+# Every proof of the catalogue, both blocks of seeds: one to two hours on two cores. One: make prove ARGS=topr.
 prove: .venv/.run
 	$(BIN)/steelyard prove $(or $(ARGS),--all)
 

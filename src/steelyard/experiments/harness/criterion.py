@@ -9,7 +9,6 @@ other modules is not the criterion's: a seed is measured again where code that i
 """
 
 import ast
-import copy
 import hashlib
 import inspect
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,9 @@ from steelyard.core.moved import first_name
 from steelyard.experiments.harness.proof import AnyProof
 from steelyard.runtime import to_json
 
+_NO_MEANING = ("annotation", "returns", "ctx", "kind", "type_comment", "type_params")
+"""Fields of a syntax tree that change nothing, or that not every Python has."""
+_EMPTY = (None, [])
 _NOT_MEASURED = ("proves", "ours", "control", "equal", "claims", "first_seed", "seeds", "quick")
 
 
@@ -55,7 +57,7 @@ def measure_digest(proof: AnyProof) -> str:
     given = _given(defined.pop("PROOF", None))
     roots = set[str]().union(*map(_reads, given.values())) | {getattr(proof.measure, "__name__", "measure")}
     parts = {name: defined[name] for name in _closure(roots, defined)} | given
-    written = {first_name(name): ast.unparse(_plain(node)) for name, node in parts.items()}
+    written = {first_name(name): _form(node) for name, node in parts.items()}
     return _digest(to_json(dict(sorted(written.items()))))
 
 
@@ -97,26 +99,20 @@ def _closure(roots: set[str], defined: Mapping[str, ast.stmt]) -> set[str]:
     return reached
 
 
-class _Plain(ast.NodeTransformer):
-    """Without docstrings and annotations, and with the names that things had first."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        for field in ("name", "id", "attr", "arg"):
-            value = getattr(node, field, None)
-            if isinstance(value, str):
-                setattr(node, field, first_name(value))
-        if isinstance(node, ast.arg):
-            node.annotation = None
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node.value = first_name(node.value)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.returns = None
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            has_text = ast.get_docstring(node, clean=False) is not None
-            node.body = (node.body[1:] if has_text else node.body) or [ast.Pass()]
-        return node
+def _form(node: object) -> object:
+    """A syntax tree as lists: no docstring, annotation or context, names as they were first, alike in every Python."""
+    if isinstance(node, list):
+        return [_form(each) for each in node if not _is_text(each)]
+    if isinstance(node, str):
+        return first_name(node)
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Constant):
+        return ["Constant", repr(first_name(node.value) if isinstance(node.value, str) else node.value)]
+    fields = [(name, value) for name, value in ast.iter_fields(node) if name not in _NO_MEANING and value not in _EMPTY]
+    return [type(node).__name__, *([name, _form(value)] for name, value in fields)]
 
 
-def _plain(node: ast.AST) -> ast.AST:
-    return ast.fix_missing_locations(_Plain().visit(copy.deepcopy(node)))
+def _is_text(node: object) -> bool:
+    """True for a docstring, of a field too."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
