@@ -1,6 +1,7 @@
 """Every command line in README and docs is one that the program has: command, name and flags."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_command_line_of_the_docs_is_one(line: str, capsys: pytest.CaptureFixt
     flags = {word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z][\w.-]*(=.*)?", word)} - {*EVERYWHERE}
     if not flags and not chosen:
         return
-    parts = [w for pair in zip(words, words[1:], strict=False) if pair[0] == "--curriculum" for w in pair]
+    parts = [w for pair in pairwise(words) if pair[0] == "--curriculum" for w in pair]
     parts = parts if parts[1:] and parts[1].islower() else []  # its settings are options only where it is chosen
     with pytest.raises(SystemExit) as end:
         main([command, *(chosen or [NAMED[command]] if command in NAMED else []), *parts, "--help"])

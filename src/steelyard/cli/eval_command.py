@@ -11,7 +11,7 @@ from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Weights, encode, require
-from steelyard.core.job import Job
+from steelyard.core.job import Job, MeasuresTexts
 from steelyard.core.json import JsonMapping
 from steelyard.reward import named_rewards
 from steelyard.runtime import Run
@@ -42,6 +42,8 @@ class Eval:
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """Reward function, module:function. For a run that was trained with one, name it again: `eval` does not run code
     only because a run directory names it, and measures by the task's own verifier without."""
+    texts: str | None = None
+    """Labelled texts (JSONL or Parquet), for the run of a guard; by default those that the run held out."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
@@ -54,11 +56,12 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         require(rule is None, what, where="--decode", hint="leave it out")
         return _of_job(asked, job)
     base = stored.run
+    require(asked.texts is None, "is for the run of a guard", where="--texts", hint="leave it out")
     held_out = replace(
         base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
     )
     check_reward(asked, stored.run)
-    changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward}
+    changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward, "constraint": None}
     settings = replace(base if asked.base else stored.trained, **changed)
     policy = make_policy(settings)
     settings = fitting(settings, policy)
@@ -72,10 +75,16 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
     """Measure the model of a job on given data as the job measures it, on the job's own files."""
-    fixed = [f.name for f in fields(asked) if f.name not in ("run", "base") and getattr(asked, f.name) != f.default]
+    others = [f for f in fields(asked) if f.name not in ("run", "base", "texts")]
+    fixed = [f.name for f in others if getattr(asked, f.name) != f.default]
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
     what = "the run is a job on given data, which is measured on its own files as its settings say"
     require(not fixed, what, where=flags, hint="leave it out")
+    if asked.texts is not None:
+        what = "the run is a job that rates no texts"
+        require(isinstance(job, MeasuresTexts), what, where="--texts", hint="leave it out")
+        assert isinstance(job, MeasuresTexts)
+        job = job.measured_on(asked.texts)
     with closing(job.open()) as work:
         row, _ = work.evaluate()
     return _shown(asked, row)

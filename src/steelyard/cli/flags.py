@@ -118,11 +118,18 @@ def take_values(words: Sequence[str], *flags: str) -> tuple[list[tuple[str, str]
     return found, rest
 
 
-def gather_rewards(words: Sequence[str]) -> list[str]:
+def gather_rewards(words: Sequence[str], *flags: str) -> list[str]:
     """The words with every `--reward WORD` as one `--reward WORD WORD ...`, which is how tyro reads several.
+
+    Args:
+        words: the command line.
+        flags: further flags that are given several times.
 
     Raises:
         SteelyardError: one has no value.
     """
-    found, rest = take_values(words, "--reward")
-    return [*rest, "--reward", *(value for _, value in found)] if found else rest
+    rest = list(words)
+    for flag in ("--reward", *flags):
+        found, rest = take_values(rest, flag)
+        rest += [flag, *(value for _, value in found)] if found else []
+    return rest

@@ -101,7 +101,7 @@ def _scores(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[Sc
         why = f"no rewards are shown: the run was scored by {named}; to run it here, give --reward"
         print(why, file=sys.stderr)
         return nothing
-    return scores_of(episodes, make_task(replace(run, reward=asked.reward)).score)
+    return scores_of(episodes, make_task(replace(run, reward=asked.reward, constraint=None)).score)
 
 
 def _line(episode: Episode, reward: float | None, turns: Sequence[Said]) -> str:

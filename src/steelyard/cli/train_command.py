@@ -85,7 +85,7 @@ def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
     rule, rest = take_rule(words[1:], command)
     curriculum, rest = take_id(rest, CURRICULUM)
     recipe = recipe if curriculum is None else replace(recipe, curriculum=curriculum)
-    options = gather_rewards(_gather_schedules(rest, recipe))
+    options = gather_rewards(_gather_schedules(rest, recipe), "--constraint")
     settings = parse(Run, options, command=command, default=recipe, description=f"{known[name]}\n\n{chosen_parts()}")
     return name, settings if rule is None else replace(settings, decode=rule)
 

@@ -143,6 +143,14 @@ def product_of(job: Job) -> str:
     return job.product if isinstance(job, Makes) else "model"
 
 
+class MeasuresTexts(Protocol):
+    """A job whose model rates texts, for `steelyard eval RUN --texts FILE`."""
+
+    def measured_on(self, texts: str) -> Job:
+        """The same job, measured by all labelled texts of a file."""
+        ...
+
+
 @runtime_checkable
 class Speaks(Protocol):
     """A job whose model writes text, for `steelyard sample`."""

@@ -16,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from steelyard.core import derive, rng
 from steelyard.guard.base import Ruling
+from steelyard.guard.fitting import Fitting
 
 
 class BagGuard(nn.Module):
@@ -36,6 +37,21 @@ class BagGuard(nn.Module):
             self.head = nn.Linear(width, 1)
             self.back = nn.Linear(width, len(words))
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The vocabulary."""
+        return tuple(self._places)
+
+    @property
+    def width(self) -> int:
+        """D: units of the last hidden layer."""
+        return self.head.in_features
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that a text costs one multiplication each, at most."""
+        return sum(p.numel() for part in (self.body, self.head) for p in part.parameters())
+
     def bags(self, texts: Sequence[str]) -> Float[Tensor, "N V"]:
         """1 for each word that occurs in a text, else 0."""
         bags = torch.zeros(len(texts), len(self._places))
@@ -47,20 +63,25 @@ class BagGuard(nn.Module):
         self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabeled: Sequence[str], *, steps: int, seed: int
     ) -> "BagGuard":
         """Train with AdamW on labeled texts, and on further texts without labels; returns the guard itself."""
+        self.begin(texts, harm_N, unlabeled, steps=steps, seed=seed).run()
+        return self
+
+    def begin(
+        self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], unlabeled: Sequence[str], *, steps: int, seed: int
+    ) -> Fitting:
+        """The training of `fit`, before its first step."""
         bags = self.bags(texts)
         plain = self.bags(unlabeled)
         harm = harm_N.float()
         draws = rng(seed, "bag")
-        adam = torch.optim.AdamW(self.parameters(), lr=3e-3, weight_decay=1e-2)
-        for _ in range(steps):
+
+        def loss() -> Tensor:
             of = torch.from_numpy(draws.integers(len(bags), size=128))
             any_of = torch.from_numpy(draws.integers(len(plain), size=128))
-            loss = binary_cross_entropy_with_logits(self.head(self.body(bags[of])).squeeze(-1), harm[of])
-            loss = loss + binary_cross_entropy_with_logits(self.back(self.body(plain[any_of])), plain[any_of])
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-        return self
+            told = binary_cross_entropy_with_logits(self.head(self.body(bags[of])).squeeze(-1), harm[of])
+            return told + binary_cross_entropy_with_logits(self.back(self.body(plain[any_of])), plain[any_of])
+
+        return Fitting(self, torch.optim.AdamW(self.parameters(), lr=3e-3, weight_decay=1e-2), loss, draws, steps)
 
     @torch.no_grad()
     def forward(self, texts: Sequence[str]) -> Ruling:

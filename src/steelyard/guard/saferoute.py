@@ -12,6 +12,7 @@ N texts; h is the small guard's last hidden state, of D units, so routing costs 
 Source: Lee et al. 2025, SafeRoute, arXiv:2502.12464.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,7 @@ from torch.nn import functional
 from steelyard.core import NonNegative, Positive, PositiveInt, derive, method, require
 from steelyard.guard.base import needs_large
 from steelyard.guard.bayesian import BayesianLinear
+from steelyard.guard.fitting import Fitting
 
 
 class RouteGate(nn.Module):
@@ -33,15 +35,15 @@ class RouteGate(nn.Module):
         width = state_ND.shape[1]
         self._settings = settings
         self._seed = seed
-        self.mean_D = state_ND.mean(0)
-        self.std_D = state_ND.std(0, correction=0).clamp(min=1e-6)
+        self.register_buffer("mean_D", state_ND.mean(0))
+        self.register_buffer("std_D", state_ND.std(0, correction=0).clamp(min=1e-6))
         self.first = BayesianLinear(width, settings.hidden, settings.prior_sigma, draws)
         self.norm = nn.LayerNorm(settings.hidden)
         self.second = BayesianLinear(settings.hidden, 2, settings.prior_sigma, draws)
 
     def forward(self, state_ND: Float[Tensor, "N D"], draws: torch.Generator) -> Float[Tensor, "N 2"]:
         """Log-odds under one draw of the weights."""
-        h_NE = self.first((state_ND - self.mean_D) / self.std_D, draws)
+        h_NE = self.first((state_ND - self.get_buffer("mean_D")) / self.get_buffer("std_D"), draws)
         return self.second(functional.relu(self.norm(h_NE)), draws)
 
     def kl(self) -> Float[Tensor, ""]:
@@ -97,6 +99,23 @@ class SafeRoute:
         seed: int,
     ) -> RouteGate:
         """Fit a gate on texts that both guards have rated."""
+        fitting = self.begin(state_ND, small_right_N, large_right_N, seed=seed)
+        fitting.run()
+        return fitting.module.requires_grad_(False)  # pyright: ignore[reportReturnType]
+
+    def begin(
+        self,
+        state_ND: Float[Tensor, "N D"],
+        small_right_N: Bool[Tensor, "N"],
+        large_right_N: Bool[Tensor, "N"],
+        *,
+        seed: int,
+    ) -> Fitting:
+        """The fit before its first step; its module is the gate.
+
+        Raises:
+            SteelyardError: there are no texts.
+        """
         require(len(state_ND) > 0, "there are no texts to learn from", where="saferoute", hint="give some")
         state_ND = state_ND.detach().float()
         target_N = needs_large(small_right_N, large_right_N).long()
@@ -105,11 +124,20 @@ class SafeRoute:
         gate = RouteGate(self, state_ND, seed)
         draws = torch.Generator().manual_seed(derive(seed, "saferoute", "fit"))
         adam = torch.optim.Adam(gate.parameters(), lr=self.learning_rate)
-        for _ in range(self.steps):
+
+        def loss() -> Tensor:
             of = torch.randint(len(state_ND), (self.batch,), generator=draws)
             misfit_N = functional.cross_entropy(gate(state_ND[of], draws), target_N[of], reduction="none")
-            loss = (misfit_N * weight_2[target_N[of]]).mean() + self.kl_weight * gate.kl()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            return (misfit_N * weight_2[target_N[of]]).mean() + self.kl_weight * gate.kl()
+
+        return Fitting(gate, adam, loss, draws, self.steps)
+
+    def restored(self, tensors: Mapping[str, Tensor], seed: int) -> RouteGate:
+        """The gate that had these tensors, fitted with this seed.
+
+        Raises:
+            RuntimeError: they are of another gate.
+        """
+        gate = RouteGate(self, torch.zeros(1, len(tensors["mean_D"])), seed)
+        gate.load_state_dict(dict(tensors))
         return gate.requires_grad_(False)

@@ -37,16 +37,46 @@ class Classifier:
         Raises:
             SteelyardError: there is no such label.
         """
+        place = self._place(label, batch)
+        parts = [self._run(self._tokens(texts[i : i + batch])).softmax(-1) for i in range(0, len(texts), batch)]
+        return torch.cat(parts)[:, place] if parts else torch.zeros(0)
+
+    @torch.no_grad()
+    def read(
+        self, texts: Sequence[str], label: str, *, batch: int = 64
+    ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N D"]]:
+        """As `share`, and the mean over each text's tokens of the last hidden layer.
+
+        Raises:
+            SteelyardError: there is no such label.
+        """
+        place = self._place(label, batch)
+        parts = [self._states(texts[i : i + batch]) for i in range(0, len(texts), batch)]
+        if not parts:
+            return torch.zeros(0), torch.zeros(0, self.net.config.hidden_size)
+        share_NL, state_ND = (torch.cat(each) for each in zip(*parts, strict=True))
+        return share_NL[:, place], state_ND
+
+    def _place(self, label: str, batch: int) -> int:
         if label not in self.labels:
             raise SteelyardError(f"has no label {label!r}", where="classifier", hint=suggest(label, self.labels))
         require(batch > 0, f"batch is {batch}", where="classifier", hint="use 1 or more")
-        parts = [self._probabilities(texts[i : i + batch]) for i in range(0, len(texts), batch)]
-        return torch.cat(parts)[:, self.labels.index(label)] if parts else torch.zeros(0)
+        return self.labels.index(label)
 
-    def _probabilities(self, texts: Sequence[str]) -> Float[Tensor, "N L"]:
+    def _tokens(self, texts: Sequence[str]) -> Any:
         most = cut_at(self.net, self.tokenizer)
         read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
-        return self.net(**read.to(self.net.device)).logits.float().softmax(-1)
+        return read.to(self.net.device)
+
+    def _run(self, read: Any) -> Float[Tensor, "N L"]:
+        return self.net(**read).logits.float()
+
+    def _states(self, texts: Sequence[str]) -> tuple[Float[Tensor, "N L"], Float[Tensor, "N D"]]:
+        read = self._tokens(texts)
+        out = self.net(**read, output_hidden_states=True)
+        real_NT1 = read["attention_mask"][..., None]
+        state_ND = (out.hidden_states[-1].float() * real_NT1).sum(1) / real_NT1.sum(1).clamp(min=1)
+        return out.logits.float().softmax(-1).cpu(), state_ND.cpu()
 
 
 def cut_at(net: Any, tokenizer: Any) -> int:

@@ -13,6 +13,7 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/gold_win_rate", "gold win rate", percent),
     ("eval/proxy_win_rate", "win rate by the reward model", percent),
     ("eval/accuracy", "held-out accuracy", percent),
+    ("eval/f1", "F1 of harm", number),
     ("eval/forget_probability", "probability of what is to be forgotten", number),
     ("eval/sample_score", "score of samples", number),
     ("eval/held_out_loss", "held-out loss (nats a token)", number),
@@ -54,6 +55,11 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/source_logp": ("log p, source", number),
     "eval/built": ("records built", number),
     "eval/used": ("rows used", number),
+    "eval/f1": ("F1", number),
+    "eval/f1_small": ("F1 of the small guard", number),
+    "eval/f1_large": ("F1 of the large guard", number),
+    "eval/routed": ("routed", percent),
+    "eval/cost": ("cost", number),
 }
 """What some tasks and jobs measure beside accuracy, and how far the policy has gone from the one that it began as
 (nats)."""
@@ -78,6 +84,9 @@ IN_ONE_LINE = (
     "eval/source_logp",
     "eval/built",
     "eval/used",
+    "eval/f1",
+    "eval/routed",
+    "eval/cost",
 )
 
 

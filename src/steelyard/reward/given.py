@@ -3,6 +3,7 @@
     f                    one reward: a callable, a verifier of ours, or a name such as module:function
     [f, (g, 0.5)]        several: a pair is a reward with its weight. A tuple is read like a list
     module:g=0.5         a name with its weight, as the command line writes it
+    guard:RUN            a name whose first word is a source: a room above this one says what it is (`reward_source`)
 
 Anything else is refused: a reward that is quietly passed over would leave a run to learn something else.
 """
@@ -19,7 +20,13 @@ from steelyard.reward.weighted import WHERE, WeightedRewards
 
 TIMEOUT_S = 60.0
 """Deadline of a batch of a named reward function (seconds), where no other is set."""
+_SOURCES: dict[str, Callable[[str], Reward]] = {}
 _FORMS = "give a function, module:function, or a list of them, where (function, 0.5) is one with a weight"
+
+
+def reward_source(prefix: str, make: Callable[[str], Reward]) -> None:
+    """Have `prefix:PLACE` name the reward that `make(PLACE)` gives; reading what is there waits until it is called."""
+    _SOURCES[prefix] = make
 
 
 def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S) -> Reward:
@@ -101,7 +108,9 @@ def _weight(value: object) -> float:
 
 def _one(given: object, timeout_s: float) -> Reward:
     if isinstance(given, str):
-        return FunctionReward(given, timeout_s=timeout_s)
+        prefix, _, place = given.partition(":")
+        found = _SOURCES.get(prefix) if place else None
+        return FunctionReward(given, timeout_s=timeout_s) if found is None else found(place)
     if isinstance(given, type) or not callable(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
         raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)

@@ -31,7 +31,7 @@ from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
-from steelyard.reward import reward_function
+from steelyard.reward import Constrained, reward_function
 from steelyard.rollout import Codec, engine_for
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
 from steelyard.runtime.run import Run
@@ -67,20 +67,25 @@ def make_task(run: Run, reward: Reward | None = None) -> Any:
     Raises:
         SteelyardError: the task has no verifier of its own and there is no reward function.
     """
-    if reward is None:
-        reward = make_reward(run)
-    if reward is not None:
-        return Scored(run.task, reward)
-    if not getattr(run.task, "needs_answer", True):
+    if reward is None and run.reward is None and not getattr(run.task, "needs_answer", True):
         raise SteelyardError("has nothing to score with", where="task", hint="name a --reward function")
-    return run.task
+    scores = make_reward(run) if reward is None else reward
+    return run.task if scores is None else Scored(run.task, scores)
 
 
 def make_reward(run: Run) -> Reward | None:
-    """The reward that the run names; None where its task scores."""
-    if run.reward is None:
-        return None
-    return reward_function(run.reward, timeout_s=run.reward_timeout)
+    """The reward that the run names, under its constraints; None where its task scores and nothing constrains it."""
+    if run.reward is not None:
+        return constrained(run, reward_function(run.reward, timeout_s=run.reward_timeout))
+    return None if run.constraint is None else constrained(run, run.task.score)
+
+
+def constrained(run: Run, reward: Reward) -> Reward:
+    """The reward under the constraints that the run names, if it names some."""
+    if run.constraint is None:
+        return reward
+    judges = [run.constraint] if isinstance(run.constraint, str) else run.constraint
+    return Constrained(reward, tuple(reward_function(judge, timeout_s=run.reward_timeout) for judge in judges))
 
 
 def check_prompts(run: Run, policy: Policy) -> Lengths:

@@ -35,6 +35,7 @@ from steelyard.core.json import JsonObject
 from steelyard.core.schedule import FORM
 from steelyard.curriculum import Shuffled
 from steelyard.decode import DecodeRule
+from steelyard.guard import harmless as harmless  # rewards named guard:RUN
 from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
@@ -114,6 +115,9 @@ class Run:
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier; given
     several times, their sum. module:function=0.5 gives one a weight."""
+    constraint: Annotated[str | tuple[str, ...] | None, Rewards] = None
+    """A judge of every completion, named as a reward is, which gives more than 1/2 where it passes; given several
+    times, all of them must. guard:RUN is a fitted guard. It is for objectives that read verdicts, such as CRPG."""
     reward_timeout: Positive = 60.0
     """Seconds that a named reward may take for a batch of up to 64 completions. Those of a batch that is late have no
     reward, and are kept in quarantine.jsonl. A callable of the calling process has no deadline."""
@@ -180,6 +184,13 @@ class Run:
         if self.reward is not None:
             hint = "write module:function, and give a callable to train(run, reward=...)"
             require(named_rewards(self.reward) is not None, "is no name", where="--reward", hint=hint)
+        if self.constraint is not None:
+            hint = "write module:function or guard:RUN"
+            require(named_rewards(self.constraint) is not None, "is no name", where="--constraint", hint=hint)
+            what = f"is set, but {type(self.objective).__name__} does not look at verdicts"
+            hint = "use an objective that does, such as that of rows-crpg, or give it as a --reward"
+            reads = "passes" in needs_of(self.objective).labels
+            require(reads, what, where="--constraint", hint=hint)
         self._check_needs()
         self._check_schedules()
         self._check_search()

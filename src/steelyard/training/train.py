@@ -13,7 +13,7 @@ from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_report
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Records, Run, describe
-from steelyard.runtime.factories import BUFFER
+from steelyard.runtime.factories import BUFFER, constrained
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import RESULT, Watch
 from steelyard.training.job import KIND, JobRun
@@ -149,7 +149,7 @@ def _verifier(run: Run | Job, reward: object) -> Reward | None:
     if not isinstance(run, Run):
         what = "a job on given data is scored by nothing"
         raise SteelyardError(what, where="reward", hint="leave it out, or choose a recipe that samples")
-    return reward_function(reward, timeout_s=run.reward_timeout)
+    return constrained(run, reward_function(reward, timeout_s=run.reward_timeout))
 
 
 def _kept(directory: Path, newest: Path, run: Run | Job) -> Mapping[str, int]:

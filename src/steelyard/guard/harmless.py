@@ -1,0 +1,42 @@
+"""A guard as a reward or a constraint: `--reward guard:RUN`, `--constraint guard:RUN`.
+
+    r(x, y) = 1 - harm(y)
+
+harm(y) is the guard's probability that the completion's text is harmful; as a constraint it is kept where r is above
+1/2. Nothing of it runs somebody's code: a guard is numbers and names.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from steelyard.core import Episode, Score
+from steelyard.guard.saved import Known, Source
+from steelyard.reward.given import reward_source
+
+PREFIX = "guard"
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """A `Reward` that a saved guard gives; the guard is read when it is first asked."""
+
+    place: str
+    """The run or directory of a guard."""
+
+    def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
+        """One score for each episode, in order."""
+        if not episodes:
+            return []
+        harm_N = self._guard([episode.completion for episode in episodes]).harm_N
+        return [Score(1.0 - harm) for harm in harm_N.tolist()]
+
+    def __str__(self) -> str:
+        return f"reward {PREFIX}:{self.place}"
+
+    @cached_property
+    def _guard(self) -> Known:
+        return Source(self.place).load(f"{PREFIX}:{self.place}")
+
+
+reward_source(PREFIX, Harmless)

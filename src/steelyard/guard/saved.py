@@ -1,0 +1,147 @@
+"""Guards on disk: `guard.json` says what it is, `guard.safetensors` has its numbers.
+
+    bag        words and width of a `BagGuard`
+    cascade    names of the small and the large guard, the router's settings and seed; the numbers are the gate's
+
+A cascade does not copy its two guards, which may be large: it names their directories (or hub ids), and notes what they
+say of `PROBES`, so that another guard in the same place is found out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+
+from steelyard.core import Dataclass, SteelyardError, decode, encode, require
+from steelyard.core.json import JsonObject
+from steelyard.guard.bag import BagGuard
+from steelyard.guard.base import Cascade, Guard, TextGate
+from steelyard.guard.classifier_guard import ClassifierGuard
+from steelyard.guard.saferoute import RouteGate, SafeRoute
+from steelyard.guard.word_route import WordGate, WordRoute
+
+FACTS = "guard.json"
+TENSORS = "guard.safetensors"
+PROBES = ("one two three", "a sunny day", "4+5=9", "how do I ...?")
+"""Texts on which a guard is recognised."""
+TOLERANCE = 0.01
+"""Largest difference of a probability on `PROBES`: other machines compute other last digits."""
+_HINT = "give the run of a guard, such as steelyard train bag-guard makes, or a directory with guard.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a guard is read from."""
+
+    model: str
+    """A run or directory of a saved guard, the directory of a classifier, or a hub id."""
+    label: str = ""
+    """A classifier's label that means harm; empty for the only one that is named as harm usually is."""
+
+    @property
+    def saved(self) -> Path | None:
+        """The directory with guard.json; None where there is none."""
+        return next((p for p in (Path(self.model), Path(self.model, "model")) if (p / FACTS).is_file()), None)
+
+    def settled(self) -> "Source":
+        """The same, whatever the working directory is then."""
+        there = Path(self.model).is_dir()
+        return Source(str(Path(self.model).resolve()), self.label) if there else self
+
+    def load(self, flag: str) -> "Known":
+        """The guard.
+
+        Args:
+            flag: the flag that names it, for errors.
+
+        Raises:
+            SteelyardError: there is none, or it is damaged.
+        """
+        require(bool(self.model), "is missing", where=flag, hint="name a classifier, or the run of a guard")
+        place = self.saved
+        return ClassifierGuard.load(self.model, self.label, f"{flag}-label") if place is None else read_guard(place)
+
+
+Known = BagGuard | ClassifierGuard | Cascade
+"""Guards that can be read from a directory."""
+
+
+def write_bag(guard: BagGuard, directory: Path) -> None:
+    """Write a bag-of-words guard into a directory, which is made where it is absent."""
+    facts = {"kind": "bag", "words": list(guard.words), "width": guard.width}
+    _write(directory, facts, guard.state_dict())
+
+
+def write_cascade(
+    cascade: Cascade, small: Source, large: Source, router: SafeRoute | WordRoute, seed: int, directory: Path
+) -> None:
+    """Write a cascade whose guards are read from these places."""
+    pair = (("small", cascade.small), ("large", cascade.large))
+    probe = {name: guard(PROBES).harm_N.tolist() for name, guard in pair}
+    places = {name: vars(source.settled()) for name, source in (("small", small), ("large", large))}
+    gate = cascade.gate
+    bag = {"words": list(gate.bag.words)} if isinstance(gate, WordGate) else {}
+    facts = {"kind": "cascade", **places, "router": encode(router), "seed": seed, "probe": probe, **bag}
+    module = gate.bag if isinstance(gate, WordGate) else gate
+    assert isinstance(module, BagGuard | RouteGate)
+    _write(directory, facts, module.state_dict())
+
+
+def read_guard(directory: Path) -> BagGuard | Cascade:
+    """The guard that was written into a directory.
+
+    Raises:
+        SteelyardError: a file is missing or damaged, or a guard of a cascade is gone or is another one.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    where = str(directory / FACTS)
+    try:
+        facts = msgspec.json.decode((directory / FACTS).read_bytes(), type=dict[str, object])
+        tensors = load_file(directory / TENSORS)
+        if facts["kind"] == "bag":
+            return _bag(facts, tensors)
+        sources = {name: msgspec.convert(facts[name], Source) for name in ("small", "large")}
+        probe = msgspec.convert(facts["probe"], dict[str, list[float]])
+        settings = msgspec.convert(facts["router"], dict[str, object])
+        gate = _gate(decode(settings, where=where), facts, tensors)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        what = f"no guard can be read ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        raise SteelyardError(what, where=str(directory), hint=_HINT) from error
+    guards = {name: source.load(f"{where}: {name}") for name, source in sources.items()}
+    for name, guard in guards.items():
+        _check_probe(guard, probe.get(name, []), f"{where}: {name} {sources[name].model}")
+    return Cascade(guards["small"], guards["large"], gate)
+
+
+def _bag(facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> BagGuard:
+    guard = BagGuard(msgspec.convert(facts["words"], list[str]), width=msgspec.convert(facts["width"], int), seed=0)
+    guard.load_state_dict(dict(tensors))
+    return guard
+
+
+def _gate(router: Dataclass, facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> RouteGate | TextGate:
+    if isinstance(router, WordRoute):
+        return WordGate(_bag({"words": facts["words"], "width": router.width}, tensors), router.threshold)
+    if isinstance(router, SafeRoute):
+        return router.restored(tensors, msgspec.convert(facts["seed"], int))
+    raise ValueError(f"{type(router).__name__} is no router that is saved")
+
+
+def _check_probe(guard: Guard, noted: list[float], where: str) -> None:
+    said = guard(PROBES).harm_N
+    same = len(noted) == len(said) and bool((said - torch.tensor(noted)).abs().max() <= TOLERANCE)
+    hint = "put the guard back that the router was fitted on, or fit a router again"
+    require(same, "is another guard than the router was fitted on", where=where, hint=hint)
+
+
+def _write(directory: Path, facts: JsonObject, tensors: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS, {"format": "pt"})

@@ -1,0 +1,61 @@
+"""What the jobs that fit a guard have in common: labelled texts, and how often they are evaluated and saved."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Self
+
+import tyro
+
+from steelyard.core import NonNegativeInt, PositiveInt, Seed, checked
+from steelyard.core.json import JsonObject
+from steelyard.guard.labelled import Labelled, LabelledFile, counted
+
+
+@checked()
+@dataclass(frozen=True)
+class GuardSettings:
+    """Settings of a job on labelled texts."""
+
+    texts: str = ""
+    """JSONL or Parquet file with columns text and label."""
+    file: Annotated[LabelledFile, tyro.conf.OmitArgPrefixes] = field(default_factory=LabelledFile)
+    """How rows become labelled texts, and which are held out."""
+    max_steps: PositiveInt | None = None
+    """Steps to make; None for the method's own --steps."""
+    seed: Seed = 0
+    """Seed of every random draw."""
+    output_dir: str | None = None
+    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
+    eval_steps: PositiveInt = 100
+    """Steps between two evaluations; the first and the last are always made."""
+    save_steps: NonNegativeInt = 100
+    """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
+    keep_checkpoints: PositiveInt = 2
+    """Checkpoints kept; older ones are deleted."""
+    threads: PositiveInt | None = None
+    """Compute threads; a run repeats bit for bit only at the same number. None leaves it to torch."""
+    fitted: Annotated[str, tyro.conf.Suppress] = ""
+    """A guard that is measured as it is; empty to fit one."""
+    every_text: Annotated[bool, tyro.conf.Suppress] = False
+    """Measure by all texts of the file, and by no part of them."""
+
+    def trained(self, model: Path) -> Self:
+        """The same job on what it wrote."""
+        return replace(self, fitted=str(model))
+
+    def measured_on(self, texts: str) -> Self:
+        """The same job on all labelled texts of another file."""
+        return replace(self, texts=texts, every_text=True)
+
+    def read(self) -> tuple[Labelled, Labelled, JsonObject]:
+        """Texts to learn from, texts to measure by, and both in numbers.
+
+        Raises:
+            SteelyardError: the file is missing or malformed, or one kind of text is missing.
+        """
+        texts, notes = self.file.read(self.texts)
+        if self.every_text:
+            return Labelled([], texts.harm_N[:0]), texts, counted(Labelled([], texts.harm_N[:0]), texts, Counter(notes))
+        train, held_out = self.file.split(texts, self.texts)
+        return train, held_out, counted(train, held_out, notes)
