@@ -17,7 +17,7 @@ from conformance import (  # noqa: F401  (they register strangers)
 from conformance.strangers import BROKEN, SOUND, breaks, sound
 from steelyard.check import KINDS, METHOD_CHECKS, checks_for, run_checks
 from steelyard.core import Curriculum, Episode, Prompt, Score, SteelyardError
-from steelyard.guard import Gate
+from steelyard.guard import Gate, TextGate
 from steelyard.pretrain import Document, Preparation
 from steelyard.replay import PrioritizedReplay
 from steelyard.replay.buffer import ReplayBuffer
@@ -423,6 +423,85 @@ class Backwards(FirstNumber):
 class FitsNothing(Sign):
     def fit(self, state_ND, small_right_N, large_right_N, *, seed: int) -> Gate:
         return FirstNumber()
+
+
+# Routers by text
+
+
+class Cloaked(TextGate):
+    """Routes texts with the word."""
+
+    def score_texts(self, texts):
+        return torch.tensor([0.9 if "cloaked" in text.split() else 0.1 for text in texts])
+
+    def routes_texts(self, texts):
+        return self.score_texts(texts) >= 0.5
+
+
+@sound
+@dataclass(frozen=True)
+class ByAWord:
+    """A stranger's router by text.
+
+        score = 0.9 where the word is there
+
+    Source: this file.
+    """  # fmt: skip
+
+    gate = Cloaked
+
+    def fit_texts(self, texts, small_right_N, large_right_N, *, seed: int) -> TextGate:
+        if not len(texts):
+            raise SteelyardError("no examples", where="router", hint="give some")
+        return NeverAsks() if small_right_N.all() else self.gate()
+
+
+class NeverAsks(Cloaked):
+    def score_texts(self, texts):
+        return torch.zeros(len(texts))
+
+
+def text_gates(check):
+    def register(gate):
+        members = {"gate": gate, "__doc__": ByAWord.__doc__}
+        breaks(check)(dataclass(frozen=True)(type(gate.__name__, (ByAWord,), members)))
+        return gate
+
+    return register
+
+
+@text_gates("text-gate-scores")
+class Doubled(Cloaked):
+    def score_texts(self, texts):
+        return 2 * super().score_texts(texts)
+
+
+@text_gates("text-gate-alone")
+class ByPlace(Cloaked):
+    def score_texts(self, texts):
+        return super().score_texts(texts) + 0.01 * torch.linspace(0, 1, len(texts))
+
+
+@text_gates("text-gate-seeded")
+class GlobalDice(Cloaked):
+    def __init__(self):
+        self.shift = 0.05 * torch.rand(())
+
+    def score_texts(self, texts):
+        return super().score_texts(texts) + self.shift
+
+
+@text_gates("text-gate-learns")
+class Reversed(Cloaked):
+    def score_texts(self, texts):
+        return 1 - super().score_texts(texts)
+
+
+@breaks("text-gate-one-class")
+@dataclass(frozen=True)
+class FitsNoTexts(ByAWord):
+    def fit_texts(self, texts, small_right_N, large_right_N, *, seed: int) -> TextGate:
+        return Cloaked()
 
 
 OWN = [(kind.name, check) for kind in KINDS if kind.name != "objective" for check in kind.checks]

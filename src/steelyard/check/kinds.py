@@ -16,7 +16,7 @@ from steelyard.check.decode import DECODE_CHECKS
 from steelyard.check.docstring import sourced
 from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
 from steelyard.check.encoder_attention import cost_of as encoder_attention_cost
-from steelyard.check.guard import GATE_CHECKS
+from steelyard.check.guard import GATE_CHECKS, TEXT_GATE_CHECKS
 from steelyard.check.intervention import INTERVENTION_CHECKS
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.objective import OBJECTIVE_CHECKS
@@ -29,7 +29,7 @@ from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.core.table import Table
 from steelyard.data import Record
 from steelyard.decode import DecodeRule
-from steelyard.guard import Gate
+from steelyard.guard import Gate, TextGate
 from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
 from steelyard.pretrain import Document
@@ -116,6 +116,10 @@ KINDS = (
     ),
     Kind("audit", "audit(...) gives a Table", lambda cls: issubclass(gives(cls, "audit"), Table), _with(AUDIT_CHECKS)),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
+    Kind(
+        "text router", "fit_texts(...) gives a gate on texts",
+        lambda cls: issubclass(gives(cls, "fit_texts"), TextGate), _with(TEXT_GATE_CHECKS),
+    ),
     Kind(
         "intervention", "fit(...) gives what changes hidden states",
         lambda cls: issubclass(gives(cls, "fit"), Intervention), _with(INTERVENTION_CHECKS),

@@ -9,9 +9,10 @@ harm(y) is the guard's probability that the completion's text is harmful; as a c
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from steelyard.core import Episode, Score
-from steelyard.guard.saved import Known, Source
+from steelyard.core import Episode, Score, require
+from steelyard.guard.saved import HINT, Known, Source
 from steelyard.reward.given import reward_source
 
 PREFIX = "guard"
@@ -36,7 +37,10 @@ class Harmless:
 
     @cached_property
     def _guard(self) -> Known:
-        return Source(self.place).load(f"{PREFIX}:{self.place}")
+        source = Source(self.place)
+        there = source.saved is not None or Path(self.place).is_dir()
+        require(there, "there is no guard", where=f"{PREFIX}:{self.place}", hint=HINT)
+        return source.load(f"{PREFIX}:{self.place}")
 
 
 reward_source(PREFIX, Harmless)

@@ -29,6 +29,9 @@ from steelyard.guard.fitting import Fitting
 class RouteGate(nn.Module):
     """The fitted router. Its K draws of the weights depend on the seed alone, so calls are independent."""
 
+    mean_D: Float[Tensor, "D"]
+    std_D: Float[Tensor, "D"]
+
     def __init__(self, settings: "SafeRoute", state_ND: Float[Tensor, "N D"], seed: int) -> None:
         super().__init__()
         draws = torch.Generator().manual_seed(derive(seed, "saferoute", "start"))
@@ -43,7 +46,7 @@ class RouteGate(nn.Module):
 
     def forward(self, state_ND: Float[Tensor, "N D"], draws: torch.Generator) -> Float[Tensor, "N 2"]:
         """Log-odds under one draw of the weights."""
-        h_NE = self.first((state_ND - self.get_buffer("mean_D")) / self.get_buffer("std_D"), draws)
+        h_NE = self.first((state_ND - self.mean_D) / self.std_D, draws)
         return self.second(functional.relu(self.norm(h_NE)), draws)
 
     def kl(self) -> Float[Tensor, ""]:

@@ -29,7 +29,7 @@ PROBES = ("one two three", "a sunny day", "4+5=9", "how do I ...?")
 """Texts on which a guard is recognised."""
 TOLERANCE = 0.01
 """Largest difference of a probability on `PROBES`: other machines compute other last digits."""
-_HINT = "give the run of a guard, such as steelyard train bag-guard makes, or a directory with guard.json"
+HINT = "give the run of a guard, such as steelyard train bag-guard makes, or a directory with guard.json"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def read_guard(directory: Path) -> BagGuard | Cascade:
         gate = _gate(decode(settings, where=where), facts, tensors)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         what = f"no guard can be read ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-        raise SteelyardError(what, where=str(directory), hint=_HINT) from error
+        raise SteelyardError(what, where=str(directory), hint=HINT) from error
     guards = {name: source.load(f"{where}: {name}") for name, source in sources.items()}
     for name, guard in guards.items():
         _check_probe(guard, probe.get(name, []), f"{where}: {name} {sources[name].model}")

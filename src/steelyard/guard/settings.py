@@ -1,20 +1,22 @@
 """What the jobs that fit a guard have in common: labelled texts, and how often they are evaluated and saved."""
 
-from collections import Counter
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, Seed, checked
 from steelyard.core.json import JsonObject
 from steelyard.guard.labelled import Labelled, LabelledFile, counted
+from steelyard.guard.work import GuardWork
 
 
 @checked()
 @dataclass(frozen=True)
-class GuardSettings:
+class GuardSettings(ABC):
     """Settings of a job on labelled texts."""
 
     texts: str = ""
@@ -40,11 +42,24 @@ class GuardSettings:
     every_text: Annotated[bool, tyro.conf.Suppress] = False
     """Measure by all texts of the file, and by no part of them."""
 
-    def trained(self, model: Path) -> Self:
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is fitted on what."""
+
+    @abstractmethod
+    def plan(self) -> Mapping[str, JsonObject]:
+        """What `--dry-run` shows beside the settings."""
+
+    @abstractmethod
+    def open(self) -> GuardWork:
+        """Read the texts and begin to fit, or measure what `fitted` names."""
+
+    def trained(self, model: Path) -> "GuardSettings":
         """The same job on what it wrote."""
         return replace(self, fitted=str(model))
 
-    def measured_on(self, texts: str) -> Self:
+    def measured_on(self, texts: str) -> "GuardSettings":
         """The same job on all labelled texts of another file."""
         return replace(self, texts=texts, every_text=True)
 
@@ -56,6 +71,7 @@ class GuardSettings:
         """
         texts, notes = self.file.read(self.texts)
         if self.every_text:
-            return Labelled([], texts.harm_N[:0]), texts, counted(Labelled([], texts.harm_N[:0]), texts, Counter(notes))
+            none = Labelled([], texts.harm_N[:0])
+            return none, texts, counted(none, texts, notes)
         train, held_out = self.file.split(texts, self.texts)
         return train, held_out, counted(train, held_out, notes)

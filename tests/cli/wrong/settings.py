@@ -74,6 +74,26 @@ WORDS = [
     Wrong(f"{NEW} --curriculum dump", "good.jsonl, line 1: has no column domain; name its column with --columns."),
     Wrong(f"{NEW} --curriculum dump --dry-run", "has no column domain; name its column with --columns.domain"),
     Wrong(f"{NEW} --curriculum dump --curriculum.tau 0", "dump.tau: is 0"),
+    Wrong("train saferoute", "--texts: is missing; name a .jsonl or .parquet file with text and label"),
+    Wrong("train saferoute --texts nowhere.jsonl", "nowhere.jsonl: there is no such file"),
+    Wrong("train saferoute --texts good.jsonl", "good.jsonl, line 1: has no text in column 'text'"),
+    Wrong(
+        "train bag-guard --texts t.jsonl --dry-run", "t.jsonl: of 3 texts to learn from, 0 are harmful",
+        write("t.jsonl", "".join(f'{{"text": "{word}", "label": 0}}\n' for word in ("ab", "cd", "ef"))),
+    ),
+    Wrong(
+        "train saferoute --texts t.jsonl --large llama", "--small: is missing; name a classifier, or the run of a guard",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train word-route --texts t.jsonl --small llama --large llama", "llama",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong("train bag-guard --texts good.jsonl --held-out-share 1", "--held-out-share: is 1"),
+    Wrong(f"{NEW} --reward guard:nowhere", "guard:nowhere: there is no guard; give the run of a guard"),
+    Wrong(f"{NEW} --reward guard:", "reward 'guard:': it names no function"),
+    Wrong(f"{NEW} --constraint rewards:right", "--constraint: is set, but VarGradTB does not look at verdicts"),
+    Wrong("eval run --texts good.jsonl", "--texts: is for the run of a guard; leave it out"),
     Wrong("replay run --where", "--where: has no value; write --where VALUE"),
 ]  # fmt: skip
 
