@@ -71,7 +71,9 @@ def test_a_kill_and_a_resume_change_nothing(
     name: str, classifier_of: Callable[[str, int], str], texts_file: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    guards = {} if name == "bag-guard" else {"small": classifier_of("gpt2", 1), "large": classifier_of("gpt2", 2)}
+    guards: dict[str, Any] = (
+        {} if name == "bag-guard" else {"small": classifier_of("gpt2", 1), "large": classifier_of("gpt2", 2)}
+    )
     settings: dict[str, Any] = {"texts": str(texts_file), "max_steps": 25, **guards, **FEW}
     whole = steelyard.train(name, report=False, output_dir=str(tmp_path / "whole"), **settings).run_dir
     step = GuardWork.step

@@ -78,11 +78,11 @@ WORDS = [
     Wrong("train saferoute --texts nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong("train saferoute --texts good.jsonl", "good.jsonl, line 1: has no text in column 'text'"),
     Wrong(
-        "train bag-guard --texts t.jsonl --dry-run", "t.jsonl: of 3 texts to learn from, 0 are harmful",
+        "train bag-guard --texts t.jsonl --dry-run", "t.jsonl: of 2 texts to learn from, 0 are harmful",
         write("t.jsonl", "".join(f'{{"text": "{word}", "label": 0}}\n' for word in ("ab", "cd", "ef"))),
     ),
     Wrong(
-        "train saferoute --texts t.jsonl --large llama", "--small: is missing; name a classifier, or the run of a guard",
+        "train saferoute --texts t.jsonl --large llama", "--small: is missing; name a classifier, or the run of",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
     Wrong(
