@@ -143,6 +143,7 @@ def product_of(job: Job) -> str:
     return job.product if isinstance(job, Makes) else "model"
 
 
+@runtime_checkable
 class MeasuresTexts(Protocol):
     """A job whose model rates texts, for `steelyard eval RUN --texts FILE`."""
 

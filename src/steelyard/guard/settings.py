@@ -55,11 +55,6 @@ class GuardSettings(ABC):
     def open(self) -> GuardWork:
         """Read the texts and begin to fit, or measure what `fitted` names."""
 
-    @property
-    def product(self) -> str:
-        """A guard stands where other runs have a model."""
-        return "model"
-
     def trained(self, model: Path) -> "GuardSettings":
         """The same job on what it wrote."""
         return replace(self, fitted=str(model))
