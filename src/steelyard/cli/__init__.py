@@ -21,6 +21,7 @@ COMMANDS = {
     "methods": "list the methods, or explain one",
     "check": "run the conformance suite on a method of your own",
     "prove": "measure a method's claim against its paper's baseline, with a verdict that can fail",
+    "try": "try a proof with other settings and learning rates, before anything is claimed",
     "worlds": "list the worlds that a proof can choose from, with what was measured of each",
     "study": "measure a claim: several runs side by side, a table, a plot and a verdict",
     "results": "write the page of all measured claims, from the studies' run directories",

@@ -35,31 +35,33 @@ def about_of(setting: object, arm: Arm[Any]) -> str:
     return hashlib.blake2b(json.dumps(about).encode(), digest_size=8).hexdigest()
 
 
-def file_of(folder: Path, arm: str) -> Path:
-    """Where an arm's result is, in the folder of its seed."""
-    return folder / f"{arm.replace('/', '_')}.json"
+def file_of(folder: Path, arm: str, about: str) -> Path:
+    """Where the result of an arm with these settings is, in the folder of its seed."""
+    return folder / f"{arm.replace('/', '_')}-{about}.json"
 
 
-def read(folder: Path, arm: str) -> ArmResult | None:
+def lock_of(folder: Path, arm: str, about: str) -> Path:
+    """What is locked by who measures it."""
+    return file_of(folder, arm, about).with_suffix(".lock")
+
+
+def read(folder: Path, arm: str, about: str) -> ArmResult | None:
     """The result that is there, whether it fits or not.
 
     Raises:
         SteelyardError: it is damaged.
     """
-    file = file_of(folder, arm)
+    file = file_of(folder, arm, about)
     return kept(file, ArmResult) if file.exists() else None
 
 
-def why_not(result: ArmResult, about: str, proof: Path) -> str:
+def why_not(result: ArmResult, proof: Path) -> str:
     """Why a result is not what would be measured today; empty where it is.
 
     Args:
-        result: what is there.
-        about: `about_of` of what is asked for.
+        result: what is there, of the settings that are asked for.
         proof: the proof's file; its arms and claims enter by value.
     """
-    if result.about != about:
-        return "its settings or the libraries have changed"
     changed = code_reached.changed(result.sources, criterion=proof)
     return f"code that it uses has changed ({', '.join(changed[:3])})" if changed else ""
 
@@ -67,7 +69,7 @@ def why_not(result: ArmResult, about: str, proof: Path) -> str:
 def sources_known(folder: Path, arm: str, about: str, proof: Path) -> list[Path] | None:
     """The files that the same arm reached at another seed, if that was measured by the code of today."""
     for other in sorted(folder.parent.glob("*")):
-        result = read(other, arm) if other != folder and other.is_dir() else None
-        if result is not None and not why_not(result, about, proof):
+        result = read(other, arm, about) if other != folder and other.is_dir() else None
+        if result is not None and not why_not(result, proof):
             return [code_reached.PACKAGE / name for name in result.sources]
     return None

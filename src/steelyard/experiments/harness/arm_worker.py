@@ -69,7 +69,7 @@ class ArmWorker:
     def assigned(self) -> Iterator[Arm[Any]]:
         """The arms to measure, each locked until the next is asked for."""
         for arm in self.arms:
-            with held(arm_result.file_of(self.folder, arm.name).with_suffix(".lock"), wait=GLANCE) as mine:
+            with held(arm_result.lock_of(self.folder, arm.name, self.about[arm.name]), wait=GLANCE) as mine:
                 if mine and not self._is_there(arm.name):
                     self._now = arm.name
                     if self._code:
@@ -90,7 +90,7 @@ class ArmWorker:
         sources = code_reached.digests(self._sources(name), criterion=self.proof)
         plain = {key: float(value) for key, value in metrics.items()}
         result = ArmResult(self.seed, name, self.about[name], plain, seconds, sources, self._commit)
-        keep(arm_result.file_of(self.folder, name), result)
+        keep(arm_result.file_of(self.folder, name, self.about[name]), result)
         self.done.append(name)
         print(f"arm {name}, {seconds:.1f} s", file=sys.stderr, flush=True)
         self._began = time.monotonic()
@@ -101,8 +101,8 @@ class ArmWorker:
         return self._known[name] or []
 
     def _is_there(self, name: str) -> bool:
-        result = arm_result.read(self.folder, name)
-        return result is not None and not arm_result.why_not(result, self.about[name], self.proof)
+        result = arm_result.read(self.folder, name, self.about[name])
+        return result is not None and not arm_result.why_not(result, self.proof)
 
 
 def work(module: str, seed: int, quick: bool, variation: object, folder: str, at: str | None) -> list[str]:

@@ -29,7 +29,7 @@ from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.records import commit
 from steelyard.worlds.file_lock import held
 
-QUICK_DEADLINE = 180.0
+QUICK_DEADLINE = 600.0
 WORKER = "steelyard.experiments.harness.arm_worker"
 
 
@@ -53,11 +53,7 @@ class SeedJob:
 
     def folder(self, directory: Path) -> Path:
         """Where the results of its arms are."""
-        name = f"{'quick-' if self.quick else ''}seed-{self.seed}"
-        changes = msgspec.structs.replace(self.variation, arms=())
-        if changes != Variation():
-            name += f"-{hashlib.blake2b(msgspec.json.encode(changes, order='sorted'), digest_size=4).hexdigest()}"
-        return directory / self.id / name
+        return directory / self.id / f"seed-{self.seed}"
 
 
 class SeedResult(msgspec.Struct, frozen=True):
@@ -120,7 +116,7 @@ class AskedSeed:
 
     def found(self) -> dict[str, ArmResult]:
         """The results that fit."""
-        results = {arm.name: arm_result.read(self.folder, arm.name) for arm in self.arms}
+        results = {name: arm_result.read(self.folder, name, about) for name, about in self.about.items()}
         return {name: result for name, result in results.items() if result and not self._why_not(result)}
 
     def missing(self) -> list[str]:
@@ -139,10 +135,10 @@ class AskedSeed:
             say(f"{self.job.label}: measured before")
         elif found:
             say(f"{self.job.label}: {len(found)} of {len(self.arms)} arms measured before")
-        for arm in self.arms:
-            result = arm_result.read(self.folder, arm.name)
-            if result is not None and arm.name not in found:
-                say(f"{self.job.label}: arm {arm.name} is measured again: {self._why_not(result)}")
+        for name, about in self.about.items():
+            result = arm_result.read(self.folder, name, about)
+            if result is not None and name not in found:
+                say(f"{self.job.label}: arm {name} is measured again: {self._why_not(result)}")
 
     def measure(self, say: Callable[[str], None], left: TimeLeft, deadline: float | None = None) -> None:
         """Measure what is open in a process of its own, which says each arm as it ends.
@@ -202,8 +198,8 @@ class AskedSeed:
         )
 
     def _why_not(self, result: ArmResult) -> str:
-        return arm_result.why_not(result, self.about[result.arm], self.proof)
+        return arm_result.why_not(result, self.proof)
 
     def _free(self, name: str) -> bool:
-        with held(arm_result.file_of(self.folder, name).with_suffix(".lock")) as mine:
+        with held(arm_result.lock_of(self.folder, name, self.about[name])) as mine:
             return mine

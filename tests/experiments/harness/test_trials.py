@@ -1,0 +1,87 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from steelyard.core import SteelyardError
+from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness.evidence import trials
+from steelyard.experiments.harness.proof_seed import SeedResult
+from steelyard.experiments.harness.trials import Grid, check_seeds, combined, enter, jobs_of, records_of
+from steelyard.objective import TOPR
+
+CLAIM = Claim("more", "score", "base", 0.5)
+PROOF = Proof(
+    ("mine",),
+    "mine",
+    "off",
+    "all",
+    (CLAIM, Claim("near", "score", 0.0, 0.1)),
+    lambda seed, setting, arms: iter(()),
+    {"mine": TOPR(), "base": TOPR(baseline=0.1), "off": TOPR(), "other": TOPR()},
+    None,
+    None,
+    {"mine": 1e-3, "base": 1e-3},
+)
+GRID = Grid(values=(("baseline", ("0.2", "0.3")),), rates=(1e-4, 1e-3))
+
+
+def measured(job):
+    """Mine is better at the larger rate, the base at the smaller one."""
+    large = job.variation.rate == 1e-3
+    score = {"mine": 3.0 if large else 1.0, "base": 1.0 if large else 2.0, "off": 0.0, "other": 9.0}
+    arms = {arm: {"score": value + 0.1 * (job.seed - 900)} for arm, value in score.items()}
+    return SeedResult(job.seed, job.quick, "", arms, dict.fromkeys(arms, 1.0))
+
+
+def test_a_grid_is_every_value_with_every_other_at_every_rate():
+    assert [(v.changes, v.rate) for v in GRID.variations] == [
+        ((("baseline", "0.2"),), 1e-4),
+        ((("baseline", "0.2"),), 1e-3),
+        ((("baseline", "0.3"),), 1e-4),
+        ((("baseline", "0.3"),), 1e-3),
+    ]
+    assert [v.rate for v in Grid().variations] == [None]
+    assert len(jobs_of("mine", "module", GRID, [900, 901], quick=False)) == 8
+
+
+def test_each_arm_is_judged_at_its_best_rate():
+    jobs = jobs_of("mine", "module", GRID, [900, 901], quick=False)
+    first, second = combined(PROOF, jobs, [measured(job) for job in jobs])
+    assert (first.label, second.label) == ("baseline=0.2", "baseline=0.3")
+    assert dict(first.rates) == {"mine": 1e-3, "base": 1e-4, "off": 0.0, "other": 0.0}
+    gain, near = first.judged(PROOF)
+    assert gain.effect == pytest.approx((1.0, 1.0))
+    assert near.effect == pytest.approx((3.0, 3.1))
+    lower = replace(PROOF, claims=(replace(CLAIM, lower_is_better=True),))
+    assert dict(combined(lower, jobs, [measured(job) for job in jobs])[0].rates)["mine"] == 1e-4
+
+
+def test_claims_on_arms_that_were_not_tried_are_left_out():
+    jobs = jobs_of("mine", "module", Grid(arms=("mine",)), [900], quick=False)
+    results = [SeedResult(900, False, "", {"mine": {"score": 1.0}}, {"mine": 1.0})]
+    [one] = combined(PROOF, jobs, results)
+    assert [judged.claim.text for judged in one.judged(PROOF)] == ["near"]
+
+
+def test_every_trial_is_on_record_once_and_counted_by_arm(tmp_path):
+    jobs = jobs_of("mine", "module", GRID, [900, 901], quick=False)
+    results = [measured(job) for job in jobs]
+    file = tmp_path / "trials" / "mine.jsonl"
+    enter(file, records_of(PROOF, jobs, results))
+    enter(file, records_of(PROOF, jobs, results))
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(rows) == 4 * 4
+    assert rows[0]["arm"] == "mine"
+    assert rows[0]["settings"]["arm"]["baseline"] == 0.2
+    assert (rows[0]["rate"], rows[0]["seeds"], rows[0]["metrics"]) == (1e-4, [900, 901], {"score": [1.0, 1.1]})
+    # Who learns at no rate is the same at both.
+    assert trials(tmp_path, "mine") == {"mine": 4, "base": 4, "off": 2, "other": 2}
+
+
+def test_seeds_of_a_verdict_are_not_for_trials():
+    check_seeds([900, 1000])
+    with pytest.raises(SteelyardError, match=r"\[899\] are no seeds for trials; try seeds from 900 on"):
+        check_seeds([899, 900])
+    with pytest.raises(SteelyardError, match="none are no seeds"):
+        check_seeds([])
