@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint fast studies results prove chaos bench clean
+.PHONY: demo test lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -19,6 +19,18 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# One method: lint, types, conformance and its own tests, in a minute. make check ID=topr
+check: .venv/.dev
+	@test -n "$(ID)" || { echo "make check: no method is named; say make check ID=topr"; exit 2; }
+	@files="$$($(BIN)/python -m steelyard.check.method_files $(ID))" || exit 2; \
+	sources="$$(printf '%s\n' $$files | grep ^src/)"; tests="$$(printf '%s\n' $$files | grep ^tests/)"; \
+	$(BIN)/ruff check $$files && $(BIN)/ruff format --check $$files && $(BIN)/pyright $$sources && \
+	$(BIN)/steelyard check $(ID) && if test -n "$$tests"; then $(BIN)/python -m pytest $$tests; fi
+
+# Types of single files: make types FILES="src/steelyard/objective/topr.py"
+types: .venv/.dev
+	$(BIN)/pyright $(FILES)
 
 # Dozens of kills over real runs, then the books are checked: minutes. See docs/reliability.md.
 chaos: .venv/.dev

@@ -10,6 +10,7 @@ from typing import Any
 from steelyard.check.attention import ATTENTION_CHECKS
 from steelyard.check.attention import cost_of as attention_cost
 from steelyard.check.audit import AUDIT_CHECKS
+from steelyard.check.choices import choices
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.data import DATA_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
@@ -33,6 +34,9 @@ from steelyard.guard import Gate, TextGate
 from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
 from steelyard.pretrain import Document
+
+DEFAULT = "default-constructible"
+"""The check without which there is nothing to choose."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,19 @@ def checks_for(cls: type) -> Mapping[str, Check]:
 
 
 def check_method(subject: object) -> list[CheckResult]:
-    """Run all checks of its kinds on a card, a class or an instance; one verdict each."""
+    """Run all checks of its kinds on a card, a class or an instance; one verdict each, and one for each choice.
+
+    A choice is a setting that is one of several words: each word must pass all checks that the card does not excuse.
+    """
     cls = subject.cls if isinstance(subject, Card) else subject if isinstance(subject, type) else type(subject)
-    return run_checks(checks_for(cls), subject)
+    checks = checks_for(cls)
+    results = run_checks(checks, subject)
+    if not results or results[0].check != DEFAULT or not results[0].passed:
+        return results
+    excused = subject.exemptions if isinstance(subject, Card) else {}
+    return results + [_of_choice(name, run_checks(checks, method), excused) for name, method in choices(subject)]
+
+
+def _of_choice(name: str, results: Sequence[CheckResult], excused: Mapping[str, str]) -> CheckResult:
+    failed = [result for result in results if not result.passed and result.check not in excused]
+    return CheckResult(name, not failed, f"{failed[0].check}: {failed[0].reason}" if failed else "")

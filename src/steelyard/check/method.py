@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 import tyro
 
+from steelyard.check.choices import choices
 from steelyard.check.docstring import settings_explained
 from steelyard.check.verdict import Check, UnmetError, demand
 from steelyard.core import Dataclass, SteelyardError, decode, encode, settings
@@ -38,7 +39,7 @@ def json_round_trip(method: Dataclass) -> None:
 
 
 def cli_round_trip(method: Dataclass) -> None:
-    """No flags give the defaults, and each number or switch can be set by its flag."""
+    """No flags give the defaults, and each number, switch or choice can be set by its flag."""
     cls = type(method)
     default = type(method)()
     demand(_parse(cls, []) == default, "no flags do not give the defaults")
@@ -48,6 +49,9 @@ def cli_round_trip(method: Dataclass) -> None:
         other = _another(default, name, value)
         back = _parse(cls, _flag(name, other))
         demand(back == dataclasses.replace(default, **{name: other}), f"{_flag(name, other)} gives {back}")
+    for choice, chosen in choices(default):
+        name, _, value = choice.partition("=")
+        demand(_parse(cls, [f"--{name.replace('_', '-')}", value]) == chosen, f"--{name} {value} does not choose it")
 
 
 def _another(method: Dataclass, name: str, value: bool | int | float) -> bool | int | float:
