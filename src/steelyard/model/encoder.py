@@ -136,7 +136,10 @@ class Encoder(nn.Module):
 
     def forward(self, tokens_NT: Int[Tensor, "N T"], attend_NT: Int[Tensor, "N T"]) -> Float[Tensor, "N *shape"]:
         """Logits; see the class."""
-        hidden_NTD = self.hidden(tokens_NT, attend_NT)
+        return self.logits(self.hidden(tokens_NT, attend_NT), attend_NT)
+
+    def logits(self, hidden_NTD: Float[Tensor, "N T D"], attend_NT: Int[Tensor, "N T"]) -> Float[Tensor, "N *shape"]:
+        """What the head makes of hidden states."""
         if self.sizes.head == "masked":
             return self.decoder(self.head(hidden_NTD))
         if self.sizes.head == "sequence":

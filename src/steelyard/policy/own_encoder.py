@@ -23,6 +23,8 @@ class Logits(NamedTuple):
     """What the network answers."""
 
     logits: Tensor
+    hidden_states: tuple[Tensor]
+    """Of the last layer alone."""
 
 
 class States(NamedTuple):
@@ -76,9 +78,10 @@ class OwnEncoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_: object) -> Logits | States:
         """Logits or hidden states of texts that are padded behind; token types are not read."""
+        hidden_NTD = self.encoder.hidden(input_ids, attention_mask)
         if self.head:
-            return Logits(self.encoder(input_ids, attention_mask))
-        return States(self.encoder.hidden(input_ids, attention_mask))
+            return Logits(self.encoder.logits(hidden_NTD, attention_mask), (hidden_NTD,))
+        return States(hidden_NTD)
 
 
 def read_own_encoder(place: str, dtype: torch.dtype, *, head: bool, empty: bool) -> tuple[OwnEncoder, Any] | None:

@@ -1,0 +1,121 @@
+"""A guard that is an encoder, from one's own texts: `steelyard train encoder-guard --texts t.jsonl`.
+
+`--attention` chooses how its layers mix tokens: empty for full attention, `linformer` for long texts. What the run
+writes to RUN/model is a classifier like any other: of a cascade, as a task's judge, as an embedder.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from steelyard.core import Positive, PositiveInt, SteelyardError, checked, require
+from steelyard.core.json import JsonObject
+from steelyard.guard.base import Guard
+from steelyard.guard.classifier_guard import ClassifierGuard
+from steelyard.guard.encoder_guard import LABELS, EncoderGuard
+from steelyard.guard.labelled import Labelled
+from steelyard.guard.measures import alone, examples
+from steelyard.guard.settings import GuardSettings
+from steelyard.guard.word_route import vocabulary
+from steelyard.guard.work import GuardWork
+from steelyard.model import EncoderAttention, EncoderSizes, encoder_attention_by_name
+
+
+@checked()
+@dataclass(frozen=True)
+class FitEncoder(GuardSettings):
+    """Fit an encoder on labelled texts."""
+
+    attention: str = ""
+    """How tokens hear each other: empty for full attention, or a variant by name, such as linformer."""
+    attention_settings: str = "{}"
+    """Settings of the variant, as JSON: '{"compression": 8}'."""
+    words: PositiveInt = 5000
+    """Most frequent words that it knows; a word is what stands between spaces, letter by letter."""
+    hidden_size: PositiveInt = 64
+    """Width of the layers."""
+    num_layers: PositiveInt = 2
+    """Layers."""
+    num_heads: PositiveInt = 4
+    """Heads of a layer."""
+    context_length: PositiveInt = 512
+    """Longest text (tokens); what is longer loses its end."""
+    steps: PositiveInt = 500
+    """Steps of AdamW."""
+    batch_size: PositiveInt = 32
+    """Texts in a step."""
+    learning_rate: Positive = 1e-3
+    """The optimizer's learning rate."""
+
+    @property
+    def mix(self) -> EncoderAttention | None:
+        """The attention that `attention` names; None for full attention.
+
+        Raises:
+            SteelyardError: there is none, or its settings are wrong.
+        """
+        try:
+            settings = json.loads(self.attention_settings)
+        except ValueError as error:
+            raise SteelyardError(
+                f"is no JSON ({error})", where="--attention-settings", hint="write an object"
+            ) from error
+        fits = isinstance(settings, dict)
+        require(fits, f"is {self.attention_settings}", where="--attention-settings", hint="write an object, {}")
+        return encoder_attention_by_name(self.attention, settings)
+
+    @property
+    def title(self) -> str:
+        """What is fitted on what."""
+        return f"an encoder with {self.attention or 'full'} attention on {self.texts}"
+
+    def plan(self) -> Mapping[str, JsonObject]:
+        """The texts, the network, and how many steps there are."""
+        train, _, facts = self.read()
+        guard = self._guard(train)
+        known = {"words": guard.encoder.sizes.vocab_size - 2, "attention": self.attention or "full"}
+        network = {**known, "parameters": guard.num_parameters}
+        return {"data": facts, "guard": network, "steps": {"steps": self.max_steps or self.steps}}
+
+    def open(self) -> GuardWork:
+        """Read the texts, and begin to fit."""
+        train, held_out, facts = self.read()
+        if self.fitted:
+            known = ClassifierGuard.load(self.fitted, LABELS[1], "--fitted")
+            return GuardWork(None, partial(measured, known, held_out), _nothing, facts)
+        guard = self._guard(train)
+        fitting = guard.begin(
+            train.texts,
+            train.harm_N,
+            steps=self.max_steps or self.steps,
+            batch=self.batch_size,
+            rate=self.learning_rate,
+            seed=self.seed,
+        )
+        return GuardWork(fitting, partial(measured, guard, held_out), guard.write, facts)
+
+    def _guard(self, train: Labelled) -> EncoderGuard:
+        words = vocabulary(train.texts, self.words)
+        sizes = EncoderSizes(
+            vocab_size=len(words) + 2,
+            labels=LABELS,
+            hidden_size=self.hidden_size,
+            intermediate_size=2 * self.hidden_size,
+            num_layers=self.num_layers,
+            num_heads=self.num_heads,
+            context_length=self.context_length,
+            attention=self.mix,
+        )
+        return EncoderGuard(words, sizes, seed=self.seed)
+
+
+def measured(guard: Guard, texts: Labelled) -> tuple[JsonObject, list[JsonObject]]:
+    """How it rules on these texts, and some of them to read."""
+    harm_N = guard(texts.texts).harm_N
+    return alone(harm_N, texts), [*examples(harm_N, texts, None)]
+
+
+def _nothing(directory: Path) -> None:
+    """What is only measured is not written."""
