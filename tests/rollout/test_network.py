@@ -83,9 +83,9 @@ def test_it_copies_all_that_it_keeps(network, llama):
 
 
 def test_more_positions_leave_the_first_ones(network):
-    turns = network._turns.clone()
+    turns = network.turns.clone()
     network.reserve(10)
-    assert len(network._turns) == 64
+    assert len(network.turns) == 64
     network.reserve(100)
-    assert torch.equal(network._turns[:64], turns)
-    assert len(network._turns) == 100
+    assert torch.equal(network.turns[:64], turns)
+    assert len(network.turns) == 100

@@ -10,9 +10,10 @@ from typing import Annotated
 from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
-from steelyard.core import Weights, encode, require
+from steelyard.core import Weights, checked, encode, require
 from steelyard.core.job import Job, MeasuresTexts
 from steelyard.core.json import JsonMapping
+from steelyard.policy.device import AUTO, Device
 from steelyard.reward import named_rewards
 from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
@@ -21,6 +22,7 @@ from steelyard.runtime.run import Rewards
 from steelyard.training.run_directory import read_finished_run
 
 
+@checked()
 @dataclass(frozen=True)
 class Eval:
     """Measure a run's model on held-out prompts: greedy accuracy with its interval, pass@k, distinct right answers,
@@ -37,6 +39,8 @@ class Eval:
     """Samples per sampled prompt."""
     seed: int = 0
     """Seed of the sampling."""
+    device: Device = AUTO
+    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
     base: bool = False
     """Measure the model that the run started from instead."""
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
@@ -57,9 +61,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         return _of_job(asked, job)
     base = stored.run
     require(asked.texts is None, "is for the run of a guard", where="--texts", hint="leave it out")
-    held_out = replace(
-        base.evaluation, prompts=asked.prompts, sampled_prompts=asked.sampled_prompts, samples=asked.samples
-    )
+    numbers = {"prompts": asked.prompts, "sampled_prompts": asked.sampled_prompts, "samples": asked.samples}
+    held_out = replace(base.evaluation, **numbers, device=asked.device)
     check_reward(asked, stored.run)
     changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward, "constraint": None}
     settings = replace(base if asked.base else stored.trained, **changed)
@@ -67,7 +70,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     settings = fitting(settings, policy)
     for prompt in settings.task.prompts("held-out")[: asked.prompts]:
         tokens_of(policy, prompt)
-    reference = Weights.of(make_policy(replace(base, lora_rank=0)).weights(), 0)
+    untrained = replace(base, lora_rank=0, evaluation=replace(held_out, device="cpu"))
+    reference = Weights.of(make_policy(untrained).weights(), 0)
     row, _ = make_evaluation(settings, policy, reference, rule=rule)(Weights.of(policy.weights(), 0))
     named = {} if rule is None else {"decode": encode(rule)}
     return {**_shown(asked, row), **named}

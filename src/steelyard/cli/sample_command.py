@@ -13,6 +13,7 @@ from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, Steely
 from steelyard.core.job import Job, Speaks
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
+from steelyard.policy.device import AUTO, Device
 from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
 from steelyard.rollout.episodes import Said, turns_of
@@ -41,6 +42,8 @@ class Sample:
     """Sampling temperature, by default the run's; 0 is greedy."""
     seed: int = 0
     """Seed of the sampling."""
+    device: Device = AUTO
+    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
     base: bool = False
     """Sample the model that the run started from instead."""
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
@@ -56,7 +59,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     if (job := stored.job(base=asked.base)) is not None:
         return _of_job(asked, job, rule)
     settings = stored.run if asked.base else stored.trained
-    policy = make_policy(settings)
+    placed = replace(settings.evaluation, device=asked.device)
+    policy = make_policy(replace(settings, evaluation=placed))
     settings = fitting(settings, policy)
     typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]

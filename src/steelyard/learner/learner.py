@@ -80,7 +80,8 @@ class Learner:
         self.micro_tokens = micro_tokens
         self._demonstrations = dict(demonstrations or {})
         needs = needs_of(objective)
-        self.head, self.value = (make and make(policy.hidden_size) for make in (needs.log_z, needs.value))
+        made = (make and make(policy.hidden_size) for make in (needs.log_z, needs.value))
+        self.head, self.value = (module and module.to(policy.device) for module in made)
         self.state: object = objective.init() if isinstance(objective, StatefulObjective) else None
         self._named = {f"policy.{name}": p for name, p in policy.trainable().items()}
         for part, module in (("head", self.head), ("value", self.value)):
@@ -215,12 +216,14 @@ class Learner:
         attend_NT[:, 0] = True
         read = {"temperature": self.temperature, "entropy": needs.entropy}
         steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, **read)
+        batch = batch.to(self.policy.device)
         found = {"logp_PGT": steps.logp_NT.reshape(P, G, T)}
         if steps.entropy_NT is not None:
             found["entropy_PGT"] = steps.entropy_NT.detach().reshape(P, G, T)
         if self.value is not None:
             value_M = self.value(steps.hidden_MD.float())
-            found["value_PGT"] = torch.zeros(P, G, T).masked_scatter(batch.action_PGT, value_M)
+            blank_PGT = torch.zeros(P, G, T, device=value_M.device)
+            found["value_PGT"] = blank_PGT.masked_scatter(batch.action_PGT, value_M)
         if self.head is not None:
             found["log_z_P"] = self.head(steps.prompt_ND.reshape(P, G, -1)[:, 0].detach())
         return batch.replace(**found)

@@ -101,7 +101,7 @@ def write(directory: Path, facts: Facts, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         _check_finite(name, tensor, "learner", "go on from the checkpoint before, at a lower --learning-rate")
     try:
-        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS)
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, directory / TENSORS)
         (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
     except (OSError, SafetensorError) as error:
         hint = "look at the disk's room and permissions"

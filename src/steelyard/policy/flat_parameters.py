@@ -1,6 +1,6 @@
 """Parameters as one block of bytes, bit for bit and whatever their types: how weights travel and are named."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -27,9 +27,22 @@ def _pairs(parameters: Iterable[Tensor], block: Tensor) -> Iterator[tuple[Tensor
 def read(parameters: list[Tensor], into: UInt8[np.ndarray, "B"] | None = None) -> UInt8[np.ndarray, "B"]:
     """A copy of the parameters as B bytes, one after another; in place of what `into` holds, where it is given."""
     data = np.empty(size_of(parameters), np.uint8) if into is None else into
-    for own, stretch in _pairs(parameters, torch.from_numpy(data)):
-        stretch.copy_(own)
+    block = torch.from_numpy(data)
+    if parameters and parameters[0].is_cuda:
+        block.copy_(gather(parameters))
+    else:
+        for own, stretch in _pairs(parameters, block):
+            stretch.copy_(own)
     return data
+
+
+@torch.no_grad()
+def gather(parameters: Sequence[Tensor], into: UInt8[Tensor, "B"] | None = None) -> UInt8[Tensor, "B"]:
+    """The same bytes on the parameters' own device; in place of what `into` holds, where it is given."""
+    block = torch.empty(size_of(parameters), dtype=torch.uint8, device=parameters[0].device) if into is None else into
+    for own, stretch in _pairs(parameters, block):
+        stretch.copy_(own)
+    return block
 
 
 def write(parameters: list[Tensor], data: UInt8[np.ndarray, "B"]) -> None:
@@ -47,6 +60,8 @@ def write(parameters: list[Tensor], data: UInt8[np.ndarray, "B"]) -> None:
     )
     # torch warns about memory that it may not write to, as received messages are.
     block = torch.from_numpy(data if data.flags.writeable else data.copy())
+    if parameters and parameters[0].is_cuda:
+        block = block.to(parameters[0].device)  # in one transfer
     with torch.no_grad():
         for own, stretch in _pairs(parameters, block):
             own.copy_(stretch)

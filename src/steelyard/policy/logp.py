@@ -52,15 +52,19 @@ def step_logp(
     entropy: bool,
     chunk: int,
     shared: bool = True,
+    device: torch.device | None = None,
 ) -> StepLogp:
     """`StepLogp` of the tokens; see the module's equation and `Policy.step_logp`.
 
-    With `shared`, a decoder of our own computes each prompt once for all its rows.
+    With `shared`, a decoder of our own computes each prompt once for all its rows. `device` is the model's, by default
+    that of the rows: they are arranged where they are, so that rows from the processor do not wait for a GPU.
     """
     if not (attend_NT[:, 1:] & attend_NT[:, :-1])[action_NT[:, 1:]].all() or action_NT[:, 0].any():
         raise ValueError("an action must be an attended token with an attended token before it")
-    hidden_MD, prompt_ND = _states(backbone, tokens_NT, attend_NT, action_NT, shared)
-    token_M = tokens_NT[action_NT]
+    device = device or tokens_NT.device
+    hidden_MD, prompt_ND = _states(backbone, tokens_NT, attend_NT, action_NT, shared, device)
+    token_M = tokens_NT[action_NT].to(device)
+    action_NT = action_NT.to(device)
 
     def at_actions(hidden_MD: Tensor, token_M: Tensor) -> tuple[Tensor, ...]:
         logp_MV = torch.log_softmax(head(hidden_MD).float() / temperature, -1)
@@ -85,12 +89,14 @@ def _states(
     attend_NT: Bool[Tensor, "N T"],
     action_NT: Bool[Tensor, "N T"],
     shared: bool,
+    device: torch.device,
 ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "N D"]]:
     """Hidden states that precede the actions, and each row's mean over its prompt."""
     if shared and isinstance(backbone, Decoder):
         found = prefix_sharing.shared_states(backbone, tokens_NT, attend_NT, action_NT)
         if found is not None:
             return found
+    tokens_NT, attend_NT, action_NT = (x.to(device) for x in (tokens_NT, attend_NT, action_NT))
     mask = attend_NT.long()
     positions = positions_of(attend_NT)
     hidden_NTD = backbone(input_ids=tokens_NT, attention_mask=mask, position_ids=positions, use_cache=False)[0]

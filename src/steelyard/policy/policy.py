@@ -20,6 +20,7 @@ from steelyard.policy.intervened import Intervened, hooked
 from steelyard.policy.logp import StepLogp
 from steelyard.policy.lora import LoRA, adapt, changes, check_reached, head_name, merged, parts_tie
 from steelyard.policy.native_loader import NativeModel
+from steelyard.policy.other_weights import OtherWeights
 from steelyard.policy.recurrent import WholeRows, keeps_only_keys
 from steelyard.policy.saved_check import check_same, most_apart, probe_tokens
 
@@ -133,6 +134,12 @@ class Policy:
         """Where the model is."""
         return self.head.weight.device
 
+    def to(self, device: torch.device) -> "Policy":
+        """Bring the model to another device, with the same parameters; returns the policy itself."""
+        self.model.to(device)
+        self._trainable = {name: self.model.get_parameter(name) for name in self._trainable}
+        return self
+
     @property
     def dtype(self) -> torch.dtype:
         """Number format of the model's own weights."""
@@ -236,7 +243,8 @@ class Policy:
     ) -> StepLogp:
         """Log-probabilities of the actions among N rows of T tokens, at the temperature they were sampled at.
 
-        Rows may be padded on either side, with any token that the model has; `attend_NT` is false there.
+        Rows may be padded on either side, with any token that the model has; `attend_NT` is false there. They may be on
+        the processor; what comes back is on the model's device.
 
         Args:
             tokens_NT: prompt and completion.
@@ -269,6 +277,7 @@ class Policy:
                 entropy=entropy,
                 chunk=chunk or max(1, logp.LOGITS_AT_ONCE // self.vocab_size),
                 shared=self.shares_prompts,
+                device=self.device,
             )
 
     @torch.no_grad()
@@ -292,6 +301,10 @@ class Policy:
     def num_parameters(self, *, trainable: bool = True) -> int:
         """How many parameters are trained; with `trainable` False, how many there are in all."""
         return sum(p.numel() for p in (self._trainable.values() if trainable else self.model.parameters()))
+
+    @cached_property
+    def _others(self) -> OtherWeights:
+        return OtherWeights([*self._trainable.values()])
 
     @property
     def num_bytes(self) -> int:
@@ -333,6 +346,10 @@ class Policy:
 
         Finish any backward pass first: the parameters change in place.
         """
+        if self.device.type != "cpu":
+            with self._others.in_place(data):
+                yield
+            return
         present = self.weights()
         self.load_weights(data)
         try:

@@ -36,7 +36,7 @@ def shared_states(
     stream = _Stream.of(rows)
 
     def here(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(tokens_NT.device)
+        return torch.from_numpy(array).to(decoder.head.weight.device)
 
     hidden_SD = decoder.hidden(here(stream.tokens_S), here(stream.positions_S), _StreamLayout(stream, decoder))
     prompts_SD = hidden_SD[: stream.length_P.sum()].float()

@@ -20,12 +20,13 @@ from steelyard.core import FollowUps, Request, Sampling, Trajectory, Weights, re
 from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.cache import WIDTH
+from steelyard.rollout.fixed_rows import FixedRows
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import PrefixCache
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.requests import check_requests, uniforms_of
-from steelyard.rollout.rows import EndedRow, Rows
-from steelyard.rollout.sampling import draw
+from steelyard.rollout.rows import Rows
+from steelyard.rollout.running_rows import EndedRow, RunningRows
 from steelyard.rollout.staged_weights import StagedWeights
 
 SHARE = 8
@@ -39,7 +40,15 @@ SHARED = 24
 class NativeEngine:
     """An `Engine` over a `Policy` that it owns and that has an `architecture`."""
 
-    def __init__(self, policy: Policy, seed: int, *, max_rows: int = 256, in_flight: bool = False) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        seed: int,
+        *,
+        max_rows: int = 256,
+        in_flight: bool = False,
+        fixed: bool | None = None,
+    ) -> None:
         """Until `load`, the policy's own weights are version 0.
 
         Args:
@@ -48,6 +57,8 @@ class NativeEngine:
             max_rows: completions generated together; bounds memory.
             in_flight: newer weights are taken between two steps, in the middle of completions; `version_T` then says
                 which version drew each token, and `version` is the oldest of them. Without it one version draws all.
+            fixed: keep all tensors in place and draw several tokens between two looks (`FixedRows`); None does so on
+                a GPU.
 
         Raises:
             SteelyardError: the policy is of another family or its hidden states are changed on the way, or there are
@@ -68,9 +79,10 @@ class NativeEngine:
         self.max_rows = max_rows
         self.in_flight = in_flight
         self._staged = StagedWeights(policy)
-        self._network = Network(architecture, policy.device, policy.dtype)
+        self.fixed = policy.device.type != "cpu" if fixed is None else fixed
+        self._network = Network(architecture, policy.device, policy.dtype, fixed=self.fixed)
         self._prefix_cache = PrefixCache(self._network)
-        self._rows = None
+        self._rows: RunningRows | None = None
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
         self._digests: dict[int, str] = {}
@@ -123,7 +135,7 @@ class NativeEngine:
             yield from self._draw(rows, sampling, keep=follow_ups is not None)
 
     def _follow_up(
-        self, follow_ups: FollowUps, waiting: deque[Request], rows: Rows, sampling: Sampling
+        self, follow_ups: FollowUps, waiting: deque[Request], rows: RunningRows, sampling: Sampling
     ) -> deque[Request]:
         """Take the requests that go on with episodes; forget the keys and values of those that have ended."""
         taken = follow_ups.take(wait=not waiting and not rows.running)
@@ -138,7 +150,7 @@ class NativeEngine:
         return waiting
 
     @torch.inference_mode()
-    def _prepare(self, rows: Rows, waiting: deque[Request], sampling: Sampling) -> None:
+    def _prepare(self, rows: RunningRows, waiting: deque[Request], sampling: Sampling) -> None:
         """Have logits for the next column: of rows that run, and of those that can be let in."""
         idle = not rows.running and not self._kept  # an episode of several turns keeps its weights too
         if idle or (self.in_flight and self._staged.waiting):
@@ -157,7 +169,7 @@ class NativeEngine:
         for part, index, read in self._prefix_cache.read(fresh, waiting[0] if waiting else None):
             rows.admit(part, index, read, uniforms_of(self.seed, part, sampling.max_tokens))
 
-    def _resume(self, rows: Rows, request: Request, sampling: Sampling) -> bool:
+    def _resume(self, rows: RunningRows, request: Request, sampling: Sampling) -> bool:
         """Go on with an episode whose keys and values are kept; False where none are, or too much is to be fed in."""
         cache = self._kept.pop((request.prompt_id, request.sample), None)
         if cache is None or len(request.tokens) - cache.shape[3] > FED:
@@ -174,16 +186,14 @@ class NativeEngine:
         self._digests = ({} if fresh else self._digests) | {self.version: self.digest}
 
     @torch.inference_mode()
-    def _draw(self, rows: Rows, sampling: Sampling, *, keep: bool) -> list[Trajectory]:
-        """Draw a token for each row that runs; those that end by it leave the batch."""
-        token_N, logp_N = draw(rows.logits_NV, rows.uniform_N, sampling)
-        stopped_N = torch.isin(token_N, self._eos).cpu().numpy() & rows.drawing_N
-        ended = np.flatnonzero(rows.write(token_N, logp_N, self.version) | stopped_N)
+    def _draw(self, rows: RunningRows, sampling: Sampling, *, keep: bool) -> list[Trajectory]:
+        """Draw a token for each row that runs, or several; those that end by it leave the batch."""
+        ended, stopped = rows.draw(sampling, self._eos, self.version)
         if not len(ended):
             return []
         found: list[Trajectory] = []
-        for row, stopped in zip(rows.end(ended, keep=keep), stopped_N[ended], strict=True):
-            found.append(self._trajectory(row, "stop" if stopped else "length", sampling))
+        for row, by_token in zip(rows.end(ended, keep=keep), stopped, strict=True):
+            found.append(self._trajectory(row, "stop" if by_token else "length", sampling))
             if row.cache is not None:
                 self._kept[row.request.prompt_id, row.request.sample] = row.cache
         return found
@@ -209,10 +219,12 @@ class NativeEngine:
         )
 
     @torch.inference_mode()
-    def _room(self, requests: Sequence[Request], sampling: Sampling, *, turns: bool) -> Rows:
+    def _room(self, requests: Sequence[Request], sampling: Sampling, *, turns: bool) -> RunningRows:
         """Rows for these requests; those of an earlier call, where they are enough and nobody uses them."""
         longest = max((len(request.tokens) for request in requests), default=1)
         steps = sampling.max_tokens
+        if self.fixed:
+            return self._fixed_room(longest + steps, min(self.max_rows, len(requests)), FED if turns else 0)
         prompts = len({request.tokens for request in requests})
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
         saves = longest * (len(requests) - prompts) > SHARED * len(requests)
@@ -228,6 +240,16 @@ class NativeEngine:
             self._rows = Rows(self._network, size, columns, prefixes, slack)
             self._shape = shape
         return self._rows
+
+    def _fixed_room(self, columns: int, size: int, slack: int) -> FixedRows:
+        """Likewise for tensors that stay in place: larger ones than are needed do as well."""
+        rows = self._rows
+        wanted = (size, columns + slack, slack)
+        if isinstance(rows, FixedRows) and rows.serves(*wanted):
+            return rows
+        self._rows = None  # its memory is given back first
+        self._rows = made = FixedRows(self._network, *wanted)
+        return made
 
 
 def _require_unchanged(policy: Policy) -> None:

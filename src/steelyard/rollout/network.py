@@ -3,6 +3,7 @@
 It computes what `model.Decoder` computes, from the same `Architecture`, up to rounding. Weights are rearranged:
 
     norms       x / hypot(|x|, sqrt(D eps)); their gains, and sqrt(D), are multiplied into the weights that follow
+                (`fixed`: x / sqrt(mean x^2 + eps), which is one operation on a GPU, and the gains alone)
     attention   one weight for queries, keys and values; 1 / sqrt(E) is multiplied into the queries' rows
     rotation    pairs of dimensions lie side by side, so that it is one product of complex numbers, in place
 
@@ -18,7 +19,7 @@ H key-value heads, R queries per key-value head, E head size, V vocabulary; U sh
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +57,14 @@ class Layer:
     down: Projection
 
 
+@dataclass(frozen=True)
+class Outer:
+    """What stands before the first layer and after the last."""
+
+    embedding: Tensor
+    head: Projection
+
+
 class Network:
     """The decoder's weights, laid out for decoding.
 
@@ -63,9 +72,12 @@ class Network:
         architecture: of the model; `decodes_natively` must be true.
         device: where to compute.
         dtype: of weights, activations and cache; norms, rotations and logits are float32 whatever it is.
+        fixed: as a GPU wants it: newer weights are written over the older ones, and a norm is one operation.
     """
 
-    def __init__(self, architecture: Architecture, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, architecture: Architecture, device: torch.device, dtype: torch.dtype, *, fixed: bool = False
+    ) -> None:
         self.architecture = architecture
         self.device = device
         self.dtype = dtype
@@ -73,34 +85,56 @@ class Network:
         self.heads = a.num_kv_heads
         self.queries = a.num_heads // a.num_kv_heads
         self.size = a.head_dim
-        self._turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
+        self.turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
+        self._fixed = fixed
+        self._scale = 1.0 if fixed else math.sqrt(a.hidden_size)
         kernels = [mix.decode_kernel() for mix in a.attention]
-        self._windows = [kernel.window for kernel in kernels if kernel is not None]
-        assert len(self._windows) == a.num_layers, "a layer's attention has no decode kernel"
-        self._layers: list[Layer] = []
+        self.windows = [kernel.window for kernel in kernels if kernel is not None]
+        assert len(self.windows) == a.num_layers, "a layer's attention has no decode kernel"
+        self.layers: list[Layer] = []
+        self.moves = 0
+        """How often tensors have come to lie elsewhere: weights, at the first time, and rotations."""
 
     @property
     def shares_prompts(self) -> bool:
         """True where `step` takes shared prompts: no layer has a window."""
-        return all(window is None for window in self._windows)
+        return all(window is None for window in self.windows)
 
     def reserve(self, positions: int) -> None:
         """Prepare rotations for rows of up to this many tokens."""
-        if positions > len(self._turns):
+        if positions > len(self.turns):
             angles = torch.outer(
                 torch.arange(positions).float(), self.architecture.rotary.inverse_frequencies(self.size)
             )
-            self._turns = torch.polar(torch.ones_like(angles), angles).to(self.device)
+            self.turns = torch.polar(torch.ones_like(angles), angles).to(self.device)
+            self.moves += 1
 
     # Weights
 
     def take(self, weights: Mapping[str, Tensor]) -> None:
-        """Lay out new weights, named as in `Architecture.shapes`. Everything is copied."""
-        self._embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
+        """Lay out new weights, named as in `Architecture.shapes`. Everything is copied.
+
+        With `fixed`, later ones are written where the earlier ones are, since captured graphs read them there.
+        """
+        embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
         head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
-        self._head = self._linear([head], norm=weights["model.norm.weight"])
-        self._layers = [self._layer(weights, f"model.layers.{i}.") for i in range(self.architecture.num_layers)]
+        first = not self.layers
+        outer = Outer(embedding, self._linear([head], norm=weights["model.norm.weight"]))
+        layers = (self._layer(weights, f"model.layers.{i}.") for i in range(self.architecture.num_layers))
+        if first or not self._fixed:
+            self.outer = outer
+            self.layers = [*layers]
+            self.moves += 1
+            return
+        for mine, new in zip((self.outer, *self.layers), (outer, *layers), strict=True):
+            for own, other in zip(tensors_of(mine), tensors_of(new), strict=True):
+                own.copy_(other)
+
+    @property
+    def embedding(self) -> Float[Tensor, "V D"]:
+        """Tokens to their first hidden states."""
+        return self.outer.embedding
 
     def _layer(self, weights: Mapping[str, Tensor], layer: str) -> Layer:
         def part(name: str, kind: str = "weight") -> Tensor | None:
@@ -142,7 +176,7 @@ class Network:
         """Weights stacked along the output, each column times the gain of the norm before it."""
         whole = torch.cat([w.float() for w in weights if w is not None])
         if norm is not None:
-            whole = whole * (norm.float() * math.sqrt(self.architecture.hidden_size))
+            whole = whole * (norm.float() * self._scale)
         present = [b.float() for b in biases or [] if b is not None]
         bias = torch.cat(present).to(self.device, self.dtype) if present else None
         return projection(whole.to(self.device, self.dtype), bias)
@@ -172,14 +206,14 @@ class Network:
             bias_NT: 0 where a row attends to a column, minus infinity elsewhere; None where all attend to all.
             shared: prompts that stand before the columns; None where prompts are in the columns.
         """
-        x_ND = self._embedding[tokens_N]
-        turns_NE = self._turns[positions_N, None]
+        x_ND = self.embedding[tokens_N]
+        turns_NE = self.turns[positions_N, None]
         bias = None if bias_NT is None else bias_NT[:, None, None]
-        for i, layer in enumerate(self._layers):
-            query, new = self._attend(layer, x_ND, turns_NE)
+        for i, layer in enumerate(self.layers):
+            query, new = self.project(layer, x_ND, turns_NE)
             blocks = [block[i, :, : len(x_ND)] for block in window]
             blocks[-1][:, :, :, -1] = new
-            blocks = _last_columns(blocks, self._windows[i])
+            blocks = _last_columns(blocks, self.windows[i])
             score = [query @ block[0].transpose(-1, -2) for block in blocks]
             own = score[0] if len(score) == 1 else torch.cat(score, -1)
             own = own if bias is None else own.add_(bias[..., -own.shape[-1] :])
@@ -187,8 +221,8 @@ class Network:
                 found = _weighed(torch.softmax(own, -1), blocks)
             else:
                 found = _attend_both(query, own, blocks, shared, i)
-            x_ND = self._rest(layer, x_ND, found)
-        return self._logits(x_ND)
+            x_ND = self.conclude(layer, x_ND, found)
+        return self.logits(x_ND)
 
     def read(
         self, tokens_NT: Int[Tensor, "N T"], attend_NT: Bool[Tensor, "N T"]
@@ -196,24 +230,24 @@ class Network:
         """Prefill: logits after left-padded prompts, and the prompts' keys and values."""
         N, T = tokens_NT.shape
         positions_NT = (attend_NT.cumsum(1) - 1).clamp(min=0)
-        x_MD = self._embedding[tokens_NT.flatten()]
-        turns_ME = self._turns[positions_NT.flatten(), None]
-        allowed = {window: _allowed(attend_NT, window) for window in {*self._windows}}
+        x_MD = self.embedding[tokens_NT.flatten()]
+        turns_ME = self.turns[positions_NT.flatten(), None]
+        allowed = {window: _allowed(attend_NT, window) for window in {*self.windows}}
         made = self.blank(N, T)
-        for i, layer in enumerate(self._layers):
-            query, new = self._attend(layer, x_MD, turns_ME)
+        for i, layer in enumerate(self.layers):
+            query, new = self.project(layer, x_MD, turns_ME)
             made[i] = new.unflatten(1, (N, T)).transpose(2, 3)
             query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
             found = functional.scaled_dot_product_attention(
-                query, made[i, 0], made[i, 1], allowed[self._windows[i]], scale=1.0, enable_gqa=self.queries > 1
+                query, made[i, 0], made[i, 1], allowed[self.windows[i]], scale=1.0, enable_gqa=self.queries > 1
             ).transpose(1, 2)
-            if i + 1 == len(self._layers):  # only the logits after the last token are needed
+            if i + 1 == len(self.layers):  # only the logits after the last token are needed
                 x_MD = x_MD.unflatten(0, (N, T))[:, -1].contiguous()
                 found = found[:, -1:]
-            x_MD = self._rest(layer, x_MD, found.reshape(len(x_MD), -1))
-        return self._logits(x_MD), made
+            x_MD = self.conclude(layer, x_MD, found.reshape(len(x_MD), -1))
+        return self.logits(x_MD), made
 
-    def _attend(self, layer: Layer, x_ND: Tensor, turns_NE: Tensor) -> tuple[Tensor, Tensor]:
+    def project(self, layer: Layer, x_ND: Tensor, turns_NE: Tensor) -> tuple[Tensor, Tensor]:
         """Queries [N, H, R, E], and the new keys and values [2, N, H, E]."""
         fused = layer.qkv.plain(self._normed(x_ND)).unflatten(1, (-1, self.size))
         num = self.heads * self.queries
@@ -228,18 +262,30 @@ class Network:
         new = fused[:, num:].unflatten(1, (2, self.heads)).transpose(0, 1)
         return fused[:, :num].unflatten(1, (self.heads, self.queries)), new
 
-    def _rest(self, layer: Layer, x_ND: Tensor, found: Tensor) -> Tensor:
+    def conclude(self, layer: Layer, x_ND: Tensor, found: Tensor) -> Tensor:
         """The layer after its attention: output projection, feed-forward part, and both residual additions."""
         x_ND = layer.out.plus(found.flatten(1), x_ND)
         normed_ND = self._normed(x_ND)
         return layer.down.plus(layer.up.times(normed_ND, layer.gate.silu(normed_ND)), x_ND)
 
     def _normed(self, x_ND: Tensor) -> Tensor:
+        if self._fixed:
+            return functional.rms_norm(x_ND, x_ND.shape[1:], eps=self.architecture.eps)
         length_N = torch.linalg.vector_norm(x_ND, dim=1, keepdim=True, dtype=torch.float32)
         return (x_ND / torch.hypot(length_N, self._floor)).to(self.dtype)
 
-    def _logits(self, x_ND: Tensor) -> Tensor:
-        return self._head.plain(self._normed(x_ND)).float()
+    def logits(self, x_ND: Tensor) -> Tensor:
+        """Logits after the last layer."""
+        return self.outer.head.plain(self._normed(x_ND)).float()
+
+
+def tensors_of(part: Layer | Outer) -> Iterator[Tensor]:
+    """All tensors of a part, in one order."""
+    for value in vars(part).values():
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, Projection):
+            yield from value.tensors()
 
 
 def _last_columns(blocks: list[Tensor], window: int | None) -> list[Tensor]:

@@ -42,6 +42,10 @@ class Projection(Protocol):
         """x W^T + b + y."""
         ...
 
+    def tensors(self) -> list[Tensor]:
+        """The weight as it is laid out, and the bias, if there is one."""
+        ...
+
 
 def projection(weight: Float[Tensor, "out in"], bias: Float[Tensor, "out"] | None) -> Projection:
     """The faster implementation for this weight on this machine."""
@@ -90,6 +94,9 @@ class _Plain:
     def plus(self, x: Tensor, y: Tensor) -> Tensor:
         return torch.addmm(y, x, self._weight) if self._bias is None else self.plain(x).add_(y)
 
+    def tensors(self) -> list[Tensor]:
+        return [self._weight, *([] if self._bias is None else [self._bias])]
+
 
 class _Packed:
     """By oneDNN on a CPU; see `packing_works`."""
@@ -109,3 +116,6 @@ class _Packed:
 
     def plus(self, x: Tensor, y: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise.binary(x, y, self._weight, self._bias, "add")
+
+    def tensors(self) -> list[Tensor]:
+        return [self._weight, *([] if self._bias is None else [self._bias])]

@@ -15,7 +15,6 @@ Shapes: N rows that run, M new ones, C columns, S steps at most, V vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,23 +22,13 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from steelyard.core import Request
+from steelyard.core import Request, Sampling
 from steelyard.rollout.cache import Cache
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import Read
 from steelyard.rollout.prefixes import Prefixes
-
-
-@dataclass(frozen=True)
-class EndedRow:
-    """A row that ended: T tokens, prompt first; log-probabilities and versions of those that were drawn."""
-
-    request: Request
-    tokens_T: np.ndarray
-    logp: np.ndarray
-    versions: np.ndarray
-    cache: Float[Tensor, "L 2 H T E"] | None
-    """Keys and values of all its tokens but the last; None unless they were asked for."""
+from steelyard.rollout.running_rows import EndedRow
+from steelyard.rollout.sampling import draw
 
 
 class Rows:
@@ -186,6 +175,13 @@ class Rows:
         self._bias[row, : t - known] = -torch.inf
         self._requests.append(request)
         self.running = row + 1
+
+    def draw(self, sampling: Sampling, eos: Int64[Tensor, "E"], version: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a token for each row; returns the rows that end by it, and which of these by one of the tokens `eos`."""
+        token_N, logp_N = draw(self.logits_NV, self.uniform_N, sampling)
+        stopped_N = torch.isin(token_N, eos).cpu().numpy() & self.drawing_N
+        ended = np.flatnonzero(self.write(token_N, logp_N, version) | stopped_N)
+        return ended, stopped_N[ended]
 
     def write(self, token_N: Int64[Tensor, "N"], logp_N: Float[Tensor, "N"], version: int) -> np.ndarray:
         """Note what was drawn, or given in its place; returns which rows have all their steps."""

@@ -34,7 +34,7 @@ def check(sampling: Sampling) -> None:
 
 def warp(logits_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
     """The logits of the distribution p that tokens are drawn from, at a temperature above 0."""
-    return _cut(logits_NV.float() / sampling.temperature, sampling)
+    return cut(logits_NV.float() / sampling.temperature, sampling)
 
 
 def draw(
@@ -47,25 +47,30 @@ def draw(
     """
     if sampling.temperature == 0:
         highest_N, token_N = logits_NV.max(1)
-        _check_finite(highest_N)
+        check_finite(highest_N)
         return token_N, torch.zeros_like(token_N, dtype=torch.float32)
     logp_NV = torch.log_softmax(warp(logits_NV, sampling), 1)
     cumulative_NV = logp_NV.double().exp().cumsum(1)
     total_N = cumulative_NV[:, -1]
-    _check_finite(total_N)  # one value that is not finite spoils its row's sum
+    check_finite(total_N)  # one value that is not finite spoils its row's sum
     # Rounding must not carry u up to the total, above which lie no tokens.
     point_N = torch.minimum(uniform_N * total_N, torch.nextafter(total_N, torch.zeros_like(total_N)))
     token_N = torch.searchsorted(cumulative_NV, point_N[:, None], right=True)
     return token_N[:, 0], logp_NV.gather(1, token_N)[:, 0]
 
 
-def _check_finite(value_N: Float[Tensor, "N"]) -> None:
+def check_finite(value_N: Float[Tensor, "N"]) -> None:
+    """Refuse logits that are not finite, by one number of each row that they would spoil.
+
+    Raises:
+        SteelyardError: one is not finite.
+    """
     what = "the model's logits are not finite"
     hint = "look at the model, --learning-rate and --temperature"
     require(bool(torch.isfinite(value_N).all()), what, where="engine", hint=hint)
 
 
-def _cut(scaled_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
+def cut(scaled_NV: Float[Tensor, "N V"], sampling: Sampling) -> Float[Tensor, "N V"]:
     """Minus infinity outside top_k and the nucleus: the fewest tokens, most probable first, that hold top_p."""
     if sampling.top_k == 0 and sampling.top_p == 1:
         return scaled_NV

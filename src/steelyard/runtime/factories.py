@@ -29,12 +29,14 @@ from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drif
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
+from steelyard.policy.device import check_device, device_of
+from steelyard.policy.gradient_checkpointing import checkpoint_layers
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import Constrained, reward_function
 from steelyard.rollout import Codec, engine_for
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
-from steelyard.runtime.run import Run
+from steelyard.runtime.run import Part, Run
 from steelyard.searcher import Searcher
 
 BUFFER = "replay.sqlite"
@@ -141,9 +143,18 @@ def planned_policy(run: Run) -> Policy | None:
     return _prepared(policy, run)
 
 
-def make_policy(run: Run) -> Policy:
-    """The model, as it stands before training."""
-    return _prepared(Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix), run)
+def make_policy(run: Run, part: Part = "evaluation") -> Policy:
+    """The model as it stands before training, on the device of the part that computes with it.
+
+    Raises:
+        SteelyardError: there is no such GPU; or as for `Policy.load`.
+    """
+    name, flag = run.placed(part)
+    check_device(name, flag)
+    policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
+    if part == "learner" and run.learner.gradient_checkpointing:
+        checkpoint_layers(policy.model)
+    return _prepared(policy.to(device_of(name, policy.num_parameters(trainable=False), flag)), run)
 
 
 def _prepared(policy: Policy, run: Run) -> Policy:

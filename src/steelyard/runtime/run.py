@@ -40,13 +40,16 @@ from steelyard.learner import Adam, Demonstrator
 from steelyard.model import Mix, attention_by_name
 from steelyard.objective import Objective
 from steelyard.policy import LoRA
+from steelyard.policy.device import AUTO, Device
 from steelyard.policy.text import read_options
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
-from steelyard.runtime.run_parts import HeldOut, Processes, Restarts, VirtualClock
+from steelyard.runtime.run_parts import HeldOut, LearnerPart, Processes, Restarts, SearchPart, VirtualClock
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 Plain = tyro.conf.OmitArgPrefixes
+Part = Literal["learner", "search", "evaluation"]
+"""What computes with the model; searchers are one part."""
 Word = PrimitiveConstructorSpec(
     nargs=1,
     metavar=FORM,
@@ -150,6 +153,9 @@ class Run:
     """The adapters' update is scaled by lora_alpha / lora_rank."""
     lora_targets: str = "all-linear"
     """Layers that get adapters: all-linear, or name endings separated by commas."""
+    device: Device = AUTO
+    """Where the model computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU where there is one and the
+    model has 20 million parameters or more. --learner.device, --search.device and --evaluation.device part them."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights that compute; the learner updates float32 copies of bfloat16 ones."""
     attention: str | None = None
@@ -169,6 +175,10 @@ class Run:
     """Largest mean difference between the engine's log-probabilities and the learner's (nats per token)."""
     optimizer: Adam = field(default_factory=Adam)
     """Adam, clipping and the learning-rate schedule."""
+    learner: LearnerPart = field(default_factory=LearnerPart)
+    """The learner's device and memory."""
+    search: SearchPart = field(default_factory=SearchPart)
+    """The searchers' device."""
     evaluation: HeldOut = field(default_factory=HeldOut)
     """Held-out evaluation beside training."""
     inline: VirtualClock = field(default_factory=VirtualClock)
@@ -261,6 +271,11 @@ class Run:
     @property
     def _has_beta(self) -> bool:
         return "beta" in numeric_settings(self.objective)
+
+    def placed(self, part: Part) -> tuple[str, str]:
+        """The device of a part, by name, and the flag that says so."""
+        own = getattr(self, part).device
+        return (self.device, "--device") if own is None else (own, f"--{part}.device")
 
     @property
     def samples_searched(self) -> int:

@@ -1,9 +1,30 @@
-"""The parts of a run's settings: the drivers' clocks and processes, restarts, and held-out evaluation."""
+"""The parts of a run's settings: where parts compute, clocks and processes, restarts, and held-out evaluation."""
 
 from dataclasses import dataclass, field
 
 from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, PositiveOrInf, checked
+from steelyard.policy.device import Device
 from steelyard.runtime.inline.faults import Faults
+
+
+@checked("learner")
+@dataclass(frozen=True)
+class LearnerPart:
+    """Where the learner computes, and what it keeps for that."""
+
+    device: Device | None = None
+    """The learner's device; None for that of --device."""
+    gradient_checkpointing: bool = False
+    """Keep each layer's input alone and compute the layer again in the backward pass: less memory, a third more work."""
+
+
+@checked("search")
+@dataclass(frozen=True)
+class SearchPart:
+    """Where searchers compute."""
+
+    device: Device | None = None
+    """The searchers' device, shared by all of them; None for that of --device."""
 
 
 @checked("inline")
@@ -70,3 +91,5 @@ class HeldOut:
     """Held-out prompts that are sampled at the training temperature."""
     samples: PositiveInt = 8
     """Samples of each of those: pass@k, distinct answers, styles."""
+    device: Device | None = None
+    """The evaluator's device; None for that of --device. Inline, the searcher's policy is what is evaluated."""

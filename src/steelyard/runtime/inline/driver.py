@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from steelyard.core import Replay, Reward, Weights
+from steelyard.policy.device import repeat_exactly
 from steelyard.runtime.coordinator import Coordinator, Flight, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
@@ -66,7 +67,10 @@ class Inline:
         self, run: Run, records: Records, reward: Reward | None = None, checkpoint: Path | None = None
     ) -> None:
         torch.set_num_threads(run.inline.threads)
-        searching = make_policy(run)
+        searching = make_policy(run, "search")
+        learning = make_policy(run, "learner")
+        if "cuda" in (searching.device.type, learning.device.type):
+            repeat_exactly()
         run = fitting(run, searching)
         self.run = run
         self.records = records
@@ -76,7 +80,7 @@ class Inline:
         self.task = make_task(run, reward)
         prompts = self.task.prompts("train")
         self.coordinator = Coordinator(run, prompts, profile_of(run))
-        self.learner = make_learner(run, make_policy(run))
+        self.learner = make_learner(run, learning)
         check_prompts(run, searching)
         self.weights = DelayedWeightStore(self.learner.reference, run.inline.publication_lag)
         self.references = DelayedWeightStore(self.learner.reference)

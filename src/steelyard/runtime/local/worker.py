@@ -58,7 +58,7 @@ _YIELDS = 5
 
 def search(pipe: Connection, start: Build, run: Run) -> None:
     """Draw what is assigned, with the newest weights, until told to stop."""
-    policy = make_policy(run)
+    policy = make_policy(run, "search")
     run = fitting(run, policy)
     task = make_task(run)
     prompts = task.prompts("train")
@@ -92,7 +92,7 @@ def search(pipe: Connection, start: Build, run: Run) -> None:
 
 def learn(pipe: Connection, start: Build, run: Run) -> None:
     """Step on what replay hands over; publish; save what is asked for."""
-    policy = make_policy(run)
+    policy = make_policy(run, "learner")
     learner = make_learner(fitting(run, policy), policy)
     if start.checkpoint is not None:
         learner.restore(Path(start.checkpoint), version=start.version)
