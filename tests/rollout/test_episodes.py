@@ -107,6 +107,18 @@ def test_engines_agree_and_the_learner_with_them(policy, by_transformers, monkey
         np.testing.assert_allclose(t.logp_behaviour_T, step_logp(policy, t), atol=1e-4)
 
 
+@pytest.mark.parametrize(("rows", "fed"), [(256, 64), (3, 64), (1, 64), (256, 0)])
+def test_rows_that_stay_in_place_go_on_with_episodes_too(policy, monkeypatch, rows, fed):
+    monkeypatch.setattr(native, "FED", fed)
+    found, expected = (play(NativeEngine(policy, 3, max_rows=rows, fixed=f), policy, World()) for f in (True, False))
+    for place, e in found.items():
+        assert e.trajectory.tokens_T.tolist() == expected[place].trajectory.tokens_T.tolist()
+        assert e.trajectory.action_T.tolist() == expected[place].trajectory.action_T.tolist()
+        np.testing.assert_allclose(
+            e.trajectory.logp_behaviour_T, expected[place].trajectory.logp_behaviour_T, atol=1e-4
+        )
+
+
 def test_a_first_turn_is_drawn_as_ever_and_every_turn_at_an_address_of_its_own(policy):
     engine = NativeEngine(policy, 3)
     alone = {(t.prompt_id, t.sample): t for t in engine.generate(
