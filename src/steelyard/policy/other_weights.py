@@ -23,7 +23,7 @@ class OtherWeights:
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self._parameters = [*parameters]
-        self._kept: list[tuple[UInt8[np.ndarray, B], list[Tensor]]] = []
+        self._kept: list[tuple[np.ndarray, list[Tensor]]] = []
 
     @contextmanager
     def in_place(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:

@@ -266,7 +266,7 @@ class Policy:
         )
         for module in self._dropouts:
             module.train(torch.is_grad_enabled())
-        with self.reading((attend_NT & (action_NT.cumsum(1) == 0)).sum(1)):
+        with self.reading((attend_NT & (action_NT.cumsum(1) == 0)).sum(1).to(self.device)):
             return logp.step_logp(
                 self.reader,
                 self.head,

@@ -15,7 +15,7 @@ class LearnerPart:
     device: Device | None = None
     """The learner's device; None for that of --device."""
     gradient_checkpointing: bool = False
-    """Keep each layer's input alone and compute the layer again in the backward pass: less memory, a third more work."""
+    """Keep each layer's input alone and compute the layer again for its gradient: less memory, a third more work."""
 
 
 @checked("search")

@@ -25,10 +25,11 @@ from steelyard.runtime.factories import (
 )
 from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.run_dir.records import check_output
+from steelyard.training.device_memory import describe_devices
 from steelyard.training.differing import differing
 from steelyard.training.job_plan import plan_job
 from steelyard.training.memory_estimate import estimate_memory
-from steelyard.training.preflight import auxiliary_models, try_reward
+from steelyard.training.preflight import auxiliary_models, check_devices, try_reward
 
 UNKNOWN = "prompts with characters that the model's tokenizer does not know: the model does not see these"
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
@@ -56,6 +57,7 @@ def plan(run: Run | Job, name: str) -> JsonObject:
 def _plan(run: Run, name: str) -> JsonObject:
     if run.output_dir is not None:
         check_output(Path(run.output_dir))
+    check_devices(run)
     make_task(run)
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     place = local_directory(run.model)
@@ -77,6 +79,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "schedule": _schedule(run),
         "staleness": _staleness(run),
         "generation": _generation(run, policy),
+        "devices": None if policy is None else describe_devices(run, policy, prompts.get("longest_tokens", 0)),
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
 

@@ -29,6 +29,7 @@ def _post_training(planned: JsonMapping) -> list[str]:
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
         f"staleness: {'; '.join(planned['staleness'])}",
+        *_devices(planned["devices"]),
         *_memory(planned["memory"]),
     ]
 
@@ -68,6 +69,19 @@ def _samples(samples: JsonMapping) -> str:
     batch = f"{samples['searcher_batch']:,} trajectories, {samples['searched_per_prompt']} per prompt"
     warmup = f"{samples['before_first_step']:,} are stored before the first step"
     return f"{per_step} = {samples['samples_per_step']:,} a step, {total}; a searcher batch is {batch}; {warmup}"
+
+
+def _devices(devices: JsonMapping | None) -> Iterator[str]:
+    """Where the parts compute, and what is taken of each GPU."""
+    if devices is None:
+        return
+    yield "devices: " + ", ".join(f"{part} {device}" for part, device in devices["placement"].items())
+    for name, gpu in devices["gpus"].items():
+        fits = "" if gpu["total"] <= gpu["free"] else ": it does not fit"
+        yield f"memory of {name}: about {_size(gpu['total'])}, {_size(gpu['free'])} are free{fits}"
+        for part, sizes in gpu["parts"].items():
+            held = ", ".join(f"{what.replace('_', ' ')} {_size(size)}" for what, size in sizes.items() if size)
+            yield f"  {part} {_size(sum(sizes.values()))}: {held}"
 
 
 def _memory(memory: JsonMapping | None) -> Iterator[str]:

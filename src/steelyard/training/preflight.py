@@ -11,22 +11,36 @@ from collections.abc import Mapping, Sequence
 
 from steelyard.core import Episode, Prompt, SteelyardError
 from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.device import check_device
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_reward
+from steelyard.runtime.run import Part
 
 
 def preflight(run: Run) -> None:
-    """Check the auxiliary models of the task, and call the reward function once if the run names one.
+    """Check the devices and the auxiliary models of the task, and call the reward function once if the run names one.
 
     Raises:
-        SteelyardError: the reward function cannot be loaded or called, or breaks the contract of reward functions; a
-            model cannot be loaded for its role.
+        SteelyardError: a GPU is not here; the reward function cannot be loaded or called, or breaks the contract of
+            reward functions; a model cannot be loaded for its role.
     """
+    check_devices(run)
     for role, model in auxiliary_models(run).items():
         model.check(role)
     try_reward(run)
+
+
+def check_devices(run: Run) -> None:
+    """See that every GPU that the run names is here.
+
+    Raises:
+        SteelyardError: one is not.
+    """
+    parts: tuple[Part, ...] = ("learner", "search", "evaluation")
+    for part in parts:
+        check_device(*run.placed(part))
 
 
 def auxiliary_models(run: Run) -> Mapping[str, AuxiliaryModel]:
