@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint fast check types studies results prove chaos bench clean
+.PHONY: demo test gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -13,6 +13,11 @@ test: .venv/.dev lint
 
 fast: .venv/.dev
 	$(BIN)/python -m pytest -n 2 -x tests/core tests/conformance tests/objective tests/replay tests/learner
+
+# The tests of a GPU, with any Python that has torch, pytest and what steelyard imports; nothing is installed for them.
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
+gpu:
+	PYTHONPATH=src:$$PYTHONPATH $(GPU_PYTHON) -m pytest -q -p no:cacheprovider -o addopts= -o filterwarnings= --import-mode=importlib tests/gpu $(ARGS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check

@@ -3,7 +3,7 @@
     kept for L layers of S tokens:   L S D numbers, in place of all that the layers compute on the way
     computed:                        one more forward pass, about a third more of a step
 
-D hidden size. The gradient is the same, bit for bit: a layer computed again gives the same numbers.
+D hidden size. A layer computed again gives the same numbers, so the gradient is the same but for the order of sums.
 Source: Chen et al. 2016, arXiv:1604.06174; the work is torch's.
 """
 

@@ -20,6 +20,12 @@ from steelyard.model import Decoder
 from steelyard.policy import prefix_sharing
 
 LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
+LOGITS_AT_ONCE_GPU = 2**27  # more there, so that products fill it: 512 MiB
+
+
+def logits_at_once(device: torch.device) -> int:
+    """Logits that are held at once on a device."""
+    return LOGITS_AT_ONCE if device.type in ("cpu", "meta") else LOGITS_AT_ONCE_GPU
 
 
 @dataclass(frozen=True)

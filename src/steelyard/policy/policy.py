@@ -252,7 +252,7 @@ class Policy:
             action_NT: true where the policy chose the token.
             temperature: divides the logits; must be above 0.
             entropy: also return the entropy at each action.
-            chunk: positions per call of the head; by default as many as hold 2^25 logits.
+            chunk: positions per call of the head; by default as many as hold 2^25 logits, or 2^27 on a GPU.
 
         Raises:
             SteelyardError: a temperature that is not above 0.
@@ -275,7 +275,7 @@ class Policy:
                 action_NT,
                 temperature=temperature,
                 entropy=entropy,
-                chunk=chunk or max(1, logp.LOGITS_AT_ONCE // self.vocab_size),
+                chunk=chunk or max(1, logp.logits_at_once(self.device) // self.vocab_size),
                 shared=self.shares_prompts,
                 device=self.device,
             )

@@ -22,7 +22,7 @@ import torch
 from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.device import device_of, free_bytes
-from steelyard.policy.logp import LOGITS_AT_ONCE
+from steelyard.policy.logp import LOGITS_AT_ONCE_GPU
 from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
 from steelyard.runtime.run import Part
@@ -61,15 +61,17 @@ class Sizes:
         return cls(text.num_hidden_layers, hidden, inner, 3 * hidden, hidden)
 
 
-def placement(run: Run, policy: Policy) -> Mapping[Part, torch.device]:
+def placement(run: Run, policy: Policy) -> dict[Part, torch.device]:
     """The device of each part.
 
     Raises:
         SteelyardError: torch sees no such GPU.
     """
     number = policy.num_parameters(trainable=False)
-    placed = {part: run.placed(part) for part in PARTS}
-    found = {part: device_of(name, number, flag) for part, (name, flag) in placed.items()}
+    found: dict[Part, torch.device] = {}
+    for part in PARTS:
+        name, flag = run.placed(part)
+        found[part] = device_of(name, number, flag)
     if run.runtime == "inline":
         found["evaluation"] = found["search"]
     return found
@@ -118,7 +120,7 @@ def learner_bytes(run: Run, policy: Policy) -> dict[str, int]:
     s = Sizes.of(policy)
     layer = 8 * s.hidden + 2 * s.heads + 3 * s.inner
     kept = s.layers * s.hidden + layer if run.learner.gradient_checkpointing else s.layers * layer
-    block = min(LOGITS_AT_ONCE, run.micro_tokens * policy.vocab_size)
+    block = min(LOGITS_AT_ONCE_GPU, run.micro_tokens * policy.vocab_size)
     return {
         "process": PROCESS,
         "weights": _whole(policy),

@@ -12,6 +12,8 @@ from steelyard.core import SteelyardError, suggest
 
 PARTS = ("limits", "rollout", "learner", "score", "asynchrony", "replay", "publish", "startup", "profile")
 """In the order in which they run and stand on the page."""
+ALONE = ("gpu",)
+"""Parts that `all` leaves out: not every machine has what they measure."""
 
 
 def part(name: str) -> ModuleType:
@@ -20,8 +22,9 @@ def part(name: str) -> ModuleType:
     Raises:
         SteelyardError: there is none of that name.
     """
-    if name not in PARTS:
-        raise SteelyardError(f"unknown part {name!r}", where="bench", hint=suggest(name, PARTS))
+    known = (*PARTS, *ALONE)
+    if name not in known:
+        raise SteelyardError(f"unknown part {name!r}", where="bench", hint=suggest(name, known))
     return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -32,4 +35,4 @@ def settings_of(module: ModuleType) -> type:
 
 def summaries() -> dict[str, str]:
     """Name -> the first line of the part's docstring."""
-    return {name: (part(name).__doc__ or "").strip().partition("\n")[0] for name in PARTS}
+    return {name: (part(name).__doc__ or "").strip().partition("\n")[0] for name in (*PARTS, *ALONE)}

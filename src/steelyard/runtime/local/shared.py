@@ -59,6 +59,11 @@ class SharedWeights:
         store.publish(first)
         return store
 
+    @property
+    def memory(self) -> UInt8[np.ndarray, "B"]:
+        """All of it, as it is mapped here."""
+        return self._bytes
+
     @classmethod
     def attach(cls, descriptor: int) -> "SharedWeights":
         """Open a store that `create` has filled."""

@@ -48,6 +48,7 @@ from steelyard.runtime.local.messages import (
     receive_down,
     send,
 )
+from steelyard.runtime.local.publisher import Publisher
 from steelyard.runtime.local.shared import SharedWeights
 from steelyard.runtime.local.supervisor_reward import SupervisorReward
 from steelyard.runtime.run import Run
@@ -105,21 +106,26 @@ def learn(pipe: Connection, start: Build, run: Run) -> None:
     if isinstance(receive_down(pipe, run.local.start_deadline, "learner"), End):
         return
     patience = 2 * run.local.deadline if start.scores else None
+    publisher = Publisher(weights, learner.policy, lambda *named: send(pipe, Published(*named)), run.local.deadline)
     metrics = None
     idle = 0.0
     while True:
+        if learner.steps >= run.max_steps:
+            publisher.wait()  # the evaluator is asked for the last weights
         send(pipe, Stepped(learner.steps, learner.version, metrics, idle))
-        groups, idle = _wait_for_groups(pipe, learner, patience)
+        groups, idle = _wait_for_groups(pipe, learner, publisher, patience)
         if groups is None:
             return
         metrics = learner.step([[from_bytes(t) for t in group] for group in groups.groups])
         if groups.publish:
-            _publish(pipe, weights, learner)
+            publisher.publish(learner.version)
         if learner.reference.version == learner.version:
             references.publish(learner.reference)
 
 
-def _wait_for_groups(pipe: Connection, learner: Learner, patience: float | None) -> tuple[TrainOn | None, float]:
+def _wait_for_groups(
+    pipe: Connection, learner: Learner, publisher: Publisher, patience: float | None
+) -> tuple[TrainOn | None, float]:
     """The next groups, after whatever is to be saved before them, and the seconds waited; None to stop."""
     idle = 0.0
     while True:
@@ -131,18 +137,12 @@ def _wait_for_groups(pipe: Connection, learner: Learner, patience: float | None)
         if not isinstance(message, SaveInto):
             assert isinstance(message, TrainOn | End)
             return (message if isinstance(message, TrainOn) else None), idle
+        publisher.wait()
         if message.what == "checkpoint":
             learner.save(Path(message.directory))
         else:
             save_model(learner.policy, Path(message.directory))
         send(pipe, Saved(message.what))
-
-
-def _publish(pipe: Connection, weights: SharedWeights, learner: Learner) -> None:
-    """Announce the weights to the supervisor, then show them: it must know them before it gets data of theirs."""
-    digest = weights.write(learner.version, learner.policy.weights)
-    send(pipe, Published(learner.version, digest))
-    weights.show(learner.version)
 
 
 def evaluate(pipe: Connection, start: Build, run: Run) -> None:
