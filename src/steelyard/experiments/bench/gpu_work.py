@@ -5,16 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
-from steelyard.core import Request, Sampling, Trajectory
+from steelyard.core import Request, Sampling, Trajectory, Weights
 from steelyard.core.json import JsonObject
 from steelyard.experiments.bench.models import tokenizer
 from steelyard.experiments.bench.operations import linear_macs
 from steelyard.model import Architecture, architecture_of
 from steelyard.policy import Policy
+from steelyard.policy.native_config import Config
 from steelyard.policy.native_loader import CONFIG, NativeModel
+from steelyard.rollout import NativeEngine
 
 SAMPLES = 8
 """Samples of each prompt."""
@@ -44,23 +47,24 @@ SIZES = {
 
 def config_of(size: str) -> JsonObject:
     """The model's config.json."""
+    import transformers
+
     s = SIZES[size]
-    return {
-        "model_type": "llama",
-        "architectures": ["LlamaForCausalLM"],
-        "vocab_size": s.vocabulary,
-        "hidden_size": s.hidden,
-        "intermediate_size": s.inner,
-        "num_hidden_layers": s.layers,
-        "num_attention_heads": s.heads,
-        "num_key_value_heads": s.keys,
-        "head_dim": s.head,
-        "max_position_embeddings": 4096,
-        "tie_word_embeddings": True,
-        "bos_token_id": None,
-        "eos_token_id": None,
-        "pad_token_id": 0,
-    }
+    whole = transformers.LlamaConfig(
+        vocab_size=s.vocabulary,
+        hidden_size=s.hidden,
+        intermediate_size=s.inner,
+        num_hidden_layers=s.layers,
+        num_attention_heads=s.heads,
+        num_key_value_heads=s.keys,
+        head_dim=s.head,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=0,
+    ).to_dict()
+    return {field.name: whole[field.name] for field in msgspec.structs.fields(Config) if field.name in whole}
 
 
 def random_policy(size: str, device: torch.device, dtype: torch.dtype) -> Policy:
@@ -83,9 +87,8 @@ def requests(size: str, rows: int, length: int) -> list[Request]:
     """Random prompts of `length` tokens, each for `SAMPLES` samples."""
     samples = min(SAMPLES, rows)
     tokens_PT = np.random.default_rng(0).integers(FIRST, SIZES[size].vocabulary, (rows // samples, length))
-    return [
-        Request(f"{p}", tuple(tokens_T), s) for p, tokens_T in enumerate(tokens_PT.tolist()) for s in range(samples)
-    ]
+    prompts = [tuple(tokens_T) for tokens_T in tokens_PT.tolist()]
+    return [Request(f"{p}", tokens, s) for p, tokens in enumerate(prompts) for s in range(samples)]
 
 
 def groups(size: str, prompts: int, length: int, new: int) -> list[list[Trajectory]]:
@@ -124,6 +127,13 @@ def step_flops(a: Architecture, prompts: int, length: int, new: int) -> float:
     attention = 2 * a.num_layers * a.num_heads * a.head_dim * pairs
     head = prompts * SAMPLES * new * a.vocab_size * a.hidden_size
     return 6.0 * (fed * linear_macs(a) + attention + head)
+
+
+def take(engine: NativeEngine, weights: Weights) -> None:
+    """Have the engine hold these weights, as it does before its next token."""
+    engine.load(weights)
+    only = Request("0", (FIRST,), 0)
+    list(engine.generate([only], Sampling(0.0, 1)))
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
