@@ -15,6 +15,10 @@ def _rows(run_dir, file):
     return [json.loads(line) for line in (run_dir / f"{file}.jsonl").read_text().splitlines()]
 
 
+def _answer(stdout):
+    return json.loads(stdout.splitlines()[-1])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_inline_runs_repeat_bit_for_bit_also_in_pieces(steelyard, tmp_path, dtype):
     inline = ("train", "arithmetic", "--runtime", "inline", "--device", "cuda", "--dtype", dtype, *SHORT)
@@ -38,7 +42,7 @@ def test_a_local_run_learns_and_its_model_is_used(steelyard, tmp_path):
     metrics = _rows(tmp_path / "run", "metrics")
     assert max(row["search/logp_mismatch_max"] or 0 for row in metrics) < 1e-3
     found = [steelyard("eval", "run", "--device", d, "--prompts", "64", "--json").stdout for d in ("cuda", "cpu")]
-    there, here = (json.loads(text)["eval/accuracy"] for text in found)
+    there, here = (_answer(text)["eval/accuracy"] for text in found)
     assert abs(there - here) <= 2 / 64
     assert "=" in steelyard("sample", "run", "--device", "cuda").stdout
 
@@ -52,9 +56,9 @@ def test_parts_may_be_apart_and_adapters_train(steelyard, tmp_path):
 
 def test_the_plan_says_what_is_taken_of_the_gpu(steelyard):
     found = steelyard("train", "arithmetic", "--device", "cuda", "--dry-run", "--json")
-    devices = json.loads(found.stdout)["devices"]
+    devices = _answer(found.stdout)["devices"]
     assert devices["placement"] == dict.fromkeys(("learner", "searchers", "evaluator"), "cuda:0")
     gpu = devices["gpus"]["cuda:0"]
     assert 0 < gpu["total"] < gpu["free"]
-    small = json.loads(steelyard("train", "arithmetic", "--dry-run", "--json").stdout)["devices"]
+    small = _answer(steelyard("train", "arithmetic", "--dry-run", "--json").stdout)["devices"]
     assert set(small["placement"].values()) == {"cpu"}
