@@ -75,7 +75,7 @@ class AdamW:
         rates = Rates(self.param_groups[0]["lr"], *self.betas, self.weight_decay)
         for (device, dtype), parameters in alike.items():
             states = [self.state[p] for p in parameters]
-            torch.ops.aten._foreach_add_([state["step"] for state in states], 1)
+            torch._foreach_add_([s["step"] for s in states], 1)  # pyright: ignore[reportPrivateImportUsage]
             gradients = [p.grad for p in parameters if p.grad is not None]
             update_for(device.type, dtype)(parameters, gradients, states, rates)
 

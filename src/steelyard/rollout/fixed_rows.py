@@ -45,13 +45,13 @@ class FixedRows:
         device = network.device
         self._network = network
         self._graphs = Graphs(device)
-        self._moves = network.moves
         self.size = rounded_rows(size)
         self.slack = slack
         self.running = 0
         size = self.size
         self.columns = columns = rounded_columns(columns)
         network.reserve(columns)
+        self._moves = network.moves
         self._cache = network.blank(size, columns)
         self._tokens = torch.zeros(size, columns, dtype=torch.long, device=device)
         self._logp = torch.zeros(size, columns, device=device)

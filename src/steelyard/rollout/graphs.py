@@ -18,11 +18,12 @@ class Graphs:
         self._device = device
         self._captured: dict[Hashable, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._pool = torch.cuda.graph_pool_handle() if self._stream else None
+        self._pool = None
 
     def clear(self) -> None:
         """Forget what was captured: tensors that it knew have moved."""
         self._captured.clear()
+        self._pool = None  # it is gone with the last graph that used it
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
         """Do the work.
@@ -44,6 +45,7 @@ class Graphs:
         """Do the work once, and capture it: on a stream of its own, as torch asks for."""
         now = torch.cuda.current_stream(self._device)
         graph = torch.cuda.CUDAGraph()
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
         stream.wait_stream(now)
         with torch.cuda.stream(stream):
             work()

@@ -2,19 +2,26 @@
 
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
 def machine(packages: tuple[str, ...] = ("torch", "transformers")) -> str:
-    """Processor, cores, Python, and the versions of packages that are installed."""
+    """Processor, cores, Python, the versions of packages that are installed, and the GPU, if there is one."""
     said = [_processor(), f"{os.cpu_count()} cores", f"Python {platform.python_version()}"]
     for name in packages:
         try:
             said.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(said)
+    return ", ".join([*said, *_gpus()])
+
+
+def _gpus() -> list[str]:
+    """The GPU, where this process has looked for one."""
+    torch = sys.modules.get("torch")
+    return [torch.cuda.get_device_name(0)] if torch is not None and torch.cuda.is_available() else []
 
 
 def _processor() -> str:
