@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.core import Weights, digest_of
+from steelyard.core import Weights, digest_of, weights
 
 
 @given(st.binary(max_size=64))
@@ -47,3 +48,12 @@ def test_what_was_stamped_here_is_not_read_again(monkeypatch):
     assert weights.intact
     with pytest.raises(pytest.fail.Exception):
         _ = foreign.intact
+
+
+def test_many_bytes_are_named_by_the_digests_of_their_pieces(monkeypatch):
+    monkeypatch.setattr(weights, "PIECE", 8)
+    data = np.arange(20, dtype=np.uint8)
+    pieces = b"".join(hashlib.blake2b(bytes(data[i : i + 8])).digest() for i in (0, 8, 16))
+    assert digest_of(data) == hashlib.blake2b(pieces, digest_size=8).hexdigest()
+    assert digest_of(data[:8]) == hashlib.blake2b(bytes(range(8)), digest_size=8).hexdigest()
+    assert len({digest_of(np.roll(data, i)) for i in range(20)}) == 20

@@ -25,7 +25,7 @@ def test_uniforms_draw_the_same_tokens(vocabulary, settings):
     expected_N, logp_expected_N = draw(logits_NV, uniform_N, sampling)
     same_N = token_N.cpu() == expected_N
     assert same_N.sum() >= (64 if vocabulary < 10**5 else 60)  # a sum's rounding may carry a uniform to a neighbour
-    torch.testing.assert_close(logp_N.cpu()[same_N], logp_expected_N[same_N], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logp_N.cpu()[same_N], logp_expected_N[same_N], atol=1e-4, rtol=1e-5)
     assert sound_N.all()
 
 
