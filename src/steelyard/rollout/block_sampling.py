@@ -4,9 +4,9 @@
     block = the first with  P[0] + ... + P[block] > u,   P[i] the sum of block i
     token = the first of it with  (sums of earlier blocks) + p[..] + ... + p[token] > u
 
-Probabilities are float32 and sums float64, made in a fixed order by products with a triangular matrix; a scan of a whole
-row on a GPU has none. It is the token that `sampling.draw` takes, unless the rounding of a float32 probability carries
-the uniform over the border between two tokens. Shapes: N rows, V vocabulary.
+Probabilities are float32 and sums float64, made in a fixed order by products with a triangular matrix; a scan of a
+whole row on a GPU has none. It is the token that `sampling.draw` takes, unless the rounding of a float32 probability
+carries the uniform over the border between two tokens. Shapes: N rows, V vocabulary.
 """
 
 from functools import cache
