@@ -7,10 +7,10 @@ import json
 import math
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from steelyard import __version__
 from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
 from steelyard.core.copies import own
 from steelyard.core.job import Job
@@ -278,7 +278,7 @@ def describe(run: Run | Job, recipe: str, command: Sequence[str] | None = None) 
         "recipe": recipe,
         "command": None if command is None else list(command),
         "seed": run.seed,
-        "version": __version__,
+        "version": sys.modules[__name__.partition(".")[0]].__version__,
         "commit": commit(),
         "machine": machine(),
         "run": {**named, **encode(run)},
