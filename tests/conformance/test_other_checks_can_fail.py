@@ -10,7 +10,9 @@ import torch
 from conformance import (  # noqa: F401  (they register strangers)
     broken_attention,
     broken_audit,
+    broken_control,
     broken_data,
+    broken_diffusion,
     broken_encoder_attention,
     broken_intervention,
 )

@@ -18,7 +18,7 @@ def found(seeds, without=None):
 def test_gains_by_hand():
     two = [seed(grpo={"score": 0.5}), seed(grpo={"score": 0.7})]
     gain = found(two)["GRPO"]
-    assert gain.value == "+40 ± 14 in 0.1 min"
+    assert gain.value == "+40 ± 14 in 6 s"
     assert gain.matters
     assert found(two)["base"].value == "20 ± 0 %"
 

@@ -11,9 +11,11 @@ from steelyard.check.attention import ATTENTION_CHECKS
 from steelyard.check.attention import cost_of as attention_cost
 from steelyard.check.audit import AUDIT_CHECKS
 from steelyard.check.choices import choices
+from steelyard.check.control import CONTROLLER_CHECKS, SYSTEM_CHECKS
 from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.check.data import DATA_CHECKS
 from steelyard.check.decode import DECODE_CHECKS
+from steelyard.check.diffusion import DIFFUSION_CHECKS
 from steelyard.check.docstring import sourced
 from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
 from steelyard.check.encoder_attention import cost_of as encoder_attention_cost
@@ -26,10 +28,12 @@ from steelyard.check.replay import REPLAY_CHECKS
 from steelyard.check.scoring import SCORING_CHECKS
 from steelyard.check.task import TASK_CHECKS
 from steelyard.check.verdict import Check, CheckResult, run_checks
+from steelyard.control import Controller
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
 from steelyard.core.table import Table
 from steelyard.data import Record
 from steelyard.decode import DecodeRule
+from steelyard.diffusion import Diffusion
 from steelyard.guard import Gate, TextGate
 from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
@@ -83,6 +87,11 @@ def _with(*checks: Mapping[str, Check]) -> Mapping[str, Check]:
     return MappingProxyType(every)
 
 
+def _is_system(cls: type) -> bool:
+    """A system's settings are fields, so its Protocol cannot be asked of a class."""
+    return all(callable(getattr(cls, name, None)) for name in ("reset", "step", "observe"))
+
+
 KINDS = (
     Kind("objective", "called on a Batch", lambda cls: takes(cls) is Batch, OBJECTIVE_CHECKS),
     Kind(
@@ -119,6 +128,17 @@ KINDS = (
         lambda cls: hints(cls, "build").get("return") == list[Record], _with(DATA_CHECKS),
     ),
     Kind("audit", "audit(...) gives a Table", lambda cls: issubclass(gives(cls, "audit"), Table), _with(AUDIT_CHECKS)),
+    Kind(
+        "system", "has reset, step and observe", _is_system, _with(SYSTEM_CHECKS)
+    ),
+    Kind(
+        "learner of control", "fit(...) gives a controller", lambda cls: gives(cls, "fit") is Controller,
+        _with(CONTROLLER_CHECKS),
+    ),
+    Kind(
+        "diffusion", "fit(...) gives a diffusion model", lambda cls: gives(cls, "fit") is Diffusion,
+        _with(DIFFUSION_CHECKS),
+    ),
     Kind("router", "fit(...) gives a gate", lambda cls: issubclass(gives(cls, "fit"), Gate), _with(GATE_CHECKS)),
     Kind(
         "text router", "fit_texts(...) gives a gate on texts",

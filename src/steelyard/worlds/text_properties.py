@@ -33,8 +33,8 @@ def _gain(name: str, arm: str, seeds: Seeds) -> Property:
     if arm not in seeds[0]:
         return absent(name, "the task has no demonstrations")
     gain = differences(seeds, arm, "base", "score")
-    minutes = statistics.fmean(values(seeds, arm, "cpu_s")) / 60
-    return Property(name, f"{points(gain)} in {minutes:.1f} min", counts(gain), f"score of {arm} above the base's")
+    seconds = statistics.fmean(values(seeds, arm, "cpu_s"))
+    return Property(name, f"{points(gain)} in {seconds:.0f} s", counts(gain), f"score of {arm} above the base's")
 
 
 def _pair(name: str, arm: str, other: str, why: str) -> Callable[[Seeds], Property]:

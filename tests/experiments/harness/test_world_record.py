@@ -30,7 +30,7 @@ def test_a_record_by_hand():
     record = record_of("loophole", [seed(900), seed(901, 0.7)])
     assert (record.kind, record.seeds, record.core_minutes) == ("text", [900, 901], 2.4)
     gain = next(p for p in record.properties if p.name == "GRPO")
-    assert gain.value == "+40 ± 14 in 0.1 min"
+    assert gain.value == "+40 ± 14 in 6 s"
     assert record.by_seed[1]["grpo"]["score"] == 0.7
 
 
@@ -42,7 +42,7 @@ def test_what_is_published_is_shown_and_what_was_there_stays(places):
     assert kept["by_seed"][0]["base"]["score"] == 0.2
     head, rows = worlds_page.table(["domains", "facts", "loophole"])
     assert head == ["world", "base", "GRPO", "RFT", "SFT", "what matters", "core minutes"]
-    assert rows[0][:5] == ["domains", "20 ± 0 %", "+30 ± 0 in 0.1 min", "+30 ± 0 in 0.1 min", "-"]
+    assert rows[0][:5] == ["domains", "20 ± 0 %", "+30 ± 0 in 6 s", "+30 ± 0 in 0.1 min", "-"]
     assert rows[1][1:5] == ["not measured"] * 4
     page = worlds_page.text()
     assert "| loophole | 20 ± 0 %" in page
