@@ -63,6 +63,8 @@ def test_every_kind_has_a_section():
         "pretraining",
         "preparation of documents",
         "data builder",
+        "diffusion trainer",
+        "learner of control",
         "an audit",
     ]
     titles = " / ".join(SECTIONS).lower()
