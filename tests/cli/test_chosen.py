@@ -93,11 +93,12 @@ def test_a_run_with_both_is_recorded_evaluated_and_sampled(
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.parametrize("runtime", ["inline", pytest.param("local", marks=pytest.mark.long)])
 def test_a_run_goes_on_with_its_rule(
-    call: Callable, rows: Path, tmp_path: Path, tiny_model_dir: Callable[[str], Path]
+    call: Callable, rows: Path, tmp_path: Path, tiny_model_dir: Callable[[str], Path], runtime: str
 ) -> None:
     run = tmp_path / "run"
-    line = f"train rows {FEW} --model {tiny_model_dir('llama')} --path {rows} --decode cntp"
+    line = f"train rows {FEW} --model {tiny_model_dir('llama')} --path {rows} --decode cntp --runtime {runtime}"
     assert call(*line.split(), "--output-dir", run).code == 0
     assert call("train", "--resume", run, "--max-steps", 3).code == 0
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
