@@ -32,6 +32,20 @@ def test_a_world_that_was_never_measured_says_so(call, monkeypatch):
     assert "not measured yet: steelyard worlds loophole --measure" in answer.out
 
 
+def test_it_measures_in_a_process_of_its_own_and_once(call, monkeypatch, tmp_path):
+    monkeypatch.setattr(world_record, "SEEDS", (900,))
+    monkeypatch.setattr(world_record, "is_source_tree", lambda: False)
+    words = ("worlds", "shapes", "--measure", "--output-dir", tmp_path, "--json")
+    first = call(*words)
+    assert first.code == 0
+    assert "shapes seed 900: arm network" in first.err
+    assert (tmp_path / "shapes.json").is_file()
+    again = call(*words)
+    assert "shapes seed 900: measured before" in again.err
+    assert again.json["worlds"] == first.json["worlds"]
+    assert again.json["worlds"]["shapes"]["by_seed"][0]["base"]["score"] == pytest.approx(1 / 8)
+
+
 def test_the_page_of_the_docs_is_what_the_command_writes(call, tmp_path):
     answer = call("worlds", "--page", tmp_path / "page.md")
     assert answer.code == 0

@@ -1,7 +1,7 @@
 """One seed of a world, measured in a process of its own and kept.
 
 A seed that was measured in the same place by the same code is taken as it is. The code is the world's module, that of
-its kind and those that all worlds share, by their text.
+its kind and those that all worlds share, without comments and docstrings.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from steelyard.core.modules import find_module
 from steelyard.experiments.harness.processes import QUIETER, ask, measured_once, serve
 from steelyard.runtime.run_dir.records import commit
 from steelyard.worlds import base_cache, contract, shelf, sync_loop
+from steelyard.worlds.code_reached import digest
 
 DEADLINE = 900.0
 """Seconds that a seed may take."""
@@ -50,13 +51,8 @@ def source_of(name: str) -> str:
     """A digest of the code that a world is measured by."""
     from steelyard import worlds
 
-    modules = (
-        find_module(name, worlds, "world"),
-        sys.modules[type(shelf.load(name)).__module__],
-        contract,
-        sync_loop,
-    )
-    text = "".join(inspect.getsource(module) for module in modules)
+    modules = (find_module(name, worlds, "world"), sys.modules[type(shelf.load(name)).__module__], contract, sync_loop)
+    text = "".join(digest(Path(inspect.getfile(module))) for module in modules)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
