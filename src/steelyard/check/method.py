@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -47,11 +48,13 @@ def cli_round_trip(method: Dataclass) -> None:
         if not isinstance(value, bool | int | float):
             continue
         other = _another(default, name, value)
-        back = _parse(cls, _flag(name, other))
-        demand(back == dataclasses.replace(default, **{name: other}), f"{_flag(name, other)} gives {back}")
+        words = _flag(called(cls, name), other)
+        back = _parse(cls, words)
+        demand(back == dataclasses.replace(default, **{name: other}), f"{words} gives {back}")
     for choice, chosen in choices(default):
         name, _, value = choice.partition("=")
-        demand(_parse(cls, [f"--{name.replace('_', '-')}", value]) == chosen, f"--{name} {value} does not choose it")
+        flag = f"--{called(cls, name)}"
+        demand(_parse(cls, [flag, value]) == chosen, f"{flag} {value} does not choose it")
 
 
 def _another(method: Dataclass, name: str, value: bool | int | float) -> bool | int | float:
@@ -71,8 +74,14 @@ def _others(value: bool | int | float) -> tuple[bool | int | float, ...]:
     return (value + 1, value - 1, value + 2, value - 2) if isinstance(value, int) else (value / 2 or 0.5, value * 2)
 
 
-def _flag(name: str, value: bool | int | float) -> list[str]:
-    flag = name.replace("_", "-")
+def called(cls: type, name: str) -> str:
+    """What the flag of a setting is called: its name, or another that its annotation gives."""
+    marks = getattr(typing.get_type_hints(cls, include_extras=True)[name], "__metadata__", ())
+    given = (getattr(mark, "name", None) for mark in marks)
+    return next(filter(None, given), name.replace("_", "-"))
+
+
+def _flag(flag: str, value: bool | int | float) -> list[str]:
     if isinstance(value, bool):
         return [f"--{flag}" if value else f"--no-{flag}"]
     return [f"--{flag}", repr(value)]
