@@ -62,7 +62,10 @@ def _list() -> Mapping[str, object]:
             print(f"{name}\n    {shelf.summary(name)}")
             print(f"    {', '.join(f'{column} {cell}' for column, cell in zip(head[1:], cells, strict=False))}")
             print(f"    matters: {matters or '-'}\n")
-    print("steelyard worlds NAME shows a data sheet, and what each number compares")
+    print("--- where what matters ---\n")
+    for property, held in worlds_page.by_property():
+        print(f"{property}: {held.replace('`', '')}")
+    print("\nsteelyard worlds NAME shows a data sheet, and what each number compares")
     return {"worlds": {name: {"summary": shelf.summary(name), **_data(shipped().get(name))} for name in names}}
 
 

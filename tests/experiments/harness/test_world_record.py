@@ -44,6 +44,7 @@ def test_what_is_published_is_shown_and_what_was_there_stays(places):
     assert head == ["world", "base", "GRPO", "RFT", "SFT", "what matters", "core minutes"]
     assert rows[0][:5] == ["domains", "20 ± 0 %", "+30 ± 0 in 6 s", "+30 ± 0 in 6 s", "-"]
     assert rows[1][1:5] == ["not measured"] * 4
+    assert ("GRPO", "`domains`, `loophole`") in worlds_page.by_property()
     page = worlds_page.text()
     assert "| loophole | 20 ± 0 %" in page
     assert "`steelyard worlds facts --measure`" in page

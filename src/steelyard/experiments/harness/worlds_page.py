@@ -15,8 +15,8 @@ its model begins where the methods differ. `steelyard worlds` prints the tables,
 `steelyard worlds NAME --measure` measures again, on seeds from 900, and `steelyard worlds --page docs/worlds.md` writes
 this page. Numbers are means ± standard deviations over three seeds; gains are points of the score. *What matters* lists
 the properties by which a method can gain or lose there: to show that yours uses old data well, say, take a world where
-old data matter. The learning rate is one for all arms and was not tuned, so a gain is a lower bound, and a
-collapse is one at that rate. Every number of every seed is in [evidence/worlds](evidence/worlds)."""
+old data matter. The learning rate is one for all arms and was not tuned, so a gain is a lower bound; a collapse is one
+at three times that rate. Every number of every seed is in [evidence/worlds](evidence/worlds)."""
 KINDS = {
     "text": "## Text: a task, and the model that post-training begins with",
     "labelled": "## Labelled: texts and images with classes",
@@ -37,12 +37,12 @@ def write(path: Path) -> None:
 def text() -> str:
     """The page."""
     names = shelf.names()
-    parts = [OPENING]
+    parts = [OPENING, markdown(("property", "worlds where it matters"), by_property())]
     for kind, title in KINDS.items():
         held = [name for name in names if shelf.load(name).kind == kind]
         if held:
             parts += [title, markdown(*table(held))]
-    parts.append("# Data sheets")
+    parts.append("## Data sheets")
     for name in names:
         parts += _sheet(name)
     return "\n\n".join(parts) + "\n"
@@ -69,8 +69,18 @@ def matters(measured: Measured) -> str:
     return ", ".join(p.name for p in measured.properties if p.matters and p.name not in columns)
 
 
+def by_property() -> list[tuple[str, str]]:
+    """Each property by which a method can gain or lose somewhere, with the worlds where it can."""
+    found: dict[str, list[str]] = {}
+    for name, measured in shipped().items():
+        for one in measured.properties:
+            if one.matters:
+                found.setdefault(one.name, []).append(f"`{name}`")
+    return [(name, ", ".join(held)) for name, held in found.items()]
+
+
 def _sheet(name: str) -> Iterator[str]:
-    yield f"## {name}"
+    yield f"### {name}"
     yield f"```text\n{shelf.sheet(name)}\n```"
     measured = shipped().get(name)
     if measured is None:
@@ -78,7 +88,7 @@ def _sheet(name: str) -> Iterator[str]:
         return
     yield markdown(("property", "found", "matters", "what was compared"), map(row, measured.properties))
     seeds = ", ".join(map(str, measured.seeds))
-    yield f"Seeds {seeds}; {measured.core_minutes:.1f} core minutes; {measured.date}, commit {measured.commit}."
+    yield f"Seeds {seeds}; {measured.core_minutes:.1f} core minutes; {measured.date}."
 
 
 def row(found: Property) -> tuple[str, str, str, str]:
