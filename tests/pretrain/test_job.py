@@ -114,7 +114,7 @@ def test_what_cannot_work_is_refused(documents, tiny_model_dir, tmp_path):
     for settings, said in (
         ({"documents": ""}, "--documents: is missing"),
         ({"preparation": PHF(), "lora_rank": 2}, "--lora-rank: is set, and the model lacks the tags"),
-        ({"held_out_share": 0.9999999}, "no document is left to train on"),
+        ({"held_out_share": 0.9999999}, "nothing is left to train on"),
         ({"max_completion_length": 64}, "--max-completion-length"),
         ({"max_length": 1}, "--max-length: is 1"),
         ({"preparation": Filtering(threshold=-1.0)}, "none of 11 documents"),

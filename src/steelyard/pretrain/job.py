@@ -22,7 +22,6 @@ from steelyard.core import (
     SteelyardError,
     Trajectory,
     checked,
-    hash_share,
     needs_of,
     require,
 )
@@ -37,7 +36,7 @@ from steelyard.policy.text import read_options
 from steelyard.pretrain.document import AsGiven, Document, Preparation, beginning_of, pieces, trajectory_of
 from steelyard.pretrain.document_file import DocumentFile
 from steelyard.pretrain.held_out import HeldOutText, text_alone
-from steelyard.task.base import make_prompt
+from steelyard.task.base import make_prompt, split_keys
 
 Plain = tyro.conf.OmitArgPrefixes
 CUT = "documents of more than {} tokens, each cut into pieces that follow each other"
@@ -192,13 +191,7 @@ class Pretraining(ModelJob):
         """Documents to train on, and held-out ones: by hash of the text, so that equal ones are on one side."""
         if not self.held_out_share:
             return documents, []
-        share = {d.text: hash_share(d.text) for d in documents}
-        bound = max(self.held_out_share, min(share.values()) * (1 + 1e-12))
-        held = [d for d in documents if share[d.text] <= bound]
-        rest = [d for d in documents if share[d.text] > bound]
-        hint = "give more documents, or set --held-out-share 0"
-        require(bool(rest), "no document is left to train on", where=self.documents, hint=hint)
-        return rest, held
+        return split_keys(documents, lambda d: d.text, self.held_out_share, where=self.documents)
 
     def _facts(self, splits: Splits, notes: Counter[str] | None = None) -> JsonObject:
         return {

@@ -1,26 +1,33 @@
 """Named runs: every module of this package holds one frozen `RECIPE` and is called by its file's name.
 
-A recipe is a `Run`, which is post-training, or a `Job` on given data.
+A recipe is a `Run`, which is post-training, or a `Job` on given data. `_on_rows.py` holds one for every objective, on
+prompts and answers of one's own: rows-METHOD.
 """
 
 import sys
 
-from steelyard.core import SteelyardError
+from steelyard.core import SteelyardError, require, suggest
 from steelyard.core.job import Job
 from steelyard.core.modules import find_module, module_names, module_summaries
+from steelyard.recipes._on_rows import ON_ROWS
 from steelyard.runtime import Run
 
 _PACKAGE = sys.modules[__name__]
+_ROWS = "rows-"
 
 
 def names() -> list[str]:
     """The names of all recipes, in kebab case, sorted."""
-    return module_names(_PACKAGE)
+    return sorted([*module_names(_PACKAGE), *(_ROWS + id for id in ON_ROWS)])
 
 
 def summaries() -> dict[str, str]:
     """Name -> the recipe in one line."""
-    return module_summaries(_PACKAGE, "recipe")
+    rows = {
+        _ROWS + id: f"{type(run.objective).__name__} on questions and answers of your own."
+        for id, run in ON_ROWS.items()
+    }
+    return dict(sorted((module_summaries(_PACKAGE, "recipe") | rows).items()))
 
 
 def find(name: str) -> Run | Job:
@@ -29,7 +36,9 @@ def find(name: str) -> Run | Job:
     Raises:
         SteelyardError: there is none; the message suggests near names.
     """
-    return find_module(name, _PACKAGE, "recipe").RECIPE
+    require(name in names(), f"unknown recipe {name!r}", where="recipe", hint=suggest(name, names()))
+    own = ON_ROWS.get(name.removeprefix(_ROWS)) if name.startswith(_ROWS) else None
+    return find_module(name, _PACKAGE, "recipe").RECIPE if own is None else own
 
 
 def load(name: str) -> Run:

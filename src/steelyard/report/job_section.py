@@ -73,6 +73,7 @@ CHARTS = (
     ),
     Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
     Chart("built", "records", ("eval/built", "eval/used"), "Records built, and rows that they were built from."),
+    Chart("same", "share", ("eval/repeated",), "Greedy answers that are the file's, letter by letter.", share=True),
     Chart("said", "score", ("eval/sample_score",), "Mean score of samples; lower is better."),
 )
 

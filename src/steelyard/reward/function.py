@@ -27,7 +27,12 @@ from steelyard.reward.score import number_of, score_of
 from steelyard.reward.worker import Reply, call
 
 
-def _arguments(episodes: Sequence[Episode], where: str) -> dict[str, object]:
+def arguments_of(episodes: Sequence[Episode], where: str) -> dict[str, object]:
+    """What a function of the ecosystem is called with: prompts, completions and every column, as lists.
+
+    Raises:
+        SteelyardError: a column has the name of another argument.
+    """
     names = list(dict.fromkeys(name for e in episodes for name in e.prompt.columns))
     for taken in {"prompts", "completions"} & set(names):
         raise SteelyardError(f"the column {taken!r} hides an argument", where=where, hint="rename it in the data")
@@ -112,7 +117,7 @@ class FunctionReward(Closable):
         """
         if not episodes:
             return []
-        reply = self._call(_arguments(episodes, self._where), {"finish": [e.finish for e in episodes]})
+        reply = self._call(arguments_of(episodes, self._where), {"finish": [e.finish for e in episodes]})
         if reply.mistake:
             hint = "declare it as f(prompts, completions, **columns)"
             raise SteelyardError(reply.mistake, where=self._where, hint=hint)

@@ -38,6 +38,7 @@ from steelyard.rollout import Codec, engine_for
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
 from steelyard.runtime.run import Part, Run
 from steelyard.searcher import Searcher
+from steelyard.searcher.step_labels import StepLabels
 
 BUFFER = "replay.sqlite"
 """The buffer's file in a run directory."""
@@ -88,6 +89,11 @@ def constrained(run: Run, reward: Reward) -> Reward:
         return reward
     judges = [run.constraint] if isinstance(run.constraint, str) else run.constraint
     return Constrained(reward, tuple(reward_function(judge, timeout_s=run.reward_timeout) for judge in judges))
+
+
+def make_step_labels(run: Run) -> StepLabels | None:
+    """What labels single steps; None where the run names nothing."""
+    return None if run.step_reward is None else StepLabels(run.step_reward, run.reward_timeout)
 
 
 def check_prompts(run: Run, policy: Policy) -> Lengths:
@@ -221,6 +227,7 @@ def make_searcher(
         task=run.task,
         patient=run.runtime == "inline",
         labels=needs_of(run.objective).labels,
+        step_labels=make_step_labels(run),
     )
 
 

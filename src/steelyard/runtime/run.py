@@ -12,6 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from steelyard.core import (
     CurriculumSettings,
+    Interactive,
     NonNegative,
     NonNegativeInt,
     Positive,
@@ -124,6 +125,9 @@ class Run:
     reward_timeout: Positive = 60.0
     """Seconds that a named reward may take for a batch of up to 64 completions. Those of a batch that is late have no
     reward, and are kept in quarantine.jsonl. A callable of the calling process has no deadline."""
+    step_reward: str | None = None
+    """A function module:function(prompts, completions, **columns) that labels single steps, for objectives that learn
+    from them: for each completion a list with a number for each line, above 0 where it is right, below 0 where not."""
     search_temperature: PositiveOrInf | None = None
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
     search_temperatures: tuple[Positive, Positive] | None = None
@@ -202,6 +206,7 @@ class Run:
             reads = "passes" in needs_of(self.objective).labels
             require(reads, what, where="--constraint", hint=hint)
         self._check_needs()
+        self._check_steps()
         self._check_schedules()
         self._check_search()
         self.chat_options  # noqa: B018  checks itself
@@ -225,6 +230,17 @@ class Run:
         whole = not isinstance(self.replay, SingleUse) or searched % number == 0
         hint = f"a queue gives out all that came, in groups of --num-generations: use a multiple of {number}"
         _require(whole, "search_generations", searched, hint)
+
+    def _check_steps(self) -> None:
+        """Labels of steps are read, and every line of a completion is the policy's own."""
+        if self.step_reward is None:
+            return
+        what = f"is set, but {type(self.objective).__name__} does not learn from single steps"
+        reads = "reward_PGT" in needs_of(self.objective).fields
+        require(reads, what, where="--step-reward", hint="choose a recipe that does, such as rows-step-kto")
+        what = f"is set, but {type(self.task).__name__} has several turns"
+        hint = "have the environment give Score(reward_T=...)"
+        require(not isinstance(self.task, Interactive), what, where="--step-reward", hint=hint)
 
     def _check_schedules(self) -> None:
         """Every schedule names a number of the objective, and stays in its range from the first step to the last."""

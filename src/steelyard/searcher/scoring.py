@@ -55,7 +55,8 @@ def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     info = {name: value for name, value in trajectory.info.items() if name != "completion"} | reading_of(score)
     labels = {**trajectory.labels, **score.labels}
     parts = dict(score.parts)
-    steps_T = own(score.reward_T)  # the verifier may go on using its array
+    # the verifier may go on using its array; where it labels no steps, labels that are there stay
+    steps_T = trajectory.reward_T if score.reward_T is None else own(score.reward_T)
     return trajectory.replace(reward=score.value, reward_parts=parts, info=info, reward_T=steps_T, labels=labels)
 
 

@@ -21,6 +21,7 @@ from steelyard.policy.reference import reference_logp
 from steelyard.rollout.episodes import Codec, Episodes
 from steelyard.searcher.logp_mismatch import LogpMismatch, probe
 from steelyard.searcher.scoring import attach_scores, scores_of
+from steelyard.searcher.step_labels import StepLabels
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Searcher:
         task: makes the environments of episodes with several turns; see `steelyard.rollout.episodes`.
         patient: wait for environments in a way that makes batches repeat bit for bit.
         labels: names of the labels that the prompts' columns give to their trajectories.
+        step_labels: labels single steps; None where nothing but the verifier does.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Searcher:
         task: object = None,
         patient: bool = True,
         labels: Sequence[str] = (),
+        step_labels: StepLabels | None = None,
     ) -> None:
         self.engine = engine
         self.policy = policy
@@ -90,6 +93,7 @@ class Searcher:
         self.delay = delay
         self.temperature_schedule = temperature_schedule
         self.labels = tuple(labels)
+        self.step_labels = step_labels
         self.held: Weights | None = None
         self.reference = references.read()
         self.logp_mismatch: LogpMismatch | None = None
@@ -137,7 +141,9 @@ class Searcher:
         referred = reference_logp(self.policy, self.reference, [e.trajectory for e in episodes], self.temperature)
         known = [replace(e, trajectory=self._named(t, e)) for e, t in zip(episodes, referred, strict=True)]
         trajectories = [e.trajectory for e in known]
-        return trajectories if self.score is None else attach_scores(trajectories, scores_of(known, self.score))
+        if self.score is not None:
+            trajectories = attach_scores(trajectories, scores_of(known, self.score))
+        return trajectories if self.step_labels is None else self.step_labels(trajectories, known, self.policy.decode)
 
     def _named(self, t: Trajectory, episode: Episode) -> Trajectory:
         """The trajectory with its text and the labels that its prompt's columns give."""

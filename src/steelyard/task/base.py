@@ -7,9 +7,9 @@ rows never moves a prompt to the other split, and equal questions are always on 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 from steelyard.core import Prompt, SteelyardError, hash_share, require, suggest
 from steelyard.reward.wire_values import pack
 
+T = TypeVar("T")
 SPLITS = ("train", "held-out")
 Text = str | list[dict[str, str]]
 MERGED = "equal rows merged"
@@ -138,6 +139,23 @@ def split_by_hash(
     if counts is not None and merged:
         counts[MERGED] += merged
     return {split: tuple(held.values()) for split, held in splits.items()}
+
+
+def split_keys(
+    rows: Sequence[T], key: Callable[[T], str], held_out_share: float, *, where: str
+) -> tuple[list[T], list[T]]:
+    """Rows to train on and held-out ones, by hash of their key; at least one is held out.
+
+    Raises:
+        SteelyardError: all are held out.
+    """
+    share = [hash_share(key(row)) for row in rows]
+    bound = max(held_out_share, min(share))
+    held = [row for row, at in zip(rows, share, strict=True) if at <= bound]
+    rest = [row for row, at in zip(rows, share, strict=True) if at > bound]
+    hint = "give more rows, or lower the share that is held out"
+    require(bool(rest), "nothing is left to train on", where=where, hint=hint)
+    return rest, held
 
 
 def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[Prompt]:

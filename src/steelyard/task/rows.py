@@ -245,6 +245,12 @@ class Rows(Closable):
             return [Score(None, error="the file has no answers")] * len(episodes)
         return self._reward(episodes)
 
+    def demonstration(self, prompt: Prompt) -> str:
+        """What the row's answer column holds, as it stands: for an objective that imitates, the worked solution."""
+        hint = "write a solution into every row, or choose an objective that needs none"
+        require(self.needs_answer, "the rows have no answers to learn from", where=prompt.where, hint=hint)
+        return str(prompt.columns[self.columns.answer or "answer"])
+
     def close(self) -> None:
         """End the child processes that check answers."""
         self._reward.close()

@@ -15,12 +15,12 @@ from steelyard.policy.device import check_device
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
 from steelyard.runtime import Run
-from steelyard.runtime.factories import make_reward
+from steelyard.runtime.factories import make_reward, make_step_labels
 from steelyard.runtime.run import Part
 
 
 def preflight(run: Run) -> None:
-    """Check the devices and the auxiliary models of the task, and call the reward function once if the run names one.
+    """Check the devices and the auxiliary models of the task, and call the reward functions that the run names once.
 
     Raises:
         SteelyardError: a GPU is not here; the reward function cannot be loaded or called, or breaks the contract of
@@ -55,14 +55,19 @@ def try_reward(run: Run) -> None:
         SteelyardError: it cannot be loaded or called, or breaks the contract of reward functions.
     """
     reward = make_reward(run)
-    if reward is None:
+    steps = make_step_labels(run)
+    asked = [part for part in (reward, None if steps is None else steps.labels) if part is not None]
+    if not asked:
         return
     check_columns([*run.task.prompts("train"), *run.task.prompts("held-out")])
+    empty = [Episode.written(prompt, "") for prompt in _with_every_column(run.task.prompts("train"))]
     try:
-        reward([Episode.written(prompt, "") for prompt in _with_every_column(run.task.prompts("train"))])
+        for part in asked:
+            part(empty)
     finally:
-        if isinstance(reward, Closable):
-            reward.close()
+        for part in (reward, steps):
+            if isinstance(part, Closable):
+                part.close()
 
 
 def check_columns(prompts: Sequence[Prompt]) -> None:

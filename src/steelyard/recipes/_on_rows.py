@@ -1,0 +1,71 @@
+"""Every objective on prompts and answers of your own: steelyard train rows-METHOD --model DIR --path questions.jsonl.
+
+Trajectory balance and what else takes old data learn from the replay buffer, all others from a single-use queue.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from steelyard.objective import (
+    CANON,
+    CGPO,
+    CODPO,
+    CRPG,
+    CRRAFT,
+    DPO,
+    GRPO,
+    HPT,
+    IPO,
+    KTO,
+    OAPL,
+    PPO,
+    RLOO,
+    TOPR,
+    DrGRPO,
+    Kimi,
+    LearnedZTB,
+    ProximalRLOO,
+    Reinforce,
+    ReinforceEMA,
+    StepKTO,
+    SubTB,
+    TBAPrime,
+    Unified,
+    VarGradTB,
+)
+from steelyard.recipes.rows import RECIPE as STORED
+from steelyard.replay import SingleUse
+from steelyard.runtime import Run
+
+LONGEST = STORED.max_completion_length
+FRESH = replace(STORED, replay=SingleUse(capacity=64))
+PAIRS = replace(FRESH, num_generations=2, num_prompts=64, search_prompts=64, replay=SingleUse(capacity=128))
+
+ON_ROWS: Mapping[str, Run] = {
+    "vargrad-tb": replace(STORED, objective=VarGradTB(beta=0.05)),
+    "learned-z-tb": replace(STORED, objective=LearnedZTB(beta=0.05)),
+    "sub-tb": replace(STORED, objective=SubTB(beta=0.05, lam=2.0)),
+    "topr": replace(STORED, objective=TOPR()),
+    "tba-prime": replace(FRESH, objective=TBAPrime(beta=0.005), reference_reset=50),
+    "kimi": replace(FRESH, objective=Kimi(beta=0.05), reference_reset=10),
+    "oapl": replace(FRESH, objective=OAPL(beta=0.05)),
+    "grpo": replace(FRESH, objective=GRPO()),
+    "dr-grpo": replace(FRESH, objective=DrGRPO(max_length=LONGEST)),
+    "unified": replace(FRESH, objective=Unified()),
+    "canon": replace(FRESH, objective=CANON(max_length=LONGEST)),
+    "hpt": replace(FRESH, objective=HPT(max_length=LONGEST)),
+    "ppo": replace(FRESH, objective=PPO()),
+    "rloo": replace(FRESH, objective=RLOO(beta=0.05)),
+    "proximal-rloo": replace(FRESH, objective=ProximalRLOO(beta=0.05)),
+    "reinforce": replace(FRESH, objective=Reinforce(beta=0.05)),
+    "reinforce-ema": replace(FRESH, objective=ReinforceEMA(beta=0.05)),
+    "kto": replace(FRESH, objective=KTO()),
+    "step-kto": replace(FRESH, objective=StepKTO()),
+    "dpo": replace(PAIRS, objective=DPO()),
+    "ipo": replace(PAIRS, objective=IPO()),
+    "cgpo": replace(FRESH, objective=CGPO()),
+    "codpo": replace(FRESH, objective=CODPO()),
+    "crpg": replace(FRESH, objective=CRPG()),
+    "crraft": replace(FRESH, objective=CRRAFT()),
+}
+"""Id of an objective -> its recipe, rows-ID."""
