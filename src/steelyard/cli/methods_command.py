@@ -1,6 +1,6 @@
 """`steelyard methods [ID]`: what is registered, read from the cards in the code and the records of their proofs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from steelyard.check import import_rooms
+from steelyard.cli import own_data
 from steelyard.cli.flags import parse
 from steelyard.core import SteelyardError, cards, find, require, suggest
 from steelyard.experiments.harness import catalogue_page
@@ -24,6 +25,8 @@ class Methods:
     """List one room only, such as objective."""
     page: str | None = None
     """Write the list as a page of Markdown to this file, in place of what is there: docs/catalogue.md is one."""
+    commands: str | None = None
+    """Write each method's command on your own data to this file, in place of what is there: docs/commands.md is one."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
@@ -35,7 +38,9 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         raise SteelyardError(f"no method lives in room {asked.room!r}", where="--room", hint=suggest(asked.room, rooms))
     if asked.page is not None:
         require(asked.id is None and asked.room is None, "is of all methods", where="--page", hint="give no other word")
-        return {"page": _write(Path(asked.page))}
+        return {"page": _write(Path(asked.page), "--page", catalogue_page.write)}
+    if asked.commands is not None:
+        return {"page": _write(Path(asked.commands), "--commands", own_data.write)}
     if asked.id is not None:
         card = find(asked.id)
         print(explain(card))
@@ -48,9 +53,9 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     return {"methods": [data_of(card) for card in listed]}
 
 
-def _write(page: Path) -> str:
+def _write(page: Path, flag: str, write: Callable[[Path], None]) -> str:
     hint = "name a file in a directory that is there, such as docs/catalogue.md"
-    require(page.parent.is_dir() and not page.is_dir(), f"{page} cannot be written", where="--page", hint=hint)
-    catalogue_page.write(page)
+    require(page.parent.is_dir() and not page.is_dir(), f"{page} cannot be written", where=flag, hint=hint)
+    write(page)
     print(f"written: {page}")
     return str(page)

@@ -11,7 +11,7 @@ that is longer than `max_length` is cut into pieces that follow each other, so n
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import tyro
 
@@ -59,6 +59,8 @@ class Splits(NamedTuple):
 @dataclass(frozen=True)
 class Pretraining(ModelJob):
     """Continue to pretrain a model on documents."""
+
+    OWN_DATA: ClassVar[str] = "--documents documents.jsonl"
 
     objective: Annotated[Objective, Plain] = field(default_factory=SFT)
     """The loss."""

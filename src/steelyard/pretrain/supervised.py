@@ -7,7 +7,7 @@ not learned. What is measured, on held-out rows: the loss of the answers, and ho
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import tyro
@@ -33,6 +33,8 @@ _SHOWN = 4
 @dataclass(frozen=True)
 class SupervisedTuning(ModelJob):
     """Teach a model the answers of a file."""
+
+    OWN_DATA: ClassVar[str] = "--path questions.jsonl"
 
     objective: Annotated[Objective, Plain] = field(default_factory=SFT)
     """The loss."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from steelyard.core import (
     Episode,
@@ -49,6 +49,8 @@ SKIPPED = "items left out because they raised an error or had no question"
 @dataclass(frozen=True)
 class Gym(Closable):
     """A data set of reasoning-gym."""
+
+    OWN_DATA: ClassVar[str] = "--dataset chain_sum"
 
     dataset: str = "chain_sum"
     """Name of the data set."""

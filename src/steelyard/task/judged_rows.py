@@ -10,6 +10,7 @@ Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 20
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 from steelyard.core import Episode, Prompt, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import AuxiliaryModel
@@ -24,6 +25,8 @@ from steelyard.task.wins import mean, win_rate
 @dataclass(frozen=True)
 class JudgedRows:
     """The prompts of a file, or of a data set of the hub, scored by a reward model."""
+
+    OWN_DATA: ClassVar[str] = "--path questions.jsonl --reward-model REWARD_MODEL"
 
     path: str = ""
     """JSONL or Parquet file, directory with SPLIT*.parquet or .jsonl, or hub id; with a column prompt."""

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require
 from steelyard.reward import AnswerCheck, Closable, MathVerify
@@ -113,6 +113,8 @@ NO_FILE: Mapping[str, str] = dict.fromkeys(_OF_PROMPTS, "without a file there ar
 @dataclass(frozen=True)
 class Rows(Closable):
     """The task of a JSONL or Parquet file, or of a data set of the hub."""
+
+    OWN_DATA: ClassVar[str] = "--path questions.jsonl"
 
     path: str = ""
     """JSONL or Parquet file, directory with SPLIT*.parquet or .jsonl, or hub id; columns prompt (question, problem)

@@ -14,7 +14,7 @@ unlearning (KL), or none where no file of them is named. The audit is of `unlear
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import tyro
 
@@ -46,6 +46,8 @@ class Files(NamedTuple):
 @dataclass(frozen=True)
 class Unlearning(ModelJob):
     """Make a model forget the answers to some prompts, and keep those to others."""
+
+    OWN_DATA: ClassVar[str] = "--forget forget.jsonl --retain retain.jsonl"
 
     objective: Annotated[Objective, Plain] = field(default_factory=NPO)
     """The loss."""

@@ -1,0 +1,145 @@
+"""Method by method, the command that uses it on a model and data of one's own: docs/commands.md is made of this.
+
+The command of a method is that of a recipe which holds it. A class of settings says which flags name the user's data,
+`OWN_DATA`; what no recipe holds stands in `OTHERS`, by room or by id.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from steelyard.check import import_rooms
+from steelyard.core import Card, cards, id_of
+from steelyard.recipes import find, names
+from steelyard.runtime import Run
+
+ON_ROWS = "steelyard train rows --model MODEL --path questions.jsonl"
+MORE: Mapping[str, str] = {
+    "rows-step-kto": "--step-reward my_rewards.py:steps",
+    "rows-cgpo": "--columns.domain domain --constraint my_rewards.py:polite",
+    "rows-codpo": "--constraint my_rewards.py:polite",
+    "rows-crpg": "--constraint my_rewards.py:polite",
+    "rows-crraft": "--constraint my_rewards.py:polite",
+}
+"""Recipe -> flags that it needs beside those of its data."""
+BY_ROOM: Mapping[str, str] = {
+    "curriculum": f"{ON_ROWS} --columns.domain domain --curriculum {{id}}",
+    "decode": "steelyard sample RUN --decode {id}",
+}
+"""Room -> the command of a method of it."""
+BY_ID: Mapping[str, str] = {
+    "bradley-terry": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS",
+    "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
+    "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
+    "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
+    "exact-answer": "steelyard train arithmetic --model MODEL",
+    "novelty": "steelyard train red-team-novelty --model MODEL",
+    "attack": "steelyard train red-team-gpt2 --model MODEL --victim MODEL --judge CLASSIFIER --judge-label LABEL_1 "
+    "--embedder ENCODER",
+    "full-attention": f"{ON_ROWS} --attention full-attention",
+    "grouped-query": f"{ON_ROWS} --attention grouped-query",
+    "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
+}
+"""Method -> its command, where neither a recipe nor its room says it."""
+IN_PYTHON: Mapping[str, str] = {
+    "linformer": "of encoders: `steelyard.model.encoder`, from Python",
+    "mean-shift": "`steelyard.policy.intervened`, from Python",
+}
+"""Methods without a command, and where they are used."""
+BASELINES = {
+    "filtering's, phf's and others' baseline: plain likelihood": "mle",
+    "npo's baseline: refusals (IDK)": "idk",
+}
+"""What papers compare with, and the recipe."""
+HEAD = """# Every method on your own data
+
+One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
+this page from the cards and the recipes, and a test runs every command on small files and two families of models.
+
+- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `CLASSIFIER` and `ENCODER` likewise.
+  `RUN` is the directory of a run.
+- `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
+  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
+  has `prompt`, `chosen` and `rejected`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
+- Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
+  numbers.
+- Arithmetic, enumerable, guessing, red-team and shortening make their own prompts: there the model alone is yours."""
+
+
+def text() -> str:
+    """The page."""
+    parts = [HEAD]
+    for room, rows in rooms().items():
+        lines = [f"## {room}", "", "| method | command on your own data |", "|---|---|"]
+        lines += [f"| {id} | {told if id in IN_PYTHON else f'`{told}`'} |" for id, told in rows]
+        parts.append("\n".join(lines))
+    lines = ["## baselines", "", "| baseline | command on your own data |", "|---|---|"]
+    parts.append("\n".join([*lines, *(f"| {what} | `{command(name)}` |" for what, name in BASELINES.items())]))
+    return "\n\n".join(parts) + "\n"
+
+
+def write(path: Path) -> None:
+    """Write the page.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.write_text(text(), encoding="utf-8")
+
+
+def rooms() -> dict[str, list[tuple[str, str]]]:
+    """Room -> each method of the package, with its command; empty where there is none."""
+    import_rooms()
+    held = recipes_by_method()
+    known = [card for card in cards() if card.cls.__module__.startswith("steelyard.")]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for card in known:
+        found.setdefault(card.room, []).append((card.id, command_of(card, held)))
+    return found
+
+
+def command_of(card: Card, held: Mapping[str, Sequence[str]]) -> str:
+    """The command that uses a method; empty where there is none.
+
+    Args:
+        card: the method's.
+        held: what `recipes_by_method` returned.
+    """
+    if card.id in BY_ID:
+        return BY_ID[card.id]
+    if card.room in BY_ROOM:
+        return BY_ROOM[card.room].format(id=card.id)
+    recipes = held.get(card.id, ())
+    return command(recipes[0]) if recipes else IN_PYTHON.get(card.id, "")
+
+
+def recipes_by_method() -> dict[str, list[str]]:
+    """Method -> the recipes that hold it: first its own, then those on data of one's own, then the others."""
+    found: dict[str, list[str]] = {}
+    for name in names():
+        for id in dict.fromkeys(methods_in(find(name))):
+            found.setdefault(id, []).append(name)
+    return {
+        id: sorted(held, key=lambda name: (name not in (id, f"rows-{id}"), _has_model(name)))
+        for id, held in found.items()
+    }
+
+
+def _has_model(name: str) -> bool:
+    return bool(getattr(find(name), "model", ""))
+
+
+def command(name: str) -> str:
+    """The command of a recipe on one's own model and data."""
+    recipe = find(name)
+    own = "" if _has_model(name) else getattr(recipe.task if isinstance(recipe, Run) else recipe, "OWN_DATA", "")
+    model = "--model MODEL" if hasattr(recipe, "model") else ""
+    return " ".join(filter(None, (f"steelyard train {name}", model, own, MORE.get(name, ""))))
+
+
+def methods_in(settings: object) -> Iterator[str]:
+    """The ids of the registered methods that are among settings, at any depth."""
+    if (id := id_of(settings)) is not None:
+        yield id
+    for f in fields(settings) if is_dataclass(settings) else ():
+        yield from methods_in(getattr(settings, f.name))
