@@ -6,6 +6,7 @@ The command of a method is that of a recipe which holds it. A class of settings 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 
 from steelyard.check import import_rooms
@@ -34,8 +35,10 @@ BY_ID: Mapping[str, str] = {
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "novelty": "steelyard train red-team-novelty --model MODEL",
-    "attack": "steelyard train red-team-gpt2 --model MODEL --victim MODEL --judge CLASSIFIER --judge-label LABEL_1 "
-    "--embedder ENCODER",
+    "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
+    "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
+    "replay-buffer": ON_ROWS,
+    "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
     "full-attention": f"{ON_ROWS} --attention full-attention",
     "grouped-query": f"{ON_ROWS} --attention grouped-query",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
@@ -43,7 +46,6 @@ BY_ID: Mapping[str, str] = {
 """Method -> its command, where neither a recipe nor its room says it."""
 IN_PYTHON: Mapping[str, str] = {
     "linformer": "of encoders: `steelyard.model.encoder`, from Python",
-    "mean-shift": "`steelyard.policy.intervened`, from Python",
 }
 """Methods without a command, and where they are used."""
 BASELINES = {
@@ -56,8 +58,8 @@ HEAD = """# Every method on your own data
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
-- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `CLASSIFIER` and `ENCODER` likewise.
-  `RUN` is the directory of a run.
+- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER` and `ENCODER`
+  likewise. `RUN` is the directory of a run.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
@@ -119,10 +121,11 @@ def recipes_by_method() -> dict[str, list[str]]:
     for name in names():
         for id in dict.fromkeys(methods_in(find(name))):
             found.setdefault(id, []).append(name)
-    return {
-        id: sorted(held, key=lambda name: (name not in (id, f"rows-{id}"), _has_model(name)))
-        for id, held in found.items()
-    }
+    return {id: sorted(held, key=partial(_rank, id)) for id, held in found.items()}
+
+
+def _rank(id: str, name: str) -> tuple[bool, bool, bool]:
+    return name not in (id, f"rows-{id}"), _has_model(name), not name.startswith("rows")
 
 
 def _has_model(name: str) -> bool:

@@ -11,7 +11,7 @@ texts like the target; the model's weights stay as they are. The run's `model` d
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import tyro
 
@@ -41,6 +41,8 @@ class Files(NamedTuple):
 @dataclass(frozen=True)
 class SteeringJob:
     """Fit an intervention that leads a model from one kind of text to another."""
+
+    OWN_DATA: ClassVar[str] = "--source source.jsonl --target target.jsonl"
 
     steering: Annotated[Steering, Plain] = field(default_factory=MeanShift)
     """What is fitted, and where."""

@@ -1,0 +1,153 @@
+"""docs/commands.md: no empty cell, and every command of it runs on small files, on two families of models."""
+
+import importlib
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import steelyard
+from policy.encoders import save_encoder
+from steelyard.cli import main, own_data
+from steelyard.recipes import find
+from steelyard.replay import PrioritizedReplay
+from steelyard.reward.scorer import Scorer
+from steelyard.runtime import HeldOut, Run
+from steelyard.task import Rows
+
+REPOSITORY = Path(__file__).parents[2]
+FAMILIES = ("llama", "gpt2")
+FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-generations 2 --max-completion-length 4"
+FEW += " --evaluation.prompts 1 --evaluation.sampled-prompts 1 --evaluation.samples 2 --save-steps 0"
+WARM = " --replay.warmup 0"
+FEW_JOB = "--max-steps 1 --max-completion-length 4"
+LISTED = [(id, told) for rows in own_data.rooms().values() for id, told in rows]
+COMMANDS = sorted(
+    {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
+    | {*map(own_data.command, own_data.BASELINES.values())}
+)
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "questions": [{"prompt": f"{n}+1=", "answer": str(n + 1), "domain": "ab"[n % 2]} for n in range(40)],
+    "forget": [{"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"]} for n in range(4)],
+    "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
+    "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
+    "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(9)],
+    "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
+    "source": [{"text": f"{n}-1"} for n in range(9)],
+    "target": [{"text": f"{n}+1"} for n in range(9)],
+}
+REWARDS = """
+def polite(prompts, completions, **columns):
+    return [float("a" not in c) for c in completions]
+
+
+def steps(prompts, completions, **columns):
+    return [[1.0 if "1" in line else -1.0 for line in c.splitlines() if line.strip()] for c in completions]
+"""
+
+
+def test_the_page_is_what_the_command_writes() -> None:
+    assert (REPOSITORY / "docs" / "commands.md").read_text() == own_data.text()
+
+
+def test_no_cell_is_empty() -> None:
+    assert [id for id, told in LISTED if not told] == []
+    assert len(LISTED) > 50
+
+
+def save_model(place: Path, family: str, kind: str = "CausalLM") -> str:
+    """A random model of one layer over printable characters."""
+    import tokenizers
+    import torch
+    import transformers
+
+    vocab = {token: i for i, token in enumerate(["<eos>", "<pad>", "\n", *map(chr, range(32, 127))])}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+    inner.decoder = tokenizers.decoders.Fuse()
+    named = {"eos_token": "<eos>", "pad_token": "<pad>"}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **named).save_pretrained(place)
+    sizes = {"vocab_size": len(vocab), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 4}
+    sizes |= {"max_position_embeddings": 128, "bos_token_id": None, "eos_token_id": 0, "pad_token_id": 1}
+    llama = transformers.LlamaConfig(**sizes, intermediate_size=32, num_key_value_heads=4)
+    config = llama if family == "llama" else transformers.GPT2Config(**sizes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        getattr(transformers, f"AutoModelFor{kind}").from_config(config).save_pretrained(place)
+    return str(place)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A directory with a file for every name in the commands, and the models of either family."""
+    here = tmp_path_factory.mktemp("own")
+    for name, rows in ROWS.items():
+        (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (here / "my_rewards.py").write_text(REWARDS)
+    made = {f"MODEL {family}": save_model(here / family, family) for family in FAMILIES}
+    for family in FAMILIES:
+        scorer = Scorer.load(made[f"MODEL {family}"], new_head=0)
+        scorer.save(here / f"reward-{family}")
+        made[f"REWARD_MODEL {family}"] = str(here / f"reward-{family}")
+        made[f"CLASSIFIER {family}"] = save_model(here / f"judge-{family}", family, "SequenceClassification")
+        made[f"VICTIM {family}"] = made[f"MODEL {family}"]
+        made[f"ENCODER {family}"] = save_encoder(here / "encoder")
+    return {"here": str(here), **made}
+
+
+@pytest.fixture(scope="module")
+def runs(places: dict[str, str]) -> dict[str, str]:
+    """A finished run of either family."""
+    found = {}
+    for family in FAMILIES:
+        run = Path(places["here"]) / f"run-{family}"
+        own = {"path": f"{places['here']}/questions.jsonl"}
+        settings = replace(find("rows"), model=places[f"MODEL {family}"], task=Rows(**own))
+        few = {"max_steps": 1, "num_prompts": 1, "search_prompts": 1, "num_generations": 2, "max_completion_length": 4}
+        replay = PrioritizedReplay(warmup=0)
+        held = HeldOut(prompts=1, sampled_prompts=1, samples=1)
+        steelyard.train(
+            settings, report=False, output_dir=str(run), runtime="inline", replay=replay, evaluation=held, **few
+        )
+        found[f"RUN {family}"] = str(run)
+    return found
+
+
+def few(words: list[str]) -> list[str]:
+    """Flags that make a command small."""
+    if words[0] != "train":
+        return []
+    recipe = find(words[1])
+    if not isinstance(recipe, Run):
+        return FEW_JOB.split() if hasattr(recipe, "epochs") else []
+    queued = type(recipe.replay).__name__ == "SingleUse"
+    return [*FEW.split(), *([] if queued else WARM.split())]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("told", COMMANDS)
+def test_every_command_runs(
+    told: str,
+    family: str,
+    places: dict[str, str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Any,
+) -> None:
+    monkeypatch.chdir(places["here"])
+    training = importlib.import_module("steelyard.training.train")
+    monkeypatch.setattr(training, "write_report", lambda run_dir: None)  # plots are slow
+    words = shlex.split(told)[1:]
+    known = places | (request.getfixturevalue("runs") if "RUN" in words else {})
+    words = [known.get(f"{word} {family}", word) for word in words]
+    words = [f"{tmp_path}/rewards" if word == "REWARDS" else word for word in words]
+    if words[0] == "train":
+        words += ["--output-dir", str(tmp_path / "run"), *few(words)]
+    code = main(words)
+    assert code == 0, capfd.readouterr().err
+    if words[0] == "train":
+        assert (tmp_path / "run" / "result.json").is_file()
