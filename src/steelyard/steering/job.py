@@ -70,6 +70,11 @@ class SteeringJob:
     """Directory of the intervention once it is fitted: `trained` sets it."""
 
     @property
+    def product(self) -> str:
+        """A directory with the intervention, in the place of a model."""
+        return "model"
+
+    @property
     def max_steps(self) -> int:
         """There is one step, the fit."""
         return 1
