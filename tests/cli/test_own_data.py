@@ -20,6 +20,8 @@ from steelyard.task import Rows
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("llama", "gpt2")
+OTHERS = {"gpt2": "qwen3"}
+"""Family that stands in where a command takes only models that are computed here."""
 FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-generations 2 --max-completion-length 4"
 FEW += " --evaluation.prompts 1 --evaluation.sampled-prompts 1 --evaluation.samples 2 --save-steps 0"
 WARM = " --replay.warmup 0"
@@ -34,8 +36,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "forget": [{"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"]} for n in range(4)],
     "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
-    "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(9)],
+    "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(40)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
+    "labelled": [{"text": f"{n}-1", "label": "ab"[n % 2]} for n in range(9)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }
@@ -72,8 +75,12 @@ def save_model(place: Path, family: str, kind: str = "CausalLM") -> str:
     transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **named).save_pretrained(place)
     sizes = {"vocab_size": len(vocab), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 4}
     sizes |= {"max_position_embeddings": 128, "bos_token_id": None, "eos_token_id": 0, "pad_token_id": 1}
-    llama = transformers.LlamaConfig(**sizes, intermediate_size=32, num_key_value_heads=4)
-    config = llama if family == "llama" else transformers.GPT2Config(**sizes)
+    own = {"intermediate_size": 32, "num_key_value_heads": 4}
+    config = {
+        "llama": lambda: transformers.LlamaConfig(**sizes, **own),
+        "qwen3": lambda: transformers.Qwen3Config(**sizes, **own, head_dim=8),
+        "gpt2": lambda: transformers.GPT2Config(**sizes),
+    }[family]()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         getattr(transformers, f"AutoModelFor{kind}").from_config(config).save_pretrained(place)
@@ -87,7 +94,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, rows in ROWS.items():
         (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (here / "my_rewards.py").write_text(REWARDS)
-    made = {f"MODEL {family}": save_model(here / family, family) for family in FAMILIES}
+    made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:
         scorer = Scorer.load(made[f"MODEL {family}"], new_head=0)
         scorer.save(here / f"reward-{family}")
@@ -143,6 +150,7 @@ def test_every_command_runs(
     monkeypatch.setattr(training, "write_report", lambda run_dir: None)  # plots are slow
     words = shlex.split(told)[1:]
     known = places | (request.getfixturevalue("runs") if "RUN" in words else {})
+    family = OTHERS.get(family, family) if "--attention" in words else family
     words = [known.get(f"{word} {family}", word) for word in words]
     words = [f"{tmp_path}/rewards" if word == "REWARDS" else word for word in words]
     if words[0] == "train":

@@ -34,6 +34,7 @@ BY_ID: Mapping[str, str] = {
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
+    "enumerable": "steelyard train enumerable",
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
@@ -62,10 +63,11 @@ this page from the cards and the recipes, and a test runs every command on small
   likewise. `RUN` is the directory of a run.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
-  has `prompt`, `chosen` and `rejected`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
+  has `prompt`, `chosen` and `rejected`; `labelled.jsonl` has `text` and `label`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
-- Arithmetic, enumerable, guessing, red-team and shortening make their own prompts: there the model alone is yours."""
+- Arithmetic, guessing, red-team and shortening make their own prompts: there the model alone is yours. Enumerable
+  lists every completion of a model of its own."""
 
 
 def text() -> str:

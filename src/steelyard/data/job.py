@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -32,6 +32,8 @@ PRODUCT = "data"
 @dataclass(frozen=True)
 class Building:
     """Build records from the rows of a file."""
+
+    OWN_DATA: ClassVar[str] = "--rows labelled.jsonl"
 
     builder: Annotated[Builder, tyro.conf.OmitArgPrefixes] = field(default_factory=EFL)
     """How."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
+import tyro
 from msgspec import Meta
 
 from steelyard.core import Batch, Loss, Needs, NonNegative, method, needs_of, require
@@ -24,7 +25,8 @@ from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
 
-Rule = CRPG | CODPO | CRRAFT
+Rule = Annotated[CRPG | CODPO | CRRAFT, tyro.conf.Suppress]
+"""A domain's objective: which one is for the recipe to say, so it is no flag."""
 Weights = Annotated[
     tuple[NonNegative, ...], Meta(min_length=5, max_length=5, description="5 numbers of 0 or more, one for each domain")
 ]
