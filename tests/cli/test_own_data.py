@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("llama", "gpt2")
 OTHERS = {"gpt2": "qwen3"}
 """Family that stands in where a command takes only models that are computed here."""
-FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-generations 2 --max-completion-length 4"
+FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-generations 2"
 FEW += " --evaluation.prompts 1 --evaluation.sampled-prompts 1 --evaluation.samples 2 --save-steps 0"
 WARM = " --replay.warmup 0"
 FEW_JOB = "--max-steps 1 --max-completion-length 4"
@@ -131,7 +131,8 @@ def few(words: list[str]) -> list[str]:
     if not isinstance(recipe, Run):
         return FEW_JOB.split() if hasattr(recipe, "epochs") else []
     queued = type(recipe.replay).__name__ == "SingleUse"
-    return [*FEW.split(), *([] if queued else WARM.split())]
+    length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]
+    return [*FEW.split(), *length, *([] if queued else WARM.split())]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -109,7 +109,8 @@ def test_the_world_is_right(world: Path, capfd: pytest.CaptureFixture[str]) -> N
     """What every entry spoils does work: nothing is refused for another reason than the one it names."""
     for line in (f"{NEW} --max-steps 1", "train --resume stopped", "eval run", "sample run", "report run",
                  "replay run --verify --export new.parquet", "repeat run",
-                 "replay run --prompts 0 --load out.parquet"):  # fmt: skip
+                 "replay run --prompts 0 --load out.parquet", "eval forgot", "sample forgot", "report forgot",
+                 "train --resume forgot --max-steps 3"):  # fmt: skip
         assert main(line.split()) == 0, capfd.readouterr().err
 
 

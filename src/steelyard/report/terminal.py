@@ -52,7 +52,7 @@ def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) 
 def _end(row: Row, key: str, end: str) -> float:
     """One end of the interval, or the value itself where none was recorded."""
     value = row.get(f"{key}_{end}")
-    return value if is_number(value) else row[key]
+    return float(value if is_number(value) else row[key])
 
 
 def _top(highest: float) -> float:

@@ -3,7 +3,8 @@
 A port in use is no kind here: no command opens a port, so there is nothing that could be in use.
 """
 
-from cli.wrong import data, disks, numbers, settings, stored
+from cli.wrong import data, disks, jobs, numbers, settings, stored
 from cli.wrong.entry import Wrong
 
-KINDS: dict[str, list[Wrong]] = {**settings.KINDS, **data.KINDS, **stored.KINDS, **numbers.KINDS, **disks.KINDS}
+PARTS = (settings, data, stored, jobs, numbers, disks)
+KINDS: dict[str, list[Wrong]] = {kind: entries for part in PARTS for kind, entries in part.KINDS.items()}

@@ -19,6 +19,11 @@ SAVING = "--max-steps 3 --save-steps 2 --keep-checkpoints 2"
 NEW = f"{ROWS} --output-dir new"
 """A run that would be right, for further flags to spoil."""
 
+FORGETTING = (
+    "train npo --model llama --forget forget.jsonl --retain retain.jsonl --max-completion-length 4 --max-steps 2"
+)
+"""A job that is right."""
+
 REWARDS = """
 def right(prompts, completions, **columns): return [float(len(c)) for c in completions]
 def nan(prompts, completions, **columns): return [float("nan")] * len(completions)
@@ -50,11 +55,17 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     (world / "full/precious").write_text("mine")
     rows = [json.dumps({"prompt": f"{a}+{b}=", "answer": a + b}) for a in range(6) for b in range(6)]
     (world / "good.jsonl").write_text("\n".join(rows))
+    forget = [json.dumps({"prompt": f"{a}-1=", "answer": a - 1}) for a in range(1, 4)]
+    (world / "forget.jsonl").write_text("\n".join(forget))
+    (world / "retain.jsonl").write_text("\n".join(rows[:4]))
+    documents = [json.dumps({"text": f"{a}+1={a + 1}", "score": a % 2}) for a in range(6)]
+    (world / "documents.jsonl").write_text("\n".join(documents))
     shutil.copytree(model, world / "llama")
     shutil.copytree(enumerable, world / "enumerable")
     _carry_out(world, f"{ARITHMETIC} {SAVING} --output-dir run")
     _carry_out(world, f"{ARITHMETIC} {SAVING} --seed 1 --learning-rate 0.1 --output-dir other")
     _carry_out(world, "replay run --prompts 0 --export out.parquet")
+    _carry_out(world, f"{FORGETTING} --output-dir forgot")
     shutil.copytree(world / "run", world / "stopped")
     _leave_out(world / "stopped", "result.json", "report.html", "model", "checkpoint-3")
     _leave_out(

@@ -1,0 +1,92 @@
+"""Jobs on given data: files, settings and runs that are wrong."""
+
+from cli.wrong.entry import Wrong, change, flip, remove, write
+from cli.wrong.world import FORGETTING
+
+NPO = f"{FORGETTING} --output-dir new"
+TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+MADE = "forgot/checkpoint-2"
+
+UNLEARNING = [
+    Wrong("train npo --model llama", "--forget: is missing; name a .jsonl or .parquet file", shell=True),
+    Wrong("train npo --forget forget.jsonl", "--model: is missing"),
+    Wrong(f"{NPO} --model ./nowhere", "no such directory: './nowhere'"),
+    Wrong(f"{NPO} --forget nowhere.jsonl", "nowhere.jsonl: there is no such file"),
+    Wrong(f"{NPO} --retain forget.jsonl", "forget.jsonl, line 1: its prompt is in forget.jsonl too"),
+    Wrong(f"{NPO} --beta 0", "npo.beta: is 0.0; use more than 0"),
+    Wrong(f"{NPO} --retain-weight -1", "npo.retain: is -1.0; use 0 or more"),
+    Wrong(f"{NPO} --completions pair", "--completions: is pair; NPO compares nothing: leave this to the recipe"),
+    Wrong(f"{NPO} --completions text", "--completions"),
+    Wrong(f"{NPO} --max-completion-length 62", "--max-completion-length: is 62: a prompt of"),
+    Wrong(f"{NPO} --retrained llama", "--retrained: needs wrong answers for truth ratios"),
+    Wrong(f"{NPO} --num-prompts 3", "unknown option --num-prompts"),
+    Wrong(f"{NPO} --dry-run --epochs 0", "--epochs: is 0; use 1 or more"),
+    Wrong(f"{FORGETTING} --output-dir full", "full: is not empty"),
+    Wrong(NPO, "it has 1 wrong answers, and the first row of forget.jsonl has 0",
+          write("forget.jsonl", '{"prompt": "1", "answer": "2"}\n{"prompt": "2", "answer": "3", "wrong": ["a"]}')),
+    Wrong(NPO, "forget.jsonl, line 1: column 'wrong' is no list of wrong answers",
+          write("forget.jsonl", '{"prompt": "1", "answer": "2", "wrong": "3"}')),
+    Wrong(NPO, "forget.jsonl, line 1: there is no answer: column 'answer' is empty",
+          write("forget.jsonl", '{"prompt": "1", "answer": " "}')),
+    Wrong(NPO, "a prompt with its answer has 102 tokens",
+          write("forget.jsonl", f'{{"prompt": "{"1" * 99}", "answer": "2"}}')),
+]  # fmt: skip
+
+DOCUMENTS = [
+    Wrong("train mle --model llama", "--documents: is missing"),
+    Wrong(f"{TEXT} --documents text.txt", ".txt is not read"),
+    Wrong(f"{TEXT} --documents good.jsonl", "good.jsonl, line 1: there is no text or segments; its columns are prompt"),
+    Wrong(TEXT, "documents.jsonl, line 1: it has no score", write("documents.jsonl", '{"text": "1"}\n{"text": "2"}')),
+    Wrong(f"{TEXT} --scorer rewards", "it names no function"),
+    Wrong(f"{TEXT} --scorer no_such:f", "no_such"),
+    Wrong(f"{TEXT} --scorer rewards.py:words", "is a str, not a number"),
+    Wrong(f"{TEXT} --scorer rewards.py:none", "it gave no document a score"),
+    Wrong(f"{TEXT} --scorer rewards.py:right --unwanted-words a", "--scorer: is set, and so is --unwanted-words"),
+    Wrong(f"{TEXT} --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong(f"{TEXT} --max-length 1", "--max-length: is 1"),
+    Wrong(f"{TEXT} --lora-rank 2", "--lora-rank: is set, and the model lacks the tags"),
+    Wrong(f"{TEXT} --aligned + --misaligned +", "phf.aligned: both tags are '+'"),
+    Wrong(f"{TEXT} --untagged 2", "phf.untagged: is 2.0; use 0 to 1"),
+    Wrong(f"{TEXT} --threshold low", "--threshold"),
+]  # fmt: skip
+
+ANSWERS = [
+    Wrong("train sft --model llama", "--path: is missing"),
+    Wrong(f"{SFT} --path documents.jsonl", "there is no prompt or question or problem"),
+    Wrong(f"{SFT} --columns.answer prompt", "the prompt and the answer are both 'prompt'"),
+    Wrong(f"{SFT} --held-out-share 0", "--held-out-share: is 0"),
+    Wrong(f"{SFT} --max-completion-length 64", "no row fits a context of 64 tokens"),
+    Wrong(f"{SFT} --chat", "has no chat template"),
+    Wrong(f"{SFT} --chat-template-kwargs [", "--chat-template-kwargs: it is not JSON"),
+    Wrong(f"{SFT} --step-reward rewards.py:right", "unknown option --step-reward"),
+    Wrong("train rows --model llama --path good.jsonl --step-reward rewards.py:right",
+          "--step-reward: is set, but VarGradTB"),
+    Wrong("train rows-step-kto --runtime inline --model llama --path good.jsonl --max-completion-length 6 "
+          "--step-reward rewards.py:one --output-dir new", "it returned 1 lists for 2 completions"),
+]  # fmt: skip
+
+RUNS = [
+    Wrong("train --resume forgot", "forgot: has reached its end"),
+    Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
+    Wrong("eval forgot --prompts 3", "--prompts: the run is a job on given data"),
+    Wrong("sample forgot --reward rewards.py:right", "--reward: the run is a job on given data"),
+    Wrong("repeat forgot", "is of a job on given data"),
+    Wrong("replay forgot", "replay.sqlite: is missing"),
+    Wrong("score npo --completions good.jsonl", "'npo' is a job on given data"),
+    Wrong("train --resume forgot --max-steps 3", "forget.jsonl: there is no such file", remove("forget.jsonl")),
+    Wrong("train --resume forgot --max-steps 3", "no checkpoint is whole", flip(f"{MADE}/learner.safetensors")),
+    Wrong("train --resume forgot --max-steps 3", "config.json.batch_size",
+          change("forgot/config.json", "run", batch_size="x")),
+    Wrong("train --resume forgot --max-steps 3", "holds settings of a Arithmetic",
+          write("forgot/config.json", '{"recipe": "npo", "run": {"class": "steelyard.task.arithmetic:Arithmetic"}}')),
+    Wrong("train --resume forgot --max-steps 3", "cannot be imported on the word of a file",
+          write("forgot/config.json", '{"recipe": "npo", "run": {"class": "os:getcwd"}}')),
+]  # fmt: skip
+
+KINDS = {
+    "what is to be forgotten": UNLEARNING,
+    "documents": DOCUMENTS,
+    "answers to learn": ANSWERS,
+    "runs of jobs": RUNS,
+}
