@@ -38,7 +38,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
     "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(40)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
-    "labelled": [{"text": f"{n}-1", "label": "ab"[n % 2]} for n in range(9)],
+    "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }

@@ -143,7 +143,7 @@ def test_a_run_is_trained_by_a_guard_and_under_it(
     assert main(["train", "rows", *few, "--reward", f"guard:{bag_run}", "--output-dir", str(by)]) == 0
     assert 0 < rows_of(by, "metrics.jsonl")[-1]["search/reward_mean"] < 1
     judged = ["--constraint", f"guard:{bag_run}", "--output-dir", str(under)]
-    assert main(["train", "rows-crpg", *few, *judged]) == 0
+    assert main(["train", "rows-crpg", *line.split(), *judged]) == 0
     assert 0 <= rows_of(under, "metrics.jsonl")[-1]["search/reward/constraint/Harmless"] <= 1
     assert json.loads((under / "config.json").read_text())["run"]["constraint"] == f"guard:{bag_run}"
     assert main(["train", "rows", *few, *judged[:2]]) == 2

@@ -35,6 +35,7 @@ BY_ID: Mapping[str, str] = {
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "enumerable": "steelyard train enumerable",
+    "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
@@ -52,6 +53,7 @@ IN_PYTHON: Mapping[str, str] = {
 BASELINES = {
     "filtering's, phf's and others' baseline: plain likelihood": "mle",
     "npo's baseline: refusals (IDK)": "idk",
+    "saferoute's small guard: a bag of words": "bag-guard",
 }
 """What papers compare with, and the recipe."""
 HEAD = """# Every method on your own data

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from steelyard.core import PositiveInt, SteelyardError, checked
 from steelyard.core.json import JsonObject
@@ -20,6 +21,8 @@ from steelyard.guard.work import GuardWork
 @dataclass(frozen=True)
 class FitBag(GuardSettings):
     """Fit a bag-of-words guard on labelled texts."""
+
+    OWN_DATA: ClassVar[str] = "--texts labelled.jsonl"
 
     words: PositiveInt = 5000
     """Most frequent words that it knows; a word is what stands between spaces, letter by letter."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import tyro
@@ -52,6 +52,10 @@ class Court:
 @dataclass(frozen=True)
 class Routing(GuardSettings):
     """Fit a router that says which texts need the large guard."""
+
+    OWN_DATA: ClassVar[str] = (
+        "--texts labelled.jsonl --small CLASSIFIER --large CLASSIFIER --small-label LABEL_1 --large-label LABEL_1"
+    )
 
     router: Annotated[SafeRoute | WordRoute, tyro.conf.OmitArgPrefixes] = field(default_factory=SafeRoute)
     """What is fitted."""

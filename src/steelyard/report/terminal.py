@@ -42,7 +42,7 @@ def _plot(rows: Sequence[Row], key: str, write: Write, width: int, height: int) 
         column = round((row["step"] - first) / max(1, last - first) * (width - 1))
         for place in range(line(_end(row, key, "high")), line(_end(row, key, "low")) + 1):
             cells[place][column] = "│" if cells[place][column] == " " else cells[place][column]
-        cells[line(row[key])][column] = "●"
+        cells[line(float(row[key]))][column] = "●"
     labels = {line(top * part): write(top * part) for part in (0.0, 0.5, 1.0)}
     body = [f"{labels.get(i, ''):>8} {'┤' if i in labels else '│'}{''.join(cells[i]).rstrip()}" for i in range(height)]
     ends = f"{first:<{max(1, width - len(str(last)))}}{last}" if last > first else str(first)
