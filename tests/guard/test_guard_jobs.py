@@ -53,7 +53,8 @@ def test_a_router_between_classifiers_of_two_families(
     families: tuple[str, str], classifier_of: Callable[[str, int], str], texts_file: Path, tmp_path: Path
 ) -> None:
     small, large = (classifier_of(family, seed) for seed, family in enumerate(families))
-    settings = {"texts": str(texts_file), "small": small, "large": large, "max_steps": 30, **FEW}
+    guards = {"small": small, "large": large}
+    settings: dict[str, Any] = {"texts": str(texts_file), **guards, "max_steps": 30, **FEW}
     result = steelyard.train("saferoute", output_dir=str(tmp_path / "run"), **settings)
     after = result.summary["after"]
     assert 0 <= after["eval/f1"] <= 1
@@ -100,7 +101,18 @@ def test_settings_are_a_job_and_what_they_open_is_work(texts_file: Path, bag_run
     work = job.open()
     assert isinstance(work, Work)
     assert (work.steps, work.num_steps, work.facts["harmful"]) == (0, 5, 60)
-    assert job.plan()["guards"]["small_parameters"] == job.plan()["guards"]["large_parameters"]
+    plan = job.plan()
+    assert plan["small guard"] == plan["large guard"] != {}
+    absent = Routing(texts=str(texts_file), small=str(bag_run), large="somebody/guard").plan()
+    assert absent["large guard"] == {"model": "somebody/guard", "fetches": "somebody/guard"}
+
+
+def test_eval_measures_on_other_texts(bag_run: Path, texts_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(bag_run), "--texts", str(texts_file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["eval/f1"], found["eval/texts"]) == (1.0, 120)
+    assert main(["eval", str(bag_run), "--prompts", "3"]) == 2
+    assert "--prompts: the run is a job on given data" in capsys.readouterr().err
 
 
 def test_measures_by_hand() -> None:
@@ -153,7 +165,8 @@ def test_a_run_is_trained_by_a_guard_and_under_it(
 def test_another_guard_in_the_same_place_is_found_out(
     bag_run: Path, texts_file: Path, classifier_of: Callable[[str, int], str], tmp_path: Path
 ) -> None:
-    settings = {"texts": str(texts_file), "small": str(bag_run), "large": classifier_of("gpt2", 1), "max_steps": 2}
+    guards = {"small": str(bag_run), "large": classifier_of("gpt2", 1)}
+    settings: dict[str, Any] = {"texts": str(texts_file), **guards, "max_steps": 2}
     run = steelyard.train("word-route", output_dir=str(tmp_path / "run"), report=False, **settings).run_dir
     facts = json.loads((run / "model" / FACTS).read_text())
     facts["large"]["model"] = classifier_of("gpt2", 2)

@@ -76,10 +76,9 @@ class Routing(GuardSettings):
     def plan(self) -> Mapping[str, JsonObject]:
         """The texts, both guards, and how many steps there are."""
         _, _, facts = self.read()
-        small, large = self._guards()
-        sizes = {"small": self.small, "small_parameters": size_of(small), "large": self.large}
-        steps = {"steps": self.max_steps or self.router.steps}
-        return {"data": facts, "guards": sizes | {"large_parameters": size_of(large)}, "steps": steps}
+        small, large = self._sources
+        found = {"data": facts, "small guard": _planned(small, "--small"), "large guard": _planned(large, "--large")}
+        return found | {"steps": {"steps": self.max_steps or self.router.steps}}
 
     def open(self) -> GuardWork:
         """Read the texts, load both guards, let them rate all texts, and begin to fit."""
@@ -131,6 +130,13 @@ def size_of(guard: Known) -> int:
         parts = (guard.small, guard.large)
         return sum(size_of(part) for part in parts if isinstance(part, Known))
     return guard.num_parameters
+
+
+def _planned(source: Source, flag: str) -> JsonObject:
+    """What a plan says of a guard; one that is not on this machine is not downloaded."""
+    if not source.here(flag):
+        return {"model": source.model, "fetches": source.model}
+    return {"model": source.model, "parameters": size_of(source.load(flag))}
 
 
 def _says(small: Known, large: Known, texts: Labelled) -> tuple[Ruling, Ruling]:

@@ -22,6 +22,7 @@ from steelyard.guard.base import Cascade, Guard, TextGate
 from steelyard.guard.classifier_guard import ClassifierGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.word_route import WordGate, WordRoute
+from steelyard.policy.meta_model import local_directory
 
 FACTS = "guard.json"
 TENSORS = "guard.safetensors"
@@ -45,6 +46,15 @@ class Source:
     def saved(self) -> Path | None:
         """The directory with guard.json; None where there is none."""
         return next((p for p in (Path(self.model), Path(self.model, "model")) if (p / FACTS).is_file()), None)
+
+    def here(self, flag: str) -> bool:
+        """Whether it is on this machine.
+
+        Raises:
+            SteelyardError: it is named by nothing, or by what is neither a directory nor a hub id.
+        """
+        require(bool(self.model), "is missing", where=flag, hint="name a classifier, or the run of a guard")
+        return self.saved is not None or local_directory(self.model) is not None
 
     def settled(self) -> "Source":
         """The same, whatever the working directory is then."""
