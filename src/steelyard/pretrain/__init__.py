@@ -4,8 +4,9 @@ Either the data are prepared (`PHF`, which is conditional training, and `Filteri
 scores (`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories for any learner; plain likelihood is `SFT`.
 """
 
+from steelyard.pretrain.as_given import AsGiven
 from steelyard.pretrain.awr import AWR
-from steelyard.pretrain.document import AsGiven, Document, Preparation, Segment, document, trajectory_of
+from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
 from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR

@@ -63,15 +63,6 @@ class Preparation(ABC):
         return [*documents]
 
 
-@dataclass(frozen=True)
-class AsGiven(Preparation):
-    """Documents stay as they are."""
-
-    def prepare(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents."""
-        return [*documents]
-
-
 def document(texts: Iterable[str], scorer: Callable[[str], float]) -> Document:
     """A document of these segments, each scored."""
     return Document(tuple(Segment(text, scorer(text)) for text in texts))

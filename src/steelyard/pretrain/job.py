@@ -33,7 +33,8 @@ from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.policy.added_tokens import load_with_tokens, teach, unknown
 from steelyard.policy.text import read_options
-from steelyard.pretrain.document import AsGiven, Document, Preparation, beginning_of, pieces, trajectory_of
+from steelyard.pretrain.as_given import AsGiven
+from steelyard.pretrain.document import Document, Preparation, beginning_of, pieces, trajectory_of
 from steelyard.pretrain.document_file import DocumentFile
 from steelyard.pretrain.held_out import HeldOutText, text_alone
 from steelyard.task.base import make_prompt, split_keys
