@@ -40,8 +40,8 @@ OPENING = """# Catalogue
 
 Every method that the package holds, read from the cards in the code: `steelyard methods --page docs/catalogue.md`
 writes this page, and a test compares the two. `steelyard methods ID` prints a method's equation, source and settings,
-and how it differs from its paper; `steelyard prove ID` runs its proof; [add-a-method.md](add-a-method.md) says how to
-add one."""
+and how it differs from its paper; `steelyard prove ID` runs its proof; [commands.md](commands.md) has the command of
+each on your own data; [add-a-method.md](add-a-method.md) says how to add one."""
 CRITERION = """\
 A claim is *shown* on a block of seeds where the 90 % interval of its effect over paired seeds lies wholly at or above
 what was asked for, *not shown* where the mean does not reach it, *too noisy* otherwise; a block's verdict is that of
