@@ -129,6 +129,8 @@ def few(words: list[str]) -> list[str]:
         return []
     recipe = find(words[1])
     if not isinstance(recipe, Run):
+        if hasattr(recipe, "texts"):
+            return ["--max-steps", "1"]
         return FEW_JOB.split() if hasattr(recipe, "epochs") else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]

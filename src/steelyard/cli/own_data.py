@@ -43,12 +43,12 @@ BY_ID: Mapping[str, str] = {
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
     "full-attention": f"{ON_ROWS} --attention full-attention",
     "grouped-query": f"{ON_ROWS} --attention grouped-query",
+    "linformer": "steelyard train encoder-guard --texts labelled.jsonl --attention linformer",
+    "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
 }
 """Method -> its command, where neither a recipe nor its room says it."""
-IN_PYTHON: Mapping[str, str] = {
-    "linformer": "of encoders: `steelyard.model.encoder`, from Python",
-}
+IN_PYTHON: Mapping[str, str] = {}
 """Methods without a command, and where they are used."""
 BASELINES = {
     "filtering's, phf's and others' baseline: plain likelihood": "mle",
