@@ -6,11 +6,11 @@
 
     P(worked out) = rare     in what the base model is shown last; every worked answer that it is shown is right
 
-So the base model scores about rare + (1 - rare) / 10, and could score near 1: what is asked of post-training is to
-choose the skill, not to learn it. At rare = 0.04 a group of 8 holds a worked answer one time in four, and five of
-seven right answers are lucky guesses: whoever imitates right answers imitates guesses. Problems and domains (the
-number of terms: more are harder) are those of `domains`. The part `worked` is 1 for an answer that was worked out.
-Reward is 1 for the right last digit, whatever way it was found.
+The base model mostly guesses. On seed 900 three of ten of its answers begin to work the sum out, and it breaks four of
+five of those off too soon; so it scores about 1/8, and most of its right answers are lucky guesses: whoever imitates
+right answers imitates guesses too. It could score near 1: what is asked of post-training is to choose the skill, not to
+learn it. Problems and domains (the number of terms: more are harder) are those of `domains`. The part `worked` is 1 for
+an answer that was worked out. Reward is 1 for the right last digit, whatever way it was found.
 Known exactly: the answer, and the score of a policy that always guesses, which is 1/10.
 Source: none, this world is ours.
 """
@@ -38,7 +38,7 @@ _ANSWER = re.compile(r"(w(?:\d\d)*\d)?(\d)")
 class LatentSkill:
     """Sums on a clock, guessed or worked out; reward 1 for the right digit."""
 
-    rare: Share = 0.04
+    rare: Share = 0.08
     """Share of the answers that a base model is shown worked out at last."""
     problems: Annotated[int, Meta(ge=1, le=10_000)] = 400
     """Training problems of each number of terms; those of few terms have fewer, as there are no more."""
@@ -70,7 +70,7 @@ def base(task: LatentSkill, seed: int, steps: int = 500) -> Policy:
     policy = tiny_policy(CHARACTERS, seed=seed, width=48, context=32)
     draws = rng(seed, "latent-skill", "base")
     prompts = task.prompts("train")
-    for share, number, rate in ((1.0, steps, 6e-3), (task.rare, steps // 5, 5e-4)):
+    for share, number, rate in ((1.0, steps, 6e-3), (task.rare, steps // 4, 3e-4)):
         asked = [prompts[i] for i in draws.integers(len(prompts), size=6000)]
         works = draws.random(len(asked)) < share
         said = [task.demonstration(p) if w else str(draws.integers(CLOCK)) for p, w in zip(asked, works, strict=True)]
