@@ -24,7 +24,7 @@ from steelyard.recipes import find
 from steelyard.reward import reward_function
 from steelyard.training.run_directory import read_finished_run
 
-FEW = {"eval_steps": 20, "save_steps": 10}
+FEW: dict[str, Any] = {"eval_steps": 20, "save_steps": 10}
 
 
 @pytest.fixture(scope="module")
