@@ -106,3 +106,10 @@ def test_checkpointing_gives_the_same_gradient_in_less_memory(wide_model_dir):
     assert taken[1] < 0.6 * taken[0]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=0.02, atol=0.02 * float(one.abs().max()))
+
+
+def test_a_saved_model_is_compared_where_it_was_trained(wide_model_dir, tmp_path):
+    policy = Policy.load(str(wide_model_dir), dtype="bfloat16").to(CUDA)
+    policy.save(tmp_path / "model")
+    again = Policy.load(str(tmp_path / "model"), dtype="bfloat16")
+    assert np.array_equal(again.weights(), policy.weights())

@@ -382,7 +382,8 @@ class Policy:
         with loading.quiet():
             (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
             self.tokenizer.save_pretrained(path)
-        again = Policy.load(str(path), dtype=str(self.dtype).removeprefix("torch."))
+        # On the same device: in bfloat16 a GPU and the processor differ by more than a saved model may.
+        again = Policy.load(str(path), dtype=str(self.dtype).removeprefix("torch.")).to(self.device)
         tokens_NT = probe_tokens(self.model.get_input_embeddings().weight.shape[0], self.context_length)
         most = most_apart(self.dtype, merged=self._adapted is not None)
         present = self.intervention

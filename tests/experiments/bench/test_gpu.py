@@ -1,11 +1,15 @@
 """The GPU's part on the processor, with a model of a few numbers: what is counted, and that every measurement runs."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from steelyard.core import SteelyardError
 from steelyard.experiments.bench import gpu, part, settings_of, summaries
 from steelyard.experiments.bench.gpu_work import SAMPLES, decode_bytes, random_policy, requests, step_flops
+from steelyard.experiments.bench.page import block
+from steelyard.experiments.bench.record import read
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,12 @@ def test_samples_of_a_prompt_stand_together():
     asked = requests("tiny", 16, 5)
     assert [(r.prompt_id, r.sample) for r in asked] == [(str(p), s) for p in range(2) for s in range(8)]
     assert len({r.tokens for r in asked}) == 2
+
+
+def test_the_page_shows_the_kept_record():
+    root = Path(__file__).parents[3] / "docs"
+    record = read(root / "results" / "bench" / "gpu.json")
+    assert block(record, gpu.table(record.rows)) in (root / "performance.md").read_text()
 
 
 def test_every_measurement_runs_and_shares_are_of_the_limit(monkeypatch):
