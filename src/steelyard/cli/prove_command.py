@@ -173,6 +173,7 @@ def _tell_all(records: Mapping[str, ProofRecord]) -> None:
     rows = [
         [id, r.first.verdict, r.later.verdict if r.later else "", f"{_minutes(r):.1f}"] for id, r in records.items()
     ]
+    rows.append(["together", "", "", f"{sum(map(_minutes, records.values())):.1f}"])
     show("all proofs", ["method", "first block", "later block", "minutes"], rows)
 
 

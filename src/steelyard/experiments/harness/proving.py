@@ -36,7 +36,7 @@ class ProofSettings:
     quick: bool = False
     """Smaller, under a minute: says whether the direction agrees, and gives no verdict."""
     jobs: Jobs = 0
-    """Seeds at a time; 0 for one per core."""
+    """Arms at a time; 0 for one per core."""
 
     @property
     def one_block(self) -> bool:
