@@ -81,10 +81,9 @@ def tell(tried: Tried, proof: AnyProof) -> None:
     """Print a combination's arms and claims."""
     rows_by_arm = {arm: [found[arm] for found in tried.seeds.values()] for arm in tried.rates}
     names = list(dict.fromkeys(name for rows in rows_by_arm.values() for name in rows[0] if SAMPLES not in name))
-    table = [
-        [arm, f"{tried.rates[arm]:g}", *(_cell(rows, name) for name in names)] for arm, rows in rows_by_arm.items()
-    ]
-    show(f"{tried.label} ({len(tried.seeds)} seeds)", ["arm", "rate", *names], table)
+    table = [[name, *(_cell(rows, name) for rows in rows_by_arm.values())] for name in names]
+    table.insert(0, ["learning rate", *(f"{rate:g}" if rate else NOT_MEASURED for rate in tried.rates.values())])
+    show(f"{tried.label} ({len(tried.seeds)} seeds)", ["metric", *tried.rates], table)
     judged = tried.judged(proof)
     if len(tried.seeds) > 1 and judged:
         claims = [
