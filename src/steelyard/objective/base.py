@@ -13,9 +13,9 @@ class Objective(Protocol):
     """Maps a batch to a loss: a pure function of the batch, which never looks at `tokens_PGT`.
 
     What it reads besides log-probabilities and masks stands in one class attribute (or property),
-    `needs: ClassVar[Needs] = Needs(...)`: fields, labels, group size, demonstrations, entropy, trained heads, and whether
-    its samples must be draws of the policy (`on_policy`). Heads start equal in every run: at zero, or from a generator of
-    their own.
+    `needs: ClassVar[Needs] = Needs(...)`: fields, labels, group size, demonstrations, entropy, trained heads, and
+    whether its samples must be draws of the policy (`on_policy`). Heads start equal in every run: at zero, or from a
+    generator of their own.
     """
 
     def __call__(self, batch: Batch) -> Loss:
