@@ -33,3 +33,12 @@ def test_every_objective_is_run_by_a_recipe_or_a_proof() -> None:
 def test_a_job_is_no_run_to_load() -> None:
     with pytest.raises(SteelyardError, match="'npo' is a job on given data"):
         load("npo")
+
+
+def test_every_objective_has_a_recipe_on_rows_of_ones_own() -> None:
+    own = {card.id for card in cards("objective") if card.cls.__module__.startswith("steelyard.objective.")}
+    told = {name.removeprefix("rows-") for name in names() if name.startswith("rows-")}
+    assert own - told == {"sft"}
+    assert told <= own
+    assert load("rows-dpo").num_generations == 2
+    assert type(load("rows-grpo").objective).__name__ == "GRPO"

@@ -34,6 +34,7 @@ BY_ID: Mapping[str, str] = {
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
+    "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "novelty": "steelyard train red-team-novelty --model MODEL",

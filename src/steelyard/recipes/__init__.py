@@ -9,7 +9,7 @@ import sys
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.core.job import Job
 from steelyard.core.modules import find_module, module_names, module_summaries
-from steelyard.recipes._on_rows import ON_ROWS
+from steelyard.recipes._on_rows import on_rows
 from steelyard.runtime import Run
 
 _PACKAGE = sys.modules[__name__]
@@ -18,14 +18,14 @@ _ROWS = "rows-"
 
 def names() -> list[str]:
     """The names of all recipes, in kebab case, sorted."""
-    return sorted([*module_names(_PACKAGE), *(_ROWS + id for id in ON_ROWS)])
+    return sorted([*module_names(_PACKAGE), *(_ROWS + id for id in on_rows())])
 
 
 def summaries() -> dict[str, str]:
     """Name -> the recipe in one line."""
     rows = {
         _ROWS + id: f"{type(run.objective).__name__} on questions and answers of your own."
-        for id, run in ON_ROWS.items()
+        for id, run in on_rows().items()
     }
     return dict(sorted((module_summaries(_PACKAGE, "recipe") | rows).items()))
 
@@ -37,7 +37,7 @@ def find(name: str) -> Run | Job:
         SteelyardError: there is none; the message suggests near names.
     """
     require(name in names(), f"unknown recipe {name!r}", where="recipe", hint=suggest(name, names()))
-    own = ON_ROWS.get(name.removeprefix(_ROWS)) if name.startswith(_ROWS) else None
+    own = on_rows().get(name.removeprefix(_ROWS)) if name.startswith(_ROWS) else None
     return find_module(name, _PACKAGE, "recipe").RECIPE if own is None else own
 
 

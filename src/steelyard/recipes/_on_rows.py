@@ -5,7 +5,10 @@ Trajectory balance and what else takes old data learn from the replay buffer, al
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
+from steelyard.core import cards, needs_of
 from steelyard.objective import (
     CANON,
     CGPO,
@@ -17,6 +20,7 @@ from steelyard.objective import (
     HPT,
     IPO,
     KTO,
+    NFT,
     OAPL,
     PPO,
     RLOO,
@@ -45,6 +49,7 @@ ON_ROWS: Mapping[str, Run] = {
     "vargrad-tb": replace(STORED, objective=VarGradTB(beta=0.05)),
     "learned-z-tb": replace(STORED, objective=LearnedZTB(beta=0.05)),
     "sub-tb": replace(STORED, objective=SubTB(beta=0.05, lam=2.0)),
+    "nft": replace(STORED, objective=NFT()),
     "topr": replace(STORED, objective=TOPR()),
     "tba-prime": replace(FRESH, objective=TBAPrime(beta=0.005), reference_reset=50),
     "kimi": replace(FRESH, objective=Kimi(beta=0.05), reference_reset=10),
@@ -68,4 +73,18 @@ ON_ROWS: Mapping[str, Run] = {
     "crpg": replace(FRESH, objective=CRPG()),
     "crraft": replace(FRESH, objective=CRRAFT()),
 }
-"""Id of an objective -> its recipe, rows-ID."""
+"""Id of an objective -> its recipe, rows-ID, where that is not what `on_rows` gives to any other."""
+GIVEN = ("sft",)
+"""Objectives whose data are given: they have a job."""
+
+
+@cache
+def on_rows() -> Mapping[str, Run]:
+    """Id of every objective of the package -> its recipe; one without a line above has its defaults and a queue."""
+    own = [card for card in cards("objective") if card.cls.__module__.startswith("steelyard.objective.")]
+    others = {card.id: card.cls() for card in own if card.id not in (*ON_ROWS, *GIVEN)}
+    return {**ON_ROWS, **{id: replace(_base(objective), objective=objective) for id, objective in others.items()}}
+
+
+def _base(objective: Any) -> Run:
+    return PAIRS if needs_of(objective).group_size == 2 else FRESH
