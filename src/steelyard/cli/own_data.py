@@ -45,7 +45,6 @@ BY_ID: Mapping[str, str] = {
     "full-attention": f"{ON_ROWS} --attention full-attention",
     "grouped-query": f"{ON_ROWS} --attention grouped-query",
     "linformer": "steelyard train encoder-guard --texts labelled.jsonl --attention linformer",
-    "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
 }
 """Method -> its command, where neither a recipe nor its room says it."""
