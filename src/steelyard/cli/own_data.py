@@ -1,7 +1,7 @@
 """Method by method, the command that uses it on a model and data of one's own: docs/commands.md is made of this.
 
 The command of a method is that of a recipe which holds it. A class of settings says which flags name the user's data,
-`OWN_DATA`; what no recipe holds stands in `OTHERS`, by room or by id.
+`OWN_DATA`; what no recipe holds stands in `BY_ROOM` or `BY_ID`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
