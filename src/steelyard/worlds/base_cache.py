@@ -1,7 +1,8 @@
 """Base models that were taught before are taken from the disk, bit for bit, where nothing that made them has changed.
 
 Teaching is a function of the weights at its start, the lessons and the settings, so these are the key; and of the code
-that it reaches, which is kept with the result and compared. Nothing is kept unless `use` names a directory.
+that it reaches, which is kept with the result and compared: source trees that differ can share a directory. Nothing is
+kept unless `use` names one.
 """
 
 import hashlib
@@ -55,14 +56,17 @@ def taught_once(policy: Policy, teach: Callable[[], list[JsonObject]], lessons: 
     if _directory is None:
         return teach()
     key = key_of(policy, lessons)
-    file = _directory / f"{key}.safetensors"
     with writing(_directory):
         _directory.mkdir(parents=True, exist_ok=True)
-        with held(file.with_suffix(".lock"), wait=DEADLINE) as mine:
+        with held(_directory / f"{key}.lock", wait=DEADLINE) as mine:
             if not mine:
                 what = f"another process has been making it for {DEADLINE:.0f} s"
-                raise FaultError(what, where=str(file), hint="end that process")
-            return _kept(policy, file) or _taught(policy, teach, file)
+                raise FaultError(what, where=f"{_directory}/{key}", hint="end that process")
+            for file in sorted(_directory.glob(f"{key}-*.safetensors")):
+                metrics = _kept(policy, file)
+                if metrics is not None:
+                    return metrics
+            return _taught(policy, teach, _directory, key)
 
 
 def key_of(policy: Policy, lessons: object) -> str:
@@ -76,9 +80,7 @@ def key_of(policy: Policy, lessons: object) -> str:
 
 
 def _kept(policy: Policy, file: Path) -> list[JsonObject] | None:
-    """The metrics of the teaching, where its result is there and its code as it was; else None."""
-    if not file.exists():
-        return None
+    """The metrics of the teaching, where the file is whole and its code as it was; else None."""
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             about = json.loads(opened.metadata()["about"])
@@ -93,9 +95,9 @@ def _kept(policy: Policy, file: Path) -> list[JsonObject] | None:
     return about["metrics"]
 
 
-def _taught(policy: Policy, teach: Callable[[], list[JsonObject]], file: Path) -> list[JsonObject]:
+def _taught(policy: Policy, teach: Callable[[], list[JsonObject]], directory: Path, key: str) -> list[JsonObject]:
     with code_reached.recording() as code:
-        part = f"base {file.stem}"
+        part = f"base {key}"
         before = code.enter(part)
         try:
             metrics = teach()
@@ -103,10 +105,12 @@ def _taught(policy: Policy, teach: Callable[[], list[JsonObject]], file: Path) -
             code.enter(before)
         reached = code.files(part)
     code_reached.note(reached)
-    about = json.dumps({"reached": code_reached.digests(reached), "metrics": metrics})
+    sources = code_reached.digests(reached)
+    about = json.dumps({"reached": sources, "metrics": metrics})
+    name = hashlib.blake2b(json.dumps(sources, sort_keys=True).encode(), digest_size=8).hexdigest()
     weights = torch.from_numpy(np.array(policy.weights()))
-    put(file, safetensors.torch.save({"weights": weights}, {"about": about}))
-    _make_room(file.parent)
+    put(directory / f"{key}-{name}.safetensors", safetensors.torch.save({"weights": weights}, {"about": about}))
+    _make_room(directory)
     return metrics
 
 
@@ -114,4 +118,3 @@ def _make_room(directory: Path) -> None:
     by_age = sorted(directory.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
     for file in by_age[:-MOST]:
         file.unlink(missing_ok=True)
-        file.with_suffix(".lock").unlink(missing_ok=True)
