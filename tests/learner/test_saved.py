@@ -131,6 +131,26 @@ def test_what_is_saved_is_restored_before_the_first_step_and_after_it(
     assert run(other, groups, 2) == run(fresh, groups, 2)
 
 
+@pytest.mark.parametrize("settings", [{}, {"reference_reset": 2}], ids=["reference at the start", "later reference"])
+def test_large_weights_that_an_earlier_release_saved_are_resumed(
+    make: Make, groups: Groups, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """Their digests were made in one go; those of today are made of pieces."""
+    first = make(**settings)
+    run(first, groups, 3)
+    first.save(tmp_path)
+    monkeypatch.setattr("steelyard.core.weights.PIECE", 1000)
+    second = make(**settings)
+    assert second.reference.digest != first.reference.digest
+    second.restore(tmp_path)
+    assert all(np.array_equal(bits(second)[name], bits(first)[name]) for name in bits(first))
+    assert run(second, groups, 2) == run(first, groups, 2)
+    facts = json.loads((tmp_path / "learner.json").read_text())
+    (tmp_path / "learner.json").write_text(json.dumps(facts | {"digest": "0" * 16}))
+    with pytest.raises(SteelyardError, match="weights with digest"):
+        make(**settings).restore(tmp_path)
+
+
 def test_saving_changes_nothing(make: Make, groups: Groups, tmp_path: Path) -> None:
     saved, plain = make(reference_reset=2), make(reference_reset=2)
     rows = []

@@ -15,11 +15,16 @@ PIECE = 2**26
 def digest_of(data: UInt8[np.ndarray, "B"]) -> str:
     """16 hexadecimal digits that name these B bytes."""
     if data.nbytes <= PIECE:
-        return hashlib.blake2b(data.data, digest_size=8).hexdigest()
+        return whole_digest_of(data)
     pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
     with ThreadPoolExecutor(min(len(pieces), os.cpu_count() or 1)) as pool:
         digests = pool.map(lambda piece: hashlib.blake2b(piece.data).digest(), pieces)
         return hashlib.blake2b(b"".join(digests), digest_size=8).hexdigest()
+
+
+def whole_digest_of(data: UInt8[np.ndarray, "B"]) -> str:
+    """The digest that earlier releases gave these B bytes: it differs where there is more than one piece."""
+    return hashlib.blake2b(data.data, digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)

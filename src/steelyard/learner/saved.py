@@ -6,21 +6,23 @@
     reference             the reference's bytes, where it is no longer the model that the run began with
 
 The state of a stateful objective is in learner.json; checkpoints from before there were such, and those of a stateless
-objective, have none.
+objective, have none. Digests of large weights that an earlier release made in one go are known, too.
 
 What is read back is compared with the learner that asks, before anything of it is used.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 
-from steelyard.core import FaultError, SteelyardError, digest_of, require
+from steelyard.core import FaultError, SteelyardError, digest_of, require, whole_digest_of
 from steelyard.learner.optimizer import ADAM
 from steelyard.policy import Policy, flat_parameters
 
@@ -165,6 +167,7 @@ def read(
     """
     facts = _facts(directory / FACTS)
     tensors = _tensors(directory / TENSORS)
+    own, digest = _digests_like(facts, own, parameters)
     for part in ("start", "frozen"):
         same = getattr(facts, part) == getattr(own, part)
         require(same, "the model has changed since the run began", where=str(directory / FACTS), hint=_HINT)
@@ -173,7 +176,7 @@ def read(
         needs["reference"] = torch.empty(num_bytes, dtype=torch.uint8)
     for name in sorted(needs.keys() | tensors.keys()):
         _check(name, tensors.get(name), needs.get(name), directory / TENSORS)
-    _check_digests(facts, own, parameters, tensors, directory / TENSORS)
+    _check_digests(facts, own, _policy(parameters, tensors), tensors, digest, directory / TENSORS)
     _check_masters(tensors, directory / TENSORS)
     return facts, tensors
 
@@ -204,11 +207,33 @@ def _check_finite(name: str, tensor: Tensor, where: str, hint: str) -> None:
     require(finite, f"{name} holds numbers that are not finite", where=where, hint=hint)
 
 
+Digest = Callable[[UInt8[np.ndarray, "B"]], str]
+
+
+def _digests_like(facts: Facts, own: Facts, parameters: Mapping[str, Tensor]) -> tuple[Facts, Digest]:
+    """`own` with digests made as the file's were, and how that is: as today, or by an earlier release."""
+    if facts.start != own.start:
+        start = whole_digest_of(_policy(parameters, parameters))
+        if facts.start == start:
+            return msgspec.structs.replace(own, start=start, reference_digest=start), whole_digest_of
+    return own, digest_of
+
+
+def _policy(parameters: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> UInt8[np.ndarray, "B"]:
+    """The policy's part of some values, flat, in the order of the learner's parameters."""
+    return flat_parameters.read([values[name] for name in parameters if name.startswith("policy.")])
+
+
 def _check_digests(
-    facts: Facts, own: Facts, parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path
+    facts: Facts,
+    own: Facts,
+    policy: UInt8[np.ndarray, "B"],
+    tensors: Mapping[str, Tensor],
+    digest: Digest,
+    path: Path,
 ) -> None:
-    weights = digest_of(flat_parameters.read([tensors[name] for name in parameters if name.startswith("policy.")]))
-    reference = digest_of(tensors["reference"].numpy()) if facts.reference_version else own.reference_digest
+    weights = digest(policy)
+    reference = digest(tensors["reference"].numpy()) if facts.reference_version else own.reference_digest
     for name, found, said in (("weights", weights, facts.digest), ("reference", reference, facts.reference_digest)):
         require(found == said, f"{name} with digest {found} in place of {said}", where=str(path), hint=_HINT)
 
