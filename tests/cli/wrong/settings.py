@@ -35,7 +35,7 @@ COMMANDS = [
     Wrong("check vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
     Wrong("check no_such_module:Objective", "module 'no_such_module': it cannot be imported", shell=True),
     Wrong("check json:Decoder", "json: has no class 'Decoder'; did you mean 'JSONDecoder' or"),
-    Wrong("check json:JSONDecoder", "json:JSONDecoder: it is of no kind of method that is known (objective: called on"),
+    Wrong("check json:JSONDecoder", "json:JSONDecoder: it is of no kind of method that is known (objective, "),
 ]  # fmt: skip
 
 WORDS = [

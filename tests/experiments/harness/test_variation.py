@@ -28,7 +28,7 @@ PROOF = Proof(
     "mine",
     "off",
     "all",
-    (Claim("more", "score", "off", 0.1),),
+    (Claim("more", "score", "canon", 0.1),),
     lambda seed, setting, arms: iter(()),
     {"mine": TOPR(), "off": TOPR(baseline=0.5), "canon": CANON()},
     Setting(World()),
@@ -42,7 +42,7 @@ def test_as_it_stands_it_is_the_proof():
     assert setting == PROOF.setting
     assert arms == [PROOF.arm(name) for name in PROOF.arms]
     setting, arms = varied(PROOF, Variation(), quick=True)
-    assert (setting, [arm.name for arm in arms]) == (PROOF.quick, ["mine", "off"])
+    assert (setting, [arm.name for arm in arms]) == (PROOF.quick, ["mine", "off", "canon"])
 
 
 def test_fields_of_the_setting_and_of_arms_are_changed():
