@@ -22,7 +22,8 @@ class ArmResult(msgspec.Struct, frozen=True):
     """Digest of the setting, the arm and the libraries: `about_of`."""
     metrics: dict[str, float]
     seconds: float
-    """What it took; an arm that came first in its process, with what was prepared for all."""
+    """Of processor time that it took, on however busy a machine; an arm that came first in its process, with what was
+    prepared for all."""
     sources: dict[str, str]
     """The source files that were reached -> what they said: `code_reached.digests`."""
     commit: str | None

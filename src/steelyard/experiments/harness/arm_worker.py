@@ -58,7 +58,7 @@ class ArmWorker:
         self._known = {name: arm_result.sources_known(folder, name, self.about[name], proof) for name in self.about}
         self._code: CodeReached | None = None
         self._now = ""
-        self._began = time.monotonic()
+        self._began = time.process_time()
 
     def recording(self, stack: ExitStack) -> None:
         """Record which files are reached, where no other seed has said it: that costs a third of the time more."""
@@ -86,14 +86,14 @@ class ArmWorker:
         require(name == self._now, f"yields {name!r} for the arm {self._now!r}", where=where, hint="yield arm.name")
         for key, value in metrics.items():
             require(math.isfinite(value), f"{key} of {name} is {value}", where=where, hint="measure a number")
-        seconds = time.monotonic() - self._began
+        seconds = time.process_time() - self._began
         sources = code_reached.digests(self._sources(name), criterion=self.proof)
         plain = {key: float(value) for key, value in metrics.items()}
         result = ArmResult(self.seed, name, self.about[name], plain, seconds, sources, self._commit)
         keep(arm_result.file_of(self.folder, name, self.about[name]), result)
         self.done.append(name)
         print(f"arm {name}, {seconds:.1f} s", file=sys.stderr, flush=True)
-        self._began = time.monotonic()
+        self._began = time.process_time()
 
     def _sources(self, name: str) -> list[Path]:
         if self._code:

@@ -65,7 +65,7 @@ class SeedResult(msgspec.Struct, frozen=True):
     """Digest of all code that was reached."""
     arms: dict[str, dict[str, float]]
     seconds: dict[str, float]
-    """What each arm took; one that came first in its process, with what was prepared for all."""
+    """Of processor time that each arm took; one that came first in its process, with what was prepared for all."""
     commit: str | None = None
     """Of the source tree when its first arm began; None where that is not known."""
 
