@@ -1,7 +1,5 @@
 """The kinds of methods, recognised by their signatures alone, and the checks for each."""
 
-import inspect
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,6 +28,7 @@ from steelyard.check.task import TASK_CHECKS
 from steelyard.check.verdict import Check, CheckResult, run_checks
 from steelyard.control import Controller
 from steelyard.core import Batch, Card, Curriculum, Episode, Replay, Task
+from steelyard.core.annotations import gives, hints
 from steelyard.core.table import Table
 from steelyard.data import Record
 from steelyard.decode import DecodeRule
@@ -62,22 +61,6 @@ class Kind:
 def takes(cls: type) -> object:
     """The annotation of what an instance is called with first; None where it cannot be called."""
     return next((hint for name, hint in hints(cls, "__call__").items() if name != "return"), None)
-
-
-def gives(cls: type, name: str) -> type:
-    """The class that a method of it is annotated to return; `object` where there is none."""
-    found = hints(cls, name).get("return")
-    return found if isinstance(found, type) else object
-
-
-def hints(cls: type, name: str) -> dict[str, object]:
-    """The annotations of a function of the class, in order."""
-    owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-    function = None if owner is None else inspect.getattr_static(owner, name)
-    try:
-        return typing.get_type_hints(function) if inspect.isfunction(function) else {}
-    except NameError:  # an annotation of something that was never imported says nothing
-        return {}
 
 
 def _with(*checks: Mapping[str, Check]) -> Mapping[str, Check]:

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steelyard.core import cards, decode, require, suggest
+from steelyard.core.annotations import gives
 from steelyard.core.json import JsonMapping
 from steelyard.model.attention_mask import AttentionMask
 from steelyard.model.mix import attend
@@ -117,8 +118,8 @@ class EncoderAttention(Protocol):
 
 
 def encoder_attention_names() -> list[str]:
-    """The ids of all variants, sorted."""
-    return sorted(card.id for card in cards() if issubclass(card.cls, EncoderAttention))
+    """The ids of all variants, sorted. Other kinds have a `build` too: what it is annotated to return decides."""
+    return sorted(card.id for card in cards() if issubclass(gives(card.cls, "build"), EncoderMixing))
 
 
 def encoder_attention_by_name(name: str, settings: JsonMapping | None = None) -> EncoderAttention | None:

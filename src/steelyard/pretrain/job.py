@@ -111,6 +111,7 @@ class Pretraining(ModelJob):
         if policy is None:
             return {"data": self._facts(splits), "model": self.planned_model(policy)}
         new = self._teach(policy)
+        self._before(policy)
         rows, notes = self._rows(policy, splits.train)
         facts = self._facts(splits, notes)
         model = self.planned_model(policy) | ({"new_tokens": ", ".join(new)} if new else {})
@@ -125,11 +126,7 @@ class Pretraining(ModelJob):
         rows, notes = self._rows(policy, splits.train)
         held, _ = self._rows(policy, splits.held_out[: self.held_out_documents])
         facts = self._facts(splits, notes) | {"rows": len(rows)}
-        tags = [policy.tokenizer.get_vocab()[tag] for tag in self.preparation.tags]
-        before = [*beginning_of(policy), *tags[:1]]
-        room = policy.context_length - len(before)
-        what = f"is {self.max_completion_length}, and the context leaves {room}"
-        require(self.max_completion_length <= room, what, where="--max-completion-length", hint="lower it")
+        before, tags = self._before(policy)
         measure = HeldOutText(
             policy,
             [text_alone(t, tags) for t in held],
@@ -170,6 +167,19 @@ class Pretraining(ModelJob):
             self._require_all_weights()
             teach(policy.tokenizer, new)
         return new
+
+    def _before(self, policy: Policy) -> tuple[list[int], list[int]]:
+        """The tokens that stand before a sampled text, and those of the tags.
+
+        Raises:
+            SteelyardError: the context leaves no room for a sampled text.
+        """
+        tags = [policy.tokenizer.get_vocab()[tag] for tag in self.preparation.tags]
+        before = [*beginning_of(policy), *tags[:1]]
+        room = policy.context_length - len(before)
+        what = f"is {self.max_completion_length}, and the context leaves {room}"
+        require(self.max_completion_length <= room, what, where="--max-completion-length", hint="lower it")
+        return before, tags
 
     def _require_all_weights(self) -> None:
         hint = "leave it out, or begin with a model that has the tags"

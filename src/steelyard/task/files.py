@@ -36,7 +36,7 @@ def read_rows(path: str) -> list[tuple[str, DataRow]]:
     kinds = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _jsonl, ".parquet": _parquet}
     require(file.suffix in kinds, f"{file.suffix or 'a file without suffix'} is not read", where=path, hint=hint)
     rows = list(kinds[file.suffix](file))
-    require(bool(rows), "it holds no rows", where=path, hint="write at least one row with a prompt")
+    require(bool(rows), "it holds no rows", where=path, hint="write at least one row")
     return rows
 
 

@@ -13,7 +13,7 @@ unlearning (KL), or none where no file of them is named. The audit is of `unlear
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import tyro
@@ -80,6 +80,10 @@ class Unlearning(ModelJob):
         hint = f"{type(self.objective).__name__} compares {'two completions' if paired else 'nothing'}"
         fits = (self.completions == "pair") == paired
         require(fits, f"is {self.completions}", where="--completions", hint=f"{hint}: leave this to the recipe")
+        said = self.completions == "answer" or bool(self.refusal.strip())
+        require(said, "is empty, and the recipe teaches it", where="--refusal", hint="write what the model should say")
+        beside = self.retained == "given" or bool(self.retain)
+        require(beside, f"is {self.retained}, and nothing is retained", where="--retained", hint="name --retain FILE")
 
     @property
     def title(self) -> str:
@@ -98,6 +102,8 @@ class Unlearning(ModelJob):
         """The files, the model, and how many steps there are."""
         read = self._read()
         policy = self.planned_policy()
+        if self.retrained:
+            replace(self, model=self.retrained, lora_rank=0).planned_policy()  # refused here as by the run
         longest = {}
         if policy is not None:
             groups = [*self._to_forget(policy, read), *self._given(policy, read.retain)]
