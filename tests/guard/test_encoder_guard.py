@@ -9,6 +9,7 @@ import steelyard
 from steelyard.cli import main
 from steelyard.guard.encoder_guard import EncoderGuard
 from steelyard.guard.encoder_job import FitEncoder
+from steelyard.guard.saved import Source
 from steelyard.guard.work import GuardWork
 from steelyard.model import EncoderSizes, Linformer
 from steelyard.policy.classifier import Classifier
@@ -100,3 +101,25 @@ def test_a_plan_names_the_network(texts, capsys):
     words = ["train", "encoder-guard", "--texts", str(texts), "--attention", "linformer", "--dry-run"]
     assert main(words) == 0
     assert "attention linformer, parameters" in capsys.readouterr().err
+
+
+def test_a_run_of_it_is_a_guard_wherever_a_guard_is_named(texts, tmp_path):
+    run = tmp_path / "run"
+    few = SMALL | {"steps": 1}
+    steelyard.train("encoder-guard", texts=str(texts), output_dir=str(run), report=False, **few)
+    assert Source(str(run)).here("--small")
+    by_run = Source(str(run)).load("--small")
+    by_model = Source(str(run / "model")).load("--small")
+    torch.testing.assert_close(by_run(TEXTS).harm_N, by_model(TEXTS).harm_N)
+
+
+def test_a_text_without_tokens_is_rated_alone_and_among_others(tmp_path):
+    sizes = EncoderSizes(
+        vocab_size=4, hidden_size=16, num_layers=1, num_heads=2, context_length=8, labels=("harmless", "harmful")
+    )
+    EncoderGuard(["a", "b"], sizes, seed=1).write(tmp_path / "model")
+    classifier = Classifier.load(str(tmp_path / "model"))
+    share_N, state_ND = classifier.read(["", ""], "harmful")
+    among_N, _ = classifier.read(["a b", ""], "harmful")
+    assert state_ND.isfinite().all()
+    torch.testing.assert_close(share_N, among_N[1:].expand(2))

@@ -47,6 +47,13 @@ class Source:
         """The directory with guard.json; None where there is none."""
         return next((p for p in (Path(self.model), Path(self.model, "model")) if (p / FACTS).is_file()), None)
 
+    @property
+    def classifier(self) -> str:
+        """The directory or hub id of the classifier; of a run, such as one of encoder-guard, its `model/`."""
+        own = any(Path(self.model).glob("*.safetensors*"))
+        of_run = Path(self.model, "model")
+        return str(of_run) if not own and (of_run / "config.json").is_file() else self.model
+
     def here(self, flag: str) -> bool:
         """Whether it is on this machine.
 
@@ -54,7 +61,7 @@ class Source:
             SteelyardError: it is named by nothing, or by what is neither a directory nor a hub id.
         """
         require(bool(self.model), "is missing", where=flag, hint="name a classifier, or the run of a guard")
-        return self.saved is not None or local_directory(self.model) is not None
+        return self.saved is not None or local_directory(self.classifier) is not None
 
     def settled(self) -> "Source":
         """The same, whatever the working directory is then."""
@@ -72,7 +79,9 @@ class Source:
         """
         require(bool(self.model), "is missing", where=flag, hint="name a classifier, or the run of a guard")
         place = self.saved
-        return ClassifierGuard.load(self.model, self.label, f"{flag}-label") if place is None else read_guard(place)
+        if place is not None:
+            return read_guard(place)
+        return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label")
 
 
 Known = BagGuard | ClassifierGuard | Cascade

@@ -66,6 +66,11 @@ class Classifier:
     def _tokens(self, texts: Sequence[str]) -> Any:
         most = cut_at(self.net, self.tokenizer)
         read = self.tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        if not read["input_ids"].numel():  # nothing but empty texts, and a tokenizer that puts nothing around them
+            read = read.__class__({name: torch.zeros(len(texts), 1, dtype=torch.long) for name in read})
+            read["input_ids"] += self.tokenizer.pad_token_id
+        edge = 0 if self.tokenizer.padding_side == "right" else -1
+        read["attention_mask"][read["attention_mask"].sum(1) == 0, edge] = 1  # a text without tokens is one padding
         return read.to(self.net.device)
 
     def _run(self, read: Any) -> Float[Tensor, "N L"]:
