@@ -373,3 +373,14 @@ def test_a_changed_recipe_is_what_the_flags_say(call, monkeypatch):
     schedule = replace(recipe.optimizer.schedule, warmup=7)
     expected = replace(recipe, objective=replace(recipe.objective, beta=0.3), max_staleness=4)
     assert seen == [replace(expected, optimizer=replace(recipe.optimizer, schedule=schedule))]
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    """As in steelyard train npo --help | head -1."""
+    command = [sys.executable, "-m", "steelyard", "train", "npo", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout is not None
+        assert shown.stderr is not None
+        shown.stdout.close()
+        assert shown.stderr.read() == ""
+        assert shown.wait(timeout=60) == 141

@@ -30,7 +30,7 @@ def test_a_shift_comes_back_from_its_files(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(SteelyardError, match=r"no intervention can be read .* give a directory that holds"):
+    with pytest.raises(SteelyardError, match=r"holds no intervention; give a directory .* RUN/model of a run"):
         read_intervention(tmp_path)
     write_intervention(MeanShift().fit({"layers.0": SOURCE["layers.1"]}, {"layers.0": TARGET["layers.1"]}), tmp_path)
     (tmp_path / SETTINGS).write_bytes(msgspec.json.encode({"method": "rloo", "module": "steelyard.objective.rloo"}))

@@ -2,6 +2,8 @@
 
 import gc
 import importlib
+import os
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +12,7 @@ from types import ModuleType
 
 # Nothing here may import torch: help must appear at once.
 COMMANDS = {
-    "train": "post-train a model with a recipe",
+    "train": "train a model with a recipe: post-training, pretraining, unlearning, a guard",
     "score": "try a verifier on completions of a file",
     "eval": "measure a run's model on held-out prompts",
     "audit": "measure what a model does on rows of a file, as a table",
@@ -32,13 +34,15 @@ COMMANDS = {
 ALIASES = {"warmstart": "build-base"}
 """Former names of commands, which still work."""
 EVERYWHERE = ("--json", "--debug")
+READER_LEFT = 141
+"""Exit code where the reader of standard output has closed it, as a shell reports it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
     0 on success; 1 if a run could not go on, or if the answer's `exit_code` says so; 2 for wrong input; 130 after
-    Ctrl-C; 143 after SIGTERM.
+    Ctrl-C; 141 where nobody reads standard output any more; 143 after SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in given if word not in EVERYWHERE]
@@ -61,7 +65,11 @@ def carry_out(act: Callable[[], Mapping[str, object]], *, as_json: bool = False,
         from steelyard.core import SteelyardError
 
     try:
-        answer = act()
+        answer = _said(act, as_json)
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        return READER_LEFT
     except SteelyardError as error:
         if debug:
             traceback.print_exc()
@@ -70,12 +78,31 @@ def carry_out(act: Callable[[], Mapping[str, object]], *, as_json: bool = False,
     except KeyboardInterrupt:
         print("steelyard: stopped by Ctrl-C", file=sys.stderr)
         return 130
-    if as_json:
-        from steelyard.runtime import to_json
-
-        print(to_json(answer))
     exit_code = answer.get("exit_code", 0)
     return exit_code if isinstance(exit_code, int) else 1
+
+
+def _said(act: Callable[[], Mapping[str, object]], as_json: bool) -> Mapping[str, object]:
+    """The answer, when all of it is written: also a help text, after which `act` raises SystemExit."""
+    try:
+        answer = act()
+        if as_json:
+            from steelyard.runtime import to_json
+
+            print(to_json(answer))
+        return answer
+    finally:
+        sys.stdout.flush()
+
+
+def _reader_left() -> bool:
+    """Whether whoever read standard output, such as `head`, has closed it; then nothing more is written there."""
+    asked = select.poll()
+    asked.register(sys.stdout, 0)  # errors are told unasked
+    if not asked.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def overview() -> str:

@@ -58,7 +58,8 @@ def read_intervention(directory: Path) -> Fitted:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    hint = "give a directory that holds an intervention"
+    hint = "give a directory that holds an intervention: RUN/model of a run of steelyard train mean-shift"
+    require((directory / SETTINGS).is_file(), "holds no intervention", where=str(directory), hint=hint)
     try:
         settings = msgspec.json.decode((directory / SETTINGS).read_bytes(), type=dict[str, object])
         tensors = load_file(directory / TENSORS)
