@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
+from steelyard.check import import_rooms
 from steelyard.core import SteelyardError
+from steelyard.model import encoder_attention_names
 from steelyard.model.encoder import IGNORED, Encoder, EncoderSizes, mask_tokens
 
 SMALL = {"vocab_size": 12, "hidden_size": 16, "intermediate_size": 24, "num_heads": 2, "num_labels": 3}
@@ -137,3 +139,9 @@ def test_damaged_files_are_refused(break_it, tmp_path):
 def test_heads_must_divide_the_hidden_size():
     with pytest.raises(SteelyardError, match="multiple of twice the number of heads"):
         EncoderSizes(vocab_size=5, hidden_size=10, num_heads=4)
+
+
+def test_who_builds_data_is_no_variant():
+    import_rooms()
+    assert "linformer" in encoder_attention_names()
+    assert "efl" not in encoder_attention_names()

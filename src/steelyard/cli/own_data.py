@@ -1,7 +1,7 @@
 """Method by method, the command that uses it on a model and data of one's own: docs/commands.md is made of this.
 
 The command of a method is that of a recipe which holds it. A class of settings says which flags name the user's data,
-`OWN_DATA`; what no recipe holds stands in `BY_ROOM` or `BY_ID`.
+`OWN_DATA`; a variant of attention is named by `--attention`; what no recipe holds stands in `BY_ROOM` or `BY_ID`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,12 @@ from pathlib import Path
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards, id_of
+from steelyard.model import attention_names, encoder_attention_names
 from steelyard.recipes import find, names
 from steelyard.runtime import Run
 
 ON_ROWS = "steelyard train rows --model MODEL --path questions.jsonl"
+ON_TEXTS = "steelyard train encoder-guard --texts labelled.jsonl"
 MORE: Mapping[str, str] = {
     "rows-step-kto": "--step-reward my_rewards.py:steps",
     "rows-cgpo": "--columns.domain domain --constraint my_rewards.py:polite",
@@ -42,9 +44,6 @@ BY_ID: Mapping[str, str] = {
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
-    "full-attention": f"{ON_ROWS} --attention full-attention",
-    "grouped-query": f"{ON_ROWS} --attention grouped-query",
-    "linformer": "steelyard train encoder-guard --texts labelled.jsonl --attention linformer",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
 }
 """Method -> its command, where neither a recipe nor its room says it."""
@@ -114,6 +113,10 @@ def command_of(card: Card, held: Mapping[str, Sequence[str]]) -> str:
     """
     if card.id in BY_ID:
         return BY_ID[card.id]
+    if card.id in attention_names():
+        return f"{ON_ROWS} --attention {card.id}"
+    if card.id in encoder_attention_names():
+        return f"{ON_TEXTS} --attention {card.id}"
     if card.room in BY_ROOM:
         return BY_ROOM[card.room].format(id=card.id)
     recipes = held.get(card.id, ())

@@ -7,6 +7,7 @@ sampling or rewards.
 
 from steelyard.model.architecture import Architecture
 from steelyard.model.attention_mask import AttentionMask
+from steelyard.model.blockbert import BlockBERT
 from steelyard.model.decoder import Decoder
 from steelyard.model.encoder import Encoder, EncoderSizes
 from steelyard.model.encoder_attention import (
@@ -30,6 +31,7 @@ from steelyard.model.sliding_window import SlidingWindow
 __all__ = [
     "Architecture",
     "AttentionMask",
+    "BlockBERT",
     "DecodeKernel",
     "Decoder",
     "Encoder",

@@ -15,6 +15,7 @@ from steelyard.objective.kernels import contrast, one_sided, policy_gradient, sq
 from steelyard.objective.kimi import Kimi
 from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
+from steelyard.objective.mdpo import MDPO
 from steelyard.objective.nft import NFT
 from steelyard.objective.oapl import OAPL
 from steelyard.objective.ppo import PPO
@@ -41,6 +42,7 @@ __all__ = [
     "HPT",
     "IPO",
     "KTO",
+    "MDPO",
     "NFT",
     "OAPL",
     "PPO",
