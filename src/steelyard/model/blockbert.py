@@ -69,9 +69,9 @@ class BlockBERTAttention(SelfAttention):
     ) -> Float[Tensor, "H N T E"]:
         """The mixed values; 0 where a head's block has no token."""
         real_NT = torch.ones(q.shape[1:3], dtype=torch.bool, device=q.device) if mask.real is None else mask.real
-        parts = (x.split(self.heads_of_shift) for x in (q, k, v))
-        mixed = [self._shifted(*heads, real_NT, shift) for shift, heads in enumerate(zip(*parts, strict=True))]
-        return torch.cat(mixed)
+        asked, heard, given = (x.split(self.heads_of_shift) for x in (q, k, v))
+        shifts = range(self.blocks)
+        return torch.cat([self._shifted(asked[i], heard[i], given[i], real_NT, i) for i in shifts])
 
     def _shifted(
         self,
