@@ -96,7 +96,7 @@ def test_too_long_a_text_and_too_much_compression_are_refused():
 @pytest.mark.parametrize(("name", "settings", "message"), [
     ("linformers", {}, "unknown attention of encoders 'linformers'; did you mean 'linformer'"),
     ("grouped-query", {}, "unknown attention of encoders"),
-    ("efl", {}, "unknown attention of encoders 'efl'; choose one of linformer"),
+    ("efl", {}, "unknown attention of encoders 'efl'; choose one of blockbert, linformer"),
     ("linformer", {"window": 3}, "unknown setting 'window'"),
     ("", {"compression": 2}, "has settings and no name"),
 ])  # fmt: skip
