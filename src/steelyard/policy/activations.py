@@ -9,6 +9,7 @@ from torch import Tensor
 from steelyard.core import require
 from steelyard.model.intervention import Pass
 from steelyard.policy.policy import Policy
+from steelyard.policy.whole_rows import read_rows
 
 ROWS = 16
 """Texts that are read together."""
@@ -50,20 +51,8 @@ def mean_states(policy: Policy, texts: Sequence[str], sites: Sequence[str]) -> d
     policy.intervene(recorder)
     try:
         for start in range(0, len(rows), ROWS):
-            _read(policy, rows[start : start + ROWS])
+            part = rows[start : start + ROWS]
+            read_rows(policy, part, [len(row) for row in part])
     finally:
         policy.intervene(present)
     return {site: torch.cat(found).cpu() for site, found in recorder.found.items()}
-
-
-def _read(policy: Policy, rows: Sequence[Sequence[int]]) -> None:
-    """Rows padded at the end, so that their tokens have the positions they have alone."""
-    length_N = torch.tensor([len(row) for row in rows], device=policy.device)
-    longest = int(length_N.max())
-    tokens_NT = torch.tensor([[*row, *[policy.pad_id] * (longest - len(row))] for row in rows], device=policy.device)
-    at_T = torch.arange(longest, device=policy.device)
-    attend_NT = (at_T < length_N[:, None]).long()
-    with policy.reading(length_N):
-        policy.reader(
-            input_ids=tokens_NT, attention_mask=attend_NT, position_ids=at_T.expand(len(rows), -1), use_cache=False
-        )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from steelyard.policy import Policy
 from steelyard.policy.saved_check import apart, most_apart
+from steelyard.policy.whole_rows import read_rows
 from steelyard.rollout.kept_rows import gather, gathers
 
 
@@ -145,20 +146,8 @@ def gather_rows(parts: Sequence[tuple[Reading, Int64[Tensor, "_"]]]) -> Reading:
 
 def last_logits(policy: Policy, rows: Sequence[Sequence[int]], prompts: Sequence[int]) -> Float[Tensor, "N V"]:
     """Logits after the last token of each row, which is read whole; `prompts` are the lengths of the rows' prompts."""
-    longest = max(len(row) for row in rows)
-    device = policy.device
-    tokens_NT = torch.tensor([[*row, *[policy.pad_id] * (longest - len(row))] for row in rows], device=device)
-    length_N = torch.tensor([len(row) for row in rows], device=device)
-    at_T = torch.arange(longest, device=device)
-    attend_NT = at_T[None] < length_N[:, None]
-    with policy.reading(torch.tensor(prompts, device=device)):
-        hidden_NTD = policy.reader(
-            input_ids=tokens_NT,
-            attention_mask=attend_NT.long(),
-            position_ids=at_T.expand(len(rows), -1),
-            use_cache=False,
-        )[0]
-    return policy.head(hidden_NTD[torch.arange(len(rows), device=device), length_N - 1])
+    hidden_NTD, length_N = read_rows(policy, rows, prompts)
+    return policy.head(hidden_NTD[torch.arange(len(rows), device=length_N.device), length_N - 1])
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.policy import Policy
+from steelyard.policy.whole_rows import read_rows
 
 
 class Victim:
@@ -48,10 +49,6 @@ class Victim:
     @torch.no_grad()
     def _probabilities(self, rows: Sequence[tuple[int, ...]]) -> Float[Tensor, "U V"]:
         """The distribution of the next token after each row."""
-        lengths_U = torch.tensor([len(row) for row in rows])
-        longest = int(lengths_U.max())
-        tokens_UT = torch.tensor([[*row, *[self.policy.pad_id] * (longest - len(row))] for row in rows])
-        attend_UT = (torch.arange(longest) < lengths_U[:, None]).long()
-        hidden_UTD = self.policy.reader(input_ids=tokens_UT, attention_mask=attend_UT, use_cache=False)[0]
-        last_UD = hidden_UTD[torch.arange(len(rows)), lengths_U - 1]
+        hidden_UTD, length_U = read_rows(self.policy, rows, [len(row) for row in rows])
+        last_UD = hidden_UTD[torch.arange(len(rows)), length_U - 1]
         return torch.softmax(self.policy.head(last_UD).double(), -1)
