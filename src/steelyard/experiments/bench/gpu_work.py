@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,7 +10,7 @@ import torch
 
 from steelyard.core import Request, Sampling, Trajectory, Weights
 from steelyard.core.json import JsonObject
-from steelyard.experiments.bench.models import tokenizer
+from steelyard.experiments.bench.models import Size, llama_config, tokenizer
 from steelyard.experiments.bench.operations import linear_macs
 from steelyard.model import Architecture, architecture_of
 from steelyard.policy import Policy
@@ -25,45 +24,17 @@ FIRST = 4
 """Tokens below it are not used: padding and ends."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """What a model's size is made of."""
-
-    vocabulary: int
-    hidden: int
-    inner: int
-    layers: int
-    heads: int
-    keys: int
-    head: int
-
-
 SIZES = {
-    "tiny": Size(64, 32, 64, 2, 2, 1, 16),
-    "268M": Size(262144, 640, 2048, 18, 4, 1, 256),  # the sizes of Gemma 3 270M
-    "1B": Size(128256, 2048, 8192, 16, 32, 8, 64),  # those of Llama 3.2 1B
+    "tiny": Size(32, 2, 2, 64, keys=1, head=16, context=4096),
+    # The sizes of Gemma 3 270M and of Llama 3.2 1B.
+    "268M": Size(640, 18, 4, 2048, keys=1, head=256, vocabulary=262144, context=4096),
+    "1B": Size(2048, 16, 32, 8192, keys=8, head=64, vocabulary=128256, context=4096),
 }
 
 
 def config_of(size: str) -> JsonObject:
     """The model's config.json."""
-    import transformers
-
-    s = SIZES[size]
-    whole = transformers.LlamaConfig(
-        vocab_size=s.vocabulary,
-        hidden_size=s.hidden,
-        intermediate_size=s.inner,
-        num_hidden_layers=s.layers,
-        num_attention_heads=s.heads,
-        num_key_value_heads=s.keys,
-        head_dim=s.head,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=0,
-    ).to_dict()
+    whole = llama_config(SIZES[size], ends=False).to_dict()
     return {field.name: whole[field.name] for field in msgspec.structs.fields(Config) if field.name in whole}
 
 

@@ -21,6 +21,12 @@ class Size:
     layers: int
     heads: int
     inner: int
+    keys: int | None = None
+    """Heads of keys and values; None for as many as of queries."""
+    head: int | None = None
+    """Numbers of a head; None for what the heads share of `hidden`."""
+    vocabulary: int = VOCABULARY
+    context: int = CONTEXT
 
 
 SIZES = {
@@ -45,16 +51,22 @@ def check_sizes(sizes: tuple[str, ...], known: tuple[str, ...] = tuple(SIZES)) -
 
 def config_of(size: str, *, ends: bool) -> Any:
     """The model's config; with `ends`, token 1 ends a completion, and without, nothing does."""
+    return llama_config(SIZES[size], ends=ends)
+
+
+def llama_config(size: Size, *, ends: bool) -> Any:
+    """As `config_of`, of any size."""
     import transformers
 
-    s = SIZES[size]
     return transformers.LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=s.hidden,
-        intermediate_size=s.inner,
-        num_hidden_layers=s.layers,
-        num_attention_heads=s.heads,
-        max_position_embeddings=CONTEXT,
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        intermediate_size=size.inner,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.keys,
+        head_dim=size.head,
+        max_position_embeddings=size.context,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=END if ends else None,
