@@ -65,7 +65,7 @@ class Work(Protocol):
 
 @runtime_checkable
 class Job(Dataclass, Protocol):
-    """Settings of a job: a frozen dataclass, usually one that derives from `JobSettings`."""
+    """Settings of a job: a frozen dataclass, usually one that derives from `DrivenSettings`."""
 
     @property
     def seed(self) -> int:
@@ -172,29 +172,36 @@ class Speaks(Protocol):
 
 @checked()
 @dataclass(frozen=True)
-class JobSettings:
-    """What all jobs have in common."""
+class DrivenSettings:
+    """What the driver asks of the settings of a job."""
 
-    epochs: PositiveInt = 1
-    """Passes over the data; --max-steps, where it is given, goes before."""
     max_steps: PositiveInt | None = None
-    """Learner steps to make; None for as many as --epochs takes."""
-    batch_size: PositiveInt = 8
-    """Examples in a learner step."""
-    learning_rate: Positive = 1e-5
-    """The optimizer's learning rate; --optimizer.schedule multiplies it."""
+    """Steps to make; None for as many as the data or the method say."""
     seed: Seed = 0
     """Seed of every random draw."""
     output_dir: str | None = None
     """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
     eval_steps: PositiveInt = 50
-    """Learner steps between two evaluations; the first and the last weights are always evaluated."""
+    """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 50
-    """Learner steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
+    """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
     keep_checkpoints: PositiveInt = 2
     """Checkpoints kept; older ones are deleted."""
     threads: PositiveInt | None = None
     """Compute threads; a run repeats bit for bit only at the same number. None leaves it to torch."""
+
+
+@checked()
+@dataclass(frozen=True)
+class JobSettings(DrivenSettings):
+    """What jobs that learn from examples have in common."""
+
+    epochs: PositiveInt = 1
+    """Passes over the data; --max-steps, where it is given, goes before."""
+    batch_size: PositiveInt = 8
+    """Examples in a learner step."""
+    learning_rate: Positive = 1e-5
+    """The optimizer's learning rate; --optimizer.schedule multiplies it."""
 
     def steps_over(self, examples: int) -> int:
         """Steps to make on so many examples: an epoch's last step takes what is left."""

@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from steelyard.core import NonNegative, NonNegativeInt, PositiveInt, Sampling, Seed, SteelyardError, checked, require
+from steelyard.core import NonNegative, PositiveInt, Sampling, SteelyardError, checked, require
 from steelyard.core.columns import check_row
+from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.data.builder import Builder, Tools
 from steelyard.data.efl import EFL
@@ -30,7 +31,7 @@ PRODUCT = "data"
 
 @checked()
 @dataclass(frozen=True)
-class Building:
+class Building(DrivenSettings):
     """Build records from the rows of a file."""
 
     OWN_DATA: ClassVar[str] = "--rows labelled.jsonl"
@@ -49,20 +50,6 @@ class Building:
     """The generator's sampling temperature; 0 is greedy."""
     batch_size: PositiveInt = 64
     """Rows in a step."""
-    max_steps: PositiveInt | None = None
-    """Steps to make; None for as many as the file takes."""
-    seed: Seed = 0
-    """Seed of every random draw."""
-    output_dir: str | None = None
-    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
-    eval_steps: PositiveInt = 50
-    """Steps between two rows of eval.jsonl."""
-    save_steps: NonNegativeInt = 50
-    """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    keep_checkpoints: PositiveInt = 2
-    """Checkpoints kept; older ones are deleted."""
-    threads: PositiveInt | None = None
-    """Compute threads; None leaves their number to torch."""
 
     @property
     def title(self) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import tyro
 
-from steelyard.core import NonNegativeInt, PositiveInt, Seed, checked
+from steelyard.core import NonNegativeInt, PositiveInt, checked
+from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.guard.labelled import Labelled, LabelledFile, counted
 from steelyard.guard.work import GuardWork
@@ -16,27 +17,17 @@ from steelyard.guard.work import GuardWork
 
 @checked()
 @dataclass(frozen=True)
-class GuardSettings(ABC):
+class GuardSettings(DrivenSettings, ABC):
     """Settings of a job on labelled texts."""
 
     texts: str = ""
     """JSONL or Parquet file with columns text and label."""
     file: Annotated[LabelledFile, tyro.conf.OmitArgPrefixes] = field(default_factory=LabelledFile)
     """How rows become labelled texts, and which are held out."""
-    max_steps: PositiveInt | None = None
-    """Steps to make; None for the method's own --steps."""
-    seed: Seed = 0
-    """Seed of every random draw."""
-    output_dir: str | None = None
-    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
     eval_steps: PositiveInt = 100
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    keep_checkpoints: PositiveInt = 2
-    """Checkpoints kept; older ones are deleted."""
-    threads: PositiveInt | None = None
-    """Compute threads; a run repeats bit for bit only at the same number. None leaves it to torch."""
     fitted: Annotated[str, tyro.conf.Suppress] = ""
     """A guard that is measured as it is; empty to fit one."""
     every_text: Annotated[bool, tyro.conf.Suppress] = False
