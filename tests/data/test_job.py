@@ -5,6 +5,7 @@ import json
 import pytest
 
 import steelyard
+from interrupted import cut_short
 from steelyard.cli import main
 from steelyard.core import SteelyardError, encode
 from steelyard.core.job import Job, Work
@@ -48,18 +49,8 @@ def test_a_run_writes_records_with_their_history(rows, tmp_path):
 def test_a_kill_and_a_resume_change_nothing(rows, tmp_path, monkeypatch):
     few = {"rows": str(rows), "batch_size": 2, "save_steps": 1, "seed": 5}
     whole = steelyard.train("efl", report=False, output_dir=str(tmp_path / "whole"), **few).run_dir
-    step = BuildingWork.step
-
-    def dies(work):
-        if work.steps == 2:
-            raise InterruptedError
-        return step(work)
-
     cut = tmp_path / "cut"
-    with monkeypatch.context() as patch:
-        patch.setattr(BuildingWork, "step", dies)
-        with pytest.raises(InterruptedError):
-            steelyard.train("efl", output_dir=str(cut), **few)
+    cut_short(monkeypatch, BuildingWork, 2, "efl", output_dir=str(cut), **few)
     text = rows.read_text()
     rows.write_text(text.replace("text 6", "text 66"))
     with pytest.raises(SteelyardError, match="--rows: the rows have changed since the run began"):

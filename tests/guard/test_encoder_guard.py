@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import steelyard
+from interrupted import cut_short
 from steelyard.cli import main
 from steelyard.guard.encoder_guard import EncoderGuard
 from steelyard.guard.encoder_job import FitEncoder
@@ -62,18 +63,8 @@ def test_its_ruling_is_what_is_saved(tmp_path):
 def test_a_kill_and_a_resume_change_nothing(texts, tmp_path, monkeypatch):
     few = {"texts": str(texts), "save_steps": 2, "eval_steps": 3, "attention": "linformer", **SMALL, "steps": 5}
     whole = steelyard.train("encoder-guard", report=False, output_dir=str(tmp_path / "whole"), **few).run_dir
-    step = GuardWork.step
-
-    def dies(work):
-        if work.steps == 3:
-            raise InterruptedError
-        return step(work)
-
     cut = tmp_path / "cut"
-    with monkeypatch.context() as patch:
-        patch.setattr(GuardWork, "step", dies)
-        with pytest.raises(InterruptedError):
-            steelyard.train("encoder-guard", output_dir=str(cut), **few)
+    cut_short(monkeypatch, GuardWork, 3, "encoder-guard", output_dir=str(cut), **few)
     steelyard.resume(cut, report=False)
     for name in ("metrics.jsonl", "eval.jsonl", "model/model.safetensors"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()

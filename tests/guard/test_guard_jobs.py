@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import steelyard
+from interrupted import cut_short
 from steelyard.cli import main
 from steelyard.core import Episode, Prompt, Sampling, SteelyardError, Trajectory
 from steelyard.core.job import Job, MeasuresTexts, Work
@@ -77,18 +78,8 @@ def test_a_kill_and_a_resume_change_nothing(
     )
     settings: dict[str, Any] = {"texts": str(texts_file), "max_steps": 25, **guards, **FEW}
     whole = steelyard.train(name, report=False, output_dir=str(tmp_path / "whole"), **settings).run_dir
-    step = GuardWork.step
-
-    def dies(work: GuardWork) -> Any:
-        if work.steps == 13:
-            raise InterruptedError
-        return step(work)
-
     cut = tmp_path / "cut"
-    with monkeypatch.context() as patch:
-        patch.setattr(GuardWork, "step", dies)
-        with pytest.raises(InterruptedError):
-            steelyard.train(name, output_dir=str(cut), **settings)
+    cut_short(monkeypatch, GuardWork, 13, name, output_dir=str(cut), **settings)
     steelyard.resume(cut, report=False)
     for file in ("metrics.jsonl", "eval.jsonl", "samples.jsonl", "model/guard.safetensors", "model/guard.json"):
         assert (cut / file).read_bytes() == (whole / file).read_bytes()

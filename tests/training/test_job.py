@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import steelyard
+from interrupted import cut_short
 from steelyard.core import SteelyardError
 from steelyard.core.job import Job, Work
 from steelyard.learner.given_data import GivenData
@@ -57,18 +58,8 @@ def test_a_kill_and_a_resume_change_nothing(
     files: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = steelyard.train("npo", report=False, **files).run_dir
-    step = GivenData.step
-
-    def dies(work: GivenData) -> Any:
-        if work.steps == 3:
-            raise InterruptedError
-        return step(work)
-
     cut = tmp_path / "cut"
-    with monkeypatch.context() as patch:
-        patch.setattr(GivenData, "step", dies)
-        with pytest.raises(InterruptedError):
-            steelyard.train("npo", **files | {"output_dir": str(cut)})
+    cut_short(monkeypatch, GivenData, 3, "npo", **files | {"output_dir": str(cut)})
     assert len((cut / "metrics.jsonl").read_text().splitlines()) == 3
     resumed = steelyard.resume(cut, report=False)
     for name in ("metrics.jsonl", "eval.jsonl", "samples.jsonl", "model/model.safetensors"):
