@@ -171,15 +171,17 @@ class SteeringJob:
         """
         policy.check_sites(self.steering.sites(policy.model.config.num_hidden_layers))
         context = policy.context_length
+        longest = 0
         for text in (*read.source.all, *read.target.all):
             number = len(policy.encode(text))
             what = f"the text {text[:40]!r} has {number} tokens, and the model's context is {context}"
             require(2 <= number <= context, what, where="data", hint="use texts of 2 tokens or more that fit")
+            longest = max(longest, number)
         asked = max(len(policy.encode(str(_opening(text).text))) for text in read.source.held_out)
         what = f"is {self.max_completion_length}: a prompt of {asked} tokens leaves {context - asked} of the context"
         fits = asked + self.max_completion_length <= context
         require(fits, what, where="--max-completion-length", hint="lower it")
-        return max(len(policy.encode(text)) for text in (*read.source.all, *read.target.all))
+        return longest
 
 
 def _opening(text: str) -> Prompt:
