@@ -10,7 +10,7 @@ from steelyard.core import PositiveInt, SteelyardError, checked
 from steelyard.core.json import JsonObject
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.labelled import Labelled
-from steelyard.guard.measures import alone, examples
+from steelyard.guard.measures import measured
 from steelyard.guard.saved import read_guard, write_bag
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
@@ -62,9 +62,3 @@ class FitBag(GuardSettings):
         if not isinstance(guard, BagGuard):
             raise SteelyardError("is no bag-of-words guard", where=self.fitted, hint="restore what the run wrote")
         return guard
-
-
-def measured(guard: BagGuard, texts: Labelled) -> tuple[JsonObject, list[JsonObject]]:
-    """How it rules on these texts, and some of them to read."""
-    harm_N = guard(texts.texts).harm_N
-    return alone(harm_N, texts), [*examples(harm_N, texts, None)]

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from steelyard.core import Positive, PositiveInt, SteelyardError, checked, require
 from steelyard.core.json import JsonObject
-from steelyard.guard.base import Guard
 from steelyard.guard.classifier_guard import ClassifierGuard
 from steelyard.guard.encoder_guard import LABELS, EncoderGuard
 from steelyard.guard.labelled import Labelled
-from steelyard.guard.measures import alone, examples
+from steelyard.guard.measures import measured
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
 from steelyard.guard.work import GuardWork
@@ -109,12 +108,6 @@ class FitEncoder(GuardSettings):
             attention=self.mix,
         )
         return EncoderGuard(words, sizes, seed=self.seed)
-
-
-def measured(guard: Guard, texts: Labelled) -> tuple[JsonObject, list[JsonObject]]:
-    """How it rules on these texts, and some of them to read."""
-    harm_N = guard(texts.texts).harm_N
-    return alone(harm_N, texts), [*examples(harm_N, texts, None)]
 
 
 def _nothing(directory: Path) -> None:

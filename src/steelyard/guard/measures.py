@@ -15,6 +15,7 @@ from torch import Tensor
 
 from steelyard.core.json import JsonObject
 from steelyard.guard.bag import f1
+from steelyard.guard.base import Guard
 from steelyard.guard.labelled import Labelled
 
 SHOWN = 8
@@ -26,6 +27,12 @@ def alone(harm_N: Float[Tensor, "N"], texts: Labelled) -> JsonObject:
     said_N = harm_N >= 0.5
     right = float((said_N == texts.harm_N).float().mean())
     return {"eval/f1": f1(said_N, texts.harm_N), "eval/right": right, "eval/texts": len(texts.texts)}
+
+
+def measured(guard: Guard, texts: Labelled) -> tuple[JsonObject, list[JsonObject]]:
+    """How it rules on these texts, and some of them to read."""
+    harm_N = guard(texts.texts).harm_N
+    return alone(harm_N, texts), [*examples(harm_N, texts, None)]
 
 
 def together(
