@@ -7,6 +7,7 @@ from steelyard.rollout import cache
 from steelyard.rollout.prefix_cache import PrefixCache
 from steelyard.rollout.prefixes import Prefixes
 from steelyard.rollout.rows import Rows
+from steelyard.rollout.running_rows import moves
 
 PROMPTS = {"a": (5, 14, 6), "b": (9,)}
 STEPS = 3
@@ -109,3 +110,8 @@ def test_a_row_that_is_let_in_does_not_see_what_was_there_before(rows, llama):
     _advance(rows)
     for row, tokens in enumerate([(5, 14, 6, 7, 4), (9, 8, 5), (5, 14, 6, 6)]):
         torch.testing.assert_close(rows.logits_NV[row], _logits(llama, tokens), atol=1e-4, rtol=1e-4)
+
+
+def test_the_last_rows_move_to_the_places_of_those_that_ended():
+    places, movers = moves(np.array([1, 4]), running=5)
+    assert (places.tolist(), movers.tolist()) == ([1], [3])

@@ -27,7 +27,7 @@ from steelyard.rollout.fixed_step import fixed_step
 from steelyard.rollout.graphs import Graphs
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import Read
-from steelyard.rollout.running_rows import EndedRow
+from steelyard.rollout.running_rows import EndedRow, moves
 from steelyard.rollout.sampling import check_finite
 
 LOOK = 8
@@ -225,8 +225,7 @@ class FixedRows:
 
     def _close(self, rows: np.ndarray) -> None:
         n = self.running - len(rows)
-        holes = rows[rows < n]
-        movers = np.setdiff1d(np.arange(n, self.running), rows, assume_unique=True)
+        holes, movers = moves(rows, self.running)
         if len(holes):
             to, of = (self._here_as_tensor(x) for x in (holes, movers))
             for each in self._of_each_row():

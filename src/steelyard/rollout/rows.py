@@ -27,7 +27,7 @@ from steelyard.rollout.cache import Cache
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import Read
 from steelyard.rollout.prefixes import Prefixes
-from steelyard.rollout.running_rows import EndedRow
+from steelyard.rollout.running_rows import EndedRow, moves
 from steelyard.rollout.sampling import draw
 
 
@@ -215,8 +215,7 @@ class Rows:
 
     def _close(self, rows: np.ndarray) -> None:
         n = self.running - len(rows)
-        holes = rows[rows < n]
-        movers = np.setdiff1d(np.arange(n, self.running), rows, assume_unique=True)
+        holes, movers = moves(rows, self.running)
         first = int(self._start[: self.running].min())
         t = self.column
         self.running = n

@@ -24,6 +24,12 @@ class EndedRow:
     """Keys and values of all its tokens but the last; None unless they were asked for."""
 
 
+def moves(ended: np.ndarray, running: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places that rows leave which have ended, and the last of the `running` rows, which move there, in order."""
+    left = running - len(ended)
+    return ended[ended < left], np.setdiff1d(np.arange(left, running), ended, assume_unique=True)
+
+
 @runtime_checkable
 class RunningRows(Protocol):
     """Rows of a batch; see `rows.Rows` and `fixed_rows.FixedRows`."""
