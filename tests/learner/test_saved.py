@@ -36,6 +36,9 @@ TENSORS, FACTS = "learner.safetensors", "learner.json"
 CASES: dict[str, dict[str, Any]] = {
     "full": {},
     "lora": {"lora": LoRA(rank=2)},
+    "lora with dropout": {"lora": LoRA(rank=2, dropout=0.5)},
+    "lora of a tied embedding": {"family": "qwen3", "lora": LoRA(rank=2, targets="embed_tokens,q_proj", dropout=0.1)},
+    "lora of a tied head": {"family": "qwen3", "lora": LoRA(rank=2, targets="lm_head,v_proj")},
     "learned log Z": {"objective": LearnedZTB(beta=0.5)},
     "learned log Z, lora": {"objective": LearnedZTB(beta=0.5), "lora": LoRA(rank=2)},
     "moved reference": {"reference_reset": 2},

@@ -111,6 +111,28 @@ def test_dropout_acts_only_while_a_gradient_is_taken(tiny_model_dir):
     assert torch.equal(_logp(policy), _logp(policy))
 
 
+def test_dropout_draws_by_seed_and_step_alone(tiny_model_dir):
+    """A resumed learner at step 3 drops what the uninterrupted one does, whatever was drawn before."""
+
+    def drawn(seed, step):
+        policy = Policy.load(str(tiny_model_dir("llama")), lora=LoRA(rank=2, dropout=0.5), seed=seed)
+        policy.load_weights(trained)
+        torch.rand(step + seed)
+        with policy.dropping(step):
+            return policy.step_logp(TOKENS, ATTEND, ACTION).logp_NT
+
+    first = Policy.load(str(tiny_model_dir("llama")), lora=LoRA(rank=2, dropout=0.5))
+    _train(first)
+    trained = first.weights()
+    assert torch.equal(drawn(0, 3), drawn(0, 3))
+    assert not torch.equal(drawn(0, 3), drawn(0, 4))
+    assert not torch.equal(drawn(0, 3), drawn(1, 3))
+    before = torch.random.get_rng_state()
+    with first.dropping(0):
+        torch.rand(1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_targets_can_be_named(tiny_model_dir):
     directory = str(tiny_model_dir("llama"))
     names = Policy.load(directory, lora=LoRA(rank=2, targets="q_proj, v_proj")).trainable()

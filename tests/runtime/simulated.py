@@ -82,7 +82,7 @@ RECIPES = {
         restarts=Restarts(limit=30, window=20.0),
     ),
     "learned log Z": replace(SMALL, objective=LearnedZTB(beta=0.1), inline=VirtualClock(learn_cost=0.0)),
-    "adapters": replace(SMALL, lora_rank=2),
+    "adapters": replace(SMALL, lora_rank=2, lora_dropout=0.5),
     "reference resets and beta falls": replace(
         SMALL, reference_reset=2, beta_final=0.05, beta_steps=5, weight_sync_steps=3, save_steps=1
     ),

@@ -104,7 +104,8 @@ class Learner:
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.masters.clear()
         parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)
-        losses = [self._backward(objective, part) for part in parts]
+        with self.policy.dropping(self.steps):
+            losses = [self._backward(objective, part) for part in parts]
         weights = [loss.weight for loss in losses]
         metrics = _means(({"learner/loss": float(loss.value), **loss.metrics} for loss in losses), weights)
         norm = self._update(metrics, rate, sum(weights))

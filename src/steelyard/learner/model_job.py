@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from steelyard.core import NonNegativeInt, Positive, PositiveInt, checked, require
+from steelyard.core import NonNegativeInt, Positive, PositiveInt, ShareBelowOne, checked, require
 from steelyard.core.job import JobSettings
 from steelyard.core.json import JsonObject
 from steelyard.learner.learner import Learner
@@ -29,6 +29,8 @@ class ModelJob(JobSettings):
     """Train low-rank adapters of this rank instead of all weights; 0 trains all."""
     lora_alpha: Positive = 16.0
     """The adapters' update is scaled by lora_alpha / lora_rank."""
+    lora_dropout: ShareBelowOne = 0.0
+    """Share of the adapters' inputs dropped in a learner step; searchers and evaluation drop none."""
     lora_targets: str = "all-linear"
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -46,7 +48,7 @@ class ModelJob(JobSettings):
     @property
     def lora(self) -> LoRA | None:
         """The adapters' settings, or None where all weights are trained."""
-        return LoRA(self.lora_rank, self.lora_alpha, targets=self.lora_targets) if self.lora_rank else None
+        return LoRA.of(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets)
 
     def trained(self, model: Path) -> "ModelJob":
         """The same job on what it wrote; adapters are already merged into it."""

@@ -16,6 +16,7 @@ import torch
 
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.model import Mix
+from steelyard.policy import adapter_file
 from steelyard.policy.load_checks import (
     DTYPES,
     check_causal,
@@ -81,6 +82,9 @@ def locate(model: str) -> tuple[str, bool]:
         return model, False
     hint = "give a directory that save_pretrained wrote"
     require(path.is_dir() and bool(model.strip()), f"no such directory: {model!r}", where="model", hint=hint)
+    if (path / adapter_file.CONFIG).is_file() and not (path / "config.json").is_file():
+        hint = "name a merged model: a run's is its directory model/, and peft's merge_and_unload makes one"
+        raise SteelyardError(f"{model} holds adapters and no model", where="model", hint=hint)
     require((path / "config.json").is_file(), f"{model} holds no model (no config.json)", where="model", hint=hint)
     require(
         any(path.glob("*.safetensors")),

@@ -42,6 +42,11 @@ class LoRA:
     targets: Targets = "all-linear"
     """Which layers: all-linear (all but the head), or name endings separated by commas, as in q_proj,v_proj."""
 
+    @classmethod
+    def of(cls, rank: int, alpha: float, dropout: float, targets: str) -> "LoRA | None":
+        """The adapters of a run's flags; None at rank 0, where all weights are trained."""
+        return cls(rank, alpha, dropout, targets) if rank else None
+
 
 def adapt(model: torch.nn.Module, lora: LoRA, seed: int) -> Any:
     """Put adapters into `model`, in place, and freeze all else; returns peft's tuner, which can merge them.

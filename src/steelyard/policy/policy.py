@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from steelyard.core import require
+from steelyard.core import derive, require
 from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.architecture import slow_reason
 from steelyard.model.intervention import EMBEDDINGS, Intervention, site_module
-from steelyard.policy import flat_parameters, loading, logp, text
+from steelyard.policy import adapter_file, flat_parameters, loading, logp, text
 from steelyard.policy.intervened import Intervened, hooked
 from steelyard.policy.logp import StepLogp
 from steelyard.policy.lora import LoRA, adapt, changes, check_reached, head_name, merged, parts_tie
@@ -49,6 +49,7 @@ class Policy:
             check_reached(model)
         model.eval()
         self._dropouts = [m for name, m in model.named_modules() if ".lora_dropout." in name and lora and lora.dropout]
+        self._seed = seed
         self._trainable = dict(sorted((n, p) for n, p in model.named_parameters() if p.requires_grad))
 
     @classmethod
@@ -68,7 +69,7 @@ class Policy:
                 or a hub id; only the last touches the network.
             lora: train low-rank adapters instead of all parameters.
             dtype: float32, bfloat16 or float16: of the model's own weights.
-            seed: of the adapters' first weights.
+            seed: of the adapters' first weights, and of their dropout.
             attention: the variant of every layer, in place of the model's own: for models of the Llama, Qwen and
                 Mistral family in a directory. The weights stay as they are, and were trained for another computation.
 
@@ -280,6 +281,17 @@ class Policy:
                 device=self.device,
             )
 
+    @contextmanager
+    def dropping(self, step: int) -> Iterator[None]:
+        """Inside the `with`, LoRA's dropout draws by (seed, step) alone, so a resumed run drops what it would have."""
+        if not self._dropouts:
+            yield
+            return
+        gpus = [] if self.device.type == "cpu" else [self.device]
+        with torch.random.fork_rng(devices=gpus):
+            torch.manual_seed(derive(self._seed, "dropout", step))
+            yield
+
     @torch.no_grad()
     def next_logp(self, tokens_NT: Int[Tensor, "N T"]) -> Float[Tensor, "N T V"]:
         """Log-probabilities of all V next tokens at every place of whole rows, on the CPU: for comparisons.
@@ -360,6 +372,8 @@ class Policy:
     def save(self, directory: Path | str, *, force: bool = False) -> Path:
         """Write a directory that `AutoModelForCausalLM.from_pretrained` loads; adapters are merged into a copy first.
 
+        The adapters alone are in its `adapter/`, for peft; see `adapter_file`.
+
         An intervention is no part of it: `steelyard.model.intervention_file` writes one beside it. What was written
         is loaded again and compared with this policy, which takes the memory of another copy; see `saved_check`.
 
@@ -382,6 +396,8 @@ class Policy:
         with loading.quiet():
             (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
             self.tokenizer.save_pretrained(path)
+            if self._adapted is not None:
+                adapter_file.write_adapters(self._adapted, path / adapter_file.NAME)
         # On the same device: in bfloat16 a GPU and the processor differ by more than a saved model may.
         again = Policy.load(str(path), dtype=str(self.dtype).removeprefix("torch.")).to(self.device)
         tokens_NT = probe_tokens(self.model.get_input_embeddings().weight.shape[0], self.context_length)

@@ -22,6 +22,7 @@ from steelyard.core import (
     Sampling,
     Schedule,
     Seed,
+    ShareBelowOne,
     Task,
     checked,
     id_of,
@@ -155,6 +156,8 @@ class Run:
     """Train low-rank adapters of this rank instead of all weights; 0 trains all."""
     lora_alpha: Positive = 16.0
     """The adapters' update is scaled by lora_alpha / lora_rank."""
+    lora_dropout: ShareBelowOne = 0.0
+    """Share of the adapters' inputs dropped in a learner step; searchers and evaluation drop none."""
     lora_targets: str = "all-linear"
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     device: Device = AUTO
@@ -323,7 +326,7 @@ class Run:
     @property
     def lora(self) -> LoRA | None:
         """The adapters' settings, or None where all weights are trained."""
-        return LoRA(self.lora_rank, self.lora_alpha, targets=self.lora_targets) if self.lora_rank else None
+        return LoRA.of(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets)
 
     @property
     def sampling(self) -> Sampling:
