@@ -1,9 +1,11 @@
+import itertools
 import json
 
 import pytest
 
 from steelyard.cli import main, prove_command
 from steelyard.experiments.harness import null_method, proving
+from steelyard.experiments.harness.proof_index import proof_modules
 from steelyard.experiments.harness.proof_record import Block, ClaimFigures, ClaimRecord, ProofRecord
 from steelyard.experiments.harness.proof_seed import SeedResult
 
@@ -35,7 +37,7 @@ def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(
         from steelyard.experiments.proofs.objective.cgpo import ARMS
 
         arms = {arm: {"gold": 0.5, "violation": 1.0, "proxy": 0.0} for arm in ARMS}
-        return [SeedResult(job.seed, job.quick, "", arms, dict.fromkeys(arms, 1.0)) for job in seeds]
+        return [SeedResult(job.seed, job.quick, {}, arms, dict.fromkeys(arms, 1.0)) for job in seeds]
 
     monkeypatch.setattr(proving, "carry_out", measured)
     assert main(["prove", "crpg", "--quick", "--output-dir", str(tmp_path), "--json"]) == 0
@@ -46,6 +48,28 @@ def test_methods_of_one_paper_share_its_proof_and_the_table_says_what_was_found(
     assert "a quick run, which gives no verdict" in out
     assert "not shown" not in out
     assert {"cgpo.json", "cgpo.svg"} == {file.name for file in tmp_path.iterdir()}
+
+
+def test_where_every_record_is_current_all_repeats_nothing_and_prints_the_sum(capsys, tmp_path, monkeypatch):
+    def record(id: str, minutes: float) -> ProofRecord:
+        block = Block([0, 1, 2], "not shown", 0.9, [], "2026-01-01", "a machine", minutes, minutes, None)
+        return ProofRecord(id, "all", [], "abc", f"steelyard prove {id}", block)
+
+    def never(*_: object) -> list[SeedResult]:
+        raise AssertionError("nothing is to be measured")
+
+    kept = {id: record(id, minutes) for id, minutes in zip(proof_modules(), itertools.count(2.0))}
+    monkeypatch.setattr(proving, "carry_out", never)
+    monkeypatch.setattr(prove_command, "current", lambda modules, say: {id: kept[id] for id in modules})
+    monkeypatch.chdir(tmp_path)
+    assert main(["prove", "--all", "--json"]) == 0
+    out = capsys.readouterr().out
+    total = sum(2 + number for number in range(len(kept)))
+    assert (
+        f"{len(kept)} proofs: {total} core minutes in all; a block takes under 3 minutes on one core in 1 of them"
+    ) in out
+    assert [*json.loads(out.splitlines()[-1])["proofs"]] == [*kept]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_null_method_is_kept(capsys, tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ def test_a_grid_is_measured_told_and_kept(capsys, tmp_path, monkeypatch):
         gain = 0.4 if job.variation.rate == 3e-4 else 0.2
         value = {"topr": 0.2 + gain + job.seed / 1e4, "reinforce": 0.1, "positives-only": 0.3}
         arms = {arm: {"accuracy": v, "invalid": 0.01, "moved": 0.02} for arm, v in value.items()}
-        return SeedResult(job.seed, job.quick, "", arms, dict.fromkeys(arms, 1.0))
+        return SeedResult(job.seed, job.quick, {}, arms, dict.fromkeys(arms, 1.0))
 
     monkeypatch.setattr(try_command, "carry_out", measured)
     monkeypatch.setattr(evidence, "in_source_tree", lambda: False)

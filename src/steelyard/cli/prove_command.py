@@ -14,6 +14,8 @@ from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
 from steelyard.core import PositiveInt, checked, find, require
 from steelyard.experiments.harness import evidence, null_method
+from steelyard.experiments.harness.cost import core_minutes, cost_text
+from steelyard.experiments.harness.current import current
 from steelyard.experiments.harness.processes import keep
 from steelyard.experiments.harness.proof_index import load, module_of, proof_modules
 from steelyard.experiments.harness.proof_record import (
@@ -47,7 +49,7 @@ class Prove:
     id: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[ID]")] = None
     """The method, as steelyard methods lists it."""
     all: bool = False
-    """Prove every method that has a proof."""
+    """Prove every method that has a proof; in a source tree, records that are current are not repeated."""
     null: PositiveInt | None = None
     """In place of a method: two identical arms at margin 0, so many times through the same test."""
     output_dir: str | None = None
@@ -74,14 +76,17 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         _check_whole(asked.settings)
     modules = proof_modules() if asked.id is None else dict([module_of(find(asked.id).id)])
     directory = Path(asked.output_dir or ("runs/prove" if asked.all else _named(next(iter(modules)))))
-    records = prove(modules, asked.settings, directory, _say)
+    held = current(modules, _say) if asked.all and not _own_seeds(asked.settings) else {}
+    waiting = {id: module for id, module in modules.items() if id not in held}
+    measured = prove(waiting, asked.settings, directory, _say) if waiting else {}
+    records = {id: (held | measured)[id] for id in modules}
     for record in records.values():
         tell(record)
     if len(records) > 1:
         _tell_all(records)
     if asked.publish:
-        _publish(records, modules)
-    print(f"records and plots: {directory}")
+        _publish(measured, modules)
+    print(f"records and plots: {directory if measured else evidence.evidence()}")
     return {"output_dir": str(directory), "proofs": {id: msgspec.to_builtins(r) for id, r in records.items()}}
 
 
@@ -116,9 +121,14 @@ def _publish(records: Mapping[str, ProofRecord], modules: Mapping[str, str]) -> 
 
 def _check_whole(settings: ProofSettings) -> None:
     """Refuse, before minutes are spent, what could not be published; the record itself is checked once more."""
-    whole = not settings.one_block and settings.seeds is None
+    whole = not _own_seeds(settings)
     hint = "leave out --quick, --seeds and --first-seed"
     require(whole, "takes whole runs on the proof's own seeds", where="--publish", hint=hint)
+
+
+def _own_seeds(settings: ProofSettings) -> bool:
+    """True for a run on other seeds than the proof's own, or fewer."""
+    return settings.one_block or settings.seeds is not None
 
 
 def tell(record: ProofRecord) -> None:
@@ -171,11 +181,7 @@ def _untold(record: ProofRecord) -> Iterator[str]:
 
 def _tell_all(records: Mapping[str, ProofRecord]) -> None:
     rows = [
-        [id, r.first.verdict, r.later.verdict if r.later else "", f"{_minutes(r):.1f}"] for id, r in records.items()
+        [id, r.first.verdict, r.later.verdict if r.later else "", f"{core_minutes(r):.1f}"] for id, r in records.items()
     ]
-    rows.append(["together", "", "", f"{sum(map(_minutes, records.values())):.1f}"])
-    show("all proofs", ["method", "first block", "later block", "minutes"], rows)
-
-
-def _minutes(record: ProofRecord) -> float:
-    return record.first.minutes + (record.later.minutes if record.later else 0.0)
+    show("all proofs", ["method", "first block", "later block", "core minutes"], rows)
+    print(f"{len(records)} proofs: {cost_text(records.values())}")

@@ -25,7 +25,7 @@ def seeds(off: float = 0.0, *, quick: bool = False) -> list[SeedResult]:
         SeedResult(
             seed,
             quick,
-            "",
+            {},
             {
                 "ours": {"score": score, "cost": cost, "parameters": 50.0, "tokens": 1000.0 + seed},
                 "base": {"score": 0.0, "cost": 1.0, "parameters": 70.0},

@@ -56,7 +56,7 @@ def at_hand(monkeypatch):
     def one(job):
         setting, arms = varied(load(job.module), job.variation, quick=job.quick)
         found = dict(load(job.module).measure(job.seed, setting, arms))
-        return SeedResult(job.seed, job.quick, "", found, dict.fromkeys(found, 1.0))
+        return SeedResult(job.seed, job.quick, {}, found, dict.fromkeys(found, 1.0))
 
     monkeypatch.setattr(proving, "carry_out", carry_out)
 
@@ -95,6 +95,8 @@ def test_what_is_shown_is_measured_again_on_the_seeds_that_follow(at_hand, toy, 
     assert [(look.block, look.seeds) for look in looks(out, "toy")] == [("first", [0, 1, 2]), ("later", [3, 4, 5])]
     assert record.looks == looks(out, "toy")
     assert record.scale is None
+    assert record.code is not None
+    assert {"python", "torch"} <= {*record.code.libraries}
 
 
 def test_fewer_seeds_leave_those_of_the_first_block_alone(toy, tmp_path):
@@ -156,6 +158,8 @@ def test_a_record_says_at_which_commits_its_seeds_were_measured(toy, tmp_path, m
     monkeypatch.setattr(proof_block, "commit", lambda: "judged")
     record = prove({"toy": module}, ProofSettings(seeds=3, first_seed=0), out, told([]))["toy"]
     assert (record.first.seed_commits, record.first.commit) == (["earlier", "earlier", "later"], "judged")
+    assert record.code is not None
+    assert str(load(module).measure.__code__.co_filename) in record.code.files
 
 
 def test_quick_and_full_are_kept_apart(toy, tmp_path):

@@ -31,7 +31,7 @@ def measured(job):
     large = job.variation.rate == 1e-3
     score = {"mine": 3.0 if large else 1.0, "base": 1.0 if large else 2.0, "off": 0.0, "other": 9.0}
     arms = {arm: {"score": value + 0.1 * (job.seed - 900)} for arm, value in score.items()}
-    return SeedResult(job.seed, job.quick, "", arms, dict.fromkeys(arms, 1.0))
+    return SeedResult(job.seed, job.quick, {}, arms, dict.fromkeys(arms, 1.0))
 
 
 def test_a_grid_is_every_value_with_every_other_at_every_rate():
@@ -59,7 +59,7 @@ def test_each_arm_is_judged_at_its_best_rate():
 
 def test_claims_on_arms_that_were_not_tried_are_left_out():
     jobs = jobs_of("mine", "module", Grid(arms=("mine",)), [900], quick=False)
-    results = [SeedResult(900, False, "", {"mine": {"score": 1.0}}, {"mine": 1.0})]
+    results = [SeedResult(900, False, {}, {"mine": {"score": 1.0}}, {"mine": 1.0})]
     [one] = combined(PROOF, jobs, results)
     assert [judged.claim.text for judged in one.judged(PROOF)] == ["near"]
 

@@ -1,13 +1,12 @@
 """A method's card in words and as JSON: what the catalogue and `steelyard methods` show."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from steelyard.check import help_of
 from steelyard.core import Card, encode
 from steelyard.experiments.harness.evidence import verdicts
-from steelyard.experiments.harness.proof_index import proof_of
+from steelyard.experiments.harness.proof_index import load, proof_modules, proof_of
 from steelyard.experiments.harness.proof_record import Block, ProofRecord, Scale, effect_of
 from steelyard.experiments.harness.spread import short
 from steelyard.experiments.harness.standing import standings
@@ -65,7 +64,7 @@ def _found(record: ProofRecord) -> list[str]:
     lines = [line for name, block in blocks for line in _block(record, name, block)]
     adjusted_p = standings(verdicts())[record.id][1]
     lines += [f"  adjusted p among {len(verdicts())} proofs: {adjusted_p:.2g}", f"  scale: {scale_text(record.scale)}"]
-    return [*lines, f"  settings tried: {trials_text(record.trials)}; looks at these seeds: {len(record.looks)}"]
+    return [*lines, f"  settings tried: {trials_text(record)}; looks at these seeds: {len(record.looks)}"]
 
 
 def _block(record: ProofRecord, name: str, block: Block) -> list[str]:
@@ -84,9 +83,12 @@ def scale_text(scale: Scale | None) -> str:
     return f"{short(float(scale.parameters))} parameters{tokens}"
 
 
-def trials_text(trials: Mapping[str, int] | None) -> str:
-    """How many settings were tried, by arm."""
-    return "not counted" if trials is None else ", ".join(f"{arm} {num}" for arm, num in trials.items())
+def trials_text(record: ProofRecord) -> str:
+    """How many settings were tried, by arm; where none were, whether there was a learning rate to choose."""
+    if record.trials is not None:
+        return ", ".join(f"{arm} {num}" for arm, num in record.trials.items())
+    module = proof_modules().get(record.id)
+    return "no learning rate to choose" if module and not load(module).rates else "not counted"
 
 
 def default_of(field: "dataclasses.Field[Any]") -> object:

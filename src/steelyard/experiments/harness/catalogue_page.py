@@ -7,6 +7,7 @@ from types import ModuleType
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards
 from steelyard.experiments.harness.card_text import claim_of, proven, scale_text, trials_text
+from steelyard.experiments.harness.cost import core_minutes, cost_text
 from steelyard.experiments.harness.criterion import measure_digest
 from steelyard.experiments.harness.evidence import null_rate, verdicts
 from steelyard.experiments.harness.proof_index import load, proof_modules
@@ -109,8 +110,7 @@ def _summary(
     records: Mapping[str, ProofRecord], found: Mapping[str, tuple[Standing, float]], directory: Path
 ) -> Iterator[str]:
     shown = sum(standing == "shown" for standing, _ in found.values())
-    minutes = sum(block.core_minutes for record in records.values() for block in _blocks(record))
-    yield f"{len(records)} proofs, {shown} shown; {minutes:.0f} core minutes in all."
+    yield f"{len(records)} proofs, {shown} shown; {cost_text(records.values())}."
     yield markdown(PROOF_HEAD, (_proof(record, *found[id], directory) for id, record in records.items()))
 
 
@@ -124,14 +124,10 @@ def _proof(record: ProofRecord, standing: Standing, adjusted_p: float, directory
         "unknown" if record.first.p is None else f"{record.first.p:.2g}",
         f"{adjusted_p:.2g}",
         scale_text(record.scale),
-        trials_text(record.trials),
+        trials_text(record),
         str(len(record.looks)),
-        f"{sum(block.core_minutes for block in _blocks(record)):.1f}",
+        f"{core_minutes(record):.1f}",
     )
-
-
-def _blocks(record: ProofRecord) -> list[Block]:
-    return [block for block in (record.first, record.later) if block is not None]
 
 
 def _block(block: Block) -> str:

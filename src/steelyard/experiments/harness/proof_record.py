@@ -95,6 +95,15 @@ class Among(msgspec.Struct, frozen=True):
     adjusted: float | None
 
 
+class CodeUsed(msgspec.Struct, frozen=True):
+    """What measured a proof: nothing is measured again while it says the same."""
+
+    files: dict[str, str]
+    """The source files that any arm reached -> what they said: `code_reached.digests`."""
+    libraries: dict[str, str]
+    """Python and the libraries that compute -> their versions."""
+
+
 class ProofRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A proof, carried out."""
 
@@ -118,6 +127,8 @@ class ProofRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     trials: dict[str, int] | None = None
     """Arm -> settings that were tried on other seeds; None where nobody kept count."""
     among: Among | None = None
+    code: CodeUsed | None = None
+    """Which code measured it; None in records from before it was kept."""
 
 
 class NullRate(msgspec.Struct, frozen=True):
@@ -165,10 +176,9 @@ def written(claim: ClaimRecord, effect: float) -> str:
 
 
 def without_figures(record: ProofRecord) -> ProofRecord:
-    """The record without what each seed measured: what the package carries."""
-    return msgspec.structs.replace(
-        record, first=_brief(record.first), later=None if record.later is None else _brief(record.later)
-    )
+    """The record without what each seed measured, and by which code: what the package carries."""
+    later = None if record.later is None else _brief(record.later)
+    return msgspec.structs.replace(record, first=_brief(record.first), later=later, code=None)
 
 
 def _brief(block: Block) -> Block:

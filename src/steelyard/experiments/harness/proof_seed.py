@@ -5,7 +5,6 @@ seed without one helps at a seed that has arms left. What was measured before, b
 taken as it is: what was cut short goes on, and a change of code costs the arms that reach it.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -61,8 +60,8 @@ class SeedResult(msgspec.Struct, frozen=True):
 
     seed: int
     quick: bool
-    source: str
-    """Digest of all code that was reached."""
+    sources: dict[str, str]
+    """The source files that its arms reached -> what they said: `code_reached.digests`."""
     arms: dict[str, dict[str, float]]
     seconds: dict[str, float]
     """Of processor time that each arm took; one that came first in its process, with what was prepared for all."""
@@ -187,11 +186,10 @@ class AskedSeed:
             what = f"has no result of {', '.join(missing)}: another process is at it, or the code has just changed"
             raise FaultError(what, where=self.job.label, hint="run the command again when nothing else measures it")
         ordered = [found[arm.name] for arm in self.arms]
-        sources = sorted({each for one in ordered for each in one.sources.items()})
         return SeedResult(
             seed=self.job.seed,
             quick=self.job.quick,
-            source=hashlib.blake2b(json.dumps(sources).encode(), digest_size=8).hexdigest(),
+            sources={name: digest for one in ordered for name, digest in one.sources.items()},
             arms={one.arm: one.metrics for one in ordered},
             seconds={one.arm: one.seconds for one in ordered},
             commit=ordered[0].commit,

@@ -16,9 +16,10 @@ from steelyard.experiments.harness.proof import FIRST_TRIAL_SEED, AnyProof
 from steelyard.experiments.harness.proof_block import block_of, claims_of, scale_of
 from steelyard.experiments.harness.proof_index import load
 from steelyard.experiments.harness.proof_plot import draw
-from steelyard.experiments.harness.proof_record import Block, ProofRecord
+from steelyard.experiments.harness.proof_record import Block, CodeUsed, ProofRecord
 from steelyard.experiments.harness.proof_seed import SeedJob, SeedResult, carry_out
 from steelyard.runtime.run_dir.disk import writing
+from steelyard.worlds import code_reached
 
 QUICK_SEEDS = 2
 Say = Callable[[str], None]
@@ -37,6 +38,11 @@ class ProofSettings:
     """Smaller, under a minute: says whether the direction agrees, and gives no verdict."""
     jobs: Jobs = 0
     """Arms at a time; 0 for one per core."""
+
+    @property
+    def at_a_time(self) -> int:
+        """Arms that are measured side by side."""
+        return self.jobs or os.cpu_count() or 1
 
     @property
     def one_block(self) -> bool:
@@ -70,11 +76,13 @@ def prove(modules: Mapping[str, str], settings: ProofSettings, directory: Path, 
     proofs = {id: load(module) for id, module in modules.items()}
     with writing(directory, SteelyardError):
         directory.mkdir(parents=True, exist_ok=True)
-    first = _measured(modules, proofs, settings, directory, say, later=False)
+    results = _measured(modules, proofs, settings, directory, say, later=False)
+    first = _judged(proofs, results, settings)
     shown = {id: module for id, module in modules.items() if first[id].verdict == "shown" and not settings.one_block}
     if shown:
         say(f"shown on the first block, now the later one: {', '.join(shown)}")
-    later = _measured(shown, proofs, settings, directory, say, later=True)
+    again = _measured(shown, proofs, settings, directory, say, later=True)
+    later = _judged(proofs, again, settings)
     records = {}
     for id, proof in proofs.items():
         looks = evidence.looks(_place(modules[id], directory), id)
@@ -90,6 +98,7 @@ def prove(modules: Mapping[str, str], settings: ProofSettings, directory: Path, 
             quick=settings.quick,
             scale=scale_of(first[id]),
             looks=looks,
+            code=_code_of([*results[id], *again.get(id, ())]),
         )
         keep(directory / f"{id}.json", record)
         with writing(directory, SteelyardError):
@@ -115,7 +124,7 @@ def _measured(
     say: Say,
     *,
     later: bool,
-) -> dict[str, Block]:
+) -> dict[str, list[SeedResult]]:
     """One block of each of these proofs, all their seeds side by side."""
     asked = []
     for id, module in modules.items():
@@ -123,11 +132,22 @@ def _measured(
         if not settings.quick:
             _enter_look(id, proofs[id], seeds, _place(module, directory))
         asked += [SeedJob(id, module, seed, settings.quick) for seed in seeds]
-    jobs = settings.jobs or os.cpu_count() or 1
     by_id: dict[str, list[SeedResult]] = {id: [] for id in modules}
-    for job, result in zip(asked, carry_out(asked, directory, jobs, say), strict=True):
+    for job, result in zip(asked, carry_out(asked, directory, settings.at_a_time, say), strict=True):
         by_id[job.id].append(result)
-    return {id: block_of(proofs[id], results, jobs=jobs) for id, results in by_id.items()}
+    return by_id
+
+
+def _judged(
+    proofs: Mapping[str, AnyProof], results: Mapping[str, Sequence[SeedResult]], settings: ProofSettings
+) -> dict[str, Block]:
+    return {id: block_of(proofs[id], found, jobs=settings.at_a_time) for id, found in results.items()}
+
+
+def _code_of(results: Sequence[SeedResult]) -> CodeUsed:
+    """What measured these seeds."""
+    files = {name: digest for one in results for name, digest in one.sources.items()}
+    return CodeUsed(dict(sorted(files.items())), code_reached.versions())
 
 
 def _place(module: str, directory: Path) -> Path:
