@@ -5,7 +5,9 @@ documents without a bad sentence; `phf`, which is conditional training; `unlikel
 is MLE and then conditional training for the last quarter; and the control `phf-off`, its tags dealt out at random.
 `bad` is the share of samples with an unwanted word, `wrong` that of all others that the clean source would not say, and
 `kl` the divergence of the model from the clean source, the mean of log p_clean - log pi over clean sentences (nats).
-All three regard a document's first sentence, after the tag for aligned ones where there are tags.
+All three regard a document's first sentence, after the tag for aligned ones where there are tags. The arms of the
+claims learn at the rate of 2.5e-3, 5e-3 and 1e-2 at which they say the fewest bad sentences, on seeds 900 to 903; the
+others, which no claim is about, at 5e-3.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -130,7 +132,7 @@ PROOF = Proof(
     proves=("phf", "awr", "filtering", "rwr", "unlikelihood"),
     ours="phf",
     control="phf-off",
-    equal="3000 documents (filtering: those it keeps), the steps, the batch, the model, its learning rate",
+    equal="3000 documents (filtering: those it keeps), the steps, the batch, the model; each its best of three rates",
     claims=(
         Claim("conditional training says a fifth of MLE's bad sentences, or fewer", "bad", "mle", 0.8,
               lower_is_better=True, relative=True),
@@ -140,5 +142,7 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=240, samples=500),
-    rates=dict.fromkeys(ARMS, 5e-3),
+    rates=dict.fromkeys(ARMS, 5e-3) | dict.fromkeys(("mle", "phf-off"), 2.5e-3),
+    first_seed=20,
+    seeds=6,
 )  # fmt: skip
