@@ -7,9 +7,17 @@ from steelyard.policy.logp import positions_of, step_logp
 SIZES = {
     "vocab_size": 28, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24,
     "max_position_embeddings": 64, "initializer_range": 0.3, "tie_word_embeddings": False,
+    "pad_token_id": None,
 }  # fmt: skip
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}  # fmt: skip
+HALF = {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 0.5}
+GEMMA3 = {"head_dim": 6, "num_key_value_heads": 1, "sliding_window": 3, "sliding_window_pattern": 2,
+          "query_pre_attn_scalar": 6, "tie_word_embeddings": True}  # fmt: skip
+TWO_RULES = {
+    "full_attention": {"rope_type": "linear", "rope_theta": 500.0, "factor": 8.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
+}
 MODELS = {
     "llama": ("llama", {}),
     "llama, tied, grouped keys": ("llama", {"num_key_value_heads": 2, "tie_word_embeddings": True}),
@@ -33,6 +41,23 @@ MODELS = {
             "head_dim": 8,
             "num_key_value_heads": 4,
         },
+    ),
+    "phi3": ("phi3", {"num_key_value_heads": 2}),
+    "phi3, half of a head turned, a window": (
+        "phi3",
+        {"num_key_value_heads": 1, "hidden_size": 32, "sliding_window": 3, "rope_parameters": HALF},
+    ),
+    "smollm3, one layer without positions": ("smollm3", {"num_key_value_heads": 2, "no_rope_layers": [1, 0]}),
+    "smollm3, which has a window too": (
+        "smollm3",
+        {"no_rope_layers": [0, 1], "use_sliding_window": True, "sliding_window": 3, "tie_word_embeddings": True},
+    ),
+    "olmo2": ("olmo2", {"num_key_value_heads": 2, "attention_bias": True}),
+    "olmo3": ("olmo3", {"sliding_window": 3, "layer_types": ["sliding_attention", "full_attention"]}),
+    "gemma3": ("gemma3_text", GEMMA3),
+    "gemma3, biases, other scores, stretched angles": (
+        "gemma3_text",
+        GEMMA3 | {"attention_bias": True, "query_pre_attn_scalar": 5, "rope_parameters": TWO_RULES},
     ),
 }
 LENGTHS, WIDTH = (10, 7, 4), 10

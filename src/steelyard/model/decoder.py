@@ -1,8 +1,10 @@
-"""A decoder of the Llama and Qwen family in plain torch, with the parameters that transformers has, by the same names.
+"""A decoder of the Llama kind in plain torch, with the parameters that transformers has, by the same names.
 
-    x = embed(tokens);  per layer  x = x + o(mix(rope(q(n)), rope(k(n)), v(n))),   n = norm(x)
-                                   x = x + down(silu(gate(n)) * up(n)),            n = norm(x)
+    x = embed(tokens);  per layer  x = x + norm(o(mix(rope(q(n)), rope(k(n)), v(n)))),   n = norm(x)
+                                   x = x + norm(down(act(gate(n)) * up(n))),             n = norm(x)
     hidden = norm(x)
+
+Which norms there are, what `act` is and whether q, k and v are one weight stands in the `Architecture`.
 
 A layer sees tokens one by one, so its input may be rows [N, T, D] or a flat stream [S, D]. Only the `Layout` knows how
 tokens are arranged: it brings queries, keys and values into rectangles and lets the layer's attention variant mix them.
@@ -21,8 +23,8 @@ from torch.nn.functional import linear
 from steelyard.model.architecture import Architecture
 from steelyard.model.attention_mask import AttentionMask
 from steelyard.model.key_value_cache import KeyValueCache
-from steelyard.model.layers import GatedMLP, Linear, RMSNorm
-from steelyard.model.positions import Rotation, rotate, rotation_of
+from steelyard.model.layers import GatedMLP, Linear, RMSNorm, ScaledEmbedding
+from steelyard.model.positions import Rotary, Rotation, rotate, rotation_of
 
 Layout = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Attention of one layer: (layer, queries [..., H, E], keys [..., K, E], values [..., K, E]) -> [..., H, E]."""
@@ -55,8 +57,11 @@ class Decoder(nn.Module):
         self.model = _Backbone(a, dtype)
         if not a.tied:
             self.lm_head = Linear(a.hidden_size, a.vocab_size, bias=False, dtype=dtype)
+        self.rules = [*dict.fromkeys(rule for rule in a.rotaries if rule is not None)]
+        """The different rules of positions that layers have."""
         # Not a parameter, and always float32: the decoder is made with its dtype, not cast to it.
-        self.register_buffer("inverse", a.rotary.inverse_frequencies(a.head_dim), persistent=False)
+        inverse = [rule.inverse_frequencies(a.head_dim) for rule in self.rules or [a.rotary]]
+        self.register_buffer("inverse", torch.stack(inverse), persistent=False)
 
     @property
     def head(self) -> nn.Linear | TiedHead:
@@ -94,9 +99,11 @@ class Decoder(nn.Module):
     ) -> Float[Tensor, "... D"]:
         """Hidden states of tokens in any arrangement that `layout` knows, with the final norm applied."""
         x = self.model.embed_tokens(tokens)
-        rotation = rotation_of(positions, self.get_buffer("inverse"), self.architecture.num_heads, x.dtype)
-        for layer in self.model.layers:
-            x = layer(x, rotation, layout)
+        rotations: dict[Rotary | None, Rotation | None] = {None: None}
+        for rule, inverse in zip(self.rules, self.get_buffer("inverse"), strict=False):
+            rotations[rule] = rotation_of(positions, inverse, self.architecture.num_heads, x.dtype)
+        for layer, rule in zip(self.model.layers, self.architecture.rotaries, strict=True):
+            x = layer(x, rotations[rule], layout)
         return self.model.norm(x)
 
 
@@ -121,23 +128,30 @@ class RowLayout:
 class _Backbone(nn.Module):
     def __init__(self, a: Architecture, dtype: torch.dtype) -> None:
         super().__init__()
-        empty = torch.zeros(a.vocab_size, a.hidden_size, dtype=dtype)
-        self.embed_tokens = nn.Embedding.from_pretrained(empty, freeze=False)
+        self.embed_tokens = ScaledEmbedding(a.vocab_size, a.hidden_size, a.embedding_scale, dtype)
         self.layers = nn.ModuleList(_Layer(a, layer, dtype) for layer in range(a.num_layers))
-        self.norm = RMSNorm(a.hidden_size, a.eps, dtype)
+        self.norm = RMSNorm(a.hidden_size, a.eps, dtype, a.norm_offset)
 
 
 class _Layer(nn.Module):
     def __init__(self, a: Architecture, layer: int, dtype: torch.dtype) -> None:
         super().__init__()
+        self.norms = a.norms
         self.self_attn = _Attention(a, layer, dtype)
-        self.mlp = GatedMLP(a.hidden_size, a.intermediate_size, bias=a.mlp_bias, dtype=dtype)
-        self.input_layernorm = RMSNorm(a.hidden_size, a.eps, dtype)
-        self.post_attention_layernorm = RMSNorm(a.hidden_size, a.eps, dtype)
+        self.mlp = GatedMLP(
+            a.hidden_size, a.intermediate_size, bias=a.mlp_bias, activation=a.activation, fused=a.fused, dtype=dtype
+        )
+        for name in a.norms.names:
+            self.add_module(name, RMSNorm(a.hidden_size, a.eps, dtype, a.norm_offset))
 
-    def forward(self, x: Tensor, rotation: Rotation, layout: Layout) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), rotation, layout)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(self, x: Tensor, rotation: Rotation | None, layout: Layout) -> Tensor:
+        heard = self.self_attn(self._normed(x, self.norms.before_attention), rotation, layout)
+        x = x + self._normed(heard, self.norms.after_attention)
+        found = self.mlp(self._normed(x, self.norms.before_mlp))
+        return x + self._normed(found, self.norms.after_mlp)
+
+    def _normed(self, x: Tensor, name: str | None) -> Tensor:
+        return x if name is None else self.get_submodule(name)(x)
 
 
 class _Attention(nn.Module):
@@ -145,23 +159,44 @@ class _Attention(nn.Module):
 
     def __init__(self, a: Architecture, layer: int, dtype: torch.dtype) -> None:
         super().__init__()
-        queries = a.num_heads * a.head_dim
-        keys = a.num_kv_heads * a.head_dim
         self.layer = layer
         self.head_dim = a.head_dim
         self.turned = not a.attention[layer].turns_itself()
-        self.q_proj = Linear(a.hidden_size, queries, bias=a.qkv_bias, dtype=dtype)
-        self.k_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
-        self.v_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
+        self.fused = a.fused
+        self.norms_whole = a.qk_norm_whole
+        self.scale = a.query_scale
+        queries = a.num_heads * a.head_dim
+        keys = a.num_kv_heads * a.head_dim
+        self.sizes = (queries, keys, keys)
+        if a.fused:
+            self.qkv_proj = Linear(a.hidden_size, sum(self.sizes), bias=a.qkv_bias, dtype=dtype)
+        else:
+            self.q_proj = Linear(a.hidden_size, queries, bias=a.qkv_bias, dtype=dtype)
+            self.k_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
+            self.v_proj = Linear(a.hidden_size, keys, bias=a.qkv_bias, dtype=dtype)
         self.o_proj = Linear(queries, a.hidden_size, bias=a.out_bias, dtype=dtype)
-        self.q_norm = RMSNorm(a.head_dim, a.eps, dtype) if a.qk_norm else nn.Identity()
-        self.k_norm = RMSNorm(a.head_dim, a.eps, dtype) if a.qk_norm else nn.Identity()
+        widths = (queries, keys) if a.qk_norm_whole else (a.head_dim, a.head_dim)
+        self.q_norm, self.k_norm = (
+            RMSNorm(width, a.eps, dtype, a.norm_offset) if a.qk_norm else nn.Identity() for width in widths
+        )
 
-    def forward(self, x: Tensor, rotation: Rotation, layout: Layout) -> Tensor:
-        q, k, v = (proj(x).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
-        q = self.q_norm(q)
-        k = self.k_norm(k)
-        if self.turned:
+    def forward(self, x: Tensor, rotation: Rotation | None, layout: Layout) -> Tensor:
+        if self.fused:
+            q, k, v = self.qkv_proj(x).split(self.sizes, -1)
+        else:
+            q, k, v = (proj(x) for proj in (self.q_proj, self.k_proj, self.v_proj))
+        q = self._heads(q, self.q_norm)
+        k = self._heads(k, self.k_norm)
+        v = v.unflatten(-1, (-1, self.head_dim))
+        if self.scale != 1:
+            q = q * self.scale
+        if self.turned and rotation is not None:
             q = rotate(q, rotation)
             k = rotate(k, rotation)
         return self.o_proj(layout(self.layer, q, k, v).flatten(-2))
+
+    def _heads(self, x: Tensor, norm: nn.Module) -> Tensor:
+        """Queries or keys head by head, with their norm."""
+        if self.norms_whole:
+            return norm(x).unflatten(-1, (-1, self.head_dim))
+        return norm(x.unflatten(-1, (-1, self.head_dim)))

@@ -8,64 +8,80 @@ A model whose attention was chosen by name may compute what no class of transfor
 the model, and does not silently compute another attention with its weights.
 """
 
-from collections.abc import Mapping
-
 from steelyard.core import decode, encode, require
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.model.architecture import Architecture
+from steelyard.model.families import FAMILIES, Bias, Family, never
 from steelyard.model.full_attention import FullAttention
 from steelyard.model.grouped_query import GroupedQuery
+from steelyard.model.hf_positions import FULL, SLIDING, layer_rotary, rotary_of
 from steelyard.model.mix import Mix
-from steelyard.model.positions import Rotary
 from steelyard.model.sliding_window import SlidingWindow
 
-FAMILY = ("llama", "qwen2", "qwen3", "mistral")
 OWN_TYPE = "steelyard"
 """The model type of a model whose attention transformers does not have."""
 MOST_LAYERS = 10_000
 """A config that claims more is damaged: each layer's attention is listed, and the list must fit into memory."""
-WINDOW = 4096
-WINDOWED_FROM = 28
-"""What transformers takes where a config names no window, or no first layer that has one."""
 
 
 def architecture_of(config: JsonMapping) -> Architecture | None:
     """The architecture that a config (config.json or `config.to_dict()`) describes; None where it is not known here."""
     chosen = chosen_attention(config)
     config = without_attention(config)
-    kind = config.get("model_type")
-    get = config.get
-    rotary = _rotary(config)
-    if kind not in FAMILY or rotary is None or not _plain(config):
+    family = FAMILIES.get(str(config.get("model_type")))
+    if family is None or not _plain(config, family):
         return None
     try:
-        heads = int(config["num_attention_heads"])
-        hidden = int(config["hidden_size"])
-        kv_heads = int(get("num_key_value_heads") or heads)
-        bias = bool(get("attention_bias"))
-        attention = _attention(config, FullAttention() if heads == kv_heads else GroupedQuery())
-        if attention is None:
-            return None
-        found = Architecture(
-            vocab_size=int(config["vocab_size"]),
-            hidden_size=hidden,
-            intermediate_size=int(config["intermediate_size"]),
-            num_heads=heads,
-            num_kv_heads=kv_heads,
-            head_dim=int(get("head_dim") or (128 if kind == "qwen3" else hidden // heads)),
-            context_length=int(config["max_position_embeddings"]),
-            eps=float(config["rms_norm_eps"]),
-            rotary=rotary,
-            attention=attention,
-            tied=bool(get("tie_word_embeddings", False)),
-            qkv_bias=kind == "qwen2" or bias,
-            out_bias=kind in ("llama", "qwen3") and bias,
-            mlp_bias=kind == "llama" and bool(get("mlp_bias")),
-            qk_norm=kind == "qwen3",
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        found = _read(config, family)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None  # transformers says what is wrong with it
-    return found if chosen is None else found.with_attention(chosen)
+    return found if found is None or chosen is None else found.with_attention(chosen)
+
+
+def _read(config: JsonMapping, family: Family) -> Architecture | None:
+    """The same for a family's config; a key that is missing or of another kind raises whatever it does."""
+    get = config.get
+    heads = int(config["num_attention_heads"])
+    hidden = int(config["hidden_size"])
+    kv_heads = int(get("num_key_value_heads") or heads)
+    head_dim = int(get("head_dim") or family.head_dim or hidden // heads)
+    rotary = rotary_of(config, family)
+    attention = _attention(config, family, FullAttention() if heads == kv_heads else GroupedQuery())
+    if rotary is None or attention is None:
+        return None
+    by_layer = layer_rotary(config, family, rotary, [isinstance(mix, SlidingWindow) for mix in attention])
+    if by_layer is None:
+        return None
+    asked = bool(get("attention_bias"))
+    return Architecture(
+        vocab_size=int(config["vocab_size"]),
+        hidden_size=hidden,
+        intermediate_size=int(config["intermediate_size"]),
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=head_dim,
+        context_length=int(config["max_position_embeddings"]),
+        eps=float(config["rms_norm_eps"]),
+        rotary=rotary,
+        attention=attention,
+        tied=bool(get("tie_word_embeddings", family.tied)),
+        qkv_bias=_has(family.qkv_bias, asked),
+        out_bias=_has(family.out_bias, asked),
+        mlp_bias=_has(family.mlp_bias, bool(get("mlp_bias"))),
+        qk_norm=family.qk_norm,
+        qk_norm_whole=family.qk_norm_whole,
+        layer_rotary=by_layer,
+        norms=family.norms,
+        norm_offset=family.norm_offset,
+        activation=family.activations[1],
+        embedding_scale=hidden**0.5 if family.scaled else 1.0,
+        query_scale=(head_dim / float(get("query_pre_attn_scalar", 256))) ** 0.5 if family.scaled else 1.0,
+        fused=family.fused,
+    )
+
+
+def _has(bias: Bias, asked: bool) -> bool:
+    return bias == "always" or (bias == "asked" and asked)
 
 
 def chosen_attention(config: JsonMapping) -> Mix | None:
@@ -98,54 +114,33 @@ def with_attention(config: JsonMapping, mix: Mix) -> JsonObject:
     return {**base, "model_type": OWN_TYPE, "base_model_type": base["model_type"], "attention": encode(mix)}
 
 
-def _attention(config: JsonMapping, full: Mix) -> tuple[Mix, ...] | None:
+def _attention(config: JsonMapping, family: Family, full: Mix) -> tuple[Mix, ...] | None:
     """The attention of each layer; None where the config contradicts itself or the layers are of another kind."""
-    kind = config.get("model_type")
     layers = int(config["num_hidden_layers"])
     if layers > MOST_LAYERS:
         return None
-    window = config.get("sliding_window", WINDOW)
-    slides = kind == "mistral" or (kind in ("qwen2", "qwen3") and bool(config.get("use_sliding_window")))
-    narrow = SlidingWindow(int(window)) if slides and window is not None and int(window) >= 1 else None
+    window = config.get("sliding_window", family.window)
+    asked = not family.window_asked or bool(config.get("use_sliding_window"))
+    slides = family.windowed is not never and asked and window is not None and int(window) >= 1
+    narrow = SlidingWindow(int(window)) if slides else None
+    silent = [SLIDING if narrow is not None and family.windowed(config, i) else FULL for i in range(layers)]
     named = config.get("layer_types")
-    if named is None:
-        first = 0 if kind == "mistral" else int(config.get("max_window_layers", WINDOWED_FROM))
-        named = ["full_attention" if narrow is None or i < first else "sliding_attention" for i in range(layers)]
-    if len(named) != layers:
+    named = silent if named is None else named
+    if len(named) != layers or (not family.lists_layers and named != silent):
         return None
-    kinds: dict[str, Mix | None] = {"full_attention": full, "sliding_attention": narrow}
-    # Mistral's own code gives every layer the window, whatever its config lists.
-    mixed = kind == "mistral" and narrow is not None and "full_attention" in named
+    kinds: dict[str, Mix | None] = {FULL: full, SLIDING: narrow}
     found = [kinds.get(name) for name in named]
-    return None if mixed or None in found else tuple(mix for mix in found if mix is not None)
+    return None if None in found else tuple(mix for mix in found if mix is not None)
 
 
-def _plain(config: JsonMapping) -> bool:
-    """No activation, tensor parallelism or quantisation that our code does not have."""
+def _plain(config: JsonMapping, family: Family) -> bool:
+    """No activation, soft cap, tensor parallelism or quantisation that our code does not have."""
     get = config.get
     return bool(
-        get("hidden_act") == "silu"
-        and get("pretraining_tp", 1) == 1
+        get(family.activation_key) == family.activations[0]
+        and (family.pretrained_apart or get("pretraining_tp", 1) == 1)
         and get("quantization_config") is None
-        and get("partial_rotary_factor") in (None, 1.0)
+        and get("attn_logit_softcapping") is None
+        and get("final_logit_softcapping") is None
+        and not get("use_bidirectional_attention")
     )
-
-
-def _rotary(config: JsonMapping) -> Rotary | None:
-    """Newer configs have `rope_parameters`, older ones `rope_theta` and `rope_scaling`."""
-    rules = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if not isinstance(rules, Mapping):
-        return None
-    theta = rules.get("rope_theta", config.get("rope_theta", 10000.0))
-    kind = rules.get("rope_type", rules.get("type", "default"))
-    try:
-        if kind == "default":
-            return Rotary(float(theta))
-        if kind == "linear":
-            return Rotary(float(theta), kind, float(rules["factor"]))
-        if kind == "llama3":
-            factor, low, high = (float(rules[key]) for key in ("factor", "low_freq_factor", "high_freq_factor"))
-            return Rotary(float(theta), kind, factor, low, high, int(rules["original_max_position_embeddings"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return None

@@ -2,7 +2,8 @@
 
     angle(t, i) = t theta^(-2i/E);   pair (x_i, x_{i + E/2}) is rotated by it
 
-So q . k depends on the distance of their positions alone. T steps, H heads, E head size.
+So q . k depends on the distance of their positions alone. Some models turn only the first dimensions of a head.
+T steps, H heads, E head size.
 Source: Su et al. 2021, arXiv:2104.09864; the stretched low frequencies are those of Llama 3.1, arXiv:2407.21783.
 """
 
@@ -27,10 +28,13 @@ class Rotary:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_context: int = 8192
+    share: float = 1.0
+    """Share of a head's dimensions that are turned, the first ones; the others pass as they are."""
 
     def inverse_frequencies(self, head_dim: int) -> Float[Tensor, "pairs"]:
-        """Radians per position of each pair of dimensions."""
-        inverse = 1.0 / self.theta ** (torch.arange(0, head_dim, 2, dtype=torch.int64).float() / head_dim)
+        """Radians per position of each pair of dimensions that are turned."""
+        size = int(head_dim * self.share)
+        inverse = 1.0 / self.theta ** (torch.arange(0, size, 2, dtype=torch.int64).float() / size)
         if self.kind == "linear":
             return inverse / self.factor
         if self.kind == "default":
@@ -55,6 +59,10 @@ def rotation_of(
 
 
 def rotate(x: Float[Tensor, "... E"], rotation: Rotation) -> Float[Tensor, "... E"]:
-    """The queries or keys, turned; `rotation` may have more heads than `x`."""
+    """The queries or keys, turned; `rotation` may have more heads than `x`, and fewer dimensions."""
     cos, sin = (table[..., : x.shape[-2], :] for table in rotation)
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+    size = cos.shape[-1]
+    if size == x.shape[-1]:
+        return torch.addcmul(x * cos, x.roll(size // 2, -1), sin)
+    turned, rest = x[..., :size], x[..., size:]
+    return torch.cat((torch.addcmul(turned * cos, turned.roll(size // 2, -1), sin), rest), -1)
