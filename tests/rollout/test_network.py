@@ -85,7 +85,7 @@ def test_it_copies_all_that_it_keeps(network, llama):
 def test_more_positions_leave_the_first_ones(network):
     turns = network.turns.clone()
     network.reserve(10)
-    assert len(network.turns) == 64
+    assert network.turns.shape == (1, 64, 2)
     network.reserve(100)
-    assert torch.equal(network.turns[:64], turns)
-    assert len(network.turns) == 100
+    assert torch.equal(network.turns[:, :64], turns)
+    assert network.turns.shape == (1, 100, 2)

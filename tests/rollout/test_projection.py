@@ -33,7 +33,8 @@ def _assert_computes_what_its_names_say(found, weight, bias, rows, dtype):
     product = torch.nn.functional.linear(x, weight, bias)
     given = y.to(dtype).clone()
     expected = {
-        "plain": (product,), "silu": (product * product.sigmoid(),), "times": (product * y, given),
+        "plain": (product,), "silu": (product * product.sigmoid(),),
+        "gelu": (torch.nn.functional.gelu(product, approximate="tanh"),), "times": (product * y, given),
         "plus": (product + y, given),
     }  # fmt: skip
     close = {"atol": 1e-5, "rtol": 1e-5} if dtype is torch.float32 else {"atol": 0.05, "rtol": 0.03}
@@ -118,3 +119,4 @@ def test_by_hand(kind):
     assert found.times(x, y).tolist() == [[11.0, -4.0]]
     assert found.plus(x, y).tolist() == [[7.5, 3.0]]
     assert found.silu(x)[0].tolist() == pytest.approx([5.47761, -0.26894], abs=1e-4)
+    assert found.gelu(x)[0].tolist() == pytest.approx([5.5, -0.15881], abs=1e-4)

@@ -119,10 +119,9 @@ def _attention(config: JsonMapping, family: Family, full: Mix) -> tuple[Mix, ...
     layers = int(config["num_hidden_layers"])
     if layers > MOST_LAYERS:
         return None
-    window = config.get("sliding_window", family.window)
     asked = not family.window_asked or bool(config.get("use_sliding_window"))
-    slides = family.windowed is not never and asked and window is not None and int(window) >= 1
-    narrow = SlidingWindow(int(window)) if slides else None
+    window = int(config.get("sliding_window", family.window) or 0)
+    narrow = SlidingWindow(window) if family.windowed is not never and asked and window >= 1 else None
     silent = [SLIDING if narrow is not None and family.windowed(config, i) else FULL for i in range(layers)]
     named = config.get("layer_types")
     named = silent if named is None else named

@@ -1,4 +1,4 @@
-"""Reads a model of the Llama, Qwen and Mistral family from its directory without transformers, by safetensors alone.
+"""Reads a model of the families of `steelyard.model.families` from its directory by safetensors, without transformers.
 
 Only models that are understood completely are read here. An unknown key in config.json, a tensor too many, too few or
 of another shape, an adapter, an unusual index, a damaged file: each makes the result None, and transformers then loads
@@ -157,8 +157,9 @@ def _sound(config: Config, a: Architecture) -> bool:
     """A causal model whose sizes agree with each other; transformers says what is wrong with any other."""
     causal = all(name.endswith("ForCausalLM") for name in config.architectures or ())
     whole = a.hidden_size % a.num_heads == 0 and a.num_heads % a.num_kv_heads == 0 and a.head_dim % 2 == 0
+    turned = int(a.head_dim * a.rotary.share) % 2 == 0
     one_rule = config.rope_parameters is None or config.rope_scaling is None
-    return causal and whole and one_rule and (config.pad_token_id or 0) < a.vocab_size
+    return causal and whole and turned and one_rule and (config.pad_token_id or 0) < a.vocab_size
 
 
 @contextmanager

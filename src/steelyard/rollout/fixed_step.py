@@ -36,9 +36,9 @@ def fixed_step(
     num = len(tokens_N)
     row_N = torch.arange(num, device=tokens_N.device)
     x_ND = network.embedding[tokens_N]
-    turns_NE = network.turns[positions_N, None]
+    turns = network.rotations(positions_N)
     biases = {window: _bias(positions_N, width, window, network.dtype) for window in {*network.windows}}
-    for layer, window, keys_values in zip(network.layers, network.windows, cache, strict=True):
+    for layer, window, turns_NE, keys_values in zip(network.layers, network.windows, turns, cache, strict=True):
         query, new = network.project(layer, x_ND, turns_NE)
         keys_values[:, row_N, :, positions_N] = new.transpose(0, 1)
         keys, values = keys_values[:, :num, :, :width]

@@ -228,7 +228,7 @@ class NativeEngine:
         prompts = len({request.tokens for request in requests})
         # What rows need not read again for each other, against what it costs to ask the prompts apart.
         saves = longest * (len(requests) - prompts) > SHARED * len(requests)
-        shares = saves and self._network.shares_prompts and not turns
+        shares = saves and self._network.shares_prompts(longest + steps) and not turns
         slack = WIDTH if turns else 0
         size = max(1, min(self.max_rows, len(requests)))
         columns = (0 if shares else longest) + 2 * steps + WIDTH + slack

@@ -4,7 +4,8 @@ It computes what `model.Decoder` computes, from the same `Architecture`, up to r
 
     norms       x / hypot(|x|, sqrt(D eps)); their gains, and sqrt(D), are multiplied into the weights that follow
                 (`fixed`: x / sqrt(mean x^2 + eps), which is one operation on a GPU, and the gains alone)
-    attention   one weight for queries, keys and values; 1 / sqrt(E) is multiplied into the queries' rows
+    embedding   its scale is multiplied into it
+    attention   one weight for queries, keys and values; the scale of scores is multiplied into the queries' rows
     rotation    pairs of dimensions lie side by side, so that it is one product of complex numbers, in place
 
 A row attends to its own columns of the cache, which come in blocks. Rows with the same prompt may share its keys and
@@ -12,14 +13,14 @@ values, which are then stored once and read for all these rows in one product:
 
     softmax over [q . k of the shared prompt | q . k of each block]
 
-A layer with a sliding window reads only the last columns. Its prompts are never shared: each row of a prompt sees
-another part of it.
+A layer with a sliding window reads only the last columns. Its prompts are shared only where rows are no longer
+than the window: in longer ones each row of a prompt sees another part of it.
 Shapes: L layers, S rows of the cache of which N run, W columns of a block or a prompt, T of all blocks, D hidden size,
 H key-value heads, R queries per key-value head, E head size, V vocabulary; U shared prompts with at most G rows each.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,9 @@ from torch.nn import functional
 
 from steelyard.model import Architecture
 from steelyard.rollout.projection import Projection, projection
+
+Part = Callable[[str, str], Tensor | None]
+"""A layer's weight or bias by its name; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Layer:
     gate: Projection
     up: Projection
     down: Projection
+    after_attention: Tensor | None
+    """Gains [D] of the norm of what attention adds; None for a model without that norm."""
+    after_mlp: Tensor | None
+    """Likewise of the feed-forward part."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,11 @@ class Network:
         self.heads = a.num_kv_heads
         self.queries = a.num_heads // a.num_kv_heads
         self.size = a.head_dim
-        self.turns = torch.empty(0, a.head_dim // 2, dtype=torch.complex64, device=device)
+        self._rules = [*dict.fromkeys(rule for rule in a.rotaries if rule is not None)]
+        self._rule = [None if rule is None else self._rules.index(rule) for rule in a.rotaries]
+        self._pairs = len(a.rotary.inverse_frequencies(a.head_dim))
+        self.turns = torch.empty(len(self._rules), 0, self._pairs, dtype=torch.complex64, device=device)
+        """Of each different rule of positions, how a pair of dimensions is turned at each position."""
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
         self._fixed = fixed
         self._scale = 1.0 if fixed else math.sqrt(a.hidden_size)
@@ -96,19 +108,23 @@ class Network:
         self.moves = 0
         """How often tensors have come to lie elsewhere: weights, at the first time, and rotations."""
 
-    @property
-    def shares_prompts(self) -> bool:
-        """True where `step` takes shared prompts: no layer has a window."""
-        return all(window is None for window in self.windows)
+    def shares_prompts(self, positions: int) -> bool:
+        """True where `step` takes shared prompts for rows of so many tokens: no layer has a narrower window."""
+        return all(window is None or positions <= window for window in self.windows)
 
     def reserve(self, positions: int) -> None:
         """Prepare rotations for rows of up to this many tokens."""
-        if positions > len(self.turns):
-            angles = torch.outer(
-                torch.arange(positions).float(), self.architecture.rotary.inverse_frequencies(self.size)
-            )
+        if positions > self.turns.shape[1]:
+            inverse = [rule.inverse_frequencies(self.size) for rule in self._rules]
+            steps = torch.arange(positions).float()
+            angles = torch.stack([torch.outer(steps, each) for each in inverse] or [torch.zeros(positions, 0)])
             self.turns = torch.polar(torch.ones_like(angles), angles).to(self.device)
             self.moves += 1
+
+    def rotations(self, positions_N: Int[Tensor, "N"]) -> list[Tensor | None]:
+        """How each layer turns queries and keys at these positions; None in a layer without positions."""
+        turned = [table[positions_N, None] for table in self.turns]
+        return [None if rule is None else turned[rule] for rule in self._rule]
 
     # Weights
 
@@ -118,9 +134,12 @@ class Network:
         With `fixed`, later ones are written where the earlier ones are, since captured graphs read them there.
         """
         embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
+        scale = self.architecture.embedding_scale
+        if scale != 1:
+            embedding.mul_(torch.tensor(scale, dtype=self.dtype))
         head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
         first = not self.layers
-        outer = Outer(embedding, self._linear([head], norm=weights["model.norm.weight"]))
+        outer = Outer(embedding, self._linear([head], norm=self._gain(weights["model.norm.weight"])))
         layers = (self._layer(weights, f"model.layers.{i}.") for i in range(self.architecture.num_layers))
         if first or not self._fixed:
             self.outer = outer
@@ -137,46 +156,86 @@ class Network:
         return self.outer.embedding
 
     def _layer(self, weights: Mapping[str, Tensor], layer: str) -> Layer:
+        a = self.architecture
+
         def part(name: str, kind: str = "weight") -> Tensor | None:
             return weights.get(f"{layer}{name}.{kind}")
 
-        def turned(name: str, kind: str, scale: float = 1.0) -> Tensor | None:
-            """Dimensions i and i + E/2 of a head are rotated together: make them neighbours."""
-            rows = part(f"self_attn.{name}", kind)
-            if rows is None:
-                return None
-            return rows.float().unflatten(0, (-1, 2, self.size // 2)).transpose(1, 2).flatten(0, 2) * scale
+        def gain(name: str | None) -> Tensor | None:
+            return None if name is None else self._gain(weights[f"{layer}{name}.weight"])
 
-        shrink = self.size**-0.5
-        before = part("input_layernorm")
-        after = part("post_attention_layernorm")
-        normed = self.architecture.qk_norm  # the scale of queries is then their norm's business
-        qkv, bias = (
-            [turned("q_proj", kind, 1.0 if normed else shrink), turned("k_proj", kind), part("self_attn.v_proj", kind)]
-            for kind in ("weight", "bias")
+        after_attention, after_mlp = (
+            None if made is None else (made * self._scale).to(self.device, self.dtype)
+            for made in (gain(a.norms.after_attention), gain(a.norms.after_mlp))
         )
-        gains = None
-        if normed:
-            q_gain = turned("q_norm", "weight", shrink)
-            k_gain = turned("k_norm", "weight")
-            assert q_gain is not None and k_gain is not None
-            gains = torch.cat([q_gain.expand(self.heads * self.queries, -1), k_gain.expand(self.heads, -1)])
+        qkv, bias = (self._qkv(part, kind) for kind in ("weight", "bias"))
+        gate, up = self._gate_and_up(part, "weight")
+        gate_bias, up_bias = self._gate_and_up(part, "bias")
         return Layer(
-            qkv=self._linear(qkv, bias, before),
-            gains=None if gains is None else gains.to(self.device),
+            qkv=self._linear(qkv, bias, gain(a.norms.before_attention)),
+            gains=self._head_gains(part),
             out=self._linear([part("self_attn.o_proj")], [part("self_attn.o_proj", "bias")]),
-            gate=self._linear([part("mlp.gate_proj")], [part("mlp.gate_proj", "bias")], after),
-            up=self._linear([part("mlp.up_proj")], [part("mlp.up_proj", "bias")], after),
+            gate=self._linear([gate], [gate_bias], gain(a.norms.before_mlp)),
+            up=self._linear([up], [up_bias], gain(a.norms.before_mlp)),
             down=self._linear([part("mlp.down_proj")], [part("mlp.down_proj", "bias")]),
+            after_attention=after_attention,
+            after_mlp=after_mlp,
         )
+
+    def _qkv(self, part: Part, kind: str) -> list[Tensor | None]:
+        """Queries, keys and values as they are stacked; Nones where there is no bias."""
+        a = self.architecture
+        queries = a.num_heads * self.size
+        keys = self.heads * self.size
+        whole = part("self_attn.qkv_proj", kind)
+        if whole is not None:
+            q, k, v = whole.split((queries, keys, keys))
+        else:
+            q, k, v = (part(f"self_attn.{name}_proj", kind) for name in "qkv")
+        if q is None or k is None:
+            return [None]
+        # With norms of queries and keys, the scale of scores is theirs.
+        return [self._paired(q, 1.0 if a.qk_norm else self._score_scale), self._paired(k), v]
+
+    def _gate_and_up(self, part: Part, kind: str) -> tuple[Tensor | None, Tensor | None]:
+        whole = part("mlp.gate_up_proj", kind)
+        if whole is None:
+            return part("mlp.gate_proj", kind), part("mlp.up_proj", kind)
+        gate, up = whole.chunk(2)
+        return gate, up
+
+    def _head_gains(self, part: Part) -> Float[Tensor, "heads E"] | None:
+        """Gains of the norms of queries and keys, for each of their heads."""
+        q, k = (part(f"self_attn.{name}_norm", "weight") for name in "qk")
+        if q is None or k is None:
+            return None
+        q_gain = self._paired(self._gain(q), self._score_scale).view(-1, self.size)
+        k_gain = self._paired(self._gain(k)).view(-1, self.size)
+        heads = (q_gain.expand(self.heads * self.queries, -1), k_gain.expand(self.heads, -1))
+        return torch.cat(heads).to(self.device)
+
+    @property
+    def _score_scale(self) -> float:
+        return self.size**-0.5 * self.architecture.query_scale
+
+    def _gain(self, weight: Tensor) -> Tensor:
+        """What a norm with this weight multiplies by."""
+        return weight.float() + self.architecture.norm_offset
+
+    def _paired(self, rows: Float[Tensor, "HE ..."], scale: float = 1.0) -> Float[Tensor, "HE ..."]:
+        """Dimensions i and i + half of a head are turned together: make them neighbours, before those that pass."""
+        heads = rows.float().unflatten(0, (-1, self.size)) * scale
+        turned, rest = heads.split((2 * self._pairs, self.size - 2 * self._pairs), 1)
+        turned = turned.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        return torch.cat((turned, rest), 1).flatten(0, 1)
 
     def _linear(
         self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
     ) -> Projection:
-        """Weights stacked along the output, each column times the gain of the norm before it."""
+        """Weights stacked along the output, each column times the gain of the norm before it, if there is one."""
         whole = torch.cat([w.float() for w in weights if w is not None])
         if norm is not None:
-            whole = whole * (norm.float() * self._scale)
+            whole = whole * (norm * self._scale)
         present = [b.float() for b in biases or [] if b is not None]
         bias = torch.cat(present).to(self.device, self.dtype) if present else None
         return projection(whole.to(self.device, self.dtype), bias)
@@ -207,10 +266,10 @@ class Network:
             shared: prompts that stand before the columns; None where prompts are in the columns.
         """
         x_ND = self.embedding[tokens_N]
-        turns_NE = self.turns[positions_N, None]
+        turns = self.rotations(positions_N)
         bias = None if bias_NT is None else bias_NT[:, None, None]
         for i, layer in enumerate(self.layers):
-            query, new = self.project(layer, x_ND, turns_NE)
+            query, new = self.project(layer, x_ND, turns[i])
             blocks = [block[i, :, : len(x_ND)] for block in window]
             blocks[-1][:, :, :, -1] = new
             blocks = _last_columns(blocks, self.windows[i])
@@ -231,11 +290,11 @@ class Network:
         N, T = tokens_NT.shape
         positions_NT = (attend_NT.cumsum(1) - 1).clamp(min=0)
         x_MD = self.embedding[tokens_NT.flatten()]
-        turns_ME = self.turns[positions_NT.flatten(), None]
+        turns = self.rotations(positions_NT.flatten())
         allowed = {window: _allowed(attend_NT, window) for window in {*self.windows}}
         made = self.blank(N, T)
         for i, layer in enumerate(self.layers):
-            query, new = self.project(layer, x_MD, turns_ME)
+            query, new = self.project(layer, x_MD, turns[i])
             made[i] = new.unflatten(1, (N, T)).transpose(2, 3)
             query = query.flatten(1, 2).unflatten(0, (N, T)).transpose(1, 2)
             found = functional.scaled_dot_product_attention(
@@ -247,26 +306,48 @@ class Network:
             x_MD = self.conclude(layer, x_MD, found.reshape(len(x_MD), -1))
         return self.logits(x_MD), made
 
-    def project(self, layer: Layer, x_ND: Tensor, turns_NE: Tensor) -> tuple[Tensor, Tensor]:
+    def project(self, layer: Layer, x_ND: Tensor, turns_NE: Tensor | None) -> tuple[Tensor, Tensor]:
         """Queries [N, H, R, E], and the new keys and values [2, N, H, E]."""
-        fused = layer.qkv.plain(self._normed(x_ND)).unflatten(1, (-1, self.size))
+        norms = self.architecture.norms
+        x_ND = x_ND if norms.before_attention is None else self._normed(x_ND)
+        fused = layer.qkv.plain(x_ND).unflatten(1, (-1, self.size))
         num = self.heads * self.queries
         turning = fused[:, : num + self.heads]
         if layer.gains is not None:
-            turning.copy_(functional.rms_norm(turning.float(), (self.size,), eps=self.architecture.eps) * layer.gains)
-        if self.dtype == torch.float32:
-            torch.view_as_complex(turning.unflatten(-1, (-1, 2))).mul_(turns_NE)
-        else:
-            turned = torch.view_as_complex(turning.float().unflatten(-1, (-1, 2))) * turns_NE
-            turning.copy_(torch.view_as_real(turned).flatten(-2))
+            turning.copy_(self._heads_normed(turning.float(), num) * layer.gains)
+        if turns_NE is not None:
+            self._turn(turning[..., : 2 * self._pairs], turns_NE)
         new = fused[:, num:].unflatten(1, (2, self.heads)).transpose(0, 1)
         return fused[:, :num].unflatten(1, (self.heads, self.queries)), new
 
+    def _heads_normed(self, heads_NHE: Tensor, num: int) -> Tensor:
+        """The first `num` heads, which are queries, and the keys behind them, without their gains."""
+        eps = self.architecture.eps
+        if not self.architecture.qk_norm_whole:
+            return functional.rms_norm(heads_NHE, (self.size,), eps=eps)
+        parts = (heads_NHE[:, :num], heads_NHE[:, num:])
+        return torch.cat([functional.rms_norm(part, part.shape[1:], eps=eps) for part in parts], 1)
+
+    def _turn(self, heads_NHE: Tensor, turns_NE: Tensor) -> None:
+        """Multiply pairs of dimensions by complex numbers, in place."""
+        if self.dtype == torch.float32:
+            torch.view_as_complex(heads_NHE.unflatten(-1, (-1, 2))).mul_(turns_NE)
+        else:
+            turned = torch.view_as_complex(heads_NHE.float().unflatten(-1, (-1, 2))) * turns_NE
+            heads_NHE.copy_(torch.view_as_real(turned).flatten(-2))
+
     def conclude(self, layer: Layer, x_ND: Tensor, found: Tensor) -> Tensor:
         """The layer after its attention: output projection, feed-forward part, and both residual additions."""
-        x_ND = layer.out.plus(found.flatten(1), x_ND)
-        normed_ND = self._normed(x_ND)
-        return layer.down.plus(layer.up.times(normed_ND, layer.gate.silu(normed_ND)), x_ND)
+        x_ND = self._added(x_ND, layer.out, found.flatten(1), layer.after_attention)
+        normed_ND = x_ND if self.architecture.norms.before_mlp is None else self._normed(x_ND)
+        gate = layer.gate.silu if self.architecture.activation == "silu" else layer.gate.gelu
+        return self._added(x_ND, layer.down, layer.up.times(normed_ND, gate(normed_ND)), layer.after_mlp)
+
+    def _added(self, x_ND: Tensor, last: Projection, inner: Tensor, gain_D: Tensor | None) -> Tensor:
+        """x + last(inner), or with a norm x + gain norm(last(inner))."""
+        if gain_D is None:
+            return last.plus(inner, x_ND)
+        return torch.addcmul(x_ND, self._normed(last.plain(inner)), gain_D)
 
     def _normed(self, x_ND: Tensor) -> Tensor:
         if self._fixed:
