@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from steelyard.core import SteelyardError
 from steelyard.policy import LoRA, Policy
+from steelyard.policy.logp import logits_bytes
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.recipes import load
 from steelyard.runtime import to_json
@@ -69,6 +71,9 @@ def test_memory_of_the_learner_by_hand():
     whole = PARAMETERS * 4
     assert parts["learner_weights"] == parts["learner_gradient"] == parts["learner_reference"] == whole
     assert parts["learner_adam"] == 2 * whole
+    assert parts["learner_logits"] == 4 * 4 * run.micro_tokens * policy.vocab_size
+    wide = logits_bytes(run.micro_tokens, 262_144, torch.device("cpu"))
+    assert wide == 2 * 4 * 2**25  # two blocks, not the 17 GB of logits of 16,384 tokens
     assert parts["searchers_x_3"] == 3 * 3 * whole  # model, the engine's own layout, reference
     assert parts["shared_weights"] == 4 * whole
     inline = estimate_memory(replace(run, runtime="inline"), policy, {})["parts"]

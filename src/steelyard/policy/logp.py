@@ -2,8 +2,9 @@
 
     logp[n, t] = log softmax(head(h[n, t-1]) / temperature)[tokens[n, t]],   h = backbone(tokens)
 
-The head runs only at the M positions that precede an action, and at most `chunk` of them at a time: with more than one
-chunk each is recomputed in the backward pass, so that memory is chunk x V, never N x T x V.
+The head runs only at the M positions that precede an action, and at most `chunk` of them at a time. Where they are
+many, `logp_blocks` makes those of a plain head in one block of chunk x V. Those of a head with an adapter are computed
+again in the backward pass, in about four. Logits N x T x V are never made.
 Shapes: N rows, T steps, V vocabulary, D hidden size, M actions.
 """
 
@@ -18,14 +19,22 @@ from torch.utils.checkpoint import checkpoint
 
 from steelyard.model import Decoder
 from steelyard.policy import prefix_sharing
+from steelyard.policy.logp_blocks import logp_in_blocks, plain_weight
 
 LOGITS_AT_ONCE = 2**25  # chunk x V by default: 128 MiB in float32
 LOGITS_AT_ONCE_GPU = 2**27  # more there, so that products fill it: 512 MiB
+COPIES = 4
+"""Copies of the logits that torch's own operations hold at once: where these fit into a block, they are faster."""
 
 
 def logits_at_once(device: torch.device) -> int:
     """Logits that are held at once on a device."""
     return LOGITS_AT_ONCE if device.type in ("cpu", "meta") else LOGITS_AT_ONCE_GPU
+
+
+def logits_bytes(tokens: int, vocabulary: int, device: torch.device) -> int:
+    """What logits take at most while so many tokens are learnt from: `COPIES`, or a block and one for entropies."""
+    return 4 * min(COPIES * tokens * vocabulary, 2 * logits_at_once(device))
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,11 @@ def step_logp(
         logp_M = logp_MV.gather(1, token_M[:, None])[:, 0]
         return (logp_M, -(logp_MV.exp() * logp_MV).sum(1)) if entropy else (logp_M,)
 
-    if len(token_M) <= chunk:
+    weight_VD = plain_weight(head)
+    if weight_VD is not None and len(token_M) * COPIES > chunk:
+        found = logp_in_blocks(hidden_MD, weight_VD, token_M, temperature=temperature, entropy=entropy, rows=chunk)
+        columns = tuple(column.float() for column in found if column is not None)
+    elif len(token_M) <= chunk:
         columns = at_actions(hidden_MD, token_M)
     else:
         pieces = zip(hidden_MD.split(chunk), token_M.split(chunk), strict=True)

@@ -1,7 +1,7 @@
 """Where each part of a run computes, and estimates how much memory of a GPU that takes.
 
     learner    N b + M (gradient) + 8 bytes a trained parameter (Adam) + 8 more for one of fewer than 32 bits (float32
-               master and gradient) + 2 M (other weights that are wanted again) + activations + 3 blocks of logits
+               master and gradient) + 2 M (other weights that are wanted again) + activations + 2 blocks of logits
     searcher   N b + N b (the engine's own layout) + 2 M + keys and values + one row of logits for each completion
     evaluator  the same as one searcher
 
@@ -22,7 +22,7 @@ import torch
 from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.device import device_of, free_bytes
-from steelyard.policy.logp import LOGITS_AT_ONCE_GPU
+from steelyard.policy.logp import logits_bytes
 from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
 from steelyard.runtime.run import Part
@@ -120,7 +120,6 @@ def learner_bytes(run: Run, policy: Policy) -> dict[str, int]:
     s = Sizes.of(policy)
     layer = 8 * s.hidden + 2 * s.heads + 3 * s.inner
     kept = s.layers * s.hidden + layer if run.learner.gradient_checkpointing else s.layers * layer
-    block = min(LOGITS_AT_ONCE_GPU, run.micro_tokens * policy.vocab_size)
     return {
         "process": PROCESS,
         "weights": _whole(policy),
@@ -129,7 +128,7 @@ def learner_bytes(run: Run, policy: Policy) -> dict[str, int]:
         "adam": 8 * policy.num_parameters(),
         "other_weights": 2 * trained,
         "activations": size * run.micro_tokens * kept,
-        "logits": 3 * 4 * block,
+        "logits": logits_bytes(run.micro_tokens, policy.vocab_size, torch.device("cuda")),
     }
 
 

@@ -1,6 +1,6 @@
 """Estimates from sizes alone how much memory a run's weights take, by process.
 
-    learner    as `steelyard.learner.memory` says
+    learner    as `steelyard.learner.memory` says, and 2 blocks of logits as `steelyard.policy.logp` has them
     searcher   N b + M (reference), plus N b where the native engine keeps its own layout of the weights
     evaluator  the same as one searcher
     shared     2 M + 2 M: two slots for the weights and two for the reference (local only)
@@ -14,9 +14,12 @@ top. The disk space for trajectories is an upper bound: 13 bytes a token, with e
 
 from collections.abc import Iterator, Mapping
 
+import torch
+
 from steelyard.core.json import JsonObject
 from steelyard.learner.memory import learner_bytes, whole_bytes
 from steelyard.policy import Policy
+from steelyard.policy.logp import logits_bytes
 from steelyard.runtime import Run
 from steelyard.training.preflight import auxiliary_models
 
@@ -39,6 +42,7 @@ def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) ->
     searchers = run.num_searchers if local else 1
     parts = {
         **learner_bytes(policy),
+        "learner_logits": logits_bytes(run.micro_tokens, policy.vocab_size, torch.device("cpu")),
         f"searchers_x_{searchers}": searchers * held,
         "evaluator": held if local else 0,
         "shared_weights": 4 * trained if local else 0,
