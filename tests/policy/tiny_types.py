@@ -44,9 +44,33 @@ REFUSED: dict[str, dict[str, Any]] = {
     "xlstm": {"embedding_dim": 32, "num_heads": 4, "num_blocks": 2},
 }  # fmt: skip
 """Types whose logits are soft-capped or scaled."""
+TWO_RULES = {"full_attention": {"rope_type": "linear", "rope_theta": 500.0, "factor": 8.0},
+             "sliding_attention": {"rope_type": "default", "rope_theta": 20.0}}  # fmt: skip
+PART = {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 0.5}
+NATIVE: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("llama", HEADS),
+    "qwen2 with a window": ("qwen2", {**HEADS, "use_sliding_window": True, "sliding_window": 5,
+                                      "max_window_layers": 1}),
+    "qwen3": ("qwen3", {**HEADS, "head_dim": 6, "tie_word_embeddings": True}),
+    "mistral": ("mistral", {**HEADS, "sliding_window": 5}),
+    "phi3": ("phi3", HEADS),
+    "phi4, part of a head": ("phi3", {**HEADS, "rope_parameters": PART, "sliding_window": 5,
+                                      "tie_word_embeddings": True}),
+    "smollm3": ("smollm3", {**HEADS, "no_rope_layers": [1, 0]}),
+    "smollm3 with a window": ("smollm3", {**HEADS, "no_rope_layer_interval": 2, "use_sliding_window": True,
+                                          "sliding_window": 5, "attention_bias": True, "mlp_bias": True}),
+    "olmo2": ("olmo2", HEADS),
+    "olmo3": ("olmo3", {**HEADS, "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]}),
+    "gemma3": ("gemma3_text", {**HEADS, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 5,
+                               "sliding_window_pattern": 2}),
+    "gemma3, stretched": ("gemma3_text", {**HEADS, "head_dim": 8, "sliding_window": 5, "sliding_window_pattern": 2,
+                                          "query_pre_attn_scalar": 12, "rope_parameters": TWO_RULES}),
+}  # fmt: skip
+"""Type and settings of families that are read without transformers; windows are shorter than rows."""
 ATTENTION: dict[str, dict[str, Any]] = {
     "mixtral": {**HEADS, "num_local_experts": 4},
     "gemma3_text": {**HEADS, "head_dim": 8, "sliding_window": 8},
+    "starcoder2": {**HEADS, "sliding_window": 8},
     "opt": {**HEADS, "ffn_dim": 64, "word_embed_proj_dim": 32},
 }
 """Further types that are read with a cache: experts, sliding windows, learned positions."""

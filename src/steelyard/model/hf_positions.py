@@ -47,7 +47,9 @@ def layer_rotary(
     return None if local is None else tuple(local if narrow else rotary for narrow in windowed)
 
 
-def _rule(rules: JsonMapping, config: JsonMapping, family: Family, theta: float) -> Rotary | None:
+def _rule(rules: object, config: JsonMapping, family: Family, theta: float) -> Rotary | None:
+    if not isinstance(rules, Mapping):
+        return None
     share = rules.get("partial_rotary_factor", config.get("partial_rotary_factor"))
     share = 1.0 if share is None else float(share)
     if share != 1.0 and not family.part_turned:
