@@ -6,7 +6,8 @@ held-out prompts by samples: `gold` is the true quality in the domain where it i
 replies with a loophole in the domain where that is higher. Arms: the start; REINFORCE; RLOO with a KL penalty whose
 weight, of 0.02, 0.05, 0.1 and 0.2, is the best for quality; CRPG, CODPO and CRRAFT, each in both domains; CGPO, which
 is CRPG in one domain and CRRAFT in the other; and the control, CGPO without judges: everything passes. The response
-that calibrates all rewards also stands in the groups of the constrained arms; only CRRAFT looks at it.
+that calibrates all rewards also stands in the groups of the constrained arms; only CRRAFT looks at it. Each arm learns
+at the rate of 1.5e-3, 3e-3 and 6e-3 that is best for what it is first claimed for, on seeds 900 and 901.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -103,7 +104,7 @@ PROOF = Proof(
     proves=("cgpo", "codpo", "constrained", "crpg", "crraft"),
     ours="cgpo",
     control="cgpo-off",
-    equal="start, prompts, 60 steps on 32 x 8 own samples, calibrated reward, learning rate, optimiser",
+    equal="start, prompts, 60 steps on 32 x 8 own samples, calibrated reward, optimiser; each its best of three rates",
     claims=(
         Claim("REINFORCE violates nearly always, CGPO rarely", "violation", "reinforce", 0.8, lower_is_better=True),
         Claim("fewer than 5 % of CGPO's replies violate", "violation", 0.05, 0.0, True, control="cgpo-off"),
@@ -120,5 +121,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(imitation=350, steps=16),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates=dict.fromkeys(ARMS, 3e-3) | dict.fromkeys(("rloo-kl", "crraft"), 6e-3),
+    first_seed=10,
 )
