@@ -87,7 +87,7 @@ def test_saved_it_keeps_its_attention_and_transformers_refuses_it(policy, tmp_pa
 
 @pytest.mark.parametrize(("family", "lora"), [("gpt2", None), ("llama", LoRA(2))])
 def test_models_that_transformers_computes_keep_their_attention(tiny_model_dir, family, lora):
-    with pytest.raises(SteelyardError, match="--attention: can be chosen only for models of the Llama"):
+    with pytest.raises(SteelyardError, match="--attention: can be chosen only for models of our own families"):
         Policy.load(str(tiny_model_dir(family)), lora=lora, attention=LinearBias())
 
 

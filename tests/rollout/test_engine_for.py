@@ -24,7 +24,7 @@ def test_weights_change_in_flight_only_in_our_own(tiny_model_dir, llama):
     engine = engine_for(llama, 0, in_flight=True)
     assert isinstance(engine, NativeEngine)
     assert engine.in_flight
-    with pytest.raises(SteelyardError, match="--in-flight: is set, but only models of the Llama and Qwen family"):
+    with pytest.raises(SteelyardError, match="--in-flight: is set, but only models of our own families"):
         engine_for(Policy.load(str(tiny_model_dir("gpt2"))), 0, in_flight=True)
 
 

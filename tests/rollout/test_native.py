@@ -348,5 +348,5 @@ def test_adapters_are_added_to_the_weights(tiny_model_dir):
 
 
 def test_models_of_other_families_are_refused(tiny_model_dir):
-    with pytest.raises(SteelyardError, match=r"not of the Llama or Qwen family, or .*; use TransformersEngine"):
+    with pytest.raises(SteelyardError, match=r"of another family than ours, or .*; use TransformersEngine"):
         NativeEngine(Policy.load(str(tiny_model_dir("gpt2"))), 0)

@@ -1,6 +1,6 @@
 """Architectures as parts: attention, positions, normalisation, feed-forward layers, and the models made of them.
 
-A decoder of the Llama, Qwen and Mistral family and a small bidirectional encoder. Attention is a part that is chosen by
+A decoder of the families in `families` and a small bidirectional encoder. Attention is a part that is chosen by
 name; a new variant is one file (see `mix`, and `encoder_attention` for encoders). Nothing here knows of tokenizers,
 sampling or rewards.
 """

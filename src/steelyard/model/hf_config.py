@@ -8,6 +8,8 @@ A model whose attention was chosen by name may compute what no class of transfor
 the model, and does not silently compute another attention with its weights.
 """
 
+from collections.abc import Mapping
+
 from steelyard.core import decode, encode, require
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.model.architecture import Architecture
@@ -78,6 +80,23 @@ def _read(config: JsonMapping, family: Family) -> Architecture | None:
         query_scale=(head_dim / float(get("query_pre_attn_scalar", 256))) ** 0.5 if family.scaled else 1.0,
         fused=family.fused,
     )
+
+
+def unknown_reason(config: JsonMapping) -> str:
+    """Why `architecture_of` says None, as a clause: the family, its positions, or another of its settings."""
+    kind = config.get("model_type")
+    family = FAMILIES.get(str(kind))
+    if family is None:
+        return f"our own code does not have models of type {kind}"
+    try:
+        known = rotary_of(config, family) is not None
+    except (KeyError, TypeError, ValueError):
+        known = False
+    if not known:
+        rules = config.get("rope_parameters") or config.get("rope_scaling")
+        found = str(rules.get("rope_type", rules.get("type"))) if isinstance(rules, Mapping) else "unreadable"
+        return f"our own code does not have the rule of positions of this {kind} ({found})"
+    return f"our own code does not have a setting of this {kind} (see its config.json)"
 
 
 def _has(bias: Bias, asked: bool) -> bool:

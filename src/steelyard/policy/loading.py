@@ -129,7 +129,7 @@ def require_own_attention(attention: Mix | None) -> None:
     """
     require(
         attention is None,
-        "can be chosen only for models of the Llama, Qwen and Mistral family in a directory, without LoRA",
+        "can be chosen only for models of our own families (docs/models.md) in a directory, without LoRA",
         where="--attention",
         hint="leave it out, or save the model to a directory first",
     )

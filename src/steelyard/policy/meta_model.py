@@ -9,7 +9,7 @@ from pathlib import Path
 
 from steelyard.core import SteelyardError
 from steelyard.model import Mix, architecture_of
-from steelyard.model.architecture import slow_reason
+from steelyard.policy.generation_cost import slow_reason
 from steelyard.policy.load_checks import run_empty
 from steelyard.policy.loading import load, locate, read, require_own_attention
 from steelyard.policy.lora import LoRA, check_reached
@@ -80,4 +80,4 @@ def slow_generation(model: str, attention: Mix | None) -> str | None:
     architecture = architecture_of(config)
     if architecture is not None and attention is not None:
         architecture = architecture.with_attention(attention)
-    return slow_reason(architecture)
+    return slow_reason(architecture, config)

@@ -27,8 +27,7 @@ def engine_for(policy: Policy, seed: int, *, in_flight: bool = False, rule: Deco
         return NativeEngine(policy, seed, in_flight=in_flight)
     require(
         not in_flight,
-        "is set, but only models of the Llama and Qwen family whose attention has a decode kernel can change weights "
-        "in a batch",
+        "is set, but only models of our own families whose attention has a decode kernel can change weights in a batch",
         where="--in-flight",
         hint="leave it out",
     )

@@ -1,4 +1,4 @@
-"""Generation by code of our own, for policies of the Llama and Qwen family.
+"""Generation by code of our own, for policies of the families of `steelyard.model.families`.
 
 Prompts are read once for all their samples. A row that ends makes room for the next request, so that no row waits for
 the longest (continuous batching). Where long prompts have several samples, these ask the prompt's keys together.
@@ -68,7 +68,7 @@ class NativeEngine:
         architecture = policy.architecture
         require(
             architecture is not None and architecture.decodes_natively,
-            "the model is not of the Llama or Qwen family, or its attention has no decode kernel",
+            "the model is of another family than ours, or its attention has no decode kernel",
             where="engine",
             hint="use TransformersEngine",
         )
