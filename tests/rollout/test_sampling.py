@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.core import Sampling, SteelyardError
+from steelyard.rollout import sampling
 from steelyard.rollout.sampling import check, draw
 
 # p = .1 .2 .3 .4
@@ -24,6 +25,17 @@ def test_the_cumulative_distribution_is_inverted():
     tokens, p = _draw([0.0, 0.05, 0.15, 0.29, 0.31, 0.59, 0.61, ALMOST_ONE])
     assert tokens == [0, 0, 1, 1, 2, 2, 3, 3]
     assert p == pytest.approx([0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4], rel=1e-5)
+
+
+def test_rows_drawn_one_after_another_are_those_drawn_together(monkeypatch):
+    source = torch.Generator().manual_seed(0)
+    logits_NV = 3 * torch.randn(7, 50, generator=source)
+    uniform_N = torch.rand(7, generator=source, dtype=torch.float64)
+    together = draw(logits_NV, uniform_N, Sampling(0.7, top_p=0.9))
+    monkeypatch.setattr(sampling, "AT_ONCE", 110)  # two rows
+    apart = draw(logits_NV, uniform_N, Sampling(0.7, top_p=0.9))
+    assert torch.equal(apart[0], together[0])
+    assert torch.equal(apart[1], together[1])
 
 
 def test_temperature_divides_the_logits():
