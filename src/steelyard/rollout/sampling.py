@@ -3,9 +3,9 @@
     p = softmax(logits / temperature), cut to top_k and then to the top_p nucleus, and normalised again
     token = the first v with p[0] + ... + p[v] > u
 
-Sums are float64, log-probabilities float32. Rows of a large vocabulary are drawn one after another, so that the cache
-holds what is made of one: 16 rows of 262,144 words 4 times as fast, to the same bits. Temperature 0 takes the highest logit, with log-probability 0; temperature
-infinity is uniform over all V. Shapes: N rows, V vocabulary.
+Sums are float64, log-probabilities float32. Temperature 0 takes the highest logit, with log-probability 0; temperature
+infinity is uniform over all V. Rows of a large vocabulary are drawn one after another, so that the cache holds what is
+made of one: 16 rows of 262,144 words 4 times as fast, to the same bits. Shapes: N rows, V vocabulary.
 """
 
 import math
@@ -15,7 +15,6 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from steelyard.core import Sampling, require
-
 
 AT_ONCE = 2**19
 """Logits that are drawn from together."""
