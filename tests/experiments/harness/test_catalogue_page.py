@@ -16,6 +16,7 @@ from steelyard.experiments.harness.proof_record import (
     ProofRecord,
     Scale,
 )
+from steelyard.experiments.harness.standing import standings
 
 DOCS = Path(__file__).parents[3] / "docs"
 import_rooms()
@@ -92,6 +93,13 @@ def test_a_record_gives_its_row_and_its_rubric_and_a_picture_where_there_is_one(
     assert "| [saferoute](proofs/saferoute.svg) | **not" in catalogue_page.text(tmp_path)
 
 
+def test_a_proof_whose_arms_learn_nothing_had_no_rate_to_choose():
+    untried = msgspec.structs.replace(RECORD, trials=None)
+    assert card_text.trials_text(untried) == "no learning rate to choose"
+    assert card_text.trials_text(msgspec.structs.replace(untried, id="topr")) == "not counted"
+    assert card_text.trials_text(RECORD) == "saferoute 7, entropy 3"
+
+
 def test_the_page_says_which_records_were_measured_in_another_way(monkeypatch, tmp_path):
     records = {"saferoute": msgspec.structs.replace(RECORD, measure_digest="other"), "dump": RECORD}
     monkeypatch.setattr(catalogue_page, "verdicts", lambda: records)
@@ -144,4 +152,5 @@ def test_who_has_no_proof_has_no_verdict(proven):
 
 def test_methods_that_share_a_proof_share_its_verdict():
     assert proof_of("crpg") == proof_of("cgpo") == "cgpo"
-    assert card_text.proven(find("crpg")) == card_text.proven(find("cgpo")) == "not yet replicated"
+    found, _ = standings(evidence.verdicts())["cgpo"]
+    assert card_text.proven(find("crpg")) == card_text.proven(find("cgpo")) == found
