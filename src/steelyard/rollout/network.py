@@ -233,7 +233,8 @@ class Network:
         self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
     ) -> Projection:
         """Weights stacked along the output, each column times the gain of the norm before it, if there is one."""
-        whole = torch.cat([w.float() for w in weights if w is not None])
+        parts = [w.float() for w in weights if w is not None]
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)  # a projection copies it in any case
         if norm is not None:
             whole = whole * (norm * self._scale)
         present = [b.float() for b in biases or [] if b is not None]

@@ -84,7 +84,7 @@ class _Plain:
     """By torch's ordinary product, on any device."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self._weight = weight.t().contiguous()
+        self._weight = weight.t().clone(memory_format=torch.contiguous_format)
         self._bias = bias
 
     def plain(self, x: Tensor) -> Tensor:
