@@ -12,8 +12,8 @@ from steelyard.core import SteelyardError, suggest
 
 PARTS = ("limits", "rollout", "learner", "score", "asynchrony", "replay", "publish", "startup", "profile")
 """In the order in which they run and stand on the page."""
-ALONE = ("gpu",)
-"""Parts that `all` leaves out: not every machine has what they measure."""
+ALONE = ("pretrained", "gpu")
+"""Parts that `all` leaves out: not everybody has what they measure."""
 
 
 def part(name: str) -> ModuleType:
