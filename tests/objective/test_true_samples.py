@@ -10,7 +10,7 @@ from steelyard.objective import CGPO, CODPO, OAPL, DrGRPO, Unified, VarGradTB
 from steelyard.runtime import Run
 from steelyard.task import Arithmetic
 
-PAIRS = {"codpo", "dpo", "ipo", "kto", "mdpo", "step-kto"}
+PAIRS = {"codpo", "dpo", "ipo", "kto", "mdpo", "mipo", "step-kto"}
 ANY_SAMPLES = PAIRS | {"crraft", "kimi", "learned-z-tb", "sft", "sub-tb", "vargrad-tb"}
 
 

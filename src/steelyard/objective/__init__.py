@@ -16,6 +16,7 @@ from steelyard.objective.kimi import Kimi
 from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
 from steelyard.objective.mdpo import MDPO
+from steelyard.objective.mipo import MIPO
 from steelyard.objective.nft import NFT
 from steelyard.objective.oapl import OAPL
 from steelyard.objective.ppo import PPO
@@ -43,6 +44,7 @@ __all__ = [
     "IPO",
     "KTO",
     "MDPO",
+    "MIPO",
     "NFT",
     "OAPL",
     "PPO",

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, Positive, method
-from steelyard.objective.advantage import reward_of
 from steelyard.objective.kernels import contrast
+from steelyard.objective.preference import above_and_below
 from steelyard.objective.reduce import log_ratio, metric, prompt_mean
 
 
 @method(
     "mdpo",
     paper="arXiv:2410.12138",
-    claim="Comparing groups of samples tolerates label noise better than comparing single ones.",
+    claim="Comparing groups of samples makes a policy more diverse than comparing single ones, also by noisy labels.",
 )
 @dataclass(frozen=True)
 class MDPO:
@@ -39,11 +39,7 @@ class MDPO:
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; metrics `objective/margin` (nats) and `objective/accuracy`, the share of prompts with W above L."""
-        reward_PG = reward_of(batch)
-        centre_P1 = prompt_mean(reward_PG, batch.valid_PG)
-        won_PG = batch.valid_PG & (reward_PG > centre_P1)
-        lost_PG = batch.valid_PG & (reward_PG < centre_P1)
-        mask_P1 = won_PG.any(-1, keepdim=True) & lost_PG.any(-1, keepdim=True)
+        won_PG, lost_PG, mask_P1 = above_and_below(batch)
         score_PG = log_ratio(batch)
         won_P1 = prompt_mean(score_PG, won_PG)
         lost_P1 = prompt_mean(score_PG, lost_PG)
