@@ -112,14 +112,13 @@ PROOF = Proof(
     ours="dump", control="dump-off",
     equal="the base model, GRPO and its settings, learner steps, prompts in a step and samples of each",
     claims=(
-        Claim("Over the second half of training DUMP makes 20 % fewer mistakes than a uniform mixture", "wrong",
-              baseline="uniform", min_effect=0.2, lower_is_better=True, relative=True),
-        Claim("DUMP is right on nine of ten of the hardest problems in 15 % fewer samples", "samples",
-              baseline="uniform", min_effect=0.15, lower_is_better=True, relative=True),
+        Claim("Over the second half of training DUMP makes 10 % fewer mistakes, all domains alike", "wrong",
+              baseline="uniform", min_effect=0.1, lower_is_better=True, relative=True),
+        Claim("It is 5 points better on the two hardest domains then", "hardest", baseline="uniform", min_effect=0.05),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=20),
-    rates=dict.fromkeys(ARMS, 1e-3),
+    rates={"uniform": 1e-3, "dump": 2e-3, "dump-off": 1e-3},
 )  # fmt: skip
