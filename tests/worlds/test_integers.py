@@ -4,13 +4,30 @@ import numpy as np
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.worlds.integers import DIGITS, Integers, base, entropy, from_uniform, laws
+from steelyard.worlds.integers import DIGITS, Integers, base, entropy, from_uniform, laws, right_share
 
 
 def test_any_digit_is_right_and_nothing_else(answered):
     task = Integers(problems=2)
     prompt = task.prompts("train")[0]
     assert [s.value for s in task.score([answered(prompt, d) for d in ("4", "0", "a", "", "12")])] == [1, 1, 0, 0, 0]
+
+
+def test_every_second_digit_is_right_and_the_commonest_is_wrong(answered):
+    task = Integers(problems=3, half=True)
+    for prompt in task.prompts("train"):
+        right = task.right(prompt)
+        assert len(set(right)) == 5
+        assert [s.value for s in task.score([answered(prompt, d) for d in DIGITS])] == [
+            float(d in right) for d in DIGITS
+        ]
+        shown = task.shown(prompt, 2000)
+        assert max(DIGITS, key=shown.count) not in right
+        # 0.6 / 1.6 of the geometric law falls on the odd places.
+        assert sum(d in right for d in shown) / 2000 == pytest.approx(0.375, abs=0.04)
+    law_PN = np.tile(np.arange(10) / 45, (3, 1))
+    wanted = [sum(int(d) for d in task.right(p)) / 45 for p in task.prompts("held-out")]
+    assert right_share(law_PN, task).tolist() == pytest.approx(wanted)
 
 
 def test_distances_by_hand():

@@ -1,14 +1,16 @@
-"""A digit on demand: every digit is as right as any other, and the base model hardly knows more than three of them.
+"""A digit on demand: many right answers of one token, of which the base model hardly knows more than three.
 
     a=       the problem: say a digit
     4        a completion: one token, as likely as the policy makes it
 
     P(nth digit of the problem's own order) = (1 - ratio) ratio^n / (1 - ratio^10),    n = 0 .. 9
 
-No single digit is worth more than another, so the reward is always 1: what can be better or worse is a set of samples,
-as with random numbers, names or images that should not all be alike. Each letter has an order of the digits of its own.
-Known exactly: the policy's law over digits (`laws`), its total variation from the uniform law, and its entropy. No
-shelf table has this world, as no method gains reward here.
+Each letter has an order of its own, of which nothing can be learned from another letter. Either all digits
+are right, and only a set of samples can be better or worse, as with random numbers, names or images that should not all
+be alike; or where `half` is true every second digit of the order is right, from n = 1 on, and the reward says so: about
+three of eight answers of the base model are right then, and to imitate one of them says little about the others.
+Known exactly: the policy's law over digits (`laws`), how much of it is right, its total variation from the uniform law,
+and its entropy. It is not on the shelf's table: with all digits right no method gains reward.
 Source: the task of random numbers in Wang et al. 2024, arXiv:2410.12138; the base model is ours.
 """
 
@@ -39,6 +41,8 @@ class Integers:
     """How many letters; both splits have all of them, as what counts is the law of the answers."""
     ratio: Share = 0.6
     """How much rarer the base model is shown each next digit of a problem's order."""
+    half: bool = False
+    """Whether only every second digit is right."""
     data_seed: int = 0
     """Of the orders."""
 
@@ -52,15 +56,22 @@ class Integers:
         return [Prompt(f"{letter}=", f"{letter}=") for letter in ascii_lowercase[: self.problems]]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """1 for a digit, 0 for anything else."""
-        return [Score(float(len(e.completion) == 1 and e.completion in DIGITS)) for e in episodes]
+        """1 for a right digit, 0 for anything else."""
+        return [Score(float(len(e.completion) == 1 and e.completion in self.right(e.prompt))) for e in episodes]
+
+    def right(self, prompt: Prompt) -> str:
+        """The right digits of a problem, one after the other."""
+        return "".join(self._order(prompt)[1::2]) if self.half else DIGITS
 
     def shown(self, prompt: Prompt, number: int) -> list[str]:
         """What a base model is shown: so many digits, drawn by the skewed law."""
-        draws = rng(self.data_seed, "integers", prompt.id)
-        order = draws.permutation(len(DIGITS))
         weight_N = self.ratio ** np.arange(len(DIGITS))
-        return [DIGITS[order[n]] for n in draws.choice(len(DIGITS), size=number, p=weight_N / weight_N.sum())]
+        draws = rng(self.data_seed, "integers", "shown", prompt.id)
+        order = self._order(prompt)
+        return [order[n] for n in draws.choice(len(DIGITS), size=number, p=weight_N / weight_N.sum())]
+
+    def _order(self, prompt: Prompt) -> list[str]:
+        return [DIGITS[i] for i in rng(self.data_seed, "integers", "order", prompt.id).permutation(len(DIGITS))]
 
 
 def base(task: Integers, seed: int, steps: int = 300) -> Policy:
@@ -77,6 +88,12 @@ def laws(policy: Policy, task: Integers) -> Float64[np.ndarray, "P N"]:
     tokens_PT = torch.tensor([policy.encode(str(prompt.text)) for prompt in task.prompts("held-out")])
     digits_N = [policy.encode(digit)[0] for digit in DIGITS]
     return policy.next_logp(tokens_PT)[:, -1, digits_N].double().exp().numpy()
+
+
+def right_share(law_PN: Float64[np.ndarray, "P N"], task: Integers) -> Float64[np.ndarray, "P"]:
+    """How much of each law falls on right digits."""
+    right_PN = np.array([[digit in task.right(prompt) for digit in DIGITS] for prompt in task.prompts("held-out")])
+    return law_PN.sum(1, where=right_PN)
 
 
 def from_uniform(law_PN: Float64[np.ndarray, "P N"]) -> Float64[np.ndarray, "P"]:
