@@ -101,6 +101,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=20),
-    rates=dict.fromkeys(ARMS, 3e-3) | {"mipo": 1e-3},
+    rates={"mdpo": 3e-3, "dpo": 1e-2, "mipo": 1e-3, "ipo": 1e-2, "mdpo-off": 3e-3},
     seeds=6,
 )  # fmt: skip
