@@ -73,3 +73,14 @@ def test_a_prompt_without_both_kinds_teaches_nothing_and_counts(batch_of, grad):
     assert grad(loss.value, batch)[..., 0].tolist() == [[0.0, 0.0], [-0.125, 0.125]]
     assert loss.weight == 2.0
     assert loss.metrics["objective/mixed"] == 0.5
+
+
+def test_shares_and_ratios_are_clamped(batch_of, grad):
+    # 99 of 100 right: q counts as .98. W is .02, and a fresh wrong answer weighs .02 (.98 / .02) = .98, not .99.
+    most = batch_of([[-1.0] * 100], [[1.0] * 99 + [0.0]], behaviour=[[-1.0] * 100])
+    pull = grad(NFT()(most).value, most).flatten() * 100
+    assert pull[0].item() == pytest.approx(-0.02)
+    assert pull[-1].item() == pytest.approx(0.98)
+    # A wrong answer 20 nats likelier than when it was sampled pulls as one that is 10 nats likelier.
+    far = batch_of([[-1.0, -1.0]], [[1.0, 0.0]], behaviour=[[-1.0, -21.0]])
+    assert grad(NFT()(far).value, far).flatten()[1].item() == pytest.approx(0.5 * math.exp(10) / 2)

@@ -91,4 +91,5 @@ PROOF = Proof(
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=8),
     rates=dict.fromkeys(ARMS, 3e-3),
+    seeds=5,
 )  # fmt: skip
