@@ -90,6 +90,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=8),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates=dict.fromkeys(ARMS, 1e-2),
     seeds=5,
 )  # fmt: skip
