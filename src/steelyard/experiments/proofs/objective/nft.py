@@ -91,5 +91,5 @@ PROOF = Proof(
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=8),
     rates=dict.fromkeys(ARMS, 1e-2),
-    seeds=5,
+    seeds=4,
 )  # fmt: skip
