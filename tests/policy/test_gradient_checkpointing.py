@@ -23,6 +23,8 @@ def test_the_gradient_is_the_same(tiny_model_dir, family, lora):
     calls = []
     for layer in layers_of(again.model):
         layer.register_forward_hook(lambda *_: calls.append(1))
+    for layer in layers_of(plain.model):
+        layer.register_forward_hook(lambda *_: None)  # a model with hooks runs its own forward pass: both shall
     checkpoint_layers(again.model)
     expected = _gradients(plain)
     for name, gradient in _gradients(again).items():
@@ -44,6 +46,21 @@ def test_layers_are_computed_once_where_no_gradient_is_taken(llama_dir):
     assert len(counted) == 2
     _gradients(policy)
     assert len(counted) == 2 + 2 + 2
+
+
+def test_layers_among_which_adapters_share_prompts_are_computed_again_too(llama_dir):
+    """They are other modules than the model's own layers."""
+    plain, again = (Policy.load(llama_dir, lora=LoRA(rank=2)) for _ in range(2))
+    counted = []
+    for layer in again._decoder.model.layers:
+        forward = layer.forward
+        layer.forward = lambda *x, forward=forward: counted.append(1) or forward(*x)
+    again.checkpoint_layers()
+    assert again.shares_prompts
+    expected = _gradients(plain)
+    for name, gradient in _gradients(again).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-5, atol=1e-6)
+    assert len(counted) == 2 + 2
 
 
 def test_the_longest_list_that_is_in_no_other_holds_the_layers():

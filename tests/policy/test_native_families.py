@@ -98,6 +98,26 @@ def test_adapters_are_sampled_and_saved_in_the_model_s_own_layout(place, tmp_pat
     _assert_same_model(saved, place, policy)
 
 
+def test_the_learner_of_adapters_shares_prompts_and_says_what_transformers_says(place):
+    """The adapters of transformers' modules, between which our attention stands; gradients reach them."""
+    ours, theirs = (Policy.load(str(place), lora=LoRA(rank=2)) for _ in range(2))
+    for policy in (ours, theirs):
+        with torch.no_grad():
+            for parameter in policy.trainable().values():
+                parameter.add_(0.05)
+    batch = pad(list(NativeEngine(ours, 0).generate(_requests(), Sampling(max_tokens=14))))
+    rows = (batch.tokens_NT, batch.attend_NT, batch.action_NT)
+    theirs.__dict__["_decoder"] = None
+    assert ours.shares_prompts
+    assert not theirs.shares_prompts
+    found, expected = (p.step_logp(*rows).logp_NT for p in (ours, theirs))
+    torch.testing.assert_close(found, expected, **NEAR)
+    for logp_NT in (found, expected):
+        logp_NT.sum(1).square().mean().div(100).backward()
+    for mine, other in zip(ours.trainable().values(), theirs.trainable().values(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, atol=1e-4, rtol=1e-3)
+
+
 def test_what_is_saved_is_loaded_by_transformers(place, tmp_path):
     policy = Policy.load(str(place))
     with torch.no_grad():

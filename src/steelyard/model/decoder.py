@@ -59,7 +59,14 @@ class Decoder(nn.Module):
             self.lm_head = Linear(a.hidden_size, a.vocab_size, bias=False, dtype=dtype)
         self.rules = [*dict.fromkeys(rule for rule in a.rotaries if rule is not None)]
         """The different rules of positions that layers have."""
-        # Not a parameter, and always float32: the decoder is made with its dtype, not cast to it.
+        self.count_positions()
+
+    def count_positions(self) -> None:
+        """Make the inverse frequencies of the different rules, on torch's default device.
+
+        They are no parameter, and always float32: the decoder is made with its dtype, not cast to it.
+        """
+        a = self.architecture
         inverse = [rule.inverse_frequencies(a.head_dim) for rule in self.rules or [a.rotary]]
         self.register_buffer("inverse", torch.stack(inverse), persistent=False)
 

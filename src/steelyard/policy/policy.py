@@ -15,7 +15,9 @@ from steelyard.core import derive, require
 from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.intervention import EMBEDDINGS, Intervention, site_module
 from steelyard.policy import adapter_file, flat_parameters, loading, logp, text
+from steelyard.policy.decoder_view import decoder_over
 from steelyard.policy.generation_cost import slow_reason
+from steelyard.policy.gradient_checkpointing import checkpoint_layers
 from steelyard.policy.intervened import Intervened, hooked
 from steelyard.policy.logp import StepLogp
 from steelyard.policy.lora import LoRA, adapt, changes, check_reached, head_name, merged, parts_tie
@@ -140,6 +142,8 @@ class Policy:
         """Bring the model to another device, with the same parameters; returns the policy itself."""
         self.model.to(device)
         self._trainable = {name: self.model.get_parameter(name) for name in self._trainable}
+        if self._decoder is not None:
+            self._decoder.to(device)  # its table of positions; the rest is the model's
         return self
 
     @property
@@ -154,7 +158,9 @@ class Policy:
             return self.model.architecture
         config = self.model.config.to_dict()
         found = architecture_of(config | {"tie_word_embeddings": False} if self._parts_tie else config)
-        return found if found and found.shapes().keys() == self.plain_weights().keys() else None
+        names = {name.replace(".base_layer", "") for name, _ in self.model.named_parameters() if ".lora_" not in name}
+        names |= {head_name(self.model)} if self._parts_tie else set()
+        return found if found and found.shapes().keys() == names else None
 
     @cached_property
     def caches(self) -> bool:
@@ -231,7 +237,24 @@ class Policy:
     @property
     def shares_prompts(self) -> bool:
         """True where `step_logp` computes each prompt once for all its rows, without padding; see `prefix_sharing`."""
-        return isinstance(self.backbone, Decoder) and not self.hooked
+        return self._decoder is not None and self._intervened is None and not self.hooked
+
+    @cached_property
+    def _decoder(self) -> Decoder | None:
+        """The model as a decoder of our own: itself, or made of the parts of a transformers model; None for others."""
+        if isinstance(self.model, NativeModel):
+            return self.model
+        return None if self.architecture is None else decoder_over(self.model, self.architecture)
+
+    def checkpoint_layers(self) -> None:
+        """Have every layer computed again in the backward pass; see `gradient_checkpointing`.
+
+        Raises:
+            SteelyardError: the model has no list of layers.
+        """
+        checkpoint_layers(self.model)
+        if self._decoder is not None and self._decoder is not self.model:
+            checkpoint_layers(self._decoder)
 
     def step_logp(
         self,
@@ -270,7 +293,7 @@ class Policy:
             module.train(torch.is_grad_enabled())
         with self.reading((attend_NT & (action_NT.cumsum(1) == 0)).sum(1).to(self.device)):
             return logp.step_logp(
-                self.reader,
+                self._decoder or self.reader if self.shares_prompts else self.reader,
                 self.head,
                 tokens_NT,
                 attend_NT,

@@ -30,7 +30,6 @@ from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.device import check_device, device_of
-from steelyard.policy.gradient_checkpointing import checkpoint_layers
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import Constrained, reward_function
@@ -159,7 +158,7 @@ def make_policy(run: Run, part: Part = "evaluation") -> Policy:
     check_device(name, flag)
     policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
     if part == "learner" and run.learner.gradient_checkpointing:
-        checkpoint_layers(policy.model)
+        policy.checkpoint_layers()
     return _prepared(policy.to(device_of(name, policy.num_parameters(trainable=False), flag)), run)
 
 

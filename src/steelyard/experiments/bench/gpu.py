@@ -171,7 +171,6 @@ def _learner(policy: Any, size: str, runs: int, device: Any) -> Iterator[Row]:
     from steelyard.experiments.bench.gpu_work import SAMPLES, groups, step_flops, timed
     from steelyard.learner import Adam, Learner
     from steelyard.objective import VarGradTB
-    from steelyard.policy.gradient_checkpointing import checkpoint_layers
 
     learner = Learner(policy, VarGradTB(), Adam(), learning_rate=1e-6)
     made = groups(size, GROUPS, LENGTH, LENGTH)
@@ -179,7 +178,7 @@ def _learner(policy: Any, size: str, runs: int, device: Any) -> Iterator[Row]:
     needed = step_flops(policy.architecture, GROUPS, LENGTH, LENGTH)
     for what in ("learner", "learner, checkpointed"):
         if what != "learner":
-            checkpoint_layers(policy.model)
+            policy.checkpoint_layers()
         times = [timed(lambda: learner.step(made), device) for _ in range(runs + 1)][1:]
         values = [tokens / taken for taken in times]
         gib = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
