@@ -1,5 +1,6 @@
 """A model of transformers as a decoder of our own: the same parameters, on whatever device they are."""
 
+import pytest
 import torch
 
 from steelyard.policy import LoRA, Policy, loading
@@ -45,3 +46,18 @@ def test_hooks_are_heard(tiny_model_dir):
     assert not policy.shares_prompts
     hook.remove()
     assert policy.shares_prompts
+
+
+@pytest.mark.parametrize("targets", ["lm_head,v_proj", "embed_tokens,q_proj", "embed_tokens,lm_head"])
+def test_adapters_of_embedding_and_head_part_a_tied_matrix_there_too(tiny_model_dir, targets):
+    policy = Policy.load(str(tiny_model_dir("qwen3")), lora=LoRA(rank=2, targets=targets))
+    with torch.no_grad():
+        for parameter in policy.trainable().values():
+            parameter.add_(0.1)
+    tokens_NT = torch.tensor([[5, 14, 6, 16, 9], [5, 14, 6, 7, 7]])
+    action_NT = torch.tensor([[False, False, True, True, True]] * 2)
+    assert policy.shares_prompts
+    found = policy.step_logp(tokens_NT, action_NT | True, action_NT).logp_NT
+    policy.__dict__["_decoder"] = None
+    expected = policy.step_logp(tokens_NT, action_NT | True, action_NT).logp_NT
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)

@@ -75,6 +75,11 @@ class Decoder(nn.Module):
         """From hidden states to logits; its `weight` is [V, D]."""
         return TiedHead(self.model.embed_tokens) if self.architecture.tied else self.lm_head
 
+    @property
+    def like(self) -> Tensor:
+        """A weight that has the model's number format and device, whatever adapters there are."""
+        return self.model.norm.weight
+
     def forward(
         self,
         input_ids: Int[Tensor, "N T"],
@@ -97,7 +102,7 @@ class Decoder(nn.Module):
         before = 0 if past_key_values is None else past_key_values.length
         steps = before + input_ids.shape[1]
         rotary = self.architecture.rotary
-        mask = AttentionMask.of_rows(attention_mask, steps, self.head.weight, before=before, rotary=rotary)
+        mask = AttentionMask.of_rows(attention_mask, steps, self.like, before=before, rotary=rotary)
         layout = RowLayout(self.architecture, mask, past_key_values)
         return (self.hidden(input_ids, position_ids, layout),)
 

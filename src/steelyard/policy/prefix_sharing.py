@@ -36,7 +36,7 @@ def shared_states(
     stream = _Stream.of(rows)
 
     def here(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(decoder.head.weight.device)
+        return torch.from_numpy(array).to(decoder.like.device)
 
     hidden_SD = decoder.hidden(here(stream.tokens_S), here(stream.positions_S), _StreamLayout(stream, decoder))
     prompts_SD = hidden_SD[: stream.length_P.sum()].float()
@@ -136,7 +136,7 @@ class _StreamLayout:
     """Attention over a stream, in two rectangles: prompts [P, L], and rests [R, L'] with their prompts before them."""
 
     def __init__(self, stream: _Stream, decoder: Decoder) -> None:
-        like = decoder.head.weight
+        like = decoder.like
         a = decoder.architecture
         self.attention = a.attention
         self.heads = a.num_heads
