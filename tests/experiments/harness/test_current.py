@@ -47,11 +47,12 @@ def test_a_record_is_current_where_nothing_has_changed(record):
     ("change", "reason"),
     [
         ({"claims_digest": "other"}, "something else is claimed now"),
-        ({"measure_digest": None}, "it is measured in another way now"),
+        ({"measure_digest": "other"}, "it is measured in another way now"),
         ({"first": block(5, 6, 7)}, "it takes other seeds now"),
         ({"later": None}, "its later block is not there"),
         ({"later": block(6, 7, 8)}, "its later block is not there"),
-        ({"code": None}, "its record does not say which code measured it"),
+        ({"measure_digest": None}, "its record does not say how it was measured, and by which code"),
+        ({"code": None}, "its record does not say how it was measured, and by which code"),
         ({"code": CodeUsed({}, {"torch": "1.0"})}, "Python or a library is another one now"),
         (
             {"code": CodeUsed({"core/batch.py": "other", "core/gone.py": ""}, code_reached.versions())},
@@ -73,7 +74,7 @@ def test_those_of_the_source_tree_are_looked_up_and_each_gets_its_line(record, t
     assert current.current({"toy": "a", "old": "b", "new": "c"}, lines.append) == {"toy": record}
     assert lines == [
         "toy: its record of 2026-01-01 is current",
-        "old: to be measured: its record does not say which code measured it",
+        "old: to be measured: its record does not say how it was measured, and by which code",
         "new: to be measured: it has no record",
     ]
     monkeypatch.setattr(evidence, "in_source_tree", lambda: False)

@@ -50,14 +50,14 @@ def why_not(record: ProofRecord, proof: AnyProof, file: Path) -> str:
     """
     if record.claims_digest != claims_digest(proof):
         return "something else is claimed now"
+    if record.measure_digest is None or record.code is None:
+        return "its record does not say how it was measured, and by which code"
     if record.measure_digest != measure_digest(proof):
         return "it is measured in another way now"
     if record.first.seeds != [*proof.block(later=False)]:
         return "it takes other seeds now"
     if record.first.verdict == "shown" and (record.later is None or record.later.seeds != [*proof.block(later=True)]):
         return "its later block is not there"
-    if record.code is None:
-        return "its record does not say which code measured it"
     if record.code.libraries != code_reached.versions():
         return "Python or a library is another one now"
     changed = code_reached.changed(record.code.files, criterion=file)
