@@ -8,7 +8,7 @@ from inspect import getdoc
 from typing import Annotated
 
 from steelyard.cli.chosen import rules_told, take_rule
-from steelyard.cli.flags import RunDirectory, gather_rewards, parse
+from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Weights, checked, encode, require
 from steelyard.core.job import Job, MeasuresTexts
@@ -19,6 +19,7 @@ from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
+from steelyard.task.base import StopStrings
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -37,6 +38,9 @@ class Eval:
     """How many of those prompts are also sampled, at the training temperature."""
     samples: int = 8
     """Samples per sampled prompt."""
+    stop: StopStrings = None
+    r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
+    By default those of the run. \n, \t and \\ are a line break, a tab and a backslash."""
     seed: int = 0
     """Seed of the sampling."""
     device: Device = AUTO
@@ -53,7 +57,8 @@ class Eval:
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the metrics."""
     rule, rest = take_rule(words, "eval")
-    asked = parse(Eval, gather_rewards(rest), command="eval", description=f"{getdoc(Eval)}\n\n{rules_told()}")
+    rest = gather_stops(gather_rewards(rest))
+    asked = parse(Eval, rest, command="eval", description=f"{getdoc(Eval)}\n\n{rules_told()}")
     stored = read_finished_run(asked.run)
     if (job := stored.job(base=asked.base)) is not None:
         what = "the run is a job on given data, which generates nothing by a rule"
@@ -65,6 +70,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     held_out = replace(base.evaluation, **numbers, device=asked.device)
     check_reward(asked, stored.run)
     changed = {"evaluation": held_out, "seed": asked.seed, "reward": asked.reward, "constraint": None}
+    changed |= {} if asked.stop is None else {"stop": asked.stop}
     settings = replace(base if asked.base else stored.trained, **changed)
     policy = make_policy(settings)
     settings = fitting(settings, policy)

@@ -7,21 +7,24 @@ from inspect import getdoc
 from typing import Annotated
 
 from steelyard.cli.chosen import rules_told, take_rule
-from steelyard.cli.flags import RunDirectory, gather_rewards, parse
+from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, encode, require
 from steelyard.core.job import Job, Speaks
+from steelyard.core.json import JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device
 from steelyard.reward import named_rewards
 from steelyard.rollout import Codec, Episodes, engine_for
+from steelyard.rollout.endings import ended_by
 from steelyard.rollout.episodes import Said, turns_of
 from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_policy, make_task
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
 from steelyard.searcher.scoring import reading_of, scores_of
+from steelyard.task.base import StopStrings
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -40,6 +43,9 @@ class Sample:
     """Completions per prompt."""
     temperature: float | None = None
     """Sampling temperature, by default the run's; 0 is greedy."""
+    stop: StopStrings = None
+    r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
+    By default those of the run. \n, \t and \\ are a line break, a tab and a backslash."""
     seed: int = 0
     """Seed of the sampling."""
     device: Device = AUTO
@@ -54,7 +60,8 @@ class Sample:
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print completions."""
     rule, rest = take_rule(words, "sample")
-    asked = parse(Sample, gather_rewards(rest), command="sample", description=f"{getdoc(Sample)}\n\n{rules_told()}")
+    rest = gather_stops(gather_rewards(rest))
+    asked = parse(Sample, rest, command="sample", description=f"{getdoc(Sample)}\n\n{rules_told()}")
     stored = read_finished_run(asked.run)
     if (job := stored.job(base=asked.base)) is not None:
         return _of_job(asked, job, rule)
@@ -65,7 +72,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     typed = asked.prompt
     prompts = settings.task.prompts("held-out")[: asked.prompts] if typed is None else [Prompt("typed", typed)]
     temperature = settings.temperature if asked.temperature is None else asked.temperature
-    sampling = Sampling(temperature, settings.max_completion_length)
+    stop = settings.stops if asked.stop is None else asked.stop
+    sampling = Sampling(temperature, settings.max_completion_length, stop=stop)
     # A typed prompt has nothing for an environment to answer by: it gets one turn.
     task = settings.task if typed is None else None
     episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, task, rule)
@@ -73,8 +81,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     for episode, score in zip(episodes, _scores(asked, settings, episodes), strict=True):
         turns = turns_of(episode.trajectory, policy.decode)
         print(_line(episode, score.value, turns))
-        row = {"prompt": episode.prompt.text, "completion": episode.completion, "reward": score.value}
-        row |= reading_of(score)
+        row = {**_row(policy, episode), "reward": score.value, **reading_of(score)}
         rows.append(row | ({"turns": [vars(turn) for turn in turns]} if len(turns) > 1 else {}))
     named = {} if rule is None else {"decode": encode(rule)}
     return {"run_dir": asked.run, "base": asked.base, **named, "samples": rows}
@@ -87,12 +94,19 @@ def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, ob
         raise SteelyardError("is a job whose model writes no text", where=asked.run, hint="use steelyard eval")
     prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]
     temperature = 1.0 if asked.temperature is None else asked.temperature
-    sampling = Sampling(temperature, job.max_completion_length)
-    episodes = complete(job.policy(), prompts, asked.samples, sampling, asked.seed, rule=rule)
+    sampling = Sampling(temperature, job.max_completion_length, stop=asked.stop or ())
+    policy = job.policy()
+    episodes = complete(policy, prompts, asked.samples, sampling, asked.seed, rule=rule)
     for episode in episodes:
         print(_line(episode, None, ()))
-    rows = [{"prompt": episode.prompt.text, "completion": episode.completion} for episode in episodes]
+    rows = [_row(policy, episode) for episode in episodes]
     return {"run_dir": asked.run, "base": asked.base, "samples": rows}
+
+
+def _row(policy: Policy, episode: Episode) -> JsonObject:
+    """A completion for --json: `ended_by` is its stop string or the text of its end token, or else "length"."""
+    by = ended_by(episode.trajectory, policy)
+    return {"prompt": episode.prompt.text, "completion": episode.completion, "ended_by": by}
 
 
 def _scores(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[Score]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.cli.chosen import CURRICULUM, chosen_parts, take_id, take_rule
-from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
+from steelyard.cli.flags import choose, gather_rewards, gather_stops, parse, take_flags
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
 from steelyard.core import require
@@ -85,7 +85,7 @@ def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
     rule, rest = take_rule(words[1:], command)
     curriculum, rest = take_id(rest, CURRICULUM)
     recipe = recipe if curriculum is None else replace(recipe, curriculum=curriculum)
-    options = gather_rewards(_gather_schedules(rest, recipe), "--constraint")
+    options = gather_stops(gather_rewards(_gather_schedules(rest, recipe), "--constraint"))
     settings = parse(Run, options, command=command, default=recipe, description=f"{known[name]}\n\n{chosen_parts()}")
     return name, settings if rule is None else replace(settings, decode=rule)
 

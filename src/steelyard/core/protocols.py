@@ -127,6 +127,16 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Stops(Protocol):
+    """A task that says where its completions end, unless the run does."""
+
+    @property
+    def stop(self) -> Sequence[str]:
+        """Strings that end a completion."""
+        ...
+
+
+@runtime_checkable
 class Interactive(Protocol):
     """A task whose episodes have several turns: each is played in an environment of its own.
 

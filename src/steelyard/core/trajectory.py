@@ -52,6 +52,7 @@ class Sampling:
 
     temperature 0 is greedy; infinity is uniform over the vocabulary. `max_tokens` bounds the completion (tokens).
     `rule` names a decode rule that chose among continuations: log-probabilities are then not the sample's.
+    `stop` are strings that end a completion whose text contains one; `info["stop"]` of a trajectory says which did.
     """
 
     temperature: float = 1.0
@@ -59,6 +60,7 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     rule: str = ""
+    stop: tuple[str, ...] = ()
 
     @property
     def full_support(self) -> bool:
@@ -140,6 +142,7 @@ class _Wire(msgspec.Struct, array_like=True):
     step_rewards: bytes | None = None
     rule: str | None = None
     labels: dict[str, StoredLabel] | None = None
+    stop: tuple[str, ...] | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -171,7 +174,7 @@ def to_bytes(trajectory: Trajectory) -> bytes:
         dict(t.reward_parts),
         dict(t.info),
     )
-    few = [versions, steps, s.rule or None, dict(t.labels) or None]
+    few = [versions, steps, s.rule or None, dict(t.labels) or None, s.stop or None]
     while few and few[-1] is None:
         few.pop()
     return _encoder.encode((*fields, *few))
@@ -195,7 +198,7 @@ def from_bytes(data: bytes) -> Trajectory:
         np.frombuffer(w.logp_behaviour, "<f4"),
         w.version,
         w.digest,
-        Sampling(*w.sampling, rule=w.rule or ""),
+        Sampling(*w.sampling, rule=w.rule or "", stop=w.stop or ()),
         w.finish,
         w.sample,
         logp_ref_T,

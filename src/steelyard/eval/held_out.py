@@ -98,7 +98,7 @@ def evaluate(
         prompts: held-out prompts with distinct ids, all of them answered greedily.
         encode: prompt text to token ids.
         decode: token ids to text.
-        sampling: the sampling settings of training; greedy answers use only its `max_tokens`.
+        sampling: the sampling settings of training; greedy answers use its `max_tokens` and `stop` alone.
         samples_per_prompt: k, samples at `sampling`; 0 measures greedy accuracy alone.
         num_sampled_prompts: how many of `prompts`, from the front, are sampled; None for all.
         weights: loaded into the engine first; None evaluates the weights that it holds.
@@ -117,7 +117,7 @@ def evaluate(
         for each in (engine, *([] if sampler is None else [sampler])):
             each.load(weights)
     examiner = Examiner(engine, task, encode, decode, correct_at, codec, reward)
-    greedy = examiner.ask(prompts, 1, Sampling(temperature=0.0, max_tokens=sampling.max_tokens))
+    greedy = examiner.ask(prompts, 1, Sampling(0.0, sampling.max_tokens, stop=sampling.stop))
     sampled = prompts[:num_sampled_prompts] if samples_per_prompt else []
     samples = replace(examiner, engine=sampler or engine).ask(sampled, samples_per_prompt, sampling)
     everything = [answer for group in greedy + samples for answer in group]
@@ -213,10 +213,11 @@ def _record(answer: Answer, task: Task, decode: Decode) -> JsonObject:
     text = answer.episode.prompt.text
     prompt = text if isinstance(text, str) else "\n".join(f"{m['role']}: {m['content']}" for m in text)
     record = {"prompt": prompt, "completion": answer.completion, "reward": answer.value}
+    stop = {"stop": answer.trajectory.info["stop"]} if "stop" in answer.trajectory.info else {}
     style = {"style": task.style(answer.completion)} if isinstance(task, Styled) else {}
     turns = turns_of(answer.trajectory, decode) if isinstance(task, Interactive) else []
     spoken = {"turns": [{"by": turn.by, "text": turn.text} for turn in turns]} if turns else {}
-    return record | _said(answer.score) | {"version": answer.trajectory.version} | style | spoken
+    return record | _said(answer.score) | {"version": answer.trajectory.version} | stop | style | spoken
 
 
 def _said(score: Score) -> JsonObject:

@@ -8,6 +8,7 @@ import numpy as np
 from steelyard.core import LabelValue, Prompt, Sampling, Trajectory, require
 from steelyard.core.copies import own_prompt
 from steelyard.policy import Policy
+from steelyard.policy.text import Text
 
 _GIVEN = Sampling(max_tokens=1)
 
@@ -30,14 +31,14 @@ def demonstration(
     reward_T: np.ndarray | None = None,
     labels: Mapping[str, LabelValue] | None = None,
 ) -> Trajectory:
-    """A prompt and its given completion, end of sequence included, as a trajectory to imitate.
+    """A prompt and its given completion, end of sequence or of turn included, as a trajectory to imitate.
 
     It has no reference log-probabilities: a learner that needs them reads them.
 
     Raises:
         SteelyardError: the model has no end-of-sequence token.
     """
-    after = [*policy.tokenizer.encode(completion, add_special_tokens=False), end_of(policy)]
+    after = [*policy.tokenizer.encode(completion, add_special_tokens=False), end_of(policy, prompt.text)]
     known = {"reward": reward, "reward_T": reward_T, "labels": labels or {}}
     return given(prompt.id, policy.encode(prompt.text), after, **known)
 
@@ -59,15 +60,17 @@ def given(prompt_id: str, before: Sequence[int], after: Sequence[int], **known: 
     )
 
 
-def end_of(policy: Policy) -> int:
-    """The token that ends a completion.
+def end_of(policy: Policy, prompt: Text = "") -> int:
+    """The token that ends a completion of a prompt: in a chat, the template's end of turn.
 
     Raises:
         SteelyardError: the model has none.
     """
+    end = policy.end_of(prompt)
     hint = "take a model with an end-of-sequence token"
-    require(bool(policy.eos_ids), "nothing ends a completion", where="model", hint=hint)
-    return policy.eos_ids[0]
+    require(end is not None, "nothing ends a completion", where="model", hint=hint)
+    assert end is not None
+    return end
 
 
 def demonstrations_of(task: Demonstrator, prompts: Sequence[Prompt], policy: Policy) -> Mapping[str, Trajectory]:

@@ -107,10 +107,23 @@ class Policy:
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
-        """Tokens that end a completion: the tokenizer's and the model's; may be none."""
+        """Tokens that end a completion: the tokenizer's, the model's, and the chat template's; may be none."""
         named = self.model.generation_config.eos_token_id
-        ids = {self.tokenizer.eos_token_id, *(named if isinstance(named, list | tuple) else [named])}
+        ids = {self.tokenizer.eos_token_id, self._turn_end, *(named if isinstance(named, list | tuple) else [named])}
         return tuple(sorted(ids - {None}))
+
+    @cached_property
+    def _turn_end(self) -> int | None:
+        return text.turn_end(self.tokenizer, self.chat_options)
+
+    def end_of(self, prompt: text.Text) -> int | None:
+        """The token that ends a written completion of a prompt: in a chat, that of the template's turns.
+
+        None where nothing ends a completion.
+        """
+        own = self._turn_end if not isinstance(prompt, str) else None
+        ids = (own, self.tokenizer.eos_token_id, *self.eos_ids)
+        return next((id for id in ids if id is not None), None)
 
     @property
     def pad_id(self) -> int:

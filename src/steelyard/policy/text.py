@@ -237,9 +237,34 @@ def encode_next(
             raise SteelyardError(what, where="environment", hint="give text in both, or messages in both")
         return _following(tokenizer, observation, last)
     after = _after_turn(tokenizer, messages, as_messages(observation), options)
-    ends = [tokenizer.decode([token], skip_special_tokens=False) for token in (last, *eos_ids)]
+    said = (last, *eos_ids) if last in eos_ids else ()  # a stop string ends a turn before its end-of-turn token
+    ends = [tokenizer.decode([token], skip_special_tokens=False) for token in said]
     end = next((end for end in ends if end and after.startswith(end)), "")
     return _following(tokenizer, after[len(end) :], last)
+
+
+def turn_end(tokenizer: Tokenizer, options: Options = _NONE) -> int | None:
+    """The special token with which the chat template ends a turn of the assistant, such as <|im_end|>.
+
+    None where there is no template, where it ends a turn with plain text or refuses a chat of two messages.
+
+    Args:
+        tokenizer: the model's.
+        options: arguments of the chat template.
+    """
+    if tokenizer.chat_template is None:
+        return None
+    from jinja2 import TemplateError
+
+    messages = [*as_messages("one"), {"role": "assistant", "content": MARK}]
+    try:
+        whole = tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    except (TemplateError, TypeError, ValueError, LookupError):  # it says why when it is given the prompts
+        return None
+    after = whole.rpartition(MARK)[2].lstrip() if MARK in whole else ""
+    first = tokenizer.encode(after, add_special_tokens=False)[:1]
+    written = tokenizer.decode(first, skip_special_tokens=False)
+    return first[0] if written and after.startswith(written) and not decode(tokenizer, first) else None
 
 
 def as_messages(observation: str | list[Message]) -> list[Message]:

@@ -2,8 +2,8 @@
 
 One row per trajectory; lists have one element per step (T). `arrived` is the learner version at arrival, `info` and
 `labels` are JSON, and each sampling setting is a column. `step_version` is null if one version sampled all tokens,
-`step_reward` if there are no step rewards, `rule` if there was no decode rule, `labels` if there are no labels. Tables
-of older versions lack these four columns.
+`step_reward` if there are no step rewards, `rule` if there was no decode rule, `stop` if there were no stop strings,
+`labels` if there are no labels. Tables of older versions lack these five columns.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,11 +45,12 @@ _SCALARS = {
     "top_p": pa.float64(),
     "top_k": pa.int64(),
     "rule": pa.string(),
+    "stop": pa.list_(pa.string()),
     "reward_parts": pa.map_(pa.string(), pa.float64()),
     "info": pa.string(),
     "labels": pa.string(),
 }
-MAY_BE_ABSENT = ("step_version", "step_reward", "rule", "labels")
+MAY_BE_ABSENT = ("step_version", "step_reward", "rule", "stop", "labels")
 """Columns that older tables lack; their values are then null."""
 _MAY_BE_NULL = ("reward", "logp_ref", *MAY_BE_ABSENT)
 
@@ -83,6 +84,7 @@ def _scalars(t: Trajectory, arrived: int) -> JsonObject:
         "top_p": t.sampling.top_p,
         "top_k": t.sampling.top_k,
         "rule": t.sampling.rule or None,
+        "stop": list(t.sampling.stop) or None,
         "reward_parts": list(t.reward_parts.items()),
         "info": _info(t),
         "labels": msgspec.json.encode(t.labels).decode() if t.labels else None,
@@ -166,7 +168,8 @@ def _trajectory(
         where=where,
         hint="give it the oldest version that sampled any of its tokens",
     )
-    sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "")
+    stop = tuple(s["stop"] or ())
+    sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "", stop)
     return Trajectory(
         s["prompt_id"],
         tokens_T,

@@ -16,9 +16,9 @@ from functools import cache
 import numpy as np
 
 from steelyard.core import Request, Sampling, Trajectory, Weights, id_of, require
-from steelyard.core.trajectory import Finish
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
+from steelyard.rollout.endings import Endings, finish_of, info_of
 from steelyard.rollout.reading import forking_for
 from steelyard.rollout.requests import check_requests
 from steelyard.rollout.staged_weights import StagedWeights
@@ -53,6 +53,7 @@ class CandidateEngine:
         self.name = id_of(rule) or type(rule).__name__
         self._reading = forking_for(policy)
         self._staged = StagedWeights(policy)
+        self._endings = cache(lambda stop: Endings(policy, stop))
         self._closes = cache(lambda token: rule.closes(policy.decode([token])))
 
     def load(self, weights: Weights) -> None:
@@ -64,7 +65,7 @@ class CandidateEngine:
         self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
-        """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
+        """Yield one trajectory per request as it ends: prompt, then completion with what ended it.
 
         Raises:
             SteelyardError: greedy sampling, settings out of range, an empty prompt, or one too long for the model.
@@ -96,6 +97,7 @@ class CandidateEngine:
             sampling=sampling,
             max_rows=self.max_rows,
             reading=self._reading,
+            endings=self._endings(sampling.stop),
             closes=self._closes,
         )
         while trials.running:
@@ -104,7 +106,6 @@ class CandidateEngine:
     def _trajectory(self, sample: Sample, sampling: Sampling) -> Trajectory:
         request = sample.request
         blank = len(sample.request.tokens)
-        finish: Finish = "stop" if sample.tokens[-1] in self.policy.eos_ids else "length"
         return Trajectory(
             request.prompt_id,
             np.array([*request.tokens, *sample.tokens], np.int32),
@@ -113,7 +114,7 @@ class CandidateEngine:
             self._staged.version,
             self._staged.digest,
             replace(sampling, rule=self.name),
-            finish,
+            finish_of(sample.by),
             request.sample,
-            info={"forwards": sample.forwards, "candidates": sample.tried},
+            info={"forwards": sample.forwards, "candidates": sample.tried, **info_of(sample.by)},
         )

@@ -15,18 +15,19 @@ from torch import Tensor
 
 from steelyard.core import Sampling
 from steelyard.policy import Policy
+from steelyard.rollout.endings import By, Endings
 from steelyard.rollout.reading import Cached, Reading, Whole
 from steelyard.rollout.sampling import draw
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Rows that have just ended: their index in the batch, tokens, log-probabilities, and whether they stopped."""
+    """Rows that have just ended: their index in the batch, tokens, log-probabilities, and how they did."""
 
     rows: np.ndarray
     tokens: np.ndarray
     logp: np.ndarray
-    stopped: np.ndarray
+    by: Sequence[By]
 
 
 class Decoding:
@@ -39,13 +40,14 @@ class Decoding:
         prompts: Sequence[tuple[int, ...]],
         uniform_NS: Float64[np.ndarray, "N S"],
         sampling: Sampling,
+        endings: Endings,
         reading: type[Cached] | type[Whole] = Cached,
     ) -> None:
         """Read the prompts. `uniform_NS` are the uniforms in [0, 1) that draw the tokens."""
         self._sampling = sampling
         self._steps = 0
         self._uniform_NS = torch.from_numpy(uniform_NS).to(policy.device)
-        self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
+        self._endings = endings
         different = {prompt: u for u, prompt in enumerate(dict.fromkeys(prompts))}
         row_N = torch.tensor([different[prompt] for prompt in prompts], device=policy.device)
         self._rows: Reading = reading(policy, [*different])
@@ -72,18 +74,22 @@ class Decoding:
         self._logp_NS[rows, t] = logp_N
         self._last_N = token_N
         self._steps = t + 1
-        stopped_N = torch.isin(token_N, self._eos)
-        ended_N = stopped_N | (self._steps == self._sampling.max_tokens)
-        out = ended_N.nonzero()[:, 0]
-        kept = (~ended_N).nonzero()[:, 0]
-        done = rows[out]
-        parts = (done, self._token_NS[done, : t + 1], self._logp_NS[done, : t + 1], stopped_N[out])
-        ended = Ended(*(x.cpu().numpy() for x in parts))
+        full_N = np.full(len(rows), self._steps == self._sampling.max_tokens)
+        out, by = self._endings.ended(token_N.cpu().numpy(), full_N, self._drawn)
+        kept = torch.from_numpy(np.delete(np.arange(len(rows)), out)).to(rows.device)
+        done = rows[torch.from_numpy(out).to(rows.device)]
+        parts = (done, self._token_NS[done, : t + 1], self._logp_NS[done, : t + 1])
+        of, tokens, logp = (x.cpu().numpy() for x in parts)
+        ended = Ended(of, tokens, logp, by)
         if len(out):
             self._running_N = rows[kept]
             self._last_N = token_N[kept]
             self._keep(kept)
         return ended
+
+    def _drawn(self, row: int) -> list[int]:
+        """The tokens that one of the running rows has drawn."""
+        return self._token_NS[self._running_N[row], : self._steps].tolist()
 
     def _keep(self, index_N: Int64[Tensor, "N"]) -> None:
         self._rows.keep(index_N)

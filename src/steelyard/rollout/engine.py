@@ -8,13 +8,14 @@ requests (up to the last bits of the logits, which a batch's shape can move).
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
 from steelyard.core import Request, Sampling, Trajectory, Weights, require
-from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.decoding import Decoding, Ended
+from steelyard.rollout.endings import Endings, finish_of, info_of
 from steelyard.rollout.reading import reading_for
 from steelyard.rollout.requests import check_requests, uniforms_of
 from steelyard.rollout.staged_weights import StagedWeights
@@ -40,6 +41,7 @@ class TransformersEngine:
         self.max_rows = max_rows
         self._reading = reading_for(policy)
         self._staged = StagedWeights(policy)
+        self._endings = cache(lambda stop: Endings(policy, stop))
 
     def load(self, weights: Weights) -> None:
         """Take new weights, from the next batch on; a batch that is under way keeps the ones it began with.
@@ -50,7 +52,7 @@ class TransformersEngine:
         self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
-        """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
+        """Yield one trajectory per request as it ends: prompt, then completion with what ended it.
 
         Raises:
             SteelyardError: sampling settings out of range, an empty prompt, or one too long for the model's context.
@@ -65,15 +67,16 @@ class TransformersEngine:
         self.policy.model.eval()
         stamp = (self._staged.version, self._staged.digest, sampling)
         uniform_NS = uniforms_of(self.seed, requests, sampling.max_tokens)
-        decoding = Decoding(self.policy, [r.tokens for r in requests], uniform_NS, sampling, self._reading)
+        endings = self._endings(sampling.stop)
+        prompts = [request.tokens for request in requests]
+        decoding = Decoding(self.policy, prompts, uniform_NS, sampling, endings, self._reading)
         while decoding.running:
             yield from _trajectories(requests, decoding.step(), stamp)
 
 
 def _trajectories(requests: list[Request], ended: Ended, stamp: tuple[int, str, Sampling]) -> Iterator[Trajectory]:
-    for row, tokens, logp, stopped in zip(ended.rows, ended.tokens, ended.logp, ended.stopped, strict=True):
+    for row, tokens, logp, by in zip(ended.rows, ended.tokens, ended.logp, ended.by, strict=True):
         request = requests[row]
-        finish: Finish = "stop" if stopped else "length"
         blank = np.zeros(len(request.tokens), np.float32)
         yield Trajectory(
             request.prompt_id,
@@ -81,6 +84,7 @@ def _trajectories(requests: list[Request], ended: Ended, stamp: tuple[int, str, 
             np.repeat([False, True], [len(blank), len(tokens)]),
             np.concatenate([blank, logp]),
             *stamp,
-            finish,
+            finish_of(by),
             request.sample,
+            info=info_of(by),
         )

@@ -10,7 +10,7 @@ environment's `truncate` scores it); or when its environment fails (`finish` is 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -182,7 +182,8 @@ class _Batch:
         before = 0 if play.trajectory is None else len(play.trajectory.tokens_T)
         play.trajectory = turn if play.trajectory is None else joined(play.trajectory, turn)
         play.turns += 1
-        play.said = self._codec.decode([int(t) for t in turn.tokens_T[before:][turn.action_T[before:]]])
+        said = self._codec.decode([int(t) for t in turn.tokens_T[before:][turn.action_T[before:]]])
+        play.said = before_stop(said, turn)
         assert play.environment is not None
         if turn.finish == "error":
             self._fail(play, str(turn.info.get("error", "its generation failed")))
@@ -292,7 +293,7 @@ def joined(before: Trajectory, turn: Trajectory) -> Trajectory:
         version=before.version,
         digest=before.digest,
         version_T=versions,
-        info=_summed(before.info, turn.info),
+        info=_summed({name: value for name, value in before.info.items() if name != "stop"}, turn.info),
     )
 
 
@@ -307,8 +308,27 @@ def _summed(a: JsonMapping, b: JsonMapping) -> JsonObject:
 
 
 def transcript(trajectory: Trajectory, decode: Callable[[Sequence[int]], str]) -> str:
-    """The text of all that follows the first observation: the policy's turns, and what it was told between them."""
-    return decode(trajectory.tokens_T[_begin(trajectory) :].tolist())
+    """The text of all that follows the first observation: the policy's turns, and what it was told between them.
+
+    It ends before the stop string that ended the last turn.
+    """
+    text = decode(trajectory.tokens_T[_begin(trajectory) :].tolist())
+    if not trajectory.info.get("stop"):
+        return text
+    last = decode(trajectory.tokens_T[_last_turn(trajectory) :].tolist())
+    return text[: len(text) - len(last) + len(before_stop(last, trajectory))]
+
+
+def before_stop(said: str, turn: Trajectory) -> str:
+    """What was said in a turn, without the stop string that ended it and what its last token holds beyond."""
+    stop = turn.info.get("stop")
+    return said.partition(str(stop))[0] if stop else said
+
+
+def _last_turn(trajectory: Trajectory) -> int:
+    """Where the last run of actions begins."""
+    (others,) = np.nonzero(~trajectory.action_T)
+    return int(others[-1]) + 1 if len(others) else 0
 
 
 @dataclass(frozen=True)
@@ -320,13 +340,14 @@ class Said:
 
 
 def turns_of(trajectory: Trajectory, decode: Callable[[Sequence[int]], str]) -> list[Said]:
-    """What followed the first observation, turn by turn."""
+    """What followed the first observation, turn by turn; the last one without the stop string that ended it."""
     start = _begin(trajectory)
     action_T = trajectory.action_T[start:]
     (ends,) = np.nonzero(action_T[1:] != action_T[:-1])
     parts = zip([0, *(ends + 1).tolist()], [*(ends + 1).tolist(), len(action_T)], strict=True)
     tokens = trajectory.tokens_T[start:].tolist()
-    return [Said("policy" if action_T[a] else "environment", decode(tokens[a:b])) for a, b in parts if b > a]
+    said = [Said("policy" if action_T[a] else "environment", decode(tokens[a:b])) for a, b in parts if b > a]
+    return [*said[:-1], replace(said[-1], text=before_stop(said[-1].text, trajectory))] if said else []
 
 
 def _begin(trajectory: Trajectory) -> int:

@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from steelyard.core import Request, Sampling
 from steelyard.rollout.block_sampling import draw_in_blocks
+from steelyard.rollout.endings import MAY_COMPLETE, By, Endings
 from steelyard.rollout.fixed_step import fixed_step
 from steelyard.rollout.graphs import Graphs
 from steelyard.rollout.network import Network
@@ -169,24 +170,52 @@ class FixedRows:
         token_N = self._tokens[:rows].gather(1, before_N[:, None])[:, 0]
         self._logits[:rows] = fixed_step(self._network, self._cache, token_N, before_N, width)
 
-    def draw(self, sampling: Sampling, eos: Int64[Tensor, "E"], version: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw some tokens for each row; returns the rows that end by one, and which of these by one of `eos`."""
+    def draw(self, sampling: Sampling, endings: Endings, version: int) -> tuple[np.ndarray, list[By]]:
+        """Draw some tokens for each row; returns the rows that end by one, and how each does."""
         n = self.running
         rows = min(rounded_rows(n), self.size)
         self._temperature.fill_(sampling.temperature)
-        key = ("draw", rows, sampling.temperature == 0, sampling.top_k, sampling.top_p)
+        key = ("draw", rows, sampling.temperature == 0, sampling.top_k, sampling.top_p, endings.ids)
+        before_N = self._here[:n].copy()
         for step in range(min(LOOK, int((self._bound[:n] - self._here[:n]).max()) + 1)):
             if step:
                 self.advance()
-            self._graphs.run(key, lambda: self._draw(rows, sampling, eos))
+            self._graphs.run(key, lambda: self._draw(rows, sampling, endings.tokens))
             self._versions[np.arange(n), self._here[:n]] = version
             self._here[:n] = np.minimum(self._here[:n] + 1, self.columns - 1)
         seen = torch.cat([self._ended[:n], self._stopped[:n].long(), self._sound[None].long()]).cpu()
         check_finite(torch.where(seen[-1:] > 0, 0.0, torch.nan))
         ended_N, stopped_N = seen[:-1].view(2, n).numpy()
+        by_N: list[By] = ["" if stopped else None for stopped in stopped_N.tolist()]
+        for row, (column, string) in (self._completed(before_N, ended_N, endings) if endings.strings else {}).items():
+            ended_N[row] = column
+            by_N[row] = string
         (ended,) = np.nonzero(ended_N >= 0)
         self._length[ended] = ended_N[ended] + 1
-        return ended, stopped_N[ended] > 0
+        return ended, [by_N[row] for row in ended.tolist()]
+
+    def _completed(self, before_N: np.ndarray, ended_N: np.ndarray, endings: Endings) -> dict[int, tuple[int, str]]:
+        """Row -> the column at which its newest tokens complete a stop string, and the string.
+
+        Args:
+            before_N: the column of the first of these tokens.
+            ended_N: the column at which the row ended otherwise, or -1.
+            endings: with the stop strings.
+        """
+        n = len(before_N)
+        column_NS = (before_N[:, None] + np.arange(LOOK)).clip(max=self.columns - 1)
+        token_NS = self._tokens[:n].gather(1, self._here_as_tensor(column_NS)).cpu().numpy()
+        last_N = np.where(ended_N >= 0, ended_N, self._here[:n] - 1)
+        newest_NS = (column_NS >= self._first[:n, None]) & (column_NS <= last_N[:, None])
+        found: dict[int, tuple[int, str]] = {}
+        for row, step in np.argwhere(newest_NS & (endings.kinds(token_NS) == MAY_COMPLETE)).tolist():
+            if row in found:
+                continue
+            column = int(column_NS[row, step])
+            string = endings.completed(self._tokens[row, self._first[row] : column + 1].tolist())
+            if string is not None:
+                found[row] = (column, string)
+        return found
 
     def _draw(self, rows: int, sampling: Sampling, eos: Int64[Tensor, "E"]) -> None:
         at_N = self._at[:rows]

@@ -11,15 +11,16 @@ requests (up to the last bits of the logits, which a batch's shape can move).
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from steelyard.core import FollowUps, Request, Sampling, Trajectory, Weights, require
-from steelyard.core.trajectory import Finish
 from steelyard.policy import Policy
 from steelyard.rollout.cache import WIDTH
+from steelyard.rollout.endings import By, Endings, finish_of, info_of
 from steelyard.rollout.fixed_rows import FixedRows
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import PrefixCache
@@ -84,7 +85,7 @@ class NativeEngine:
         self._prefix_cache = PrefixCache(self._network)
         self._rows: RunningRows | None = None
         self._kept: dict[tuple[str, int], Tensor] = {}
-        self._eos = torch.tensor(policy.eos_ids, dtype=torch.long, device=policy.device)
+        self._endings = cache(lambda stop: Endings(policy, stop))
         self._digests: dict[int, str] = {}
 
     @property
@@ -106,7 +107,7 @@ class NativeEngine:
         self._staged.offer(weights)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Trajectory]:
-        """Yield one trajectory per request as it ends: prompt, then completion with its end-of-sequence token.
+        """Yield one trajectory per request as it ends: prompt, then completion with what ended it.
 
         Raises:
             SteelyardError: sampling settings out of range, an empty prompt, one too long for the model's context, or
@@ -188,17 +189,17 @@ class NativeEngine:
     @torch.inference_mode()
     def _draw(self, rows: RunningRows, sampling: Sampling, *, keep: bool) -> list[Trajectory]:
         """Draw a token for each row that runs, or several; those that end by it leave the batch."""
-        ended, stopped = rows.draw(sampling, self._eos, self.version)
+        ended, how = rows.draw(sampling, self._endings(sampling.stop), self.version)
         if not len(ended):
             return []
         found: list[Trajectory] = []
-        for row, by_token in zip(rows.end(ended, keep=keep), stopped, strict=True):
-            found.append(self._trajectory(row, "stop" if by_token else "length", sampling))
+        for row, by in zip(rows.end(ended, keep=keep), how, strict=True):
+            found.append(self._trajectory(row, by, sampling))
             if row.cache is not None:
                 self._kept[row.request.prompt_id, row.request.sample] = row.cache
         return found
 
-    def _trajectory(self, row: EndedRow, finish: Finish, sampling: Sampling) -> Trajectory:
+    def _trajectory(self, row: EndedRow, by: By, sampling: Sampling) -> Trajectory:
         request = row.request
         blank = len(row.request.tokens)
         oldest = int(row.versions[0])
@@ -213,8 +214,9 @@ class NativeEngine:
             oldest,
             self._digests[oldest],
             sampling,
-            finish,
+            finish_of(by),
             request.sample,
+            info=info_of(by),
             **mixed,
         )
 

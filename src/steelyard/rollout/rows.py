@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from steelyard.core import Request, Sampling
 from steelyard.rollout.cache import Cache
+from steelyard.rollout.endings import By, Endings
 from steelyard.rollout.network import Network
 from steelyard.rollout.prefix_cache import Read
 from steelyard.rollout.prefixes import Prefixes
@@ -176,12 +177,15 @@ class Rows:
         self._requests.append(request)
         self.running = row + 1
 
-    def draw(self, sampling: Sampling, eos: Int64[Tensor, "E"], version: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a token for each row; returns the rows that end by it, and which of these by one of the tokens `eos`."""
+    def draw(self, sampling: Sampling, endings: Endings, version: int) -> tuple[np.ndarray, list[By]]:
+        """Draw a token for each row; returns the rows that end by it, and how each does."""
         token_N, logp_N = draw(self.logits_NV, self.uniform_N, sampling)
-        stopped_N = torch.isin(token_N, eos).cpu().numpy() & self.drawing_N
-        ended = np.flatnonzero(self.write(token_N, logp_N, version) | stopped_N)
-        return ended, stopped_N[ended]
+        full_N = self.write(token_N, logp_N, version)
+        return endings.ended(token_N.cpu().numpy(), full_N, self._drawn, self.drawing_N)
+
+    def _drawn(self, row: int) -> list[int]:
+        """The tokens that a row has drawn."""
+        return self._tokens[row, self._begin[row] : self.column + 1].tolist()
 
     def write(self, token_N: Int64[Tensor, "N"], logp_N: Float[Tensor, "N"], version: int) -> np.ndarray:
         """Note what was drawn, or given in its place; returns which rows have all their steps."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from steelyard.core import Request, Sampling
+from steelyard.rollout.endings import By, Endings
 from steelyard.rollout.prefix_cache import Read
 
 
@@ -65,8 +66,8 @@ class RunningRows(Protocol):
         """Read the tokens that were drawn last; the next logits are then there."""
         ...
 
-    def draw(self, sampling: Sampling, eos: Int64[Tensor, "E"], version: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw for each row; returns the rows that end by it, and which of these by one of the tokens `eos`."""
+    def draw(self, sampling: Sampling, endings: Endings, version: int) -> tuple[np.ndarray, list[By]]:
+        """Draw for each row; returns the rows that end by it, and how each does."""
         ...
 
     def end(self, rows: np.ndarray, *, keep: bool = False) -> list[EndedRow]:

@@ -30,6 +30,7 @@ def check(sampling: Sampling) -> None:
     require(s.temperature >= 0, f"temperature is {s.temperature}", where="temperature", hint="use 0 (greedy) or more")
     require(0 < s.top_p <= 1, f"top_p is {s.top_p}", where="top_p", hint="use a share above 0, up to 1 (all)")
     require(s.top_k >= 0, f"top_k is {s.top_k}", where="top_k", hint="use 0 (all) or more")
+    require(all(s.stop), f"stop is {s.stop}", where="stop", hint="leave out the empty one")
     require(s.max_tokens >= 1, f"max_tokens is {s.max_tokens}", where="max_tokens", hint="use 1 or more")
     require(
         not s.rule, f"rule is {s.rule!r}", where="rule", hint="leave it out, or use CandidateEngine, which follows it"

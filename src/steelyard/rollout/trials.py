@@ -22,6 +22,7 @@ from torch import Tensor
 from steelyard.core import Request, Sampling, uniforms
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
+from steelyard.rollout.endings import By, Endings
 from steelyard.rollout.reading import Cached, Reading, Whole, gather_rows
 from steelyard.rollout.requests import uniforms_of
 from steelyard.rollout.sampling import draw, warp
@@ -38,6 +39,8 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     logp: list[float] = field(default_factory=list)
     ended: bool = False
+    by: By = None
+    """What ended the sample with it; None while nothing has."""
 
 
 @dataclass(eq=False)
@@ -52,6 +55,8 @@ class Sample:
     """The continuations that are tried at its end; none while its last token is read."""
     forwards: int = 0
     tried: int = 0
+    by: By = None
+    """What has ended it, other than its bound."""
 
 
 @dataclass(eq=False)
@@ -77,6 +82,7 @@ class Trials:
         sampling: Sampling,
         max_rows: int,
         reading: type[Cached] | type[Whole],
+        endings: Endings,
         closes: Callable[[int], bool],
     ) -> None:
         """Read the prompts, equal ones once.
@@ -89,6 +95,7 @@ class Trials:
             sampling: how tokens are drawn.
             max_rows: continuations at once; a position that alone has more gets them nevertheless.
             reading: how rows are read.
+            endings: what ends a sample.
             closes: whether a token ends a continuation.
         """
         self._policy = policy
@@ -97,7 +104,7 @@ class Trials:
         self._sampling = sampling
         self._max_rows = max_rows
         self._closes = closes
-        self._eos = frozenset(policy.eos_ids)
+        self._endings = endings
         self._live: list[Row] = []
         self._aside: list[Row] = []
         self._open: list[Position] = []
@@ -175,14 +182,20 @@ class Trials:
         return [Row(sample, *place, uniform_S) for uniform_S in each]
 
     def _draw(self, rows: Sequence[Row], logits_NV: Float[Tensor, "N V"]) -> None:
-        """One more token for each; a row ends at punctuation, at an end of sequence and at the length limit."""
+        """One more token for each; a row ends at punctuation, where the sample does, and at the length limit."""
         uniform_N = torch.tensor([row.uniform_S[len(row.tokens)] for row in rows], dtype=torch.float64)
         token_N, logp_N = draw(logits_NV, uniform_N.to(logits_NV.device), self._sampling)
         for row, token, logp in zip(rows, token_N.tolist(), logp_N.tolist(), strict=True):
             row.tokens.append(token)
             row.logp.append(logp)
-            full = len(row.tokens) == len(row.uniform_S)
-            row.ended = full or token in self._eos or self._closes(token)
+            row.ended = len(row.tokens) == len(row.uniform_S) or self._closes(token)
+        none_full = np.zeros(len(rows), bool)
+        ended, by = self._endings.ended(
+            token_N.cpu().numpy(), none_full, lambda i: [*rows[i].sample.tokens, *rows[i].tokens]
+        )
+        for i, what in zip(ended.tolist(), by, strict=True):
+            rows[i].ended = True
+            rows[i].by = what
 
     def _settle(self, drawn: Sequence[Row]) -> list[Sample]:
         """Sort the rows that drew; where all of a position have ended, the rule keeps one. Returns what has ended."""
@@ -205,11 +218,12 @@ class Trials:
         kept = sample.rows[0 if len(logps) == 1 else self._rule.choose(logps)]
         sample.tokens += kept.tokens
         sample.logp += kept.logp
+        sample.by = kept.by
         sample.rows = []
         return Row(sample, kept.reading, kept.at, sample.uniform_S)
 
     def _over(self, sample: Sample) -> bool:
-        return len(sample.tokens) == self._sampling.max_tokens or sample.tokens[-1] in self._eos
+        return len(sample.tokens) == self._sampling.max_tokens or sample.by is not None
 
     def _gather(self) -> None:
         """Put live rows side by side, and those that wait apart from them; what nobody needs any more is let go."""

@@ -34,6 +34,7 @@ from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import Constrained, reward_function
 from steelyard.rollout import Codec, engine_for
+from steelyard.rollout.endings import Endings
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
 from steelyard.runtime.run import Part, Run
 from steelyard.searcher import Searcher
@@ -101,11 +102,12 @@ def check_prompts(run: Run, policy: Policy) -> Lengths:
     Returns the lengths of all (tokens).
 
     Raises:
-        SteelyardError: the model's tokenizer cannot read a prompt, its context has no room for a completion, the chat
-            template of a task of several turns rewrites earlier turns, or its arguments are given and no prompt is a
-            chat.
+        SteelyardError: the model's tokenizer cannot read a prompt or write a stop string, its context has no room for
+            a completion, the chat template of a task of several turns rewrites earlier turns, or its arguments are
+            given and no prompt is a chat.
     """
     check_labels(run)
+    Endings(policy, run.stops)
     prompts = (*run.task.prompts("train"), *run.task.prompts("held-out"))
     chats = any(isinstance(prompt.text, list) for prompt in prompts)
     hint = "leave it out, or make the prompts chats (--chat, where the task has it)"

@@ -23,6 +23,7 @@ from steelyard.core import (
     Schedule,
     Seed,
     ShareBelowOne,
+    Stops,
     Task,
     checked,
     id_of,
@@ -48,6 +49,7 @@ from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
 from steelyard.runtime.run_parts import HeldOut, LearnerPart, Processes, Restarts, SearchPart, VirtualClock
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
+from steelyard.task.base import StopStrings
 
 Plain = tyro.conf.OmitArgPrefixes
 Part = Literal["learner", "search", "evaluation"]
@@ -105,6 +107,10 @@ class Run:
     """Completions of each prompt in a searcher batch (S); None for num_generations."""
     max_completion_length: PositiveInt = 32
     """Most tokens that a completion may have."""
+    stop: StopStrings = None
+    r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
+    Its tokens are trained on, and the text that is scored ends before it. None takes what the task says. \n, \t and
+    \\ are a line break, a tab and a backslash."""
     max_prompt_length: PositiveInt | None = None
     """Most tokens that a prompt may have; None leaves that to the model's context, less --max-completion-length."""
     filter_overlong_prompts: bool = False
@@ -331,7 +337,14 @@ class Run:
     @property
     def sampling(self) -> Sampling:
         """How searchers sample."""
-        return Sampling(self.search_temperature or self.temperature, self.max_completion_length)
+        return Sampling(self.search_temperature or self.temperature, self.max_completion_length, stop=self.stops)
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The strings that end a completion: its own, or else its task's."""
+        if self.stop is not None:
+            return self.stop
+        return tuple(self.task.stop) if isinstance(self.task, Stops) else ()
 
     @property
     def rule_name(self) -> str | None:

@@ -60,6 +60,18 @@ PromptTemplate = Annotated[
     OnCommandLine,
 ]
 PlainText = Annotated[str, OnCommandLine]
+StopString = Annotated[str, Meta(min_length=1, description="strings that are not empty")]
+StopStrings = Annotated[
+    tuple[StopString, ...] | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="STR",
+        instance_from_str=lambda words: tuple(map(unescaped, msgspec.json.decode(words[0], type=list[str]))),
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: [msgspec.json.encode([*map(escaped, value or ())]).decode()],
+    ),
+]
+"""Stop strings; on the command line `cli.flags.gather_stops` makes a JSON list of those of several `--stop` first."""
 
 
 def key_of(text: Text) -> str:

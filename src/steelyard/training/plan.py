@@ -14,6 +14,7 @@ from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
 from steelyard.policy.meta_model import local_directory
 from steelyard.reward import Closable
+from steelyard.rollout import endings
 from steelyard.runtime import Run
 from steelyard.runtime.factories import (
     check_labels,
@@ -79,6 +80,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "schedule": _schedule(run),
         "staleness": _staleness(run),
         "generation": _generation(run, policy),
+        "endings": None if policy is None else endings.described(policy, run.sampling),
         "devices": None if policy is None else describe_devices(run, policy, prompts.get("longest_tokens", 0)),
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }

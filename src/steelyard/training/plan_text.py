@@ -25,6 +25,7 @@ def _post_training(planned: JsonMapping) -> list[str]:
         f"model: {_model(planned['model'])}",
         *(f"{role}: {_other(model)}" for role, model in planned["other_models"].items()),
         *([] if planned["generation"] is None else [f"generation: {planned['generation']}"]),
+        *([] if planned["endings"] is None else [f"ends at: {ends_at(planned['endings'])}"]),
         f"samples: {_samples(planned['samples'])}",
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
@@ -32,6 +33,15 @@ def _post_training(planned: JsonMapping) -> list[str]:
         *_devices(planned["devices"]),
         *_memory(planned["memory"]),
     ]
+
+
+def ends_at(endings: JsonMapping) -> str:
+    """What ends a completion."""
+    tokens = [f"end {'tokens' if len(endings['tokens']) > 1 else 'token'} {', '.join(endings['tokens'])}"]
+    strings = [repr(text) + (" (another one ends before it)" if text in endings["never"] else "")
+               for text in endings["stop"]]  # fmt: skip
+    parts = (tokens if endings["tokens"] else ["no end token"]) + (["stop " + ", ".join(strings)] if strings else [])
+    return "; ".join([*parts, f"{endings['max_tokens']:,} tokens at most"])
 
 
 def _prompts(prompts: JsonMapping) -> str:
