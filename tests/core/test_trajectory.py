@@ -28,7 +28,13 @@ def trajectories(draw):
         logp_behaviour_T=row(np.float32, floats32),
         version=draw(st.integers(0, 2**40)),
         digest=draw(st.text("0123456789abcdef", min_size=16, max_size=16)),
-        sampling=Sampling(draw(numbers), draw(st.integers(1, 99)), draw(st.floats(0, 1)), draw(st.integers(0, 9))),
+        sampling=Sampling(
+            draw(numbers),
+            draw(st.integers(1, 99)),
+            draw(st.floats(0, 1)),
+            draw(st.integers(0, 9)),
+            stop=draw(st.lists(st.text(min_size=1), max_size=2).map(tuple)),
+        ),
         finish=draw(st.sampled_from(["stop", "length", "error"])),
         sample=draw(st.integers(0, 2**40)),
         logp_ref_T=draw(st.none() | st.just(row(np.float32, floats32))),
@@ -122,6 +128,7 @@ def test_bytes_are_small():
         (Sampling(top_p=0.9), False),
         (Sampling(top_k=5), False),
         (Sampling(rule="cntp"), False),
+        (Sampling(stop=("end",)), True),
     ],
 )
 def test_full_support(sampling, full):
