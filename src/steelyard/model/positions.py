@@ -31,6 +31,10 @@ class Rotary:
     share: float = 1.0
     """Share of a head's dimensions that are turned, the first ones; the others pass as they are."""
 
+    def pairs(self, head_dim: int) -> int:
+        """How many pairs of dimensions are turned."""
+        return (int(head_dim * self.share) + 1) // 2
+
     def inverse_frequencies(self, head_dim: int) -> Float[Tensor, "pairs"]:
         """Radians per position of each pair of dimensions that are turned."""
         size = int(head_dim * self.share)

@@ -1,12 +1,7 @@
 """The decode step of the native engine: one token for each of many rows, in as few operations as possible.
 
-It computes what `model.Decoder` computes, from the same `Architecture`, up to rounding. Weights are rearranged:
-
-    norms       x / hypot(|x|, sqrt(D eps)); their gains, and sqrt(D), are multiplied into the weights that follow
-                (`fixed`: x / sqrt(mean x^2 + eps), which is one operation on a GPU, and the gains alone)
-    embedding   its scale is multiplied into it
-    attention   one weight for queries, keys and values; the scale of scores is multiplied into the queries' rows
-    rotation    pairs of dimensions lie side by side, so that it is one product of complex numbers, in place
+It computes what `model.Decoder` computes, from the same `Architecture`, up to rounding, with weights that
+`weight_layout` has rearranged. Queries and keys are turned by one product of complex numbers, in place.
 
 A row attends to its own columns of the cache, which come in blocks. Rows with the same prompt may share its keys and
 values, which are then stored once and read for all these rows in one product:
@@ -20,7 +15,7 @@ H key-value heads, R queries per key-value head, E head size, V vocabulary; U sh
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,10 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from steelyard.model import Architecture
-from steelyard.rollout.projection import Projection, projection
-
-Part = Callable[[str, str], Tensor | None]
-"""A layer's weight or bias by its name; None where there is none."""
+from steelyard.rollout.projection import Projection
+from steelyard.rollout.weight_layout import Layer, WeightLayout, tensors_of
 
 
 @dataclass(frozen=True)
@@ -46,31 +39,6 @@ class Shared:
     """The rows of each prompt, padded with row 0."""
     place_N: Int[Tensor, "N"]
     """The place of each row in the flattened `rows_UG`."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The weights of one block."""
-
-    qkv: Projection
-    gains: Tensor | None
-    """Gains of the norms of queries and keys [heads, E]; None for a model without such norms."""
-    out: Projection
-    gate: Projection
-    up: Projection
-    down: Projection
-    after_attention: Tensor | None
-    """Gains [D] of the norm of what attention adds; None for a model without that norm."""
-    after_mlp: Tensor | None
-    """Likewise of the feed-forward part."""
-
-
-@dataclass(frozen=True)
-class Outer:
-    """What stands before the first layer and after the last."""
-
-    embedding: Tensor
-    head: Projection
 
 
 class Network:
@@ -95,12 +63,12 @@ class Network:
         self.size = a.head_dim
         self._rules = [*dict.fromkeys(rule for rule in a.rotaries if rule is not None)]
         self._rule = [None if rule is None else self._rules.index(rule) for rule in a.rotaries]
-        self._pairs = len(a.rotary.inverse_frequencies(a.head_dim))
+        self._pairs = a.rotary.pairs(a.head_dim)
         self.turns = torch.empty(len(self._rules), 0, self._pairs, dtype=torch.complex64, device=device)
         """Of each different rule of positions, how a pair of dimensions is turned at each position."""
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
         self._fixed = fixed
-        self._scale = 1.0 if fixed else math.sqrt(a.hidden_size)
+        self._layout = WeightLayout(a, device, dtype, norm_scale=1.0 if fixed else math.sqrt(a.hidden_size))
         kernels = [mix.decode_kernel() for mix in a.attention]
         self.windows = [kernel.window for kernel in kernels if kernel is not None]
         assert len(self.windows) == a.num_layers, "a layer's attention has no decode kernel"
@@ -133,15 +101,9 @@ class Network:
 
         With `fixed`, later ones are written where the earlier ones are, since captured graphs read them there.
         """
-        embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
-        scale = self.architecture.embedding_scale
-        if scale != 1:
-            embedding.mul_(torch.tensor(scale, dtype=self.dtype))
-        head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
-        first = not self.layers
-        outer = Outer(embedding, self._linear([head], norm=self._gain(weights["model.norm.weight"])))
-        layers = (self._layer(weights, f"model.layers.{i}.") for i in range(self.architecture.num_layers))
-        if first or not self._fixed:
+        outer = self._layout.outer(weights)
+        layers = (self._layout.layer(weights, i) for i in range(self.architecture.num_layers))
+        if not self.layers or not self._fixed:
             self.outer = outer
             self.layers = [*layers]
             self.moves += 1
@@ -154,92 +116,6 @@ class Network:
     def embedding(self) -> Float[Tensor, "V D"]:
         """Tokens to their first hidden states."""
         return self.outer.embedding
-
-    def _layer(self, weights: Mapping[str, Tensor], layer: str) -> Layer:
-        a = self.architecture
-
-        def part(name: str, kind: str = "weight") -> Tensor | None:
-            return weights.get(f"{layer}{name}.{kind}")
-
-        def gain(name: str | None) -> Tensor | None:
-            return None if name is None else self._gain(weights[f"{layer}{name}.weight"])
-
-        after_attention, after_mlp = (
-            None if made is None else (made * self._scale).to(self.device, self.dtype)
-            for made in (gain(a.norms.after_attention), gain(a.norms.after_mlp))
-        )
-        qkv, bias = (self._qkv(part, kind) for kind in ("weight", "bias"))
-        gate, up = self._gate_and_up(part, "weight")
-        gate_bias, up_bias = self._gate_and_up(part, "bias")
-        return Layer(
-            qkv=self._linear(qkv, bias, gain(a.norms.before_attention)),
-            gains=self._head_gains(part),
-            out=self._linear([part("self_attn.o_proj")], [part("self_attn.o_proj", "bias")]),
-            gate=self._linear([gate], [gate_bias], gain(a.norms.before_mlp)),
-            up=self._linear([up], [up_bias], gain(a.norms.before_mlp)),
-            down=self._linear([part("mlp.down_proj")], [part("mlp.down_proj", "bias")]),
-            after_attention=after_attention,
-            after_mlp=after_mlp,
-        )
-
-    def _qkv(self, part: Part, kind: str) -> list[Tensor | None]:
-        """Queries, keys and values as they are stacked; Nones where there is no bias."""
-        a = self.architecture
-        queries = a.num_heads * self.size
-        keys = self.heads * self.size
-        whole = part("self_attn.qkv_proj", kind)
-        if whole is not None:
-            q, k, v = whole.split((queries, keys, keys))
-        else:
-            q, k, v = (part(f"self_attn.{name}_proj", kind) for name in "qkv")
-        if q is None or k is None:
-            return [None]
-        # With norms of queries and keys, the scale of scores is theirs.
-        return [self._paired(q, 1.0 if a.qk_norm else self._score_scale), self._paired(k), v]
-
-    def _gate_and_up(self, part: Part, kind: str) -> tuple[Tensor | None, Tensor | None]:
-        whole = part("mlp.gate_up_proj", kind)
-        if whole is None:
-            return part("mlp.gate_proj", kind), part("mlp.up_proj", kind)
-        gate, up = whole.chunk(2)
-        return gate, up
-
-    def _head_gains(self, part: Part) -> Float[Tensor, "heads E"] | None:
-        """Gains of the norms of queries and keys, for each of their heads."""
-        q, k = (part(f"self_attn.{name}_norm", "weight") for name in "qk")
-        if q is None or k is None:
-            return None
-        q_gain = self._paired(self._gain(q), self._score_scale).view(-1, self.size)
-        k_gain = self._paired(self._gain(k)).view(-1, self.size)
-        heads = (q_gain.expand(self.heads * self.queries, -1), k_gain.expand(self.heads, -1))
-        return torch.cat(heads).to(self.device)
-
-    @property
-    def _score_scale(self) -> float:
-        return self.size**-0.5 * self.architecture.query_scale
-
-    def _gain(self, weight: Tensor) -> Tensor:
-        """What a norm with this weight multiplies by."""
-        return weight.float() + self.architecture.norm_offset
-
-    def _paired(self, rows: Float[Tensor, "HE ..."], scale: float = 1.0) -> Float[Tensor, "HE ..."]:
-        """Dimensions i and i + half of a head are turned together: make them neighbours, before those that pass."""
-        heads = rows.float().unflatten(0, (-1, self.size)) * scale
-        turned, rest = heads.split((2 * self._pairs, self.size - 2 * self._pairs), 1)
-        turned = turned.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
-        return torch.cat((turned, rest), 1).flatten(0, 1)
-
-    def _linear(
-        self, weights: list[Tensor | None], biases: list[Tensor | None] | None = None, norm: Tensor | None = None
-    ) -> Projection:
-        """Weights stacked along the output, each column times the gain of the norm before it, if there is one."""
-        parts = [w.float() for w in weights if w is not None]
-        whole = parts[0] if len(parts) == 1 else torch.cat(parts)  # a projection copies it in any case
-        if norm is not None:
-            whole = whole * (norm * self._scale)
-        present = [b.float() for b in biases or [] if b is not None]
-        bias = torch.cat(present).to(self.device, self.dtype) if present else None
-        return projection(whole.to(self.device, self.dtype), bias)
 
     # Tokens
 
@@ -359,15 +235,6 @@ class Network:
     def logits(self, x_ND: Tensor) -> Tensor:
         """Logits after the last layer."""
         return self.outer.head.plain(self._normed(x_ND)).float()
-
-
-def tensors_of(part: Layer | Outer) -> Iterator[Tensor]:
-    """All tensors of a part, in one order."""
-    for value in vars(part).values():
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, Projection):
-            yield from value.tensors()
 
 
 def _last_columns(blocks: list[Tensor], window: int | None) -> list[Tensor]:
