@@ -11,7 +11,7 @@ from steelyard.cli import main
 from steelyard.guard.encoder_guard import EncoderGuard
 from steelyard.guard.encoder_job import FitEncoder
 from steelyard.guard.saved import Source
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 from steelyard.model import EncoderSizes, Linformer
 from steelyard.policy.classifier import Classifier
 from steelyard.recipes import find
@@ -64,7 +64,7 @@ def test_a_kill_and_a_resume_change_nothing(texts, tmp_path, monkeypatch):
     few = {"texts": str(texts), "save_steps": 2, "eval_steps": 3, "attention": "linformer", **SMALL, "steps": 5}
     whole = steelyard.train("encoder-guard", report=False, output_dir=str(tmp_path / "whole"), **few).run_dir
     cut = tmp_path / "cut"
-    cut_short(monkeypatch, GuardWork, 3, "encoder-guard", output_dir=str(cut), **few)
+    cut_short(monkeypatch, FittingWork, 3, "encoder-guard", output_dir=str(cut), **few)
     steelyard.resume(cut, report=False)
     for name in ("metrics.jsonl", "eval.jsonl", "model/model.safetensors"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()

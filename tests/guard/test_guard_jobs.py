@@ -20,7 +20,7 @@ from steelyard.guard.measures import alone, together
 from steelyard.guard.route_job import Routing
 from steelyard.guard.saved import FACTS, read_guard
 from steelyard.guard.word_route import WordRoute
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 from steelyard.recipes import find
 from steelyard.reward import reward_function
 from steelyard.training.run_directory import read_finished_run
@@ -79,7 +79,7 @@ def test_a_kill_and_a_resume_change_nothing(
     settings: dict[str, Any] = {"texts": str(texts_file), "max_steps": 25, **guards, **FEW}
     whole = steelyard.train(name, report=False, output_dir=str(tmp_path / "whole"), **settings).run_dir
     cut = tmp_path / "cut"
-    cut_short(monkeypatch, GuardWork, 13, name, output_dir=str(cut), **settings)
+    cut_short(monkeypatch, FittingWork, 13, name, output_dir=str(cut), **settings)
     steelyard.resume(cut, report=False)
     for file in ("metrics.jsonl", "eval.jsonl", "samples.jsonl", "model/guard.safetensors", "model/guard.json"):
         assert (cut / file).read_bytes() == (whole / file).read_bytes()

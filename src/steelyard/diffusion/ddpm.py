@@ -18,11 +18,13 @@ from steelyard.core import Positive, PositiveInt, Share, checked, derive
 from steelyard.diffusion.denoiser import MLPDenoiser
 from steelyard.diffusion.generation import Diffusion, NoisePredictor
 from steelyard.diffusion.schedule import NoiseSchedule
+from steelyard.diffusion.trainer import DiffusionTrainer, Training
+from steelyard.learner.fitting import Fitting
 
 
 @checked("ddpm")
 @dataclass(frozen=True)
-class DDPM:
+class DDPM(DiffusionTrainer):
     """Denoising diffusion, trained on rows with classes."""
 
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
@@ -40,18 +42,21 @@ class DDPM:
     dropped: Share = 0.1
     """Chance that a row's class is hidden."""
 
-    def fit(self, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int) -> Diffusion:
-        """Train a network from nothing; equal seeds give equal networks."""
+    def begin(
+        self, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int, steps: int | None = None
+    ) -> Training:
+        """A network before its first step; equal seeds give equal networks."""
         model = new_denoiser(data_NX, label_N, self.schedule, width=self.width, layers=self.layers, seed=seed)
 
         def loss(rows_NX: Tensor, labels_N: Tensor, draws: torch.Generator) -> Tensor:
             return denoising_loss(model, self.schedule, rows_NX, labels_N, draws)
 
-        train(
+        fitting = denoiser_fitting(
             model, loss, data_NX, label_N,
-            steps=self.train_steps, batch=self.batch, learning_rate=self.learning_rate, dropped=self.dropped, seed=seed,
+            steps=steps or self.train_steps, batch=self.batch, learning_rate=self.learning_rate,
+            dropped=self.dropped, seed=seed,
         )  # fmt: skip
-        return Diffusion(model, self.schedule, data_NX.shape[1])
+        return Training(Diffusion(model, self.schedule, data_NX.shape[1]), fitting)
 
 
 def new_denoiser(
@@ -70,7 +75,7 @@ def new_denoiser(
         return MLPDenoiser(data_NX.shape[1], classes, schedule.steps, width=width, layers=layers)
 
 
-def train(
+def denoiser_fitting(
     model: MLPDenoiser,
     loss: Callable[[Tensor, Tensor, torch.Generator], Tensor],
     data_NX: Float[Tensor, "N X"],
@@ -81,11 +86,11 @@ def train(
     learning_rate: float = 2e-3,
     dropped: float = 0.1,
     seed: int,
-) -> None:
-    """Train a network in place by Adam, on rows that are drawn alike.
+) -> Fitting:
+    """The training of a network by Adam, on rows that are drawn alike.
 
     Args:
-        model: what is trained.
+        model: what is trained, in place.
         loss: `loss(rows, labels, draws)`; `model.any` is the label of a row whose class is hidden.
         data_NX: the rows.
         label_N: their classes.
@@ -95,16 +100,15 @@ def train(
         dropped: chance that a row's class is hidden.
         seed: of all draws.
     """
-    adam = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    falling = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, steps)
     draws = torch.Generator().manual_seed(derive(seed, "ddpm"))
-    for _ in range(steps):
+
+    def next_loss() -> Tensor:
         of_B = torch.randint(len(data_NX), (batch,), generator=draws)
         hidden_B = torch.rand(batch, generator=draws) < dropped
-        adam.zero_grad()
-        loss(data_NX[of_B], label_N[of_B].masked_fill(hidden_B, model.any), draws).backward()
-        adam.step()
-        falling.step()
+        return loss(data_NX[of_B], label_N[of_B].masked_fill(hidden_B, model.any), draws)
+
+    adam = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    return Fitting(model, adam, next_loss, draws, steps, rate=lambda step: learning_rate * (1 - step / steps))
 
 
 def denoising_loss(

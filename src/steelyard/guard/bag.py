@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from steelyard.core import derive, rng
 from steelyard.guard.base import Ruling
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 
 
 class BagGuard(nn.Module):

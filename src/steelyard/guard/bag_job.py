@@ -14,7 +14,7 @@ from steelyard.guard.measures import measured
 from steelyard.guard.saved import read_guard, write_bag
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 
 
 @checked()
@@ -43,16 +43,16 @@ class FitBag(GuardSettings):
         network = {"words": len(guard.words), "width": self.width, "parameters": guard.num_parameters}
         return {"data": facts, "guard": network, "steps": {"steps": self.max_steps or self.steps}}
 
-    def open(self) -> GuardWork:
+    def open(self) -> FittingWork:
         """Read the texts, and begin to fit."""
         train, held_out, facts = self.read()
         if self.fitted:
             guard = self._read_bag()
-            return GuardWork(None, partial(measured, guard, held_out), partial(write_bag, guard), facts)
+            return FittingWork(None, partial(measured, guard, held_out), partial(write_bag, guard), facts)
         guard = self._guard(train)
         steps = self.max_steps or self.steps
         fitting = guard.begin(train.texts, train.harm_N, train.texts, steps=steps, seed=self.seed)
-        return GuardWork(fitting, partial(measured, guard, held_out), partial(write_bag, guard), facts)
+        return FittingWork(fitting, partial(measured, guard, held_out), partial(write_bag, guard), facts)
 
     def _guard(self, train: Labelled) -> BagGuard:
         return BagGuard(vocabulary(train.texts, self.words), width=self.width, seed=self.seed)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from steelyard.core import rng
 from steelyard.guard.base import Ruling
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 from steelyard.model import Encoder, EncoderSizes
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.own_encoder import OwnEncoder

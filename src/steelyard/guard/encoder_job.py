@@ -18,7 +18,7 @@ from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import measured
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 from steelyard.model import EncoderAttention, EncoderSizes, encoder_attention_by_name
 
 
@@ -78,12 +78,12 @@ class FitEncoder(GuardSettings):
         network = {**known, "parameters": guard.num_parameters}
         return {"data": facts, "guard": network, "steps": {"steps": self.max_steps or self.steps}}
 
-    def open(self) -> GuardWork:
+    def open(self) -> FittingWork:
         """Read the texts, and begin to fit."""
         train, held_out, facts = self.read()
         if self.fitted:
             known = ClassifierGuard.load(self.fitted, LABELS[1], "--fitted")
-            return GuardWork(None, partial(measured, known, held_out), _nothing, facts)
+            return FittingWork(None, partial(measured, known, held_out), _nothing, facts)
         guard = self._guard(train)
         fitting = guard.begin(
             train.texts,
@@ -93,7 +93,7 @@ class FitEncoder(GuardSettings):
             rate=self.learning_rate,
             seed=self.seed,
         )
-        return GuardWork(fitting, partial(measured, guard, held_out), guard.write, facts)
+        return FittingWork(fitting, partial(measured, guard, held_out), guard.write, facts)
 
     def _guard(self, train: Labelled) -> EncoderGuard:
         words = vocabulary(train.texts, self.words)

@@ -20,14 +20,14 @@ from steelyard.core import SteelyardError, checked
 from steelyard.core.json import JsonObject
 from steelyard.core.waiting import waiting
 from steelyard.guard.base import Cascade, Ruling, routed
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import examples, together
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.saved import Known, Source, read_guard, write_cascade
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import WordGate, WordRoute
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Routing(GuardSettings):
         found = {"data": facts, "small guard": _planned(small, "--small"), "large guard": _planned(large, "--large")}
         return found | {"steps": {"steps": self.max_steps or self.router.steps}}
 
-    def open(self) -> GuardWork:
+    def open(self) -> FittingWork:
         """Read the texts, load both guards, let them rate all texts, and begin to fit."""
         train, held_out, facts = self.read()
         if self.fitted:
@@ -91,7 +91,7 @@ class Routing(GuardSettings):
         right = [(ruling.harm_N >= 0.5) == train.harm_N for ruling in says]
         gate, fitting = self._begin(train, says[0], right[0], right[1])
         fitting.num_steps = self.max_steps or self.router.steps
-        return GuardWork(fitting, partial(court.measure, gate), partial(self._write, small, large, gate), facts)
+        return FittingWork(fitting, partial(court.measure, gate), partial(self._write, small, large, gate), facts)
 
     def _begin(
         self, train: Labelled, small: Ruling, small_right_N: Bool[Tensor, "N"], large_right_N: Bool[Tensor, "N"]
@@ -103,14 +103,14 @@ class Routing(GuardSettings):
         assert isinstance(fitting.module, RouteGate)
         return fitting.module, fitting
 
-    def _measuring(self, texts: Labelled, facts: JsonObject) -> GuardWork:
+    def _measuring(self, texts: Labelled, facts: JsonObject) -> FittingWork:
         cascade = read_guard(Path(self.fitted))
         if not isinstance(cascade, Cascade) or not isinstance(cascade.gate, RouteGate | WordGate):
             raise SteelyardError("is no guard with a router", where=self.fitted, hint="restore what the run wrote")
         small, large, gate = cascade.small, cascade.large, cascade.gate
         assert isinstance(small, Known) and isinstance(large, Known)
         court = Court(small, large, texts, _says(small, large, texts))
-        return GuardWork(None, partial(court.measure, gate), partial(self._write, small, large, gate), facts)
+        return FittingWork(None, partial(court.measure, gate), partial(self._write, small, large, gate), facts)
 
     @property
     def _sources(self) -> tuple[Source, Source]:

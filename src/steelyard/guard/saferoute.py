@@ -23,7 +23,7 @@ from torch.nn import functional
 from steelyard.core import NonNegative, Positive, PositiveInt, derive, method, require
 from steelyard.guard.base import needs_large
 from steelyard.guard.bayesian import BayesianLinear
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 
 
 class RouteGate(nn.Module):

@@ -12,7 +12,7 @@ from steelyard.core import NonNegativeInt, PositiveInt, checked
 from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.guard.labelled import Labelled, LabelledFile, counted
-from steelyard.guard.work import GuardWork
+from steelyard.learner.fitting_work import FittingWork
 
 
 @checked()
@@ -43,7 +43,7 @@ class GuardSettings(DrivenSettings, ABC):
         """What `--dry-run` shows beside the settings."""
 
     @abstractmethod
-    def open(self) -> GuardWork:
+    def open(self) -> FittingWork:
         """Read the texts and begin to fit, or measure what `fitted` names."""
 
     def trained(self, model: Path) -> "GuardSettings":

@@ -17,7 +17,7 @@ from torch import Tensor
 from steelyard.core import PositiveInt, method, require
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import needs_large
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 
 
 def vocabulary(texts: Sequence[str], size: int) -> list[str]:

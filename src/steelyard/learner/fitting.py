@@ -33,9 +33,14 @@ class Fitting:
     """Steps to make in all."""
     steps: int = 0
     """Steps that are made."""
+    rate: Callable[[int], float] | None = None
+    """Number of a step, from 0 -> its learning rate; None leaves the optimiser's."""
 
     def step(self) -> float:
         """Make one; returns the loss before it."""
+        if self.rate is not None:
+            for group in self.adam.param_groups:
+                group["lr"] = self.rate(self.steps)
         loss = self.loss()
         self.adam.zero_grad()
         loss.backward()
@@ -52,10 +57,7 @@ class Fitting:
         """Write all that `restore` needs."""
         from safetensors.torch import save_file
 
-        memory = self.adam.state_dict()["state"]
-        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
-        tensors |= {f"adam.{i}.{name}": tensor for i, own in memory.items() for name, tensor in own.items()}
-        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS)
+        save_file(tensors_of(self.module, self.adam), directory / TENSORS)
         facts = {"steps": self.steps, "stream": _state(self.stream)}
         (directory / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -71,14 +73,31 @@ class Fitting:
         try:
             facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
             tensors = load_file(directory / TENSORS)
-            self.module.load_state_dict(_below("module.", tensors))
-            groups = self.adam.state_dict()["param_groups"]
-            self.adam.load_state_dict({"state": _by_number(_below("adam.", tensors)), "param_groups": groups})
+            restore_tensors(self.module, self.adam, tensors)
             _wind(self.stream, facts["stream"])
             self.steps = int(facts["steps"])
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             what = f"holds no fit of this network ({str(error).partition(chr(10))[0]})"
             raise SteelyardError(what, where=str(directory), hint=_HINT) from error
+
+
+def tensors_of(module: nn.Module, adam: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All numbers of a network and of its optimiser, by name: what a safetensors file holds."""
+    memory = adam.state_dict()["state"]
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    tensors |= {f"adam.{i}.{name}": tensor for i, own in memory.items() for name, tensor in own.items()}
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def restore_tensors(module: nn.Module, adam: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `tensors_of` returned.
+
+    Raises:
+        RuntimeError, KeyError, ValueError: they are of another network or optimiser.
+    """
+    module.load_state_dict(_below("module.", tensors))
+    groups = adam.state_dict()["param_groups"]
+    adam.load_state_dict({"state": _by_number(_below("adam.", tensors)), "param_groups": groups})
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

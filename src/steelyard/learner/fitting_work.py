@@ -1,23 +1,23 @@
-"""A guard's fit as the work of a job: its steps are those of one small network."""
+"""The fit of one small network as the work of a job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.core.json import JsonMapping, JsonObject
-from steelyard.guard.fitting import Fitting
+from steelyard.learner.fitting import Fitting
 
 
 @dataclass
-class GuardWork:
+class FittingWork:
     """A `Work`; without a fitting, one that only measures."""
 
     fitting: Fitting | None
     """What is fitted."""
     measure: Callable[[], tuple[JsonObject, list[JsonObject]]]
-    """Measures the guard as it is."""
+    """Measures what is fitted, as it is."""
     write: Callable[[Path], None]
-    """Writes the guard."""
+    """Writes what the job was for."""
     facts: JsonMapping
     """The data in numbers."""
 
@@ -37,7 +37,7 @@ class GuardWork:
         return {"learner/loss": self.fitting.step()}
 
     def evaluate(self) -> tuple[JsonObject, list[JsonObject]]:
-        """Measure the guard as it is."""
+        """Measure what is fitted, as it is."""
         return self.measure()
 
     def save(self, directory: Path) -> None:
@@ -51,7 +51,7 @@ class GuardWork:
         self.fitting.restore(directory)
 
     def save_model(self, directory: Path) -> None:
-        """Write the guard."""
+        """Write what the job was for."""
         self.write(directory)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steelyard.core import SteelyardError, rng
-from steelyard.guard.fitting import FACTS, Fitting
+from steelyard.learner.fitting import FACTS, Fitting
 
 
 def fitting(kind: str) -> Fitting:
