@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import steelyard
 from policy.encoders import save_encoder
 from steelyard.cli import main, own_data
+from steelyard.core.job import DrivenSettings
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
@@ -96,6 +98,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, rows in ROWS.items():
         (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (here / "my_rewards.py").write_text(REWARDS)
+    np.savez(here / "images.npz", images=np.eye(16).reshape(16, 4, 4), labels=np.arange(16) % 2)
     made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:
         scorer = Scorer.load(made[f"MODEL {family}"], new_head=0)
@@ -131,9 +134,9 @@ def few(words: list[str]) -> list[str]:
         return []
     recipe = find(words[1])
     if not isinstance(recipe, Run):
-        if hasattr(recipe, "texts"):
-            return ["--max-steps", "1"]
-        return FEW_JOB.split() if hasattr(recipe, "epochs") else []
+        if hasattr(recipe, "epochs"):
+            return FEW_JOB.split()
+        return ["--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]
     return [*FEW.split(), *length, *([] if queued else WARM.split())]

@@ -53,6 +53,7 @@ BASELINES = {
     "filtering's, phf's and others' baseline: plain likelihood": "mle",
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
+    "diffusion: DDPM": "ddpm",
 }
 """What papers compare with, and the recipe."""
 HEAD = """# Every method on your own data
@@ -64,8 +65,8 @@ this page from the cards and the recipes, and a test runs every command on small
   likewise. `RUN` is the directory of a run.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
-  has `prompt`, `chosen` and `rejected`; `labelled.jsonl` has `text` and `label`: see
-  [data.md](data.md). `my_rewards.py` holds functions of yours.
+  has `prompt`, `chosen` and `rejected`; `labelled.jsonl` has `text` and `label`; `images.npz`
+  has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
 - Arithmetic, guessing, red-team and shortening make their own prompts: there the model alone is yours. Enumerable

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from inspect import getdoc
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, encode, require
-from steelyard.core.job import Job, Speaks
+from steelyard.core.job import Draws, Job, Speaks
 from steelyard.core.json import JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
@@ -55,6 +55,8 @@ class Sample:
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """Reward function, module:function. For a run that was trained with one, name it again: `sample` does not run code
     only because a run directory names it."""
+    output: str = ""
+    """File that images are written to, .npz, for the run of a diffusion model; it may not be there yet."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
@@ -65,6 +67,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     stored = read_finished_run(asked.run)
     if (job := stored.job(base=asked.base)) is not None:
         return _of_job(asked, job, rule)
+    require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")
     settings = stored.run if asked.base else stored.trained
     placed = replace(settings.evaluation, device=asked.device)
     policy = make_policy(replace(settings, evaluation=placed))
@@ -90,6 +93,9 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, object]:
     """Completions of the model of a job on given data: of the job's own prompts, or of a typed one; without rewards."""
     require(asked.reward is None, "the run is a job on given data", where="--reward", hint="leave it out")
+    if isinstance(job, Draws):
+        return _drawn(asked, job, rule)
+    require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")
     if not isinstance(job, Speaks):
         raise SteelyardError("is a job whose model writes no text", where=asked.run, hint="use steelyard eval")
     prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]
@@ -107,6 +113,18 @@ def _row(policy: Policy, episode: Episode) -> JsonObject:
     """A completion for --json: `ended_by` is its stop string or the text of its end token, or else "length"."""
     by = ended_by(episode.trajectory, policy)
     return {"prompt": episode.prompt.text, "completion": episode.completion, "ended_by": by}
+
+
+def _drawn(asked: Sample, job: Draws, rule: DecodeRule | None) -> Mapping[str, object]:
+    """What the model of a job makes that is no text."""
+    taken = ("run", "samples", "seed", "base", "output")
+    fixed = [f"--{f.name}" for f in fields(asked) if f.name not in taken and getattr(asked, f.name) != f.default]
+    fixed += [] if rule is None else ["--decode"]
+    require(not fixed, "is for a run whose model writes text", where=", ".join(fixed), hint="leave it out")
+    rows = job.drawn(asked.samples, asked.seed, asked.output)
+    for row in rows:
+        print(f"{row['prompt']}\n{row['completion']}")
+    return {"run_dir": asked.run, "base": asked.base, "output": asked.output, "samples": rows}
 
 
 def _scores(asked: Sample, run: Run, episodes: Sequence[Episode]) -> Sequence[Score]:

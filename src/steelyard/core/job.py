@@ -170,6 +170,24 @@ class Speaks(Protocol):
         ...
 
 
+@runtime_checkable
+class Draws(Protocol):
+    """A job whose model makes something else than text, for `steelyard sample`."""
+
+    def drawn(self, number: int, seed: int, output: str) -> list[JsonObject]:
+        """So many of what it makes, each with a `prompt`, what was asked for, and a `completion`, to be read.
+
+        Args:
+            number: how many.
+            seed: of the draws.
+            output: a file to write them to; empty for none.
+
+        Raises:
+            SteelyardError: there is no trained model, or such a file is not written.
+        """
+        ...
+
+
 @checked()
 @dataclass(frozen=True)
 class DrivenSettings:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import torch
+import tyro
 from jaxtyping import Float
 from msgspec import Meta
 from torch import Tensor
@@ -28,9 +29,9 @@ LARGEST = 0.99
 class NoiseSchedule:
     """The cosine schedule."""
 
-    steps: Annotated[int, Meta(ge=1, le=1000)] = 16
+    steps: Annotated[int, Meta(ge=1, le=1000), tyro.conf.arg(name="schedule.steps")] = 16
     """T, denoising steps."""
-    offset: NonNegative = 0.008
+    offset: Annotated[NonNegative, tyro.conf.arg(name="schedule.offset")] = 0.008
     """s: keeps the first step from being too small."""
 
     @cached_property

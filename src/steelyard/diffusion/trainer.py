@@ -1,7 +1,7 @@
 """What trains a diffusion model: it begins, makes steps that can be saved and restored, and gives a model.
 
-A trainer is a frozen dataclass of settings. `steelyard train` makes its steps one by one (`diffusion.job`), and `fit` all
-of them at once; both give the same model.
+A trainer is a frozen dataclass of settings. `steelyard train` makes its steps one by one (`diffusion.job`), and `fit`
+all of them at once; both give the same model.
 """
 
 from abc import ABC, abstractmethod

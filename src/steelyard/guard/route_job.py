@@ -20,13 +20,13 @@ from steelyard.core import SteelyardError, checked
 from steelyard.core.json import JsonObject
 from steelyard.core.waiting import waiting
 from steelyard.guard.base import Cascade, Ruling, routed
-from steelyard.learner.fitting import Fitting
 from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import examples, together
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.saved import Known, Source, read_guard, write_cascade
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import WordGate, WordRoute
+from steelyard.learner.fitting import Fitting
 from steelyard.learner.fitting_work import FittingWork
 
 

@@ -1,0 +1,82 @@
+"""A trained diffusion model on disk: `diffusion.json` says what it is, `diffusion.safetensors` has its numbers."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+
+from steelyard.core import SteelyardError, decode, encode
+from steelyard.core.json import JsonObject
+from steelyard.diffusion.generation import Diffusion
+from steelyard.diffusion.trainer import DiffusionTrainer, Training
+
+FACTS = "diffusion.json"
+TENSORS = "diffusion.safetensors"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a directory says of its model."""
+
+    trainer: DiffusionTrainer
+    """What trained it: the network's sizes follow from it."""
+    shape: tuple[int, ...]
+    """Of one image."""
+    classes: int
+    """C."""
+    mean: float
+    """Mean of the numbers that it was trained on."""
+    spread: float
+    """Their standard deviation."""
+
+
+@dataclass(frozen=True)
+class SavedDiffusion:
+    """A model with the scale of its images."""
+
+    facts: Facts
+    model: Diffusion
+
+    def images(self, label_N: torch.Tensor, *, seed: int) -> torch.Tensor:
+        """An image of each class, in the numbers of the file that the model was trained on: [N, ...]."""
+        rows_NX = self.model.sample(label_N, seed=seed).data_NX
+        return (rows_NX * self.facts.spread + self.facts.mean).reshape(-1, *self.facts.shape)
+
+
+def write_diffusion(training: Training, facts: Facts, directory: Path) -> None:
+    """Write a model into a directory, which is made where it is absent."""
+    from safetensors.torch import save_file
+
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(facts)), indent=2) + b"\n")
+    tensors = {name: t.detach().contiguous() for name, t in training.fitting.module.state_dict().items()}
+    save_file(tensors, directory / TENSORS, {"format": "pt"})
+
+
+def read_diffusion(directory: Path) -> SavedDiffusion:
+    """The model that was written into a directory.
+
+    Raises:
+        SteelyardError: a file is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        found = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
+        facts = decode(found, Facts, where=str(directory / FACTS))
+        assert isinstance(facts, Facts)
+        training = untrained(facts)
+        training.fitting.module.load_state_dict(load_file(directory / TENSORS))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        what = f"no diffusion model can be read ({str(error).partition(chr(10))[0]})"
+        raise SteelyardError(what, where=str(directory), hint="name the model/ of a run that has finished") from error
+    return SavedDiffusion(facts, training.model)
+
+
+def untrained(facts: Facts) -> Training:
+    """A model of these sizes before its first step."""
+    row_1X = torch.zeros(1, math.prod(facts.shape))
+    return facts.trainer.begin(row_1X, torch.tensor([facts.classes - 1]), seed=0)

@@ -1,0 +1,5 @@
+"""A diffusion model of your own small images: steelyard train ddpm --images images.npz."""
+
+from steelyard.diffusion.job import DiffusionJob
+
+RECIPE = DiffusionJob()
