@@ -54,6 +54,7 @@ BASELINES = {
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
     "diffusion: DDPM": "ddpm",
+    "control: PPO on an environment of gymnasium": "control-ppo",
 }
 """What papers compare with, and the recipe."""
 HEAD = """# Every method on your own data

@@ -4,36 +4,59 @@
 
 rho = pi(a_t|o_t) / pi_old(a_t|o_t), A_t by generalised advantage estimation over T steps, H the entropy (nats). Two
 hidden layers of 64. Costs are not part of it: a constrained method has to do better.
-Differs: nothing of ours; the library's, whose own ways are kept (normalised advantages, orthogonal weights).
+Differs: every batch begins with a new episode, so that a run goes on where it was saved; the library's own ways are
+kept (normalised advantages, orthogonal weights).
 Source: Schulman et al. 2017, arXiv:1707.06347; library: Raffin et al. 2021, jmlr.org/papers/v22/20-1364.html.
 Needs the extra: pip install 'steelyard[control]'.
 """
 
 import importlib.util
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Meta
 
-from steelyard.control.system import Action, Controller, System
-from steelyard.core import NonNegative, Positive, PositiveInt, ShareBelowOne, checked, require
+from steelyard.control.learning import SteppedLearner
+from steelyard.control.system import Action, System
+from steelyard.core import (
+    NonNegative,
+    Positive,
+    PositiveInt,
+    ShareBelowOne,
+    SteelyardError,
+    checked,
+    derive,
+    require,
+)
+from steelyard.core.json import JsonObject
+from steelyard.learner.fitting import restore_tensors, tensors_of
 
 S = TypeVar("S")
+BATCH = 64
+"""Steps in one of the library's gradient steps."""
+FACTS = "ppo.json"
+TENSORS = "ppo.safetensors"
 
 
 @checked("control-ppo")
 @dataclass(frozen=True)
-class ControlPPO:
+class ControlPPO(SteppedLearner):
     """Proximal policy optimisation with the library's defaults."""
 
     steps: PositiveInt = 4096
     """Steps of the system that it learns from, rounded up to whole batches."""
     learning_rate: Positive = 1e-3
     """Of Adam, constant."""
-    batch_steps: PositiveInt = 512
-    """Steps between updates."""
+    batch_steps: Annotated[int, Meta(ge=BATCH, multiple_of=BATCH, description=f"a multiple of {BATCH}")] = 512
+    """Steps between updates: at least an episode, since every batch begins with a new one."""
     clip: Positive = 0.2
     """Half-width of the interval around 1 in which the ratio may still be pushed."""
     discount: ShareBelowOne = 0.99
@@ -41,38 +64,119 @@ class ControlPPO:
     entropy: NonNegative = 0.01
     """Weight of the entropy bonus."""
 
-    def fit(self, system: System[S], *, seed: int) -> Controller:
-        """Learn a controller; it acts by its likeliest action.
+    def begin(self, system: System[S], *, seed: int, updates: int | None = None) -> "PPOLearning[S]":
+        """The learning of a controller, before its first update.
+
+        Args:
+            system: what it acts on.
+            seed: of the first weights and of all draws.
+            updates: how many to make; None for as many as `steps` take.
 
         Raises:
-            SteelyardError: the extra is not installed.
+            SteelyardError: the extra is not installed, or an episode is longer than a batch.
         """
         installed = importlib.util.find_spec("stable_baselines3") is not None
         hint = "pip install 'steelyard[control]'"
         require(installed, "stable-baselines3 is not installed", where="control", hint=hint)
+        what = f"is {self.batch_steps}, and an episode has up to {system.horizon} steps"
+        hint = f"use at least {-(-system.horizon // BATCH) * BATCH}"
+        require(self.batch_steps >= system.horizon, what, where="--batch-steps", hint=hint)
+        return PPOLearning(self, system, seed, updates or -(-self.steps // self.batch_steps))
+
+
+class PPOLearning(Generic[S]):
+    """PPO under way: an update learns from one batch of steps, which begins with a new episode.
+
+    What an update does follows from the weights, the optimiser, the seed and its number: no environment need be saved.
+
+    Args:
+        settings: the method's.
+        system: what is acted on.
+        seed: of the first weights and of all draws.
+        num_updates: updates to make in all.
+    """
+
+    def __init__(self, settings: ControlPPO, system: System[S], seed: int, num_updates: int) -> None:
         from stable_baselines3 import PPO
 
         from steelyard.control.gym_env import SystemEnv
 
-        state = torch.get_rng_state(), np.random.get_state()
-        try:
-            model = PPO(
+        self.num_updates = num_updates
+        self.updates = 0
+        self._seed = seed
+        self._batch_steps = settings.batch_steps
+        self._continuous = system.continuous
+        with _own_randomness():
+            self._model = PPO(
                 "MlpPolicy",
                 SystemEnv(system),
-                learning_rate=self.learning_rate,
-                n_steps=self.batch_steps,
-                batch_size=64,
-                gamma=self.discount,
-                clip_range=self.clip,
-                ent_coef=self.entropy,
-                seed=seed,
+                learning_rate=settings.learning_rate,
+                n_steps=settings.batch_steps,
+                batch_size=BATCH,
+                gamma=settings.discount,
+                clip_range=settings.clip,
+                ent_coef=settings.entropy,
+                seed=self._drawn_seed(0),
                 device="cpu",
             )
-            model.learn(self.steps)
-        finally:  # the library seeds and draws from the global generators
-            torch.set_rng_state(state[0])
-            np.random.set_state(state[1])
-        return Likeliest(model.policy, continuous=system.continuous)
+
+    @property
+    def controller(self) -> "Likeliest":
+        """What has been learned so far."""
+        return Likeliest(self._model.policy, continuous=self._continuous)
+
+    def step(self) -> JsonObject:
+        """Act for a batch, and learn from it; returns the loss and what finished episodes earned."""
+        self.updates += 1
+        with _own_randomness():
+            self._model.set_random_seed(self._drawn_seed(self.updates))
+            self._model.learn(self._batch_steps, log_interval=2)  # after each second batch, and there is one
+        said = self._model.logger.name_to_value
+        earned = [float(episode["r"]) for episode in self._model.ep_info_buffer or ()]
+        found = {"learner/loss": "train/loss", "learner/kl": "train/approx_kl", "learner/entropy": "train/entropy_loss"}
+        metrics: JsonObject = {name: float(said[theirs]) for name, theirs in found.items()}
+        metrics["learner/entropy"] = -metrics["learner/entropy"]
+        return metrics | ({"control/return": float(np.mean(earned))} if earned else {})
+
+    def save(self, directory: Path) -> None:
+        """Write all that `restore` needs."""
+        from safetensors.torch import save_file
+
+        policy = self._model.policy
+        save_file(tensors_of(policy, policy.optimizer), directory / TENSORS, {"format": "pt"})
+        (directory / FACTS).write_text(json.dumps({"updates": self.updates}), encoding="utf-8")
+
+    def restore(self, directory: Path) -> None:
+        """Go on from what `save` wrote.
+
+        Raises:
+            SteelyardError: it is missing, damaged, or of another system.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        policy = self._model.policy
+        try:
+            restore_tensors(policy, policy.optimizer, load_file(directory / TENSORS))
+            self.updates = int(json.loads((directory / FACTS).read_text(encoding="utf-8"))["updates"])
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            what = f"holds no controller of this system ({str(error).partition(chr(10))[0]})"
+            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
+
+    def _drawn_seed(self, number: int) -> int:
+        return derive(self._seed, "control-ppo", number) % 2**31
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """The library seeds the global generators and draws from them: afterwards they are as they were."""
+    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(kept[0])
+        np.random.set_state(kept[1])
+        random.setstate(kept[2])
 
 
 class Likeliest:
