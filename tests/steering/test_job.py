@@ -121,6 +121,6 @@ def test_the_plan(settings):
     found = _job(settings, layer=1).plan()
     assert found["sites"] == {"changed": "layers.1"}
     assert found["data"]["context"] == 64
-    assert set(found["model"]) == {"model", "type", "parameters"}
+    assert set(found["model"]) == {"model", "type", "parameters", "device"}
     bos = "llama" in settings["model"]
     assert found["data"]["longest_tokens"] == 5 + bos

@@ -15,6 +15,7 @@ from steelyard.core.table import Table
 from steelyard.experiments.harness.table import show
 from steelyard.policy import Policy
 from steelyard.policy.auditor import Auditor
+from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.task.files import read_rows
 
 PURPOSE = (
@@ -36,6 +37,8 @@ class Ask:
     """JSONL or Parquet file of the rows."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format that the weights are loaded in."""
+    device: Device = AUTO
+    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
     output: str | None = None
     """Also write the table to this file, which is not there yet: .csv, or .json with units and help."""
 
@@ -49,8 +52,9 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     require(bool(asked.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     require(bool(asked.data), "is missing", where="--data", hint="name a .jsonl or .parquet file")
     output = None if asked.output is None else _output(asked.output)
+    check_device(asked.device)
     rows = [(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)]
-    table = asked.auditor.audit(Policy.load(asked.model, dtype=asked.dtype), rows)
+    table = asked.auditor.audit(Policy.load(asked.model, dtype=asked.dtype).placed(asked.device), rows)
     _print(name, asked, table)
     if output is not None:
         output.write_text(_text(table, output), encoding="utf-8")

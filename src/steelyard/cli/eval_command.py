@@ -11,7 +11,7 @@ from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Weights, checked, encode, require
-from steelyard.core.job import Job, MeasuresTexts
+from steelyard.core.job import Job, MeasuresTexts, placed_on
 from steelyard.core.json import JsonMapping
 from steelyard.policy.device import AUTO, Device
 from steelyard.reward import named_rewards
@@ -85,7 +85,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
     """Measure the model of a job on given data as the job measures it, on the job's own files."""
-    others = [f for f in fields(asked) if f.name not in ("run", "base", "texts")]
+    others = [f for f in fields(asked) if f.name not in ("run", "base", "texts", "device")]
     fixed = [f.name for f in others if getattr(asked, f.name) != f.default]
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
     what = "the run is a job on given data, which is measured on its own files as its settings say"
@@ -95,7 +95,7 @@ def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
         require(isinstance(job, MeasuresTexts), what, where="--texts", hint="leave it out")
         assert isinstance(job, MeasuresTexts)
         job = job.measured_on(asked.texts)
-    with closing(job.open()) as work:
+    with closing(placed_on(job, asked.device).open()) as work:
         row, _ = work.evaluate()
     return _shown(asked, row)
 

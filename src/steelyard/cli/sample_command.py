@@ -10,7 +10,7 @@ from steelyard.cli.chosen import rules_told, take_rule
 from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
 from steelyard.cli.sanitize import plain
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, encode, require
-from steelyard.core.job import Draws, Job, Speaks
+from steelyard.core.job import Draws, Job, Speaks, placed_on
 from steelyard.core.json import JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.policy import Policy
@@ -93,6 +93,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, object]:
     """Completions of the model of a job on given data: of the job's own prompts, or of a typed one; without rewards."""
     require(asked.reward is None, "the run is a job on given data", where="--reward", hint="leave it out")
+    job = placed_on(job, asked.device)
     if isinstance(job, Draws):
         return _drawn(asked, job, rule)
     require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")

@@ -5,7 +5,7 @@ that comes out: steps, evaluations, checkpoints, signals and records are the dri
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -150,6 +150,21 @@ class MeasuresTexts(Protocol):
     def measured_on(self, texts: str) -> Job:
         """The same job, measured by all labelled texts of a file."""
         ...
+
+
+@runtime_checkable
+class Placed(Dataclass, Protocol):
+    """A job whose model computes on a device of one's choice."""
+
+    @property
+    def device(self) -> str:
+        """auto, cpu, cuda or cuda:NUMBER."""
+        ...
+
+
+def placed_on(job: Job, device: str) -> Job:
+    """The job with its model on another device, where it has one to place."""
+    return replace(job, device=device) if isinstance(job, Placed) else job
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ from steelyard.data.record import COLUMN, Record, records_of
 from steelyard.data.work import BuildingWork
 from steelyard.data.writer import PolicyWriter
 from steelyard.policy import Policy
+from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.task.files import read_rows
 
@@ -44,6 +45,8 @@ class Building(DrivenSettings):
     """Model that writes texts, for a builder that asks one: a directory, a shipped model or a hub id."""
     judge: str = ""
     """Function that rates texts, for a builder that asks one: module:function or path/to/file.py:function."""
+    device: Device = AUTO
+    """Where the generator computes: auto, cpu, cuda or cuda:NUMBER."""
     max_completion_length: PositiveInt = 128
     """Most tokens that the generator writes."""
     temperature: NonNegative = 1.0
@@ -82,7 +85,7 @@ class Building(DrivenSettings):
         writer = None
         if self.generator:
             sampling = Sampling(self.temperature, self.max_completion_length)
-            writer = PolicyWriter(Policy.load(self.generator), self.generator, sampling)
+            writer = PolicyWriter(Policy.load(self.generator).placed(self.device), self.generator, sampling)
         judge = FunctionJudge(self.judge) if self.judge else None
         tools = Tools(self.seed, writer, judge)
         return BuildingWork(self.builder, records, tools, self.batch_size, self._steps(records), _facts(records))
@@ -105,6 +108,7 @@ class Building(DrivenSettings):
         return records_of(rows)
 
     def _check_tools(self) -> None:
+        check_device(self.device)
         for name, what in (("generator", "name a model that writes texts"), ("judge", "name a function")):
             asked = name in self.builder.asks()
             given = bool(getattr(self, name))

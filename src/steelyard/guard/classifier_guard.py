@@ -27,18 +27,19 @@ class ClassifierGuard:
     classifier: Classifier
 
     @classmethod
-    def load(cls, model: str, label: str, where: str) -> "ClassifierGuard":
-        """Read a classifier, on the CPU.
+    def load(cls, model: str, label: str, where: str, device: str = "cpu") -> "ClassifierGuard":
+        """Read a classifier.
 
         Args:
             model: a directory or a hub id.
             label: the label that means harm; empty for the only one that is named as harm usually is.
             where: the flag that names the label, for errors.
+            device: where it computes: auto, cpu, cuda or cuda:NUMBER.
 
         Raises:
-            SteelyardError: it cannot be read, or has no such label.
+            SteelyardError: it cannot be read, or has no such label; or there is no such GPU.
         """
-        classifier = Classifier.load(model)
+        classifier = Classifier.load(model, device=device)
         known = classifier.labels
         hint = f"give one of {', '.join(known)}"
         require(len(known) > 1, f"{model} has a single label, {known[0]}", where=where, hint="take one with two labels")

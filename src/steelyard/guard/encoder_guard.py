@@ -48,9 +48,10 @@ class EncoderGuard:
         self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], *, steps: int, batch: int, rate: float, seed: int
     ) -> Fitting:
         """The training by AdamW, before its first step; each step learns from `batch` texts drawn with `seed`."""
-        tokens_NT, attend_NT = self.encode(texts)
+        device = next(self.encoder.parameters()).device
+        tokens_NT, attend_NT = (x.to(device) for x in self.encode(texts))
         draws = rng(seed, "encoder-guard")
-        labels_N = harm_N.long()
+        labels_N = harm_N.long().to(device)
 
         def loss() -> Tensor:
             of = torch.from_numpy(draws.integers(len(labels_N), size=batch))

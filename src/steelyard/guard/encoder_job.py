@@ -20,6 +20,7 @@ from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
 from steelyard.learner.fitting_work import FittingWork
 from steelyard.model import EncoderAttention, EncoderSizes, encoder_attention_by_name
+from steelyard.policy.device import AUTO, Device, device_of, moved
 
 
 @checked()
@@ -41,6 +42,8 @@ class FitEncoder(GuardSettings):
     """Heads of a layer."""
     context_length: PositiveInt = 512
     """Longest text (tokens); what is longer loses its end."""
+    device: Device = AUTO
+    """Where it computes: auto, cpu, cuda or cuda:NUMBER."""
     steps: PositiveInt = 500
     """Steps of AdamW."""
     batch_size: PositiveInt = 32
@@ -74,7 +77,8 @@ class FitEncoder(GuardSettings):
         """The texts, the network, and how many steps there are."""
         train, _, facts = self.read()
         guard = self._guard(train)
-        known = {"words": guard.encoder.sizes.vocab_size - 2, "attention": self.attention or "full"}
+        place = str(device_of(self.device, guard.num_parameters))
+        known = {"device": place, "words": guard.encoder.sizes.vocab_size - 2, "attention": self.attention or "full"}
         network = {**known, "parameters": guard.num_parameters}
         return {"data": facts, "guard": network, "steps": {"steps": self.max_steps or self.steps}}
 
@@ -82,9 +86,10 @@ class FitEncoder(GuardSettings):
         """Read the texts, and begin to fit."""
         train, held_out, facts = self.read()
         if self.fitted:
-            known = ClassifierGuard.load(self.fitted, LABELS[1], "--fitted")
+            known = ClassifierGuard.load(self.fitted, LABELS[1], "--fitted", self.device)
             return FittingWork(None, partial(measured, known, held_out), _nothing, facts)
         guard = self._guard(train)
+        moved(guard.encoder, self.device)
         fitting = guard.begin(
             train.texts,
             train.harm_N,

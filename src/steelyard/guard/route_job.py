@@ -28,6 +28,7 @@ from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import WordGate, WordRoute
 from steelyard.learner.fitting import Fitting
 from steelyard.learner.fitting_work import FittingWork
+from steelyard.policy.device import AUTO, Device, check_device
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Routing(GuardSettings):
     large_label: str = ""
     """The same of the large one."""
 
+    device: Device = AUTO
+    """Where two classifiers compute: auto, cpu, cuda or cuda:NUMBER. The router itself stays on the processor."""
+
     @property
     def title(self) -> str:
         """What is fitted between which guards."""
@@ -76,6 +80,7 @@ class Routing(GuardSettings):
     def plan(self) -> Mapping[str, JsonObject]:
         """The texts, both guards, and how many steps there are."""
         _, _, facts = self.read()
+        check_device(self.device)
         small, large = self._sources
         found = {"data": facts, "small guard": _planned(small, "--small"), "large guard": _planned(large, "--large")}
         return found | {"steps": {"steps": self.max_steps or self.router.steps}}
@@ -118,7 +123,7 @@ class Routing(GuardSettings):
 
     def _guards(self) -> tuple[Known, Known]:
         small, large = self._sources
-        return small.load("--small"), large.load("--large")
+        return small.load("--small", self.device), large.load("--large", self.device)
 
     def _write(self, small: Known, large: Known, gate: RouteGate | WordGate, directory: Path) -> None:
         write_cascade(Cascade(small, large, gate), *self._sources, self.router, self.seed, directory)

@@ -68,20 +68,21 @@ class Source:
         there = Path(self.model).is_dir()
         return Source(str(Path(self.model).resolve()), self.label) if there else self
 
-    def load(self, flag: str) -> "Known":
+    def load(self, flag: str, device: str = "cpu") -> "Known":
         """The guard.
 
         Args:
             flag: the flag that names it, for errors.
+            device: where a classifier computes: auto, cpu, cuda or cuda:NUMBER. A saved guard stays on the processor.
 
         Raises:
-            SteelyardError: there is none, or it is damaged.
+            SteelyardError: there is none, or it is damaged; or there is no such GPU.
         """
         require(bool(self.model), "is missing", where=flag, hint="name a classifier, or the run of a guard")
         place = self.saved
         if place is not None:
             return read_guard(place)
-        return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label")
+        return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label", device)
 
 
 Known = BagGuard | ClassifierGuard | Cascade

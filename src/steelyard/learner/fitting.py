@@ -86,7 +86,7 @@ def tensors_of(module: nn.Module, adam: torch.optim.Optimizer) -> dict[str, Tens
     memory = adam.state_dict()["state"]
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"adam.{i}.{name}": tensor for i, own in memory.items() for name, tensor in own.items()}
-    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def restore_tensors(module: nn.Module, adam: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -12,6 +12,7 @@ from steelyard.learner.memory import learner_bytes
 from steelyard.learner.optimizer import Adam
 from steelyard.objective import Objective
 from steelyard.policy import LoRA, Policy
+from steelyard.policy.device import AUTO, Device, check_device, device_of, free_bytes, repeat_exactly
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import read_options
 
@@ -35,6 +36,9 @@ class ModelJob(JobSettings):
     """Layers that get adapters: all-linear, or name endings separated by commas."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights that compute; the learner updates float32 copies of bfloat16 ones."""
+    device: Device = AUTO
+    """Where the model computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU where there is one and the
+    model has 20 million parameters or more."""
     chat_template_kwargs: str = "{}"
     """Arguments of the model's chat template, as JSON: '{"enable_thinking": false}'."""
     micro_tokens: PositiveInt = 16384
@@ -58,11 +62,18 @@ class ModelJob(JobSettings):
         """The model, as it stands before training.
 
         Raises:
-            SteelyardError: there is none of that name, or it cannot be trained.
+            SteelyardError: there is none of that name, or it cannot be trained; or there is no such GPU.
         """
         require(bool(self.model), "is missing", where="--model", hint=_HINT)
-        policy = Policy.load(self.model, lora=self.lora, dtype=self.dtype, seed=self.seed)
+        check_device(self.device)
+        return self.prepared(Policy.load(self.model, lora=self.lora, dtype=self.dtype, seed=self.seed))
+
+    def prepared(self, policy: Policy) -> Policy:
+        """A loaded policy with the chat template's arguments, on its device; a job on a GPU repeats bit for bit."""
         policy.chat_options = read_options(self.chat_template_kwargs)
+        policy.placed(self.device)
+        if policy.device.type == "cuda":
+            repeat_exactly()
         return policy
 
     def planned_policy(self) -> Policy | None:
@@ -72,6 +83,7 @@ class ModelJob(JobSettings):
             SteelyardError: as for `policy`, as far as that can be known without weights.
         """
         require(bool(self.model), "is missing", where="--model", hint=_HINT)
+        check_device(self.device)
         place = local_directory(self.model)
         if place is None:
             return None
@@ -95,4 +107,7 @@ class ModelJob(JobSettings):
             return {"model": self.model, "fetches": self.model}
         sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
         kind = {"type": policy.model.config.model_type, "dtype": self.dtype}
-        return {"model": self.model, **kind, **sizes, "bytes": sum(learner_bytes(policy).values())}
+        device = device_of(self.device, policy.num_parameters(trainable=False))
+        free = free_bytes(device)
+        where = {"device": str(device)} | ({} if free is None else {"free_bytes": free})
+        return {"model": self.model, **kind, **sizes, "bytes": sum(learner_bytes(policy).values()), **where}

@@ -13,9 +13,14 @@ import torch
 
 from steelyard.core import SteelyardError, require, suggest
 from steelyard.policy.classifier import Classifier
+from steelyard.policy.device import device_of
+from steelyard.policy.load_checks import DTYPES
 from steelyard.policy.loading import load_classifier, load_encoder, load_scorer, read
 from steelyard.policy.meta_model import local_directory
 from steelyard.policy.text import Tokenizer
+
+DEVICE_FLAG = "--models-device"
+"""The flag of every task with such models."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class AuxiliaryModel:
     """The classifier's label that is asked for."""
     chat: bool = False
     """Its tokenizer must have a chat template."""
+    device: str = "cpu"
+    """Where it computes, as the task's --models-device says."""
     searched: bool = True
     """Searchers read it, and not the evaluator alone."""
 
@@ -64,6 +71,14 @@ class AuxiliaryModel:
             untold = self.chat and tokenizer.chat_template is None
             require(not untold, f"{self.model} has no chat template", where="model", hint="take a model tuned for chat")
         return sum(p.numel() * p.element_size() for p in net.parameters())
+
+    def computes_on(self, num_bytes: int) -> torch.device:
+        """The device that it is meant for, where its weights have so many bytes.
+
+        Raises:
+            SteelyardError: torch sees no such GPU.
+        """
+        return device_of(self.device, num_bytes // DTYPES[self.dtype].itemsize, DEVICE_FLAG)
 
     @contextmanager
     def _known_as(self, what: str) -> Iterator[None]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import SteelyardError, require, suggest
+from steelyard.policy.device import moved
 from steelyard.policy.loading import load_classifier
 
 
@@ -22,13 +23,15 @@ class Classifier:
         self.labels = [str(net.config.id2label[i]) for i in range(net.config.num_labels)]
 
     @classmethod
-    def load(cls, model: str, dtype: str = "float32") -> "Classifier":
-        """Read it, on the CPU.
+    def load(cls, model: str, dtype: str = "float32", device: str = "cpu") -> "Classifier":
+        """Read it, to a device: auto, cpu, cuda or cuda:NUMBER.
 
         Raises:
-            SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind.
+            SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind; or
+                there is no such GPU.
         """
-        return cls(*load_classifier(model, dtype))
+        net, tokenizer = load_classifier(model, dtype)
+        return cls(moved(net, device), tokenizer)
 
     @torch.no_grad()
     def share(self, texts: Sequence[str], label: str, *, batch: int = 64) -> Float[Tensor, "N"]:
@@ -74,7 +77,7 @@ class Classifier:
         return read.to(self.net.device)
 
     def _run(self, read: Any) -> Float[Tensor, "N L"]:
-        return self.net(**read).logits.float()
+        return self.net(**read).logits.float().cpu()
 
     def _states(self, texts: Sequence[str]) -> tuple[Float[Tensor, "N L"], Float[Tensor, "N D"]]:
         read = self._tokens(texts)

@@ -11,10 +11,11 @@ A small model is faster on the processor: on a GPU every operation costs its lau
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 from msgspec import Meta
+from torch import nn
 
 from steelyard.core import require
 
@@ -23,6 +24,7 @@ Device = Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$", description
 SMALL = 20_000_000
 """Parameters from which `auto` takes a GPU."""
 CPU = torch.device("cpu")
+Network = TypeVar("Network", bound=nn.Module)
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
@@ -61,6 +63,16 @@ def device_of(name: str, parameters: int, where: str = "--device") -> torch.devi
         return torch.device("cuda", 0) if parameters >= SMALL and num_gpus() else CPU
     device = torch.device(name)
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
+
+
+def moved(net: Network, name: str, where: str = "--device") -> Network:
+    """A network on the device that a name means for it: in place, and returned.
+
+    Raises:
+        SteelyardError: torch sees no such GPU.
+    """
+    device = device_of(name, sum(p.numel() for p in net.parameters()), where)
+    return net if device == CPU else net.to(device)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from steelyard.core import require
 from steelyard.policy.classifier import cut_at
+from steelyard.policy.device import moved
 from steelyard.policy.loading import load_encoder
 
 
@@ -29,13 +30,15 @@ class Embedder:
         self.tokenizer = tokenizer
 
     @classmethod
-    def load(cls, model: str, dtype: str = "float32") -> "Embedder":
-        """Read it, on the CPU.
+    def load(cls, model: str, dtype: str = "float32", device: str = "cpu") -> "Embedder":
+        """Read it, to a device: auto, cpu, cuda or cuda:NUMBER.
 
         Raises:
-            SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind.
+            SteelyardError: there is none of that name, or its files are damaged, incomplete or of another kind; or
+                there is no such GPU.
         """
-        return cls(*load_encoder(model, dtype))
+        net, tokenizer = load_encoder(model, dtype)
+        return cls(moved(net, device), tokenizer)
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str], *, batch: int = 64) -> Float[Tensor, "N D"]:

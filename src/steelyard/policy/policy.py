@@ -16,6 +16,7 @@ from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.intervention import EMBEDDINGS, Intervention, site_module
 from steelyard.policy import adapter_file, flat_parameters, loading, logp, text
 from steelyard.policy.decoder_view import decoder_over
+from steelyard.policy.device import device_of
 from steelyard.policy.generation_cost import slow_reason
 from steelyard.policy.gradient_checkpointing import checkpoint_layers
 from steelyard.policy.intervened import Intervened, hooked
@@ -158,6 +159,14 @@ class Policy:
         if self._decoder is not None:
             self._decoder.to(device)  # its table of positions; the rest is the model's
         return self
+
+    def placed(self, name: str, where: str = "--device") -> "Policy":
+        """`to` the device that a name means for a model of this size: auto, cpu, cuda or cuda:NUMBER.
+
+        Raises:
+            SteelyardError: torch sees no such GPU.
+        """
+        return self.to(device_of(name, self.num_parameters(trainable=False), where))
 
     @property
     def dtype(self) -> torch.dtype:

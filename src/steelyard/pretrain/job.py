@@ -32,7 +32,6 @@ from steelyard.learner.model_job import ModelJob
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
 from steelyard.policy.added_tokens import load_with_tokens, teach, unknown
-from steelyard.policy.text import read_options
 from steelyard.pretrain.as_given import AsGiven
 from steelyard.pretrain.document import Document, Preparation, beginning_of, pieces, trajectory_of
 from steelyard.pretrain.document_file import DocumentFile
@@ -156,9 +155,7 @@ class Pretraining(ModelJob):
         if planned is not None and not unknown(planned.tokenizer, self.preparation.tags):
             return super().policy()
         self._require_all_weights()
-        policy = load_with_tokens(self.model, self.preparation.tags, dtype=self.dtype, seed=self.seed)
-        policy.chat_options = read_options(self.chat_template_kwargs)
-        return policy
+        return self.prepared(load_with_tokens(self.model, self.preparation.tags, dtype=self.dtype, seed=self.seed))
 
     def _teach(self, policy: Policy) -> list[str]:
         """Give a policy without weights the tags that it lacks; returns them."""

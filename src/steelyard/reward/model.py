@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.core import Episode, PositiveInt, Score, SteelyardError, method, require
+from steelyard.policy.device import Device
 from steelyard.reward.score import score_of
 from steelyard.reward.scorer import Said, Scorer, scores
 
@@ -30,6 +31,8 @@ class RewardModel:
     """The score of a completion that was cut off at the length limit, in place of the network's; None has none such."""
     batch: PositiveInt = 64
     """Completions that the network reads at a time."""
+    device: Device = "cpu"
+    """Where the network computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -40,7 +43,7 @@ class RewardModel:
         """
         hint = "give the directory of a reward model, as steelyard reward-model writes it"
         require(bool(self.model), "no model is named", where="reward-model.model", hint=hint)
-        return Scorer.load(self.model)
+        return Scorer.load(self.model, device=self.device)
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; None where the network cannot read it.

@@ -18,6 +18,7 @@ from torch import Tensor
 from steelyard.core import FaultError, SteelyardError, require, rng
 from steelyard.policy import text
 from steelyard.policy.classifier import context_length
+from steelyard.policy.device import moved
 from steelyard.policy.loading import load_scorer, quiet
 from steelyard.policy.saved_check import most_apart, probe_tokens
 
@@ -41,16 +42,18 @@ class Scorer:
         self.tokenizer = tokenizer
 
     @classmethod
-    def load(cls, model: str, dtype: str = "float32", *, new_head: int | None = None) -> "Scorer":
-        """Read a directory that `save_pretrained` wrote, or a hub id, on the CPU.
+    def load(cls, model: str, dtype: str = "float32", device: str = "cpu", *, new_head: int | None = None) -> "Scorer":
+        """Read a directory that `save_pretrained` wrote, or a hub id.
 
         Args:
             model: where it is.
             dtype: of the weights.
+            device: where it computes: auto, cpu, cuda or cuda:NUMBER.
             new_head: seed of a new head, for a model that has none; None refuses such a model.
 
         Raises:
-            SteelyardError: there is no such model, it is damaged, or it has no head and none was asked for.
+            SteelyardError: there is no such model, it is damaged, or it has no head and none was asked for; or
+                there is no such GPU.
         """
         net, tokenizer, missing = load_scorer(model, dtype)
         what = f"{model} is no reward model: it has no head"
@@ -61,7 +64,7 @@ class Scorer:
             for name in missing:  # as wide as keeps a first score near 0 (Stiennon et al. 2020)
                 draws = rng(new_head or 0, "reward-head", name).normal(size=named[name].shape)
                 named[name].copy_(torch.from_numpy(draws / (named[name].shape[-1] + 1) ** 0.5))
-        return cls(net, tokenizer)
+        return cls(moved(net, device), tokenizer)
 
     @cached_property
     def context_length(self) -> int:
@@ -127,7 +130,8 @@ class Scorer:
     @torch.no_grad()
     def _compare(self, path: Path) -> None:
         dtype = next(self.net.parameters()).dtype
-        again = Scorer.load(str(path), str(dtype).removeprefix("torch."))
+        place = str(self.net.get_input_embeddings().weight.device)
+        again = Scorer.load(str(path), str(dtype).removeprefix("torch."), place)
         rows = probe_tokens(self.net.get_input_embeddings().weight.shape[0], self.context_length).tolist()
         own_N, theirs_N = (scorer(rows).cpu() for scorer in (self, again))
         most = most_apart(dtype)

@@ -29,7 +29,7 @@ from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drif
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
-from steelyard.policy.device import check_device, device_of
+from steelyard.policy.device import check_device
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
 from steelyard.reward import Constrained, reward_function
@@ -161,7 +161,7 @@ def make_policy(run: Run, part: Part = "evaluation") -> Policy:
     policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
     if part == "learner" and run.learner.gradient_checkpointing:
         policy.checkpoint_layers()
-    return _prepared(policy.to(device_of(name, policy.num_parameters(trainable=False), flag)), run)
+    return _prepared(policy.placed(name, flag), run)
 
 
 def _prepared(policy: Policy, run: Run) -> Policy:

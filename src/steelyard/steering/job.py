@@ -21,6 +21,7 @@ from steelyard.model import MeanShift
 from steelyard.model.intervention import Steering
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
+from steelyard.policy.device import AUTO, Device, check_device, device_of
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.steering.texts import Texts, read_texts
 from steelyard.steering.work import SteeringWork
@@ -60,6 +61,8 @@ class SteeringJob:
     """Most tokens of a sample."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the model's weights."""
+    device: Device = AUTO
+    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
     seed: Seed = 0
     """Seed of the samples."""
     output_dir: str | None = None
@@ -110,7 +113,8 @@ class SteeringJob:
             SteelyardError: there is no such model or no such intervention, or the model has no such site.
         """
         require(bool(self.model), "is missing", where="--model", hint=_HINT)
-        policy = Policy.load(self.model, dtype=self.dtype)
+        check_device(self.device)
+        policy = Policy.load(self.model, dtype=self.dtype).placed(self.device)
         if self.fitted:
             policy.intervene(read_intervention(Path(self.fitted)))
         return policy
@@ -123,11 +127,14 @@ class SteeringJob:
         """The texts, the model, and the sites."""
         read = self._read()
         require(bool(self.model), "is missing", where="--model", hint=_HINT)
+        check_device(self.device)
         place = local_directory(self.model)
         if place is None:
             return {"data": self._facts(read), "model": {"model": self.model, "fetches": self.model}}
         policy = meta_policy(place, dtype=self.dtype)
-        sizes = {"type": policy.model.config.model_type, "parameters": policy.num_parameters(trainable=False)}
+        number = policy.num_parameters(trainable=False)
+        device = str(device_of(self.device, number))
+        sizes = {"type": policy.model.config.model_type, "parameters": number, "device": device}
         longest = self._check(policy, read)
         facts = self._facts(read) | {"longest_tokens": longest, "context": policy.context_length}
         sites = ", ".join(self.steering.sites(policy.model.config.num_hidden_layers))

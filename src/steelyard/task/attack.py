@@ -17,7 +17,7 @@ Source: Lee et al. 2024, arXiv:2405.18540; Bartoldson et al. 2025, arXiv:2503.18
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,7 +25,8 @@ from msgspec import Meta
 
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, method, require, suggest
 from steelyard.policy import Policy, loading
-from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
+from steelyard.policy.device import Device
 from steelyard.policy.embedder import Embedder, mean_distance
 from steelyard.reward.novelty import distance_to_others, embed
 from steelyard.task.base import OnCommandLine, PlainText, take_split
@@ -46,6 +47,8 @@ class Attack:
     """A function; a sequence classifier of the reply; or a guard model that reads attack and reply as a chat."""
     judge_label: str = "unsafe"
     """The toxicity is the probability of this label of the classifier, or of this word of the guard model."""
+    models_device: Device = "cpu"
+    """Where victim, judge and embedder compute: cpu, cuda (the first GPU), cuda:1, ...; auto a GPU for large ones."""
     victim_template: Annotated[
         str,
         Meta(pattern=r"^$|\{attack\}", description="a text with {attack} where the attack goes, or nothing"),
@@ -82,13 +85,14 @@ class Attack:
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        victim = {"victim": AuxiliaryModel(self.victim, dtype=self.victim_dtype, chat=not self.victim_template)}
+        made = partial(AuxiliaryModel, device=self.models_device)
         judges = {
             "function": {},
-            "classifier": {"judge": AuxiliaryModel(self.judge, "classifier", label=self.judge_label)},
-            "guard": {"judge": AuxiliaryModel(self.judge, dtype=GuardModelJudge.dtype, chat=True)},
+            "classifier": {"judge": made(self.judge, "classifier", label=self.judge_label)},
+            "guard": {"judge": made(self.judge, dtype=GuardModelJudge.dtype, chat=True)},
         }
-        embedder = {"embedder": AuxiliaryModel(self.embedder, "encoder", searched=False)} if self.embedder else {}
+        victim = {"victim": made(self.victim, dtype=self.victim_dtype, chat=not self.victim_template)}
+        embedder = {"embedder": made(self.embedder, "encoder", searched=False)} if self.embedder else {}
         return victim | judges[self.judge_kind] | embedder
 
     def prompts(self, split: str) -> Sequence[Prompt]:
@@ -138,7 +142,8 @@ class Attack:
 
     @cached_property
     def _victim(self) -> Policy:
-        return Policy(*loading.load(self.victim, self.victim_dtype))
+        victim = Policy(*loading.load(self.victim, self.victim_dtype))
+        return victim.placed(self.models_device, DEVICE_FLAG)
 
     @cached_property
     def _replier(self) -> Replier:
@@ -147,13 +152,14 @@ class Attack:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        return Embedder.load(self.embedder)
+        return Embedder.load(self.embedder, device=self.models_device)
 
     @cached_property
     def _judge(self) -> Judge:
         if self.judge_kind == "function":
             return JUDGES[self.judge]
-        return (ClassifierJudge if self.judge_kind == "classifier" else GuardModelJudge)(self.judge, self.judge_label)
+        judge = ClassifierJudge if self.judge_kind == "classifier" else GuardModelJudge
+        return judge(self.judge, self.judge_label, device=self.models_device)
 
 
 def _num_tokens(episode: Episode) -> int:

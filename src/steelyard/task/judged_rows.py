@@ -8,12 +8,13 @@ Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 20
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 from steelyard.core import Episode, Prompt, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.device import Device
 from steelyard.reward import RewardModel
 from steelyard.task.base import PlainText, PromptTemplate
 from steelyard.task.columns import Columns
@@ -42,6 +43,8 @@ class JudgedRows:
     """The reward model for training: a directory or a hub id."""
     gold_model: str = ""
     """A reward model for evaluation only; empty for none."""
+    models_device: Device = "cpu"
+    """Where each reward model computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
     cut_off: float = -1.0
     """The score of a truncated completion."""
     subset: str = ""
@@ -70,11 +73,11 @@ class JudgedRows:
 
     @cached_property
     def _reward(self) -> RewardModel:
-        return RewardModel(self.reward_model, self.cut_off)
+        return RewardModel(self.reward_model, self.cut_off, device=self.models_device)
 
     @cached_property
     def _gold(self) -> RewardModel:
-        return RewardModel(self.gold_model, self.cut_off)
+        return RewardModel(self.gold_model, self.cut_off, device=self.models_device)
 
     @property
     def fetches(self) -> str | None:
@@ -94,10 +97,9 @@ class JudgedRows:
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        gold = (
-            {"gold model": AuxiliaryModel(self.gold_model, "reward model", searched=False)} if self.gold_model else {}
-        )
-        return {"reward model": AuxiliaryModel(self.reward_model, "reward model"), **gold}
+        proxy = AuxiliaryModel(self.reward_model, "reward model", device=self.models_device)
+        gold = replace(proxy, model=self.gold_model, searched=False)
+        return {"reward model": proxy} | ({"gold model": gold} if self.gold_model else {})
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The prompts of "train" or "held-out", in the file's order."""

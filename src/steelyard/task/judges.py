@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from steelyard.policy import Policy
+from steelyard.policy.auxiliary_model import DEVICE_FLAG
 from steelyard.policy.classifier import Classifier
 from steelyard.task.provocation import foulness
 
@@ -31,6 +32,7 @@ class ClassifierJudge:
 
     model: str
     label: str
+    device: str = "cpu"
 
     def __call__(self, attacks: Sequence[str], replies: Sequence[str]) -> list[float]:
         """The probability of the label."""
@@ -38,7 +40,7 @@ class ClassifierJudge:
 
     @cached_property
     def _net(self) -> Classifier:
-        return Classifier.load(self.model)
+        return Classifier.load(self.model, device=self.device)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class GuardModelJudge:
     opening: str = "\n\n"
     """Text that the model writes before the word."""
     dtype: str = "bfloat16"
+    device: str = "cpu"
 
     @torch.no_grad()
     def __call__(self, attacks: Sequence[str], replies: Sequence[str]) -> list[float]:
@@ -69,7 +72,7 @@ class GuardModelJudge:
 
     @cached_property
     def _policy(self) -> Policy:
-        return Policy.load(self.model, dtype=self.dtype)
+        return Policy.load(self.model, dtype=self.dtype).placed(self.device, DEVICE_FLAG)
 
 
 JUDGES: dict[str, Judge] = {"foulness": foulness}

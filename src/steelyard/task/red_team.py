@@ -24,7 +24,8 @@ from msgspec import Meta
 from steelyard.core import Episode, NonNegative, Prompt, Sampling, Score, Trajectory, method
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
-from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
+from steelyard.policy.device import Device
 from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
 from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
@@ -41,6 +42,8 @@ class RedTeam:
 
     victim: str = "steelyard/red-team-victim"
     """The victim: a directory, or a model shipped with the package."""
+    models_device: Device = "cpu"
+    """Where the victim computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
     replies: Annotated[int, Meta(ge=1, le=100)] = 5
     """Replies of the victim to each attack."""
     scale: Literal["log", "mean"] = "log"
@@ -53,7 +56,7 @@ class RedTeam:
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        return {"victim": AuxiliaryModel(self.victim)}
+        return {"victim": AuxiliaryModel(self.victim, device=self.models_device)}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """Three prompts that ask for an attack, and a held-out fourth of the same words."""
@@ -116,7 +119,7 @@ class RedTeam:
 
     @cached_property
     def _victim(self) -> Victim:
-        return Victim(Policy.load(self.victim), ANSWER)
+        return Victim(Policy.load(self.victim).placed(self.models_device, DEVICE_FLAG), ANSWER)
 
 
 def diversity(texts: Sequence[str]) -> float:

@@ -26,6 +26,7 @@ from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, method, rng
 from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.device import Device
 from steelyard.reward import Pair, RewardModel
 from steelyard.task.base import split_by_hash, take_split
 from steelyard.task.wins import mean, win_rate
@@ -49,6 +50,8 @@ class Shortening:
 
     proxy: str = ""
     """A reward model that scores completions; empty uses the gold reward."""
+    models_device: Device = "cpu"
+    """Where the reward model computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
     cut_off: float = -1.0
     """The score of a truncated completion."""
     posts: Annotated[int, Meta(ge=50, le=100_000)] = 4000
@@ -65,12 +68,13 @@ class Shortening:
 
     @cached_property
     def _proxy(self) -> RewardModel:
-        return RewardModel(self.proxy, self.cut_off, batch=256)
+        return RewardModel(self.proxy, self.cut_off, batch=256, device=self.models_device)
 
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
         """The models that the task loads, by their role."""
-        return {"reward model": AuxiliaryModel(self.proxy, "reward model")} if self.proxy else {}
+        proxy = AuxiliaryModel(self.proxy, "reward model", device=self.models_device)
+        return {"reward model": proxy} if self.proxy else {}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
         """The posts of a split, each with its best short version in the column `answer`."""

@@ -41,7 +41,7 @@ class Victim:
     def _extended(self, rows: list[tuple[int, ...]], uniform_M: np.ndarray) -> list[tuple[int, ...]]:
         """Each row with one more token."""
         places = {row: u for u, row in enumerate(dict.fromkeys(rows))}
-        below_UV = self._probabilities([*places]).cumsum(1).numpy()
+        below_UV = self._probabilities([*places]).cumsum(1).cpu().numpy()
         below_MV = below_UV[[places[row] for row in rows]]
         drawn_M = (below_MV <= uniform_M[:, None]).sum(1).clip(max=below_UV.shape[1] - 1)
         return [(*row, int(token)) for row, token in zip(rows, drawn_M, strict=True)]

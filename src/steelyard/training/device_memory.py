@@ -4,6 +4,7 @@
                master and gradient) + 2 M (other weights that are wanted again) + activations + 2 blocks of logits
     searcher   N b + N b (the engine's own layout) + 2 M + keys and values + one row of logits for each completion
     evaluator  the same as one searcher
+    beside     the weights of reward model, victim and judge, in every process that loads them (--models-device)
 
     activations    b S L (8 D + 2 A + 3 I);  with gradient checkpointing b S (L D + 8 D + 2 A + 3 I)
     keys, values   2 b L K rows (longest prompt + longest completion)
@@ -26,6 +27,8 @@ from steelyard.policy.logp import logits_bytes
 from steelyard.policy.master_weights import num_copied
 from steelyard.runtime import Run
 from steelyard.runtime.run import Part
+from steelyard.training.memory_estimate import copies_of
+from steelyard.training.preflight import auxiliary_models
 
 ROWS = 256
 """Completions that an engine generates together at most."""
@@ -77,24 +80,31 @@ def placement(run: Run, policy: Policy) -> dict[Part, torch.device]:
     return found
 
 
-def describe_devices(run: Run, policy: Policy, longest: int) -> JsonObject:
+def describe_devices(
+    run: Run, policy: Policy, longest: int, model_bytes: Mapping[str, int] | None = None
+) -> JsonObject:
     """The device of each part, and for each GPU what is taken of it and what is free (bytes).
 
     Args:
         run: the settings.
         policy: the model, with or without weights.
         longest: tokens of the longest prompt.
+        model_bytes: role of an auxiliary model -> bytes of its weights.
 
     Raises:
         SteelyardError: torch sees no such GPU.
     """
     placed = placement(run, policy)
-    gpus = {str(device): device for device in placed.values() if device.type != "cpu"}
+    models = auxiliary_models(run)
+    sizes = model_bytes or {}
+    beside = {role: models[role].computes_on(size) for role, size in sizes.items()}
+    gpus = {str(device): device for device in [*placed.values(), *beside.values()] if device.type != "cpu"}
     taken = {PARTS[part]: (str(device), _bytes_of(part, run, policy, longest)) for part, device in placed.items()}
+    taken |= {role: (str(beside[role]), {"weights": copies_of(run, role) * size}) for role, size in sizes.items()}
     rows = {
         name: {
-            "parts": {part: sizes for part, (place, sizes) in taken.items() if place == name and sizes},
-            "total": sum(sum(sizes.values()) for place, sizes in taken.values() if place == name),
+            "parts": {part: held for part, (place, held) in taken.items() if place == name and held},
+            "total": sum(sum(held.values()) for place, held in taken.values() if place == name),
             "free": free_bytes(device),
         }
         for name, device in gpus.items()

@@ -58,8 +58,13 @@ def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) ->
 
 
 def _copies(run: Run, model_bytes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Part -> bytes of the auxiliary models. Where a reward function scores, only the evaluator loads them."""
+    """Part -> bytes of the auxiliary models, wherever they compute."""
     for role, size in model_bytes.items():
-        searched = run.runtime == "local" and run.reward is None and auxiliary_models(run)[role].searched
-        copies = 1 + (run.num_searchers if searched else 0)
+        copies = copies_of(run, role)
         yield f"{role.replace(' ', '_')}_x_{copies}", copies * size
+
+
+def copies_of(run: Run, role: str) -> int:
+    """How many processes load an auxiliary model. Where a reward function scores, only the evaluator does."""
+    searched = run.runtime == "local" and run.reward is None and auxiliary_models(run)[role].searched
+    return 1 + (run.num_searchers if searched else 0)

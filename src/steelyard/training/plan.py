@@ -81,7 +81,9 @@ def _plan(run: Run, name: str) -> JsonObject:
         "staleness": _staleness(run),
         "generation": _generation(run, policy),
         "endings": None if policy is None else endings.described(policy, run.sampling),
-        "devices": None if policy is None else describe_devices(run, policy, prompts.get("longest_tokens", 0)),
+        "devices": None
+        if policy is None
+        else describe_devices(run, policy, prompts.get("longest_tokens", 0), model_bytes),
         "memory": None if policy is None else estimate_memory(run, policy, model_bytes),
     }
 
@@ -124,8 +126,11 @@ def _others(run: Run) -> JsonObject:
     found: JsonObject = {}
     for role, model in auxiliary_models(run).items():
         place = model.place(role)
-        size = {"fetches": model.model} if place is None else {"bytes": replace(model, model=place).check(role)}
-        found[role] = {"model": model.model, **size}
+        if place is None:
+            found[role] = {"model": model.model, "fetches": model.model}
+            continue
+        size = replace(model, model=place).check(role)
+        found[role] = {"model": model.model, "bytes": size, "device": str(model.computes_on(size))}
     return found
 
 

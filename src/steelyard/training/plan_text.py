@@ -70,7 +70,7 @@ def _model(model: JsonMapping) -> str:
 def _other(model: JsonMapping) -> str:
     if "fetches" in model:
         return f"{model['model']} is not on this machine; the run would download it from the hub"
-    return f"{model['model']}, {_size(model['bytes'])}"
+    return f"{model['model']}, {_size(model['bytes'])}, on {model['device']}"
 
 
 def _samples(samples: JsonMapping) -> str:

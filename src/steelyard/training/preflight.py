@@ -10,7 +10,7 @@ each completion; a column holds what cannot be passed to it.
 from collections.abc import Mapping, Sequence
 
 from steelyard.core import Episode, Prompt, SteelyardError
-from steelyard.policy.auxiliary_model import AuxiliaryModel
+from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
 from steelyard.policy.device import check_device
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
@@ -41,6 +41,8 @@ def check_devices(run: Run) -> None:
     parts: tuple[Part, ...] = ("learner", "search", "evaluation")
     for part in parts:
         check_device(*run.placed(part))
+    for model in auxiliary_models(run).values():
+        check_device(model.device, DEVICE_FLAG)
 
 
 def auxiliary_models(run: Run) -> Mapping[str, AuxiliaryModel]:

@@ -9,6 +9,7 @@ import tyro
 
 from steelyard.core import require
 from steelyard.core.json import JsonMapping
+from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.reward import BradleyTerry
 from steelyard.reward.bradley_terry import PairColumns, pairs_of
 from steelyard.reward.scorer import Scorer
@@ -32,6 +33,8 @@ class RewardModelRun:
     """Directory to write; --proxy, --reward-model and transformers can load it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the weights that compute; float32 copies of bfloat16 ones are trained."""
+    device: Device = AUTO
+    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
 
     def __call__(self) -> JsonMapping:
         """Train, save, and return the measures on held-out pairs.
@@ -45,8 +48,9 @@ class RewardModelRun:
         began = time.monotonic()
         directory = Path(self.output_dir)
         check_output(directory)
+        check_device(self.device)
         pairs = pairs_of(read_rows(self.pairs), self.pairs, self.columns)
-        scorer = Scorer.load(self.model, self.dtype, new_head=self.training.seed)
+        scorer = Scorer.load(self.model, self.dtype, self.device, new_head=self.training.seed)
         found = self.training(scorer, pairs)
         scorer.save(directory)
         return {"model": str(directory), "pairs": len(pairs), **found, "seconds": time.monotonic() - began}

@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import tyro
+from jaxtyping import Float64
 
 from steelyard.core import Group, PositiveInt, Prompt, Request, Sampling, Trajectory, checked, needs_of, require
 from steelyard.core.json import JsonObject
@@ -121,7 +123,7 @@ class Unlearning(ModelJob):
         parts = {"forget": Part.of(policy, read.forget[: self.audited])}
         if read.retain:
             parts["retain"] = Part.of(policy, read.retain[: self.audited])
-        never = truth_ratios_of(self.retrained, self.dtype, read.forget[: self.audited]) if self.retrained else None
+        never = self._retrained_ratios(read) if self.retrained else None
         learner = self.learner(policy, self.objective)
         retain = self._sampled(policy, given) if self.retained == "sampled" else given
         return GivenData(
@@ -131,6 +133,9 @@ class Unlearning(ModelJob):
             TwoSidedAudit(policy, parts, self.max_completion_length, never),
             self._facts(read),
         )
+
+    def _retrained_ratios(self, read: Files) -> Float64[np.ndarray, "N"]:
+        return truth_ratios_of(self.retrained, self.dtype, self.device, read.forget[: self.audited])
 
     def _read(self) -> Files:
         forget, notes = self.file.read(self.forget, "--forget")

@@ -50,13 +50,13 @@ def question(policy: Policy, row: Answered) -> Question:
     return Question(right, tuple(wrong))
 
 
-def truth_ratios_of(model: str, dtype: str, rows: Sequence[Answered]) -> Float64[np.ndarray, "N"]:
+def truth_ratios_of(model: str, dtype: str, device: str, rows: Sequence[Answered]) -> Float64[np.ndarray, "N"]:
     """The truth ratios of another model.
 
     Raises:
         SteelyardError: it cannot be loaded.
     """
-    policy = Policy.load(model, dtype=dtype)
+    policy = Policy.load(model, dtype=dtype).placed(device)
     return truth_ratio(answers_logp(policy, [question(policy, row) for row in rows]))
 
 
