@@ -46,7 +46,9 @@ def texts(tmp_path):
 def job(recipe, files, model, **settings):
     """A job of one file on given data."""
     path = str(files)
-    named = {"sft": {"path": path, "max_completion_length": 8}, "phf": {"documents": path}, "npo": {"forget": path}}[recipe]
+    named = {"sft": {"path": path, "max_completion_length": 8}, "phf": {"documents": path}, "npo": {"forget": path}}[
+        recipe
+    ]
     return replace(find(recipe), model=str(model), **named, **settings)
 
 
