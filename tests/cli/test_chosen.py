@@ -103,3 +103,13 @@ def test_a_run_goes_on_with_its_rule(
     assert call("train", "--resume", run, "--max-steps", 3).code == 0
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     assert (last["step"], last["search/logp_mismatch_off"]) == (3, "cntp")
+
+
+def test_a_part_that_is_a_method_is_chosen_by_its_id_too() -> None:
+    words = ["--curriculum", "dump", "--curriculum.index", "ucboost", "--curriculum.index.eps", "0.1"]
+    assert take_id(words, "curriculum") == (Dump(index=UCBoost()), words[4:])
+    assert read(["rows", *words, "--curriculum.index.distances", "sq", "lb"])[1].curriculum == Dump(
+        index=UCBoost(distances=("sq", "lb"), eps=0.1)
+    )
+    with pytest.raises(SteelyardError, match=r"--curriculum\.index: there is no 'shuffled'; choose one of ucb1, ucboost"):
+        take_id(["--curriculum", "dump", "--curriculum.index", "shuffled"], "curriculum")

@@ -1,8 +1,11 @@
-"""Methods that a command line chooses by their ids: `--decode cntp --decode.n-max 3`, `--curriculum dump`."""
+"""Methods that a command line chooses by their ids: `--decode cntp --decode.n-max 3`, `--curriculum dump`.
 
-from collections.abc import Sequence
-from dataclasses import field, fields, make_dataclass
-from typing import Any
+A part of a method that is a method, too, is chosen likewise: `--curriculum dump --curriculum.index ucboost`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, make_dataclass, replace
+from typing import Any, get_args, get_type_hints
 
 from steelyard.cli.flags import parse, take_flags, take_values
 from steelyard.core import SteelyardError, cards, require, suggest
@@ -25,10 +28,25 @@ def take_id(words: Sequence[str], room: str) -> tuple[Any, list[str]]:
     require(len(ids) < 2, f"is given {len(ids)} times: {', '.join(ids)}", where=flag, hint="name one")
     if not ids:
         return None, rest
-    known = {card.id: card.cls for card in cards(room)}
-    if ids[0] not in known:
-        raise SteelyardError(f"there is no {ids[0]!r}", where=flag, hint=suggest(ids[0], known))
-    return known[ids[0]](), rest
+    return _parts_of(_made(ids[0], {card.id: card.cls for card in cards(room)}, flag), room, rest)
+
+
+def _made(id: str, known: Mapping[str, type], flag: str) -> Any:
+    if id not in known:
+        raise SteelyardError(f"there is no {id!r}", where=flag, hint=suggest(id, known))
+    return known[id]()
+
+
+def _parts_of(chosen: Any, room: str, words: Sequence[str]) -> tuple[Any, list[str]]:
+    """The method with each part that is one of several methods as `--ROOM.PART ID` names it, and the words left."""
+    rest = list(words)
+    for part, hint in get_type_hints(type(chosen)).items():
+        known = {card.id: card.cls for card in cards(room) if card.cls in get_args(hint)}
+        flag = f"--{room}.{part.replace('_', '-')}"
+        found, rest = take_values(rest, flag) if known else ([], rest)
+        if found:
+            chosen = replace(chosen, **{part: _made(found[-1][1], known, flag)})
+    return chosen, rest
 
 
 def take_rule(words: Sequence[str], command: str) -> tuple[Any, list[str]]:
