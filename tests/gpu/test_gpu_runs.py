@@ -64,3 +64,21 @@ def test_the_plan_says_what_is_taken_of_the_gpu(steelyard):
     assert 0 < gpu["total"] < gpu["free"]
     small = _answer(steelyard("train", "arithmetic", "--dry-run", "--json").stdout)["devices"]
     assert set(small["placement"].values()) == {"cpu"}
+
+
+def test_jobs_on_given_data_and_models_beside_the_policy(steelyard, tmp_path):
+    """A job on the GPU goes on bit for bit; reward models, victims and guards compute there, too."""
+    rows = [{"prompt": f"{i}+1=", "answer": str(i + 1), "text": f"{i}+1={i + 1}", "label": i % 2} for i in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ("train", "sft", "--model", "steelyard/arithmetic", "--path", "rows.jsonl", "--device", "cuda")
+    words += ("--max-completion-length", "4", "--save-steps", "2")
+    steelyard(*words, "--max-steps", "4", "--output-dir", "whole")
+    steelyard(*words, "--max-steps", "2", "--output-dir", "pieces")
+    steelyard("train", "--resume", "pieces", "--max-steps", "4")
+    assert _weights(tmp_path / "whole") == _weights(tmp_path / "pieces")
+    steelyard("eval", "whole", "--device", "cuda")
+    encoder = ("train", "encoder-guard", "--texts", "rows.jsonl", "--steps", "5", "--device", "cuda")
+    steelyard(*encoder, "--output-dir", "guard")
+    steelyard("eval", "guard", "--device", "cuda")
+    attack = ("train", "red-team", "--device", "cpu", "--models-device", "cuda", "--max-steps", "1", *SHORT)
+    steelyard(*attack, "--output-dir", "attack")

@@ -97,6 +97,7 @@ def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, ob
     if isinstance(job, Draws):
         return _drawn(asked, job, rule)
     require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")
+    job = placed_on(job, asked.device)
     if not isinstance(job, Speaks):
         raise SteelyardError("is a job whose model writes no text", where=asked.run, hint="use steelyard eval")
     prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]
