@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def texts(tmp_path):
     return path
 
 
-def job(recipe, files, model, **settings):
+def job(recipe, files, model, **settings) -> Any:
     """A job of one file on given data."""
     path = str(files)
     named = {"sft": {"path": path, "max_completion_length": 8}, "phf": {"documents": path}, "npo": {"forget": path}}[
