@@ -49,10 +49,17 @@ class Network:
         device: where to compute.
         dtype: of weights, activations and cache; norms, rotations and logits are float32 whatever it is.
         fixed: as a GPU wants it: newer weights are written over the older ones, and a norm is one operation.
+        int8_head: keep the head in 8 bits; see `int8_projection`.
     """
 
     def __init__(
-        self, architecture: Architecture, device: torch.device, dtype: torch.dtype, *, fixed: bool = False
+        self,
+        architecture: Architecture,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        fixed: bool = False,
+        int8_head: bool = False,
     ) -> None:
         self.architecture = architecture
         self.device = device
@@ -68,7 +75,8 @@ class Network:
         """Of each different rule of positions, how a pair of dimensions is turned at each position."""
         self._floor = torch.tensor(math.sqrt(a.hidden_size * a.eps), device=device)
         self._fixed = fixed
-        self._layout = WeightLayout(a, device, dtype, norm_scale=1.0 if fixed else math.sqrt(a.hidden_size))
+        scale = 1.0 if fixed else math.sqrt(a.hidden_size)
+        self._layout = WeightLayout(a, device, dtype, norm_scale=scale, int8_head=int8_head)
         kernels = [mix.decode_kernel() for mix in a.attention]
         self.windows = [kernel.window for kernel in kernels if kernel is not None]
         assert len(self.windows) == a.num_layers, "a layer's attention has no decode kernel"

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.model import Architecture
+from steelyard.rollout.int8_projection import Int8
 from steelyard.rollout.projection import Projection, projection
 
 Part = Callable[[str, str], Tensor | None]
@@ -45,7 +46,7 @@ class Outer:
     """What stands before the first layer and after the last."""
 
     embedding: Tensor
-    head: Projection
+    head: Projection | Int8
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class WeightLayout:
     dtype: torch.dtype
     norm_scale: float
     """What a norm leaves to the weights that follow: sqrt(D), or 1."""
+    int8_head: bool = False
+    """Keep the head in 8 bits; see `int8_projection`."""
 
     def outer(self, weights: Mapping[str, Tensor]) -> Outer:
         """Embedding and head of weights that are named as in `Architecture.shapes`."""
@@ -65,7 +68,10 @@ class WeightLayout:
         if scale != 1:
             embedding.mul_(torch.tensor(scale, dtype=self.dtype))
         head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
-        return Outer(embedding, self._linear([head], norm=self._gain(weights["model.norm.weight"])))
+        gain = self._gain(weights["model.norm.weight"])
+        if self.int8_head:
+            return Outer(embedding, Int8(head.float() * (gain * self.norm_scale)))
+        return Outer(embedding, self._linear([head], norm=gain))
 
     def layer(self, weights: Mapping[str, Tensor], index: int) -> Layer:
         """The weights of one block."""

@@ -213,7 +213,7 @@ def make_searcher(
 ) -> Searcher:
     """A searcher that looks for weights in the given stores."""
     return Searcher(
-        engine_for(policy, run.seed, in_flight=run.in_flight, rule=run.decode),
+        engine_for(policy, run.seed, in_flight=run.in_flight, rule=run.decode, int8_head=run.search.head == "int8"),
         policy,
         prompts,
         score,

@@ -273,6 +273,8 @@ class Run:
         require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", hint=hint)
         what = "is set, but a decode rule goes on from what one set of weights has read"
         require(not self.in_flight or self.decode is None, what, where="--in-flight", hint="leave out one of them")
+        plain = self.search.head == "own" or self.decode is None
+        require(plain, "is int8, but a decode rule has none", where="--search.head", hint="leave out one of them")
         limit = self.local.search_deadline
         patient = self.runtime == "inline" or self.search_delay < limit
         hint = f"use less than --local.search-deadline, which is {limit:g}"

@@ -1,6 +1,7 @@
 """The parts of a run's settings: where parts compute, clocks and processes, restarts, and held-out evaluation."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, PositiveOrInf, checked
 from steelyard.policy.device import Device
@@ -21,10 +22,15 @@ class LearnerPart:
 @checked("search")
 @dataclass(frozen=True)
 class SearchPart:
-    """Where searchers compute."""
+    """Where searchers compute, and in which numbers."""
 
     device: Device | None = None
     """The searchers' device, shared by all of them; None for that of --device."""
+    head: Literal["own", "int8"] = "own"
+    """Numbers of the searchers' head: the model's own, or int8, which a processor reads faster.
+
+    What int8 costs is in search/logp_mismatch; with a large vocabulary it may need a wider --max-logp-mismatch.
+    """
 
 
 @checked("inline")

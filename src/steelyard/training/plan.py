@@ -30,7 +30,7 @@ from steelyard.training.device_memory import describe_devices
 from steelyard.training.differing import differing
 from steelyard.training.job_plan import plan_job
 from steelyard.training.memory_estimate import estimate_memory
-from steelyard.training.preflight import auxiliary_models, check_devices, try_reward
+from steelyard.training.preflight import auxiliary_models, check_devices, check_head, try_reward
 
 UNKNOWN = "prompts with characters that the model's tokenizer does not know: the model does not see these"
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
@@ -59,6 +59,7 @@ def _plan(run: Run, name: str) -> JsonObject:
     if run.output_dir is not None:
         check_output(Path(run.output_dir))
     check_devices(run)
+    check_head(run)
     make_task(run)
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     place = local_directory(run.model)

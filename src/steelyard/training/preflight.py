@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 from steelyard.core import Episode, Prompt, SteelyardError
 from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
-from steelyard.policy.device import check_device
+from steelyard.policy.device import check_device, device_of
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
+from steelyard.rollout import check_int8_head
 from steelyard.runtime import Run
-from steelyard.runtime.factories import make_reward, make_step_labels
+from steelyard.runtime.factories import make_reward, make_step_labels, planned_policy
 from steelyard.runtime.run import Part
 
 
@@ -27,6 +28,7 @@ def preflight(run: Run) -> None:
             reward functions; a model cannot be loaded for its role.
     """
     check_devices(run)
+    check_head(run)
     for role, model in auxiliary_models(run).items():
         model.check(role)
     try_reward(run)
@@ -43,6 +45,18 @@ def check_devices(run: Run) -> None:
         check_device(*run.placed(part))
     for model in auxiliary_models(run).values():
         check_device(model.device, DEVICE_FLAG)
+
+
+def check_head(run: Run) -> None:
+    """See that the searchers' engine has the head that the run asks for, where the model is on this machine.
+
+    Raises:
+        SteelyardError: it has not.
+    """
+    policy = None if run.search.head == "own" else planned_policy(run)
+    if policy is not None:
+        name, flag = run.placed("search")
+        check_int8_head(policy, device_of(name, policy.num_parameters(trainable=False), flag))
 
 
 def auxiliary_models(run: Run) -> Mapping[str, AuxiliaryModel]:

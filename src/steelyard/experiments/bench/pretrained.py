@@ -5,10 +5,11 @@ ends a completion early. Each engine is then alone in a process, whose memory at
 weights and the interpreter, from when the model has been loaded.
 
     ours       the engine that a run would use, which also returns log-probabilities
+    int8       the same with `--search.head int8`, where there is one
     generate   `generate` of transformers with a dynamic cache, without log-probabilities
     learner    one step with LoRA on as many completions, in groups of 8, VarGrad TB: whole steps, and the peak
 
-The difference is the largest over all tokens drawn by ours: |their log-probability - that of transformers' model|.
+Differences are over all tokens drawn by ours: |their log-probability - that of transformers' model|, mean and largest.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ from steelyard.experiments.harness.spread import spread
 TITLE = "A pretrained model, one thread"
 PROMPT = 16
 GROUP = 8
-SIDES = ("ours", "generate", "learner")
+SIDES = ("ours", "int8", "generate", "learner")
 
 
 @checked()
@@ -57,24 +58,27 @@ def measure(settings: Pretrained, workdir: Path, say: Callable[[str], None]) -> 
     tokens = settings.rows * settings.new
     rows: list[Row] = []
     for side in SIDES:
-        alone: JsonObject = ask_module(__name__, {**asked, "runs": settings.runs, "alone": side})
+        if side != "learner" and side not in together["seconds"]:
+            continue
+        runs = settings.runs if side == "learner" else 1
+        alone: JsonObject = ask_module(__name__, {**asked, "runs": runs, "alone": side})
         taken = together["seconds"].get(side, alone["seconds"])
-        rows.append({"side": side, "tokens": tokens, "seconds": taken, "peak_mib": alone["peak_mib"]})
-        say(f"{side}: {spread(_rates(rows[-1]))} tokens/s, {alone['peak_mib']:.0f} MiB")
-    rows[0]["difference"] = together["difference"]
+        row = {"side": side, "tokens": tokens, "seconds": taken, "peak_mib": alone["peak_mib"]}
+        rows.append({**row, "differences": together["differences"].get(side, [])})
+        say(f"{side}: {spread(_rates(row))} tokens/s, {alone['peak_mib']:.0f} MiB")
     return rows
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """A line for each side."""
-    columns = ["", "tokens/s", "times generate", "log-probabilities differ by (nats)", "peak MiB"]
+    columns = ["", "tokens/s", "times generate", "nats from transformers, mean", "most", "peak MiB"]
     generated = next((row for row in rows if row["side"] == "generate"), None)
     return columns, [
         [
             row["side"],
             spread(_rates(row)),
-            spread(ratios(_rates(row), _rates(generated))) if generated and row["side"] == "ours" else "",
-            f"{row['difference']:.1g}" if "difference" in row else "",
+            spread(ratios(_rates(row), _rates(generated))) if generated and row["differences"] else "",
+            *([f"{value:.1g}" for value in row["differences"]] or ["", ""]),
             f"{row['peak_mib']:.0f}",
         ]
         for row in rows
@@ -96,10 +100,20 @@ def cell(directory: str, rows: int, new: int, runs: int, alone: str | None = Non
         forget_peak()
         taken = interleaved({alone: lambda: seconds(work)}, runs)[alone]
         return {"seconds": taken, "peak_mib": resident_mib("VmHWM")}
-    ours = _ours(directory, prompts, new)
-    generate, difference = _transformers(directory, prompts, new)
-    found = interleaved({"ours": lambda: seconds(ours), "generate": lambda: seconds(generate)}, runs)
-    return {"seconds": found, "difference": difference(ours())}
+    engines = {"ours": _ours(directory, prompts, new)}
+    if _has_int8(directory):
+        engines["int8"] = _int8(directory, prompts, new)
+    generate, differences = _transformers(directory, prompts, new)
+    works: dict[str, Callable[[], object]] = {**engines, "generate": generate}
+    found = interleaved({side: lambda work=work: seconds(work) for side, work in works.items()}, runs)
+    return {"seconds": found, "differences": {side: differences(engine()) for side, engine in engines.items()}}
+
+
+def _has_int8(directory: str) -> bool:
+    from steelyard.policy.meta_model import meta_policy
+    from steelyard.rollout.int8_projection import int8_works
+
+    return meta_policy(directory).slow_reason is None and int8_works()
 
 
 def _prompts(directory: str, rows: int) -> list[list[int]]:
@@ -116,21 +130,27 @@ def _endless(policy: Any) -> Any:
     return policy
 
 
-def _ours(directory: str, prompts: Sequence[Sequence[int]], new: int) -> Callable[[], list[Trajectory]]:
+def _ours(
+    directory: str, prompts: Sequence[Sequence[int]], new: int, *, int8_head: bool = False
+) -> Callable[[], list[Trajectory]]:
     from steelyard.policy import Policy
     from steelyard.rollout import engine_for
 
-    engine = engine_for(_endless(Policy.load(directory)), 0)
+    engine = engine_for(_endless(Policy.load(directory)), 0, int8_head=int8_head)
     requests = [Request(f"{i}", tuple(prompt), 0) for i, prompt in enumerate(prompts)]
     return lambda: [*engine.generate(requests, Sampling(1.0, new))]
 
 
-Difference = Callable[[Sequence[Trajectory]], float]
+def _int8(directory: str, prompts: Sequence[Sequence[int]], new: int) -> Callable[[], list[Trajectory]]:
+    return _ours(directory, prompts, new, int8_head=True)
+
+
+Differences = Callable[[Sequence[Trajectory]], list[float]]
 
 
 def _transformers(
     directory: str, prompts: Sequence[Sequence[int]], new: int
-) -> tuple[Callable[[], object], Difference]:
+) -> tuple[Callable[[], object], Differences]:
     """Its `generate`, and how far given log-probabilities are from those of its model."""
     import torch
 
@@ -145,16 +165,17 @@ def _transformers(
         return model.generate(tokens, attention_mask=torch.ones_like(tokens), pad_token_id=0, **options)
 
     @torch.inference_mode()
-    def difference(made: Sequence[Trajectory]) -> float:
-        most = 0.0
+    def differences(made: Sequence[Trajectory]) -> list[float]:
+        gaps: list[np.ndarray] = []
         for t in made:
             row_T = torch.tensor(t.tokens_T.tolist())
             logp_TV = model(input_ids=row_T[None], use_cache=False).logits[0, :-1].float().log_softmax(-1)
             logp_T = logp_TV.gather(1, row_T[1:, None])[:, 0].numpy()
-            most = max(most, float(np.abs(logp_T - t.logp_behaviour_T[1:])[t.action_T[1:]].max()))
-        return most
+            gaps.append(np.abs(logp_T - t.logp_behaviour_T[1:])[t.action_T[1:]])
+        every = np.concatenate(gaps)
+        return [float(every.mean()), float(every.max())]
 
-    return generate, difference
+    return generate, differences
 
 
 def _generate(directory: str, prompts: Sequence[Sequence[int]], new: int) -> Callable[[], object]:
@@ -185,6 +206,7 @@ def _completed(prompt_id: str, sample: int, prompt: Sequence[int], drawn_T: np.n
 
 _MAKERS: dict[str, Callable[[str, Sequence[Sequence[int]], int], Callable[[], object]]] = {
     "ours": _ours,
+    "int8": _int8,
     "generate": _generate,
     "learner": _learner,
 }
