@@ -79,6 +79,8 @@ def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
     command = f"train {name}"
+    what = f"comes with the recipe {name}, and a run knows its own"
+    require("--resume" not in words, what, where="--resume", hint="write steelyard train --resume RUN")
     recipe = find(name)
     if not isinstance(recipe, Run):
         return name, parse(type(recipe), words[1:], command=command, default=recipe, description=known[name])

@@ -20,7 +20,7 @@ COMMANDS = [
     Wrong("train --resume stopped --max-steps=many", "--max-steps: is 'many'; give a whole number of steps"),
     Wrong("train --resume stopped --max-steps 0", "--max-steps: is 0"),
     Wrong("train --resume run --max-steps 1", "--max-steps: is 1, and "),
-    Wrong("train arithmetic --resume", "train arithmetic: unknown option --resume"),
+    Wrong("train arithmetic --resume", "--resume: comes with the recipe arithmetic"),
     Wrong("study", "NAME is missing; name one of ablation-beta,"),
     Wrong("results", "runs/results: is not a directory; name the directory that make studies wrote"),
     Wrong("results --directory run", "run: holds no study; name the directory that make studies wrote"),
