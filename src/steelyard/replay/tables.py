@@ -147,27 +147,9 @@ def _trajectory(
     where = f"prompt {s['prompt_id']!r}, sample {s['sample']}"
     lengths = {len(array) for array in (tokens_T, action_T, logp_T, ref_T, version_T, reward_T) if array is not None}
     require(len(lengths) == 1, "its lists differ in length", where=where, hint="give each one entry per step")
-    require(
-        s["finish"] in get_args(Finish),
-        f"finish is {s['finish']!r}",
-        where=where,
-        hint=f"use {', '.join(get_args(Finish))}",
-    )
-    for name, low in _MINIMUM.items():
-        require(s[name] >= low, f"{name} is {s[name]}", where=where, hint=f"use {low} or more")
-    require(
-        int(tokens_T.min(initial=0)) >= 0,
-        "its tokens are negative",
-        where=where,
-        hint="export the trajectories again",
-    )
-    oldest = s["version"] if version_T is None else int(version_T.min(initial=s["version"]))
-    require(
-        oldest == s["version"],
-        f"version is {s['version']}, but version {oldest} sampled some of its tokens",
-        where=where,
-        hint="give it the oldest version that sampled any of its tokens",
-    )
+    hint = "export the trajectories again"
+    require(int(tokens_T.min(initial=0)) >= 0, "its tokens are negative", where=where, hint=hint)
+    _check_scalars(s, version_T, where)
     stop = tuple(s["stop"] or ())
     sampling = Sampling(s["temperature"], s["max_tokens"], s["top_p"], s["top_k"], s["rule"] or "", stop)
     return Trajectory(
@@ -189,6 +171,17 @@ def _trajectory(
         reward_T,
         _decode_labels(s, where),
     )
+
+
+def _check_scalars(s: JsonObject, version_T: Any, where: str) -> None:
+    known = get_args(Finish)
+    require(s["finish"] in known, f"finish is {s['finish']!r}", where=where, hint=f"use {', '.join(known)}")
+    for name, low in _MINIMUM.items():
+        require(s[name] >= low, f"{name} is {s[name]}", where=where, hint=f"use {low} or more")
+    oldest = s["version"] if version_T is None else int(version_T.min(initial=s["version"]))
+    what = f"version is {s['version']}, but version {oldest} sampled some of its tokens"
+    hint = "give it the oldest version that sampled any of its tokens"
+    require(oldest == s["version"], what, where=where, hint=hint)
 
 
 def _decode_info(text: str, where: str) -> JsonObject:
