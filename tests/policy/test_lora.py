@@ -44,6 +44,19 @@ def test_only_the_adapters_train_and_they_start_as_nothing(directory):
     assert all(torch.equal(p, now[n]) for n, p in frozen.items())
 
 
+@pytest.mark.parametrize("targets", ["all-linear", "q_proj,embed_tokens", "lm_head"])
+def test_weights_that_are_called_untrained_are_those_that_training_leaves(targets, tiny_model_dir):
+    policy = Policy.load(str(tiny_model_dir("qwen3")), lora=LoRA(rank=2, targets=targets))
+    before = {name: p.clone() for name, p in policy.plain_weights().items()}
+    _train(policy)
+    after = policy.plain_weights()
+    assert {name for name in after if torch.equal(before[name], after[name])} == policy.untrained
+
+
+def test_all_weights_are_trained_without_adapters(tiny_model_dir):
+    assert not Policy.load(str(tiny_model_dir("qwen3"))).untrained
+
+
 def test_holding_the_first_adapters_gives_the_base_model(directory):
     base, policy = Policy.load(directory), Policy.load(directory, lora=LoRA(rank=2))
     first = policy.weights()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from steelyard.rollout.network import Shared, _to_prompts, _to_rows
+from steelyard.rollout.network import Network, Shared, _to_prompts, _to_rows
 
 PROMPTS = [(5, 14, 6, 16), (9,), (4, 4, 15, 7, 7, 16, 20)]
 
@@ -80,6 +80,21 @@ def test_it_copies_all_that_it_keeps(network, llama):
     assert torch.equal(before, after)
     network.take(llama.plain_weights())
     assert not network.read(*_padded(PROMPTS))[0].any()
+
+
+@torch.no_grad()
+def test_parts_whose_weights_are_the_same_are_kept(network, llama):
+    outer, layers = network.outer, [*network.layers]
+    weights = {name: weight.clone() for name, weight in llama.plain_weights().items()}
+    weights["model.layers.1.mlp.down_proj.weight"].zero_()
+    network.take(weights, weights.keys() - {"model.layers.1.mlp.down_proj.weight"})
+    assert network.outer is outer
+    assert network.layers[0] is layers[0]
+    assert network.layers[1] is not layers[1]
+    fresh = Network(llama.architecture, llama.device, llama.dtype)
+    fresh.reserve(64)
+    fresh.take(weights)
+    assert torch.equal(network.read(*_padded(PROMPTS))[0], fresh.read(*_padded(PROMPTS))[0])
 
 
 def test_more_positions_leave_the_first_ones(network):

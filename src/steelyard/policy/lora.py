@@ -9,7 +9,7 @@ import copy
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -131,9 +131,17 @@ def _untie(model: Any) -> None:
 @torch.no_grad()
 def changes(model: Any) -> dict[str, torch.Tensor]:
     """Name -> W + (alpha / rank) B A of every layer that has adapters."""
-    adapted = ((name, layer) for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight"))
-    weights = ((*_own_weight(name, layer), layer.get_delta_weight("default")) for name, layer in adapted)
+    weights = ((*_own_weight(name, layer), layer.get_delta_weight("default")) for name, layer in _adapted(model))
     return {name: (weight + delta).to(weight.dtype) for name, weight, delta in weights}
+
+
+def changed_names(model: Any) -> set[str]:
+    """The names in `changes`."""
+    return {_own_weight(name, layer)[0] for name, layer in _adapted(model)}
+
+
+def _adapted(model: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, layer) for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight"))
 
 
 def _own_weight(name: str, layer: Any) -> tuple[str, torch.Tensor]:

@@ -21,7 +21,7 @@ from steelyard.policy.generation_cost import slow_reason
 from steelyard.policy.gradient_checkpointing import checkpoint_layers
 from steelyard.policy.intervened import Intervened, hooked
 from steelyard.policy.logp import StepLogp
-from steelyard.policy.lora import LoRA, adapt, changes, check_reached, head_name, merged, parts_tie
+from steelyard.policy.lora import LoRA, adapt, changed_names, changes, check_reached, head_name, merged, parts_tie
 from steelyard.policy.native_loader import NativeModel
 from steelyard.policy.other_weights import OtherWeights
 from steelyard.policy.recurrent import WholeRows, keeps_only_keys
@@ -393,6 +393,14 @@ class Policy:
         if self._parts_tie:
             plain[head_name(self.model)] = self.head.weight.detach()
         return plain if self._adapted is None else plain | changes(self.model)
+
+    @cached_property
+    def untrained(self) -> frozenset[str]:
+        """The names in `plain_weights` that keep their values whatever is loaded."""
+        adapted = set() if self._adapted is None else changed_names(self.model)
+        names = {name.replace(".base_layer", "") for name, _ in self.model.named_parameters() if ".lora_" not in name}
+        head = {head_name(self.model)} if self._parts_tie else set()
+        return frozenset((names | head) - adapted - {*self._trainable})
 
     @property
     def _parts_tie(self) -> bool:

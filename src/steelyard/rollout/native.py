@@ -188,7 +188,7 @@ class NativeEngine:
         """Take weights that wait; at the first time, the policy's own where there are none."""
         if self._staged.waiting or not self._digests:
             self._staged.take()
-            self._network.take(self.policy.plain_weights())
+            self._network.take(self.policy.plain_weights(), self.policy.untrained)
             self._prefix_cache.clear()
         self._digests = ({} if fresh else self._digests) | {self.version: self.digest}
 

@@ -15,8 +15,11 @@ H key-value heads, R queries per key-value head, E head size, V vocabulary; U sh
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,7 +28,9 @@ from torch.nn import functional
 
 from steelyard.model import Architecture
 from steelyard.rollout.projection import Projection
-from steelyard.rollout.weight_layout import Layer, WeightLayout, tensors_of
+from steelyard.rollout.weight_layout import Layer, Outer, WeightLayout, tensors_of
+
+Part = TypeVar("Part", Layer, Outer)
 
 
 @dataclass(frozen=True)
@@ -104,21 +109,36 @@ class Network:
 
     # Weights
 
-    def take(self, weights: Mapping[str, Tensor]) -> None:
+    def take(self, weights: Mapping[str, Tensor], same: AbstractSet[str] = frozenset()) -> None:
         """Lay out new weights, named as in `Architecture.shapes`. Everything is copied.
 
         With `fixed`, later ones are written where the earlier ones are, since captured graphs read them there.
+
+        Args:
+            weights: all of them.
+            same: names of those that are what they were the last time; parts that have no others are kept.
         """
-        outer = self._layout.outer(weights)
-        layers = (self._layout.layer(weights, i) for i in range(self.architecture.num_layers))
-        if not self.layers or not self._fixed:
-            self.outer = outer
-            self.layers = [*layers]
-            self.moves += 1
-            return
-        for mine, new in zip((self.outer, *self.layers), (outer, *layers), strict=True):
-            for own, other in zip(tensors_of(mine), tensors_of(new), strict=True):
-                own.copy_(other)
+        first = not self.layers
+        olds = [None] * self.architecture.num_layers if first else self.layers
+        outer = None if first else self.outer
+        layout = self._layout
+        self.outer = self._renewed(outer, lambda: layout.outer(weights), layout.outer_names <= same)
+        self.layers = [
+            self._renewed(old, partial(layout.layer, weights, i), layout.layer_names(weights, i) <= same)
+            for i, old in enumerate(olds)
+        ]
+        self.moves += first or not self._fixed
+
+    def _renewed(self, old: Part | None, make: Callable[[], Part], same: bool) -> Part:
+        """A part of newer weights: the old one where it is the same, or where newer tensors are written over it."""
+        if old is not None and same:
+            return old
+        new = make()
+        if old is None or not self._fixed:
+            return new
+        for own, other in zip(tensors_of(old), tensors_of(new), strict=True):
+            own.copy_(other)
+        return old
 
     @property
     def embedding(self) -> Float[Tensor, "V D"]:

@@ -61,13 +61,26 @@ class WeightLayout:
     int8_head: bool = False
     """Keep the head in 8 bits; see `int8_projection`."""
 
+    @property
+    def outer_names(self) -> set[str]:
+        """The names of the weights of `outer`."""
+        return {"model.embed_tokens.weight", "model.norm.weight", self._head_name}
+
+    def layer_names(self, weights: Mapping[str, Tensor], index: int) -> set[str]:
+        """The names of the weights of one block."""
+        return {name for name in weights if name.startswith(f"model.layers.{index}.")}
+
+    @property
+    def _head_name(self) -> str:
+        return "model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"
+
     def outer(self, weights: Mapping[str, Tensor]) -> Outer:
         """Embedding and head of weights that are named as in `Architecture.shapes`."""
         embedding = weights["model.embed_tokens.weight"].to(self.device, self.dtype, copy=True)
         scale = self.architecture.embedding_scale
         if scale != 1:
             embedding.mul_(torch.tensor(scale, dtype=self.dtype))
-        head = weights["model.embed_tokens.weight" if self.architecture.tied else "lm_head.weight"]
+        head = weights[self._head_name]
         gain = self._gain(weights["model.norm.weight"])
         if self.int8_head:
             return Outer(embedding, Int8(head.float() * (gain * self.norm_scale)))
