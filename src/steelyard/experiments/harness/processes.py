@@ -62,31 +62,38 @@ def ask(
         SteelyardError: it failed; the message is its last line.
         FaultError: it did not end in time, or ended without a result.
     """
-    late = threading.Event()
-    last = "no message"
     # Files, not pipes, for all but its messages: neither side can then wait for the other to read.
     with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as answer:
         asked.write(to_json(settings))
         asked.seek(0)
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=asked, stdout=answer, stderr=subprocess.PIPE, text=True, env=environment(threads)
-        ) as process:
-            assert process.stderr is not None
-            timer = threading.Timer(deadline, lambda: (late.set(), process.kill()))
-            timer.start()
-            try:
-                for line in process.stderr:
-                    last = line.strip() or last
-                    hear(line.strip())
-                code = process.wait()
-            finally:
-                timer.cancel()
-                process.kill()
-        if late.is_set():
+        )
+        code, last = _heard(process, deadline, hear)
+        if code is None:
             raise FaultError(f"has not ended within {deadline:.0f} s", where=label, hint=hints[1])
         if code != 0:
             raise SteelyardError(last, where=label, hint=hints[0])
         return _last_line(answer, label)
+
+
+def _heard(process: subprocess.Popen[str], deadline: float, hear: Callable[[str], None]) -> tuple[int | None, str]:
+    """How a process ended, None where it was killed at its deadline; and the last line that it wrote as a message."""
+    late = threading.Event()
+    last = "no message"
+    with process:
+        assert process.stderr is not None
+        timer = threading.Timer(deadline, lambda: (late.set(), process.kill()))
+        timer.start()
+        try:
+            for line in process.stderr:
+                last = line.strip() or last
+                hear(line.strip())
+            code = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()
+    return None if late.is_set() else code, last
 
 
 def _last_line(answer: IO[str], label: str) -> Any:
