@@ -1,7 +1,7 @@
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.core.columns import Column, check_row
+from steelyard.core.columns import Column, check_row, text_of
 
 GOOD = {"text": ["a"], "label": ["a", 3], "number": [1, 0.5], "texts": [["a", "b"]]}
 BAD = {
@@ -27,3 +27,9 @@ def test_a_missing_column_is_named_with_near_ones_and_the_flag():
     assert str(caught.value) == (
         "f, line 2: there is no column 'text'; did you mean 'txet'?, or name the column with --text-column"
     )
+
+
+def test_the_text_of_a_column_is_as_it_stands_and_no_number():
+    assert text_of({"text": " a ", "x": 1}, Column("text"), "f, line 1") == " a "
+    with pytest.raises(SteelyardError, match=r"f, line 3: column 'text' is nan; write a text$"):
+        text_of({"text": float("nan")}, Column("text"), "f, line 3")

@@ -29,8 +29,8 @@ def test_a_word_of_ones_own_and_equal_rows(tmp_path: Path) -> None:
     ("rows", "said"),
     [
         ([{"text": "x"}], "line 1: has no label in column 'label'"),
-        ([{"label": 1}], "line 1: has no text in column 'text'"),
-        ([{"text": " ", "label": 1}], "has no text"),
+        ([{"label": 1}], "line 1: there is no column 'text'; choose one of label, or name"),
+        ([{"text": " ", "label": 1}], "line 1: column 'text' is ' '; write a text, or name the column"),
         ([{"text": "x", "label": "spam"}], "its label 'spam' says neither harmful nor harmless; say which label"),
         ([{"text": "x", "label": 1}, {"text": "x", "label": 0}], "line 2: its text has another label in an earlier"),
     ],

@@ -60,9 +60,12 @@ def test_without_a_need_for_scores_there_are_none(tmp_path):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"body": "x"}, "there is no text or segments; its columns are body"),
-        ({"texts": "x"}, "did you mean 'texts'"),
-        ({"text": " "}, "holds no text"),
+        (
+            {"body": "x"},
+            "there is no column 'text'; choose one of body, or name",
+        ),
+        ({"texts": "x"}, "did you mean 'texts'.*, or name the column with --columns.text or --columns.segments"),
+        ({"text": " "}, "column 'text' is ' '; write a text"),
         ({"text": "x"}, "it has no score"),
         ({"text": "x", "score": "high"}, "is no number"),
         ({"segments": []}, "holds no text"),

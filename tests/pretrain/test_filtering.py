@@ -11,5 +11,5 @@ def test_by_hand(corpus):
 
 
 def test_an_empty_corpus_is_refused(corpus):
-    with pytest.raises(SteelyardError, match=r"filtering\.threshold: none of 3 documents"):
+    with pytest.raises(SteelyardError, match=r"--threshold: none of 3 documents"):
         Filtering(threshold=-1.0).prepare(corpus)

@@ -102,7 +102,7 @@ def test_post_training_under_an_intervention(settings, tmp_path):
 @pytest.mark.parametrize(("changed", "said"), [
     ({"model": ""}, "--model: is missing"),
     ({"source": ""}, "--source: is missing; name a .jsonl or .parquet file with a column text"),
-    ({"column": "words"}, "line 1: there is no words; its columns are text"),
+    ({"column": "words"}, "line 1: there is no column 'words'; choose one of text, or name the column with --column"),
     ({"target": "SOURCE"}, "of its texts are in"),
     ({"held_out": 0.0}, "texts are fitted to and 0 are held out"),
     ({"max_completion_length": 63}, "--max-completion-length: is 63"),

@@ -42,6 +42,21 @@ def check_row(row: JsonMapping, columns: Sequence[Column], where: str) -> None:
         require(fits, what, where=where, hint=f"write {_WORDS[column.kind]}{named}")
 
 
+def text_of(row: JsonMapping, column: Column, where: str) -> str:
+    """The text that stands in a column of a row.
+
+    Args:
+        row: its values by column.
+        column: which holds the text.
+        where: the file and line that errors name.
+
+    Raises:
+        SteelyardError: there is no such column, or no text in it.
+    """
+    check_row(row, [column], where)
+    return str(row[column.name])
+
+
 def _fits(value: object, kind: str) -> bool:
     if kind == "text":
         return isinstance(value, str) and bool(value.strip())

@@ -14,7 +14,8 @@ import tyro
 from jaxtyping import Bool
 from torch import Tensor
 
-from steelyard.core import ShareInside, SteelyardError, checked, hash_share, require
+from steelyard.core import ShareInside, checked, hash_share, require
+from steelyard.core.columns import Column, text_of
 from steelyard.core.json import JsonObject
 from steelyard.task.base import MERGED
 from steelyard.task.columns import is_missing
@@ -67,7 +68,7 @@ class LabelledFile:
         rows = read_rows(path)
         for place, row in rows:
             where = f"{path}, {place}"
-            text = self._text(row, where)
+            text = text_of(row, Column(self.columns.text, setting="--columns.text"), where)
             harm = self._harm(row, where)
             agrees = found.setdefault(text, harm) == harm
             require(agrees, "its text has another label in an earlier row", where=where, hint="decide which is right")
@@ -83,13 +84,6 @@ class LabelledFile:
         """
         held_out = [hash_share(SALT + text) < self.held_out_share for text in texts.texts]
         return _part(texts, held_out, False, path), _part(texts, held_out, True, path)
-
-    def _text(self, row: DataRow, where: str) -> str:
-        value = row.get(self.columns.text)
-        hint = "write it, or name its column with --columns.text"
-        if not isinstance(value, str) or not value.strip():
-            raise SteelyardError(f"has no text in column {self.columns.text!r}", where=where, hint=hint)
-        return value
 
     def _harm(self, row: DataRow, where: str) -> bool:
         column = self.columns.label

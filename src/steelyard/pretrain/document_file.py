@@ -19,7 +19,8 @@ from typing import Annotated, Literal
 import msgspec
 import tyro
 
-from steelyard.core import Episode, Positive, Prompt, SteelyardError, checked, require, suggest
+from steelyard.core import Episode, Positive, Prompt, SteelyardError, checked, require
+from steelyard.core.columns import Column, text_of
 from steelyard.pretrain.document import Document, Segment
 from steelyard.reward import FunctionReward
 from steelyard.task.columns import is_missing
@@ -106,19 +107,13 @@ class DocumentFile:
         names = self.columns
         if not is_missing(row.get(names.segments)):
             return _listed(row[names.segments], names.segments, where)
-        near = suggest(names.text, list(row)) if row else ""
-        what = f"there is no {names.text} or {names.segments}; its columns are {', '.join(row) or 'none'}"
-        hint = f"{near}; name its column with --columns.text" if near.startswith("did") else "use --columns.text NAME"
-        require(names.text in row, what, where=where, hint=hint)
-        text = row[names.text]
-        whole = isinstance(text, str) and bool(text.strip())
-        require(whole, f"column {names.text!r} holds no text", where=where, hint="write it, or leave the row out")
+        text = text_of(row, Column(names.text, setting="--columns.text or --columns.segments"), where)
         score = row.get(names.score)
         if is_missing(score) or self.scores:
-            return [_Segment(str(part)) for part in self._split(str(text))]
+            return [_Segment(str(part)) for part in self._split(text)]
         number = isinstance(score, int | float) and not isinstance(score, bool)
         require(number, f"column {names.score!r} is no number", where=where, hint="write a number")
-        return [_Segment(str(text), float(score))]  # pyright: ignore[reportArgumentType]
+        return [_Segment(text, float(score))]  # pyright: ignore[reportArgumentType]
 
     def _split(self, text: str) -> list[str]:
         """The segments of a text, which together are the text; blank ones go with the one before."""

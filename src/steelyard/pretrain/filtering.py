@@ -38,5 +38,5 @@ class Filtering(Preparation):
         """
         kept = [document for document in documents if document.score <= self.threshold]
         what = f"none of {len(documents)} documents has a mean score of {self.threshold} or less"
-        require(bool(kept), what, where="filtering.threshold", hint="raise it")
+        require(bool(kept), what, where="--threshold", hint="raise it")
         return kept

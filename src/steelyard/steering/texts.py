@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from steelyard.core import hash_share, require
-from steelyard.task.columns import is_missing
+from steelyard.core.columns import Column, text_of
 from steelyard.task.files import read_rows
 
 
@@ -35,19 +35,11 @@ def read_texts(path: str, flag: str, column: str, held_out: float) -> Texts:
         SteelyardError: the file is missing or malformed, a row has no text, or one of the two sides is empty.
     """
     require(bool(path), "is missing", where=flag, hint=f"name a .jsonl or .parquet file with a column {column}")
-    rows = [_text(row, column, f"{path}, {place}") for place, row in read_rows(path)]
+    read = Column(column, setting="--column")
+    rows = [text_of(row, read, f"{path}, {place}") for place, row in read_rows(path)]
     texts = [*dict.fromkeys(rows)]
     apart = [text for text in texts if hash_share(text) < held_out]
     fit = [text for text in texts if hash_share(text) >= held_out]
     what = f"{len(fit)} of its {len(texts)} texts are fitted to and {len(apart)} are held out"
     require(bool(fit) and bool(apart), what, where=path, hint="give more texts, or change --held-out")
     return Texts(fit, apart, len(rows) - len(texts))
-
-
-def _text(row: dict[str, object], column: str, where: str) -> str:
-    hint = "name the column with --column"
-    require(column in row, f"there is no {column}; its columns are {', '.join(row) or 'none'}", where=where, hint=hint)
-    text = row[column]
-    whole = isinstance(text, str) and not is_missing(text) and bool(text.strip())
-    require(whole, f"column {column!r} holds no text", where=where, hint="write it, or leave the row out")
-    return str(text)

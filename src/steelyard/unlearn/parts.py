@@ -14,11 +14,14 @@ from typing import Annotated
 
 import torch
 import tyro
+from msgspec import Meta
 
-from steelyard.core import Batch, Loss, NonNegative
+from steelyard.core import Batch, Loss
 from steelyard.objective import policy_gradient
 
-RetainWeight = Annotated[NonNegative, tyro.conf.arg(name="retain-weight")]
+RetainWeight = Annotated[
+    float, Meta(ge=0, description="0 or more, with --retain-weight"), tyro.conf.arg(name="retain-weight")
+]
 """Coefficient of the retain loss; as a flag it is --retain-weight, because --retain names a file."""
 
 

@@ -15,7 +15,7 @@ UNLEARNING = [
     Wrong(f"{NPO} --forget nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong(f"{NPO} --retain forget.jsonl", "forget.jsonl, line 1: its prompt is in forget.jsonl too"),
     Wrong(f"{NPO} --beta 0", "npo.beta: is 0.0; use more than 0"),
-    Wrong(f"{NPO} --retain-weight -1", "npo.retain: is -1.0; use 0 or more"),
+    Wrong(f"{NPO} --retain-weight -1", "npo.retain: is -1.0; use 0 or more, with --retain-weight"),
     Wrong(f"{NPO} --completions pair", "--completions: is pair; NPO compares nothing: leave this to the recipe"),
     Wrong(f"{NPO} --completions text", "--completions"),
     Wrong(f"{NPO} --max-completion-length 62", "--max-completion-length: is 62: a prompt of"),
@@ -41,7 +41,7 @@ UNLEARNING = [
 DOCUMENTS = [
     Wrong("train mle --model llama", "--documents: is missing"),
     Wrong(f"{TEXT} --documents text.txt", ".txt is not read"),
-    Wrong(f"{TEXT} --documents good.jsonl", "good.jsonl, line 1: there is no text or segments; its columns are prompt"),
+    Wrong(f"{TEXT} --documents good.jsonl", "good.jsonl, line 1: there is no column 'text'; choose one of answer"),
     Wrong(TEXT, "documents.jsonl, line 1: it has no score", write("documents.jsonl", '{"text": "1"}\n{"text": "2"}')),
     Wrong(f"{TEXT} --scorer rewards", "it names no function"),
     Wrong(f"{TEXT} --scorer no_such:f", "no_such"),

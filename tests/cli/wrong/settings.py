@@ -76,7 +76,7 @@ WORDS = [
     Wrong(f"{NEW} --curriculum dump --curriculum.tau 0", "dump.tau: is 0"),
     Wrong("train saferoute", "--texts: is missing; name a .jsonl or .parquet file with text and label"),
     Wrong("train saferoute --texts nowhere.jsonl", "nowhere.jsonl: there is no such file"),
-    Wrong("train saferoute --texts good.jsonl", "good.jsonl, line 1: has no text in column 'text'"),
+    Wrong("train saferoute --texts good.jsonl", "good.jsonl, line 1: there is no column 'text'; choose one of"),
     Wrong(
         "train bag-guard --texts t.jsonl --dry-run", "t.jsonl: of 2 texts to learn from, 0 are harmful",
         write("t.jsonl", "".join(f'{{"text": "{word}", "label": 0}}\n' for word in ("ab", "cd", "ef"))),
