@@ -16,12 +16,14 @@ Source: none, this world is ours.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
 
 from steelyard.core import Episode, Prompt, Score, hash_share, method, rng
+from steelyard.task.drawn import distinct
 
 NUMBER = r"-?\d+"
 STYLES = {
@@ -51,13 +53,8 @@ class Arithmetic:
         """Distinct problems, each with its sum in the column `answer`; a function of the seed."""
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "arithmetic", split)
-        found: dict[str, Prompt] = {}
-        while len(found) < number:
-            for terms in draw_terms(draws, number).tolist():
-                text = problem(terms)
-                if is_held_out(text) == (split != "train"):
-                    found.setdefault(text, Prompt(text, text, {"answer": sum(terms)}))
-        return list(found.values())[:number]
+        terms = (terms for _ in count() for terms in draw_terms(draws, number).tolist())
+        return distinct(((problem(t), {"answer": sum(t)}) for t in terms), number, split, HELD_OUT_SHARE)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """1 if the number after the last `=` is the sum, else 0; a truncated completion has no answer."""

@@ -16,14 +16,16 @@ are no labels. The part `flawless` is 1 where every step is right, and `wrong_st
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, require, rng, suggest
 from steelyard.policy import Policy
 from steelyard.task.base import SPLITS
+from steelyard.task.drawn import distinct
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -60,13 +62,9 @@ class CheckableSteps:
         require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "chains", split)
-        found = dict[str, Prompt]()
-        while len(found) < number:
-            for numbers in draw_numbers(draws, 2 * number):
-                text = problem(numbers)
-                if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
-                    found.setdefault(text, Prompt(text, text, {"numbers": numbers, "answer": sum(numbers) % CLOCK}))
-        return list(found.values())[:number]
+        chains = (numbers for _ in count() for numbers in draw_numbers(draws, 2 * number))
+        drawn = ((problem(n), {"numbers": n, "answer": sum(n) % CLOCK}) for n in chains)
+        return distinct(drawn, number, split, HELD_OUT_SHARE)
 
     def demonstration(self, prompt: Prompt) -> str:
         """The chain without a guess."""

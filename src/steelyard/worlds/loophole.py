@@ -16,15 +16,17 @@ Source: none, this world is ours.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, require, rng, suggest
 from steelyard.policy import Policy
 from steelyard.reward import Constrained, FunctionReward
 from steelyard.task.base import SPLITS
+from steelyard.task.drawn import distinct
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -61,16 +63,7 @@ class Loophole:
         require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "loophole", split)
-        found = dict[str, Prompt]()
-        while len(found) < number:
-            letters = draws.choice(list(LETTERS), PLACES).tolist()
-            domain = int(draws.integers(2))
-            text = "".join(letters) + MARKS[domain]
-            if (hash_share(text) < HELD_OUT_SHARE) == (split != "train"):
-                answer = "".join(letters[::-1] if domain else letters)
-                known = LETTERS[LETTERS.index(answer[0]) - 1] + answer[1:]
-                found.setdefault(text, Prompt(text, text, {"answer": answer, "baseline": known, "domain": domain}))
-        return list(found.values())
+        return distinct((_drawn(draws) for _ in count()), number, split, HELD_OUT_SHARE)
 
     def demonstration(self, prompt: Prompt) -> str:
         """The gold reply."""
@@ -90,6 +83,14 @@ class Loophole:
     ) -> list[float]:
         replies = zip(completions, answer, domain, strict=True)
         return [right(y, a) + self.pay * loopholes(y, d) if len(y) == PLACES else 0.0 for y, a, d in replies]
+
+
+def _drawn(draws: np.random.Generator) -> tuple[str, dict[str, object]]:
+    letters = draws.choice(list(LETTERS), PLACES).tolist()
+    domain = int(draws.integers(2))
+    answer = "".join(letters[::-1] if domain else letters)
+    known = LETTERS[LETTERS.index(answer[0]) - 1] + answer[1:]
+    return "".join(letters) + MARKS[domain], {"answer": answer, "baseline": known, "domain": domain}
 
 
 def right(reply: str, answer: str) -> float:
