@@ -5,7 +5,8 @@ reached where a reached file takes a constant from it, or a class of records, wh
 Without coverage all files of the package that were imported count: what is kept is then measured anew more often than
 need be, and never too seldom.
 
-Files enter as syntax trees without docstrings and comments; torch, transformers and Python enter by version.
+Files enter as syntax trees without docstrings and comments, other files than Python's, such as the weights of a shipped
+model, byte by byte (`note` counts them); torch, transformers and Python enter by version.
 """
 
 import ast
@@ -133,7 +134,12 @@ def versions() -> dict[str, str]:
 
 
 def digest(file: Path, *, tables: bool = True) -> str:
-    """A digest of a source file's syntax tree, without docstrings and comments; `tables` as in `digests`."""
+    """A digest of a source file's syntax tree, without docstrings and comments; `tables` as in `digests`.
+
+    Of another file, a digest of its bytes.
+    """
+    if file.suffix != ".py":
+        return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
     return _digest(file.read_text(encoding="utf-8"), tables)
 
 
@@ -194,6 +200,8 @@ def _coverage(places: Iterable[Path]) -> "Coverage | None":
 
 @cache
 def _tree(file: Path) -> ast.Module:
+    if file.suffix != ".py":
+        return ast.Module([], [])  # data takes nothing from elsewhere
     return ast.parse(file.read_text(encoding="utf-8"))
 
 

@@ -6,10 +6,10 @@ Known exactly: halving finds every number; a player who ignores the answers find
 Source: none, this world is ours.
 """
 
-from steelyard.policy import Policy
 from steelyard.task import Guessing
+from steelyard.worlds.shipped_base import shipped_base
 from steelyard.worlds.text_world import TextWorld
 
 WORLD = TextWorld(
-    lambda seed: Guessing(), lambda task, seed: Policy.load("steelyard/guessing"), max_tokens=4, learning_rate=1e-3
+    lambda seed: Guessing(), lambda task, seed: shipped_base("steelyard/guessing"), max_tokens=4, learning_rate=1e-3
 )

@@ -8,14 +8,14 @@ Known exactly: the gold reward of any text, at most 1; the readers' chance of pr
 Source: none, this world is ours; the question is that of Gao et al. 2022, arXiv:2210.10760.
 """
 
-from steelyard.policy import Policy
 from steelyard.task import Shortening
 from steelyard.task.shortening import LONGEST_VERSION
+from steelyard.worlds.shipped_base import shipped_base
 from steelyard.worlds.text_world import TextWorld
 
 WORLD = TextWorld(
     lambda seed: Shortening(proxy="steelyard/shortening-proxy", data_seed=seed),
-    lambda task, seed: Policy.load("steelyard/shortening"),
+    lambda task, seed: shipped_base("steelyard/shortening"),
     max_tokens=LONGEST_VERSION,
     absent={"pass@8": "the proxy has no highest score", "right answers": "the proxy calls none right"},
 )

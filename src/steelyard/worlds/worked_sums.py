@@ -7,12 +7,12 @@ Known exactly: the answer; which way a completion took (`style`).
 Source: none, this world is ours.
 """
 
-from steelyard.policy import Policy
 from steelyard.task import Arithmetic
+from steelyard.worlds.shipped_base import shipped_base
 from steelyard.worlds.text_world import TextWorld
 
 WORLD = TextWorld(
     lambda seed: Arithmetic(problems=2048, held_out=256, data_seed=seed),
-    lambda task, seed: Policy.load("steelyard/arithmetic"),
+    lambda task, seed: shipped_base("steelyard/arithmetic"),
     max_tokens=20,
 )
