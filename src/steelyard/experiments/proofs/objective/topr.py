@@ -20,7 +20,6 @@ from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.objective import TOPR
 from steelyard.policy import Policy
 from steelyard.task import Arithmetic
-from steelyard.worlds.shipped_base import shipped_base
 from steelyard.worlds.sync_loop import SyncLoop
 
 ARMS = {
@@ -45,7 +44,7 @@ class Setting:
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[TOPR]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The stored samples, then each arm on them."""
     task = replace(setting.world, data_seed=seed)
-    policy = shipped_base("steelyard/arithmetic")
+    policy = Policy.load("steelyard/arithmetic")
     # Nothing is learned by the loop that samples, so its objective and rate do not matter.
     stored = SyncLoop(policy, task, TOPR(), learning_rate=0.0, seed=seed).sample(list(task.prompts("train")))
     for arm in arms:
