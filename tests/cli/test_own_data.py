@@ -12,6 +12,7 @@ import pytest
 
 import steelyard
 from policy.encoders import save_encoder
+from policy.printable import save_model
 from steelyard.cli import main, own_data
 from steelyard.core.job import DrivenSettings
 from steelyard.recipes import find
@@ -66,32 +67,6 @@ def test_no_cell_is_empty() -> None:
     empty = [id for id, told in LISTED if not told]
     assert empty == [], "make a recipe that holds the method, or name its command in own_data.BY_ID"
     assert len(LISTED) > 50
-
-
-def save_model(place: Path, family: str, kind: str = "CausalLM") -> str:
-    """A random model of one layer over printable characters."""
-    import tokenizers
-    import torch
-    import transformers
-
-    vocab = {token: i for i, token in enumerate(["<eos>", "<pad>", "\n", *map(chr, range(32, 127))])}
-    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="<pad>"))
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
-    inner.decoder = tokenizers.decoders.Fuse()
-    named = {"eos_token": "<eos>", "pad_token": "<pad>"}
-    transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **named).save_pretrained(place)
-    sizes = {"vocab_size": len(vocab), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 4}
-    sizes |= {"max_position_embeddings": 128, "bos_token_id": None, "eos_token_id": 0, "pad_token_id": 1}
-    own = {"intermediate_size": 32, "num_key_value_heads": 4}
-    config = {
-        "llama": lambda: transformers.LlamaConfig(**sizes, **own),
-        "qwen3": lambda: transformers.Qwen3Config(**sizes, **own, head_dim=8),
-        "gpt2": lambda: transformers.GPT2Config(**sizes),
-    }[family]()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(7)
-        getattr(transformers, f"AutoModelFor{kind}").from_config(config).save_pretrained(place)
-    return str(place)
 
 
 @pytest.fixture(scope="module")

@@ -130,3 +130,19 @@ def test_plain_text_is_followed_by_plain_text():
     assert tokenizer.decode(text.encode_next(tokenizer, None, "higher ", end, (end,))) == "higher "
     with pytest.raises(SteelyardError, match="plain text"):
         text.encode_next(tokenizer, None, [{"role": "user", "content": "1"}], end, (end,))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_s_end_of_turn_is_found(name):
+    tokenizer = ALL[byte_level, name]
+    source, end = TEMPLATES[name]
+    expected = tokenizer.convert_tokens_to_ids(end) if end in source or "eos_token" in source else None
+    assert text.turn_end(tokenizer) == expected
+
+
+def test_a_template_may_end_turns_otherwise_than_the_tokenizer_says():
+    tokenizer = tokenizer_of(byte_level, "chatml")
+    tokenizer.eos_token = "</s>"
+    assert text.turn_end(tokenizer) == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    tokenizer.chat_template = None
+    assert text.turn_end(tokenizer) is None

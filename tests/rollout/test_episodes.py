@@ -244,3 +244,23 @@ def test_environments_that_change_their_prompt_or_their_messages_change_nothing_
         found = play(NativeEngine(policy, 3), policy, World(Rude), asked)
         assert [e.outcome.value for e in found.values()] == [1.0, 1.0]
     assert shared.columns == {"tests": ["t"]}
+
+
+@pytest.mark.parametrize("engine", [NativeEngine, TransformersEngine])
+def test_an_environment_gets_each_turn_without_the_stop_string_that_ended_it(policy, engine):
+    told = []
+
+    class Listens(Echo):
+        def step(self, completion):
+            told.append(completion)
+            return super().step(completion)
+
+    sampling = Sampling(1.0, 6, stop=("1", "2", "+"))
+    for e in play(engine(policy, 3), policy, World(Listens), sampling=sampling).values():
+        said = turns_of(e.trajectory, policy.decode)
+        assert "".join(part.text for part in said) == e.completion
+        stop = e.trajectory.info.get("stop")
+        assert stop in (None, "1", "2", "+")
+        assert not said[-1].text.count(stop or "\0")
+    assert len(told) > 8  # turns at the length limit are not told
+    assert not any(stop in turn for turn in told for stop in sampling.stop)

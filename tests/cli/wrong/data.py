@@ -157,6 +157,8 @@ FILES_OF_ROWS = [
     Wrong(f"{NEW} --path full", "full: there is no such file"),
     Wrong(f"{NEW} --held-out-share 1", "rows.held_out_share: is 1.0; use more than 0, less than 1"),
     Wrong(f"{NEW} --prompt-template Q", "rows.prompt_template: is 'Q'; use a text with {prompt} where the prompt goes"),
+    Wrong(f"{NEW} --stop=", "--stop: has no value; write --stop '"),
+    Wrong(f"{NEW} --stop --dry-run", "--stop: has no value"),
     Wrong(NEW, "all 1 prompts fall in 'train', none in 'held-out'", rows(ROW)),
     Wrong(f"{NEW} --prompt-template Q:{{prompt}}", "a template cannot be put around chat",
           among('{"prompt": [{"role": "user", "content": "1"}], "answer": 1}')),
