@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_own_data import save_model
+from policy.printable import save_model
 from steelyard.cli import main
 
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"

@@ -29,7 +29,7 @@ def fresh():
 @pytest.fixture(scope="module")
 def taught():
     policy = tiny_policy("abcxyz:", seed=0, width=16, layers=1, heads=2, context=8)
-    imitate(policy, [*FACTS.items()], steps=150, batch=6, learning_rate=1e-2, seed=0)
+    imitate(policy, [*FACTS.items()], steps=250, batch=6, learning_rate=1e-2, seed=0)
     return policy
 
 
