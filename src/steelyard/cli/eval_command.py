@@ -8,8 +8,9 @@ from inspect import getdoc
 from typing import Annotated
 
 from steelyard.cli.chosen import rules_told, take_rule
-from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
+from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
+from steelyard.cli.stops import AskedStops, gather_stops
 from steelyard.core import Weights, checked, encode, require
 from steelyard.core.job import Job, MeasuresTexts, placed_on
 from steelyard.core.json import JsonMapping
@@ -19,7 +20,6 @@ from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
-from steelyard.task.base import StopStrings
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -38,9 +38,7 @@ class Eval:
     """How many of those prompts are also sampled, at the training temperature."""
     samples: int = 8
     """Samples per sampled prompt."""
-    stop: StopStrings = None
-    r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
-    By default those of the run. \n, \t and \\ are a line break, a tab and a backslash."""
+    stop: AskedStops = None
     seed: int = 0
     """Seed of the sampling."""
     device: Device = AUTO

@@ -3,14 +3,13 @@
 import contextlib
 import inspect
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from steelyard.cli import parse_errors
-from steelyard.core import SteelyardError, require, suggest
+from steelyard.core import SteelyardError, suggest
 
 T = TypeVar("T")
 
@@ -117,20 +116,6 @@ def take_values(words: Sequence[str], *flags: str) -> tuple[list[tuple[str, str]
         if not value or value.startswith("--"):
             raise SteelyardError("has no value", where=flag, hint=f"write {flag} VALUE")
     return found, rest
-
-
-def gather_stops(words: Sequence[str]) -> list[str]:
-    r"""The words with every `--stop STR` as one `--stop=LIST`, which is how `StopStrings` are read.
-
-    Raises:
-        SteelyardError: one has no value.
-    """
-    found, rest = take_flags(words, "--stop".__eq__)
-    for _, value in found:
-        joined = f"--stop={value}" in words
-        hint = r"write --stop '\nQuestion:', or --stop=STR where it begins with hyphens"
-        require(bool(value) and (joined or not value.startswith("--")), "has no value", where="--stop", hint=hint)
-    return [*rest, f"--stop={json.dumps([value for _, value in found])}"] if found else rest
 
 
 def gather_rewards(words: Sequence[str], *flags: str) -> list[str]:

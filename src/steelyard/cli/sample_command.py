@@ -7,8 +7,9 @@ from inspect import getdoc
 from typing import Annotated
 
 from steelyard.cli.chosen import rules_told, take_rule
-from steelyard.cli.flags import RunDirectory, gather_rewards, gather_stops, parse
+from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
+from steelyard.cli.stops import AskedStops, gather_stops
 from steelyard.core import Episode, PositiveInt, Prompt, Sampling, Score, SteelyardError, checked, encode, require
 from steelyard.core.job import Draws, Job, Speaks, placed_on
 from steelyard.core.json import JsonObject
@@ -24,7 +25,6 @@ from steelyard.runtime.factories import fitting, make_policy, make_task
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
 from steelyard.searcher.scoring import reading_of, scores_of
-from steelyard.task.base import StopStrings
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -43,9 +43,7 @@ class Sample:
     """Completions per prompt."""
     temperature: float | None = None
     """Sampling temperature, by default the run's; 0 is greedy."""
-    stop: StopStrings = None
-    r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
-    By default those of the run. \n, \t and \\ are a line break, a tab and a backslash."""
+    stop: AskedStops = None
     seed: int = 0
     """Seed of the sampling."""
     device: Device = AUTO
@@ -65,9 +63,11 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     rest = gather_stops(gather_rewards(rest))
     asked = parse(Sample, rest, command="sample", description=f"{getdoc(Sample)}\n\n{rules_told()}")
     stored = read_finished_run(asked.run)
-    if (job := stored.job(base=asked.base)) is not None:
+    job = stored.job(base=asked.base)
+    writes = not asked.output or isinstance(job, Draws)
+    require(writes, "is for the run of a diffusion model", where="--output", hint="use --json")
+    if job is not None:
         return _of_job(asked, job, rule)
-    require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")
     settings = stored.run if asked.base else stored.trained
     placed = replace(settings.evaluation, device=asked.device)
     policy = make_policy(replace(settings, evaluation=placed))
@@ -96,8 +96,6 @@ def _of_job(asked: Sample, job: Job, rule: DecodeRule | None) -> Mapping[str, ob
     job = placed_on(job, asked.device)
     if isinstance(job, Draws):
         return _drawn(asked, job, rule)
-    require(not asked.output, "is for the run of a diffusion model", where="--output", hint="use --json")
-    job = placed_on(job, asked.device)
     if not isinstance(job, Speaks):
         raise SteelyardError("is a job whose model writes no text", where=asked.run, hint="use steelyard eval")
     prompts = job.asked()[: asked.prompts] if asked.prompt is None else [Prompt("typed", asked.prompt)]

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from steelyard.cli.chosen import CURRICULUM, chosen_parts, take_id, take_rule
-from steelyard.cli.flags import choose, gather_rewards, gather_stops, parse, take_flags
+from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
 from steelyard.cli.progress import Progress
 from steelyard.cli.sanitize import plain
+from steelyard.cli.stops import gather_stops
 from steelyard.core import require
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
