@@ -180,9 +180,7 @@ class Policy:
             return self.model.architecture
         config = self.model.config.to_dict()
         found = architecture_of(config | {"tie_word_embeddings": False} if self._parts_tie else config)
-        names = {name.replace(".base_layer", "") for name, _ in self.model.named_parameters() if ".lora_" not in name}
-        names |= {head_name(self.model)} if self._parts_tie else set()
-        return found if found and found.shapes().keys() == names else None
+        return found if found and found.shapes().keys() == self._own_weights().keys() else None
 
     @cached_property
     def caches(self) -> bool:
@@ -386,21 +384,24 @@ class Policy:
 
         Where adapters part a head from the embedding that it was, both are named.
         """
-        plain: dict[str, Tensor] = {}
-        for name, p in self.model.named_parameters():
-            if ".lora_" not in name:
-                plain[name.replace(".base_layer", "")] = p.detach()
-        if self._parts_tie:
-            plain[head_name(self.model)] = self.head.weight.detach()
+        plain = self._own_weights()
         return plain if self._adapted is None else plain | changes(self.model)
 
     @cached_property
     def untrained(self) -> frozenset[str]:
         """The names in `plain_weights` that keep their values whatever is loaded."""
         adapted = set() if self._adapted is None else changed_names(self.model)
-        names = {name.replace(".base_layer", "") for name, _ in self.model.named_parameters() if ".lora_" not in name}
-        head = {head_name(self.model)} if self._parts_tie else set()
-        return frozenset((names | head) - adapted - {*self._trainable})
+        return frozenset(self._own_weights().keys() - adapted - self._trainable.keys())
+
+    def _own_weights(self) -> dict[str, Tensor]:
+        """As `plain_weights`, without what adapters add: views."""
+        plain: dict[str, Tensor] = {}
+        for name, p in self.model.named_parameters():
+            if ".lora_" not in name:
+                plain[name.replace(".base_layer", "")] = p.detach()
+        if self._parts_tie:
+            plain[head_name(self.model)] = self.head.weight.detach()
+        return plain
 
     @property
     def _parts_tie(self) -> bool:

@@ -118,8 +118,8 @@ class WeightLayout:
     def _qkv(self, part: Part, kind: str) -> list[Tensor | None]:
         """Queries, keys and values as they are stacked; Nones where there is no bias."""
         a = self.architecture
-        queries = a.num_heads * self.architecture.head_dim
-        keys = self.architecture.num_kv_heads * self.architecture.head_dim
+        queries = a.num_heads * a.head_dim
+        keys = a.num_kv_heads * a.head_dim
         whole = part("self_attn.qkv_proj", kind)
         if whole is not None:
             q, k, v = whole.split((queries, keys, keys))
@@ -139,12 +139,13 @@ class WeightLayout:
 
     def _head_gains(self, part: Part) -> Float[Tensor, "heads E"] | None:
         """Gains of the norms of queries and keys, for each of their heads."""
+        a = self.architecture
         q, k = (part(f"self_attn.{name}_norm", "weight") for name in "qk")
         if q is None or k is None:
             return None
-        q_gain = self._paired(self._gain(q), self._score_scale).view(-1, self.architecture.head_dim)
-        k_gain = self._paired(self._gain(k)).view(-1, self.architecture.head_dim)
-        heads = (q_gain.expand(self.architecture.num_heads, -1), k_gain.expand(self.architecture.num_kv_heads, -1))
+        q_gain = self._paired(self._gain(q), self._score_scale).view(-1, a.head_dim)
+        k_gain = self._paired(self._gain(k)).view(-1, a.head_dim)
+        heads = (q_gain.expand(a.num_heads, -1), k_gain.expand(a.num_kv_heads, -1))
         return torch.cat(heads).to(self.device)
 
     @property
