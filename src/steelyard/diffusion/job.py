@@ -27,7 +27,7 @@ from steelyard.diffusion.measures import frechet, held_out_loss
 from steelyard.diffusion.picture import picture
 from steelyard.diffusion.saved import Facts, SavedDiffusion, read_diffusion, write_diffusion
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
-from steelyard.learner.fitting_work import FittingWork
+from steelyard.learner.fitting_work import FittingWork, unwritten
 
 SHOWN = 8
 """Classes of which an image is kept to look at."""
@@ -81,7 +81,7 @@ class DiffusionJob(DrivenSettings):
             saved = read_diffusion(Path(self.fitted))
             what = f"its images have the shape {train.shape}, and the model's {saved.facts.shape}"
             require(saved.facts.shape == train.shape, what, where=self.images, hint="name the file of the run")
-            return FittingWork(None, partial(self._measure, saved, train, held_out), _nothing, told)
+            return FittingWork(None, partial(self._measure, saved, train, held_out), unwritten, told)
         training = self._begin(train)
         facts = Facts(self.trainer, train.shape, train.classes, train.mean, train.spread)
         measure = partial(self._measure, SavedDiffusion(facts, training.model), train, held_out)
@@ -136,7 +136,3 @@ def _told(train: Images, held_out: Images) -> JsonObject:
     shape = " x ".join(map(str, train.shape))
     counts = {"images": len(train.label_N), "held_out": len(held_out.label_N)}
     return {**counts, "shape": shape, "classes": train.classes, "mean": train.mean, "spread": train.spread, "notes": {}}
-
-
-def _nothing(directory: Path) -> None:
-    """What is only measured is not written."""

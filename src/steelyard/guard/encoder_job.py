@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from steelyard.core import Positive, PositiveInt, SteelyardError, checked, require
 from steelyard.core.json import JsonObject
@@ -18,7 +17,7 @@ from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import measured
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import vocabulary
-from steelyard.learner.fitting_work import FittingWork
+from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.model import EncoderAttention, EncoderSizes, encoder_attention_by_name
 from steelyard.policy.device import AUTO, Device, device_of, moved
 
@@ -87,7 +86,7 @@ class FitEncoder(GuardSettings):
         train, held_out, facts = self.read()
         if self.fitted:
             known = ClassifierGuard.load(self.fitted, LABELS[1], "--fitted", self.device)
-            return FittingWork(None, partial(measured, known, held_out), _nothing, facts)
+            return FittingWork(None, partial(measured, known, held_out), unwritten, facts)
         guard = self._guard(train)
         moved(guard.encoder, self.device)
         fitting = guard.begin(
@@ -113,7 +112,3 @@ class FitEncoder(GuardSettings):
             attention=self.mix,
         )
         return EncoderGuard(words, sizes, seed=self.seed)
-
-
-def _nothing(directory: Path) -> None:
-    """What is only measured is not written."""

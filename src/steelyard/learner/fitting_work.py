@@ -56,3 +56,7 @@ class FittingWork:
 
     def close(self) -> None:
         """There are no child processes."""
+
+
+def unwritten(directory: Path) -> None:
+    """What is only measured is not written."""
