@@ -1,4 +1,4 @@
-from steelyard.experiments.harness.cost import blocks, core_minutes, cost_text
+from steelyard.experiments.harness.cost import core_minutes, cost_text
 from steelyard.experiments.harness.proof_record import Block, ProofRecord
 
 
@@ -14,7 +14,7 @@ def record(first: float, later: float | None = None) -> ProofRecord:
 def test_the_sum_is_that_of_both_blocks():
     assert core_minutes(record(2.5, 1.5)) == 4.0
     assert core_minutes(record(2.5)) == 2.5
-    assert len(blocks(record(2.5))) == 1
+    assert len(record(2.5).blocks) == 1
 
 
 def test_a_proof_is_quick_where_each_of_its_blocks_is():

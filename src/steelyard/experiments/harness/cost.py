@@ -2,24 +2,19 @@
 
 from collections.abc import Collection
 
-from steelyard.experiments.harness.proof_record import Block, ProofRecord
+from steelyard.experiments.harness.proof_record import ProofRecord
 
 QUICK = 3.0
 """Minutes on one core, of a block that is quick."""
 
 
-def blocks(record: ProofRecord) -> list[Block]:
-    """The blocks that were measured."""
-    return [block for block in (record.first, record.later) if block is not None]
-
-
 def core_minutes(record: ProofRecord) -> float:
     """What both blocks took, on one core."""
-    return sum(block.core_minutes for block in blocks(record))
+    return sum(block.core_minutes for block in record.blocks)
 
 
 def cost_text(records: Collection[ProofRecord]) -> str:
     """All together in words."""
-    quick = sum(all(block.core_minutes < QUICK for block in blocks(record)) for record in records)
+    quick = sum(all(block.core_minutes < QUICK for block in record.blocks) for record in records)
     minutes = sum(map(core_minutes, records))
     return f"{minutes:.0f} core minutes in all; a block takes under {QUICK:g} minutes on one core in {quick} of them"

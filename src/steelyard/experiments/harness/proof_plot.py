@@ -38,12 +38,13 @@ def draw(record: ProofRecord, file: Path) -> None:
 
 def picture(record: ProofRecord) -> str:
     """The picture: dots of the first block are filled, those of the later one are not."""
-    blocks = [block for block in (record.first, record.later) if block is not None]
-    verdicts = ", then ".join(f"{block.verdict} on seeds {block.seeds[0]} to {block.seeds[-1]}" for block in blocks)
+    verdicts = ", then ".join(
+        f"{block.verdict} on seeds {block.seeds[0]} to {block.seeds[-1]}" for block in record.blocks
+    )
     parts = [_text(10, 20, f"{record.id}: {verdicts}{' (a quick run)' if record.quick else ''}", "t")]
     top = 40
     for number, claim in enumerate(record.claims):
-        drawn, top = _claim(claim, [block.claims[number] for block in blocks], top)
+        drawn, top = _claim(claim, [block.claims[number] for block in record.blocks], top)
         parts += drawn
     box = f'viewBox="0 0 {WIDTH} {top}" width="{WIDTH}" height="{top}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {box}><style>{_STYLE}</style>'

@@ -130,6 +130,11 @@ class ProofRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     code: CodeUsed | None = None
     """Which code measured it; None in records from before it was kept."""
 
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks that were measured."""
+        return [block for block in (self.first, self.later) if block is not None]
+
 
 class NullRate(msgspec.Struct, frozen=True):
     """How often two identical arms were told apart."""

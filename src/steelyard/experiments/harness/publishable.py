@@ -48,7 +48,7 @@ def _check_fresh(record: ProofRecord, held: ProofRecord | None, where: str) -> N
 
 
 def _seeds(record: ProofRecord) -> set[int]:
-    return {seed for block in (record.first, record.later) if block is not None for seed in block.seeds}
+    return {seed for block in record.blocks for seed in block.seeds}
 
 
 def _same_figures(one: ProofRecord, other: ProofRecord) -> bool:
