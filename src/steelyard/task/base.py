@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 from tyro.constructors import PrimitiveConstructorSpec
 
-from steelyard.core import Prompt, SteelyardError, hash_share, require, suggest
+from steelyard.core import Prompt, hash_share, require, suggest
 from steelyard.reward.wire_values import pack
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ StopStrings = Annotated[
         str_from_instance=lambda value: [msgspec.json.encode([*map(escaped, value or ())]).decode()],
     ),
 ]
-"""Stop strings; on the command line `cli.flags.gather_stops` makes a JSON list of those of several `--stop` first."""
+"""Stop strings; on the command line `cli.stops.gather_stops` makes a JSON list of those of several `--stop` first."""
 
 
 def key_of(text: Text) -> str:
@@ -170,14 +170,23 @@ def split_keys(
     return rest, held
 
 
+def check_split(split: str, splits: Iterable[str] = SPLITS) -> None:
+    """Refuse what is no split.
+
+    Raises:
+        SteelyardError: it is none of `splits`.
+    """
+    splits = [*splits]
+    require(split in splits, f"unknown split {split!r}", where="prompts", hint=suggest(split, splits))
+
+
 def take_split(splits: Mapping[str, Sequence[Prompt]], split: str) -> Sequence[Prompt]:
     """The prompts of a split.
 
     Raises:
         SteelyardError: there is no such split.
     """
-    if split not in splits:
-        raise SteelyardError(f"unknown split {split!r}", where="prompts", hint=suggest(split, splits))
+    check_split(split, splits)
     return splits[split]
 
 

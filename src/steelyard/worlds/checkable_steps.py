@@ -22,9 +22,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.task.drawn import distinct
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
@@ -59,7 +59,7 @@ class CheckableSteps:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "chains", split)
         chains = (numbers for _ in count() for numbers in draw_numbers(draws, 2 * number))

@@ -20,9 +20,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, derive, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, derive, hash_share, require, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -61,7 +61,7 @@ class Domains:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         number = self.problems if split == "train" else self.held_out
         return [prompt for terms in range(self.fewest, self.most + 1) for prompt in self._domain(terms, number, split)]
 

@@ -22,9 +22,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, Share, checked, derive, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, Share, checked, derive, hash_share, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -55,7 +55,7 @@ class Habits:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         found: list[Prompt] = []
         for domain, alphabet in enumerate(ALPHABETS[: len(self.shares)]):
             code, _ = self._codes(domain)

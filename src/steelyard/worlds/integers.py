@@ -24,9 +24,9 @@ import torch
 from jaxtyping import Float64
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, Share, checked, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, Share, checked, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 
 DIGITS = "0123456789"
@@ -52,7 +52,7 @@ class Integers:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         return [Prompt(f"{letter}=", f"{letter}=") for letter in ascii_lowercase[: self.problems]]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:

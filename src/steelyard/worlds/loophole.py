@@ -22,10 +22,10 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, rng
 from steelyard.policy import Policy
 from steelyard.reward import Constrained, FunctionReward
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.task.drawn import distinct
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
@@ -60,7 +60,7 @@ class Loophole:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "loophole", split)
         return distinct((_drawn(draws) for _ in count()), number, split, HELD_OUT_SHARE)

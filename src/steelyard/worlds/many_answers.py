@@ -18,9 +18,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -45,7 +45,7 @@ class ManyAnswers:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         sums = ((f"{total}=", total) for total in range(SMALLEST, self.largest + 1))
         asked = [(text, total) for text, total in sums if (hash_share(text) < HELD_OUT_SHARE) == (split != "train")]
         return [Prompt(text, text, {"answer": total}) for text, total in asked]

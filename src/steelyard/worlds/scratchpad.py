@@ -23,9 +23,9 @@ from typing import Annotated
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, Prompt, Score, checked, hash_share, require, rng, suggest
+from steelyard.core import Episode, Prompt, Score, checked, hash_share, rng
 from steelyard.policy import Policy
-from steelyard.task.base import SPLITS
+from steelyard.task.base import check_split
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
@@ -58,7 +58,7 @@ class Scratchpad:
         Raises:
             SteelyardError: there is no such split.
         """
-        require(split in SPLITS, f"unknown split {split!r}", where="prompts", hint=suggest(split, SPLITS))
+        check_split(split)
         number = (self.problems if split == "train" else self.held_out) // 2
         draws = rng(self.data_seed, "scratchpad", split)
         found: tuple[dict[str, Prompt], ...] = ({}, {})
