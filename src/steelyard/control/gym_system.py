@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from steelyard.control.system import Action, Step
-from steelyard.core import SteelyardError, require
+from steelyard.core import SteelyardError, first_line, require
 
 if TYPE_CHECKING:
     import gymnasium
@@ -57,7 +57,7 @@ class GymSystem:
             asked = json.loads(self.settings)
             made = gymnasium.make(self.env, disable_env_checker=True, **asked)
         except (gymnasium.error.Error, ImportError, ValueError, TypeError) as error:
-            what = f"{self.env} cannot be made ({str(error).partition(chr(10))[0]})"
+            what = f"{self.env} cannot be made ({first_line(error)})"
             raise SteelyardError(what, where="--env", hint=_HINT) from error
         _check(made, self.env)
         return made

@@ -34,6 +34,7 @@ from steelyard.core import (
     SteelyardError,
     checked,
     derive,
+    first_line,
     require,
 )
 from steelyard.core.json import JsonObject
@@ -160,7 +161,7 @@ class PPOLearning(Generic[S]):
             restore_tensors(policy, policy.optimizer, load_file(directory / TENSORS))
             self.updates = int(json.loads((directory / FACTS).read_text(encoding="utf-8"))["updates"])
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no controller of this system ({str(error).partition(chr(10))[0]})"
+            what = f"holds no controller of this system ({first_line(error)})"
             raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
 
     def _drawn_seed(self, number: int) -> int:

@@ -2,7 +2,7 @@
 
 from steelyard.core.batch import Batch, Loss
 from steelyard.core.config import decode, encode
-from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, require, suggest
+from steelyard.core.errors import FaultError, StallError, SteelyardError, Stopped, first_line, require, suggest
 from steelyard.core.labels import Label, find_label, label, labels_of
 from steelyard.core.limits import (
     NonNegative,
@@ -105,6 +105,7 @@ __all__ = [
     "encode",
     "find",
     "find_label",
+    "first_line",
     "from_bytes",
     "hash_share",
     "id_of",

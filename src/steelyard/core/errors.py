@@ -49,6 +49,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"choose one of {', '.join(known) or '(none is registered)'}"
 
 
+def first_line(error: Exception) -> str:
+    """What an exception of a library says, as part of a message of one line."""
+    return str(error).partition("\n")[0]
+
+
 def require(condition: bool, what: str, *, where: str, hint: str) -> None:
     """Raise `SteelyardError` unless `condition` holds: the way settings check their ranges."""
     if not condition:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from steelyard.core import SteelyardError, hash_share, require
+from steelyard.core import SteelyardError, first_line, hash_share, require
 
 IMAGES, LABELS = "images", "labels"
 LARGEST = 3072
@@ -97,7 +97,7 @@ def _arrays(path: str) -> Mapping[str, np.ndarray]:
         with read:
             return {name: read[name] for name in read.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise SteelyardError(f"cannot be read ({str(error).partition(chr(10))[0]})", where=path, hint=_HINT) from error
+        raise SteelyardError(f"cannot be read ({first_line(error)})", where=path, hint=_HINT) from error
 
 
 def _numbers(images: np.ndarray, path: str) -> np.ndarray:

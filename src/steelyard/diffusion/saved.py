@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from steelyard.core import SteelyardError, decode, encode
+from steelyard.core import SteelyardError, decode, encode, first_line
 from steelyard.core.json import JsonObject
 from steelyard.diffusion.generation import Diffusion
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
@@ -71,7 +71,7 @@ def read_diffusion(directory: Path) -> SavedDiffusion:
         training = untrained(facts)
         training.fitting.module.load_state_dict(load_file(directory / TENSORS))
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no diffusion model can be read ({str(error).partition(chr(10))[0]})"
+        what = f"no diffusion model can be read ({first_line(error)})"
         raise SteelyardError(what, where=str(directory), hint="name the model/ of a run that has finished") from error
     return SavedDiffusion(facts, training.model)
 

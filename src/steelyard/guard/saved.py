@@ -15,7 +15,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from steelyard.core import Dataclass, SteelyardError, decode, encode, require
+from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line, require
 from steelyard.core.json import JsonObject
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import Cascade, Guard, TextGate
@@ -130,7 +130,7 @@ def read_guard(directory: Path) -> BagGuard | Cascade:
         settings = msgspec.convert(facts["router"], dict[str, object])
         gate = _gate(decode(settings, where=where), facts, tensors)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no guard can be read ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        what = f"no guard can be read ({type(error).__name__}: {first_line(error)})"
         raise SteelyardError(what, where=str(directory), hint=HINT) from error
     guards = {name: source.load(f"{where}: {name}") for name, source in sources.items()}
     for name, guard in guards.items():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steelyard.core import SteelyardError
+from steelyard.core import SteelyardError, first_line
 from steelyard.core.json import JsonObject
 
 TENSORS = "fitting.safetensors"
@@ -77,7 +77,7 @@ class Fitting:
             _wind(self.stream, facts["stream"])
             self.steps = int(facts["steps"])
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no fit of this network ({str(error).partition(chr(10))[0]})"
+            what = f"holds no fit of this network ({first_line(error)})"
             raise SteelyardError(what, where=str(directory), hint=_HINT) from error
 
 

@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu
 
-from steelyard.core import SteelyardError, decode, encode, require
+from steelyard.core import SteelyardError, decode, encode, first_line, require
 from steelyard.core.json import JsonMapping
 from steelyard.model.attention_mask import AttentionMask
 from steelyard.model.encoder_attention import Carried, EncoderAttention, EncoderMixing, LayerSizes, SelfAttention
@@ -178,7 +178,7 @@ class Encoder(nn.Module):
             made = cls(decode(config[OWN_KEY], EncoderSizes, where="config.json"))
             missing, other = made.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, SteelyardError) as error:
-            what = f"no encoder can be loaded from {directory} ({str(error).partition(chr(10))[0]})"
+            what = f"no encoder can be loaded from {directory} ({first_line(error)})"
             raise SteelyardError(what, where="encoder", hint="give a directory that Encoder.save wrote") from error
         tied = {"decoder.weight"} if made.sizes.head == "masked" else set()
         whole = not other and set(missing) <= tied

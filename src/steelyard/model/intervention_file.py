@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 from torch import Tensor
 
-from steelyard.core import Dataclass, SteelyardError, decode, encode, require
+from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line, require
 from steelyard.model.intervention import Intervention
 
 SETTINGS = "intervention.json"
@@ -64,7 +64,7 @@ def read_intervention(directory: Path) -> Fitted:
         settings = msgspec.json.decode((directory / SETTINGS).read_bytes(), type=dict[str, object])
         tensors = load_file(directory / TENSORS)
     except (OSError, msgspec.DecodeError, SafetensorError) as error:
-        what = f"no intervention can be read ({str(error).partition(chr(10))[0]})"
+        what = f"no intervention can be read ({first_line(error)})"
         raise SteelyardError(what, where=str(directory), hint=hint) from error
     method = decode(settings, where=str(directory / SETTINGS))
     require(isinstance(method, Restores), "names no intervention", where=str(directory / SETTINGS), hint=hint)

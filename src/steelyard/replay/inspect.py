@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from steelyard.core import SteelyardError, Trajectory, from_bytes, require
+from steelyard.core import SteelyardError, Trajectory, first_line, from_bytes, require
 from steelyard.core.lock import is_held
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.schema import read_counters, read_metadata
@@ -250,7 +250,7 @@ class View:
 
 def _wrong_filter(where: str, error: Exception) -> SteelyardError:
     return SteelyardError(
-        f"{where!r} is no filter ({str(error).partition(chr(10))[0]})",
+        f"{where!r} is no filter ({first_line(error)})",
         where="--where",
         hint=f"compare {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}, such as 'reward > 0.5 and version >= 10'",
     )
