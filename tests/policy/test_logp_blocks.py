@@ -110,8 +110,8 @@ def _peak(work):
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_the_peak_is_bounded_by_the_block(frozen):
-    rows, total, words = 32, 256, 2**17
-    block = 4 * rows * words / 2**20  # 16 MiB; the whole batch's logits have 128
+    rows, total, words = 32, 512, 2**17
+    block = 4 * rows * words / 2**20  # 16 MiB; the whole batch's logits have 256
     weight_VD = torch.zeros(words, 4, requires_grad=not frozen)
     hidden_MD = torch.zeros(total, 4, requires_grad=True)
     token_M = torch.zeros(total, dtype=torch.long)
@@ -120,5 +120,6 @@ def test_the_peak_is_bounded_by_the_block(frozen):
         found = logp_in_blocks(hidden_MD, weight_VD, token_M, temperature=1.0, entropy=False, rows=rows)
         found[0].sum().backward()
 
-    assert _peak(in_blocks) < 1.5 * block + 8
-    assert _peak(lambda: _whole(hidden_MD, weight_VD, token_M, 1.0)[0].sum().backward()) > 8 * block
+    # The allocator may still hold the forward pass's block while the backward pass takes its own.
+    assert _peak(in_blocks) < 2 * block + 16
+    assert _peak(lambda: _whole(hidden_MD, weight_VD, token_M, 1.0)[0].sum().backward()) > 16 * block
