@@ -1,9 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import steelyard
+from interrupted import cut_short
+from steelyard.cli import main
 from steelyard.core import SteelyardError
+from steelyard.learner.given_data import GivenData
 from steelyard.policy import Policy
 from steelyard.pretrain import PHF, Document, Filtering, Segment, trajectory_of
 from steelyard.pretrain.document import pieces
@@ -132,3 +137,32 @@ def test_the_scored_recipes_refuse_documents_without_scores(name, tmp_path, tiny
     )
     with pytest.raises(SteelyardError, match="it has no score"):
         job.plan()
+
+
+def asked_of(file):
+    return file.read_text().splitlines()
+
+
+def test_a_resume_asks_the_scorer_for_nothing_again(tiny_model_dir, tmp_path, monkeypatch):
+    """The scorer writes a line for each text that it is asked about."""
+    asked = tmp_path / "asked"
+    (tmp_path / "counting.py").write_text(
+        "def f(prompts, completions):\n"
+        f"    open({str(asked)!r}, 'a').writelines(c + '\\n' for c in completions)\n"
+        "    return [float(len(c)) for c in completions]\n"
+    )
+    texts = [f"{i}+1=." for i in range(9)]
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    few = {"batch_size": 2, "max_steps": 4, "save_steps": 1, "samples": 1, "max_completion_length": 4}
+    file = replace(find("phf").file, scorer=f"{tmp_path / 'counting.py'}:f", split_by="document")
+    given = {"documents": str(tmp_path / "d.jsonl"), "model": str(tiny_model_dir("llama")), "file": file, **few}
+    cut_short(monkeypatch, GivenData, 2, "phf", output_dir=str(tmp_path / "cut"), **given)
+    assert sorted(set(asked_of(asked)) & set(texts)) == texts
+    before = asked_of(asked)
+    run = steelyard.resume(tmp_path / "cut", report=False).run_dir
+    assert main(["eval", str(run)]) == 0
+    assert not set(asked_of(asked)[len(before) :]) & set(texts)
+    whole = steelyard.train("phf", report=False, output_dir=str(tmp_path / "whole"), **given).run_dir
+    for name in ("metrics.jsonl", "eval.jsonl", "data.json", "model/model.safetensors"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    assert (run / "checkpoint-4" / "scores.json").exists()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from inspect import getdoc
+from pathlib import Path
 from typing import Annotated
 
 from steelyard.cli.chosen import rules_told, take_rule
@@ -12,7 +13,7 @@ from steelyard.cli.flags import RunDirectory, gather_rewards, parse
 from steelyard.cli.sanitize import plain
 from steelyard.cli.stops import AskedStops, gather_stops
 from steelyard.core import Weights, checked, encode, require
-from steelyard.core.job import Job, MeasuresTexts, placed_on
+from steelyard.core.job import Job, MeasuresTexts, Reopens, opened, placed_on
 from steelyard.core.json import JsonMapping
 from steelyard.policy.device import AUTO, Device
 from steelyard.reward import named_rewards
@@ -20,6 +21,7 @@ from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
 from steelyard.runtime.prompt_lengths import tokens_of
 from steelyard.runtime.run import Rewards
+from steelyard.runtime.run_dir import checkpoint
 from steelyard.training.run_directory import read_finished_run
 
 
@@ -93,7 +95,8 @@ def _of_job(asked: Eval, job: Job) -> Mapping[str, object]:
         require(isinstance(job, MeasuresTexts), what, where="--texts", hint="leave it out")
         assert isinstance(job, MeasuresTexts)
         job = job.measured_on(asked.texts)
-    with closing(placed_on(job, asked.device).open()) as work:
+    kept = checkpoint.whole(Path(asked.run))[0] if isinstance(job, Reopens) else None
+    with closing(opened(placed_on(job, asked.device), kept)) as work:
         row, _ = work.evaluate()
     return _shown(asked, row)
 

@@ -138,6 +138,27 @@ class Makes(Protocol):
         ...
 
 
+@runtime_checkable
+class Reopens(Protocol):
+    """A job that finds something slowly before its first step. Its work keeps that in every checkpoint."""
+
+    def reopen(self, kept: Path) -> Work:
+        """As `open`, with what is in the checkpoint `kept` read back and not found again.
+
+        Args:
+            kept: what `Work.save` wrote; `restore` is asked to go on from it afterwards.
+
+        Raises:
+            SteelyardError: as for `open`, or it is damaged.
+        """
+        ...
+
+
+def opened(job: Job, kept: Path | None) -> Work:
+    """The job under way; `kept` is a checkpoint of its run, where there is one."""
+    return job.reopen(kept) if kept is not None and isinstance(job, Reopens) else job.open()
+
+
 def product_of(job: Job) -> str:
     """The directory of the run that holds what the job was for."""
     return job.product if isinstance(job, Makes) else "model"

@@ -26,6 +26,8 @@ class GivenData:
     """Measures the learner's policy: numbers named `eval/...`, and samples to read."""
     facts: JsonMapping
     """The data in numbers."""
+    keep: Callable[[Path], None] = lambda directory: None
+    """Writes into a checkpoint what was found before the first step, for a job that reads it back."""
 
     @property
     def steps(self) -> int:
@@ -42,8 +44,9 @@ class GivenData:
         return self.measure()
 
     def save(self, directory: Path) -> None:
-        """Write the learner."""
+        """Write the learner, and what the job keeps."""
         self.learner.save(directory)
+        self.keep(directory)
 
     def restore(self, directory: Path) -> None:
         """Restore the learner, with the version that names its weights."""

@@ -22,6 +22,7 @@ import tyro
 from steelyard.core import Episode, Positive, Prompt, SteelyardError, checked, require
 from steelyard.core.columns import Column, text_of
 from steelyard.pretrain.document import Document, Segment
+from steelyard.pretrain.known_scores import KnownScores
 from steelyard.reward import FunctionReward
 from steelyard.task.columns import is_missing
 from steelyard.task.files import DataRow, read_rows
@@ -75,13 +76,16 @@ class DocumentFile:
         """Whether segments are scored here, and not by the file."""
         return bool(self.scorer or self.unwanted_words)
 
-    def read(self, path: str, flag: str, *, scored: bool) -> tuple[list[Document], Counter[str]]:
+    def read(
+        self, path: str, flag: str, *, scored: bool, known: KnownScores | None = None
+    ) -> tuple[list[Document], Counter[str]]:
         """The documents of a file in order, and how many were left out.
 
         Args:
             path: JSONL or Parquet.
             flag: the setting that names it, for errors.
             scored: whether every segment must have a score; otherwise one without has 0.
+            known: scores that are not asked for again; those that are asked for are added.
 
         Raises:
             SteelyardError: the file is missing or malformed, a row has no text, or a score that is needed is missing.
@@ -90,7 +94,8 @@ class DocumentFile:
         rows = [(self._segments(row, f"{path}, {place}"), f"{path}, {place}") for place, row in read_rows(path)]
         counts: Counter[str] = Counter()
         if self.scores:
-            return self._scored([segments for segments, _ in rows], counts), counts
+            slow = known if known is not None and self.scorer else KnownScores()
+            return self._scored([segments for segments, _ in rows], counts, slow), counts
         documents = [Document(tuple(self._known(s, where, scored) for s in segments)) for segments, where in rows]
         return documents, counts
 
@@ -100,7 +105,7 @@ class DocumentFile:
         Raises:
             SteelyardError: the scorer cannot be loaded, or breaks its contract.
         """
-        found = self._score_all([self._split(text) for text in texts])
+        found = self._score_all([self._split(text) for text in texts], KnownScores())
         return [None if None in scores else sum(map(float, scores)) / len(scores) for scores in found]  # pyright: ignore[reportArgumentType]
 
     def _segments(self, row: DataRow, where: str) -> list[_Segment]:
@@ -133,24 +138,23 @@ class DocumentFile:
         require(segment.score is not None or not scored, "it has no score", where=where, hint=hint)
         return Segment(segment.text, segment.score or 0.0)
 
-    def _scored(self, rows: Sequence[Sequence[_Segment]], counts: Counter[str]) -> list[Document]:
+    def _scored(self, rows: Sequence[Sequence[_Segment]], counts: Counter[str], known: KnownScores) -> list[Document]:
         texts = [[segment.text for segment in segments] for segments in rows]
         documents = []
-        for parts, scores in zip(texts, self._score_all(texts), strict=True):
-            known = [Segment(text, value) for text, value in zip(parts, scores, strict=True) if value is not None]
-            if len(known) == len(parts):
-                documents.append(Document(tuple(known)))
+        for parts, scores in zip(texts, self._score_all(texts, known), strict=True):
+            segments = [Segment(text, value) for text, value in zip(parts, scores, strict=True) if value is not None]
+            if len(segments) == len(parts):
+                documents.append(Document(tuple(segments)))
         if len(documents) < len(rows):
             counts[UNSCORED] = len(rows) - len(documents)
         hint = "try the scorer on one of them: steelyard score"
         require(bool(documents), "it gave no document a score", where=f"scorer {self.scorer!r}", hint=hint)
         return documents
 
-    def _score_all(self, rows: Sequence[Sequence[str]]) -> list[list[float | None]]:
+    def _score_all(self, rows: Sequence[Sequence[str]], known: KnownScores) -> list[list[float | None]]:
         """The score of every segment of every row; equal segments are scored once."""
-        texts = list(dict.fromkeys(text for parts in rows for text in parts))
-        known = dict(zip(texts, self._values(texts), strict=True))
-        return [[known[text] for text in parts] for parts in rows]
+        found = iter(known.of([text for parts in rows for text in parts], self._values))
+        return [[next(found) for _ in parts] for parts in rows]
 
     def _values(self, texts: Sequence[str]) -> Iterator[float | None]:
         if self.unwanted_words:

@@ -11,6 +11,7 @@ that is longer than `max_length` is cut into pieces that follow each other, so n
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
 import tyro
@@ -36,6 +37,7 @@ from steelyard.pretrain.as_given import AsGiven
 from steelyard.pretrain.document import Document, Preparation, beginning_of, pieces, trajectory_of
 from steelyard.pretrain.document_file import DocumentFile
 from steelyard.pretrain.held_out import HeldOutText, text_alone
+from steelyard.pretrain.known_scores import KnownScores
 from steelyard.task.base import make_prompt, split_keys
 
 Plain = tyro.conf.OmitArgPrefixes
@@ -120,7 +122,14 @@ class Pretraining(ModelJob):
 
     def open(self) -> GivenData:
         """Read the documents, score and prepare them, and load the model."""
-        splits = self._read()
+        return self._open(KnownScores())
+
+    def reopen(self, kept: Path) -> GivenData:
+        """The same with the scores that a checkpoint holds."""
+        return self._open(KnownScores.read(kept))
+
+    def _open(self, known: KnownScores) -> GivenData:
+        splits = self._read(known)
         policy = self.policy()
         rows, notes = self._rows(policy, splits.train)
         held, _ = self._rows(policy, splits.held_out[: self.held_out_documents])
@@ -141,6 +150,7 @@ class Pretraining(ModelJob):
             self.steps_over(len(rows)),
             measure,
             facts,
+            known.write,
         )
 
     def policy(self) -> Policy:
@@ -183,11 +193,11 @@ class Pretraining(ModelJob):
         what = "is set, and the model lacks the tags, whose embeddings adapters do not train"
         require(not self.lora_rank, what, where="--lora-rank", hint=hint)
 
-    def _read(self) -> Splits:
+    def _read(self, known: KnownScores | None = None) -> Splits:
         scored = self.preparation.needs_scores or "reward_PGT" in needs_of(self.objective).fields
-        documents, notes = self.file.read(self.documents, "--documents", scored=scored)
+        documents, notes = self.file.read(self.documents, "--documents", scored=scored, known=known)
         if self.held_out:
-            held, more = self.file.read(self.held_out, "--held-out", scored=scored)
+            held, more = self.file.read(self.held_out, "--held-out", scored=scored, known=known)
             notes = notes + more
         else:
             documents, held = self._split(documents)

@@ -15,7 +15,7 @@ import msgspec
 import torch
 
 from steelyard.core import require
-from steelyard.core.job import Job, Work, product_of
+from steelyard.core.job import Job, Work, opened, product_of
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.runtime.factories import save_whole
 from steelyard.runtime.run_dir import checkpoint
@@ -61,7 +61,7 @@ class JobRun:
             SteelyardError: the data, a model or a setting is wrong.
             Stopped: a signal asked for it; there is a checkpoint to go on from.
         """
-        with stop_signals() as stop, _threads(self.job.threads), closing(self.job.open()) as work:
+        with stop_signals() as stop, _threads(self.job.threads), closing(opened(self.job, self.made)) as work:
             self.work = work
             self._begin()
             while work.steps < work.num_steps:
