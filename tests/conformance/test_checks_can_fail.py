@@ -343,6 +343,23 @@ class SummedStats(SoundState):
         return Loss(loss.value, loss.weight, {}, {"one": loss.weight})
 
 
+@breaks("batch-wide")
+@dataclass(frozen=True)
+class MarksTheFirstPrompt(Sound):
+    needs: ClassVar[Needs] = Needs(fields=("reward_PG",), labels=("assigned",))
+    marked: ClassVar[tuple[str, ...]] = ("assigned",)
+
+    def mark(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"assigned": (torch.arange(len(batch.valid_PG)) == 0)[:, None] * torch.ones_like(reward_of(batch))}
+
+
+@breaks("batch-wide")
+@dataclass(frozen=True)
+class MarksAnotherLabel(MarksTheFirstPrompt):
+    def mark(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"passes": batch.valid_PG}
+
+
 @pytest.mark.parametrize("check", OBJECTIVE_CHECKS)
 def test_each_check_can_fail(check):
     for cls in BROKEN[check]:

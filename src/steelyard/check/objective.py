@@ -14,6 +14,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from steelyard.check.batch_wide import marks
 from steelyard.check.docstring import documented
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.outcome import CUT, Outcome, batch_for, later_state, loss_of, outcome
@@ -275,6 +276,7 @@ OBJECTIVE_CHECKS: Mapping[str, Check] = MappingProxyType(
         "needs-declared": needs_declared,
         "state-data": state_data,
         "state-pure": state_pure,
+        "batch-wide": marks,
     }
 )
 

@@ -25,6 +25,7 @@ from steelyard.core import (
 )
 from steelyard.core.json import JsonObject
 from steelyard.learner import saved
+from steelyard.learner.batch_wide import marked
 from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.optimizer import Adam, memory, remember
 from steelyard.objective import Objective, StatefulObjective
@@ -101,6 +102,7 @@ class Learner:
         """
         learned = self._demonstrated([self._refer(group) for group in groups])
         objective = scheduled(self.objective, self.schedules, self.steps)
+        learned = marked(objective, learned)
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.masters.clear()
         parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)

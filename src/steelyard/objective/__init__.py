@@ -1,6 +1,6 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
-from steelyard.objective.base import Objective, StatefulObjective
+from steelyard.objective.base import BatchWide, Objective, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
 from steelyard.objective.codpo import CODPO
@@ -10,6 +10,7 @@ from steelyard.objective.dpo import DPO
 from steelyard.objective.dr_grpo import DrGRPO
 from steelyard.objective.grpo import GRPO
 from steelyard.objective.hpt import HPT
+from steelyard.objective.ibpo import IBPO
 from steelyard.objective.ipo import IPO
 from steelyard.objective.kernels import contrast, one_sided, policy_gradient, squared_residual, weighted_likelihood
 from steelyard.objective.kimi import Kimi
@@ -41,6 +42,7 @@ __all__ = [
     "DPO",
     "GRPO",
     "HPT",
+    "IBPO",
     "IPO",
     "KTO",
     "MDPO",
@@ -51,6 +53,7 @@ __all__ = [
     "RLOO",
     "SFT",
     "TOPR",
+    "BatchWide",
     "DrGRPO",
     "Kimi",
     "LearnedZTB",

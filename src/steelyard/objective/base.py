@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeVar, runtime_checkable
 
+from torch import Tensor
+
 from steelyard.core import Batch, Loss
 
 S = TypeVar("S")
@@ -45,4 +47,22 @@ class StatefulObjective(Protocol[S]):
 
     def update(self, state: S, stats: Mapping[str, float]) -> S:
         """The state after a step with these statistics; `state` itself does not change."""
+        ...
+
+
+@runtime_checkable
+class BatchWide(Protocol):
+    """An objective in which the prompts of a step compete with each other, such as for a common budget.
+
+    Once in a step, `mark` sees the whole batch, before it is cut into micro-batches. What it returns are labels, which
+    `__call__` reads as it reads others; so cutting a batch still changes nothing.
+    """
+
+    @property
+    def marked(self) -> tuple[str, ...]:
+        """The labels that `mark` gives, all of axes PG; `needs` names them, too."""
+        ...
+
+    def mark(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The labels of the batch, whose policy's log-probabilities are not yet known: `logp_PGT` is 0."""
         ...

@@ -27,6 +27,7 @@ from steelyard.core import Batch, Loss, Needs, PositiveInt, PositiveOrInf, Share
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import clipped_advantage
 from steelyard.objective.kernels import policy_gradient
+from steelyard.objective.ranking import top_share
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
 
@@ -90,11 +91,8 @@ def upper_share(trait_PG: Float[Tensor, "P G"], valid_PG: Bool[Tensor, "P G"], *
         valid_PG: which count.
         larger: of an odd number, the upper half takes the larger part; else the lower half does.
     """
-    pairs_PGG = valid_PG[:, None, :] & valid_PG[..., None]
-    above_PG = (pairs_PGG & (trait_PG[:, None, :] > trait_PG[..., None])).sum(-1)
-    equal_PG = (pairs_PGG & (trait_PG[:, None, :] == trait_PG[..., None])).sum(-1).clamp(min=1)
     size_P1 = (valid_PG.sum(-1, keepdim=True) + int(larger)) // 2
-    return ((size_P1 - above_PG) / equal_PG).clamp(0, 1).to(trait_PG.dtype).where(valid_PG, 0.0)
+    return top_share(trait_PG, valid_PG, size_P1)
 
 
 def half_mean(
