@@ -1,10 +1,41 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from steelyard.cli import main, try_command
 from steelyard.experiments.harness import evidence
+from steelyard.experiments.harness.arm_result import ArmResult
 from steelyard.experiments.harness.proof_seed import SeedResult
+
+SLOW = """
+"What a toy measures."
+import time
+from pathlib import Path
+from steelyard.experiments.harness import Claim, Proof
+
+def measure(seed, quick, arms):
+    for arm in arms:
+        while (seed, arm.name) == (901, "base") and not Path("go").exists():
+            time.sleep(0.05)
+        yield arm.name, {"score": arm.settings}
+
+PROOF = Proof(proves=("toy",), ours="ours", control="off", equal="nothing", measure=measure,
+              arms={"ours": 1.0, "off": 0.0, "base": 0.0}, setting=False, quick=True,
+              claims=(Claim("more", metric="score", baseline="base", min_effect=0.1),))
+"""
+ARMS = ("ours", "off", "base")
+RUN = """
+import sys
+from steelyard.cli import main, try_command
+
+try_command.module_of = lambda id: ("topr", "toy_slow")
+sys.exit(main())
+"""
 
 
 @pytest.mark.parametrize(
@@ -32,9 +63,13 @@ def test_a_wrong_input_is_one_line_and_writes_nothing(words, line, capsys, tmp_p
 def test_a_grid_is_measured_told_and_kept(capsys, tmp_path, monkeypatch):
     asked = []
 
-    def measured(jobs, directory, at_a_time, say):
+    def measured(jobs, directory, at_a_time, say, ended):
         asked.extend(jobs)
-        return [one(job) for job in jobs]
+        results = [one(job) for job in jobs]
+        for job, result in zip(jobs, results, strict=True):
+            for arm, row in result.arms.items():
+                ended(job, ArmResult(job.seed, arm, "", row, 1.0, {}, None))
+        return results
 
     def one(job):
         gain = 0.4 if job.variation.rate == 3e-4 else 0.2
@@ -58,4 +93,26 @@ def test_a_grid_is_measured_told_and_kept(capsys, tmp_path, monkeypatch):
     assert "epochs=5 (2 seeds)" in out
     assert "together: 3 seeds a block" in out
     rows = (tmp_path / "out" / "trials" / "topr.jsonl").read_text().splitlines()
-    assert len(rows) == 2 * 2 * 3
+    assert len(rows) == 2 * 2 * 3 * 2
+
+
+def test_ctrl_c_says_what_is_on_record_in_one_line_and_the_same_command_goes_on(tmp_path):
+    """Three arms of a proof of one's own at two seeds: the sixth cell never ends, until the file `go` is there."""
+    (tmp_path / "toy_slow.py").write_text(SLOW)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    words = [sys.executable, "-c", RUN, "try", "topr", "--jobs", "1", "--seeds", "900,901"]
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    record = tmp_path / "runs" / "try" / "trials" / "topr.jsonl"
+    while not record.exists() or len(record.read_text().splitlines()) < 5:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (line,) = [line for line in err.splitlines() if not line.startswith("  ")]
+    assert "stopped by Ctrl-C; 5 of 6 cells (an arm at a seed) are on record in" in line
+    (tmp_path / "go").touch()
+    again = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "topr seed 900: measured before" in again.stderr
+    rows = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [(row["arm"], row["seeds"]) for row in rows] == [(a, [s]) for s in (900, 901) for a in ARMS]

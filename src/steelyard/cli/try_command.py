@@ -1,6 +1,7 @@
 """`steelyard try ID`: a proof's arms with other settings and learning rates, before anything is claimed."""
 
 import os
+import signal
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import tyro
 
 from steelyard.check import import_rooms
 from steelyard.cli.flags import parse
-from steelyard.core import SteelyardError, checked, find, require
+from steelyard.core import SteelyardError, Stopped, checked, find, require
 from steelyard.experiments.harness import evidence
 from steelyard.experiments.harness.claim import Judged
 from steelyard.experiments.harness.metric import SAMPLES
@@ -20,10 +21,10 @@ from steelyard.experiments.harness.planning import plan_seeds
 from steelyard.experiments.harness.processes import Jobs
 from steelyard.experiments.harness.proof import MOST_SEEDS, AnyProof
 from steelyard.experiments.harness.proof_index import load, module_of
-from steelyard.experiments.harness.proof_seed import carry_out
+from steelyard.experiments.harness.proof_seed import SeedJob, carry_out
 from steelyard.experiments.harness.spread import NOT_MEASURED, short, spread
 from steelyard.experiments.harness.table import show
-from steelyard.experiments.harness.trials import Grid, Tried, check_seeds, combined, enter, jobs_of, records_of
+from steelyard.experiments.harness.trials import Grid, Kept, Tried, cells_of, check_seeds, combined, jobs_of
 
 
 @checked()
@@ -33,7 +34,8 @@ class Try:
 
     Every value of every field is tried with every other, at every rate. Each arm is then taken at its best rate; the
     table shows all metrics and how far the weights moved, and for each claim the effect, its spread over paired seeds,
-    and how many seeds would show it. Every trial is kept with the method's evidence, and its verdict says how many.
+    and how many seeds would show it. Every trial is kept with the method's evidence as it ends, and the method's
+    verdict says how many.
     """
 
     id: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
@@ -66,15 +68,30 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     jobs = jobs_of(id, module, grid, seeds, quick=asked.quick)
     directory = Path(asked.output_dir)
     at_a_time = asked.jobs or os.cpu_count() or 1
-    results = carry_out(jobs, directory, at_a_time, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     own = module.startswith("steelyard.") and evidence.in_source_tree()
     file = (evidence.evidence() if own else directory) / "trials" / f"{id}.jsonl"
-    enter(file, records_of(proof, jobs, results))
+    kept = Kept(file, proof)
+    try:
+        results = carry_out(jobs, directory, at_a_time, _say, kept)
+    except KeyboardInterrupt:
+        raise _stopped(kept, jobs) from None
     tried = combined(proof, jobs, results)
     for one in tried:
         tell(one, proof)
     print(f"every trial: {file}")
     return {"output_dir": str(directory), "trials": str(file), "tried": [_plain(one, proof) for one in tried]}
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+def _stopped(kept: Kept, jobs: Sequence[SeedJob]) -> Stopped:
+    """What is on record when Ctrl-C comes."""
+    every = cells_of(kept.proof, jobs)
+    what = f"stopped by Ctrl-C; {len(kept.ended)} of {len(every)} cells (an arm at a seed) are on record in {kept.file}"
+    hint = "the same command goes on from there"
+    return Stopped(what, where=f"try {jobs[0].id}", hint=hint, signal=signal.SIGINT)
 
 
 def tell(tried: Tried, proof: AnyProof) -> None:

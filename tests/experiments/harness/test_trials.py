@@ -2,12 +2,24 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_
 
 from steelyard.core import SteelyardError
 from steelyard.experiments.harness import Claim, Proof
+from steelyard.experiments.harness.arm_result import ArmResult, about_of
 from steelyard.experiments.harness.evidence import trials
 from steelyard.experiments.harness.proof_seed import SeedResult
-from steelyard.experiments.harness.trials import Grid, check_seeds, combined, enter, jobs_of, records_of
+from steelyard.experiments.harness.trials import (
+    Grid,
+    Kept,
+    cells_of,
+    check_seeds,
+    combined,
+    enter,
+    jobs_of,
+    record_of,
+)
+from steelyard.experiments.harness.variation import varied
 from steelyard.objective import TOPR
 
 CLAIM = Claim("more", "score", "base", 0.5)
@@ -64,19 +76,41 @@ def test_claims_on_arms_that_were_not_tried_are_left_out():
     assert [judged.claim.text for judged in one.judged(PROOF)] == ["near"]
 
 
-def test_every_trial_is_on_record_once_and_counted_by_arm(tmp_path):
+def entered(file, jobs):
+    kept = Kept(file, PROOF)
+    for job in jobs:
+        setting, arms = varied(PROOF, job.variation, quick=job.quick)
+        for arm in arms:
+            about = about_of(setting, arm)
+            kept(job, ArmResult(job.seed, arm.name, about, measured(job).arms[arm.name], 1.0, {}, None))
+    return kept
+
+
+def test_every_cell_is_on_record_once_and_settings_are_counted_by_arm(tmp_path):
     jobs = jobs_of("mine", "module", GRID, [900, 901], quick=False)
-    results = [measured(job) for job in jobs]
     file = tmp_path / "trials" / "mine.jsonl"
-    enter(file, records_of(PROOF, jobs, results))
-    enter(file, records_of(PROOF, jobs, results))
+    kept = entered(file, jobs)
+    assert kept.ended == cells_of(PROOF, jobs)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert len(rows) == 4 * 4
+    # Mine and the base: two values, two rates, two seeds. Who learns at no rate is the same at both.
+    assert len(rows) == len(kept.ended) == 2 * 2 * 2 * 2 + 2 * 2 * 2
+    entered(file, jobs)
+    assert len(file.read_text().splitlines()) == len(rows)
     assert rows[0]["arm"] == "mine"
     assert rows[0]["settings"]["arm"]["baseline"] == 0.2
-    assert (rows[0]["rate"], rows[0]["seeds"], rows[0]["metrics"]) == (1e-4, [900, 901], {"score": [1.0, 1.1]})
-    # Who learns at no rate is the same at both.
+    assert (rows[0]["rate"], rows[0]["seeds"], rows[0]["metrics"]) == (1e-4, [900], {"score": [1.0]})
     assert trials(tmp_path, "mine") == {"mine": 4, "base": 4, "off": 2, "other": 2}
+
+
+def test_a_seed_that_an_older_line_holds_among_others_is_not_entered_again(tmp_path):
+    (job, other) = jobs_of("mine", "module", Grid(arms=("base",)), [900, 901], quick=False)
+    one, two = (record_of(PROOF, j, "base", {"score": float(j.seed)}) for j in (job, other))
+    file = tmp_path / "mine.jsonl"
+    enter(file, [replace_(one, seeds=[900, 901], metrics={"score": [900.0, 901.0]})])
+    enter(file, [one, two])
+    assert len(file.read_text().splitlines()) == 1
+    enter(file, [replace_(two, metrics={"score": [7.0]})])
+    assert len(file.read_text().splitlines()) == 2
 
 
 def test_seeds_of_a_verdict_are_not_for_trials():

@@ -28,6 +28,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 DEADLINE = 1800.0
 """Seconds that a process may take."""
+_RUNNING: set[subprocess.Popen[str]] = set()
+"""The processes that wait for an answer: an interrupt ends them."""
 ALONE = "run it alone to see more"
 QUIETER = "run it on a quieter machine"
 
@@ -81,6 +83,7 @@ def _heard(process: subprocess.Popen[str], deadline: float, hear: Callable[[str]
     """How a process ended, None where it was killed at its deadline; and the last line that it wrote as a message."""
     late = threading.Event()
     last = "no message"
+    _RUNNING.add(process)
     with process:
         assert process.stderr is not None
         timer = threading.Timer(deadline, lambda: (late.set(), process.kill()))
@@ -93,6 +96,7 @@ def _heard(process: subprocess.Popen[str], deadline: float, hear: Callable[[str]
         finally:
             timer.cancel()
             process.kill()
+            _RUNNING.discard(process)
     return None if late.is_set() else code, last
 
 
@@ -123,7 +127,8 @@ def serve(work: Callable[..., object]) -> None:
 
 
 def side_by_side(work: Callable[[T], R], items: Sequence[T], jobs: int) -> list[R]:
-    """The result of each item, in order, `jobs` at a time; where one fails, those that have not begun do not begin.
+    """The result of each item, in order, `jobs` at a time; where one fails, those that have not begun do not begin,
+    and an interrupt ends the processes of those that have.
 
     Args:
         work: what is done with an item; it waits for a process, so threads suffice.
@@ -134,9 +139,17 @@ def side_by_side(work: Callable[[T], R], items: Sequence[T], jobs: int) -> list[
         waiting = [pool.submit(work, item) for item in items]
         try:
             return [each.result() for each in waiting]
-        except BaseException:  # an interrupt too
+        except BaseException as error:  # an interrupt too
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                _end_all()
             raise
+
+
+def _end_all() -> None:
+    """End the processes that were started here: whoever interrupts does not wait for their results."""
+    for process in [*_RUNNING]:
+        process.kill()
 
 
 def keep(file: Path, result: object) -> None:

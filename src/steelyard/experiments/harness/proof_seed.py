@@ -69,15 +69,36 @@ class SeedResult(msgspec.Struct, frozen=True):
     """Of the source tree when its first arm began; None where that is not known."""
 
 
-def carry_out(seeds: Sequence[SeedJob], directory: Path, jobs: int, say: Callable[[str], None]) -> list[SeedResult]:
+Ended = Callable[[SeedJob, ArmResult], None]
+"""Hears of each arm of a seed as it ends; arms that were there before come first."""
+
+
+def _unheard(job: SeedJob, result: ArmResult) -> None:
+    """Nobody hears."""
+
+
+def carry_out(
+    seeds: Sequence[SeedJob],
+    directory: Path,
+    jobs: int,
+    say: Callable[[str], None],
+    ended: Ended = _unheard,
+) -> list[SeedResult]:
     """Measure all arms that are not there yet, `jobs` at a time; one result for each seed, in order.
+
+    Args:
+        seeds: what is measured.
+        directory: where results are and go.
+        jobs: arms at a time; 0 for one per core.
+        say: called with what passes, in words.
+        ended: called with each arm's result, from several threads.
 
     Raises:
         SteelyardError: an arm failed; the message is its last line. Those that have finished are kept.
         FaultError: a process did not come to its end.
     """
     jobs = jobs or os.cpu_count() or 1
-    asked = [AskedSeed(job, directory) for job in seeds]
+    asked = [AskedSeed(job, directory, ended) for job in seeds]
     for one in asked:
         one.tell(say)
     left = _time_left(asked, jobs)
@@ -105,8 +126,9 @@ def _time_left(asked: Sequence["AskedSeed"], jobs: int) -> TimeLeft:
 class AskedSeed:
     """One seed with its arms, and what is there of it."""
 
-    def __init__(self, job: SeedJob, directory: Path) -> None:
+    def __init__(self, job: SeedJob, directory: Path, ended: Ended = _unheard) -> None:
         self.job = job
+        self.ended = ended
         self.folder = job.folder(directory)
         self.proof = file_of_module(job.module)
         setting, arms = varied(load(job.module), job.variation, quick=job.quick)
@@ -130,6 +152,8 @@ class AskedSeed:
     def tell(self, say: Callable[[str], None]) -> None:
         """Say what is there, and why what is there is not taken."""
         found = self.found()
+        for result in found.values():
+            self.ended(self.job, result)
         if len(found) == len(self.arms):
             say(f"{self.job.label}: measured before")
         elif found:
@@ -156,6 +180,9 @@ class AskedSeed:
                 arm, _, took = line.removeprefix("arm ").rpartition(", ")
                 left.measured(self.job.id, arm, float(took.removesuffix(" s")))
                 say(f"{self.job.label}: {line}; {left}")
+                result = arm_result.read(self.folder, arm, self.about[arm])
+                if result is not None:
+                    self.ended(self.job, result)
 
         settings = {
             "module": self.job.module,

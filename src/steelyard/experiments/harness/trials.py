@@ -1,15 +1,17 @@
 """Trials of a proof's arms and settings on seeds from 900: what is tried before a criterion is stated, all on record.
 
 The learning rate is an axis: an arm is judged at its best of the rates that every arm is tried at, by the metric of the
-first claim that names it, the mean over the trial's seeds. What each trial measured is a line of docs/evidence/trials,
-so that a verdict can say how many settings were tried, for ours and for each baseline.
+first claim that names it, the mean over the trial's seeds. What each arm gave at a seed is a line of
+docs/evidence/trials, written as it ends, so that a verdict can say how many settings were tried, for ours and for each
+baseline.
 """
 
 import itertools
 import json
 import statistics
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, require
+from steelyard.experiments.harness.arm_result import ArmResult, about_of
 from steelyard.experiments.harness.claim import Claim, Judged, judge
 from steelyard.experiments.harness.metric import ArmMetrics
 from steelyard.experiments.harness.proof import FIRST_TRIAL_SEED, AnyProof
@@ -28,6 +31,8 @@ from steelyard.worlds.described import described
 
 Changes = tuple[tuple[str, str], ...]
 """Fields and their values, as in a `Variation`."""
+Cell = tuple[int, str]
+"""A seed, and the digest of an arm with its setting."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Grid:
 
 
 class TrialRecord(msgspec.Struct, frozen=True):
-    """One arm, tried with some settings at some seeds: a line of the method's trials."""
+    """One arm, tried with some settings at a seed, or at some: a line of the method's trials."""
 
     arm: str
     settings: Any
@@ -144,50 +149,76 @@ def claim_naming(proof: AnyProof, arm: str) -> Claim | None:
     return proof.claims[0]
 
 
-def records_of(proof: AnyProof, jobs: Sequence[SeedJob], results: Sequence[SeedResult]) -> list[TrialRecord]:
-    """A record for each arm and variation."""
-    by_variation: dict[Variation, list[tuple[SeedJob, SeedResult]]] = {}
-    for job, result in zip(jobs, results, strict=True):
-        by_variation.setdefault(job.variation, []).append((job, result))
-    return [
-        record
-        for variation, found in by_variation.items()
-        for record in _records(proof, variation, [job for job, _ in found], [result for _, result in found])
-    ]
+class Kept:
+    """Enters each arm of a seed into a method's file of trials as it ends, from however many threads.
+
+    Args:
+        file: the file, one JSON object a line.
+        proof: whose arms they are.
+    """
+
+    def __init__(self, file: Path, proof: AnyProof) -> None:
+        self.file = file
+        self.proof = proof
+        self.ended: set[Cell] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, job: SeedJob, result: ArmResult) -> None:
+        """Enter one, which is there or has just ended.
+
+        Raises:
+            SteelyardError: the disk does not take it.
+        """
+        with self._lock:
+            enter(self.file, [record_of(self.proof, job, result.arm, result.metrics)])
+            self.ended.add((job.seed, result.about))
 
 
-def _records(
-    proof: AnyProof, variation: Variation, jobs: Sequence[SeedJob], results: Sequence[SeedResult]
-) -> Iterator[TrialRecord]:
-    quick = jobs[0].quick
-    setting, arms = varied(proof, variation, quick=quick)
-    for arm in arms:
-        rows = [result.arms[arm.name] for result in results]
-        yield TrialRecord(
-            arm=arm.name,
-            settings={"setting": described(setting), "arm": described(arm.settings)},
-            rate=arm.rate,
-            seeds=[job.seed for job in jobs],
-            quick=quick,
-            metrics={name: [row[name] for row in rows] for name in rows[0]},
-            commit=commit(),
-            date=time.strftime("%Y-%m-%d", time.gmtime()),
-        )
+def cells_of(proof: AnyProof, jobs: Sequence[SeedJob]) -> set[Cell]:
+    """All that jobs measure; an arm that a change does not concern is one cell with it and without."""
+    measured = [(job.seed, *varied(proof, job.variation, quick=job.quick)) for job in jobs]
+    return {(seed, about_of(setting, arm)) for seed, setting, arms in measured for arm in arms}
+
+
+def record_of(proof: AnyProof, job: SeedJob, name: str, metrics: Mapping[str, float]) -> TrialRecord:
+    """The record of an arm at a seed."""
+    setting, arms = varied(proof, job.variation, quick=job.quick)
+    (arm,) = (arm for arm in arms if arm.name == name)
+    return TrialRecord(
+        arm=name,
+        settings={"setting": described(setting), "arm": described(arm.settings)},
+        rate=arm.rate,
+        seeds=[job.seed],
+        quick=job.quick,
+        metrics={metric: [value] for metric, value in metrics.items()},
+        commit=commit(),
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+    )
 
 
 def enter(file: Path, records: Sequence[TrialRecord]) -> None:
-    """Add trials to a method's file; one that is there with the same figures is not entered again.
+    """Add trials to a method's file; a seed that is there with the same figures is not entered again.
 
     Raises:
         SteelyardError: the disk does not take it.
     """
-    there = {_what(json.loads(line)) for line in file.read_bytes().splitlines()} if file.exists() else set[str]()
-    new = [plain for plain in map(msgspec.to_builtins, records) if _what(plain) not in there]
+    there = {cell for line in _lines(file) for cell in _cells(json.loads(line))}
+    new = [plain for plain in map(msgspec.to_builtins, records) if not there.issuperset(_cells(plain))]
     with writing(file, SteelyardError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as lines:
             lines.writelines(json.dumps(plain) + "\n" for plain in new)
 
 
-def _what(plain: Mapping[str, Any]) -> str:
-    return json.dumps({name: value for name, value in plain.items() if name not in ("commit", "date")}, sort_keys=True)
+def _lines(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines() if file.exists() else []
+
+
+def _cells(plain: Mapping[str, Any]) -> set[str]:
+    """What a line says of each of its seeds, whoever measured it and when."""
+    same = {name: value for name, value in plain.items() if name not in ("commit", "date", "seeds", "metrics")}
+    rows = (
+        {name: values[i] for name, values in plain["metrics"].items()} | {"of seed": seed}
+        for i, seed in enumerate(plain["seeds"])
+    )
+    return {json.dumps([same, row], sort_keys=True) for row in rows}
