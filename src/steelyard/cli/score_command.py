@@ -14,7 +14,7 @@ from steelyard.eval.written import Scored, read_written, score_written
 from steelyard.recipes import load, summaries
 from steelyard.reward import Closable
 from steelyard.runtime import Run
-from steelyard.runtime.factories import make_reward, make_task
+from steelyard.runtime.factories import make_reward, make_task, verified
 from steelyard.searcher.scoring import scorer_name
 
 PURPOSE = (
@@ -45,6 +45,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         hint = f"write steelyard score {name} --completions FILE"
         raise SteelyardError("names no file", where="--completions", hint=hint)
     shown = _count(options.get("--rows", "20"))
+    settings = verified(settings)
     task = make_task(settings)
     reward = make_reward(settings)
     lookup = reward is None or getattr(settings.task, "fetches", None) is None

@@ -38,6 +38,7 @@ from steelyard.core.protocols import (
     Stops,
     Task,
     Truncates,
+    VerifiesTurns,
     WeightStore,
     outcomes,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "Task",
     "Trajectory",
     "Truncates",
+    "VerifiesTurns",
     "WarmupStableDecay",
     "WeightStore",
     "Weights",

@@ -23,6 +23,7 @@ class Score:
     `labels` are what the verifier adds to the trajectory's labels, such as `passes` where judges looked at it.
     `read` is what the verifier took for the completion's answer, None where it took nothing or compares no answer;
     `read_from` says where it stood: "box", "marker", "text", ...
+    `right` says whether the answer is right where `value` alone does not tell, since it also pays for other things.
     """
 
     value: float | None
@@ -32,6 +33,7 @@ class Score:
     labels: Mapping[str, LabelValue] = field(default_factory=dict)
     read: str | None = None
     read_from: str = ""
+    right: bool | None = None
 
 
 Ending = Literal["stop", "length"]
@@ -61,11 +63,11 @@ class Episode:
         return cls(prompt, completion, trajectory, outcome, finish)
 
     @classmethod
-    def written(cls, prompt: Prompt, completion: str) -> "Episode":
-        """The episode of a text that nobody sampled: it has no tokens."""
+    def written(cls, prompt: Prompt, completion: str, finish: Ending = "length") -> "Episode":
+        """The episode of a text without its tokens, of which there are none."""
         none_T = np.zeros(0, np.float32)
         tokens_T = none_T.astype(np.int32)
-        trajectory = Trajectory(prompt.id, tokens_T, none_T.astype(bool), none_T, 0, "", Sampling(), "length")
+        trajectory = Trajectory(prompt.id, tokens_T, none_T.astype(bool), none_T, 0, "", Sampling(), finish)
         return cls.of(prompt, completion, trajectory)
 
 
@@ -100,7 +102,7 @@ class Truncates(Protocol):
     """
 
     def truncate(self, completion: str) -> Score:
-        """The score of the episode as it stands; `completion` is the last turn, which no `step` has seen."""
+        """The score of the episode as it stands; `completion` is the turn that no `step` has seen, or else empty."""
         ...
 
 
@@ -155,6 +157,18 @@ class Interactive(Protocol):
 
     def environment(self, prompt: Prompt, sample: int) -> Environment:
         """A new environment. Randomness of its own belongs at the address (prompt.id, sample)."""
+        ...
+
+
+@runtime_checkable
+class VerifiesTurns(Protocol):
+    """A task of several turns whose environments ask a verifier about every turn.
+
+    A reward that a run names takes that verifier's place, and so is shown single turns, never a whole episode.
+    """
+
+    def verified_by(self, reward: Reward) -> "Task":
+        """The same task with `reward` as its verifier."""
         ...
 
 

@@ -85,7 +85,8 @@ class Examiner:
         for episode, score, verified in zip(episodes, self._trained(episodes), own, strict=True):
             value = score.value if episode.trajectory.finish != "error" and score.error is None else None
             value = value if value is not None and math.isfinite(value) else None
-            yield Answer(episode, value, bool(self._right(value)), score, verified)
+            right = self._right(value) if score.right is None or value is None else score.right
+            yield Answer(episode, value, bool(right), score, verified)
 
     def _trained(self, episodes: Sequence[Episode]) -> list[Score]:
         if self.reward is None:

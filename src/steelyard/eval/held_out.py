@@ -122,7 +122,7 @@ def evaluate(
     samples = replace(examiner, engine=sampler or engine).ask(sampled, samples_per_prompt, sampling)
     everything = [answer for group in greedy + samples for answer in group]
     metrics = _accuracy(greedy) | _verifier(greedy) | _sampled(samples, samples_per_prompt)
-    metrics |= {} if reward is None else _parts(samples)
+    metrics |= {} if reward is None and not isinstance(task, Interactive) else _parts(samples)
     metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
     metrics["eval/errors"] = sum(answer.value is None for answer in everything)
     shown = [group[0] for group in (samples or greedy)[:num_records]]

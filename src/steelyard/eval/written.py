@@ -246,5 +246,5 @@ def _outcome(task: Interactive, one: Written) -> Score:
         if isinstance(said, Score):
             return said
     if isinstance(environment, Truncates):
-        return environment.truncate(one.turns[-1])
+        return environment.truncate("")
     return Score(None, error=f"its environment waits for more after {len(one.turns)} turns: give them as `turns`")

@@ -188,7 +188,7 @@ class _Batch:
         if turn.finish == "error":
             self._fail(play, str(turn.info.get("error", "its generation failed")))
         elif turn.finish == "length":
-            self._cut(play, "max_tokens")
+            self._cut(play, "max_tokens", play.said)
         else:
             self._calls.begin(play.place, play.environment.step, play.said)
 
@@ -248,11 +248,11 @@ class _Batch:
     def _fits(self, tokens: Sequence[int]) -> bool:
         return len(tokens) + self._sampling.max_tokens <= self._codec.context
 
-    def _cut(self, play: _Play, limit: str) -> None:
-        """A limit has ended the episode: have its environment score it as it stands."""
+    def _cut(self, play: _Play, limit: str, unseen: str = "") -> None:
+        """A limit has ended the episode: have its environment score it as it stands, with a turn it has not seen."""
         play.cut = limit
         if isinstance(play.environment, Truncates):
-            self._calls.begin(play.place, play.environment.truncate, play.said)
+            self._calls.begin(play.place, play.environment.truncate, unseen)
         else:
             what = f"{limit} ended it, and its environment has no `truncate` to score that"
             self._finish(play, Score(None, error=what))

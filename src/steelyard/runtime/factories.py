@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import (
-    Episode,
     Interactive,
     Prompt,
     Replay,
     Reward,
-    Score,
     SteelyardError,
     Trajectory,
+    VerifiesTurns,
     Weights,
     WeightStore,
     labels_of,
@@ -39,6 +38,7 @@ from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_ove
 from steelyard.runtime.run import Part, Run
 from steelyard.searcher import Searcher
 from steelyard.searcher.step_labels import StepLabels
+from steelyard.task.scored import Scored
 
 BUFFER = "replay.sqlite"
 """The buffer's file in a run directory."""
@@ -46,34 +46,28 @@ EvaluateWeights = Callable[[Weights], tuple[JsonObject, list[JsonObject]]]
 """Weights -> the row of eval.jsonl, and samples to read. Its step is the version of the weights."""
 
 
-class Scored:
-    """A task whose verifier is replaced by a reward function; whatever else the task can do, this can."""
-
-    def __init__(self, task: Any, reward: Reward) -> None:
-        self.task = task
-        self.reward = reward
-
-    def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """The reward function's scores."""
-        return self.reward(episodes)
-
-    def __str__(self) -> str:
-        return str(self.reward)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.task, name)
-
-
 def make_task(run: Run, reward: Reward | None = None) -> Any:
     """The task, scored by `reward` if one is given, or by the reward function that the run names.
 
     Raises:
-        SteelyardError: the task has no verifier of its own and there is no reward function.
+        SteelyardError: the task has no verifier of its own and there is no reward function, or the task verifies turns
+            and `reward` cannot be sent to where it does so.
     """
     if reward is None and run.reward is None and not getattr(run.task, "needs_answer", True):
         raise SteelyardError("has nothing to score with", where="task", hint="name a --reward function")
+    if reward is not None and isinstance(run.task, VerifiesTurns):
+        what = f"{type(run.task).__name__} verifies each turn while an episode is played, and this is a bare callable"
+        raise SteelyardError(what, where="reward", hint="name it as module:function")
     scores = make_reward(run) if reward is None else reward
     return run.task if scores is None else Scored(run.task, scores)
+
+
+def verified(run: Run) -> Run:
+    """The run whose task asks the reward that the run names about each turn, where the task can do so."""
+    if run.reward is None or not isinstance(run.task, VerifiesTurns):
+        return run
+    reward = reward_function(run.reward, timeout_s=run.reward_timeout)
+    return replace(run, task=run.task.verified_by(reward), reward=None)
 
 
 def make_reward(run: Run) -> Reward | None:
@@ -132,10 +126,12 @@ def check_labels(run: Run) -> None:
 
 
 def fitting(run: Run, policy: Policy | None = None) -> Run:
-    """The run without its overlong prompts, where it leaves them out; without a policy, one is read for its tokenizer.
+    """The run with its verifier in its task, where that asks it about turns, and without its overlong prompts, where it
+    leaves them out; without a policy, one is read for its tokenizer.
 
     What it returns is for this process alone: other processes get the run as it was, and do the same.
     """
+    run = verified(run)
     if not run.filter_overlong_prompts:
         return run
     return replace(run, task=without_overlong(run.task, run, policy or planned_policy(run) or make_policy(run)))

@@ -9,8 +9,10 @@ from steelyard.task.judged_rows import JudgedRows
 from steelyard.task.red_team import RedTeam
 from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
+from steelyard.task.ufo import UFO
 
 __all__ = [
+    "UFO",
     "Arithmetic",
     "Attack",
     "Enumerable",
