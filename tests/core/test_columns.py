@@ -3,10 +3,11 @@ import pytest
 from steelyard.core import SteelyardError
 from steelyard.core.columns import Column, check_row, text_of
 
-GOOD = {"text": ["a"], "label": ["a", 3], "number": [1, 0.5], "texts": [["a", "b"]]}
+GOOD = {"text": ["a"], "label": ["a", 3], "number": [1, 0.5], "texts": [["a", "b"]],
+        "prompt": ["a", [{"role": "user", "content": "a"}]]}  # fmt: skip
 BAD = {
     "text": ["", " ", 3, None, ["a"]], "label": ["", 0.5, True, None], "number": ["1", True, None],
-    "texts": ["a", [], [""], [1]],
+    "texts": ["a", [], [""], [1]], "prompt": ["", 3, None, [], ["a"], [{"role": "user"}]],
 }  # fmt: skip
 
 

@@ -32,8 +32,8 @@ def _rows(auditor: Auditor) -> list[PlacedRow]:
 
 def _value(column: Column, i: int) -> object:
     text = f"{i + 1}+{len(column.name)}="
-    kinds = {"text": text, "label": ("one", "two")[i % 2], "number": i / N, "texts": [f"{i}", f"{i + 2}"]}
-    return kinds[column.kind]
+    kinds = {"label": ("one", "two")[i % 2], "number": i / N, "texts": [f"{i}", f"{i + 2}"]}
+    return kinds.get(column.kind, text)
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,9 @@
 
 import copy
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import msgspec
@@ -13,7 +15,7 @@ from steelyard.check.verdict import Check, demand
 from steelyard.core import SteelyardError, decode
 from steelyard.core.columns import Column
 from steelyard.core.json import JsonObject
-from steelyard.data import Builder, Origin, Question, Record, Tools, ancestors, records_of, row_of
+from steelyard.data import Builder, Comparison, Origin, Overlap, Question, Record, Tools, ancestors, records_of, row_of
 
 N = 12
 _LABELS = ("red", "green", "blue")
@@ -35,8 +37,21 @@ class _Length:
         return [len(completion) / (1 + len(prompt)) for prompt, completion in zip(prompts, completions, strict=True)]
 
 
+class _Letters:
+    """A reader to whom completions are alike where they share letters."""
+
+    name = "letters"
+
+    def __call__(self, comparisons: Sequence[Comparison]) -> list[Overlap]:
+        return [self._overlap(Counter(c.chosen), Counter(c.rejected)) for c in comparisons]
+
+    def _overlap(self, chosen: Counter[str], rejected: Counter[str]) -> Overlap:
+        dot, square = (sum(chosen[letter] * other[letter] for letter in chosen) for other in (rejected, chosen))
+        return Overlap(float(dot), float(square), chosen.total(), rejected.total())
+
+
 def _tools(seed: int = 3) -> Tools:
-    return Tools(seed, _Echo(), _Length())
+    return Tools(seed, _Echo(), _Length(), _Letters())
 
 
 def _records(builder: Builder) -> list[Record]:
@@ -47,8 +62,8 @@ def _records(builder: Builder) -> list[Record]:
 
 def _value(column: Column, i: int) -> object:
     text = f"{column.name} {i}: a {['small', 'big'][i % 2]} {_LABELS[i % 3]} box lies on table {i // 2}"
-    kinds = {"text": text, "label": _LABELS[i % 3], "number": i / N, "texts": [text, f"{text} again"]}
-    return kinds[column.kind]
+    kinds = {"label": _LABELS[i % 3], "number": i / N, "texts": [text, f"{text} again"]}
+    return kinds.get(column.kind, text)
 
 
 def _built(builder: Builder, tools: Tools | None = None) -> list[Record]:
@@ -157,7 +172,7 @@ def data_json(builder: Builder) -> None:
 def data_tools(builder: Builder) -> None:
     """Without a tool that it asks, it is refused in one line."""
     for name in builder.asks():
-        tools = Tools(3, None if name == "generator" else _Echo(), None if name == "judge" else _Length())
+        tools = replace(_tools(), **{name: None})
         try:
             _built(builder, tools)
         except SteelyardError:

@@ -1,13 +1,19 @@
 """Columns that a part reads from rows of data: said once, checked with the row's place, and made up by the checks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.core.errors import require, suggest
 from steelyard.core.json import JsonMapping
 
-_WORDS = {"text": "a text", "label": "a text or a whole number", "number": "a number", "texts": "a list of texts"}
+_WORDS = {
+    "text": "a text",
+    "label": "a text or a whole number",
+    "number": "a number",
+    "texts": "a list of texts",
+    "prompt": 'a text, or chat messages as [{"role": "user", "content": "..."}]',
+}
 
 
 @dataclass(frozen=True)
@@ -15,8 +21,8 @@ class Column:
     """A column by name, and what stands in it."""
 
     name: str
-    kind: Literal["text", "label", "number", "texts"] = "text"
-    """A text, one of a few labels (texts or whole numbers), a number, or a list of texts."""
+    kind: Literal["text", "label", "number", "texts", "prompt"] = "text"
+    """A text, one of a few labels (texts or whole numbers), a number, a list of texts, or a text or chat messages."""
     setting: str = ""
     """The flag that names another column; empty where the name is fixed."""
 
@@ -57,11 +63,22 @@ def text_of(row: JsonMapping, column: Column, where: str) -> str:
     return str(row[column.name])
 
 
+def is_message(value: object) -> bool:
+    """Whether a value is a chat message."""
+    return isinstance(value, dict) and isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
+
+
 def _fits(value: object, kind: str) -> bool:
     if kind == "text":
         return isinstance(value, str) and bool(value.strip())
     if kind == "label":
-        return (isinstance(value, str) and bool(value.strip())) or type(value) is int
+        return _fits(value, "text") or type(value) is int
     if kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, list) and bool(value) and all(_fits(one, "text") for one in value)
+    if kind == "prompt":
+        return _fits(value, "text") or _all(value, is_message)
+    return _all(value, lambda one: _fits(one, "text"))
+
+
+def _all(value: object, fits: Callable[[object], bool]) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(fits, value))

@@ -1,16 +1,22 @@
 """Data builders: records in, records out, and each says which records, builder, settings and seed made it."""
 
 from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
+from steelyard.data.ches import CHES
 from steelyard.data.efl import EFL
+from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
 
 __all__ = [
+    "CHES",
     "EFL",
     "Builder",
+    "Comparison",
     "Generator",
     "Judge",
     "Origin",
+    "Overlap",
     "Question",
+    "Reader",
     "Record",
     "Tools",
     "ancestors",

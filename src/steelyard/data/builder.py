@@ -17,9 +17,10 @@ import numpy as np
 from steelyard.core import encode, require, rng
 from steelyard.core.columns import Column
 from steelyard.core.json import JsonMapping
+from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, built
 
-Tool = Literal["generator", "judge"]
+Tool = Literal["generator", "judge", "reader"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Tools:
     seed: int = 0
     generator: Generator | None = None
     judge: Judge | None = None
+    reader: Reader | None = None
 
     def rng(self, *address: str | int) -> np.random.Generator:
         """The randomness of an address, such as (method, record id)."""
@@ -92,6 +94,16 @@ class Tools:
         require(self.judge is not None, "is missing", where="--judge", hint="name a function, module:function")
         assert self.judge is not None
         return self.judge(prompts, completions)
+
+    def overlaps(self, comparisons: Sequence[Comparison]) -> list[Overlap]:
+        """How both completions of each comparison lie to each other in the reader's hidden states.
+
+        Raises:
+            SteelyardError: there is no reader.
+        """
+        require(self.reader is not None, "is missing", where="--reader", hint="name the model that is to be tuned")
+        assert self.reader is not None
+        return self.reader(comparisons)
 
 
 @runtime_checkable

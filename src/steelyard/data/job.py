@@ -16,9 +16,10 @@ from steelyard.core import NonNegative, PositiveInt, Sampling, SteelyardError, c
 from steelyard.core.columns import check_row
 from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonMapping, JsonObject
-from steelyard.data.builder import Builder, Tools
+from steelyard.data.builder import Builder, Tool, Tools
 from steelyard.data.efl import EFL
 from steelyard.data.function_judge import FunctionJudge
+from steelyard.data.reader import PolicyReader
 from steelyard.data.record import COLUMN, Record, records_of
 from steelyard.data.work import BuildingWork
 from steelyard.data.writer import PolicyWriter
@@ -28,6 +29,12 @@ from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.task.files import read_rows
 
 PRODUCT = "data"
+ASKED: Mapping[Tool, str] = {
+    "generator": "name a model that writes texts",
+    "judge": "name a function",
+    "reader": "name the model that is to be tuned",
+}
+"""Who may be asked, and what to do where nobody is named."""
 
 
 @checked()
@@ -45,8 +52,10 @@ class Building(DrivenSettings):
     """Model that writes texts, for a builder that asks one: a directory, a shipped model or a hub id."""
     judge: str = ""
     """Function that rates texts, for a builder that asks one: module:function or path/to/file.py:function."""
+    reader: str = ""
+    """Model whose hidden states are read, for a builder that asks one: a directory, a shipped model or a hub id."""
     device: Device = AUTO
-    """Where the generator computes: auto, cpu, cuda or cuda:NUMBER."""
+    """Where generator and reader compute: auto, cpu, cuda or cuda:NUMBER."""
     max_completion_length: PositiveInt = 128
     """Most tokens that the generator writes."""
     temperature: NonNegative = 1.0
@@ -69,11 +78,7 @@ class Building(DrivenSettings):
         records = self._records()
         self._check_tools()
         self.builder.build([], records, Tools(self.seed))
-        place = local_directory(self.generator) if self.generator else None
-        if place is not None:
-            meta_policy(place)
-        fetched = {"fetches": self.generator} if self.generator and place is None else {}
-        asked = {name: getattr(self, name) for name in self.builder.asks()} | fetched
+        asked = {name: getattr(self, name) for name in self.builder.asks()} | self._fetched()
         found = {"data": _facts(records), "steps": {"steps": self._steps(records)}}
         return found | ({"asked": asked} if asked else {})
 
@@ -82,12 +87,7 @@ class Building(DrivenSettings):
         records = self._records()
         self._check_tools()
         self.builder.build([], records, Tools(self.seed))
-        writer = None
-        if self.generator:
-            sampling = Sampling(self.temperature, self.max_completion_length)
-            writer = PolicyWriter(Policy.load(self.generator).placed(self.device), self.generator, sampling)
-        judge = FunctionJudge(self.judge) if self.judge else None
-        tools = Tools(self.seed, writer, judge)
+        tools = self._tools()
         return BuildingWork(self.builder, records, tools, self.batch_size, self._steps(records), _facts(records))
 
     def trained(self, model: Path) -> "Building":
@@ -107,9 +107,31 @@ class Building(DrivenSettings):
             _check_json(row, place)
         return records_of(rows)
 
+    def _tools(self) -> Tools:
+        """Who is asked, loaded."""
+        sampling = Sampling(self.temperature, self.max_completion_length)
+        return Tools(
+            self.seed,
+            PolicyWriter(self._policy(self.generator), self.generator, sampling) if self.generator else None,
+            FunctionJudge(self.judge) if self.judge else None,
+            PolicyReader(self._policy(self.reader), self.reader) if self.reader else None,
+        )
+
+    def _policy(self, model: str) -> Policy:
+        return Policy.load(model).placed(self.device)
+
+    def _fetched(self) -> JsonObject:
+        """Looks at the models that are here; returns what the hub is asked for, for the plan."""
+        named = [model for model in (self.generator, self.reader) if model]
+        places = {model: local_directory(model) for model in named}
+        for place in filter(None, places.values()):
+            meta_policy(place)
+        away = ", ".join(model for model, place in places.items() if place is None)
+        return {"fetches": away} if away else {}
+
     def _check_tools(self) -> None:
         check_device(self.device)
-        for name, what in (("generator", "name a model that writes texts"), ("judge", "name a function")):
+        for name, what in ASKED.items():
             asked = name in self.builder.asks()
             given = bool(getattr(self, name))
             said = "is missing" if asked else f"is given, and {type(self.builder).__name__} asks none"

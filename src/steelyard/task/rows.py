@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require
+from steelyard.core.columns import is_message
 from steelyard.reward import AnswerCheck, Closable, MathVerify
 from steelyard.reward.final_answer import MARKER
 from steelyard.reward.gold import gold_problem
@@ -59,9 +60,7 @@ def prompt_of(value: Any, column: str, where: str) -> Text:
     require(not is_missing(value), f"there is no prompt: column {column!r} is null", where=where, hint=hint)
     blank = value == [] or (isinstance(value, str) and not value.strip())
     require(not blank, f"there is no prompt: column {column!r} is empty", where=where, hint=hint)
-    chat = isinstance(value, list) and all(
-        isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value
-    )
+    chat = isinstance(value, list) and all(map(is_message, value))
     hint = 'write a text, or chat messages as [{"role": "user", "content": "..."}]'
     require(chat, "the prompt is neither text nor chat messages", where=where, hint=hint)
     return value
