@@ -59,12 +59,18 @@ class IBPO:
         reward_PG = reward_of(batch)
         long_PG = self._long(batch)
         short_PG = batch.valid_PG & ~long_PG
-        z_P1 = allocation(reward_PG, long_PG, short_PG, self.budget)
+        z_P1 = allocation(self.gain(reward_PG, long_PG, short_PG), long_PG, short_PG, self.budget)
         weight_PG = torch.zeros_like(reward_PG)
         for share_P1, group_PG in ((z_P1, long_PG), (1 - z_P1, short_PG)):
             best_PG = highest(reward_PG, group_PG & (reward_PG > self.accepted))
             weight_PG = weight_PG + (share_P1 / num_samples(best_PG)).where(best_PG, 0.0)
         return {"assigned": weight_PG}
+
+    def gain(
+        self, reward_PG: Float[Tensor, "P G"], long_PG: Bool[Tensor, "P G"], short_PG: Bool[Tensor, "P G"]
+    ) -> Float[Tensor, "P 1"]:
+        """R_long - R_short: what decides who is given the budget."""
+        return prompt_mean(reward_PG, long_PG) - prompt_mean(reward_PG, short_PG)
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards, and what `mark` has assigned.
@@ -90,11 +96,10 @@ class IBPO:
 
 
 def allocation(
-    reward_PG: Float[Tensor, "P G"], long_PG: Bool[Tensor, "P G"], short_PG: Bool[Tensor, "P G"], budget: float
+    gain_P1: Float[Tensor, "P 1"], long_PG: Bool[Tensor, "P G"], short_PG: Bool[Tensor, "P G"], budget: float
 ) -> Float[Tensor, "P 1"]:
     """z: the share of each prompt that is to be long, at most `budget` on average over prompts with any sample."""
     has_long_P1, has_short_P1 = (group_PG.any(-1, keepdim=True) for group_PG in (long_PG, short_PG))
-    gain_P1 = prompt_mean(reward_PG, long_PG) - prompt_mean(reward_PG, short_PG)
     gain_P1 = gain_P1.where(has_short_P1, 0.0)
     asks_P1 = has_long_P1 & (~has_short_P1 | (gain_P1 > 0))
     places = budget * float((has_long_P1 | has_short_P1).sum())
