@@ -32,6 +32,7 @@ BY_ROOM: Mapping[str, str] = {
 """Room -> the command of a method of it."""
 BY_ID: Mapping[str, str] = {
     "bradley-terry": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS",
+    "causal-rm": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS --causal-weight 1",
     "ches": "steelyard train ches --rows pairs.jsonl --reader MODEL",
     "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",

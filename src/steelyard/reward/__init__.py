@@ -2,6 +2,7 @@
 
 from steelyard.reward.answer_check import AnswerCheck, number_of, prompt_text
 from steelyard.reward.bradley_terry import BradleyTerry, Pair
+from steelyard.reward.causal import CausalRM
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.exact import ExactAnswer
 from steelyard.reward.final_answer import MARKER, Found, find_after_marker
@@ -21,6 +22,7 @@ __all__ = [
     "MARKER",
     "AnswerCheck",
     "BradleyTerry",
+    "CausalRM",
     "Closable",
     "Constrained",
     "ExactAnswer",

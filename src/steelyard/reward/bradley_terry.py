@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -31,9 +31,11 @@ from steelyard.core import (
     require,
     rng,
 )
+from steelyard.core.columns import Column, check_row
 from steelyard.core.json import JsonMapping
 from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
+from steelyard.reward.causal import CausalRM
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
 
@@ -44,6 +46,10 @@ class Pair:
     prompt: str | Chat
     chosen: str
     rejected: str
+    chosen_attribute: float | None = None
+    """What the score of the better one should not depend on; None for its length in tokens."""
+    rejected_attribute: float | None = None
+    """That of the worse one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,10 @@ class PairColumns:
     """Column with the better completion."""
     rejected: str = "rejected"
     """Column with the worse completion."""
+    chosen_attribute: str = ""
+    """Column with a number, the better completion's spurious attribute; empty for its length in tokens."""
+    rejected_attribute: str = ""
+    """Column with the worse completion's."""
 
 
 def pairs_of(rows: Sequence[tuple[str, JsonMapping]], where: str, columns: PairColumns | None = None) -> list[Pair]:
@@ -73,7 +83,20 @@ def pairs_of(rows: Sequence[tuple[str, JsonMapping]], where: str, columns: PairC
         plain = isinstance(row[names[0]], str | list) and all(isinstance(row[name], str) for name in names[1:])
         what = f"{columns.chosen} or {columns.rejected} is no text"
         require(plain, what, where=f"{where}, {place}", hint="write texts")
-    return [Pair(*(row[name] for name in names)) for _, row in rows]
+    return [
+        Pair(*(row[name] for name in names), *_attributes_of(row, columns, f"{where}, {place}")) for place, row in rows
+    ]
+
+
+def _attributes_of(row: JsonMapping, columns: PairColumns, where: str) -> list[float]:
+    named = [name for name in (columns.chosen_attribute, columns.rejected_attribute) if name]
+    hint = "name both with --columns.chosen-attribute and --columns.rejected-attribute, or neither"
+    require(len(named) != 1, "one column of an attribute is named", where="columns", hint=hint)
+    check_row(row, [Column(name, "number") for name in named], where)
+    return [float(row[name]) for name in named]
+
+
+NOTHING_ASKED = CausalRM(weight=0.0)
 
 
 @method("bradley-terry", paper="arXiv:2009.01325")
@@ -91,6 +114,8 @@ class BradleyTerry:
     """Share of the pairs that is not trained on: half of them calibrate, the other half measure."""
     centre: NonNegative = 0.01
     """Weight c of the pull of a pair's scores to 0."""
+    causal: CausalRM = NOTHING_ASKED
+    """What scores are not to depend on: by default the completion's length, and at weight 0 nothing is asked."""
     seed: int = 0
     """Of the head, the split and the order of pairs."""
 
@@ -98,7 +123,8 @@ class BradleyTerry:
         """Train `scorer` in place; returns what held-out pairs say of it.
 
         `accuracy` and `log_loss` of held-out pairs; `calibration_error` of those that did not set the temperature, and
-        `calibration_error_raw` of the same before it was set.
+        `calibration_error_raw` of the same before it was set. `attribute_preferred` and `attribute_chosen`: see
+        `leaning`.
 
         Raises:
             SteelyardError: too few pairs, or a text that the network cannot read.
@@ -118,6 +144,7 @@ class BradleyTerry:
         """All epochs; returns the mean loss of the last tenth of the steps."""
         chosen = [scorer.encode(Said(pair.prompt, pair.chosen)) for pair in pairs]
         rejected = [scorer.encode(Said(pair.prompt, pair.rejected)) for pair in pairs]
+        bins_N2 = self._bins(scorer, pairs)
         turns = list(self._turns(len(pairs)))
         warmup = len(turns) // 10
         schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=len(turns) - warmup, floor=0.1)
@@ -129,7 +156,10 @@ class BradleyTerry:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * schedule(step)
             both_N = scorer([*(chosen[i] for i in turn), *(rejected[i] for i in turn)])
-            loss = pair_loss(both_N[: len(turn)], both_N[len(turn) :], self.centre)
+            sides = both_N[: len(turn)], both_N[len(turn) :]
+            loss = pair_loss(*sides, self.centre)
+            if bins_N2 is not None:
+                loss = loss + self.causal(*sides, *bins_N2[turn].to(both_N.device).unbind(1))
             masters.clear()
             loss.backward()
             masters.gather()
@@ -138,6 +168,12 @@ class BradleyTerry:
             masters.write_back()
             losses.append(float(loss.detach()))
         return float(np.mean(losses[-max(1, len(losses) // 10) :]))
+
+    def _bins(self, scorer: Scorer, pairs: Sequence[Pair]) -> Int[Tensor, "N 2"] | None:
+        """The bins of both sides' attributes; None where there is no penalty."""
+        if self.causal.weight == 0:
+            return None
+        return torch.from_numpy(self.causal.bins_of(attributes(scorer, pairs).ravel()).reshape(-1, 2))
 
     def _turns(self, number: int) -> Iterator[list[int]]:
         for epoch in range(self.epochs):
@@ -148,6 +184,34 @@ class BradleyTerry:
 def pair_loss(chosen_N: Float[Tensor, "N"], rejected_N: Float[Tensor, "N"], centre: float = 0.0) -> Float[Tensor, ""]:
     """The loss of N pairs, from the scores of their two sides."""
     return -logsigmoid(chosen_N - rejected_N).mean() + centre * (chosen_N + rejected_N).square().mean()
+
+
+def attributes(scorer: Scorer, pairs: Sequence[Pair]) -> Float[np.ndarray, "N 2"]:
+    """The spurious attribute of each pair's better and worse completion: as given, or the length in tokens."""
+    sides = [
+        side
+        for pair in pairs
+        for side in ((pair.chosen, pair.chosen_attribute), (pair.rejected, pair.rejected_attribute))
+    ]
+    lengths = (len(scorer.tokenizer.encode(said, add_special_tokens=False)) if z is None else z for said, z in sides)
+    return np.array([*lengths], np.float64).reshape(-1, 2)
+
+
+def leaning(margin_N: Float[np.ndarray, "N"], more_N: Float[np.ndarray, "N"]) -> dict[str, float]:
+    """Of pairs whose attributes differ: how often that with more of it is scored higher, and how often it was chosen.
+
+    Args:
+        margin_N: s_w - s_l.
+        more_N: z_w - z_l.
+    """
+    differ_N = more_N != 0
+    if not differ_N.any():
+        return {}
+    toward_N = (margin_N * more_N)[differ_N]
+    return {
+        "attribute_preferred": float(np.where(toward_N == 0, 0.5, toward_N > 0).mean()),
+        "attribute_chosen": float((more_N[differ_N] > 0).mean()),
+    }
 
 
 def margins(scorer: Scorer, pairs: Sequence[Pair]) -> Float[np.ndarray, "N"]:
@@ -179,4 +243,5 @@ def calibrate(scorer: Scorer, held_out: Sequence[Pair]) -> dict[str, float]:
         "temperature": temperature,
         "calibration_error": calibration_error(margin_N[1::2] / temperature),
         "calibration_error_raw": calibration_error(margin_N[1::2]),
+        **leaning(margin_N, attributes(scorer, held_out) @ np.array([1.0, -1.0])),
     }
