@@ -142,3 +142,12 @@ def test_turns_of_a_file_are_scored_by_the_reward_that_is_named(here):
     named = verified(replace(run, reward="own.py:soon"))
     [first] = score_written(read_written("c.jsonl", named.task), named.task)
     assert first.score == Score(1.0, first.score.parts, right=True)
+
+
+def test_in_a_chat_the_feedback_is_a_message_of_the_user(here, capsys, tiny_model_dir):
+    own = ["--model", str(tiny_model_dir("qwen3")), "--chat", "--feedback", "bad", "--max-completion-length", "8"]
+    train([*FEW.split(), *own, "--max-turns", "2", "--runtime", "inline", "--output-dir", "run"], capsys)
+    rows = told(["sample", "run", "--prompts", "2", "--samples", "8"], capsys)["samples"]
+    said = {turn["text"] for row in rows for turn in row.get("turns", []) if turn["by"] == "environment"}
+    assert len(said) == 1
+    assert "bad#a:" in said.pop()
