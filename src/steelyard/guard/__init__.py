@@ -3,6 +3,7 @@
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
 from steelyard.guard.saferoute import SafeRoute
+from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.word_route import WordRoute
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "SafeRoute",
     "TextGate",
     "TextRouter",
+    "WeakToStrong",
     "WordRoute",
     "f1",
     "needs_large",

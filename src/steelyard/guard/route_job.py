@@ -23,7 +23,7 @@ from steelyard.guard.base import Cascade, Ruling, routed
 from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import examples, together
 from steelyard.guard.saferoute import RouteGate, SafeRoute
-from steelyard.guard.saved import Known, Source, read_guard, write_cascade
+from steelyard.guard.saved import Known, Source, planned, read_guard, size_of, write_cascade
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.word_route import WordGate, WordRoute
 from steelyard.learner.fitting import Fitting
@@ -82,7 +82,7 @@ class Routing(GuardSettings):
         _, _, facts = self.read()
         check_device(self.device)
         small, large = self._sources
-        found = {"data": facts, "small guard": _planned(small, "--small"), "large guard": _planned(large, "--large")}
+        found = {"data": facts, "small guard": planned(small, "--small"), "large guard": planned(large, "--large")}
         return found | {"steps": {"steps": self.max_steps or self.router.steps}}
 
     def open(self) -> FittingWork:
@@ -127,21 +127,6 @@ class Routing(GuardSettings):
 
     def _write(self, small: Known, large: Known, gate: RouteGate | WordGate, directory: Path) -> None:
         write_cascade(Cascade(small, large, gate), *self._sources, self.router, self.seed, directory)
-
-
-def size_of(guard: Known) -> int:
-    """Parameters of a guard; of a cascade those of both."""
-    if isinstance(guard, Cascade):
-        parts = (guard.small, guard.large)
-        return sum(size_of(part) for part in parts if isinstance(part, Known))
-    return guard.num_parameters
-
-
-def _planned(source: Source, flag: str) -> JsonObject:
-    """What a plan says of a guard; one that is not on this machine is not downloaded."""
-    if not source.here(flag):
-        return {"model": source.model, "fetches": source.model}
-    return {"model": source.model, "parameters": size_of(source.load(flag))}
 
 
 def _says(small: Known, large: Known, texts: Labelled) -> tuple[Ruling, Ruling]:

@@ -89,6 +89,25 @@ Known = BagGuard | ClassifierGuard | Cascade
 """Guards that can be read from a directory."""
 
 
+def size_of(guard: Known) -> int:
+    """Parameters of a guard; of a cascade those of both."""
+    if isinstance(guard, Cascade):
+        parts = (guard.small, guard.large)
+        return sum(size_of(part) for part in parts if isinstance(part, Known))
+    return guard.num_parameters
+
+
+def planned(source: Source, flag: str) -> JsonObject:
+    """What a plan says of a guard; one that is not on this machine is not downloaded.
+
+    Raises:
+        SteelyardError: there is none, or it is damaged.
+    """
+    if not source.here(flag):
+        return {"model": source.model, "fetches": source.model}
+    return {"model": source.model, "parameters": size_of(source.load(flag))}
+
+
 def write_bag(guard: BagGuard, directory: Path) -> None:
     """Write a bag-of-words guard into a directory, which is made where it is absent."""
     facts = {"kind": "bag", "words": list(guard.words), "width": guard.width}

@@ -1,15 +1,16 @@
 """A text classifier from the hub or a directory: safetensors only and no remote code, as for a language model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from steelyard.core import SteelyardError, require, suggest
+from steelyard.core import SteelyardError, require, rng, suggest
 from steelyard.policy.device import moved
-from steelyard.policy.loading import load_classifier
+from steelyard.policy.loading import load_classifier, load_headless, quiet
 
 
 class Classifier:
@@ -33,6 +34,36 @@ class Classifier:
         net, tokenizer = load_classifier(model, dtype)
         return cls(moved(net, device), tokenizer)
 
+    @classmethod
+    def begun(cls, model: str, labels: Sequence[str], *, seed: int, device: str = "cpu") -> "Classifier":
+        """A classifier that is yet to be trained: a network with a head for these labels, which `seed` draws.
+
+        Args:
+            model: a language model, an encoder, or a classifier with as many labels, whose last layer is forgotten.
+            labels: their names.
+            seed: of the head.
+            device: as for `load`.
+
+        Raises:
+            SteelyardError: as for `load`.
+        """
+        net, tokenizer, missing = load_headless(model, "float32", labels)
+        _draw_head(net, missing, seed)
+        begun = cls(moved(net, device), tokenizer)
+        if begun.net.config.pad_token_id is None:  # or it reads one text at a time
+            begun.net.config.pad_token_id = begun.tokenizer.pad_token_id
+        return begun
+
+    def save(self, directory: Path) -> None:
+        """Write a directory that `load` reads, and transformers."""
+        with quiet():
+            self.net.save_pretrained(directory)
+            self.tokenizer.save_pretrained(directory)
+
+    def logits(self, texts: Sequence[str]) -> Float[Tensor, "N L"]:
+        """What the head says of each label, with a gradient; what is too long for the network loses its end."""
+        return self.net(**self._tokens(texts)).logits.float()
+
     @torch.no_grad()
     def share(self, texts: Sequence[str], label: str, *, batch: int = 64) -> Float[Tensor, "N"]:
         """The probability of a label for each text; what is too long for the network loses its end.
@@ -41,7 +72,7 @@ class Classifier:
             SteelyardError: there is no such label.
         """
         place = self._place(label, batch)
-        parts = [self._run(self._tokens(texts[i : i + batch])).softmax(-1) for i in range(0, len(texts), batch)]
+        parts = [self.logits(texts[i : i + batch]).softmax(-1).cpu() for i in range(0, len(texts), batch)]
         return torch.cat(parts)[:, place] if parts else torch.zeros(0)
 
     @torch.no_grad()
@@ -76,15 +107,24 @@ class Classifier:
         read["attention_mask"][read["attention_mask"].sum(1) == 0, edge] = 1  # a text without tokens is one padding
         return read.to(self.net.device)
 
-    def _run(self, read: Any) -> Float[Tensor, "N L"]:
-        return self.net(**read).logits.float().cpu()
-
     def _states(self, texts: Sequence[str]) -> tuple[Float[Tensor, "N L"], Float[Tensor, "N D"]]:
         read = self._tokens(texts)
         out = self.net(**read, output_hidden_states=True)
         real_NT1 = read["attention_mask"][..., None]
         state_ND = (out.hidden_states[-1].float() * real_NT1).sum(1) / real_NT1.sum(1).clamp(min=1)
         return out.logits.float().softmax(-1).cpu(), state_ND.cpu()
+
+
+def _draw_head(net: Any, missing: Sequence[str], seed: int) -> None:
+    """Draw the matrices that are missing, and the last layer in any case, as wide as keeps a first logit near 0."""
+    last = [m for m in net.modules() if isinstance(m, torch.nn.Linear) and m.out_features == net.config.num_labels][-1]
+    anew = {name: p for name, p in net.named_parameters() if p.ndim > 1 and (name in missing or p is last.weight)}
+    with torch.no_grad():
+        for name, weight in sorted(anew.items()):
+            draws = rng(seed, "classifier-head", name).normal(size=weight.shape)
+            weight.copy_(torch.from_numpy(draws / (weight.shape[-1] + 1) ** 0.5))
+        if last.bias is not None:
+            last.bias.zero_()
 
 
 def cut_at(net: Any, tokenizer: Any) -> int:

@@ -7,7 +7,7 @@ beyond weights (code beside them, kernels from the hub, pickled shards, files el
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,22 @@ def load_scorer(model: str, dtype: str, *, empty: bool = False) -> tuple[torch.n
     Raises:
         SteelyardError: as for `load`.
     """
-    net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty, num_labels=1)
+    return _new_headed(model, dtype, empty, num_labels=1)
+
+
+def load_headless(model: str, dtype: str, labels: Sequence[str]) -> tuple[torch.nn.Module, Tokenizer, list[str]]:
+    """A network that gives a text a number for each of these labels, otherwise as by `load_scorer`.
+
+    Raises:
+        SteelyardError: as for `load`.
+    """
+    names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    return _new_headed(model, dtype, False, **names)
+
+
+def _new_headed(model: str, dtype: str, empty: bool, **settings: Any) -> tuple[torch.nn.Module, Tokenizer, list[str]]:
+    kind = "AutoModelForSequenceClassification"
+    net, tokenizer, report = _open(kind, model, dtype, empty, **settings)
     missing = sorted(report["missing_keys"])
     check_report(report | {"missing_keys": [n for n in missing if n.startswith(f"{net.base_model_prefix}.")]}, model)
     check_finite(net, model)

@@ -66,6 +66,13 @@ CHARTS = (
         share=True,
     ),
     Chart(
+        "taught",
+        "share",
+        ("eval/right", "eval/right_weak", "eval/right_ceiling"),
+        "Held-out texts that are ruled on rightly: by the student, by its weak teacher, and by the ceiling.",
+        share=True,
+    ),
+    Chart(
         "routed",
         "share",
         ("eval/routed", "eval/cost"),

@@ -67,6 +67,10 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/f1": ("F1", number),
     "eval/f1_small": ("F1 of the small guard", number),
     "eval/f1_large": ("F1 of the large guard", number),
+    "eval/right": ("right", percent),
+    "eval/right_weak": ("right, weak guard", percent),
+    "eval/right_ceiling": ("right, ceiling", percent),
+    "eval/gap_recovered": ("gap recovered", percent),
     "eval/routed": ("routed", percent),
     "eval/cost": ("cost", number),
 }
@@ -101,6 +105,7 @@ IN_ONE_LINE = (
     "eval/episode_steps",
     "eval/episode_cost",
     "eval/f1",
+    "eval/gap_recovered",
     "eval/routed",
     "eval/cost",
 )

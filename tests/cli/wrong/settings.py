@@ -85,6 +85,11 @@ WORDS = [
         "train saferoute --texts t.jsonl --large llama", "--small: is missing; name a classifier, or the run of",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
+    Wrong("train weak-to-strong --confidence 2", "--confidence: is 2"),
+    Wrong(
+        "train weak-to-strong --model llama --texts t.jsonl", "--weak: is missing; name a classifier, or the run of",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
     Wrong(
         "train word-route --texts t.jsonl --small llama --large llama", "llama",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
