@@ -39,7 +39,10 @@ CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER"}
 CASES = [(told, family) for told in COMMANDS for family in FAMILIES[: 2 if CHANGING & {*shlex.split(told)} else 1]]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "questions": [{"prompt": f"{n}+1=", "answer": str(n + 1), "domain": "ab"[n % 2]} for n in range(40)],
-    "forget": [{"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"]} for n in range(4)],
+    "forget": [
+        {"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"], "reworded": [f"1+{n}="]} for n in range(4)
+    ],
+    "parts": [{"prompt": f"{n}+2=", "answer": n + 2, "part": ["forget", "held-out"][n % 2]} for n in range(6)],
     "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
     "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(40)],

@@ -105,4 +105,11 @@ def test_settings_are_a_job_and_what_they_open_is_work(files: dict[str, Any]) ->
     work = job.open()
     assert isinstance(work, Work)
     assert (work.steps, work.num_steps) == (0, 6)
-    assert work.facts == {"forget": 4, "retain": 3, "wrong_answers_each": 2, "notes": {}}
+    lacking = work.facts["not_measured_without"]
+    assert work.facts == {
+        "forget": 4,
+        "retain": 3,
+        "wrong_answers_each": 2,
+        "not_measured_without": lacking,
+        "notes": {},
+    }

@@ -32,7 +32,8 @@ def _rows(auditor: Auditor) -> list[PlacedRow]:
 
 def _value(column: Column, i: int) -> object:
     text = f"{i + 1}+{len(column.name)}="
-    kinds = {"label": ("one", "two")[i % 2], "number": i / N, "texts": [f"{i}", f"{i + 2}"]}
+    labels = column.labels or ("one", "two")
+    kinds = {"label": labels[i % len(labels)], "number": i / N, "texts": [f"{i}", f"{i + 2}"]}
     return kinds.get(column.kind, text)
 
 

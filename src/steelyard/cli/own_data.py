@@ -41,6 +41,10 @@ BY_ID: Mapping[str, str] = {
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
+    "reworded": "steelyard audit reworded --model MODEL --data forget.jsonl",
+    "min-k": "steelyard audit min-k --model MODEL --data parts.jsonl",
+    "in-context": "steelyard audit in-context --model MODEL --data forget.jsonl",
+    "relearning": "steelyard audit relearning --model MODEL --data forget.jsonl",
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",

@@ -25,6 +25,8 @@ class Column:
     """A text, one of a few labels (texts or whole numbers), a number, a list of texts, or a text or chat messages."""
     setting: str = ""
     """The flag that names another column; empty where the name is fixed."""
+    labels: tuple[str, ...] = ()
+    """The labels that mean something; empty where any do."""
 
 
 def check_row(row: JsonMapping, columns: Sequence[Column], where: str) -> None:

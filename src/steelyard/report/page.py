@@ -94,6 +94,10 @@ def _method(config: Row, part: str, usual: str = "") -> str:
     return "" if id == usual else id
 
 
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else number(value)
+
+
 def _facts(run: RunRecords) -> list[tuple[str, str]]:
     """Name and value of what sums up the run, as far as it is known."""
     timing: Row = run.timing[-1] if run.timing else {}
@@ -101,7 +105,7 @@ def _facts(run: RunRecords) -> list[tuple[str, str]]:
     known: dict[str, object] = {"steps": metrics.get("step"), **timing, **(run.result or {})}
     commit = run.config.get("commit")
     data: Row = run.data or {}
-    others = [(name.replace("_", " "), number(value)) for name, value in data.items() if name not in _NAMED]
+    others = [(name.replace("_", " "), _value(value)) for name, value in data.items() if name not in _NAMED]
     facts = [
         ("time", duration(known.get("seconds"))),
         ("trajectories", number(known.get("trajectories"))),

@@ -14,7 +14,7 @@ import tyro
 
 from steelyard.core import Prompt, SteelyardError, require
 from steelyard.core.json import JsonMapping, JsonObject
-from steelyard.task.base import MERGED, PlainText, PromptTemplate, make_prompt, worded
+from steelyard.task.base import MERGED, PlainText, PromptTemplate, Text, make_prompt, worded
 from steelyard.task.columns import AnswerColumns, column_of, is_missing
 from steelyard.task.files import read_rows
 from steelyard.task.rows import prompt_of
@@ -26,6 +26,8 @@ class AnsweredColumns(AnswerColumns):
 
     wrong: Annotated[str, tyro.conf.arg(name="columns.wrong")] = "wrong"
     """Column with a list of wrong answers, for audits; a file need not have it."""
+    reworded: Annotated[str, tyro.conf.arg(name="columns.reworded")] = "reworded"
+    """Column with a list of the prompt in other words, for audits; a file need not have it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Answered:
     prompt: Prompt
     answer: str
     wrong: tuple[str, ...] = ()
+    reworded: tuple[Prompt, ...] = ()
+    """The prompt in other words."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +81,36 @@ class AnsweredFile:
             SteelyardError: it has no prompt or no answer.
         """
         name = column_of(row, self.columns.prompts, "prompt", where)
-        text = worded(prompt_of(row[name], name, where), self.prompt_template, self.chat, self.system_prompt, where)
+        prompt = self._prompt(row[name], name, where)
         column = column_of(row, self.columns.answers, "answer", where)
         hint = "say which holds the answer with --columns.answer"
         require(column != name, f"the prompt and the answer are both {name!r}", where=where, hint=hint)
         answer = _text(row[column], column, where)
-        return Answered(make_prompt(text, {"answer": answer}, place=where), answer, self._wrong(row, where))
+        known = {"answer": answer}
+        wrong = (_text(text, self.columns.wrong, where) for text in self._listed(row, self.columns.wrong, where))
+        name = self.columns.reworded
+        others = (self._prompt(text, name, where) for text in self._listed(row, name, where))
+        reworded = (make_prompt(text, known, place=where) for text in others)
+        return Answered(make_prompt(prompt, known, place=where), answer, tuple(wrong), tuple(reworded))
 
-    def _wrong(self, row: JsonMapping, where: str) -> tuple[str, ...]:
-        column = self.columns.wrong
+    def _prompt(self, value: object, column: str, where: str) -> Text:
+        text = prompt_of(value, column, where)
+        return worded(text, self.prompt_template, self.chat, self.system_prompt, where)
+
+    def _listed(self, row: JsonMapping, column: str, where: str) -> Sequence[object]:
+        """What stands in the list of a column; nothing where a file has no such column."""
         value = row.get(column)
         if is_missing(value):
             return ()
-        hint = "write a list of texts"
-        require(isinstance(value, list), f"column {column!r} is no list of wrong answers", where=where, hint=hint)
-        return tuple(_text(text, column, where) for text in value or ())
+        what = {self.columns.wrong: "wrong answers", self.columns.reworded: "prompts in other words"}[column]
+        require(
+            isinstance(value, list),
+            f"column {column!r} is no list of {what}",
+            where=where,
+            hint="write a list of texts",
+        )
+        assert isinstance(value, list)
+        return value
 
 
 def as_columns(number: int, counts: Counter[str]) -> JsonObject:

@@ -6,9 +6,13 @@ of its own: it is `SFT` on forgotten prompts whose completion is a refusal, besi
 
 from steelyard.unlearn.audit import Audit, Quality, Question, audit, forget_quality, repetition, utility
 from steelyard.unlearn.gradient_ascent import GradientAscent
+from steelyard.unlearn.in_context import InContext
+from steelyard.unlearn.min_k import MinK
 from steelyard.unlearn.npo import NPO
 from steelyard.unlearn.protocol import unlearn
 from steelyard.unlearn.refusal_dpo import RefusalDPO
+from steelyard.unlearn.relearning import Relearning
+from steelyard.unlearn.reworded import Reworded
 from steelyard.unlearn.tofu import TOFU
 
 __all__ = [
@@ -16,9 +20,13 @@ __all__ = [
     "TOFU",
     "Audit",
     "GradientAscent",
+    "InContext",
+    "MinK",
     "Quality",
     "Question",
     "RefusalDPO",
+    "Relearning",
+    "Reworded",
     "audit",
     "forget_quality",
     "repetition",

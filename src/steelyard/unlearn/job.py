@@ -29,6 +29,8 @@ from steelyard.objective import Objective
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.task.answered import Answered, AnsweredFile, same_number_of_wrong
+from steelyard.unlearn.forgetting_audits import ForgettingAudits
+from steelyard.unlearn.material import Material, reworded_of
 from steelyard.unlearn.npo import NPO
 from steelyard.unlearn.protocol import Paired
 from steelyard.unlearn.two_sided_audit import Part, TwoSidedAudit, truth_ratios_of
@@ -41,6 +43,10 @@ class Files(NamedTuple):
 
     forget: list[Answered]
     retain: list[Answered]
+    reworded: list[Answered]
+    """Prompts to be forgotten in other words."""
+    held_out: list[Answered]
+    """What the model never saw."""
     notes: Counter[str]
 
 
@@ -71,6 +77,13 @@ class Unlearning(ModelJob):
     """Prompts of each file that are audited, the first ones."""
     retrained: str = ""
     """A model trained without what is to be forgotten, for the forget quality; needs wrong answers. Empty for none."""
+    reworded: str = ""
+    """File of prompts to be forgotten in other words, with the same answers, for the audit; empty for the wordings in
+    the column reworded, where the file to forget has one."""
+    held_out: str = ""
+    """File of prompts and answers that the model never saw, for the audit of membership; empty for none."""
+    audits: ForgettingAudits = field(default_factory=ForgettingAudits)
+    """Audits before the first step and after the last."""
     file: Annotated[AnsweredFile, Plain] = field(default_factory=AnsweredFile)
     """How rows become prompts and answers."""
     optimizer: Adam = field(default_factory=lambda: Adam(weight_decay=0.01))
@@ -126,13 +139,18 @@ class Unlearning(ModelJob):
         never = self._retrained_ratios(read) if self.retrained else None
         learner = self.learner(policy, self.objective)
         retain = self._sampled(policy, given) if self.retained == "sampled" else given
-        return GivenData(
-            learner,
-            Paired(learner, forget, retain, batch=self.batch_size, seed=self.seed).at,
-            self.steps_over(len(forget)),
-            TwoSidedAudit(policy, parts, self.max_completion_length, never),
-            self._facts(read),
-        )
+        steps = self.steps_over(len(forget))
+        two_sided = TwoSidedAudit(policy, parts, self.max_completion_length, never)
+        material = self._material(read, never)
+
+        def measure() -> tuple[JsonObject, list[JsonObject]]:
+            row, samples = two_sided()
+            ends = learner.steps in (0, steps)
+            more = self.audits.measure(policy, material, self.max_completion_length) if ends else {}
+            return {**row, **more}, samples
+
+        pairs = Paired(learner, forget, retain, batch=self.batch_size, seed=self.seed)
+        return GivenData(learner, pairs.at, steps, measure, self._facts(read))
 
     def _retrained_ratios(self, read: Files) -> Float64[np.ndarray, "N"]:
         return truth_ratios_of(self.retrained, self.dtype, self.device, read.forget[: self.audited])
@@ -149,11 +167,36 @@ class Unlearning(ModelJob):
         hint = "add a column wrong to the file to forget, or leave --retrained out"
         able = numbers[0] > 0 or not self.retrained
         require(able, "needs wrong answers for truth ratios", where="--retrained", hint=hint)
-        return Files(forget, retain, notes + more)
+        reworded, held_out = (self._beside(getattr(self, name), forget, name) for name in ("reworded", "held_out"))
+        return Files(forget, retain, reworded or reworded_of(forget), held_out, notes + more)
+
+    def _beside(self, path: str, forget: Sequence[Answered], name: str) -> list[Answered]:
+        """The rows of a file for the audit alone, none of which asks what is to be forgotten as it stands there.
+
+        Raises:
+            SteelyardError: it cannot be read, a row is to be forgotten, or rows differ in wrong answers.
+        """
+        if not path:
+            return []
+        rows, _ = self.file.read(path, f"--{name.replace('_', '-')}")
+        known = {row.prompt.id for row in forget}
+        for row in rows:
+            hint = "leave it out of one file"
+            require(
+                row.prompt.id not in known, f"its prompt is in {self.forget} too", where=row.prompt.place, hint=hint
+            )
+        same_number_of_wrong(rows, path)
+        return rows
 
     def _facts(self, read: Files) -> JsonObject:
         wrong = {"wrong_answers_each": len(read.forget[0].wrong)}
-        return {"forget": len(read.forget), "retain": len(read.retain), **wrong, "notes": dict(read.notes)}
+        lacking = self.audits.lacking(self._material(read, None))
+        lacks = {"not_measured_without": "; ".join(lacking)} if lacking else {}
+        return {"forget": len(read.forget), "retain": len(read.retain), **wrong, **lacks, "notes": dict(read.notes)}
+
+    def _material(self, read: Files, retrained_N: Float64[np.ndarray, "N"] | None) -> Material:
+        forget, reworded, held_out = (part[: self.audited] for part in (read.forget, read.reworded, read.held_out))
+        return Material(forget, reworded, held_out, retrained_N)
 
     def _steps(self, read: Files) -> JsonObject:
         steps = self.steps_over(len(read.forget))
