@@ -50,6 +50,8 @@ prove: .venv/.run
 STUDIES ?= lag diverse wall-clock styles seeds preference red-team red-team-scale \
 	ablation-recent ablation-sync ablation-beta ablation-samples ablation-searchers ablation-buffer ablation-priority \
 	exact off-policy
+# This one needs a model and TRL: make studies STUDIES=pretrained ARGS="--model DIR --peer-python PYTHON"
+MODEL_STUDIES := pretrained
 studies: .venv/.run
 	for study in $(STUDIES); do $(BIN)/steelyard study $$study --output-dir runs/results/$$study $(ARGS) || exit 1; done
 

@@ -38,9 +38,19 @@ def test_every_study_with_a_section_is_in_one_topic_and_every_topic_names_studie
     assert sorted(listed) == sorted(set(listed)) == sorted(held())
     assert set(held()) == set(studies.names())
     makefile = (Path(__file__).parents[3] / "Makefile").read_text()
-    named = re.search(r"STUDIES \?= ((?:.*\\\n)*.*)", makefile)
+    named = re.search(r"^STUDIES \?= ((?:.*\\\n)*.*)", makefile, re.MULTILINE)
+    given = re.search(r"^MODEL_STUDIES := (.*)", makefile, re.MULTILINE)
     assert named is not None
-    assert named[1].replace("\\", " ").split() == listed  # what make studies runs is what the page shows
+    assert given is not None
+    # What make studies runs, by itself or with a model of the user's, is what the page shows.
+    assert [*given[1].split(), *named[1].replace("\\", " ").split()] == listed
+
+
+def test_the_command_of_a_study_says_what_the_user_has_to_give():
+    assert command_of("lag") == "steelyard study lag --output-dir runs/results/lag"
+    assert command_of("pretrained") == (
+        "steelyard study pretrained --model DIR --peer-python PYTHON --output-dir runs/results/pretrained"
+    )
 
 
 def test_the_page_holds_what_each_study_found(root: Path, tmp_path: Path):

@@ -19,6 +19,7 @@ from steelyard.report.format import duration
 from steelyard.runtime.run_dir.disk import put, writing
 
 TOPICS: Mapping[str, Sequence[str]] = {
+    "A pretrained model": ("pretrained",),
     "Mathematics": ("lag", "diverse", "wall-clock", "styles", "seeds"),
     "Preference tuning": ("preference",),
     "Red-teaming": ("red-team", "red-team-scale"),
@@ -108,8 +109,9 @@ def parts_of(page: str) -> dict[str, str]:
 
 
 def command_of(name: str) -> str:
-    """What runs a study for the page."""
-    return f"steelyard study {name} --output-dir runs/results/{name}"
+    """What runs a study for the page; `ARGUMENTS` of its module says what it needs of the user."""
+    given = getattr(studies.find(name), "ARGUMENTS", "")
+    return " ".join(filter(None, ("steelyard study", name, given, f"--output-dir runs/results/{name}")))
 
 
 def _block(name: str, part: str | None) -> str:

@@ -38,6 +38,8 @@ from steelyard.task import Gym
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ARGUMENTS = "--model DIR --peer-python PYTHON"
+"""What the command needs of the user."""
 SIDES: tuple[Side, ...] = ("TB", "GRPO")
 RATES = (3e-4, 1e-3, 3e-3)
 TUNING_SEED = 900
