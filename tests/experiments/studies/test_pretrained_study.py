@@ -60,8 +60,15 @@ def test_a_picture_is_drawn(root: Path, tmp_path: Path):
 
 
 def test_the_rate_of_the_highest_mean_accuracy_is_taken():
-    cells = [cell("TB", 3e-4, 900, 0.2, 0.3, 0.6), cell("TB", 1e-3, 900, 0.2, 0.5, 0.5), cell("GRPO", 3e-3, 900, 0.2, 0.1)]
-    assert _best({each.asked: each for each in [*cells, cell("GRPO", 1e-3, 900, 0.9, 0.05)]}) == {"TB": 1e-3, "GRPO": 3e-3}
+    cells = [
+        cell("TB", 3e-4, 900, 0.2, 0.3, 0.6),
+        cell("TB", 1e-3, 900, 0.2, 0.5, 0.5),
+        cell("GRPO", 3e-3, 900, 0.2, 0.1),
+    ]
+    assert _best({each.asked: each for each in [*cells, cell("GRPO", 1e-3, 900, 0.9, 0.05)]}) == {
+        "TB": 1e-3,
+        "GRPO": 3e-3,
+    }
 
 
 def test_a_run_is_trained_for_its_time_measured_and_kept(tmp_path: Path):

@@ -48,6 +48,7 @@ def ask(
     deadline: float = DEADLINE,
     hints: tuple[str, str] = (ALONE, QUIETER),
     hear: Callable[[str], None] = lambda line: None,
+    also: Mapping[str, str] | None = None,
 ) -> Any:
     """Start a process, give it its settings, and return its result.
 
@@ -59,6 +60,7 @@ def ask(
         deadline: seconds that it may take; then it is killed.
         hints: what the user can do where it fails, and where it is late.
         hear: called with each line that it writes on standard error, as it comes.
+        also: variables of its environment besides.
 
     Raises:
         SteelyardError: it failed; the message is its last line.
@@ -69,7 +71,12 @@ def ask(
         asked.write(to_json(settings))
         asked.seek(0)
         process = subprocess.Popen(
-            command, stdin=asked, stdout=answer, stderr=subprocess.PIPE, text=True, env=environment(threads)
+            command,
+            stdin=asked,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(threads) | dict(also or {}),
         )
         code, last = _heard(process, deadline, hear)
         if code is None:
