@@ -43,7 +43,7 @@ def test_counts_begin_at_one(name: str):
 
 def test_one_round_of_ours(tmp_path: Path, monkeypatch):
     """Both runtimes, two steps: every row has its times, rates and a curve that begins with the shipped weights."""
-    monkeypatch.setattr(score, "_PROMPTS", 8)
+    monkeypatch.setattr(score, "PROMPTS", 8)
     monkeypatch.setattr(score, "has_trl", lambda python, say: False)
     said = []
     rows = measure(Score(runs=1, steps=2, contests=("tuned",)), tmp_path, said.append)

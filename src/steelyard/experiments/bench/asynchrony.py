@@ -24,17 +24,16 @@ from msgspec import Meta
 
 from steelyard.core import PositiveInt, checked, encode
 from steelyard.core.json import JsonObject
+from steelyard.experiments.bench.contest import crossing, curve_of, trained
 from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.record import Row
-from steelyard.experiments.bench.score import FIRST_SEED, crossing, curve_of
+from steelyard.experiments.bench.score import FIRST_SEED, LEVEL, PROMPTS
 from steelyard.experiments.harness.processes import ask, ask_module, serve
 from steelyard.experiments.harness.spread import spread
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.runtime import HeldOut, Run, VirtualClock
 
 TITLE = "Asynchrony: seconds to 80 % where generation costs more"
-_SCORED = "steelyard.experiments.bench.score"
-_UNMEASURED = HeldOut(every=10**9, prompts=1, sampled_prompts=1, samples=1)
 
 
 @checked()
@@ -76,7 +75,7 @@ def measure(settings: Asynchrony, workdir: Path, say: Callable[[str], None]) -> 
         every = max(1, system.steps // settings.snapshots)
         delay = (system.cost - 1) * batch_s
         row = {"system": system.name, "cost": system.cost, "seed": seed, "search_delay": delay}
-        rows.append(row | _run(_settings_of(system, seed, delay, every, place), every, place))
+        rows.append(row | _run(_settings_of(system, seed, delay), every, place))
         say(f"{place.name}: {_write(rows[-1]['seconds_to_80'])} s, {rows[-1]['steps_per_s']:.2f} steps/s")
     return rows
 
@@ -93,28 +92,16 @@ def _systems(settings: Asynchrony) -> Iterator[System]:
             yield System(name, {"runtime": "local", "num_searchers": number}, steps, cost)
 
 
-def _settings_of(system: System, seed: int, delay: float, every: int, place: Path) -> Run:
-    return replace(
-        RECIPE,
-        seed=seed,
-        max_steps=system.steps,
-        save_steps=every,
-        keep_checkpoints=system.steps,
-        search_delay=delay,
-        evaluation=_UNMEASURED,
-        output_dir=str(place),
-        **system.settings,
-    )
+def _settings_of(system: System, seed: int, delay: float) -> Run:
+    return replace(RECIPE, seed=seed, max_steps=system.steps, search_delay=delay, **system.settings)
 
 
 def _run(run: Run, every: int, place: Path) -> JsonObject:
     threads = run.inline.threads if run.runtime == "inline" else 1
-    report = ask(place.name, [sys.executable, "-m", _SCORED], {"run": encode(run)}, threads=threads)
-    kept = range(every, run.max_steps + 1, every)
-    files = {step: place / f"checkpoint-{step}" / "learner.safetensors" for step in kept}
-    curve = curve_of(report["steps"], files, prefix="policy.")
-    steps, reached = crossing(curve) or (None, None)
-    last, taken = report["steps"][-1]
+    report, files = trained(run, every, place, threads=threads)
+    curve = curve_of(run, PROMPTS, report["steps"], files)
+    steps, reached = crossing(curve, LEVEL) or (None, None)
+    last, taken, _ = report["steps"][-1]
     row = {"seconds_to_80": reached, "steps_to_80": steps, "steps_per_s": last / taken, **report["where"]}
     return row | {"curve": [list(point) for point in curve]}
 

@@ -84,20 +84,45 @@ def own_run(contest: Contest, runtime: Any, seed: int, place: Path) -> tuple[Jso
         SteelyardError: it failed; the message is its last line.
         FaultError: it did not come to its end.
     """
+    run = replace(contest.own, runtime=runtime, seed=seed, max_steps=contest.steps)
+    return trained(run, contest.snapshot_steps, place, seconds=contest.seconds, deadline=contest.deadline)
+
+
+def trained(
+    run: Run,
+    snapshot_steps: int,
+    place: Path,
+    *,
+    threads: int = 1,
+    seconds: float = math.inf,
+    deadline: float = 600.0,
+) -> tuple[JsonObject, dict[int, Path]]:
+    """A run of ours that measures nothing, likewise.
+
+    Args:
+        run: the settings.
+        snapshot_steps: between two files of weights.
+        place: the run's directory.
+        threads: of the process that an inline run is.
+        seconds: the run ends with the step in which these have passed.
+        deadline: seconds after which it is given up.
+
+    Raises:
+        SteelyardError: it failed; the message is its last line.
+        FaultError: it did not come to its end.
+    """
     run = replace(
-        contest.own,
-        runtime=runtime,
-        seed=seed,
-        max_steps=contest.steps,
-        save_steps=contest.snapshot_steps,
-        keep_checkpoints=contest.steps,
+        run,
+        save_steps=snapshot_steps,
+        keep_checkpoints=run.max_steps,
         evaluation=_UNMEASURED,
         output_dir=str(place),
     )
-    settings = {"run": encode(run), "seconds": _finite(contest.seconds)}
-    report = ask(place.name, [sys.executable, "-m", __name__], settings, deadline=contest.deadline)
+    settings = {"run": encode(run), "seconds": _finite(seconds)}
+    command = [sys.executable, "-m", __name__]
+    report = ask(place.name, command, settings, threads=threads, deadline=deadline)
     files = {int(file.parent.name.rpartition("-")[2]): file for file in place.glob("checkpoint-*/learner.safetensors")}
-    return report, dict(sorted(files.items()))
+    return report, dict(sorted((step, file) for step, file in files.items() if step > 0))
 
 
 def peer_run(contest: Contest, python: str | None, seed: int, place: Path) -> tuple[JsonObject, dict[int, Path]]:

@@ -35,7 +35,7 @@ TITLE = "Time to 80 % held-out accuracy on arithmetic"
 LEVEL = 0.8
 FIRST_SEED = 100  # settings were tuned on others
 SYSTEMS = ("local", "inline", "trl")
-_PROMPTS = 256
+PROMPTS = 256
 
 CONTESTS = {
     "recipe": Contest(RECIPE, TrlGrpo(learning_rate=RECIPE.learning_rate, stable_steps=None), 80, 4),
@@ -98,7 +98,7 @@ def measure(settings: Score, workdir: Path, say: Callable[[str], None]) -> list[
                 report, files = peer_run(contest, settings.peer_python, seed, place)
             else:
                 report, files = own_run(contest, system, seed, place)
-            curve = curve_of(contest.own, _PROMPTS, report["steps"], files)
+            curve = curve_of(contest.own, PROMPTS, report["steps"], files)
             row = {"contest": name, **_row(system, seed, report, curve)}
             say(f"{place.name}: {_seconds(row['seconds_to_80'])} s, {_seconds(row['steps_to_80'])} steps")
             rows.append(row)

@@ -153,7 +153,7 @@ def _trained(ask: Ask, run: Run, python: str | None, root: Path, say: Callable[[
 
 
 def _cell(ask: Ask, run: Run, report: JsonObject) -> Cell:
-    files = {step: file for step, file in report["files"].items() if int(step) > 0}
+    files = report["files"]
     rows = ask_module(__name__, {"run": encode(run), "files": files}, deadline=1800.0)
     made = {0: (0.0, 0)} | {step: (seconds, samples) for step, seconds, samples in report["steps"]}
     points = [Point(row["step"], *made[row["step"]], row["accuracy"], row["distinct"]) for row in rows]
