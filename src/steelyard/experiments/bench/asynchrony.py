@@ -13,7 +13,6 @@ counts as busy.
 """
 
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -22,16 +21,16 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from steelyard.core import PositiveInt, checked, encode
+from steelyard.core import PositiveInt, checked
 from steelyard.core.json import JsonObject
 from steelyard.experiments.bench.contest import crossing, curve_of, trained
 from steelyard.experiments.bench.measuring import interleaved, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.bench.score import FIRST_SEED, LEVEL, PROMPTS
-from steelyard.experiments.harness.processes import ask, ask_module, serve
+from steelyard.experiments.harness.processes import ask_module, serve
 from steelyard.experiments.harness.spread import spread
 from steelyard.recipes.arithmetic import RECIPE
-from steelyard.runtime import HeldOut, Run, VirtualClock
+from steelyard.runtime import Run, VirtualClock
 
 TITLE = "Asynchrony: seconds to 80 % where generation costs more"
 
