@@ -67,7 +67,7 @@ class Cell:
     @property
     def curve_of_samples(self) -> list[tuple[int, float, float]]:
         """The same, over samples in place of seconds."""
-        return [(point.step, point.samples, point.accuracy) for point in self.points]
+        return [(point.step, float(point.samples), point.accuracy) for point in self.points]
 
     @property
     def mean_after(self) -> float:

@@ -76,9 +76,9 @@ class Study:
     """The interpreter that has TRL and steelyard; None is this one."""
     seeds: PositiveInt = 3
     """Runs of each side, with seeds 0, 1, ..."""
-    minutes: Positive = 5.0
+    minutes: Positive = 8.0
     """Of each run's training."""
-    tuning_minutes: Positive = 3.0
+    tuning_minutes: Positive = 4.0
     """Of each run's training on seed 900."""
     output_dir: str | None = None
     """Where the runs go; runs that ended there before are not repeated."""
