@@ -96,12 +96,19 @@ def test_a_grid_is_measured_told_and_kept(capsys, tmp_path, monkeypatch):
     assert len(rows) == 2 * 2 * 3 * 2
 
 
+def _listen_to_ctrl_c() -> None:
+    """Whoever is started in the background of a shell ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_what_is_on_record_in_one_line_and_the_same_command_goes_on(tmp_path):
     """Three arms of a proof of one's own at two seeds: the sixth cell never ends, until the file `go` is there."""
     (tmp_path / "toy_slow.py").write_text(SLOW)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     words = [sys.executable, "-c", RUN, "try", "topr", "--jobs", "1", "--seeds", "900,901"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_listen_to_ctrl_c
+    )
     record = tmp_path / "runs" / "try" / "trials" / "topr.jsonl"
     while not record.exists() or len(record.read_text().splitlines()) < 5:
         assert process.poll() is None, process.communicate()[1]

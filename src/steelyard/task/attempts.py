@@ -12,13 +12,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from steelyard.core import Ending, Episode, NonNegative, Observation, Positive, Prompt, Score, Share
+from steelyard.core import Ending, Episode, NonNegative, Observation, Positive, Prompt, Score, Share, checked
 from steelyard.task.base import PlainText
 
 Verify = Callable[[Episode], Score]
 """What one attempt is worth."""
 
 
+@checked()
 @dataclass(frozen=True)
 class AttemptRules:
     """How many attempts there are, what a wrong one is told, and what they earn together."""

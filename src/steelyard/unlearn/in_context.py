@@ -18,7 +18,7 @@ from steelyard.policy import Policy
 from steelyard.policy.text import Text
 from steelyard.task.answered import Answered
 from steelyard.task.base import PlainText
-from steelyard.unlearn.material import RECALLED, Material, OnMaterial, recalled
+from steelyard.unlearn.material import RECALLED, ForgettingAudit, Material, recalled
 from steelyard.unlearn.two_sided_audit import question
 
 MEASURES = (*RECALLED, Measure("examples", "number", "Rows told before a prompt, the mean."))
@@ -26,7 +26,7 @@ MEASURES = (*RECALLED, Measure("examples", "number", "Rows told before a prompt,
 
 @method("in-context", paper="arXiv:2402.16835", claim="tells what was forgotten from what only waits for a hint")
 @dataclass(frozen=True)
-class InContext(OnMaterial):
+class InContext(ForgettingAudit):
     """Tell other forgotten rows before each prompt."""
 
     examples: PositiveInt = 4

@@ -3,15 +3,16 @@
 An audit of this kind says what it lacks, in words: a job that cannot measure it says so, and the command refuses.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 
 import numpy as np
 import tyro
 from jaxtyping import Float64
 
-from steelyard.core import PositiveInt, require
+from steelyard.core import PositiveInt, checked, require
 from steelyard.core.columns import Column
 from steelyard.core.table import Measure, Table
 from steelyard.policy import Policy
@@ -43,22 +44,10 @@ class Material:
     """Truth ratios of a model that never saw what is to be forgotten, for each row of `forget`."""
 
 
-@runtime_checkable
-class ForgettingAudit(Protocol):
-    """An audit that measures a policy on material."""
-
-    def lacks(self, material: Material) -> str:
-        """What has to be given before it can be measured; empty where all is there."""
-        ...
-
-    def measure(self, policy: Policy, material: Material) -> Table:
-        """The table of material that lacks nothing. The policy stays as it is."""
-        ...
-
-
+@checked()
 @dataclass(frozen=True)
-class OnMaterial:
-    """The settings that such audits have in common, and how rows of a file become material."""
+class ForgettingAudit(ABC):
+    """An audit that measures a policy on material: settings that all have, and how rows of a file become material."""
 
     max_completion_length: PositiveInt = 64
     """Most tokens of a greedy answer; fewer where the model's context ends before."""
@@ -79,11 +68,18 @@ class OnMaterial:
         Raises:
             SteelyardError: a row has no prompt, no answer or an unknown part, or something is lacking.
         """
-        assert isinstance(self, ForgettingAudit)
         material = self._material(rows)
         lacking = self.lacks(material)
         require(not lacking, f"cannot be measured without {lacking}", where="audit", hint="add it to --data")
         return self.measure(policy, material)
+
+    @abstractmethod
+    def lacks(self, material: Material) -> str:
+        """What has to be given before it can be measured; empty where all is there."""
+
+    @abstractmethod
+    def measure(self, policy: Policy, material: Material) -> Table:
+        """The table of material that lacks nothing. The policy stays as it is."""
 
     def _material(self, rows: Sequence[PlacedRow]) -> Material:
         parts: dict[str, list[Answered]] = {FORGET: [], HELD_OUT: [], RETAIN: []}

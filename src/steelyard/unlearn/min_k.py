@@ -21,7 +21,7 @@ from steelyard.core.table import Measure, Table
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
 from steelyard.task.answered import Answered
-from steelyard.unlearn.material import Material, OnMaterial
+from steelyard.unlearn.material import ForgettingAudit, Material
 
 AT_ONCE = 32
 """Rows of a forward pass."""
@@ -36,7 +36,7 @@ MEASURES = (
 
 @method("min-k", paper="arXiv:2310.16789", claim="half where what was forgotten looks as if it had never been seen")
 @dataclass(frozen=True)
-class MinK(OnMaterial):
+class MinK(ForgettingAudit):
     """Infer membership from the least likely tokens."""
 
     k: ShareAboveZero = 0.2

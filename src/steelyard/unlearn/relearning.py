@@ -25,7 +25,7 @@ from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.task.answered import Answered
 from steelyard.unlearn.audit import Question, answers_logp, forget_quality, mean_logp, truth_ratio
-from steelyard.unlearn.material import RECALLED, Material, OnMaterial, recalled
+from steelyard.unlearn.material import RECALLED, ForgettingAudit, Material, recalled
 from steelyard.unlearn.two_sided_audit import question
 
 MEASURES = (
@@ -54,7 +54,7 @@ class Rest(NamedTuple):
 
 @method("relearning", paper="arXiv:2406.13356", claim="tells what was erased from what a few steps bring back")
 @dataclass(frozen=True)
-class Relearning(OnMaterial):
+class Relearning(ForgettingAudit):
     """Learn a few rows again, and ask for the rest."""
 
     rows: PositiveInt = 8

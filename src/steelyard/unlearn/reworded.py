@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from steelyard.core import method
 from steelyard.core.table import Table
 from steelyard.policy import Policy
-from steelyard.unlearn.material import RECALLED, Material, OnMaterial, recalled
+from steelyard.unlearn.material import RECALLED, ForgettingAudit, Material, recalled
 from steelyard.unlearn.two_sided_audit import question
 
 
 @method("reworded", paper="arXiv:2401.06121", claim="tells a forgotten answer from a forgotten wording")
 @dataclass(frozen=True)
-class Reworded(OnMaterial):
+class Reworded(ForgettingAudit):
     """Ask in other words."""
 
     def lacks(self, material: Material) -> str:

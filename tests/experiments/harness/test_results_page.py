@@ -81,7 +81,7 @@ def test_a_study_that_was_not_run_is_named_with_its_command(root: Path, tmp_path
     assert set(written.missing) == set(held()) - {"ablation-recent", "off-policy"}
     assert not written.kept
     for name in written.missing:
-        assert f"Not run here: `steelyard study {name} --output-dir runs/results/{name}`." in text
+        assert f"Not run here: `{command_of(name)}`." in text
 
 
 def test_a_study_whose_runs_are_elsewhere_keeps_its_section(root: Path, tmp_path: Path):

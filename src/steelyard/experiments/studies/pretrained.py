@@ -177,7 +177,7 @@ COLUMNS = [
     "s to 50 %",
     "samples to 50 %",
     "distinct before",
-    "after",
+    "distinct after",
 ]
 
 
@@ -189,8 +189,8 @@ def _row(name: str, cells: Sequence[Cell]) -> list[str]:
         name,
         spread([cell.points[0].accuracy for cell in cells], percent),
         spread([point.accuracy for point in last], percent),
-        spread([cell.steps for cell in cells]),
-        spread([point.samples for point in last]),
+        spread([float(cell.steps) for cell in cells]),
+        spread([float(point.samples) for point in last]),
         spread([point.samples / point.seconds for point in last], fixed(1)),
         spread([None if at is None else at[1] for at in reached], fixed(0)),
         spread([None if at is None else at[1] for at in by_samples], fixed(0)),
@@ -232,7 +232,7 @@ def _equal_samples(found: Mapping[Side, Sequence[Cell]]) -> Judgement:
     )
 
 
-def _at(cell: Cell, samples: float) -> float:
+def _at(cell: Cell, samples: int) -> float:
     """Accuracy after so many samples, on straight lines between measurements."""
     import numpy as np
 

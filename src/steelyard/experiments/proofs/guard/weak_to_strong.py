@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from steelyard.core import Prompt, derive, rng
+from steelyard.core import Prompt, checked, derive, rng
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.guard import BagGuard, WeakToStrong
 from steelyard.guard.weak_to_strong import gap_recovered
@@ -44,6 +44,7 @@ class Setting:
     steps: int = 400
 
 
+@checked()
 @dataclass(frozen=True)
 class Neighbours(WeakToStrong):
     """The control: as many guesses are hardened, but they are those of other texts."""
