@@ -1,6 +1,7 @@
 """Fitting guards on one's own texts: the run directory, a kill and a resume, and what a saved guard is good for."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from steelyard.guard.saved import FACTS, read_guard
 from steelyard.guard.word_route import WordRoute
 from steelyard.learner.fitting_work import FittingWork
 from steelyard.recipes import find
-from steelyard.reward import reward_function
+from steelyard.reward import Constrained, reward_function
 from steelyard.training.run_directory import read_finished_run
 
 FEW: dict[str, Any] = {"eval_steps": 20, "save_steps": 10}
@@ -133,6 +134,17 @@ def test_a_saved_guard_is_a_reward(bag_run: Path) -> None:
         reward_function("guard:nowhere")([episode("1")])
 
 
+def test_two_guards_are_two_constraints_named_by_their_runs(bag_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(bag_run, other := tmp_path / "other")
+    reward = reward_function(f"guard:{bag_run}")
+    both = Constrained(reward, (reward_function(f"guard:{other}/model"), reward))
+    (score,) = both([episode("1 b 2")])
+    assert score.parts == {"constraint/other": 1.0, "constraint/run": 1.0}
+    (score,) = reward_function([f"guard:{bag_run}", (f"guard:{other}", 0.5)])([episode("1 b 2")])
+    assert score.parts.keys() == {"run", "other"}
+    assert score.value == pytest.approx(1.5, abs=0.1)
+
+
 def test_a_run_is_trained_by_a_guard_and_under_it(
     bag_run: Path, tmp_path: Path, tiny_model_dir: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +159,7 @@ def test_a_run_is_trained_by_a_guard_and_under_it(
     assert 0 < rows_of(by, "metrics.jsonl")[-1]["search/reward_mean"] < 1
     judged = ["--constraint", f"guard:{bag_run}", "--output-dir", str(under)]
     assert main(["train", "rows-crpg", *line.split(), *judged]) == 0
-    assert 0 <= rows_of(under, "metrics.jsonl")[-1]["search/reward/constraint/Harmless"] <= 1
+    assert 0 <= rows_of(under, "metrics.jsonl")[-1]["search/reward/constraint/run"] <= 1
     assert json.loads((under / "config.json").read_text())["run"]["constraint"] == f"guard:{bag_run}"
     assert main(["train", "rows", *few, *judged[:2]]) == 2
     assert "--constraint: is set, but VarGradTB does not look at verdicts" in capsys.readouterr().err

@@ -32,6 +32,12 @@ class Harmless:
         harm_N = self._guard([episode.completion for episode in episodes]).harm_N
         return [Score(1.0 - harm) for harm in harm_N.tolist()]
 
+    @property
+    def __name__(self) -> str:
+        """What its numbers are called in records: the run's name, so that two guards are told apart."""
+        place = Path(self.place).resolve()
+        return place.parent.name if place.name == "model" else place.name
+
     def __str__(self) -> str:
         return f"reward {PREFIX}:{self.place}"
 
