@@ -47,6 +47,7 @@ sys.exit(main())
         ("topr --seeds x", "--seeds: 'x' is no number"),
         ("topr --rates fast", "--rates: 'fast' is no number"),
         ("topr --rates 0", "--rates: a learning rate is above 0"),
+        ("ucboost --rates 1e-3", "--rates: no arm of the proof of ucboost that is tried has a learning rate; leave it"),
         ("topr --set epochs", "--set: 'epochs' names no values; write FIELD=A,B"),
         ("topr --set epoch=3", "has a field 'epoch'; did you mean 'epochs'"),
         ("topr --set epochs=many", "epochs: refuses 'many'"),

@@ -24,7 +24,16 @@ from steelyard.experiments.harness.proof_index import load, module_of
 from steelyard.experiments.harness.proof_seed import SeedJob, carry_out
 from steelyard.experiments.harness.spread import NOT_MEASURED, short, spread
 from steelyard.experiments.harness.table import show
-from steelyard.experiments.harness.trials import Grid, Kept, Tried, cells_of, check_seeds, combined, jobs_of
+from steelyard.experiments.harness.trials import (
+    Grid,
+    Kept,
+    Tried,
+    cells_of,
+    check_rates,
+    check_seeds,
+    combined,
+    jobs_of,
+)
 
 
 @checked()
@@ -65,6 +74,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     seeds = [int(word) for word in _listed(asked.seeds, "--seeds", int)]
     check_seeds(seeds)
     grid = Grid(tuple(_listed(asked.arms, "--arms", str)), _values(asked.set), _rates(asked.rates))
+    check_rates(proof, grid)
     jobs = jobs_of(id, module, grid, seeds, quick=asked.quick)
     directory = Path(asked.output_dir)
     at_a_time = asked.jobs or os.cpu_count() or 1

@@ -109,6 +109,17 @@ def check_seeds(seeds: Sequence[int]) -> None:
     require(bool(seeds) and not below, f"{below or 'none'} are no seeds for trials", where="--seeds", hint=hint)
 
 
+def check_rates(proof: AnyProof, grid: Grid) -> None:
+    """Refuse rates where no arm learns at one: each would measure the same again.
+
+    Raises:
+        SteelyardError: none of the arms that are tried has a learning rate.
+    """
+    learns = any(arm not in proof.arms or proof.rates.get(arm) for arm in grid.arms or proof.arms)
+    what = f"no arm of the proof of {', '.join(proof.proves)} that is tried has a learning rate"
+    require(learns or not grid.rates, what, where="--rates", hint="leave it out")
+
+
 def jobs_of(id: str, module: str, grid: Grid, seeds: Sequence[int], *, quick: bool) -> list[SeedJob]:
     """All that a grid measures: for each variation its seeds, in order."""
     return [SeedJob(id, module, seed, quick, variation) for variation in grid.variations for seed in seeds]
