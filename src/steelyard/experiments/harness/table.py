@@ -36,7 +36,7 @@ def show(title: str, columns: Sequence[str], rows: Cells) -> None:
     """Print a table on standard output."""
     table = Table(title=escape(title), title_justify="left")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")  # no name is cut
     for row in rows:
         table.add_row(*row)
     Console().print(table)
