@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 ARGUMENTS = "--model DIR --peer-python PYTHON"
 """What the command needs of the user."""
 SIDES: tuple[Side, ...] = ("TB", "GRPO")
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-4, 3e-4, 1e-3)
 TUNING_SEED = 900
 LEVEL = 0.5
 GAIN = 0.2
