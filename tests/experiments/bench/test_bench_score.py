@@ -44,7 +44,7 @@ def test_counts_begin_at_one(name: str):
 def test_one_round_of_ours(tmp_path: Path, monkeypatch):
     """Both runtimes, two steps: every row has its times, rates and a curve that begins with the shipped weights."""
     monkeypatch.setattr(score, "PROMPTS", 8)
-    monkeypatch.setattr(score, "has_trl", lambda python, say: False)
+    monkeypatch.setattr(score, "has_trl", lambda python: False)
     said = []
     rows = measure(Score(runs=1, steps=2, contests=("tuned",)), tmp_path, said.append)
     assert [(r["system"], r["seed"]) for r in rows] == [("local", 100), ("inline", 100)]
@@ -54,5 +54,7 @@ def test_one_round_of_ours(tmp_path: Path, monkeypatch):
         assert r["completions_per_s"] > 0
         assert r["steps_per_s"] == pytest.approx(2 / r["curve"][2][1])
     assert rows[0]["curve"][0] == rows[1]["curve"][0]
-    assert len(said) == 2
+    assert len(said) == 3
+    assert "its rows are left out" in said[0]
+    assert "--peer-python" in said[0]
     json.dumps(rows)

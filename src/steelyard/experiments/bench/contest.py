@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +59,8 @@ class Contest:
     """Seconds after which a run is given up."""
 
 
-def has_trl(python: str | None, say: Callable[[str], None]) -> bool:
-    """True where `python`, None for this interpreter, can run the peer; where not, one line says how to get it.
+def has_trl(python: str | None) -> bool:
+    """True where `python`, None for this interpreter, can run the peer.
 
     Raises:
         SteelyardError: it cannot be run at all.
@@ -72,8 +72,6 @@ def has_trl(python: str | None, say: Callable[[str], None]) -> bool:
         raise SteelyardError(
             f"cannot be run ({error.strerror})", where="--peer-python", hint="name an interpreter"
         ) from error
-    if done.returncode != 0:
-        say(f'no TRL in {python}: its rows are left out (pip install "steelyard[bench]", or --peer-python PATH)')
     return done.returncode == 0
 
 

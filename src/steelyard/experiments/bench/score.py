@@ -15,6 +15,7 @@ What our runs write while they train (every trajectory to disk, checkpoints, rec
 nothing.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -88,7 +89,11 @@ def measure(settings: Score, workdir: Path, say: Callable[[str], None]) -> list[
         SteelyardError: a run failed; the message is its last line.
         FaultError: a run did not come to its end.
     """
-    systems = [system for system in SYSTEMS if system != "trl" or has_trl(settings.peer_python, say)]
+    systems = [*SYSTEMS]
+    if not has_trl(settings.peer_python):
+        systems.remove("trl")
+        python = settings.peer_python or sys.executable
+        say(f'no TRL in {python}: its rows are left out (pip install "steelyard[bench]", or --peer-python PATH)')
     rows = []
     for name in settings.contests:
         contest = CONTESTS[name] if settings.steps is None else replace(CONTESTS[name], steps=settings.steps)

@@ -108,7 +108,10 @@ def measure(study: Study) -> Mapping[str, object]:
     where = "--model"
     require(Path(study.model, "config.json").is_file(), "is no model", where=where, hint="name a model's directory")
     require(
-        has_trl(study.peer_python, _say), "has no TRL", where="--peer-python", hint="pip install 'steelyard[bench]'"
+        has_trl(study.peer_python),
+        f"{study.peer_python or sys.executable} has no TRL",
+        where="--peer-python",
+        hint="pip install 'steelyard[bench]', or name an interpreter that has it",
     )
     root = place("pretrained", study.output_dir)
     run = run_of("needle_haystack", study.model)
