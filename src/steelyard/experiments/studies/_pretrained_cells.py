@@ -1,5 +1,6 @@
 """The runs of the pretrained study: one side, one rate, one seed, trained for so long and measured afterwards."""
 
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -116,8 +117,8 @@ def _name(ask: Ask) -> str:
 
 
 def _plain(run: Run) -> JsonObject:
-    """The settings as they are kept, without the place of the model."""
-    return {name: value for name, value in encode(run).items() if name != "model"}
+    """The settings as they are read back from a file, without the place of the model."""
+    return {name: value for name, value in json.loads(json.dumps(encode(run))).items() if name != "model"}
 
 
 def _trained(ask: Ask, run: Run, python: str | None, root: Path, say: Callable[[str], None]) -> tuple[Ask, JsonObject]:
