@@ -49,7 +49,7 @@ def test_claims_can_fail(root: Path):
     place(root / "runs", *behind)
     found = section(root)
     assert [claim.shown for claim in found.claims] == [False, False, False]
-    assert found.claims[1].measured == "after never s and 54 s"
+    assert found.claims[1].measured == "seconds of TB: never; of GRPO: 54"
 
 
 def test_a_picture_is_drawn(root: Path, tmp_path: Path):

@@ -218,7 +218,7 @@ def _sooner(found: Mapping[Side, Sequence[Cell]]) -> Judgement:
     seconds = [spread([None if at is None else at[1] for at in side], fixed(0)) for side in (ours, theirs)]
     return stated(
         f"TB is right on {LEVEL:.0%} sooner than GRPO in every seed",
-        f"after {seconds[0]} s and {seconds[1]} s",
+        f"seconds of TB: {seconds[0]}; of GRPO: {seconds[1]}",
         all(sooner),
     )
 
@@ -258,7 +258,7 @@ def _text(tuned: Sequence[Cell], cells: Sequence[Cell]) -> str:
         minutes=f"{minutes:g}", seed=tuned[0].asked.seed, tuning_minutes=f"{tuned[0].asked.minutes:g}", tuning=tuning
     )
     table = markdown(["question", "before", "after"], texts)
-    return f"{said} {cells[0].machine}.\n\nSamples at temperature 1, TB, seed {shown.asked.seed}:\n\n{table}"
+    return f"{said}\n\n{cells[0].machine}. Samples at temperature 1, TB, seed {shown.asked.seed}:\n\n{table}"
 
 
 TEXT = """\
@@ -266,8 +266,10 @@ Gemma 3 270M (the base model, 268M parameters) with LoRA of rank 8 on reasoning-
 sentences, one solved example in the prompt, scored by its verifier. Both sides train on groups of 8 completions of 4
 prompts for {minutes} minutes, each alone on the two cores: ours with one searcher and one learner, TRL's GRPOTrainer
 with two threads. Accuracy is greedy, on 64 held-out questions; distinct is the mean number of different right answers
-among 4 samples. Mean accuracy on seed {seed}, {tuning_minutes} minutes a rate: {tuning}. "Two terms" is `chain_sum`
-with two digits, TB alone."""
+among 4 samples, where a name in other letters (`adie`, `Adie`) is right, too. "Two terms" is `chain_sum` with two
+digits, TB alone.
+
+Rates were chosen on seed {seed}, {tuning_minutes} minutes a rate, by the mean accuracy over a run: {tuning}."""
 
 
 def _by_rate(cells: Sequence[Cell]) -> list[Cell]:
