@@ -73,7 +73,7 @@ def test_the_rate_of_the_highest_mean_accuracy_is_taken():
 
 def test_a_run_is_trained_for_its_time_measured_and_kept(tmp_path: Path):
     # Stop strings are a tuple here and a list in the file that is kept.
-    run = replace(RECIPE, stop=("\n",), evaluation=HeldOut(prompts=16, sampled_prompts=4, samples=2))
+    run = replace(RECIPE, stop=("pp",), evaluation=HeldOut(prompts=16, sampled_prompts=4, samples=2))
     ask = Ask("TB", 1e-4, 0, 0.04)
     said: list[str] = []
     found = carry_out([ask], run, None, tmp_path, said.append)[ask]
