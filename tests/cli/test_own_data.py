@@ -32,7 +32,7 @@ FEW_JOB = "--max-steps 1 --max-completion-length 4"
 LISTED = [(id, told) for rows in own_data.rooms().values() for id, told in rows]
 COMMANDS = sorted(
     {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
-    | {*map(own_data.command, own_data.BASELINES.values())}
+    | {own_data.command(name) for name in (*own_data.BASELINES.values(), *own_data.ON_PAIRS.values())}
 )
 CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER"}
 """Words of a command that stand for another model in another family."""

@@ -63,6 +63,8 @@ BASELINES = {
     "control: PPO on an environment of gymnasium": "control-ppo",
 }
 """What papers compare with, and the recipe."""
+ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto"}
+"""Objectives that also learn from pairs of one's own, and the recipe."""
 HEAD = """# Every method on your own data
 
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
@@ -82,14 +84,19 @@ this page from the cards and the recipes, and a test runs every command on small
 
 def text() -> str:
     """The page."""
-    parts = [HEAD]
-    for room, rows in rooms().items():
-        lines = [f"## {room}", "", "| method | command on your own data |", "|---|---|"]
-        lines += [f"| {id} | {told if id in IN_PYTHON else f'`{told}`'} |" for id, told in rows]
-        parts.append("\n".join(lines))
-    lines = ["## baselines", "", "| baseline | command on your own data |", "|---|---|"]
-    parts.append("\n".join([*lines, *(f"| {what} | `{command(name)}` |" for what, name in BASELINES.items())]))
-    return "\n\n".join(parts) + "\n"
+    by_room = {
+        room: [(id, told if id in IN_PYTHON else f"`{told}`") for id, told in own] for room, own in rooms().items()
+    }
+    parts = [_section(room, "method", rows) for room, rows in by_room.items()]
+    for heading, what, recipes in (("pairs that you have", "method", ON_PAIRS), ("baselines", "baseline", BASELINES)):
+        parts.append(_section(heading, what, [(told, f"`{command(name)}`") for told, name in recipes.items()]))
+    return "\n\n".join([HEAD, *parts]) + "\n"
+
+
+def _section(heading: str, what: str, rows: Sequence[tuple[str, str]]) -> str:
+    """A heading and a table of what there is and its command."""
+    lines = [f"## {heading}", "", f"| {what} | command on your own data |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {left} | {right} |" for left, right in rows)])
 
 
 def write(path: Path) -> None:

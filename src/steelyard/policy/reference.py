@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from steelyard.core import Trajectory, Weights, pad
+from steelyard.core import Group, Trajectory, Weights, pad
 from steelyard.policy.policy import Policy
 
 
@@ -18,13 +18,26 @@ def reference_logp(
     """
     if all(_sampled_from(reference, t, temperature) for t in trajectories):
         return [t.replace(logp_ref_T=t.logp_behaviour_T, ref_version=reference.version) for t in trajectories]
-    batch = pad(trajectories)
     with policy.holding(reference.data):
-        logp_NT = policy.step_logp(batch.tokens_NT, batch.attend_NT, batch.action_NT, temperature=temperature).logp_NT
+        return _read(policy, reference.version, trajectories, temperature)
+
+
+@torch.no_grad()
+def reference_logp_apart(
+    policy: Policy, reference: Weights, groups: Sequence[Group], temperature: float
+) -> list[Group]:
+    """As `reference_logp`, but what is found for a group does not depend on what else is asked, not by a bit."""
+    with policy.holding(reference.data):
+        return [_read(policy, reference.version, group, temperature) for group in groups]
+
+
+def _read(policy: Policy, version: int, trajectories: Sequence[Trajectory], temperature: float) -> list[Trajectory]:
+    """The trajectories with `logp_ref_T` under the policy as it is, stamped with the version."""
+    batch = pad(trajectories)
+    logp_NT = policy.step_logp(batch.tokens_NT, batch.attend_NT, batch.action_NT, temperature=temperature).logp_NT
     rows = logp_NT.cpu().numpy()
     return [
-        t.replace(logp_ref_T=rows[i, : len(t.tokens_T)].copy(), ref_version=reference.version)
-        for i, t in enumerate(trajectories)
+        t.replace(logp_ref_T=rows[i, : len(t.tokens_T)].copy(), ref_version=version) for i, t in enumerate(trajectories)
     ]
 
 

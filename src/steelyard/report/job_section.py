@@ -113,6 +113,25 @@ CHARTS = (
         ("eval/routed", "eval/cost"),
         "Texts that go to the large guard, and what a text costs, by parameters, relative to the large guard alone.",
     ),
+    Chart(
+        "preferred",
+        "share of held-out pairs",
+        ("eval/preference_accuracy", "eval/displaced"),
+        "Pairs whose chosen completion gained on the rejected one, and those whose chosen one became less likely.",
+        share=True,
+    ),
+    Chart(
+        "margin",
+        "nats",
+        ("eval/preference_margin",),
+        "How much more the chosen completion of a held-out pair gained than the rejected one, summed over tokens.",
+    ),
+    Chart(
+        "sides",
+        "log-probability (nats)",
+        ("eval/chosen_logp", "eval/rejected_logp"),
+        "Held-out completions, summed over tokens. Where the chosen ones fall too, others rise instead (displacement).",
+    ),
     Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
     Chart(
         "generated",

@@ -14,10 +14,10 @@ import tyro
 
 from steelyard.core import Prompt, SteelyardError, require
 from steelyard.core.json import JsonMapping, JsonObject
-from steelyard.task.base import MERGED, PlainText, PromptTemplate, Text, make_prompt, worded
+from steelyard.task.base import MERGED, make_prompt
 from steelyard.task.columns import AnswerColumns, column_of, is_missing
 from steelyard.task.files import read_rows
-from steelyard.task.rows import prompt_of
+from steelyard.task.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,9 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class AnsweredFile:
+class AnsweredFile(Wording):
     """How rows with answers become prompts and texts."""
 
-    prompt_template: PromptTemplate = "{prompt}"
-    r"""Text around each prompt, for example "Q: {prompt}\nA:". On the command line \n, \t and \\ are a line break, a
-    tab and a backslash."""
-    chat: bool = False
-    """Make each question the message of a user, which the model's chat template renders."""
-    system_prompt: PlainText = ""
-    """Message of the system before a chat; empty for none. Escapes as in --prompt-template."""
     columns: AnsweredColumns = field(default_factory=AnsweredColumns)
     """Which column plays which role."""
 
@@ -81,7 +74,7 @@ class AnsweredFile:
             SteelyardError: it has no prompt or no answer.
         """
         name = column_of(row, self.columns.prompts, "prompt", where)
-        prompt = self._prompt(row[name], name, where)
+        prompt = self.prompt(row[name], name, where)
         column = column_of(row, self.columns.answers, "answer", where)
         hint = "say which holds the answer with --columns.answer"
         require(column != name, f"the prompt and the answer are both {name!r}", where=where, hint=hint)
@@ -89,13 +82,9 @@ class AnsweredFile:
         known = {"answer": answer}
         wrong = (_text(text, self.columns.wrong, where) for text in self._listed(row, self.columns.wrong, where))
         name = self.columns.reworded
-        others = (self._prompt(text, name, where) for text in self._listed(row, name, where))
+        others = (self.prompt(text, name, where) for text in self._listed(row, name, where))
         reworded = (make_prompt(text, known, place=where) for text in others)
         return Answered(make_prompt(prompt, known, place=where), answer, tuple(wrong), tuple(reworded))
-
-    def _prompt(self, value: object, column: str, where: str) -> Text:
-        text = prompt_of(value, column, where)
-        return worded(text, self.prompt_template, self.chat, self.system_prompt, where)
 
     def _listed(self, row: JsonMapping, column: str, where: str) -> Sequence[object]:
         """What stands in the list of a column; nothing where a file has no such column."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from steelyard.core import Group, require, rng
 from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner
+from steelyard.learner.referred import Referred
 from steelyard.objective import Objective
 from steelyard.policy import Policy
-from steelyard.policy.reference import reference_logp
 
 
 def unlearn(
@@ -65,9 +65,8 @@ class Paired:
         self, learner: Learner, forget: Sequence[Group], retain: Sequence[Group], *, batch: int, seed: int
     ) -> None:
         require(len(forget) > 0, "there is nothing to forget", where="unlearn", hint="give at least one group")
-        self._learner = learner
-        self._forget = [*forget]
-        self._retain = [*retain]
+        self._forget = Referred(learner, forget)
+        self._retain = Referred(learner, retain)
         self._batch = batch
         self._seed = seed
 
@@ -81,14 +80,6 @@ class Paired:
         epoch, turn = divmod(step, self.steps_per_epoch)
         draws = rng(self._seed, "unlearn", epoch)
         order = draws.permutation(len(self._forget)).tolist()
-        beside = draws.integers(len(self._retain), size=len(self._forget)).tolist() if self._retain else []
+        beside = draws.integers(len(self._retain), size=len(self._forget)).tolist() if len(self._retain) else []
         part = slice(turn * self._batch, (turn + 1) * self._batch)
-        return [*self._referred(self._forget, order[part]), *self._referred(self._retain, beside[part])]
-
-    def _referred(self, groups: list[Group], chosen: Sequence[int]) -> list[Group]:
-        """The chosen groups, with log-probabilities under the reference, which are kept for later epochs."""
-        learner = self._learner
-        for i in chosen:
-            if any(t.ref_version != learner.reference.version or t.logp_ref_T is None for t in groups[i]):
-                groups[i] = reference_logp(learner.policy, learner.reference, groups[i], learner.temperature)
-        return [groups[i] for i in chosen]
+        return [*self._forget.at(order[part]), *self._retain.at(beside[part])]

@@ -6,6 +6,7 @@ from cli.wrong.world import FORGETTING
 NPO = f"{FORGETTING} --output-dir new"
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -73,6 +74,31 @@ ANSWERS = [
           "--step-reward rewards.py:one --output-dir new", "it returned 1 lists for 2 completions"),
 ]  # fmt: skip
 
+PREFERENCES = [
+    Wrong("train offline-dpo --model llama", "--path: is missing; name a .jsonl or .parquet file with prompt, chosen"),
+    Wrong("train offline-ipo --path pairs.jsonl", "--model: is missing"),
+    Wrong(f"{DPO} --path nowhere.jsonl", "nowhere.jsonl: there is no such file", shell=True),
+    Wrong(f"{DPO} --path good.jsonl", "good.jsonl, line 1: there is no column 'chosen'"),
+    Wrong(f"{DPO} --path forget.jsonl --dry-run", "forget.jsonl, line 1: there is no column 'chosen'"),
+    Wrong(f"{DPO} --columns.rejected chosen", "the columns of prompt, chosen and rejected are"),
+    Wrong(f"{DPO} --columns.prompt question", "pairs.jsonl, line 1: there is no question"),
+    Wrong(f"{DPO} --held-out pairs.jsonl", "every prompt is in pairs.jsonl too; name another file"),
+    Wrong(f"{DPO} --held-out-share 0", "--held-out-share: is 0"),
+    Wrong(f"{DPO} --max-completion-length 64", "no pair fits a context of 64 tokens"),
+    Wrong(f"{DPO} --beta 0", "dpo.beta: is 0.0; use more than 0"),
+    Wrong(f"{DPO} --tau 1", "unknown option --tau"),
+    Wrong(f"{DPO} --num-generations 2", "unknown option --num-generations"),
+    Wrong(f"{DPO} --chat", "has no chat template"),
+    Wrong(f"{DPO} --margins-from ./nowhere --dry-run", "no such directory: './nowhere'"),
+    Wrong(DPO, "pairs.jsonl, line 2: column 'chosen' is 3; write a text",
+          write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3"}\n'
+                '{"prompt": "1", "chosen": 3, "rejected": "3"}')),
+    Wrong(DPO, "both completions of every pair are equal",
+          write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "2"}')),
+    Wrong(DPO, "nothing is left to train on",
+          write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3"}')),
+]  # fmt: skip
+
 RUNS = [
     Wrong("train --resume forgot", "forgot: has reached its end"),
     Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
@@ -95,5 +121,6 @@ KINDS = {
     "what is to be forgotten": UNLEARNING,
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
+    "preferences to learn": PREFERENCES,
     "runs of jobs": RUNS,
 }

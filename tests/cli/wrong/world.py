@@ -58,6 +58,8 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     forget = [json.dumps({"prompt": f"{a}-1=", "answer": a - 1}) for a in range(1, 4)]
     (world / "forget.jsonl").write_text("\n".join(forget))
     (world / "retain.jsonl").write_text("\n".join(rows[:4]))
+    pairs = [json.dumps({"prompt": f"{a}+1=", "chosen": f"{a + 1}", "rejected": "0"}) for a in range(9)]
+    (world / "pairs.jsonl").write_text("\n".join(pairs))
     documents = [json.dumps({"text": f"{a}+1={a + 1}", "score": a % 2}) for a in range(6)]
     (world / "documents.jsonl").write_text("\n".join(documents))
     shutil.copytree(model, world / "llama")

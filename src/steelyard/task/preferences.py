@@ -1,0 +1,84 @@
+"""Pairs of completions from a file, the preferred one named: what `steelyard train ches` and `reward-model` read too.
+
+Rows have a column `prompt` (or `question`, `problem`; a string or chat messages) and the texts `chosen` and `rejected`,
+each of which follows the prompt letter by letter. All other columns are left alone.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from steelyard.core import Prompt, require
+from steelyard.core.columns import Column, text_of
+from steelyard.core.json import JsonMapping
+from steelyard.task.base import make_prompt
+from steelyard.task.columns import PROMPTS, column_of
+from steelyard.task.files import read_rows
+from steelyard.task.wording import Wording
+
+EQUAL = "pairs left out because both completions are equal"
+AGAIN = "pairs that stand there again, each of which counts"
+
+
+@dataclass(frozen=True)
+class PreferenceColumns:
+    """Which column of a file plays which role."""
+
+    prompt: Annotated[str, tyro.conf.arg(name="columns.prompt")] = ""
+    """Column with the prompt; empty for the first of prompt, question and problem that a row has."""
+    chosen: Annotated[str, tyro.conf.arg(name="columns.chosen")] = "chosen"
+    """Column with the preferred completion."""
+    rejected: Annotated[str, tyro.conf.arg(name="columns.rejected")] = "rejected"
+    """Column with the other completion."""
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Two completions of a prompt."""
+
+    prompt: Prompt
+    chosen: str
+    rejected: str
+
+
+@dataclass(frozen=True)
+class PreferenceFile(Wording):
+    """How rows become pairs."""
+
+    columns: PreferenceColumns = field(default_factory=PreferenceColumns)
+    """Which column plays which role."""
+
+    def read(self, path: str, flag: str) -> tuple[list[Preference], Counter[str]]:
+        """The pairs of a file in order, but for those without a difference; and what is to be said of them.
+
+        Args:
+            path: JSONL or Parquet.
+            flag: the setting that names it, for errors.
+
+        Raises:
+            SteelyardError: the file is missing or malformed, a row is no pair, or no pair has a difference.
+        """
+        hint = "name a .jsonl or .parquet file with prompt, chosen and rejected"
+        require(bool(path), "is missing", where=flag, hint=hint)
+        pairs = [self.preference(row, f"{path}, {place}") for place, row in read_rows(path)]
+        kept = [pair for pair in pairs if pair.chosen != pair.rejected]
+        require(bool(kept), "both completions of every pair are equal", where=path, hint="give pairs that differ")
+        again = len(kept) - len({(pair.prompt.id, pair.chosen, pair.rejected) for pair in kept})
+        return kept, +Counter({EQUAL: len(pairs) - len(kept), AGAIN: again})
+
+    def preference(self, row: JsonMapping, where: str) -> Preference:
+        """One row; `where` is its place, for errors.
+
+        Raises:
+            SteelyardError: it has no prompt, or not both completions.
+        """
+        columns = self.columns
+        name = column_of(row, (columns.prompt,) if columns.prompt else PROMPTS, "prompt", where)
+        roles = {"prompt": name, "chosen": columns.chosen, "rejected": columns.rejected}
+        what = f"the columns of prompt, chosen and rejected are {', '.join(map(repr, roles.values()))}"
+        hint = "say which are which with --columns.chosen and its like"
+        require(len({*roles.values()}) == len(roles), what, where=where, hint=hint)
+        chosen, rejected = (text_of(row, Column(roles[r], "text", f"--columns.{r}"), where) for r in [*roles][1:])
+        return Preference(make_prompt(self.prompt(row[name], name, where), {}, place=where), chosen, rejected)
