@@ -1,6 +1,7 @@
 """Log-probabilities under the reference: computed once by the searcher, and again only after the reference moved."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 
@@ -16,19 +17,25 @@ def reference_logp(
 
     Samples of the reference itself, at the same temperature, already carry it as their behaviour.
     """
-    if all(_sampled_from(reference, t, temperature) for t in trajectories):
-        return [t.replace(logp_ref_T=t.logp_behaviour_T, ref_version=reference.version) for t in trajectories]
-    with policy.holding(reference.data):
-        return _read(policy, reference.version, trajectories, temperature)
+    return reference_logp_apart(policy, reference, [trajectories], temperature)[0]
 
 
 @torch.no_grad()
 def reference_logp_apart(
-    policy: Policy, reference: Weights, groups: Sequence[Group], temperature: float
+    policy: Policy, reference: Weights, groups: Sequence[Sequence[Trajectory]], temperature: float
 ) -> list[Group]:
     """As `reference_logp`, but what is found for a group does not depend on what else is asked, not by a bit."""
-    with policy.holding(reference.data):
-        return [_read(policy, reference.version, group, temperature) for group in groups]
+    own = [all(_sampled_from(reference, t, temperature) for t in group) for group in groups]
+    with nullcontext() if all(own) else policy.holding(reference.data):
+        return [
+            _as_sampled(reference.version, group) if sampled else _read(policy, reference.version, group, temperature)
+            for group, sampled in zip(groups, own, strict=True)
+        ]
+
+
+def _as_sampled(version: int, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+    """The trajectories of the reference itself: their log-probabilities are those that they were sampled with."""
+    return [t.replace(logp_ref_T=t.logp_behaviour_T, ref_version=version) for t in trajectories]
 
 
 def _read(policy: Policy, version: int, trajectories: Sequence[Trajectory], temperature: float) -> list[Trajectory]:
