@@ -46,6 +46,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
     "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(40)],
+    "solutions": [{"prompt": f"{n}+1=", "solution": f"{n}\n{n}", "answer": str(n + 1)} for n in range(4)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
@@ -54,6 +55,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 REWARDS = """
 def polite(prompts, completions, **columns):
     return [float("a" not in c) for c in completions]
+
+
+def right(prompts, completions, answer, **columns):
+    return [float(c.endswith(a)) for c, a in zip(completions, answer)]
 
 
 def steps(prompts, completions, **columns):
@@ -118,6 +123,7 @@ def few(words: list[str]) -> list[str]:
         if hasattr(recipe, "epochs"):
             return FEW_JOB.split()
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
+        brief += ["--max-completion-length", "4"] if "--generator" in words else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]

@@ -53,6 +53,24 @@ def test_a_function_judges_in_its_own_process(tmp_path):
         FunctionJudge("length")
 
 
+def test_a_reward_function_is_a_judge(tmp_path):
+    """It gets columns as lists; where the prompt is chat messages, so is the completion."""
+    (tmp_path / "own_judge.py").write_text(
+        "def right(prompts, completions, answer, **columns):\n"
+        "    said = [c if isinstance(c, str) else c[0]['role'] + c[0]['content'] for c in completions]\n"
+        "    return [float(s == a) for s, a in zip(said, answer)]\n"
+    )
+    with FunctionJudge(f"{tmp_path}/own_judge.py:right") as judge:
+        tools = Tools(judge=judge)
+        columns = {"answer": ["2", "3", "assistant2"], "place": [1, 2, None]}
+        asked = [{"role": "user", "content": "1+1="}]
+        assert tools.rate(["1+1=", "1+1=", asked], ["2", "2", "2"], columns) == [1.0, 0.0, 1.0]
+        with pytest.raises(SteelyardError, match="--rows: prompts would hide an argument of the judge"):
+            tools.rate(["a"], ["b"], {"prompts": ["c"]})
+        with pytest.raises(SteelyardError, match=r"declare it as f\(prompts, completions, \*\*columns\)"):
+            tools.rate(["a"], ["b"])
+
+
 def test_without_a_tool_it_is_said_which_flag_is_missing():
     with pytest.raises(SteelyardError, match="--generator: is missing"):
         Tools().generate(QUESTIONS)

@@ -3,7 +3,7 @@ import pytest
 
 from steelyard.core import Prompt
 from steelyard.policy import Policy
-from steelyard.pretrain.held_out_pairs import measures, pair_logp
+from steelyard.pretrain.held_out_pairs import given_pair, measures, pair_logp
 from steelyard.task.preferences import Preference
 
 
@@ -18,6 +18,18 @@ def test_by_hand():
         "eval/rejected_logp": pytest.approx(-9.5 / 3),
         "eval/displaced": pytest.approx(1 / 3),
     }
+
+
+def test_what_does_not_end_has_no_end(tiny_model_dir):
+    policy = Policy.load(str(tiny_model_dir("gpt2")))
+    whole, begun = (Preference(Prompt("x", "1+1="), "2", "10", chosen_ends=ends) for ends in (True, False))
+    ended, rejected = pair_logp(policy, [whole])[0]
+    open_, same = pair_logp(policy, [begun])[0]
+    assert same == pytest.approx(rejected, rel=1e-6)
+    assert open_ - ended > 0.01  # by how unlikely the end is
+    [chosen, _] = given_pair(policy, begun)
+    assert policy.decode(chosen.completion_T) == "2"
+    assert chosen.completion_T.tolist() == given_pair(policy, whole)[0].completion_T.tolist()[:-1]
 
 
 def test_log_probabilities_are_sums_over_tokens_with_the_end(tiny_model_dir):

@@ -56,6 +56,16 @@ def test_what_is_no_pair_is_refused_with_its_place(written, rows, said):
         PreferenceFile().read(written(*rows), "--path")
 
 
+def test_completions_end_unless_the_file_says_that_one_does_not(written):
+    [pair, other], _ = PreferenceFile().read(written(row(), row(chosen="3", chosen_ends=False)), "--path")
+    assert (pair.chosen_ends, pair.rejected_ends) == (True, True)
+    assert other.sides == (("3", False), ("3", True))  # a difference: one goes on
+    with pytest.raises(SteelyardError, match="line 1: column 'rejected_ends' is 1; write true or false"):
+        PreferenceFile().read(written(row(rejected_ends=1)), "--path")
+    with pytest.raises(SteelyardError, match="both completions of every pair are equal"):
+        PreferenceFile().read(written(row(rejected="2", chosen_ends=False, rejected_ends=False)), "--path")
+
+
 def test_a_column_has_one_role(written):
     file = PreferenceFile(columns=PreferenceColumns(rejected="chosen"))
     with pytest.raises(SteelyardError, match="'prompt', 'chosen', 'chosen'"):

@@ -16,6 +16,7 @@ from steelyard.core import SteelyardError, decode
 from steelyard.core.columns import Column
 from steelyard.core.json import JsonObject
 from steelyard.data import Builder, Comparison, Origin, Overlap, Question, Record, Tools, ancestors, records_of, row_of
+from steelyard.policy.text import Text
 
 N = 12
 _LABELS = ("red", "green", "blue")
@@ -33,7 +34,9 @@ class _Echo:
 class _Length:
     name = "length"
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+    def __call__(
+        self, prompts: Sequence[Text], completions: Sequence[str], **columns: Sequence[object]
+    ) -> list[float | None]:
         return [len(completion) / (1 + len(prompt)) for prompt, completion in zip(prompts, completions, strict=True)]
 
 

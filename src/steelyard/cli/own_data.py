@@ -34,6 +34,8 @@ BY_ID: Mapping[str, str] = {
     "bradley-terry": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS",
     "causal-rm": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS --causal-weight 1",
     "ches": "steelyard train ches --rows pairs.jsonl --reader MODEL",
+    "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
+    "--judge my_rewards.py:right",
     "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
@@ -74,8 +76,9 @@ this page from the cards and the recipes, and a test runs every command on small
   likewise. `RUN` is the directory of a run.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
-  has `prompt`, `chosen` and `rejected`; `labelled.jsonl` has `text` and `label`; `images.npz`
-  has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
+  has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
+  `answer`; `labelled.jsonl` has `text` and `label`; `images.npz` has arrays `images` and `labels`: see
+  [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
 - Arithmetic, guessing, red-team and shortening make their own prompts: there the model alone is yours. Enumerable

@@ -3,6 +3,7 @@
 from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
 from steelyard.data.ches import CHES
 from steelyard.data.efl import EFL
+from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
 
@@ -12,6 +13,7 @@ __all__ = [
     "Builder",
     "Comparison",
     "Generator",
+    "IncorrectSynth",
     "Judge",
     "Origin",
     "Overlap",

@@ -7,8 +7,9 @@ draws depend on the seed and on the address that the builder gives, such as the 
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -19,15 +20,18 @@ from steelyard.core.columns import Column
 from steelyard.core.json import JsonMapping
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, built
+from steelyard.policy.text import Text
 
 Tool = Literal["generator", "judge", "reader"]
+_NONE: Mapping[str, Sequence[object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Question:
     """A text that a generator is to go on with, and the address of its randomness."""
 
-    prompt: str
+    prompt: Text
+    """A text, or chat messages, of which a last one of the assistant is gone on with."""
     address: tuple[str, ...]
     """For example a record's id, and what the answer is for."""
     sample: int = 0
@@ -57,8 +61,10 @@ class Judge(Protocol):
         """What it is, for the records that it had a part in."""
         ...
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
-        """A number for each completion; None where it cannot tell."""
+    def __call__(
+        self, prompts: Sequence[Text], completions: Sequence[str], **columns: Sequence[object]
+    ) -> list[float | None]:
+        """A number for each completion; None where it cannot tell. `columns` are what else the prompts' rows say."""
         ...
 
 
@@ -85,15 +91,27 @@ class Tools:
         assert self.generator is not None
         return self.generator(questions, self.seed)
 
-    def rate(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+    def rate(
+        self,
+        prompts: Sequence[Text],
+        completions: Sequence[str],
+        columns: Mapping[str, Sequence[object]] = _NONE,
+    ) -> list[float | None]:
         """The judge's number for each completion.
 
+        Args:
+            prompts: of each completion.
+            completions: what is rated.
+            columns: what a judge may read besides: a value for each completion.
+
         Raises:
-            SteelyardError: there is no judge.
+            SteelyardError: there is no judge, or a column has the name of another argument.
         """
         require(self.judge is not None, "is missing", where="--judge", hint="name a function, module:function")
         assert self.judge is not None
-        return self.judge(prompts, completions)
+        taken = ", ".join(sorted({"prompts", "completions"} & {*columns}))
+        require(not taken, f"{taken} would hide an argument of the judge", where="--rows", hint="rename the column")
+        return self.judge(prompts, completions, **columns)
 
     def overlaps(self, comparisons: Sequence[Comparison]) -> list[Overlap]:
         """How both completions of each comparison lie to each other in the reader's hidden states.

@@ -1,6 +1,8 @@
 """A judge for builders: a function `f(prompts, completions) -> list[float | None]` in a process that can be killed.
 
-It is named as a reward function is, `module:function` or `path/to/file.py:function`, and runs under the same limits.
+It is named as a reward function is, `module:function` or `path/to/file.py:function`, and runs under the same limits. A
+builder may hand it columns of its rows besides, as lists: then a reward function `f(prompts, completions, **columns)`
+is a judge. Where a prompt is chat messages, so is its completion.
 """
 
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from steelyard.core import FaultError, Positive, SteelyardError, checked, require
+from steelyard.policy.text import Text
 from steelyard.reward.pool import Closable, Memory, Pool
 from steelyard.reward.score import number_of
 
@@ -34,7 +37,9 @@ class FunctionJudge(Closable):
     def _pool(self) -> Pool:
         return Pool(self.name, memory_mb=self.memory_mb)
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float | None]:
+    def __call__(
+        self, prompts: Sequence[Text], completions: Sequence[str], **columns: Sequence[object]
+    ) -> list[float | None]:
         """A number for each completion; None where it cannot tell.
 
         Raises:
@@ -43,7 +48,12 @@ class FunctionJudge(Closable):
         """
         if not completions:
             return []
-        reply = self._pool.call({"prompts": list(prompts), "completions": list(completions)}, timeout_s=self.timeout_s)
+        said = [
+            completion if isinstance(prompt, str) else [{"role": "assistant", "content": completion}]
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
+        arguments = {"prompts": list(prompts), "completions": said, **{name: list(of) for name, of in columns.items()}}
+        reply = self._pool.call(arguments, timeout_s=self.timeout_s)
         if reply.mistake is not None:
             hint = "declare it as f(prompts, completions, **columns)"
             raise SteelyardError(reply.mistake, where=f"judge {self.name}", hint=hint)

@@ -27,18 +27,21 @@ def demonstration(
     prompt: Prompt,
     completion: str,
     *,
+    ends: bool = True,
     reward: float = 1.0,
     reward_T: np.ndarray | None = None,
     labels: Mapping[str, LabelValue] | None = None,
 ) -> Trajectory:
     """A prompt and its given completion, end of sequence or of turn included, as a trajectory to imitate.
 
-    It has no reference log-probabilities: a learner that needs them reads them.
+    Where it does not end, it is only a beginning: nothing is said of what follows. It has no reference
+    log-probabilities: a learner that needs them reads them.
 
     Raises:
         SteelyardError: the model has no end-of-sequence token.
     """
-    after = [*policy.tokenizer.encode(completion, add_special_tokens=False), end_of(policy, prompt.text)]
+    after = policy.tokenizer.encode(completion, add_special_tokens=False)
+    after = [*after, end_of(policy, prompt.text)] if ends else after
     known = {"reward": reward, "reward_T": reward_T, "labels": labels or {}}
     return given(prompt.id, policy.encode(prompt.text), after, **known)
 

@@ -2,7 +2,8 @@
 
     s = log pi(y|x) - log pi_0(y|x),    margin = s_w - s_l
 
-pi_0 is the model before the first step; log-probabilities are sums over tokens, the end of sequence included (nats).
+pi_0 is the model before the first step; log-probabilities are sums over tokens (nats). The end of sequence is one of
+them, unless the file says that a completion does not end.
 
     eval/preference_accuracy   share of pairs with margin > 0; a margin of 0, as before the first step, counts half
     eval/preference_margin     mean margin
@@ -33,8 +34,8 @@ _SHOWN = 4
 
 def given_pair(policy: Policy, pair: Preference) -> list[Trajectory]:
     """A pair in a policy's tokens: the chosen completion with reward 1, the rejected one with reward 0."""
-    sides = ((pair.chosen, 1.0), (pair.rejected, 0.0))
-    return [demonstration(policy, pair.prompt, said, reward=reward) for said, reward in sides]
+    rewarded = zip(pair.sides, (1.0, 0.0), strict=True)
+    return [demonstration(policy, pair.prompt, said, ends=ends, reward=reward) for (said, ends), reward in rewarded]
 
 
 def pair_logp(policy: Policy, pairs: Sequence[Preference]) -> Float64[np.ndarray, "N 2"]:

@@ -1,7 +1,9 @@
 """Pairs of completions from a file, the preferred one named: what `steelyard train ches` and `reward-model` read too.
 
 Rows have a column `prompt` (or `question`, `problem`; a string or chat messages) and the texts `chosen` and `rejected`,
-each of which follows the prompt letter by letter. All other columns are left alone.
+each of which follows the prompt letter by letter. The columns `chosen_ends` and `rejected_ends`, true where a row has
+none, are false where a completion is only a beginning, such as one step of a solution. All other columns are left
+alone.
 """
 
 from collections import Counter
@@ -18,6 +20,8 @@ from steelyard.task.columns import PROMPTS, column_of
 from steelyard.task.files import read_rows
 from steelyard.task.wording import Wording
 
+CHOSEN_ENDS = "chosen_ends"
+REJECTED_ENDS = "rejected_ends"
 EQUAL = "pairs left out because both completions are equal"
 AGAIN = "pairs that stand there again, each of which counts"
 
@@ -41,6 +45,15 @@ class Preference:
     prompt: Prompt
     chosen: str
     rejected: str
+    chosen_ends: bool = True
+    """Whether the end of sequence follows the chosen completion."""
+    rejected_ends: bool = True
+    """Whether it follows the rejected one."""
+
+    @property
+    def sides(self) -> tuple[tuple[str, bool], tuple[str, bool]]:
+        """The chosen completion and the rejected one, each with whether it ends."""
+        return (self.chosen, self.chosen_ends), (self.rejected, self.rejected_ends)
 
 
 @dataclass(frozen=True)
@@ -63,16 +76,16 @@ class PreferenceFile(Wording):
         hint = "name a .jsonl or .parquet file with prompt, chosen and rejected"
         require(bool(path), "is missing", where=flag, hint=hint)
         pairs = [self.preference(row, f"{path}, {place}") for place, row in read_rows(path)]
-        kept = [pair for pair in pairs if pair.chosen != pair.rejected]
+        kept = [pair for pair in pairs if len({*pair.sides}) == 2]
         require(bool(kept), "both completions of every pair are equal", where=path, hint="give pairs that differ")
-        again = len(kept) - len({(pair.prompt.id, pair.chosen, pair.rejected) for pair in kept})
+        again = len(kept) - len({(pair.prompt.id, pair.sides) for pair in kept})
         return kept, +Counter({EQUAL: len(pairs) - len(kept), AGAIN: again})
 
     def preference(self, row: JsonMapping, where: str) -> Preference:
         """One row; `where` is its place, for errors.
 
         Raises:
-            SteelyardError: it has no prompt, or not both completions.
+            SteelyardError: it has no prompt, or not both completions, or does not say rightly whether they end.
         """
         columns = self.columns
         name = column_of(row, (columns.prompt,) if columns.prompt else PROMPTS, "prompt", where)
@@ -81,4 +94,11 @@ class PreferenceFile(Wording):
         hint = "say which are which with --columns.chosen and its like"
         require(len({*roles.values()}) == len(roles), what, where=where, hint=hint)
         chosen, rejected = (text_of(row, Column(roles[r], "text", f"--columns.{r}"), where) for r in [*roles][1:])
-        return Preference(make_prompt(self.prompt(row[name], name, where), {}, place=where), chosen, rejected)
+        prompt = make_prompt(self.prompt(row[name], name, where), {}, place=where)
+        return Preference(prompt, chosen, rejected, _ends(row, CHOSEN_ENDS, where), _ends(row, REJECTED_ENDS, where))
+
+
+def _ends(row: JsonMapping, column: str, where: str) -> bool:
+    value = row.get(column, True)
+    require(isinstance(value, bool), f"column {column!r} is {value!r:.60}", where=where, hint="write true or false")
+    return bool(value)

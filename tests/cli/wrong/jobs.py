@@ -7,6 +7,7 @@ NPO = f"{FORGETTING} --output-dir new"
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -93,10 +94,32 @@ PREFERENCES = [
     Wrong(DPO, "pairs.jsonl, line 2: column 'chosen' is 3; write a text",
           write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3"}\n'
                 '{"prompt": "1", "chosen": 3, "rejected": "3"}')),
+    Wrong(DPO, "pairs.jsonl, line 1: column 'chosen_ends' is 'no'; write true or false",
+          write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3", "chosen_ends": "no"}')),
     Wrong(DPO, "both completions of every pair are equal",
           write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "2"}')),
     Wrong(DPO, "nothing is left to train on",
           write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3"}')),
+]  # fmt: skip
+
+SOLUTIONS = [
+    Wrong("train incorrect-synth --generator llama --judge rewards.py:right", "--rows: is missing; name a .jsonl or"),
+    Wrong("train incorrect-synth --rows solutions.jsonl --judge rewards.py:right",
+          "--generator: is missing; name a model that writes texts"),
+    Wrong("train incorrect-synth --rows solutions.jsonl --generator llama", "--judge: is missing; name a function"),
+    Wrong(f"{SYNTH} --generator ./nowhere", "no such directory: './nowhere'"),
+    Wrong(f"{SYNTH} --judge right", "--judge: 'right' names no function"),
+    Wrong(f"{SYNTH} --reader llama", "--reader: is given, and IncorrectSynth asks none; leave it out"),
+    Wrong(f"{SYNTH} --rows good.jsonl", "good.jsonl, line 1: there is no column 'solution'", shell=True),
+    Wrong(f"{SYNTH} --solution-column answer", "solutions.jsonl, line 1: column 'answer' is 1; write a text"),
+    Wrong(f"{SYNTH} --step-end (", "incorrect-synth.step_end: is no regular expression"),
+    Wrong(f"{SYNTH} --step-end #*", "incorrect-synth.step_end: is '#*', which matches the empty text"),
+    Wrong(f"{SYNTH} --continuations 0", "incorrect-synth.continuations: is 0; use 1 or more"),
+    Wrong(f"{SYNTH} --drop -1", "incorrect-synth.drop: is -1.0; use 0 or more"),
+    Wrong(f"{SYNTH} --form rest", "--form"),
+    Wrong(f"{SYNTH} --max-completion-length 4 --judge rewards.py:one", "judge rewards.py:one: it returned [1.0]",
+          began="new"),
+    Wrong(f"{SYNTH} --max-completion-length 64", "exceed the model's context of 64", began="new"),
 ]  # fmt: skip
 
 RUNS = [
@@ -122,5 +145,6 @@ KINDS = {
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
+    "solutions to pair": SOLUTIONS,
     "runs of jobs": RUNS,
 }

@@ -60,6 +60,8 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     (world / "retain.jsonl").write_text("\n".join(rows[:4]))
     pairs = [json.dumps({"prompt": f"{a}+1=", "chosen": f"{a + 1}", "rejected": "0"}) for a in range(9)]
     (world / "pairs.jsonl").write_text("\n".join(pairs))
+    solutions = [json.dumps({"prompt": f"{a}+1=", "solution": f"{a}#{a}", "answer": a + 1}) for a in range(6)]
+    (world / "solutions.jsonl").write_text("\n".join(solutions))
     documents = [json.dumps({"text": f"{a}+1={a + 1}", "score": a % 2}) for a in range(6)]
     (world / "documents.jsonl").write_text("\n".join(documents))
     shutil.copytree(model, world / "llama")
