@@ -2,12 +2,14 @@
 
 The task is that of the world `checkable-steps`, the base model the proof's own: three steps in ten are guessed, each
 any wrong digit, so that a guess is a spurious step: the end is wrong unless a later guess mends it, and then it is
-right for the wrong reason. Every arm has what the base model says of the same few problems, and learns from it without
-sampling again: `rft` imitates the right solutions, guesses and all; `rft-all` those and all right continuations that
-the steps were valued by, as many samples as `steps` took; `whole` is DPO on right against wrong solutions of a problem;
-`steps` and `solutions` are DPO on what the builder makes of all solutions, in either form. `steps-off` has the pairs of
-`steps` with their sides exchanged by a coin. Measured on held-out problems by sampling: `accuracy`, and `guessed`, the
-share of the steps that are marked as a guess. `pairs` counts what an arm learns from.
+right for the wrong reason. (The world's own base model guesses five off, so that any two guesses cancel: there no
+step's value falls before the last, and values by sampling find no pit.) Every arm has what the base model says of the
+same few problems, and learns from it without sampling again: `rft` imitates the right solutions, guesses and all;
+`rft-all` those and all right continuations that the steps were valued by, as many samples as `steps` took; `whole` is
+DPO on right against wrong solutions of a problem; `steps` and `solutions` are DPO on what the builder makes of all
+solutions, in either form. `steps-off` has the pairs of `steps` with their sides exchanged by a coin. Measured on
+held-out problems by sampling: `accuracy`, and `guessed`, the share of the steps that are marked as a guess. `pairs`
+counts what an arm learns from.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
