@@ -205,6 +205,9 @@ def load_classifier(model: str, dtype: str, *, empty: bool = False) -> tuple[tor
     if own is not None:
         return own
     net, tokenizer, report = _open("AutoModelForSequenceClassification", model, dtype, empty)
+    writes = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in net.config.architectures or ())
+    hint = "name a classifier, or the run of a guard"
+    require(not writes, f"{model} writes text and has no head that rates one", where="model", hint=hint)
     check_report(report, model)
     check_finite(net, model)
     return net, tokenizer

@@ -14,7 +14,7 @@ import numbers
 from collections.abc import Callable
 from typing import cast
 
-from steelyard.core import Reward, SteelyardError, id_of
+from steelyard.core import Reward, SteelyardError, id_of, require
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.weighted import WHERE, WeightedRewards
 
@@ -108,9 +108,12 @@ def _weight(value: object) -> float:
 
 def _one(given: object, timeout_s: float) -> Reward:
     if isinstance(given, str):
-        prefix, _, place = given.partition(":")
-        found = _SOURCES.get(prefix) if place else None
-        return FunctionReward(given, timeout_s=timeout_s) if found is None else found(place)
+        prefix, colon, place = given.partition(":")
+        found = _SOURCES.get(prefix) if colon else None
+        if found is None:
+            return FunctionReward(given, timeout_s=timeout_s)
+        require(bool(place), "names no directory", where=f"{WHERE} {given!r}", hint=f"write {prefix}:RUN")
+        return found(place)
     if isinstance(given, type) or not callable(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
         raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)
