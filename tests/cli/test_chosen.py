@@ -93,6 +93,25 @@ def test_a_run_with_both_is_recorded_evaluated_and_sampled(
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--columns.domain topic --curriculum skill-it --curriculum.edges 0:1 1:0:0.25 --curriculum.round-size 2",
+        "--curriculum stat --curriculum.skills topic --curriculum.round-size 2",
+    ],
+)
+def test_a_curriculum_over_skills_learns_from_rewards_and_goes_on(
+    call: Callable, rows: Path, tmp_path: Path, tiny_model_dir: Callable[[str], Path], words: str
+) -> None:
+    run = tmp_path / "run"
+    line = f"train rows {FEW} --model {tiny_model_dir('llama')} --path {rows} {words}"
+    made = call(*line.split(), "--output-dir", run)
+    assert made.code == 0, made.err
+    again = call("train", "--resume", run, "--max-steps", 4)
+    assert again.code == 0, again.err
+    assert json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 4
+
+
 @pytest.mark.parametrize("runtime", ["inline", pytest.param("local", marks=pytest.mark.long)])
 def test_a_run_goes_on_with_its_rule(
     call: Callable, rows: Path, tmp_path: Path, tiny_model_dir: Callable[[str], Path], runtime: str

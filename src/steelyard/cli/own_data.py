@@ -16,6 +16,7 @@ from steelyard.recipes import find, names
 from steelyard.runtime import Run
 
 ON_ROWS = "steelyard train rows --model MODEL --path questions.jsonl"
+ON_SKILLS = "--model MODEL --path questions.jsonl --columns.skill domain"
 ON_TEXTS = "steelyard train encoder-guard --texts labelled.jsonl"
 MORE: Mapping[str, str] = {
     "rows-step-kto": "--step-reward my_rewards.py:steps",
@@ -52,6 +53,8 @@ BY_ID: Mapping[str, str] = {
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
+    "skill-it": f"steelyard train skill-it {ON_SKILLS}",
+    "stat": f"steelyard train stat {ON_SKILLS}",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
 }
 """Method -> its command, where neither a recipe nor its room says it."""

@@ -2,7 +2,9 @@
 
 from steelyard.curriculum.dump import Dump
 from steelyard.curriculum.shuffled import Shuffled, ShuffledWalk
+from steelyard.curriculum.skill_it import SkillIt
+from steelyard.curriculum.stat import STAT
 from steelyard.curriculum.ucb1 import UCB1
 from steelyard.curriculum.ucboost import UCBoost
 
-__all__ = ["UCB1", "Dump", "Shuffled", "ShuffledWalk", "UCBoost"]
+__all__ = ["STAT", "UCB1", "Dump", "Shuffled", "ShuffledWalk", "SkillIt", "UCBoost"]

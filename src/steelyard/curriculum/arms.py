@@ -25,16 +25,19 @@ class Arms:
     Args:
         prompts: the prompts to draw from.
         seed: seed of the permutations.
+        probes: further prompts that something may be told of; they are never drawn.
 
     Raises:
-        SteelyardError: there are no prompts, or one has no domain, or one that is no whole number.
+        SteelyardError: there are no prompts, or one has no domain, or one that is no whole number, or a probe's is none
+            of the prompts'.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], seed: int) -> None:
+    def __init__(self, prompts: Sequence[Prompt], seed: int, probes: Sequence[Prompt] = ()) -> None:
         require(bool(prompts), "there are no prompts to draw", where="curriculum", hint="give the task prompts")
-        numbers = [_domain_of(prompt) for prompt in prompts]
+        numbers = [domain_of(prompt) for prompt in prompts]
         self.domains = sorted(set(numbers))
         self._arm_of = {p.id: self.domains.index(number) for p, number in zip(prompts, numbers, strict=True)}
+        self._arm_of |= {probe.id: self._known(probe) for probe in probes}
         self._places = [[i for i, number in enumerate(numbers) if number == domain] for domain in self.domains]
         self._walks = [
             ShuffledWalk(len(places), derive(seed, "arm", domain))
@@ -50,15 +53,14 @@ class Arms:
 
     def groups(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[int, Float64[np.ndarray, "G"]]]:
         """For each prompt yield its arm, and |A_j| of its samples with a reward, in order of sample number."""
-        found: dict[str, list[Trajectory]] = {}
-        for trajectory in trajectories:
-            found.setdefault(trajectory.prompt_id, []).append(trajectory)
-        for prompt_id, group in found.items():
-            group = sorted(group, key=lambda t: t.sample)  # a sum of floats depends on its order
-            yield (
-                self._arm_of[prompt_id],
-                _abs_advantages([t.reward for t in group if t.valid and t.reward is not None]),
-            )
+        for arm, reward_G in self.rewards(trajectories):
+            yield arm, _abs_advantages(reward_G)
+
+    def rewards(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[int, Float64[np.ndarray, "G"]]]:
+        """For each prompt yield its arm, and the rewards of its samples that have one, in order of sample number."""
+        for prompt_id, group in by_prompt(trajectories).items():
+            rewards = [t.reward for t in group if t.valid and t.reward is not None]
+            yield self._arm_of[prompt_id], np.array(rewards, np.float64)
 
     def state(self) -> list[int]:
         """The number of prompts drawn from each arm."""
@@ -76,8 +78,32 @@ class Arms:
         for walk, position in zip(self._walks, state, strict=True):
             walk.restore({"position": position})
 
+    def _known(self, probe: Prompt) -> int:
+        number = domain_of(probe)
+        hint = "give prompts of this domain to draw, or leave it out"
+        require(number in self.domains, f"no prompt has its domain, {number}", where=probe.where, hint=hint)
+        return self.domains.index(number)
 
-def _domain_of(prompt: Prompt) -> int:
+
+def by_prompt(trajectories: Sequence[Trajectory]) -> dict[str, list[Trajectory]]:
+    """The samples of each prompt by its id, in order of sample number: a sum of floats depends on its order."""
+    found: dict[str, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        found.setdefault(trajectory.prompt_id, []).append(trajectory)
+    return {prompt_id: sorted(group, key=lambda t: t.sample) for prompt_id, group in found.items()}
+
+
+def pick(weight_D: Float64[np.ndarray, "D"], uniform: float) -> int:
+    """Which of several the number `uniform`, from 0 to 1, falls to, where each has its weight's share of these."""
+    return int(np.searchsorted(np.cumsum(weight_D)[:-1], uniform, side="right"))
+
+
+def domain_of(prompt: Prompt) -> int:
+    """The number of a prompt's domain.
+
+    Raises:
+        SteelyardError: it has none, or one that is no whole number.
+    """
     value = prompt.of_label("domain")
     hint = "name its column with --columns.domain, use a task with several domains, or the curriculum shuffled"
     require(value is not None, "has no column domain", where=prompt.where, hint=hint)
@@ -86,8 +112,7 @@ def _domain_of(prompt: Prompt) -> int:
     return number
 
 
-def _abs_advantages(rewards: Sequence[float]) -> Float64[np.ndarray, "G"]:
-    reward_G = np.array(rewards, np.float64)
+def _abs_advantages(reward_G: Float64[np.ndarray, "G"]) -> Float64[np.ndarray, "G"]:
     if len(reward_G) == 0:
         return reward_G
     centered_G = reward_G - reward_G.mean()

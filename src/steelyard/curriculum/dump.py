@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from steelyard.core import PositiveInt, PositiveOrInf, Prompt, Trajectory, method, require, rng
-from steelyard.curriculum.arms import Arms
+from steelyard.curriculum.arms import Arms, pick
 from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.ucb1 import UCB1
 from steelyard.curriculum.ucboost import UCBoost
@@ -76,10 +76,10 @@ class DumpDraws:
 
     def draw(self, num_prompts: int) -> list[int]:
         """Indices of the next prompts."""
-        edges_D = np.cumsum(self.weights())[:-1]
+        weight_D = self.weights()
         places = range(self._position, self._position + num_prompts)
         self._position += num_prompts
-        return [self._arms.next(int(np.searchsorted(edges_D, self._uniform(k), side="right"))) for k in places]
+        return [self._arms.next(pick(weight_D, self._uniform(k))) for k in places]
 
     def _uniform(self, position: int) -> float:
         return float(rng(self._seed, "dump", position).random())

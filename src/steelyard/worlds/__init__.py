@@ -5,6 +5,7 @@ from steelyard.worlds.domains import Domains
 from steelyard.worlds.facts import Facts
 from steelyard.worlds.grammar import Grammar
 from steelyard.worlds.habits import Habits
+from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
 from steelyard.worlds.many_answers import ManyAnswers
 from steelyard.worlds.safety import ToySafety
@@ -16,6 +17,7 @@ __all__ = [
     "Facts",
     "Grammar",
     "Habits",
+    "HiddenSums",
     "Loophole",
     "ManyAnswers",
     "Scratchpad",

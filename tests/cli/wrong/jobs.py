@@ -8,6 +8,7 @@ TEXT = "train phf --model llama --documents documents.jsonl --max-completion-len
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
+SKILLED = "--model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -69,6 +70,12 @@ ANSWERS = [
     Wrong(f"{SFT} --chat", "has no chat template"),
     Wrong(f"{SFT} --chat-template-kwargs [", "--chat-template-kwargs: it is not JSON"),
     Wrong(f"{SFT} --step-reward rewards.py:right", "unknown option --step-reward"),
+    Wrong(f"train skill-it {SKILLED}", "good.jsonl, line 1: there is no skill: column 'skill'; write it, or say which"),
+    Wrong(f"train skill-it {SKILLED} --columns.skill answer", "nothing is left to train on; give more rows"),
+    Wrong(f"train skill-it {SKILLED} --graph-from triples", "--graph-from"),
+    Wrong(f"train stat {SKILLED} --columns.skill answer --validation-share 1", "--validation-share: is 1.0"),
+    Wrong(f"train stat {SKILLED} --columns.skill answer --skills answer", "--skills: is 'answer'; leave it out, and"),
+    Wrong(f"train stat {SKILLED}", "good.jsonl, line 1: there is no skill: column 'skill'"),
     Wrong("train rows --model llama --path good.jsonl --step-reward rewards.py:right",
           "--step-reward: is set, but VarGradTB"),
     Wrong("train rows-step-kto --runtime inline --model llama --path good.jsonl --max-completion-length 6 "
