@@ -54,6 +54,7 @@ BY_ID: Mapping[str, str] = {
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
     "skill-it": f"steelyard train skill-it {ON_SKILLS}",
+    "stat-syn": "steelyard train stat-syn --rows questions.jsonl --generator MODEL --skill-column domain",
     "stat": f"steelyard train stat {ON_SKILLS}",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
 }

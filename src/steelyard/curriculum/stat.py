@@ -5,7 +5,7 @@ post-training of the prompts that were sampled in it. A question is difficult by
 process reward model and a second threshold, .7, for the worst step. What an answer misses is what its verifier names in
 parts of its score, `missing:SKILL` above 0; where it names nothing, all skills of the question, as no teacher is asked.
 Skills are drawn in proportion to the profile, where the paper takes 5 questions for each entry of it: the same shares.
-Questions are not synthesized: STAT-Syn is not here.
+Questions are not synthesized here: `data/stat_syn.py` is STAT-Syn.
 
     difficult(q) = [ mean_j r_j <= threshold ]
     n_s          = number of difficult q, of the last round, whose answers miss s

@@ -6,6 +6,7 @@ from steelyard.data.efl import EFL
 from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
+from steelyard.data.stat_syn import STATSyn
 
 __all__ = [
     "CHES",
@@ -20,6 +21,7 @@ __all__ = [
     "Question",
     "Reader",
     "Record",
+    "STATSyn",
     "Tools",
     "ancestors",
     "built",

@@ -76,6 +76,10 @@ ANSWERS = [
     Wrong(f"train stat {SKILLED} --columns.skill answer --validation-share 1", "--validation-share: is 1.0"),
     Wrong(f"train stat {SKILLED} --columns.skill answer --skills answer", "--skills: is 'answer'; leave it out, and"),
     Wrong(f"train stat {SKILLED}", "good.jsonl, line 1: there is no skill: column 'skill'"),
+    Wrong("train stat-syn --rows good.jsonl --generator llama --output-dir new",
+          "good.jsonl, line 1: there is no column 'skill'; choose one of answer, prompt, or name the column"),
+    Wrong("train stat-syn --rows good.jsonl --skill-column answer --output-dir new", "--generator: is missing"),
+    Wrong("train stat-syn --rows good.jsonl --skill-column answer --agree 4", "stat-syn.agree: is 4; use at most 3"),
     Wrong("train rows --model llama --path good.jsonl --step-reward rewards.py:right",
           "--step-reward: is set, but VarGradTB"),
     Wrong("train rows-step-kto --runtime inline --model llama --path good.jsonl --max-completion-length 6 "
