@@ -48,7 +48,7 @@ def test_is_a_task_of_several_skills_whose_splits_share_no_prompt():
 
 
 def test_the_base_model_knows_the_form_and_a_function_of_its_seed():
-    policy = base(TASK, seed=3, steps=30)
+    policy = base(TASK, seed=3)
     tokens = policy.encode(str(TASK.prompts("train")[0].text))
     import torch
 
@@ -56,7 +56,7 @@ def test_the_base_model_knows_the_form_and_a_function_of_its_seed():
     digits = [policy.tokenizer.get_vocab()[d] for d in "0123"]
     assert float(chances[digits].sum()) > 0.9
     assert float(chances.max()) < 0.6
-    assert np.array_equal(policy.weights(), base(TASK, seed=3, steps=30).weights())
+    assert np.array_equal(policy.weights(), base(TASK, seed=3).weights())
 
 
 def test_wrong_settings_are_refused():

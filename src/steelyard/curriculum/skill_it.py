@@ -6,8 +6,8 @@ round keeps its loss, which is 1 at first. The weights of a round are set by the
 authors' code; the paper's algorithm writes those of a round earlier. Every skill can be drawn: the out-of-domain
 setting is left out, and so are the code's schedules and priors.
 
-    p_1^i     ~ exp(eta sum_j A_ij)
-    p_{t+1}^i ~ exp(eta sum_{tau in the last w rounds} sum_j A_ij L_j(f_tau))
+    p_1     = softmax_i(eta sum_j A_ij)
+    p_{t+1} = softmax_i(eta sum_{tau in the last w rounds} sum_j A_ij L_j(f_tau))
 
 A_ij says how much training on skill i helps skill j (`skill_graph.py`; A_ii = 1), L_j(f_tau) is the loss on skill j.
 The sum over j runs over the targets. Where no edge is given, a skill is drawn by its own loss; with eta 0, or where all

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 import tyro
@@ -33,6 +33,7 @@ Told = Callable[[], Sequence[Trajectory]]
 """Measures the policy as it is on validation rows: trajectories of these prompts, with rewards."""
 
 
+@runtime_checkable
 class Draws(Curriculum, Protocol):
     """A curriculum that goes by rounds."""
 

@@ -92,7 +92,7 @@ class HiddenSums:
         ]
 
 
-def base(task: HiddenSums, seed: int, steps: int = 60) -> Policy:
+def base(task: HiddenSums, seed: int, steps: int = 100) -> Policy:
     """A model that has learned to answer every problem by one digit, drawn at random."""
     policy = tiny_policy(CHARACTERS, seed=derive(seed, "base") % 2**31, width=48, context=12)
     draws = rng(seed, "hidden-sums", "base")
@@ -100,7 +100,7 @@ def base(task: HiddenSums, seed: int, steps: int = 60) -> Policy:
     asked = [prompts[i] for i in draws.integers(len(prompts), size=64 * steps)]
     digits = draws.integers(task.modulus, size=len(asked))
     pairs = [(str(p.text), str(digit)) for p, digit in zip(asked, digits, strict=True)]
-    imitate(policy, pairs, steps=steps, batch=64, learning_rate=3e-3, seed=seed)
+    imitate(policy, pairs, steps=steps, batch=64, learning_rate=6e-3, seed=seed)
     return policy
 
 
