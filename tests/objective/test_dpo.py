@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from steelyard.core import SteelyardError
+from steelyard.check import check_method
+from steelyard.core import Batch, SteelyardError
 from steelyard.objective import DPO, IPO
 
 
@@ -46,3 +47,36 @@ def test_wrong_beta_and_wrong_groups_are_refused(batch_of):
         DPO(beta=0.0)
     with pytest.raises(SteelyardError, match="num_generations"):
         DPO()(batch_of([[-1.0]], [[1.0]], ref=[[-1.0]]))
+
+
+def steps(rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def test_length_normalised_by_hand(grad):
+    """A chosen completion of two steps that gained 1 in all, and a rejected one of four that lost 2 in all."""
+    logp_PGT = steps([[[-1.0, -1.0, 9.0, 9.0], [-2.0, -2.0, -2.0, -2.0]]]).requires_grad_()
+    batch = Batch(
+        logp_PGT=logp_PGT,
+        action_PGT=torch.tensor([[[True, True, False, False], [True] * 4]]),
+        valid_PG=torch.ones(1, 2, dtype=torch.bool),
+        reward_PG=steps([[1.0, 0.0]]),
+        logp_ref_PGT=steps([[[-1.5, -1.5, 0.0, 0.0], [-1.5, -1.5, -1.5, -1.5]]]),
+    )
+    # s_w / 2 - s_l / 4 = 1/2 + 1/2; without normalisation it is 1 + 2.
+    loss = DPO(beta=math.log(3), length_normalised=True)(batch)
+    assert loss.value.item() == pytest.approx(-math.log(0.75))
+    assert loss.metrics["objective/margin"] == pytest.approx(1.0)
+    pull = math.log(3) / 4
+    expected = steps([[[-pull / 2, -pull / 2, 0.0, 0.0], [pull / 4] * 4]])
+    assert torch.allclose(grad(loss.value, batch), expected)
+    assert DPO()(batch).metrics["objective/margin"] == pytest.approx(3.0)
+
+
+def test_length_normalised_pairs_of_equal_length_are_dpo_at_a_smaller_beta(batch_of):
+    batch = batch_of([[-1.0, -3.0]], [[1.0, 0.0]], ref=[[-2.0, -2.0]])
+    assert DPO(beta=0.3, length_normalised=True)(batch).value.item() == DPO(beta=0.3)(batch).value.item()
+
+
+def test_length_normalised_conforms():
+    assert all(result.passed for result in check_method(DPO(length_normalised=True)))

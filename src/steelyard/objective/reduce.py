@@ -34,6 +34,11 @@ def log_ratio(batch: Batch) -> Float[Tensor, "P G"]:
     return sum_steps(batch.logp_PGT - batch.field("logp_ref_PGT").detach(), batch)
 
 
+def mean_log_ratio(batch: Batch) -> Float[Tensor, "P G"]:
+    """`log_ratio` divided by the number of actions (nats a step)."""
+    return mean_steps(batch.logp_PGT - batch.field("logp_ref_PGT").detach(), batch)
+
+
 def num_samples(mask_PK: Bool[Tensor, "P K"]) -> Int[Tensor, "P 1"]:
     """Number of each prompt's counted samples, at least 1: what their sum is divided by."""
     return mask_PK.sum(-1, keepdim=True).clamp(min=1)
