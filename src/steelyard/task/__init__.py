@@ -7,11 +7,13 @@ from steelyard.task.guessing import Guessing
 from steelyard.task.gym import Gym
 from steelyard.task.judged_rows import JudgedRows
 from steelyard.task.red_team import RedTeam
+from steelyard.task.rlvr import RLVR
 from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
 from steelyard.task.ufo import UFO
 
 __all__ = [
+    "RLVR",
     "UFO",
     "Arithmetic",
     "Attack",
