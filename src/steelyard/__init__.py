@@ -8,16 +8,17 @@ if TYPE_CHECKING:
     from steelyard.recipes import load
     from steelyard.runtime import Run
     from steelyard.training import Result, resume
+    from steelyard.training.pipeline import Pipeline
 
 __version__ = "0.1.0"
 __all__ = ["Result", "SteelyardError", "load", "resume", "train"]
 
 
-def train(recipe: "Run | Job | str", *, name: str | None = None, **options: Any) -> "Result":
+def train(recipe: "Run | Job | Pipeline | str", *, name: str | None = None, **options: Any) -> "Result":
     """Post-train a model: `steelyard.training.train`, which also takes a recipe by its name.
 
     Args:
-        recipe: a `Run`, a `Job`, or the name of a recipe.
+        recipe: a `Run`, a `Job`, a `Pipeline`, or the name of a recipe.
         name: the recipe's name in the records, where `recipe` is no name.
         options: `reward`, `watch` and the other arguments of `steelyard.training.train`, and fields of the recipe to
             change, for example `max_steps=50`.

@@ -20,6 +20,7 @@ from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Rows
+from steelyard.training.pipeline import Pipeline
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("llama", "gpt2")
@@ -29,10 +30,11 @@ FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-g
 FEW += " --evaluation.prompts 1 --evaluation.sampled-prompts 1 --evaluation.samples 2 --save-steps 0"
 WARM = " --replay.warmup 0"
 FEW_JOB = "--max-steps 1 --max-completion-length 4"
+OTHER_RECIPES = (own_data.BASELINES, own_data.ON_PAIRS, own_data.PIPELINES)
 LISTED = [(id, told) for rows in own_data.rooms().values() for id, told in rows]
 COMMANDS = sorted(
     {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
-    | {own_data.command(name) for name in (*own_data.BASELINES.values(), *own_data.ON_PAIRS.values())}
+    | {own_data.command(name) for told in OTHER_RECIPES for name in told.values()}
 )
 CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER"}
 """Words of a command that stand for another model in another family."""
@@ -118,7 +120,14 @@ def few(words: list[str]) -> list[str]:
     """Flags that make a command small."""
     if words[0] != "train":
         return []
-    recipe = find(words[1])
+    return few_of(find(words[1]), words)
+
+
+def few_of(recipe: Any, words: list[str]) -> list[str]:
+    """Flags that make a recipe small; those of a pipeline are those of its stages."""
+    if isinstance(recipe, Pipeline):
+        flags = [(stage.name, word) for stage in recipe.stages() for word in few_of(stage.settings, words)]
+        return [f"--{name}.{word.removeprefix('--')}" if word.startswith("--") else word for name, word in flags]
     if not isinstance(recipe, Run):
         if hasattr(recipe, "epochs"):
             return FEW_JOB.split()
@@ -153,4 +162,5 @@ def test_every_command_runs(
     code = main(words)
     assert code == 0, capfd.readouterr().err
     if words[0] == "train":
-        assert (tmp_path / "run" / "result.json").is_file()
+        made = "pipeline.json" if isinstance(find(words[1]), Pipeline) else "result.json"
+        assert (tmp_path / "run" / made).is_file()

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from steelyard.check import import_rooms
 from steelyard.core import Card, cards, id_of
 from steelyard.model import attention_names, encoder_attention_names
 from steelyard.recipes import find, names
 from steelyard.runtime import Run
+from steelyard.training.pipeline import Pipeline
 
 ON_ROWS = "steelyard train rows --model MODEL --path questions.jsonl"
 ON_SKILLS = "--model MODEL --path questions.jsonl --columns.skill domain"
@@ -71,6 +73,8 @@ BASELINES = {
 """What papers compare with, and the recipe."""
 ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto"}
 """Objectives that also learn from pairs of one's own, and the recipe."""
+PIPELINES = {"tulu3: SFT, then DPO, then RLVR": "tulu3"}
+"""Several jobs as one run, and the recipe."""
 HEAD = """# Every method on your own data
 
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
@@ -95,7 +99,12 @@ def text() -> str:
         room: [(id, told if id in IN_PYTHON else f"`{told}`") for id, told in own] for room, own in rooms().items()
     }
     parts = [_section(room, "method", rows) for room, rows in by_room.items()]
-    for heading, what, recipes in (("pairs that you have", "method", ON_PAIRS), ("baselines", "baseline", BASELINES)):
+    others = (
+        ("pairs that you have", "method", ON_PAIRS),
+        ("pipelines", "pipeline", PIPELINES),
+        ("baselines", "baseline", BASELINES),
+    )
+    for heading, what, recipes in others:
         parts.append(_section(heading, what, [(told, f"`{command(name)}`") for told, name in recipes.items()]))
     return "\n\n".join([HEAD, *parts]) + "\n"
 
@@ -164,7 +173,8 @@ def _has_model(name: str) -> bool:
 
 def command(name: str) -> str:
     """The command of a recipe on one's own model and data."""
-    recipe = find(name)
+    recipe: Any = find(name)
+    recipe = recipe.given if isinstance(recipe, Pipeline) else recipe
     own = "" if _has_model(name) else getattr(recipe.task if isinstance(recipe, Run) else recipe, "OWN_DATA", "")
     model = "--model MODEL" if hasattr(recipe, "model") else ""
     return " ".join(filter(None, (f"steelyard train {name}", model, own, MORE.get(name, ""))))

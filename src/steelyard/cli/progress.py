@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -141,3 +142,38 @@ class Progress:
             table.add_column(name, justify="right")
         table.add_row(*facts.values())
         return table
+
+
+class StageProgress:
+    """Shows the rows of a pipeline: each stage as a run of its own. A context manager; pass `watch` to `train`.
+
+    Args:
+        what: the words after `steelyard train`, for the titles.
+        console: where to print; by default standard error.
+    """
+
+    def __init__(self, what: str, console: Console | None = None) -> None:
+        self._what = what
+        self._console = console
+        self._stage: Progress | None = None
+
+    def __enter__(self) -> "StageProgress":
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._end(*raised)
+
+    def watch(self, file: str, row: JsonMapping) -> None:
+        """Show a row of a record file, or begin with another stage."""
+        if file == "stage":
+            self._end(None, None, None)
+            title = f"steelyard train {self._what}: stage {row['number']} of {row['of']}, {row['name']}: {row['title']}"
+            self._stage = Progress(row["steps"], title, self._console)
+            self._stage.__enter__()
+        elif self._stage is not None:
+            self._stage.watch(file, row)
+
+    def _end(self, *raised: Any) -> None:
+        if self._stage is not None:
+            self._stage.__exit__(*raised)
+            self._stage = None

@@ -4,11 +4,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from steelyard.cli.chosen import CURRICULUM, chosen_parts, take_id, take_rule
-from steelyard.cli.flags import choose, gather_rewards, parse, take_flags
-from steelyard.cli.progress import Progress
+from steelyard.cli.flags import choose
+from steelyard.cli.progress import Progress, StageProgress
+from steelyard.cli.recipe_words import parse_recipe
 from steelyard.cli.sanitize import plain
-from steelyard.cli.stops import gather_stops
 from steelyard.core import require
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
@@ -17,7 +16,11 @@ from steelyard.recipes import find, summaries
 from steelyard.report import curve_text, read_run
 from steelyard.report.measures import change
 from steelyard.runtime import Run
+from steelyard.runtime.run_dir.pipeline_file import read_pipeline_file
 from steelyard.training import Result, resume, train
+from steelyard.training.pipeline import Pipeline
+from steelyard.training.pipeline_plan import pipeline_lines, plan_pipeline
+from steelyard.training.pipeline_run import is_pipeline
 from steelyard.training.plan import plan
 from steelyard.training.plan_text import plan_lines
 from steelyard.training.run_directory import read_stored_run
@@ -25,7 +28,7 @@ from steelyard.training.run_directory import read_stored_run
 PURPOSE = (
     "Train a model. A recipe names the method, and the task or the data that it takes; options change its numbers.\n"
     "Settings, records, the trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
-    "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings.\n"
+    "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings, or a pipeline.\n"
     "steelyard train --resume RUN --max-steps N also extends a run that has reached its end.\n"
     "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing."
 )
@@ -37,6 +40,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     if DRY in words:
         return _plan([word for word in words if word != DRY])
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
+    if is_pipeline(result.run_dir):
+        return _told(result)
     evals = read_run(result.run_dir).evals
     say(curve_text(evals))
     say(headline(result.summary, evals))
@@ -45,8 +50,23 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     return dict(result.summary)
 
 
+def _told(result: Result) -> Mapping[str, object]:
+    """Print what each stage of a pipeline changed, and the paths."""
+    for row in read_pipeline_file(result.run_dir).stages:
+        evals = read_run(result.run_dir / row.run).evals
+        say(f"{row.name}: {headline(row.result or {}, evals)}")
+    directory = result.run_dir
+    say(f"page: {directory / 'report.html'}   model: {directory / result.summary['product']}   stages: {directory}")
+    return dict(result.summary)
+
+
 def _resume(words: Sequence[str]) -> Result:
     require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
+    if is_pipeline(words[0]):
+        hint = "leave it out: the stages of a pipeline keep their settings"
+        require(not words[1:], f"unexpected {' '.join(words[1:])}", where="train --resume", hint=hint)
+        with StageProgress(f"--resume {words[0]}") as stages:
+            return resume(words[0], watch=stages.watch)
     stored = read_stored_run(words[0])
     longer = _max_steps(words[1:])
     run = stored.settings if longer is None else replace(stored.settings, max_steps=longer)
@@ -71,41 +91,33 @@ def _plan(words: Sequence[str]) -> Mapping[str, object]:
     hint = "leave it out: the settings of a stored run are in its config.json"
     require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
     name, settings = _settings(words)
-    planned = plan(settings, name)
-    say("\n".join(plain(line) for line in plan_lines(planned)))
+    if isinstance(settings, Pipeline):
+        planned = plan_pipeline(settings, name)
+        lines = pipeline_lines(planned)
+    else:
+        planned = plan(settings, name)
+        lines = plan_lines(planned)
+    say("\n".join(map(plain, lines)))
     return planned
 
 
-def _settings(words: Sequence[str]) -> tuple[str, Run | Job]:
+def _settings(words: Sequence[str]) -> tuple[str, Run | Job | Pipeline]:
     known = summaries()
     name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
-    command = f"train {name}"
     what = f"comes with the recipe {name}, and a run knows its own"
     require("--resume" not in words, what, where="--resume", hint="write steelyard train --resume RUN")
-    recipe = find(name)
-    if not isinstance(recipe, Run):
-        return name, parse(type(recipe), words[1:], command=command, default=recipe, description=known[name])
-    rule, rest = take_rule(words[1:], command)
-    curriculum, rest = take_id(rest, CURRICULUM)
-    recipe = recipe if curriculum is None else replace(recipe, curriculum=curriculum)
-    options = gather_stops(gather_rewards(_gather_schedules(rest, recipe), "--constraint"))
-    settings = parse(Run, options, command=command, default=recipe, description=f"{known[name]}\n\n{chosen_parts()}")
-    return name, settings if rule is None else replace(settings, decode=rule)
-
-
-def _gather_schedules(words: Sequence[str], recipe: Run) -> list[str]:
-    """The words with all `--schedule.NAME WORD`, and the recipe's own schedules, as one `--schedule NAME WORD ...`."""
-    found = {name: str(schedule) for name, schedule in recipe.schedule.items()}
-    given, rest = take_flags(words, lambda flag: flag.startswith("--schedule."))
-    found |= {flag.removeprefix("--schedule.").replace("-", "_"): value for flag, value in given}
-    return [*rest, "--schedule", *(word for pair in found.items() for word in pair)] if found else rest
+    return name, parse_recipe(find(name), words[1:], command=f"train {name}", description=known[name])
 
 
 def _train(words: Sequence[str]) -> Result:
     name, settings = _settings(words)
+    command = ["steelyard", "train", *words]
+    if isinstance(settings, Pipeline):
+        with StageProgress(name) as stages:
+            return train(settings, name=name, watch=stages.watch, command=command)
     title = "\n".join(filter(None, (_title(name, settings), _slow(settings))))
     with Progress(settings.max_steps, title) as progress:
-        return train(settings, name=name, watch=progress.watch, command=["steelyard", "train", *words])
+        return train(settings, name=name, watch=progress.watch, command=command)
 
 
 def _slow(run: Run | Job) -> str | None:

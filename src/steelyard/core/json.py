@@ -35,3 +35,21 @@ def check_keys(text: str, where: str) -> None:
     except RecursionError as error:
         hint = "write the inner part as a text"
         raise SteelyardError("it is nested too deeply", where=where, hint=hint) from error
+
+
+def check_json(row: JsonMapping, where: str) -> None:
+    """See that a row can be written as JSON and read again as it is.
+
+    Args:
+        row: column -> value.
+        where: the row's place, for errors.
+
+    Raises:
+        SteelyardError: a column holds what JSON has no word for, such as a date, or a number that is not finite.
+    """
+    for name, value in row.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            what = f"column {name!r} holds what JSON has not ({error})"
+            raise SteelyardError(what, where=where, hint="write it as a text, or leave it out") from error

@@ -4,7 +4,6 @@ Each step builds from the next rows. A run that was killed and resumed writes th
 was not; it refuses to go on over rows that have changed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import tyro
 from steelyard.core import NonNegative, PositiveInt, Sampling, SteelyardError, checked, require
 from steelyard.core.columns import check_row
 from steelyard.core.job import DrivenSettings
-from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.core.json import JsonObject, check_json
 from steelyard.data.builder import Builder, Tool, Tools
 from steelyard.data.efl import EFL
 from steelyard.data.function_judge import FunctionJudge
@@ -104,7 +103,7 @@ class Building(DrivenSettings):
         rows = [(f"{self.rows}, {place}", row) for place, row in read_rows(self.rows)]
         for place, row in rows:
             check_row(row, self.builder.columns(), place)
-            _check_json(row, place)
+            check_json(row, place)
         return records_of(rows)
 
     def _tools(self) -> Tools:
@@ -142,15 +141,6 @@ class Building(DrivenSettings):
     def _steps(self, records: Sequence[Record]) -> int:
         whole = -(-len(records) // self.batch_size)
         return min(self.max_steps or whole, whole)
-
-
-def _check_json(row: JsonMapping, place: str) -> None:
-    for name, value in row.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            what = f"column {name!r} holds what JSON has not ({error})"
-            raise SteelyardError(what, where=place, hint="write it as a text, or leave it out") from error
 
 
 def _facts(records: Sequence[Record]) -> JsonObject:

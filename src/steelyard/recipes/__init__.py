@@ -1,7 +1,7 @@
 """Named runs: every module of this package holds one frozen `RECIPE` and is called by its file's name.
 
-A recipe is a `Run`, which is post-training, or a `Job` on given data. `_on_rows.py` holds one for every objective, on
-prompts and answers of one's own: rows-METHOD.
+A recipe is a `Run`, which is post-training, a `Job` on given data, or a `Pipeline` of both. `_on_rows.py` holds one for
+every objective, on prompts and answers of one's own: rows-METHOD.
 """
 
 import sys
@@ -11,6 +11,7 @@ from steelyard.core.job import Job
 from steelyard.core.modules import find_module, module_names, module_summaries
 from steelyard.recipes._on_rows import on_rows
 from steelyard.runtime import Run
+from steelyard.training.pipeline import Pipeline
 
 _PACKAGE = sys.modules[__name__]
 _ROWS = "rows-"
@@ -30,7 +31,7 @@ def summaries() -> dict[str, str]:
     return dict(sorted((module_summaries(_PACKAGE, "recipe") | rows).items()))
 
 
-def find(name: str) -> Run | Job:
+def find(name: str) -> Run | Job | Pipeline:
     """The recipe of that name.
 
     Raises:
@@ -45,10 +46,11 @@ def load(name: str) -> Run:
     """The recipe of that name, which must be one of post-training.
 
     Raises:
-        SteelyardError: there is none, or it is a job on given data; `find` gives either.
+        SteelyardError: there is none, or it is a job on given data or a pipeline; `find` gives any.
     """
     found = find(name)
     if not isinstance(found, Run):
-        what = f"{name!r} is a job on given data, without prompts and samples"
-        raise SteelyardError(what, where="recipe", hint="name a recipe that samples, such as arithmetic")
+        kind = "pipeline" if isinstance(found, Pipeline) else "job on given data, without prompts and samples"
+        hint = "name a recipe that samples, such as arithmetic"
+        raise SteelyardError(f"{name!r} is a {kind}", where="recipe", hint=hint)
     return found

@@ -31,8 +31,16 @@ def write_report(run_dir: Path) -> Path:
         notes=_notes(run),
         sections=sections,
     )
-    page = run_dir / "report.html"
-    partial = run_dir / "report.html.partial"
+    return put_page(run_dir / "report.html", text)
+
+
+def put_page(page: Path, text: str) -> Path:
+    """Write a page, whole or not at all, and return its path.
+
+    Raises:
+        SteelyardError: the disk does not take it.
+    """
+    partial = page.with_name(f"{page.name}.partial")
     try:
         partial.unlink(missing_ok=True)  # it might be a link that leads elsewhere
         partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Executes a `Run`: preflight, dry run, run directory, resume."""
+"""Executes a `Run`, a job or a pipeline: preflight, dry run, run directory, resume."""
 
 from steelyard.training.train import Result, resume, train
 

@@ -1,4 +1,7 @@
-"""`train`: settings in, a run directory and its summary out. `resume`: a run that was cut short, taken to its end."""
+"""`train`: settings in, a run directory and its summary out. `resume`: a run that was cut short, taken to its end.
+
+A pipeline is taken likewise: it has a run directory for each of its stages.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +20,8 @@ from steelyard.runtime.factories import BUFFER, constrained
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import RESULT, Watch
 from steelyard.training.job import KIND, JobRun
+from steelyard.training.pipeline import Pipeline
+from steelyard.training.pipeline_run import Driver, begin, go_on, is_pipeline
 from steelyard.training.preflight import preflight
 from steelyard.training.run_directory import extended, read_stored_run
 
@@ -25,7 +30,8 @@ from steelyard.training.run_directory import extended, read_stored_run
 class Result:
     """What a run came to. `summary` is the object that `steelyard train --json` prints.
 
-    Jobs on given data measure something else than accuracy: their `summary` has `before` and `after`, by name.
+    Jobs on given data measure something else than accuracy: their `summary` has `before` and `after`, by name. The
+    `summary` of a pipeline has those of its stages, under `stages`.
     """
 
     run_dir: Path
@@ -45,7 +51,7 @@ class Result:
 
 
 def train(
-    run: Run | Job,
+    run: Run | Job | Pipeline,
     *,
     reward: object = None,
     watch: Watch | None = None,
@@ -54,29 +60,38 @@ def train(
     command: Sequence[str] | None = None,
     **settings: Any,
 ) -> Result:
-    """Post-train a model, or carry out a job on given data.
+    """Post-train a model, carry out a job on given data, or run a pipeline of both.
 
     Args:
-        run: the settings; recipes are runs and jobs with a name.
+        run: the settings; recipes are runs, jobs and pipelines with a name.
         reward: replaces the task's verifier: a callable `f(prompts, completions, **columns) -> list[float | None]`,
             which then runs in this process and holds up its message loop while it does, or "module:function",
             which runs in worker processes and is tried on two empty completions before the run begins. A list is a sum,
             and a pair in it gives a weight: [f, (g, 0.5)]. Anything else is refused. Held-out samples are measured by
             it too; the accuracy by the task's own verifier stands beside it.
-        watch: called with the name of a record file and each row written to it.
+        watch: called with the name of a record file and each row written to it; before each stage of a pipeline with
+            "stage" and what it is.
         report: write report.html at the end.
         name: the recipe's name in the records.
         command: the command line that this run came from, for its page.
-        settings: fields of the run to change, for example `max_steps=50`.
+        settings: fields of the run to change, for example `max_steps=50`; of a pipeline, those of its `given`.
 
     Raises:
-        SteelyardError: a setting, model or file is wrong, or a job on given data is given a reward.
+        SteelyardError: a setting, model or file is wrong, a job on given data is given a reward, or a pipeline one
+            without a name.
         FaultError: the run could not go on; `resume` may.
         Stopped: a signal asked for it; `resume` goes on.
     """
     named = None if reward is None else named_rewards(reward)
-    run = _changed(run, settings | ({} if named is None else {"reward": named[0] if len(named) == 1 else named}))
-    directory = Path(run.output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    changed = settings | ({} if named is None else {"reward": named[0] if len(named) == 1 else named})
+    if isinstance(run, Pipeline):
+        hint = "name it as module:function"
+        require(reward is None or named is not None, "a pipeline takes no callable", where="reward", hint=hint)
+        pipeline = replace(run, given=_changed(run.given, changed))
+        place = _place(pipeline.given.output_dir, name)
+        return Result(place, begin(pipeline, name, place, Driver(train, resume, watch, report), command))
+    run = _changed(run, changed)
+    directory = _place(run.output_dir, name)
     verifier = None if named is not None else _verifier(run, reward)
     records = Records(directory, watch, describe(run, name, command) | {"callable_reward": verifier is not None})
     return _carry_out(run, name, records, verifier, None, report)
@@ -96,7 +111,7 @@ def resume(
     Schedules go by learner steps and stay as they are: a learning rate or beta that has fallen to its end stays there.
 
     Args:
-        run_dir: the run's directory; its settings are its own.
+        run_dir: the directory of a run or of a pipeline; its settings are its own.
         reward: the callables that scored the run, if any did.
         max_steps: learner steps in all, in place of the run's own; more than its newest checkpoint has.
         watch: called with the name of a record file and each row written to it.
@@ -107,6 +122,11 @@ def resume(
         FaultError, Stopped: as for `train`.
     """
     directory = Path(run_dir)
+    if is_pipeline(directory):
+        hint = f"leave it out; a stage that has ended is extended by itself, such as {directory / '1-sft'}"
+        alone = max_steps is None and reward is None
+        require(alone, "a pipeline keeps its own steps and reward", where=str(directory), hint=hint)
+        return Result(directory, go_on(directory, Driver(train, resume, watch, report)))
     begun = read_stored_run(run_dir)
     ended = (directory / RESULT).exists()
     hint = f"begin a new run, or extend this one: steelyard train --resume {run_dir} --max-steps N"
@@ -194,6 +214,11 @@ def _post_train(run: Run, records: Records, verifier: Reward | None, newest: Pat
         for part in (run.task, verifier):
             if isinstance(part, Closable):
                 part.close()
+
+
+def _place(output_dir: str | None, name: str) -> Path:
+    """The run's directory."""
+    return Path(output_dir or f"runs/{name}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
 def _changed(run: Any, settings: Mapping[str, Any]) -> Any:

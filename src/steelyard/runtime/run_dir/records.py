@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from steelyard.core import FaultError, SteelyardError, Trajectory, encode, require
+from steelyard.core import Dataclass, FaultError, SteelyardError, Trajectory, encode, require
 from steelyard.core.copies import own
-from steelyard.core.job import Job
 from steelyard.core.lock import Lock
 from steelyard.runtime.run import Run
 from steelyard.runtime.run_dir.disk import append, put, sync, writing
@@ -267,7 +267,16 @@ def _finite(data: object) -> object:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def describe(run: Run | Job, recipe: str, command: Sequence[str] | None = None) -> dict[str, object]:
+class Seeded(Dataclass, Protocol):
+    """Settings of whatever is run: a `Run`, a job, or a pipeline of them."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of every random draw."""
+        ...
+
+
+def describe(run: Seeded, recipe: str, command: Sequence[str] | None = None) -> dict[str, object]:
     """The contents of config.json: the settings as resolved; recipe, command, seed, version, commit and machine.
 
     The settings of a job name their class; those of a `Run` need not.

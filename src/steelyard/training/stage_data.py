@@ -1,0 +1,172 @@
+"""What the stages of a pipeline learn from: files mixed by shares, some rows held out, and what overlaps with them left
+out of every stage.
+
+    FILE         all rows of a file
+    FILE=SHARE   so many of its rows, drawn by the seed, in the file's order
+
+Rows are held out as each stage's settings say: those of its `held_out`, or else a share of its prompts, by hash. Then a
+row of any stage is left out where its prompt overlaps with a held-out prompt of any stage (`task/decontamination.py`):
+what a later stage is measured by was learned by no earlier one.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.core import require, rng
+from steelyard.core.json import JsonMapping, JsonObject, check_json
+from steelyard.runtime.run_dir.disk import writing
+from steelyard.task.base import Text, key_of, split_keys
+from steelyard.task.columns import PROMPTS, column_of
+from steelyard.task.decontamination import HeldOutIndex, Overlapping
+from steelyard.task.files import read_rows
+from steelyard.task.rows import prompt_of
+from steelyard.training.pipeline import PipelineSettings, Stage
+
+HELD_OUT = "-held-out.jsonl"
+LEFT_OUT: Mapping[Overlapping, str] = {
+    "equal": "rows left out because their prompt is held out",
+    "near": "rows left out because their prompt is nearly one that is held out",
+}
+
+
+@dataclass(frozen=True)
+class GivenRow:
+    """A row of a user's file."""
+
+    place: str
+    """The file and where it stands there, for errors."""
+    row: JsonMapping
+    asked: Text
+    """Its prompt, without what the stage's settings put around it."""
+
+
+@dataclass(frozen=True)
+class StageData:
+    """The rows of a stage."""
+
+    train: Sequence[GivenRow]
+    held_out: Sequence[GivenRow]
+    files: Mapping[str, int]
+    """File -> rows of it that were taken."""
+    notes: Mapping[str, int]
+    """How many rows were left out, by why."""
+
+    def facts(self) -> JsonObject:
+        """The rows in numbers."""
+        counts = {"train": len(self.train), "held_out": len(self.held_out)}
+        return {**counts, "files": dict(self.files), "notes": dict(self.notes)}
+
+
+def prepare(stages: Sequence[Stage], given: PipelineSettings) -> dict[str, StageData]:
+    """The rows of every stage, by its name.
+
+    Raises:
+        SteelyardError: a file is missing or malformed, a share is none, or nothing is left to train on.
+    """
+    mixed = {stage.name: _mixed(stage, given.seed) for stage in stages}
+    split = {stage.name: _split(mixed[stage.name][0], stage) for stage in stages}
+    asked = [row.asked for _, held in split.values() for row in held]
+    index = HeldOutIndex(asked, given.overlap_words, given.max_overlap)
+    found: dict[str, StageData] = {}
+    for stage in stages:
+        train, held = split[stage.name]
+        kept, notes = _without_overlap(train, index)
+        hint = "raise --max-overlap, or hold out other rows"
+        require(bool(kept), "every row overlaps with what is held out", where=stage.flag, hint=hint)
+        found[stage.name] = StageData(kept, held, mixed[stage.name][1], notes)
+    return found
+
+
+def names_of(number: int, stage: Stage) -> tuple[str, str]:
+    """The names of the files that a stage learns from, and is measured by."""
+    return f"{number}-{stage.name}.jsonl", f"{number}-{stage.name}{HELD_OUT}"
+
+
+def write(stages: Sequence[Stage], data: Mapping[str, StageData], directory: Path) -> dict[str, Sequence[str]]:
+    """Write every stage's two files into `directory`; returns, by path, the place where each of its lines came from.
+
+    Raises:
+        FaultError: the disk does not take them.
+    """
+    places: dict[str, Sequence[str]] = {}
+    for number, stage in enumerate(stages, start=1):
+        one = data[stage.name]
+        for name, rows in zip(names_of(number, stage), (one.train, one.held_out), strict=True):
+            path = directory / name
+            lines = "".join(json.dumps(row.row, ensure_ascii=False) + "\n" for row in rows)
+            with writing(path):
+                path.write_text(lines, encoding="utf-8")
+            places[str(path)] = [row.place for row in rows]
+    return places
+
+
+def _sources(stage: Stage) -> list[tuple[str, float]]:
+    """Each file with the share of its rows that is taken.
+
+    Raises:
+        SteelyardError: none is named, one is named twice, or a share is none.
+    """
+    hint = "name a .jsonl or .parquet file, or FILE=SHARE for a share of its rows"
+    require(bool(stage.files), "is missing", where=stage.flag, hint=hint)
+    found = [_source(file, stage.flag) for file in stage.files]
+    names = [name for name, _ in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    require(twice is None, f"names {twice} twice", where=stage.flag, hint="name it once, with the share of both")
+    return found
+
+
+def _source(file: str, flag: str) -> tuple[str, float]:
+    path, equals, share = file.rpartition("=")
+    if not equals:
+        return file, 1.0
+    try:
+        number = float(share)
+    except ValueError:
+        return file, 1.0  # a name in which "=" stands
+    inside = 0 < number <= 1
+    require(inside, f"the share of {path} is {share}", where=flag, hint="use more than 0, and at most 1")
+    return path, number
+
+
+def _mixed(stage: Stage, seed: int) -> tuple[list[GivenRow], dict[str, int]]:
+    """The rows of all files of a stage, file after file, and how many of each were taken."""
+    rows: list[GivenRow] = []
+    taken: dict[str, int] = {}
+    for path, share in _sources(stage):
+        every = _read(path, stage)
+        number = max(1, round(share * len(every)))
+        draws = rng(seed, "mixture", stage.name, Path(path).name)
+        rows += [every[i] for i in sorted(draws.permutation(len(every))[:number].tolist())]
+        taken[path] = number
+    return rows, taken
+
+
+def _read(path: str, stage: Stage) -> list[GivenRow]:
+    """The rows of a file, each with its prompt."""
+    found: list[GivenRow] = []
+    names = (stage.prompt_column,) if stage.prompt_column else PROMPTS
+    for place, row in read_rows(path):
+        where = f"{path}, {place}"
+        check_json(row, where)
+        column = column_of(row, names, "prompt", where)
+        found.append(GivenRow(where, row, prompt_of(row[column], column, where)))
+    return found
+
+
+def _split(rows: Sequence[GivenRow], stage: Stage) -> tuple[list[GivenRow], list[GivenRow]]:
+    """Rows to train on, and held-out ones."""
+    if stage.rows.held_out:
+        return [*rows], _read(stage.rows.held_out, stage)
+    return split_keys(rows, lambda row: key_of(row.asked), stage.rows.held_out_share, where=stage.flag)
+
+
+def _without_overlap(rows: Sequence[GivenRow], index: HeldOutIndex) -> tuple[list[GivenRow], dict[str, int]]:
+    """The rows that overlap with nothing held out, and how many do, by how."""
+    found = [index.overlap(row.asked) for row in rows]
+    counts = Counter(how for how in found if how is not None)
+    return [row for row, how in zip(rows, found, strict=True) if how is None], {
+        LEFT_OUT[how]: number for how, number in counts.items()
+    }
