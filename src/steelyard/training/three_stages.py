@@ -71,4 +71,3 @@ class ThreeStages:
             Stage("dpo", "--pairs", given.pairs, self.dpo),
             Stage("rlvr", "--rows", given.rows, rlvr),
         )
-
