@@ -69,8 +69,13 @@ def words_of(files, model, **more):
     return [*words, "--rlvr.evaluation.samples", "2", "--rlvr.inline.threads", "1"]
 
 
+def given_to(files, model, directory):
+    """The arguments of `steelyard.train`."""
+    return {name: (file,) for name, file in files.items()} | {"model": str(model), "output_dir": str(directory)}
+
+
 def begin(files, model, directory, **dpo):
-    given = {**files, "model": str(model), "output_dir": str(directory)}
+    given = given_to(files, model, directory)
     return steelyard.train(small(**dpo), name="tulu3", report=False, **given)
 
 
@@ -234,7 +239,7 @@ def test_what_overlaps_is_left_out_counted_and_told(files, tiny_model_dir, tmp_p
 def test_a_reward_of_ones_own_verifies_the_last_stage(files, tiny_model_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text("def all(prompts, completions, **columns):\n    return [1.0] * len(completions)\n")
-    given = {**files, "model": str(tiny_model_dir("llama")), "output_dir": "out"}
+    given = given_to(files, tiny_model_dir("llama"), "out")
     steelyard.train(small(), name="tulu3", report=False, reward="own.py:all", **given)
     rows = [json.loads(line) for line in (tmp_path / "out/3-rlvr/samples.jsonl").read_text().splitlines()]
     assert {row["reward"] for row in rows} <= {10.0, -10.0}
@@ -242,12 +247,12 @@ def test_a_reward_of_ones_own_verifies_the_last_stage(files, tiny_model_dir, tmp
 
 
 def test_what_python_gets_wrong(files, tiny_model_dir, tmp_path):
-    given = {**files, "model": str(tiny_model_dir("llama")), "output_dir": str(tmp_path / "out")}
+    given = given_to(files, tiny_model_dir("llama"), tmp_path / "out")
     for changed, said in (
         ({"reward": len}, "a pipeline takes no callable"),
         ({"colour": 1}, "unknown setting 'colour'"),
         ({"model": ""}, "--model: is missing"),
-        ({"pairs": files["sft"]}, r"sft\.jsonl, line \d+: there is no column 'chosen'"),
+        ({"pairs": (files["sft"],)}, r"sft\.jsonl, line \d+: there is no column 'chosen'"),
     ):
         with pytest.raises(SteelyardError, match=said):
             steelyard.train(small(), **given | changed)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from steelyard.core import SteelyardError, Stopped, decode, require
-from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.core.json import JsonObject
 from steelyard.core.lock import Lock
 from steelyard.report import write_pipeline_report
 from steelyard.runtime.run_dir.disk import writing
@@ -77,26 +77,32 @@ class PipelineRun:
             if row.state != "done":
                 row.state = "begun"
                 self._note()
-                row.result = dict(self._carry_out(number, stage, model))
+                row.result = self._carry_out(number, stage, model)
                 row.state = "done"
                 self._note()
             model = str(self.directory / row.run / "model")
         return self._summary()
 
-    def _carry_out(self, number: int, stage: Stage, model: str) -> JsonMapping:
+    def _carry_out(self, number: int, stage: Stage, model: str) -> JsonObject:
         """The stage's result: begun, gone on with, or found there."""
         place = self.directory / run_name(number, stage)
+        if read_result(place) is None:  # else the pipeline was killed before it could note it
+            settings = on_files(stage, number, self.directory / DATA, model, self.directory, self.pipeline.seed)
+            self._show(number, stage, settings)
+            self._drive(place, stage, settings)
         found = read_result(place)
-        if found is not None:  # the pipeline was killed before it could note it
-            return found
-        settings = on_files(stage, number, self.directory / DATA, model, self.directory, self.pipeline.seed)
-        self._show(number, stage, settings)
+        assert found is not None, "a run that has ended writes its result"
+        return found
+
+    def _drive(self, place: Path, stage: Stage, settings: Any) -> None:
+        """Begin the stage's run, or go on with it."""
         options = {"watch": self.driver.watch, "report": self.driver.report}
         try:
             if (place / "config.json").is_file():
-                return self.driver.resume(place, **options).summary
-            _clear(place)
-            return self.driver.train(settings, name=f"{self.state.recipe}-{stage.name}", **options).summary
+                self.driver.resume(place, **options)
+            else:
+                _clear(place)
+                self.driver.train(settings, name=f"{self.state.recipe}-{stage.name}", **options)
         except Stopped as stopped:
             what = f"{stopped.what} of stage {stage.name}"
             hint = f"go on with steelyard train --resume {self.directory}"

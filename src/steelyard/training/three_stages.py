@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
+from msgspec import Meta
+
 from steelyard.core import checked
 from steelyard.pretrain.preference_tuning import PreferenceTuning
 from steelyard.pretrain.supervised import SupervisedTuning
 from steelyard.runtime import Run
 from steelyard.runtime.run import Rewards
 from steelyard.training.pipeline import PipelineSettings, Stage, check_stages
+
+Files = Annotated[tuple[str, ...], Meta(description='files; in Python a tuple, such as ("questions.jsonl",)')]
 
 
 @checked()
@@ -23,20 +27,15 @@ class ThreeStageSettings(PipelineSettings):
 
     OWN_DATA: ClassVar[str] = "--sft questions.jsonl --pairs pairs.jsonl --rows questions.jsonl"
 
-    sft: tuple[str, ...] = ()
+    sft: Files = ()
     """Files of prompts with answers, to imitate: FILE, or FILE=SHARE for a share of its rows; given once for each."""
-    pairs: tuple[str, ...] = ()
+    pairs: Files = ()
     """Files of prompts with a chosen and a rejected completion; FILE or FILE=SHARE, given once for each."""
-    rows: tuple[str, ...] = ()
+    rows: Files = ()
     """Files of questions whose answers are verified; FILE or FILE=SHARE, given once for each."""
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """A function module:function(prompts, completions, **columns) that verifies completions of the last stage in place
     of the rows' answers; given several times, their sum."""
-
-    def __post_init__(self) -> None:
-        for name in ("sft", "pairs", "rows"):  # Python may give one file, or a list
-            files = getattr(self, name)
-            object.__setattr__(self, name, (files,) if isinstance(files, str) else tuple(files))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from steelyard.core import Dataclass, FaultError, SteelyardError, Trajectory, encode, require
 from steelyard.core.copies import own
@@ -267,6 +267,7 @@ def _finite(data: object) -> object:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
+@runtime_checkable
 class Seeded(Dataclass, Protocol):
     """Settings of whatever is run: a `Run`, a job, or a pipeline of them."""
 
