@@ -1,11 +1,12 @@
 """JSON whose objects say each key once."""
 
+import datetime
 import json
 
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.core.json import check_keys
+from steelyard.core.json import check_json, check_keys
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "b": {"a": 1}}', '[{"a": 1}, {"a": "\\"a\\": 2"}]', '{"A": NaN, "a": 1}'])
@@ -24,3 +25,9 @@ def test_what_is_no_json_or_too_deep_to_look():
         check_keys("{", "here")
     with pytest.raises(SteelyardError, match="here: it is nested too deeply; write the inner part as a text"):
         check_keys('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "here")
+
+
+@pytest.mark.parametrize("value", [float("nan"), datetime.date(2024, 1, 1), b"a", {"a": [float("inf")]}])
+def test_what_json_has_no_word_for_is_refused_with_its_column(value):
+    with pytest.raises(SteelyardError, match="line 3: column 'b' holds what JSON has not"):
+        check_json({"a": [1, None, {"é": "x"}], "b": value}, "line 3")

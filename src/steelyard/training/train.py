@@ -90,11 +90,11 @@ def train(
         pipeline = replace(run, given=_changed(run.given, changed))
         place = _place(pipeline.given.output_dir, name)
         return Result(place, begin(pipeline, name, place, Driver(train, resume, watch, report), command))
-    run = _changed(run, changed)
-    directory = _place(run.output_dir, name)
-    verifier = None if named is not None else _verifier(run, reward)
-    records = Records(directory, watch, describe(run, name, command) | {"callable_reward": verifier is not None})
-    return _carry_out(run, name, records, verifier, None, report)
+    single: Run | Job = _changed(run, changed)
+    directory = _place(single.output_dir, name)
+    verifier = None if named is not None else _verifier(single, reward)
+    records = Records(directory, watch, describe(single, name, command) | {"callable_reward": verifier is not None})
+    return _carry_out(single, name, records, verifier, None, report)
 
 
 def resume(
