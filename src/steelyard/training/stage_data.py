@@ -20,16 +20,17 @@ from steelyard.core.json import JsonMapping, JsonObject, check_json
 from steelyard.runtime.run_dir.disk import writing
 from steelyard.task.base import Text, key_of, split_keys
 from steelyard.task.columns import PROMPTS, column_of
-from steelyard.task.decontamination import HeldOutIndex, Overlapping
+from steelyard.task.decontamination import HeldOutIndex
 from steelyard.task.files import read_rows
 from steelyard.task.rows import prompt_of
 from steelyard.training.pipeline import PipelineSettings, Stage
 
 HELD_OUT = "-held-out.jsonl"
-LEFT_OUT: Mapping[Overlapping, str] = {
+LEFT_OUT: Mapping[str, str] = {
     "equal": "rows left out because their prompt is held out",
     "near": "rows left out because their prompt is nearly one that is held out",
 }
+"""How a prompt overlaps -> what is said of its row."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def prefer(loop: SyncLoop, setting: Setting, seed: int, steps: int, *, coin: boo
 
 def dealt_anew(groups: Groups, draws: np.random.Generator) -> Groups:
     """The same samples with the rewards of the step in another order."""
-    rewards = iter(draws.permutation([t.reward for group in groups for t in group]).tolist())
+    rewards = iter(draws.permutation([t.reward or 0.0 for group in groups for t in group]).tolist())
     return [[t.replace(reward=next(rewards)) for t in group] for group in groups]
 
 
