@@ -34,8 +34,8 @@ MISSING = 2
 NONE_IS_DIFFICULT = -1.0
 ARMS = {
     "sft": STAT(threshold=NONE_IS_DIFFICULT),
-    "stat": STAT(round_size=160),
-    "stat-off": STAT(threshold=NONE_IS_DIFFICULT, round_size=160),
+    "stat": STAT(round_size=64),
+    "stat-off": STAT(threshold=NONE_IS_DIFFICULT, round_size=64),
 }
 
 
@@ -45,7 +45,7 @@ class Setting:
 
     world: Habits
     """Its shares say how often the base model is shown the right sign, for each alphabet."""
-    steps: int = 40
+    steps: int = 12
     rows: int = 16
     """Questions in a step."""
     lessons: int = 1000
@@ -113,6 +113,6 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(WORLD),
-    quick=Setting(WORLD, steps=20),
+    quick=Setting(WORLD, steps=6),
     rates=dict.fromkeys(ARMS, 1e-3),
 )  # fmt: skip
