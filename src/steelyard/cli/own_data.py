@@ -39,6 +39,7 @@ BY_ID: Mapping[str, str] = {
     "ches": "steelyard train ches --rows pairs.jsonl --reader MODEL",
     "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
     "--judge my_rewards.py:right",
+    "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
     "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",

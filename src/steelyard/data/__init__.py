@@ -3,6 +3,7 @@
 from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
 from steelyard.data.ches import CHES
 from steelyard.data.efl import EFL
+from steelyard.data.halt import HALT
 from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
@@ -11,6 +12,7 @@ from steelyard.data.stat_syn import STATSyn
 __all__ = [
     "CHES",
     "EFL",
+    "HALT",
     "Builder",
     "Comparison",
     "Generator",

@@ -6,6 +6,7 @@ from cli.wrong.world import ARITHMETIC, NEW
 
 SET = ("run/config.json", "run")  # where a finished run keeps its settings
 STOPPED = ("stopped/config.json", "run")
+HALT = "train halt --rows good.jsonl --generator llama --judge rewards.py:right"
 
 COMMANDS = [
     Wrong("trian arithmetic", "COMMAND: unknown command 'trian'; did you mean 'train'?", shell=True),
@@ -103,6 +104,14 @@ WORDS = [
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
     Wrong("train bag-guard --texts good.jsonl --held-out-share 1", "--held-out-share: is 1"),
+    Wrong("train halt --rows good.jsonl --generator llama", "--judge: is missing; name a function"),
+    Wrong("train halt --rows good.jsonl --judge rewards.py:right", "--generator: is missing; name a model that writes"),
+    Wrong(f"{HALT} --split (", "halt.split: is no regular expression (missing )"),
+    Wrong(f"{HALT} --shots 36 --dry-run", "halt: asks 36 shots beside each row, of 36 rows; give more rows, or fewer"),
+    Wrong(f"{HALT} --alpha 0", "halt.alpha: is 0"),
+    Wrong(f"{HALT} --answer-column answers", "line 1: there is no column 'answers'; did you mean 'answer'?, or name"),
+    Wrong(f"{HALT} --output-dir new --max-completion-length 64 --shots 0", "64 to generate exceed the model's context",
+          began="new"),
     Wrong(f"{NEW} --reward guard:nowhere", "guard:nowhere: there is no guard; give the run of a guard"),
     Wrong(f"{NEW} --reward guard:llama", "llama writes text and has no head that rates one; name a classifier"),
     Wrong(f"{NEW} --reward guard:", "reward 'guard:': names no directory; write guard:RUN"),
