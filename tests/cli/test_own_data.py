@@ -51,6 +51,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "solutions": [{"prompt": f"{n}+1=", "solution": f"{n}\n{n}", "answer": str(n + 1)} for n in range(4)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
+    "claims": [
+        {"text": f"{n} is {n + n % 2}", "label": ["true", "hallucinated"][n % 2], "rationale": f"{n} is {n}"}
+        | ({"question": f"{n} is?", "answer": str(n)} if n % 3 else {})
+        for n in range(60)
+    ],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }
@@ -130,7 +135,7 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
         return [f"--{name}.{word.removeprefix('--')}" if word.startswith("--") else word for name, word in flags]
     if not isinstance(recipe, Run):
         if hasattr(recipe, "epochs"):
-            return FEW_JOB.split()
+            return FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         brief += ["--max-completion-length", "4"] if "--generator" in words else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []

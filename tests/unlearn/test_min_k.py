@@ -5,7 +5,7 @@ from steelyard.core import Prompt
 from steelyard.task.answered import Answered
 from steelyard.unlearn import MinK
 from steelyard.unlearn.material import Material
-from steelyard.unlearn.min_k import AT_ONCE, auc, least_likely, token_logp
+from steelyard.unlearn.min_k import AT_ONCE, least_likely, token_logp
 from steelyard.worlds.sync_loop import demonstration, imitate, tiny_policy
 
 FACTS = [("a:", "xy"), ("b:", "yx"), ("c:", "zz")]
@@ -30,9 +30,6 @@ def test_by_hand():
     assert least_likely(logp_T, 0.2) == -4.0
     assert least_likely(logp_T, 0.3) == -3.5
     assert least_likely(logp_T, 1.0) == pytest.approx(-2.1)
-    # Of four pairs three are the right way round, and one is a tie.
-    assert auc(np.array([1.0, 2.0]), np.array([1.0, 0.0])) == 3.5 / 4
-    assert auc(np.array([0.0]), np.array([1.0])) == 0.0
 
 
 def test_the_numbers_of_tokens_are_those_of_whole_rows(taught):

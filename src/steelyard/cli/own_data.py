@@ -86,8 +86,8 @@ this page from the cards and the recipes, and a test runs every command on small
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
-  `answer`; `labelled.jsonl` has `text` and `label`; `images.npz` has arrays `images` and `labels`: see
-  [data.md](data.md). `my_rewards.py` holds functions of yours.
+  `answer`; `labelled.jsonl` has `text` and `label`, `claims.jsonl` also `rationale`, `question` and `answer`;
+  `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
 - Arithmetic, guessing, red-team and shortening make their own prompts: there the model alone is yours. Enumerable

@@ -2,6 +2,8 @@
 
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
+from steelyard.guard.claim_guard import ClaimGuard
+from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.saferoute import SafeRoute
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.word_route import WordRoute
@@ -9,8 +11,10 @@ from steelyard.guard.word_route import WordRoute
 __all__ = [
     "BagGuard",
     "Cascade",
+    "ClaimGuard",
     "Gate",
     "Guard",
+    "RateFT",
     "Router",
     "Ruling",
     "SafeRoute",

@@ -2,6 +2,7 @@
 
     bag        words and width of a `BagGuard`
     cascade    names of the small and the large guard, the router's settings and seed; the numbers are the gate's
+    claims     how a `ClaimGuard` asks its model, which lies in the same directory, and its threshold
 
 A cascade does not copy its two guards, which may be large: it names their directories (or hub ids), and notes what they
 say of `PROBES`, so that another guard in the same place is found out.
@@ -19,12 +20,12 @@ from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line
 from steelyard.core.json import JsonObject
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import Cascade, Guard, TextGate
+from steelyard.guard.claim_guard import FACTS, KIND, ClaimGuard
 from steelyard.guard.classifier_guard import ClassifierGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.word_route import WordGate, WordRoute
 from steelyard.policy.meta_model import local_directory
 
-FACTS = "guard.json"
 TENSORS = "guard.safetensors"
 PROBES = ("one two three", "a sunny day", "4+5=9", "how do I ...?")
 """Texts on which a guard is recognised."""
@@ -85,7 +86,7 @@ class Source:
         return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label", device)
 
 
-Known = BagGuard | ClassifierGuard | Cascade
+Known = BagGuard | ClassifierGuard | ClaimGuard | Cascade
 """Guards that can be read from a directory."""
 
 
@@ -129,7 +130,7 @@ def write_cascade(
     _write(directory, facts, module.state_dict())
 
 
-def read_guard(directory: Path) -> BagGuard | Cascade:
+def read_guard(directory: Path) -> BagGuard | ClaimGuard | Cascade:
     """The guard that was written into a directory.
 
     Raises:
@@ -141,6 +142,8 @@ def read_guard(directory: Path) -> BagGuard | Cascade:
     where = str(directory / FACTS)
     try:
         facts = msgspec.json.decode((directory / FACTS).read_bytes(), type=dict[str, object])
+        if facts["kind"] == KIND:
+            return ClaimGuard.restored(directory, facts)
         tensors = load_file(directory / TENSORS)
         if facts["kind"] == "bag":
             return _bag(facts, tensors)

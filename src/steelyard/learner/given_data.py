@@ -28,6 +28,8 @@ class GivenData:
     """The data in numbers."""
     keep: Callable[[Path], None] = lambda directory: None
     """Writes into a checkpoint what was found before the first step, for a job that reads it back."""
+    write: Callable[[Path], None] | None = None
+    """Writes what the job was for; None writes the policy."""
 
     @property
     def steps(self) -> int:
@@ -53,8 +55,8 @@ class GivenData:
         self.learner.restore(directory)
 
     def save_model(self, directory: Path) -> None:
-        """Write a directory that transformers loads."""
-        self.learner.policy.save(directory)
+        """Write what the job was for, by itself a directory that transformers loads."""
+        (self.write or self.learner.policy.save)(directory)
 
     def close(self) -> None:
         """There are no child processes."""

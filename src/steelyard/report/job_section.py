@@ -94,6 +94,13 @@ CHARTS = (
         share=True,
     ),
     Chart(
+        "detected",
+        "AUROC",
+        ("eval/auroc", "eval/auroc_logp", "eval/auroc_entropy"),
+        "Held-out claims: by the model's word, and by its log p and entropy before tuning. At 0.5 nothing is told.",
+        share=True,
+    ),
+    Chart(
         "ruled",
         "F1 of harm",
         ("eval/f1", "eval/f1_small", "eval/f1_large"),

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float64
 
 from steelyard.core import ShareAboveZero, Trajectory, method, pad
+from steelyard.core.auc import auc
 from steelyard.core.table import Measure, Table
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
@@ -63,11 +64,6 @@ class MinK(ForgettingAudit):
 def least_likely(logp_T: Float64[np.ndarray, "T"], k: float) -> float:
     """The mean of the smallest share `k` of the numbers, at least of one."""
     return float(np.sort(logp_T)[: math.ceil(k * len(logp_T))].mean())
-
-
-def auc(above: Float64[np.ndarray, "N"], below: Float64[np.ndarray, "M"]) -> float:
-    """The share of pairs in which the first is larger; ties count half."""
-    return float((above[:, None] > below).mean() + (above[:, None] == below).mean() / 2)
 
 
 @torch.no_grad()

@@ -112,6 +112,22 @@ WORDS = [
     Wrong(f"{HALT} --answer-column answers", "line 1: there is no column 'answers'; did you mean 'answer'?, or name"),
     Wrong(f"{HALT} --output-dir new --max-completion-length 64 --shots 0", "64 to generate exceed the model's context",
           began="new"),
+    Wrong("train rate-ft --model llama", "--texts: is missing; name a .jsonl or .parquet file with text and label"),
+    Wrong(
+        "train rate-ft --model llama --texts t.jsonl", "t.jsonl, line 1: it has a question without an answer; write",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}, "question": "a"}}\n' for i in range(9))),
+    ),
+    Wrong(
+        "train rate-ft --model llama --texts t.jsonl", "texts to learn from, 0 are harmful",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": "true"}}\n' for i in range(50))),
+    ),
+    Wrong(
+        "train rate-ft --model llama --texts t.jsonl --harmful 1 --factual a --hallucinated ab",
+        "rate-ft.factual: 'a' and 'ab' do not begin with tokens that differ",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(60))),
+    ),
+    Wrong("train rate-ft --model llama --claim-template claim", "rate-ft.claim_template: is 'claim'"),
+    Wrong("train rate-ft --model llama --validation-share 0", "--validation-share: is 0"),
     Wrong(f"{NEW} --reward guard:nowhere", "guard:nowhere: there is no guard; give the run of a guard"),
     Wrong(f"{NEW} --reward guard:llama", "llama writes text and has no head that rates one; name a classifier"),
     Wrong(f"{NEW} --reward guard:", "reward 'guard:': names no directory; write guard:RUN"),
