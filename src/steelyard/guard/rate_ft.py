@@ -85,7 +85,8 @@ class RateFT:
 
     def lessons(self, policy: Policy, claims: Sequence[Claim]) -> list[Trajectory]:
         """What is learned: of each claim its label, and of those with a question the answer."""
-        return [lesson for claim in claims for lesson in self._lessons(policy, claim, self.labels(policy))]
+        labels = self.labels(policy)
+        return [lesson for claim in claims for lesson in self._lessons(policy, claim, labels)]
 
     def _lessons(self, policy: Policy, claim: Claim, labels: tuple[list[int], list[int]]) -> Iterator[Trajectory]:
         why = f"{self.between}{claim.rationale}" if self.rationales and claim.rationale else ""
