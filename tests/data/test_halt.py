@@ -58,7 +58,7 @@ def test_by_hand(errors, taught):
 
 
 @pytest.mark.parametrize(
-    ("alpha", "accuracy"), [(0.01, 0), (0.25, 0), (0.4, 1 / 3), (0.5, 1 / 3), (0.75, 2 / 3), (1, 1)]
+    ("alpha", "accuracy"), [(0.01, 0), (0.25, 0), (0.4, 1 / 3), (0.5, 1 / 3), (0.75, 2 / 3), (1.0, 1)]
 )
 def test_alpha_takes_an_answer_by_its_accuracy(alpha, accuracy):
     four = [
@@ -108,7 +108,7 @@ def test_what_follows_a_marker_is_not_judged():
 
 
 def test_an_answer_that_the_judge_cannot_tell_is_not_taken():
-    found, _, _ = built(HALT(samples=2, alpha=1, shots=0), ["A. what? B.", "B."], ["A."])
+    found, _, _ = built(HALT(samples=2, alpha=1.0, shots=0), ["A. what? B.", "B."], ["A."])
     assert {record.fields["sampled"] for record in found} == {"B."}
     found, _, _ = built(HALT(samples=1, shots=0), ["what?"], ["A."])
     assert found == []

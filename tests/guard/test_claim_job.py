@@ -23,7 +23,7 @@ from steelyard.reward import reward_function
 from steelyard.training.run_directory import read_finished_run
 
 ASKS = RateFT(claim_template="{prompt}#", question_template="{prompt}=", factual="c", hallucinated="d", between=" ")
-FEW: dict[str, Any] = {"eval_steps": 20, "save_steps": 10, "report": False}
+FEW: dict[str, Any] = {"eval_steps": 150, "save_steps": 0, "report": False}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def settings(claims: Path, tiny_model_dir: Callable[[str], Path]) -> dict[str, A
 def test_a_model_learns_and_is_a_guard_then(
     family: str, settings: dict[str, Any], tiny_model_dir: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    own = settings | {"model": str(tiny_model_dir(family)), "output_dir": str(tmp_path / "run"), "max_steps": 60}
+    own = settings | {"model": str(tiny_model_dir(family)), "output_dir": str(tmp_path / "run"), "max_steps": 150}
     result = steelyard.train("rate-ft", **own, **FEW)
     after = result.summary["after"]
     assert after["eval/auroc"] > 0.9

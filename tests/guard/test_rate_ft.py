@@ -42,6 +42,7 @@ def test_without_rationales_and_questions_it_is_plain_fine_tuning_on_the_labels(
         by_label = demonstration(policy, Prompt(claim.text, f"{claim.text}#"), label)
         assert np.array_equal(lesson.tokens_T, by_label.tokens_T)
         assert np.array_equal(lesson.action_T, by_label.action_T)
+        assert lesson.reward == by_label.reward == 1.0, "what has no reward is not learned from"
     bare = [Claim(claim.text, claim.hallucinated) for claim in (TRUE, FALSE)]
     assert read(policy, ASKS, *bare) == read(policy, plain, TRUE, FALSE), "a claim alone has one lesson"
 

@@ -92,7 +92,7 @@ class RateFT:
         why = f"{self.between}{claim.rationale}" if self.rationales and claim.rationale else ""
         after = [*labels[claim.hallucinated], *policy.tokenizer.encode(why, add_special_tokens=False)]
         end = end_of(policy, self._text(claim.text, self.claim_template))
-        yield given(claim.text, self.asked(policy, claim.text), [*after, end])
+        yield given(claim.text, self.asked(policy, claim.text), [*after, end], reward=1.0)
         if self.questions and claim.question:
             prompt = Prompt(claim.question, self._text(claim.question, self.question_template))
             yield demonstration(policy, prompt, f"{claim.answer}{why}")
