@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from steelyard.core import encode
 from steelyard.objective import VarGradTB
 from steelyard.runtime import HeldOut, Local, Processes, Records, Run, describe
+from steelyard.runtime.roles.driver import Driver
 from steelyard.task.arithmetic import Arithmetic
+
+T = TypeVar("T", bound=Driver)
 
 PATIENCE = 120.0  # seconds that a test waits for anything, on a machine that others use too
 
@@ -59,34 +62,39 @@ def gone(pid: int) -> bool:
 
 def local_run(run: Run, directory: Path, hurt: Callable[[Local], None]) -> tuple[Local, dict[str, Any]]:
     """Carry out `run` here while `hurt` does its work in a thread; a failure of either is raised."""
+    return driven(Local, run, directory, hurt)
+
+
+def driven(kind: type[T], run: Run, directory: Path, hurt: Callable[[T], None]) -> tuple[T, dict[str, Any]]:
+    """The same, by a driver of this kind."""
     raised: list[BaseException] = []
 
     def carry_on() -> None:
         try:
-            hurt(local)
+            hurt(driver)
         except BaseException as error:  # noqa: BLE001  (raised below, in the test's own thread)
             raised.append(error)
-            local.stop.requested = signal.SIGTERM
+            driver.stop.requested = signal.SIGTERM
 
     with Records(directory, config=describe(run, "small")) as records:
-        local = Local(run, records)
+        driver = kind(run, records)
         thread = threading.Thread(target=carry_on, daemon=True)
         thread.start()
         try:
-            summary = local.train()
+            summary = driver.train()
         finally:
             thread.join(PATIENCE)
             for error in raised:
                 raise error
-    return local, summary
+    return driver, summary
 
 
 def send(pid: int, number: int) -> None:
     os.kill(pid, number)
 
 
-def at_step(local: Local, step: int) -> None:
-    until(lambda: local.coordinator.steps >= step, f"step {step}")
+def at_step(driver: Driver, step: int) -> None:
+    until(lambda: driver.coordinator.steps >= step, f"step {step}")
 
 
 def start_command(directory: Path, run: Run = SMALL, **changes: Any) -> "subprocess.Popen[str]":

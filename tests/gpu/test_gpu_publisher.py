@@ -10,8 +10,8 @@ import torch
 from gpu.shapes import CUDA
 from steelyard.core import Weights, digest_of
 from steelyard.policy import Policy
-from steelyard.runtime.local.publisher import Publisher
 from steelyard.runtime.local.shared import SharedWeights, unnamed_file
+from steelyard.runtime.roles.publisher import Publisher
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from steelyard.policy import Policy
 from steelyard.recipes import load
 from steelyard.report import curve_text, write_report
 from steelyard.runtime import Records, describe, to_json
-from steelyard.runtime.local.messages import receive_down, receive_up
+from steelyard.runtime.local.pipe import receive_down, receive_up
 
 FEW = ["--prompts", "1", "--samples", "1"]
 NAME = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\x1b]0;owned\x07\x9b2J\u202e'\"&{{7*7}}"

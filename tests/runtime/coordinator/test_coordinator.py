@@ -406,6 +406,28 @@ def test_at_the_start_everybody_is_let_in_and_searchers_get_two_batches() -> Non
     assert commands.count(c.Evaluate()) == 1, "the first weights are evaluated"
 
 
+def test_a_run_may_begin_with_the_first_of_its_searchers_and_another_joins_it() -> None:
+    coordinator = Coordinator(RUN, PROMPTS, replace(PROFILE, late_searchers=True))
+    patient = Coordinator(RUN, PROMPTS, PROFILE)
+    for each in (coordinator, patient):
+        each.handle(m.Published(0, digest(0)), 0.0)
+        for name in ("learner", "searcher 0"):
+            each.handle(m.WorkerReady(name), 0.0)
+        assert not each.may_begin
+        each.handle(m.WorkerReady("evaluator"), 0.0)
+    assert coordinator.may_begin
+    assert not patient.may_begin, "where all start together it waits for all"
+    replay = PrioritizedReplay().open(seed=0, max_staleness=RUN.max_staleness, path=None)
+    given = [command for command in coordinator.begin(replay, 0.0) if isinstance(command, c.Assign)]
+    assert {command.worker for command in given} == {"searcher 0"}
+    admitted, *joined = coordinator.handle(m.WorkerReady("searcher 1"), 1.0)
+    assert admitted == c.Admit("searcher 1")
+    owed = [a for command in given for a in command.assignments]
+    new = [a for command in joined if isinstance(command, c.Assign) for a in command.assignments]
+    assert len(new) == 8
+    assert not {*owed} & {*new}
+
+
 def test_a_delivery_feeds_the_learner_once_and_a_step_feeds_it_again() -> None:
     coordinator, _ = begun(replace(RUN, max_staleness=None))
     owed = coordinator.workers["searcher 0"].owed()

@@ -21,9 +21,9 @@ import sys
 from steelyard.runtime.local import worker
 from steelyard.runtime.local.entry import main
 
-worker.main = lambda descriptor: print(gc.isenabled(), gc.get_freeze_count() > 10_000, descriptor, sorted({HEAVY}))
-main(3)
-print("steelyard.runtime.inline.driver" in sys.modules, "steelyard.runtime.local.driver" in sys.modules)
+worker.main = lambda *numbers: print(gc.isenabled(), gc.get_freeze_count() > 10_000, *numbers, sorted({HEAVY}))
+main(3, 4, 5)
+print("steelyard.runtime.inline.driver" in sys.modules, "steelyard.runtime.roles.driver" in sys.modules)
 """
 
 
@@ -40,4 +40,4 @@ def test_searching_learning_measuring_and_saving_need_no_transformers(tmp_path):
 
 
 def test_a_child_imports_its_own_part_alone_and_keeps_it_from_the_garbage_collector():
-    assert _say(CHILD) == "True True 3 []\nFalse False\n"
+    assert _say(CHILD) == "True True 3 4 5 []\nFalse False\n"

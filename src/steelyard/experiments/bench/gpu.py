@@ -192,8 +192,8 @@ def _publish(policy: Any, size: str, runs: int, device: Any) -> Iterator[Row]:
     from steelyard.core import Weights
     from steelyard.experiments.bench.gpu_work import take, timed, wait
     from steelyard.rollout import NativeEngine
-    from steelyard.runtime.local.publisher import Publisher
     from steelyard.runtime.local.shared import SharedWeights, unnamed_file
+    from steelyard.runtime.roles.publisher import Publisher
 
     handle = unnamed_file()
     store = SharedWeights.create(handle, Weights.of(policy.weights(), 0))

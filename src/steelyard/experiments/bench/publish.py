@@ -30,8 +30,9 @@ from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, environment, serve
 from steelyard.experiments.harness.spread import spread
 from steelyard.policy import Policy
-from steelyard.runtime.local.messages import FoundBytes, receive_up, send
+from steelyard.runtime.local.pipe import receive_up, send
 from steelyard.runtime.local.shared import SharedWeights, unnamed_file
+from steelyard.runtime.roles.messages import FoundBytes
 
 TITLE = "Between processes, milliseconds"
 CHUNKS = (1, 64)

@@ -32,7 +32,7 @@ durability, and an `add` that has returned is stored.
     Restart                ends what is left of a worker and starts it again after a pause
     Write, Quarantine      hands rows to the run's records
 
-A driver calls `begin` once every worker is ready and the replay is open, sends a `Tick` at least every second, and goes
+A driver calls `begin` once it may (`may_begin`) and the replay is open, sends a `Tick` at least every second, and goes
 on until `outcome` is set. Messages of one worker arrive in order; `Published` arrives before any trajectory that was
 sampled with those weights. Nothing else is assumed about order: messages of workers that were given up, samples that
 come twice and samples that nobody was asked for are dropped.

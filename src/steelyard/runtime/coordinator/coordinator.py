@@ -179,6 +179,14 @@ class Coordinator:
         return all(worker.phase == "ready" for worker in self.workers.values())
 
     @property
+    def may_begin(self) -> bool:
+        """All who are needed are built: everybody, or, where searchers may come late, one of them and all others."""
+        if not self.profile.late_searchers:
+            return self.all_ready
+        needed = (*self.of("learner"), *self.of("evaluator"))
+        return all(w.phase == "ready" for w in needed) and any(w.phase == "ready" for w in self.of("searcher"))
+
+    @property
     def learner_waits(self) -> bool:
         """The learner wants groups."""
         return self._patience.waiting_since is not None

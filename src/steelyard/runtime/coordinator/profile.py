@@ -13,6 +13,8 @@ class Profile:
     and a resume repeats the run exactly; otherwise work in flight is handed out again and later data is kept."""
     synchronous: bool = False
     """The learner makes one step for each delivery, in place of as many as replay has data for."""
+    late_searchers: bool = False
+    """The run may begin with some of its searchers; the others join it as they come."""
     batches_ahead: int = 1
     """Batches that a searcher holds. With 2 it has its next batch while it reports the last one."""
     deadline: float = math.inf

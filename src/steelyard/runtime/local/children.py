@@ -1,6 +1,5 @@
 """One child process: started as `python -m`, spoken to over a pipe, and never left behind."""
 
-import json
 import os
 import signal
 import socket
@@ -10,25 +9,10 @@ import sys
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from steelyard.core import encode
-from steelyard.runtime.local.messages import Build, Down, End, Role, send
-from steelyard.runtime.run import Run
-
-
-@dataclass(frozen=True)
-class WorkerSpec:
-    """What every child of a run is told at its start."""
-
-    run: Run
-    weights: int
-    references: int
-    scores: bool
-    version: int
-    """Of the first weights."""
-    checkpoint: Path | None
-    """Where the learner takes its state from."""
+from steelyard.runtime.local.pipe import send
+from steelyard.runtime.roles.messages import Down, End, Role
+from steelyard.runtime.roles.supervision import WorkerSpec
 
 
 @dataclass(eq=False)
@@ -45,7 +29,12 @@ class Child:
     @property
     def label(self) -> str:
         """Its name and process id."""
-        return f"{self.name} (pid {self.process.pid})"
+        return f"{self.name} (pid {self.pid})"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
 
     def tell(self, message: Down) -> None:
         """Send a message. One that is gone is not told; its death is noticed where its pipe is read."""
@@ -90,13 +79,14 @@ class Child:
         return f"was killed by signal {-code}{hint}"
 
 
-def spawn(role: Role, name: str, spec: WorkerSpec) -> Child:
-    """Start a child process and tell it its role."""
+def spawn(role: Role, name: str, spec: WorkerSpec, shared: tuple[int, int]) -> Child:
+    """Start a child process and tell it its role; `shared` are the descriptors of weights and references."""
     ours, theirs = Pipe()
     threads = spec.run.local.threads
+    descriptors = (theirs.fileno(), *shared)
     process = subprocess.Popen(
-        [sys.executable, "-m", "steelyard.runtime.local.entry", str(theirs.fileno())],
-        pass_fds=(theirs.fileno(), spec.weights, spec.references),
+        [sys.executable, "-m", "steelyard.runtime.local.entry", *map(str, descriptors)],
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         # A child's standard output must not mix with the one JSON object that --json promises. By number: in a
         # notebook sys.stderr is no file.
@@ -106,11 +96,7 @@ def spawn(role: Role, name: str, spec: WorkerSpec) -> Child:
     theirs.close()
     _bound(ours, min(spec.run.local.deadline, spec.run.local.search_deadline))
     child = Child(role, name, process, ours)
-    checkpoint = None if spec.checkpoint is None or role != "learner" else str(spec.checkpoint)
-    settings = json.dumps(encode(spec.run)).encode()
-    child.tell(
-        Build(role, settings, spec.weights, spec.references, spec.scores, threads, spec.version, checkpoint),
-    )
+    child.tell(spec.build(role))
     return child
 
 

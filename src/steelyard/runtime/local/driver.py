@@ -1,257 +1,34 @@
-"""The local runtime: searchers, learner and evaluator in child processes, replay here, no barrier anywhere.
+"""The local runtime: searchers, learner and evaluator in child processes of this one.
 
-This process owns the replay and the run's records. It reads the children's messages, tells the coordinator, and carries
-out what that decides. Weights do not pass through here: the learner publishes into shared memory and searchers look
+Messages go over pipes. Weights do not pass through here: the learner publishes into shared memory and searchers look
 there.
-
-What is stored here survives everybody's death. A resumed run keeps every trajectory that was ever accepted, goes back
-with the learner to its checkpoint, and draws again what searchers had not delivered. Its weights get version numbers
-that the run has never used, so that a version names one set of weights for ever.
 """
 
 import os
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
 
-import msgspec
-
-from steelyard.core import Episode, Replay, Reward, Score, Stopped, Trajectory, from_bytes, to_bytes
-from steelyard.runtime.coordinator import Coordinator, Profile
-from steelyard.runtime.coordinator import commands as c
-from steelyard.runtime.coordinator import messages as m
-from steelyard.runtime.coordinator.saved_state import read_coordinator_state
-from steelyard.runtime.factories import BUFFER, fitting, make_replay, make_task
-from steelyard.runtime.local import messages as wire
-from steelyard.runtime.local.children import Child, WorkerSpec
 from steelyard.runtime.local.shared import unnamed_file
-from steelyard.runtime.local.supervisor import Gone, Supervisor
-from steelyard.runtime.prompt_lengths import described
-from steelyard.runtime.run import Run
-from steelyard.runtime.run_dir import checkpoint as checkpoints
-from steelyard.runtime.run_dir.records import Records
-from steelyard.runtime.stopping import StopSignal, stop_signals
-from steelyard.searcher import attach_scores
-from steelyard.searcher.scoring import scores_of
-
-_TICK = 0.2  # seconds between two looks at the clock
+from steelyard.runtime.local.supervisor import ChildSupervisor
+from steelyard.runtime.roles.driver import Driver
+from steelyard.runtime.roles.supervision import WorkerSpec
 
 
-class Local:
-    """One run in processes of its own.
+class Local(Driver):
+    """One run in child processes; see `Driver` for its arguments."""
 
-    Args:
-        run: the settings.
-        records: where rows go.
-        reward: a bare callable's verifier; it scores here, in the calling process.
-        checkpoint: what the learner goes on from; None begins at step 0, with whatever the directory's buffer holds.
-    """
+    runtime: ClassVar[str] = "local"
+    late_searchers: ClassVar[bool] = False
 
-    def __init__(
-        self, run: Run, records: Records, reward: Reward | None = None, checkpoint: Path | None = None
-    ) -> None:
-        self.run = run
-        self.records = records
-        self.reward = reward
-        self.checkpoint = checkpoint
-        self.task = make_task(fitting(run), reward)
-        self.prompts = self.task.prompts("train")
-        held_out = self.task.prompts("held-out") if reward is not None else ()
-        self._by_id = {prompt.id: prompt for prompt in (*self.prompts, *held_out)}
-        self.coordinator = Coordinator(run, self.prompts, profile_of(run))
-        self.replay: Replay
-        self.supervisor: Supervisor
-        self.stop = StopSignal()
-        self._part: Path | None = None  # the checkpoint that is being made
-        self._commands: dict[type, Callable[[Any], None]] = {
-            c.Admit: lambda command: self._child(command.worker, wire.Begin()),
-            c.Assign: self._assign,
-            c.Feed: self._feed,
-            c.Show: lambda _: None,  # the learner has: its word overtakes the data
-            c.Evaluate: lambda _: self._child("evaluator", wire.EvaluateNewest()),
-            c.Save: self._save,
-            c.EndWorker: lambda command: self._child(command.worker, wire.End()),
-            c.Restart: lambda command: self.supervisor.replace(command.worker, command.after),
-            c.Write: lambda command: records.write(command.file, command.row),
-            c.Quarantine: lambda command: records.quarantine(command.trajectories),
-        }
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        self._shared = (unnamed_file(), unnamed_file())
+        try:
+            yield
+        finally:
+            for descriptor in self._shared:
+                os.close(descriptor)
 
-    def train(self) -> dict[str, object]:
-        """Run to the last step; returns the summary. No child outlives this call.
-
-        Raises:
-            Stopped: a signal asked for it.
-            FaultError: the learner died, others died too often, or somebody waited for too long.
-        """
-        shared = (unnamed_file(), unnamed_file())
-        coordinator = self.coordinator
-        with stop_signals() as self.stop:
-            try:
-                self._start(*shared)
-                self._serve(lambda: coordinator.outcome is not None)
-            except (KeyboardInterrupt, Stopped):  # all that a child could still save is saved
-                self._close(shared, at_once=True)
-                raise
-            except BaseException:  # whatever it was, no child outlives this call
-                self._close(shared)
-                raise
-            self._close(shared)
-        times = coordinator.timers.result(time.monotonic())
-        return {**coordinator.summary(), "searcher_pids": self.pids, **times}
-
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the searchers."""
-        return [child.process.pid for child in self.supervisor.of("searcher")]
-
-    def _start(self, weights: int, references: int) -> None:
-        """Start the children, wait until all are built, and let them begin."""
-        resumed = (self.records.directory / BUFFER).exists()
-        if resumed:
-            self._open_replay()
-        newest = self.replay.newest_version() if resumed else None
-        version = 0 if newest is None else newest + 1
-        self.supervisor = Supervisor(
-            WorkerSpec(self.run, weights, references, self.reward is None, version, self.checkpoint)
-        )
-        for name in self.coordinator.workers:
-            self._spawn(name)
-        self._serve(lambda: self.coordinator.all_ready)
-        self.records.begin()  # not before: what cannot begin leaves everything as it was
-        self.records.data(described(self.task))
-        if not resumed:
-            self._open_replay()
-        saved = None
-        if self.checkpoint is not None:
-            saved = read_coordinator_state(checkpoints.read_state(self.checkpoint), str(self.checkpoint))
-        self._carry_out(self.coordinator.begin(self.replay, time.monotonic(), saved))
-
-    def _open_replay(self) -> None:
-        self.replay = make_replay(self.run, self.records.directory / BUFFER)
-
-    def _spawn(self, name: str) -> None:
-        child = self.supervisor.start(self.coordinator.workers[name])
-        self._tell(m.WorkerStarted(name, child.label))
-
-    def _serve(self, done: Callable[[], bool]) -> None:
-        """Pass messages and commands on until `done`.
-
-        Raises:
-            Stopped: the run was asked to end.
-        """
-        ticked = time.monotonic()
-        while not done():
-            for child, message in self.supervisor.listen(_TICK):
-                for told in self._translated(child, message):
-                    self._tell(told)
-            for name in self.supervisor.due():
-                self._spawn(name)
-            if self.stop.requested is not None:
-                self._tell(m.StopRequested())
-            if time.monotonic() - ticked > _TICK:
-                ticked = time.monotonic()
-                self._tell(m.Tick(self.supervisor.speaking()))
-            if self.coordinator.outcome == "stopped":
-                raise self.stop.stopped(self.records.directory, self.coordinator.steps, self.coordinator.saved_step)
-
-    # Talking with the coordinator
-
-    def _tell(self, message: m.Message) -> None:
-        self._carry_out(self.coordinator.handle(message, time.monotonic()))
-
-    def _carry_out(self, commands: Sequence[c.Command]) -> None:
-        for command in commands:
-            self._commands[type(command)](command)
-
-    def _translated(self, child: Child, message: wire.Up | Gone) -> list[m.Message]:
-        """A child's message in the words of the coordinator."""
-        match message:
-            case Gone(why):
-                return [m.WorkerLost(child.name, why)]
-            case wire.Built():
-                return [m.WorkerReady(child.name)]
-            case wire.FoundBytes(trajectories):
-                return self._found(child.name, [from_bytes(t) for t in trajectories])
-            case wire.StillWaiting(what, seconds):
-                self.records.show("waiting", {"who": child.name, "what": what, "seconds": seconds})
-                return [m.Waiting(child.name, what, seconds)]
-            case wire.ScoreThese(trajectories):
-                scores, held = self._scores([from_bytes(t) for t in trajectories])
-                sent = [wire.SentScore(s.value, dict(s.parts), s.error, s.read, s.read_from) for s in scores]
-                child.tell(wire.Scores(sent))
-                return [held]
-            case wire.Drawn(busy, idle, gap):
-                return [m.Compared(gap), m.BatchDone(child.name, busy, idle)]
-            case m.Saved("checkpoint"):
-                self._seal()
-                return [message]
-            case m.Published() | m.Stepped() | m.Evaluated() | m.Saved():
-                return [message]
-            case wire.Failed():
-                raise AssertionError("the supervisor reports a failed child as gone")
-
-    def _found(self, name: str, found: list[Trajectory]) -> list[m.Message]:
-        """A searcher's trajectories, scored where a bare callable does that: here."""
-        if self.reward is None:
-            return [m.Found(name, found)]
-        scores, held = self._scores(found)
-        return [held, m.Found(name, attach_scores(found, scores))]
-
-    def _scores(self, found: Sequence[Trajectory]) -> tuple[list[Score], m.Held]:
-        """The callable's scores, and for how long everybody was held up by it."""
-        assert self.reward is not None
-        began = time.monotonic()
-        episodes = [Episode.of(self._by_id[t.prompt_id], t.info["completion"], t) for t in found]
-        scores = scores_of(episodes, self.reward)
-        return scores, m.Held(time.monotonic() - began)
-
-    def _seal(self) -> None:
-        """The learner has written its part of a checkpoint: add the rest."""
-        assert self._part is not None
-        state = msgspec.to_builtins(self.coordinator.state())
-        checkpoints.write_state(self._part, {"runtime": "local", **state, "records": self.records.sizes()})
-        checkpoints.conclude(self._part, self.run.keep_checkpoints, self.replay)
-        self._part = None
-
-    # Commands
-
-    def _child(self, name: str, message: wire.Down) -> None:
-        """Tell a child. One that is being replaced is told when it is back: the coordinator sees it come."""
-        child = self.supervisor.children.get(name)
-        if child is not None:
-            child.tell(message)
-
-    def _assign(self, command: c.Assign) -> None:
-        self._child(command.worker, wire.Draw([(a.prompt, a.sample) for a in command.assignments]))
-
-    def _feed(self, command: c.Feed) -> None:
-        groups = [[to_bytes(t) for t in group] for group in command.groups]
-        self._child("learner", wire.TrainOn(groups, command.publish))
-
-    def _save(self, command: c.Save) -> None:
-        directory = self.records.directory
-        if command.what == "checkpoint":
-            directory = self._part = checkpoints.begin(directory, self.coordinator.steps)
-        self._child("learner", wire.SaveInto(command.what, str(directory)))
-
-    def _close(self, shared: tuple[int, int], *, at_once: bool = False) -> None:
-        """End every child and give back memory and file, whatever happened."""
-        if hasattr(self, "supervisor"):
-            self.supervisor.dismiss(at_once=at_once)
-        if hasattr(self, "replay"):
-            self.replay.close()
-        for descriptor in shared:
-            os.close(descriptor)
-
-
-def profile_of(run: Run) -> Profile:
-    """Child processes, as the coordinator has to know them."""
-    return Profile(
-        batches_ahead=2,
-        deadline=run.local.deadline,
-        deadline_flag="--local.deadline",
-        silence_deadline=run.local.deadline,
-        start_deadline=run.local.start_deadline,
-        search_deadline=run.local.search_deadline,
-    )
+    def _supervise(self, spec: WorkerSpec) -> ChildSupervisor:
+        return ChildSupervisor(spec, self._shared)

@@ -11,13 +11,13 @@ import mmap
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from steelyard.core import StallError, Weights, digest_of
+from steelyard.runtime.roles.ports import Fill
 
 _HEADER = 64
 _EMPTY = -1
@@ -74,7 +74,7 @@ class SharedWeights:
         self._fill(weights.version, lambda slot_B: np.copyto(slot_B, weights.data))
         self.show(weights.version)
 
-    def write(self, version: int, fill: Callable[[UInt8[np.ndarray, "B"]], object]) -> str:
+    def write(self, version: int, fill: Fill) -> str:
         """Fill the slot that is not the newest; nobody sees it before `show`.
 
         Args:
@@ -91,7 +91,7 @@ class SharedWeights:
         self._spare()[-8:].view(np.int64)[0] = version
         self._newest[0] = version
 
-    def _fill(self, version: int, fill: Callable[[UInt8[np.ndarray, "B"]], object]) -> UInt8[np.ndarray, "B"]:
+    def _fill(self, version: int, fill: Fill) -> UInt8[np.ndarray, "B"]:
         slot = self._spare()
         slot[-8:].view(np.int64)[0] = _EMPTY
         slot[:8].view(np.int64)[0] = version

@@ -2,40 +2,36 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 from steelyard.runtime.coordinator.workers import Worker
-from steelyard.runtime.local.children import Child, WorkerSpec, spawn
-from steelyard.runtime.local.messages import Failed, Role, Up, receive_up
+from steelyard.runtime.local.children import Child, spawn
+from steelyard.runtime.local.pipe import receive_up
+from steelyard.runtime.roles.messages import Up
+from steelyard.runtime.roles.supervision import Gone, WorkerSpec, heard
 
 _GRACE = 3.0
 
 
-@dataclass(frozen=True)
-class Gone:
-    """A child has died, or froze in the middle of a message; why."""
+class ChildSupervisor:
+    """The children of one run, by the names of the coordinator's workers.
 
-    why: str
+    Args:
+        spec: what every child is told.
+        shared: descriptors of the memory of weights and references.
+    """
 
-
-class Supervisor:
-    """The children of one run, by the names of the coordinator's workers."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
+    def __init__(self, spec: WorkerSpec, shared: tuple[int, int]) -> None:
         self.spec = spec
         self.children: dict[str, Child] = {}
+        self._shared = shared
         self._due: dict[str, float] = {}
 
     def start(self, worker: Worker) -> Child:
         """Start a worker's process."""
-        child = spawn(worker.role, worker.name, self.spec)
+        child = spawn(worker.role, worker.name, self.spec, self._shared)
         self.children[worker.name] = child
         return child
-
-    def of(self, role: Role) -> list[Child]:
-        """The children of one role that are alive, as far as is known."""
-        return [child for child in self.children.values() if child.role == role]
 
     def listen(self, timeout: float) -> Iterator[tuple[Child, Up | Gone]]:
         """What children say within `timeout` seconds, one message of each; the learner's first.
@@ -98,8 +94,4 @@ def _hear(child: Child) -> Up | Gone:
     except (EOFError, OSError):  # OSError: it died in the middle of a message
         child.pipe.close()
         return Gone(child.why_gone())
-    if not isinstance(message, Failed):
-        return message
-    if (mistake := message.known()) is not None:
-        raise mistake
-    return Gone(f"failed with {message.error.strip().splitlines()[-1]}")
+    return heard(message)

@@ -1,4 +1,4 @@
-"""A child that waits for a reward says so, as long as there is reason for patience."""
+"""A process that waits for a reward says so, as long as there is reason for patience."""
 
 import time
 from multiprocessing import Pipe
@@ -7,8 +7,9 @@ import pytest
 
 from steelyard.core.waiting import waiting
 from steelyard.reward import Pool
-from steelyard.runtime.local.heartbeat import telling, word_of
-from steelyard.runtime.local.messages import StillWaiting, receive_up
+from steelyard.runtime.local.pipe import PipeChannel, receive_up
+from steelyard.runtime.roles.heartbeat import telling, word_of
+from steelyard.runtime.roles.messages import StillWaiting
 
 
 def test_nothing_is_said_without_a_wait():
@@ -31,7 +32,7 @@ def test_words_arrive_while_a_named_function_works(tmp_path):
     (tmp_path / "nap.py").write_text("import time\ndef nap(**_):\n    time.sleep(0.5)\n    return 1.0\n")
     ours, theirs = Pipe()
     scoring = waiting("scoring 1 completions")
-    with telling(theirs, patience_s=0.0, deadline_s=0.4), scoring, Pool(f"{tmp_path}/nap.py:nap") as pool:
+    with telling(PipeChannel(theirs), patience_s=0.0, deadline_s=0.4), scoring, Pool(f"{tmp_path}/nap.py:nap") as pool:
         assert pool.call({}, timeout_s=20.0).value == 1.0
     words = []
     while ours.poll(0):

@@ -1,16 +1,14 @@
-"""What the processes of a local run say to each other: msgspec structs over pipes, never pickled objects.
+"""What the driver and the processes of a run say to each other: msgspec structs as bytes, never pickled objects.
 
-Where a coordinator's message or command needs no more than its fields, it crosses the pipe as it is; trajectories cross
-as bytes.
+Where a coordinator's message or command needs no more than its fields, it travels as it is; trajectories travel as
+bytes.
 """
 
-import threading
-from multiprocessing.connection import Connection
 from typing import Literal
 
 import msgspec
 
-from steelyard.core import FaultError, StallError, SteelyardError
+from steelyard.core import FaultError, SteelyardError
 from steelyard.runtime.coordinator.messages import Evaluated, Published, Saved, Stepped
 from steelyard.runtime.coordinator.workers import Role
 
@@ -18,7 +16,7 @@ __all__ = ["Evaluated", "Published", "Role", "Saved", "Stepped"]
 
 
 class Build(msgspec.Struct, tag=True):
-    """To a child: build yourself from these settings. `weights` and `references` are open descriptors.
+    """To a process, first of all: build yourself from these settings.
 
     `version` is that of the first weights; newer ones were published before. The learner takes the rest of its state
     from `checkpoint`, if there is one.
@@ -26,8 +24,6 @@ class Build(msgspec.Struct, tag=True):
 
     role: Role
     run: bytes
-    weights: int
-    references: int
     scores: bool
     threads: int
     version: int
@@ -35,7 +31,7 @@ class Build(msgspec.Struct, tag=True):
 
 
 class Begin(msgspec.Struct, tag=True):
-    """To a child: weights are published, begin."""
+    """To a process: weights are published, begin."""
 
 
 class Draw(msgspec.Struct, tag=True):
@@ -63,11 +59,18 @@ class SaveInto(msgspec.Struct, tag=True):
 
 
 class End(msgspec.Struct, tag=True):
-    """To a child: end."""
+    """To a process: end."""
+
+
+class Placed(msgspec.Struct, tag=True):
+    """From a process of a cluster: it has a place there, a machine and a process id."""
+
+    pid: int
+    node: str
 
 
 class Built(msgspec.Struct, tag=True):
-    """From a child: its parts are built (learner: and its first weights are published)."""
+    """From a process: its parts are built (learner: and its first weights are published)."""
 
 
 class FoundBytes(msgspec.Struct, tag=True):
@@ -114,13 +117,13 @@ class Scores(msgspec.Struct, tag=True):
 
 
 class Failed(msgspec.Struct, tag=True):
-    """From a child: it ended by an exception. `mistake` holds what, where, hint and exit code of a known one."""
+    """From a process: it ended by an exception. `mistake` holds what, where, hint and exit code of a known one."""
 
     error: str
     mistake: tuple[str, str, str, int] | None
 
     def known(self) -> SteelyardError | None:
-        """The error to end the run with, where the child knew what was wrong."""
+        """The error to end the run with, where the process knew what was wrong."""
         if self.mistake is None:
             return None
         what, where, hint, code = self.mistake
@@ -129,37 +132,31 @@ class Failed(msgspec.Struct, tag=True):
 
 
 Down = Build | Begin | Draw | TrainOn | EvaluateNewest | SaveInto | Scores | End
-Up = Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved | StillWaiting | ScoreThese
+Up = Placed | Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved | StillWaiting | ScoreThese
 
-_speaking = threading.Lock()
 _encoder = msgspec.msgpack.Encoder()
 _down = msgspec.msgpack.Decoder(Down)
 _up = msgspec.msgpack.Decoder(Up)
 
 
-def send(connection: Connection, message: Down | Up) -> None:
-    """Send one message, whole: two threads of a process may speak."""
-    data = _encoder.encode(message)
-    with _speaking:
-        connection.send_bytes(data)
+def pack(message: Down | Up) -> bytes:
+    """The bytes of a message."""
+    return _encoder.encode(message)
 
 
-def receive_up(connection: Connection) -> Up:
-    """Read one message of a child; EOFError if it is gone."""
-    return _up.decode(connection.recv_bytes())
-
-
-def receive_down(connection: Connection, deadline: float | None, who: str) -> Down:
-    """Read the supervisor's next message.
+def unpack_up(data: bytes) -> Up:
+    """A process's message.
 
     Raises:
-        StallError: nothing came within `deadline` seconds.
-        EOFError: the supervisor is gone.
+        MsgspecError: these bytes are none.
     """
-    if not connection.poll(deadline):
-        raise StallError(
-            f"nothing came for {deadline} s",
-            where=f"{who} waits for the supervisor",
-            hint="look at the supervisor's log",
-        )
-    return _down.decode(connection.recv_bytes())
+    return _up.decode(data)
+
+
+def unpack_down(data: bytes) -> Down:
+    """The driver's message.
+
+    Raises:
+        MsgspecError: these bytes are none.
+    """
+    return _down.decode(data)

@@ -1,10 +1,10 @@
 """How the learner publishes: on the processor at once, from a GPU in the background while it goes on.
 
     GPU      parameters -> a copy of them on the GPU (the learner's next step comes after it)
-    thread   the copy -> shared memory, over a stream of its own; digest; announce to the supervisor; show
+    thread   the copy -> the store's memory, over a stream of its own; digest; announce to the driver; show
 
-The shared memory is pinned where the system lets it be. A publication waits for the one before it, no longer; the last
-one of a run, and those before a checkpoint, are waited for.
+Memory that the store always writes into is pinned where the system lets it be. A publication waits for the one before
+it, no longer; the last one of a run, and those before a checkpoint, are waited for.
 """
 
 import threading
@@ -14,25 +14,25 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from steelyard.core import StallError
+from steelyard.core import StallError, SteelyardError
 from steelyard.policy import Policy, flat_parameters
-from steelyard.runtime.local.shared import SharedWeights
+from steelyard.runtime.roles.ports import Fill, WeightWriter
 
 Announce = Callable[[int, str], None]
-"""(version, digest): tell the supervisor, which must know weights before it gets data of theirs."""
+"""(version, digest): tell the driver, which must know weights before it gets data of theirs."""
 
 
 class Publisher:
-    """Publishes a policy's weights into shared memory.
+    """Publishes a policy's weights into a store.
 
     Args:
-        store: the shared memory.
+        store: the learner's end of the weights' way.
         policy: whose weights.
         announce: is told of them before they are shown.
         deadline: seconds that a publication may take.
     """
 
-    def __init__(self, store: SharedWeights, policy: Policy, announce: Announce, deadline: float) -> None:
+    def __init__(self, store: WeightWriter, policy: Policy, announce: Announce, deadline: float) -> None:
         self._store = store
         self._policy = policy
         self._announce = announce
@@ -43,10 +43,10 @@ class Publisher:
         self._staged: torch.Tensor | None = None
         self._stream: torch.cuda.Stream | None = None
         self.pinned = False
-        """The shared memory is pinned: a GPU writes into it without a copy in between."""
+        """The store's memory is pinned: a GPU writes into it without a copy in between."""
         if policy.device.type == "cuda":
             self._stream = torch.cuda.Stream(policy.device)
-            self.pinned = pin(store.memory)
+            self.pinned = store.memory is not None and pin(store.memory)
 
     def publish(self, version: int) -> None:
         """Publish the weights as they are now, under this version.
@@ -75,7 +75,7 @@ class Publisher:
             if self._thread.is_alive():
                 hint = "raise --local.deadline, or look at the GPU"
                 what = f"nothing came of it for {self._deadline:g} s"
-                raise StallError(what, where="learner waits for the weights' way to shared memory", hint=hint)
+                raise StallError(what, where="learner waits for the weights' way to the searchers", hint=hint)
             self._thread = None
         if self._failure is not None:
             failure = self._failure
@@ -91,10 +91,10 @@ class Publisher:
             with torch.cuda.stream(stream):
                 stream.wait_event(ready)
                 self._show(version, fill)
-        except (OSError, RuntimeError) as error:  # raised again by the learner's own thread
+        except (OSError, RuntimeError, SteelyardError) as error:  # raised again by the learner's own thread
             self._failure = error
 
-    def _show(self, version: int, fill: Callable[[UInt8[np.ndarray, "B"]], object]) -> None:
+    def _show(self, version: int, fill: Fill) -> None:
         digest = self._store.write(version, fill)
         self._announce(version, digest)
         self._store.show(version)

@@ -5,8 +5,8 @@ import torch
 
 from steelyard.core import Weights, digest_of
 from steelyard.policy import Policy
-from steelyard.runtime.local.publisher import Publisher
 from steelyard.runtime.local.shared import SharedWeights, unnamed_file
+from steelyard.runtime.roles.publisher import Publisher
 
 
 def test_on_the_processor_weights_are_announced_and_then_shown_at_once(tiny_model_dir):

@@ -1,0 +1,47 @@
+"""The way of weights from the learner to searchers and evaluator, whatever carries them."""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+from steelyard.core import Weights, WeightStore
+
+Fill = Callable[[UInt8[np.ndarray, "B"]], object]
+"""Overwrites all B bytes that it is given, and keeps no hold of them."""
+
+
+@runtime_checkable
+class WeightWriter(Protocol):
+    """The learner's end. Neither method waits for a reader."""
+
+    def publish(self, weights: Weights) -> None:
+        """Make these the newest weights."""
+        ...
+
+    def write(self, version: int, fill: Fill) -> str:
+        """Take what `fill` writes as the next weights; nobody sees them before `show`. Returns their digest."""
+        ...
+
+    def show(self, version: int) -> None:
+        """Make what was written last, weights of this version, the newest."""
+        ...
+
+    @property
+    def memory(self) -> UInt8[np.ndarray, "M"] | None:
+        """The memory that every `fill` writes into a part of; None where it is another each time."""
+        ...
+
+
+@runtime_checkable
+class Ports(Protocol):
+    """Both ends, for the weights and for the reference."""
+
+    def create(self, first: Weights, reference: Weights) -> tuple[WeightWriter, WeightWriter]:
+        """The learner's ends, with the first weights and the reference published."""
+        ...
+
+    def attach(self) -> tuple[WeightStore, WeightStore]:
+        """Everybody else's ends: weights, and references. Asked for once the learner has created its own."""
+        ...
