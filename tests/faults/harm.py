@@ -36,6 +36,7 @@ SMALL = Run(
     local=Processes(search_deadline=3.0),
     evaluation=HeldOut(every=20, prompts=16, sampled_prompts=4, samples=2),
 )
+ON_RAY = replace(SMALL, runtime="ray", num_searchers=2)
 
 
 def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

@@ -1,4 +1,4 @@
-"""Wires the parts: `Inline` on a seeded virtual clock, `Local` in processes of their own."""
+"""Wires the parts: `Inline` on a virtual clock, `Local` in processes of their own, `Ray` in actors of a cluster."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from steelyard.runtime.inline.driver import Inline
     from steelyard.runtime.local.driver import Local
-    from steelyard.runtime.run import HeldOut, Processes, Restarts, Run, VirtualClock
+    from steelyard.runtime.ray.driver import Ray
+    from steelyard.runtime.run import HeldOut, Processes, RayCluster, Restarts, Run, VirtualClock
     from steelyard.runtime.run_dir.records import Records, describe, to_json
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "Inline",
     "Local",
     "Processes",
+    "Ray",
+    "RayCluster",
     "Records",
     "Restarts",
     "Run",
@@ -21,7 +24,7 @@ __all__ = [
     "describe",
     "to_json",
 ]
-_HOMES = {"Inline": "inline.driver", "Local": "local.driver"} | dict.fromkeys(
+_HOMES = {"Inline": "inline.driver", "Local": "local.driver", "Ray": "ray.driver"} | dict.fromkeys(
     ("Records", "describe", "to_json"), "run_dir.records"
 )
 

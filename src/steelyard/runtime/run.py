@@ -47,7 +47,7 @@ from steelyard.policy.device import AUTO, Device
 from steelyard.policy.text import read_options
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
-from steelyard.runtime.run_parts import HeldOut, LearnerPart, Processes, Restarts, SearchPart, VirtualClock
+from steelyard.runtime.run_parts import HeldOut, LearnerPart, Processes, RayCluster, Restarts, SearchPart, VirtualClock
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 from steelyard.task.base import StopStrings
 
@@ -87,8 +87,9 @@ class Run:
     """What is stored, drawn and evicted."""
     curriculum: CurriculumSettings = field(default_factory=Shuffled)
     """Which prompts are searched next; --curriculum ID chooses another one."""
-    runtime: Literal["local", "inline"] = "local"
-    """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock."""
+    runtime: Literal["local", "inline", "ray"] = "local"
+    """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock. ray:
+    the processes are actors of a Ray cluster."""
     num_searchers: PositiveInt = 1
     """Searchers that generate at the same time."""
     max_staleness: NonNegativeInt | None = None
@@ -197,7 +198,9 @@ class Run:
     inline: VirtualClock = field(default_factory=VirtualClock)
     """Costs and lags of --runtime inline."""
     local: Processes = field(default_factory=Processes)
-    """Processes of --runtime local."""
+    """Processes of --runtime local and --runtime ray."""
+    ray: RayCluster = field(default_factory=RayCluster)
+    """The cluster of --runtime ray."""
     restarts: Restarts = field(default_factory=Restarts)
     """What happens when a searcher dies or hangs."""
 
@@ -275,6 +278,9 @@ class Run:
         require(not self.in_flight or self.decode is None, what, where="--in-flight", hint="leave out one of them")
         plain = self.search.head == "own" or self.decode is None
         require(plain, "is int8, but a decode rule has none", where="--search.head", hint="leave out one of them")
+        what = f"is set, but --runtime is {self.runtime}"
+        here = self.ray.address is None or self.runtime == "ray"
+        require(here, what, where="--ray.address", hint="add --runtime ray, or leave it out")
         limit = self.local.search_deadline
         patient = self.runtime == "inline" or self.search_delay < limit
         hint = f"use less than --local.search-deadline, which is {limit:g}"

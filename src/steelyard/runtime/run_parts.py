@@ -1,11 +1,16 @@
 """The parts of a run's settings: where parts compute, clocks and processes, restarts, and held-out evaluation."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, PositiveOrInf, checked
+from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, PositiveOrInf, checked, require
 from steelyard.policy.device import Device
 from steelyard.runtime.inline.faults import Faults
+
+_ADDRESS = re.compile(r"[^\s:/]+:([1-9][0-9]{0,4})")
+_NOT_OWN = ("", "CPU", "GPU", "memory", "object_store_memory")
+"""Names that are no resource of a cluster's own."""
 
 
 @checked("learner")
@@ -57,7 +62,7 @@ class VirtualClock:
 @checked("local")
 @dataclass(frozen=True)
 class Processes:
-    """The local runtime's child processes."""
+    """The processes of the local runtime, and those of Ray."""
 
     threads: PositiveInt = 1
     """Compute threads of each process."""
@@ -67,6 +72,52 @@ class Processes:
     """Seconds that any process may wait for another before the run stops and says who waited for whom."""
     search_deadline: PositiveOrInf = 60.0
     """Seconds without a word after which a searcher that has work is killed and started again."""
+
+
+@checked("ray")
+@dataclass(frozen=True)
+class RayCluster:
+    """The Ray cluster that a run takes place on, and what of it each process asks for."""
+
+    address: str | None = None
+    """HOST:PORT of the cluster's head; None starts a Ray on this machine for this run alone."""
+    learner_cpus: NonNegative = 1.0
+    """CPUs of the learner."""
+    learner_gpus: NonNegative = 0.0
+    """GPUs of the learner; without any it sees none."""
+    learner_resource: str | None = None
+    """Resource of the cluster's own that the learner's machine has. None puts the learner on this machine; on another
+    one the run directory must be on a disk that both share."""
+    searcher_cpus: NonNegative = 1.0
+    """CPUs of each searcher."""
+    searcher_gpus: NonNegative = 0.0
+    """GPUs of each searcher."""
+    searcher_resource: str | None = None
+    """Resource of the cluster's own that a searcher's machine has."""
+    evaluator_cpus: NonNegative = 0.0
+    """CPUs of the evaluator."""
+    evaluator_gpus: NonNegative = 0.0
+    """GPUs of the evaluator."""
+    evaluator_resource: str | None = None
+    """Resource of the cluster's own that the evaluator's machine has."""
+
+    def __post_init__(self) -> None:
+        hint = "write HOST:PORT, such as 10.0.0.1:6379, and run this on a machine of that cluster"
+        found = None if self.address is None else _ADDRESS.fullmatch(self.address)
+        fits = self.address is None or (found is not None and int(found[1]) < 2**16)
+        require(fits, f"is {self.address!r}", where="--ray.address", hint=hint)
+        for role in ("learner", "searcher", "evaluator"):
+            self._check_share(f"{role}_cpus")
+            self._check_share(f"{role}_gpus")
+            name = getattr(self, f"{role}_resource")
+            hint = "name a resource of the cluster's own, as ray start --resources gave it"
+            require(name not in _NOT_OWN, f"is {name!r}", where=f"--ray.{role}-resource", hint=hint)
+
+    def _check_share(self, name: str) -> None:
+        amount = getattr(self, name)
+        flag = f"--ray.{name.replace('_', '-')}"
+        hint = "use a share of 1, or a whole number"
+        require(amount <= 1 or amount == int(amount), f"is {amount}", where=flag, hint=hint)
 
 
 @checked("restarts")

@@ -115,10 +115,10 @@ def describe_devices(
 def _bytes_of(part: Part, run: Run, policy: Policy, longest: int) -> dict[str, int]:
     if part == "learner":
         return learner_bytes(run, policy)
-    local = run.runtime == "local"
-    if part == "evaluation" and not local:
+    apart = run.runtime != "inline"
+    if part == "evaluation" and not apart:
         return {}  # it is the searcher's policy
-    copies = run.num_searchers if part == "search" and local else 1
+    copies = run.num_searchers if part == "search" and apart else 1
     return {name: copies * size for name, size in engine_bytes(run, policy, longest).items()}
 
 

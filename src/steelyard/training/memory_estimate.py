@@ -3,7 +3,7 @@
     learner    as `steelyard.learner.memory` says, and 2 blocks of logits as `steelyard.policy.logp` has them
     searcher   N b + M (reference), plus N b where the native engine keeps its own layout of the weights
     evaluator  the same as one searcher
-    shared     2 M + 2 M: two slots for the weights and two for the reference (local only)
+    shared     2 M + 2 M: two slots for the weights and two for the reference (not inline); with Ray about as much
 
 The auxiliary models of the task (reward model, victim, judge) are loaded by every searcher and by the evaluator; a gold
 model and an embedder by the evaluator only. Inline, the one process loads each of them once.
@@ -38,14 +38,14 @@ def estimate_memory(run: Run, policy: Policy, model_bytes: Mapping[str, int]) ->
     whole = whole_bytes(policy)
     trained = policy.num_bytes
     held = whole * (1 if policy.architecture is None else 2) + trained
-    local = run.runtime == "local"
-    searchers = run.num_searchers if local else 1
+    apart = run.runtime != "inline"
+    searchers = run.num_searchers if apart else 1
     parts = {
         **learner_bytes(policy),
         "learner_logits": logits_bytes(run.micro_tokens, policy.vocab_size, torch.device("cpu")),
         f"searchers_x_{searchers}": searchers * held,
-        "evaluator": held if local else 0,
-        "shared_weights": 4 * trained if local else 0,
+        "evaluator": held if apart else 0,
+        "shared_weights": 4 * trained if apart else 0,
         **dict(_copies(run, model_bytes)),
     }
     tokens = run.max_steps * run.num_prompts * run.num_generations * run.max_completion_length
@@ -66,5 +66,5 @@ def _copies(run: Run, model_bytes: Mapping[str, int]) -> Iterator[tuple[str, int
 
 def copies_of(run: Run, role: str) -> int:
     """How many processes load an auxiliary model. Where a reward function scores, only the evaluator does."""
-    searched = run.runtime == "local" and run.reward is None and auxiliary_models(run)[role].searched
+    searched = run.runtime != "inline" and run.reward is None and auxiliary_models(run)[role].searched
     return 1 + (run.num_searchers if searched else 0)

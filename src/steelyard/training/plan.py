@@ -25,6 +25,7 @@ from steelyard.runtime.factories import (
     planned_policy,
 )
 from steelyard.runtime.prompt_lengths import described
+from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.training.device_memory import describe_devices
 from steelyard.training.differing import differing
@@ -58,6 +59,7 @@ def plan(run: Run | Job, name: str) -> JsonObject:
 def _plan(run: Run, name: str) -> JsonObject:
     if run.output_dir is not None:
         check_output(Path(run.output_dir))
+    check_cluster(run)
     check_devices(run)
     check_head(run)
     make_task(run)

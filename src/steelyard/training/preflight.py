@@ -17,16 +17,18 @@ from steelyard.reward.wire_values import unfit
 from steelyard.rollout import check_int8_head
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_reward, make_step_labels, planned_policy
+from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run import Part
 
 
 def preflight(run: Run) -> None:
-    """Check the devices and the auxiliary models of the task, and call the reward functions that the run names once.
+    """Check cluster, devices and the auxiliary models of the task, and call the reward functions of the run once.
 
     Raises:
-        SteelyardError: a GPU is not here; the reward function cannot be loaded or called, or breaks the contract of
-            reward functions; a model cannot be loaded for its role.
+        SteelyardError: a cluster cannot be reached; a GPU is not here; the reward function cannot be loaded or called,
+            or breaks the contract of reward functions; a model cannot be loaded for its role.
     """
+    check_cluster(run)
     check_devices(run)
     check_head(run)
     for role, model in auxiliary_models(run).items():

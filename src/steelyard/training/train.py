@@ -15,7 +15,7 @@ from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_report
 from steelyard.reward import Closable, named_rewards, reward_function
-from steelyard.runtime import Inline, Local, Records, Run, describe
+from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
 from steelyard.runtime.factories import BUFFER, constrained
 from steelyard.runtime.run_dir import checkpoint
 from steelyard.runtime.run_dir.records import RESULT, Watch
@@ -24,6 +24,9 @@ from steelyard.training.pipeline import Pipeline
 from steelyard.training.pipeline_run import Driver, begin, go_on, is_pipeline
 from steelyard.training.preflight import preflight
 from steelyard.training.run_directory import extended, read_stored_run
+
+DRIVERS = {"inline": Inline, "local": Local, "ray": Ray}
+"""--runtime -> what drives the run."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _post_train(run: Run, records: Records, verifier: Reward | None, newest: Pat
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     try:
         preflight(run)
-        return (Local if run.runtime == "local" else Inline)(run, records, verifier, newest).train()
+        return DRIVERS[run.runtime](run, records, verifier, newest).train()
     finally:
         for part in (run.task, verifier):
             if isinstance(part, Closable):

@@ -5,5 +5,6 @@
     Channel       what a process hears and says
     Ports         the way of weights from the learner to everybody else
 
-A runtime brings the last three: `steelyard.runtime.local` child processes, pipes and shared memory.
+A runtime brings the last three: `steelyard.runtime.local` child processes, pipes and shared memory;
+`steelyard.runtime.ray` actors, calls and Ray's object store.
 """
