@@ -34,7 +34,7 @@ class Verifier(SimpleNamespace):
 def built(said=SAID, row=ROW, **settings):
     records = records_of([("line 1", row)])
     tools = Tools(0, Writer(name="w", said=said), Verifier(name="v"))
-    return IncorrectSynth(**{"continuations": 2} | settings).build(records, records, tools), tools
+    return IncorrectSynth(**{"continuations": 2, "form": "steps"} | settings).build(records, records, tools), tools
 
 
 def test_by_hand():
@@ -153,7 +153,7 @@ def wrong(tmp_path, tiny_model_dir):
         "generator": str(tiny_model_dir("llama")),
         "judge": f"{tmp_path}/judge.py:without",
         "max_completion_length": 6,
-        "builder": IncorrectSynth(step_end="#"),
+        "builder": IncorrectSynth(form="steps", step_end="#"),
     }
 
 

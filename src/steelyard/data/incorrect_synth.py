@@ -87,8 +87,9 @@ class Heard:
 class IncorrectSynth(Builder):
     """Settings of the pairs."""
 
-    form: Form = "steps"
-    """What is compared: single steps after the same steps, or a solution with the steps up to the wrong one."""
+    form: Form = "solutions"
+    """What is compared: a solution with the steps up to the wrong one, or single steps after the same steps, on
+    which tuning is less stable."""
     continuations: PositiveInt = 5
     """Continuations after each step, by which it is valued."""
     drop: NonNegative = 0.0

@@ -5,15 +5,15 @@ any wrong digit, so that a guess is a spurious step: the end is wrong unless a l
 right for the wrong reason. (The world's own base model guesses five off, so that any two guesses cancel: there no
 step's value falls before the last, and values by sampling find no pit.) Every arm has what the base model says of the
 same few problems, and learns from it without sampling again: `rft` imitates the right solutions, guesses and all;
-`rft-all` those and all right continuations that the steps were valued by, as many samples as `steps` took; `whole` is
-DPO on right against wrong solutions of a problem; `steps` and `solutions` are DPO on what the builder makes of all
-solutions, in either form. `steps-off` has the pairs of `steps` with their sides exchanged by a coin. Measured on
-held-out problems by sampling: `accuracy`, and `guessed`, the share of the steps that are marked as a guess. `pairs`
-counts what an arm learns from.
+`rft-more` those among as many samples as `solutions` took for its values, 26 times as many; `whole` is DPO on right
+against wrong solutions of a problem; `steps` and `solutions` are DPO on what the builder makes of all solutions, in
+either form. `solutions-off` has the pairs of `solutions` with their sides exchanged by a coin. Measured on held-out
+problems by sampling: `accuracy`, and `guessed`, the share of the steps that are marked as a guess. `pairs` counts what
+an arm learns from.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -82,24 +82,18 @@ def base(seed: int, steps: int) -> Policy:
     return policy
 
 
-@dataclass
+@dataclass(frozen=True)
 class LastDigit:
-    """A judge that reads the end of a whole chain, and remembers what was right."""
+    """A judge that reads the end of a whole chain."""
 
     name: str = "last-digit"
-    right: dict[tuple[str, str], None] = field(default_factory=dict)
 
     def __call__(
         self, prompts: Sequence[Text], completions: Sequence[str], **columns: Sequence[Any]
     ) -> list[float | None]:
         """1 for a chain of full length that ends in the answer."""
-        found: list[float | None] = []
-        for prompt, said, answer in zip(prompts, completions, columns["answer"], strict=True):
-            right = len(said) == 3 * STEPS and said.endswith(answer)
-            found.append(float(right))
-            if right:
-                self.right[str(prompt), said] = None
-        return found
+        answered = zip(completions, columns["answer"], strict=True)
+        return [float(len(said) == 3 * STEPS and said.endswith(answer)) for said, answer in answered]
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,6 @@ class Study:
 
     seed: int
     setting: Setting
-    judge: LastDigit = field(default_factory=LastDigit)
 
     @cached_property
     def base(self) -> Policy:
@@ -117,11 +110,15 @@ class Study:
 
     @cached_property
     def solutions(self) -> list[tuple[Prompt, str, bool]]:
-        """What the base model says of the problems, and whether it is right; without what it did not end."""
+        """What the base model says of the problems, and whether it is right."""
+        return self.sampled(self.setting.samples)
+
+    def sampled(self, number: int) -> list[tuple[Prompt, str, bool]]:
+        """So many solutions of each problem, less those that did not end."""
         train = TASK.prompts("train")
         chosen = rng(self.seed, "incorrect-synth", "problems").permutation(len(train))[: self.setting.problems]
         prompts = [train[i] for i in chosen]
-        groups = self._loop(self.base).sampled(prompts, self.setting.samples)
+        groups = self._loop(self.base).sampled(prompts, number)
         pairs = zip(prompts, groups, strict=True)
         every = [(prompt, t) for prompt, group in pairs for t in group if t.finish == "stop"]
         return [(prompt, self.base.decode(t.completion_T), t.reward == 1) for prompt, t in every]
@@ -135,22 +132,22 @@ class Study:
         records = records_of((f"row {i}", row) for i, row in enumerate(rows))
         writer = PolicyWriter(self.base, "base", Sampling(1.0, LONGEST))
         builder = IncorrectSynth(form=form, continuations=self.setting.continuations, step_end=STEP_END)
-        found = builder.build(records, records, Tools(self.seed, writer, self.judge))
+        found = builder.build(records, records, Tools(self.seed, writer, LastDigit()))
         return [PreferenceFile().preference(record.fields, record.id) for record in found]
 
     @cached_property
-    def by_steps(self) -> list[Preference]:
-        """Pairs of single steps."""
-        return self.pairs("steps")
+    def by_solutions(self) -> list[Preference]:
+        """Pairs of a solution and the steps up to the wrong one."""
+        return self.pairs("solutions")
 
     def right(self) -> list[tuple[Prompt, str]]:
         """The right solutions."""
         return [(prompt, said) for prompt, said, right in self.solutions if right]
 
-    def all_right(self) -> list[tuple[Prompt, str]]:
-        """These, and all right continuations that the steps of all solutions were valued by."""
-        assert self.by_steps  # the judge has been asked
-        return [(Prompt(text, text), said) for text, said in self.judge.right]
+    def more_right(self) -> list[tuple[Prompt, str]]:
+        """Those among as many samples as the steps were valued by, the solutions included."""
+        number = self.setting.samples * (1 + STEPS * self.setting.continuations)
+        return [(prompt, said) for prompt, said, right in self.sampled(number) if right]
 
     def whole(self) -> list[Preference]:
         """Each wrong solution beside a right one of its problem, where it has any."""
@@ -162,9 +159,9 @@ class Study:
         return [Preference(prompt, str(draws.choice(right[prompt.id])), said) for prompt, said in wrong]
 
     def exchanged(self) -> list[Preference]:
-        """Pairs of single steps of which nobody knows which is better."""
-        turned = rng(self.seed, "incorrect-synth", "coin").random(len(self.by_steps)) < 0.5
-        return [_turned(pair) if turn else pair for pair, turn in zip(self.by_steps, turned, strict=True)]
+        """Pairs of which nobody knows which side is better."""
+        turned = rng(self.seed, "incorrect-synth", "coin").random(len(self.by_solutions)) < 0.5
+        return [_turned(pair) if turn else pair for pair, turn in zip(self.by_solutions, turned, strict=True)]
 
     def imitated(self, texts: Sequence[tuple[Prompt, str]]) -> list[Group]:
         """Texts to imitate, each a group of its own."""
@@ -221,11 +218,11 @@ def _imitation(setting: Setting) -> Objective:
 
 ARMS: Mapping[str, Lesson] = {
     "rft": Lesson(lambda study: study.imitated(study.right()), _imitation),
-    "rft-all": Lesson(lambda study: study.imitated(study.all_right()), _imitation),
+    "rft-more": Lesson(lambda study: study.imitated(study.more_right()), _imitation),
     "whole": Lesson(lambda study: study.compared(study.whole())),
-    "steps": Lesson(lambda study: study.compared(study.by_steps)),
-    "solutions": Lesson(lambda study: study.compared(study.pairs("solutions"))),
-    "steps-off": Lesson(lambda study: study.compared(study.exchanged())),
+    "steps": Lesson(lambda study: study.compared(study.pairs("steps"))),
+    "solutions": Lesson(lambda study: study.compared(study.by_solutions)),
+    "solutions-off": Lesson(lambda study: study.compared(study.exchanged())),
 }
 
 
@@ -238,22 +235,22 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Lesson]]) -> Iterato
 
 PROOF = Proof(
     proves=("incorrect-synth",),
-    ours="steps",
-    control="steps-off",
-    equal="the base model, 64 problems with 8 solutions each, 60 steps of 32 texts; rft-all: its samples, too",
+    ours="solutions",
+    control="solutions-off",
+    equal="the base model, 64 problems with 8 solutions each, 60 steps of 32 texts; rft-more: its samples, too",
     claims=(
-        Claim("Per-step pairs beat imitation of the right solutions by 10 points of accuracy", "accuracy",
+        Claim("DPO on per-step pairs beats imitation of the right solutions by 10 points of accuracy", "accuracy",
               baseline="rft", min_effect=0.1),
-        Claim("and imitation of all right samples that the pairs took by 5", "accuracy",
-              baseline="rft-all", min_effect=0.05),
-        Claim("They leave half as many guessed steps as imitation of the right solutions", "guessed",
+        Claim("and by 5 imitation of what is right among as many samples as the pairs took", "accuracy",
+              baseline="rft-more", min_effect=0.05),
+        Claim("It leaves half as many guessed steps as imitation of the right solutions", "guessed",
               baseline="rft", min_effect=0.5, lower_is_better=True, relative=True),
-        Claim("Their accuracy is not below that of right against wrong solutions by 2 points", "accuracy",
-              baseline="whole", min_effect=-0.02),
+        Claim("and its accuracy is 10 points above that of DPO on right and whole wrong solutions", "accuracy",
+              baseline="whole", min_effect=0.1),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(imitation=400, problems=32, steps=30, measured=2),
-    rates=dict.fromkeys(ARMS, 3e-4),
+    rates=dict.fromkeys(ARMS, 3e-4) | dict.fromkeys(("rft", "solutions", "solutions-off"), 1e-3),
 )  # fmt: skip
