@@ -27,6 +27,7 @@ from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import DPO, SFT, Objective
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
+from steelyard.policy.text import Text
 from steelyard.rollout import engine_for
 from steelyard.worlds.people import LONGEST, RELATIONS, UNSURE, People, base, counted, statements
 from steelyard.worlds.sync_loop import copied, moved
@@ -55,7 +56,7 @@ class Knows:
     name: str = "the world"
 
     def __call__(
-        self, prompts: Sequence[str], completions: Sequence[str], /, **columns: Sequence[object]
+        self, prompts: Sequence[Text], completions: Sequence[str], **columns: Sequence[object]
     ) -> list[float | None]:
         """A number for each statement; the column `truth` says what is true."""
         pairs = zip(completions, columns["truth"], strict=True)
