@@ -25,6 +25,7 @@ def test_what_is_read_and_collated():
         fields=("reward_PG",), labels=("domain",), entropy=True, value=lambda width: None, demonstrations=True
     )
     assert needs.reads == {"reward_PG", "entropy_PGT", "value_PGT"}
+    assert Needs(others=True).reads == {"others_logp_PGT"}
     assert needs.collated == ("domain", "demonstration")
     assert Needs(labels=("demonstration",), demonstrations=True).collated == ("demonstration",)
 

@@ -50,6 +50,28 @@ def test_equals_the_full_log_softmax(policy, by_transformers, temperature):
     assert policy.step_logp(*_rows()).entropy_NT is None
 
 
+@pytest.mark.parametrize("chunk", [None, 1])
+@pytest.mark.parametrize("temperature", [1.0, 0.3])
+def test_the_other_tokens_have_the_mean_of_the_full_log_softmax(policy, by_transformers, temperature, chunk):
+    tokens_NT, _, action_NT = _rows()
+    found = policy.step_logp(*_rows(), temperature=temperature, others=True, chunk=chunk)
+    whole = by_transformers(policy)
+    expected_NT = torch.zeros(tokens_NT.shape)
+    for i, n in enumerate(LENGTHS):
+        logp_TV = (whole.model(tokens_NT[i : i + 1, :n]).logits[0] / temperature).log_softmax(-1)
+        for t in action_NT[i].nonzero()[:, 0]:
+            others_V = torch.arange(logp_TV.shape[1]) != tokens_NT[i, t]
+            expected_NT[i, t] = logp_TV[t - 1][others_V].mean()
+    torch.testing.assert_close(found.others_NT, expected_NT, atol=1e-5, rtol=1e-5)
+    by, by_whole = (
+        torch.autograd.grad(x_NT.sum(), [*one.trainable().values()])
+        for x_NT, one in ((found.others_NT, policy), (expected_NT, whole))
+    )
+    for a, b in zip(by, by_whole, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    assert policy.step_logp(*_rows()).others_NT is None
+
+
 def test_left_padding_equals_right_padding(policy):
     right, left = policy.step_logp(*_rows()), policy.step_logp(*map(_to_left, _rows()))
     torch.testing.assert_close(left.logp_NT, _to_left(right.logp_NT), atol=1e-5, rtol=0)

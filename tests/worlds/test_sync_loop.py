@@ -74,7 +74,7 @@ def test_entropy_and_values_are_there_for_objectives_that_ask(shipped):
         return torch.nn.Sequential(linear, torch.nn.Flatten(0))
 
     class Asking:
-        needs = Needs(entropy=True, value=head)
+        needs = Needs(entropy=True, others=True, value=head)
 
         def __call__(self, batch: Batch) -> Loss:
             seen.append(batch)
@@ -87,6 +87,8 @@ def test_entropy_and_values_are_there_for_objectives_that_ask(shipped):
     action_PGT = batch.action_PGT
     assert (batch.field("entropy_PGT")[action_PGT] > 0).all()
     assert not batch.field("entropy_PGT").requires_grad
+    assert batch.field("others_logp_PGT").requires_grad
+    assert (batch.field("others_logp_PGT")[action_PGT] < 0).all()
     assert (batch.field("value_PGT")[~action_PGT] == 0).all()
     assert batch.field("value_PGT")[action_PGT].std() > 0
     assert not np.array_equal(loop.policy.weights(), before)

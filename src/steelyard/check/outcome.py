@@ -59,6 +59,7 @@ def random_batch(group_size: int | None = None, seed: int = 0, labels: Sequence[
         log_z_P=normal(P),
         ref_version_PG=torch.zeros(P, G, dtype=torch.long),
         value_PGT=normal(P, G, T) * action_PGT,
+        others_logp_PGT=(logp_PGT - 1.0) * action_PGT,
     )
     known = {
         "demonstration": ((torch.arange(G) == G - 1) & (G > 2)).repeat(P, 1),

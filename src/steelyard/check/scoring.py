@@ -42,7 +42,8 @@ def _same(a: Score, b: Score) -> bool:
         a.reward_T is None or b.reward_T is None or np.array_equal(a.reward_T, b.reward_T)
     )
     read = (a.read, a.read_from) == (b.read, b.read_from)
-    return a.value == b.value and dict(a.parts) == dict(b.parts) and read and steps
+    parts = dict(a.parts) == dict(b.parts) and a.part_rewards == b.part_rewards
+    return a.value == b.value and parts and read and steps
 
 
 def scores_each(method: Task | Reward) -> None:

@@ -22,6 +22,7 @@ ON_SKILLS = "--model MODEL --path questions.jsonl --columns.skill domain"
 ON_TEXTS = "steelyard train encoder-guard --texts labelled.jsonl"
 MORE: Mapping[str, str] = {
     "rows-step-kto": "--step-reward my_rewards.py:steps",
+    "rows-message-rloo": "--step-reward my_rewards.py:steps",
     "rows-cgpo": "--columns.domain domain --constraint my_rewards.py:polite",
     "rows-codpo": "--constraint my_rewards.py:polite",
     "rows-crpg": "--constraint my_rewards.py:polite",
@@ -46,11 +47,13 @@ BY_ID: Mapping[str, str] = {
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
+    "token-buncher": "steelyard train token-buncher --model MODEL --path questions.jsonl",
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "reworded": "steelyard audit reworded --model MODEL --data forget.jsonl",
     "min-k": "steelyard audit min-k --model MODEL --data parts.jsonl",
     "in-context": "steelyard audit in-context --model MODEL --data forget.jsonl",
     "relearning": "steelyard audit relearning --model MODEL --data forget.jsonl",
+    "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",

@@ -44,6 +44,8 @@ class Batch:
     ref_version_PG: Int[Tensor, "P G"] | None = None
     value_PGT: Float[Tensor, "P G T"] | None = None
     """A trained head's prediction before step t; carries a gradient."""
+    others_logp_PGT: Float[Tensor, "P G T"] | None = None
+    """Mean log-probability of all that might have stood in the place of step t; carries a gradient."""
     labels: Mapping[str, Tensor] = field(default_factory=dict)
     """Label -> its values, with the axes that the label is registered with."""
 

@@ -12,7 +12,12 @@ from steelyard.core.labels import find_label
 Head = Callable[[int], nn.Module]
 """Width D of the policy's hidden states -> a module that maps states [N, D] to numbers [N]."""
 
-_COMPUTED = {"entropy_PGT": "entropy=True", "log_z_P": "log_z=HEAD", "value_PGT": "value=HEAD"}
+_COMPUTED = {
+    "entropy_PGT": "entropy=True",
+    "others_logp_PGT": "others=True",
+    "log_z_P": "log_z=HEAD",
+    "value_PGT": "value=HEAD",
+}
 """Fields that the learner computes, and the need that asks for each."""
 _ALWAYS = ("logp_PGT", "action_PGT", "valid_PG", "labels")
 _CHOICE = sorted({f.name for f in fields(Batch)} - {*_COMPUTED, *_ALWAYS, "tokens_PGT"})
@@ -35,6 +40,8 @@ class Needs:
     """Registered labels that `Batch.labels` must hold."""
     entropy: bool = False
     """Whether the learner computes `entropy_PGT`: of the current policy, without gradient."""
+    others: bool = False
+    """Whether the learner computes `others_logp_PGT`: of the current policy, with gradient."""
     demonstrations: bool = False
     """Whether each prompt's given completion joins its group; the label `demonstration` marks it."""
     log_z: Head | None = None
@@ -74,7 +81,7 @@ class Needs:
     @property
     def reads(self) -> frozenset[str]:
         """All fields that may be read: those that are named, and what the learner computes for it."""
-        asked = (self.entropy, self.log_z is not None, self.value is not None)
+        asked = (self.entropy, self.others, self.log_z is not None, self.value is not None)
         return frozenset(self.fields) | {name for name, yes in zip(_COMPUTED, asked, strict=True) if yes}
 
 

@@ -24,6 +24,9 @@ class Score:
     `read` is what the verifier took for the completion's answer, None where it took nothing or compares no answer;
     `read_from` says where it stood: "box", "marker", "text", ...
     `right` says whether the answer is right where `value` alone does not tell, since it also pays for other things.
+    `part_rewards` are what a verifier that reads text says instead of `reward_T`: of each part of the completion, in
+    order, the characters up to its end and its reward, which is not 0. None is the completion's own end, with the token
+    that ends it. A searcher places them in `reward_T`.
     """
 
     value: float | None
@@ -34,6 +37,7 @@ class Score:
     read: str | None = None
     read_from: str = ""
     right: bool | None = None
+    part_rewards: tuple[tuple[int | None, float], ...] = ()
 
 
 Ending = Literal["stop", "length"]
@@ -162,9 +166,9 @@ class Interactive(Protocol):
 
 @runtime_checkable
 class VerifiesTurns(Protocol):
-    """A task of several turns whose environments ask a verifier about every turn.
+    """A task that asks a verifier about parts of an episode: its turns, or proposals within one generation.
 
-    A reward that a run names takes that verifier's place, and so is shown single turns, never a whole episode.
+    A reward that a run names takes that verifier's place, and so is shown single parts, never a whole episode.
     """
 
     def verified_by(self, reward: Reward) -> "Task":

@@ -17,7 +17,19 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from steelyard.core import Engine, Episode, Interactive, Prompt, Reward, Sampling, Score, Task, Weights, require
+from steelyard.core import (
+    Engine,
+    Episode,
+    Interactive,
+    Prompt,
+    Reward,
+    Sampling,
+    Score,
+    Task,
+    VerifiesTurns,
+    Weights,
+    require,
+)
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
@@ -122,7 +134,8 @@ def evaluate(
     samples = replace(examiner, engine=sampler or engine).ask(sampled, samples_per_prompt, sampling)
     everything = [answer for group in greedy + samples for answer in group]
     metrics = _accuracy(greedy) | _verifier(greedy) | _sampled(samples, samples_per_prompt)
-    metrics |= {} if reward is None and not isinstance(task, Interactive) else _parts(samples)
+    several = isinstance(task, Interactive | VerifiesTurns)
+    metrics |= _parts(samples) if several or reward is not None else {}
     metrics |= _styles(task, samples) if isinstance(task, Styled) else {}
     metrics["eval/errors"] = sum(answer.value is None for answer in everything)
     shown = [group[0] for group in (samples or greedy)[:num_records]]

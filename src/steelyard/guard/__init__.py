@@ -4,6 +4,7 @@ from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
 from steelyard.guard.claim_guard import ClaimGuard
 from steelyard.guard.rate_ft import RateFT
+from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.word_route import WordRoute
@@ -14,6 +15,7 @@ __all__ = [
     "ClaimGuard",
     "Gate",
     "Guard",
+    "RLAttack",
     "RateFT",
     "Router",
     "Ruling",

@@ -217,12 +217,14 @@ class Learner:
         # Rows are right-padded, so what follows the last action is padding; filler rows attend to one token, not none.
         attend_NT = action_NT.flip(-1).cumsum(-1).flip(-1) > 0
         attend_NT[:, 0] = True
-        read = {"temperature": self.temperature, "entropy": needs.entropy}
+        read = {"temperature": self.temperature, "entropy": needs.entropy, "others": needs.others}
         steps = self.policy.step_logp(tokens_NT, attend_NT, action_NT, **read)
         batch = batch.to(self.policy.device)
         found = {"logp_PGT": steps.logp_NT.reshape(P, G, T)}
         if steps.entropy_NT is not None:
             found["entropy_PGT"] = steps.entropy_NT.detach().reshape(P, G, T)
+        if steps.others_NT is not None:
+            found["others_logp_PGT"] = steps.others_NT.reshape(P, G, T)
         if self.value is not None:
             value_M = self.value(steps.hidden_MD.float())
             blank_PGT = torch.zeros(P, G, T, device=value_M.device)

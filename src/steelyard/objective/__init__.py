@@ -17,6 +17,7 @@ from steelyard.objective.kimi import Kimi
 from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
 from steelyard.objective.mdpo import MDPO
+from steelyard.objective.message_rloo import MessageRLOO
 from steelyard.objective.mipo import MIPO
 from steelyard.objective.nft import NFT
 from steelyard.objective.oapl import OAPL
@@ -29,6 +30,7 @@ from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
 from steelyard.objective.sub_tb import SubTB
 from steelyard.objective.tba_prime import TBAPrime
+from steelyard.objective.token_buncher import TokenBuncher
 from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB
@@ -57,6 +59,7 @@ __all__ = [
     "DrGRPO",
     "Kimi",
     "LearnedZTB",
+    "MessageRLOO",
     "Objective",
     "ProximalRLOO",
     "Reinforce",
@@ -65,6 +68,7 @@ __all__ = [
     "StepKTO",
     "SubTB",
     "TBAPrime",
+    "TokenBuncher",
     "Unified",
     "VarGradTB",
     "contrast",

@@ -17,7 +17,6 @@ Source: Lin et al. 2025, arXiv:2501.10799; the outcome's term: arXiv:2402.01306.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from steelyard.core import Batch, Loss, Needs, NonNegative, Positive, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.kto import others_mean, prospect
 from steelyard.objective.reduce import batch_mean, log_ratio, metric, num_prompts, steps_of
+from steelyard.objective.steps import by_step, step_labels, step_numbers
 
 
 @method(
@@ -80,9 +80,7 @@ class StepKTO:
 
 def step_scores(batch: Batch) -> tuple[Float[Tensor, "P G T"], Float[Tensor, "P G T"]]:
     """Log-ratio and label of each step of each sample, step h at place h; label 0 where there is no such step."""
-    label_PGT = batch.field("reward_PGT").detach().where(steps_of(batch), 0.0)
-    ends_PGT = (label_PGT != 0).long()
-    step_PGT = ends_PGT.cumsum(-1) - ends_PGT  # how many steps ended before this token
+    label_PGT = step_labels(batch)
+    step_PGT = step_numbers(label_PGT)
     ratio_PGT = (batch.logp_PGT - batch.field("logp_ref_PGT").detach()).where(steps_of(batch), 0.0)
-    score_PGT, whose_PGT = (torch.zeros_like(x).scatter_add(-1, step_PGT, x) for x in (ratio_PGT, label_PGT))
-    return score_PGT, whose_PGT
+    return by_step(ratio_PGT, step_PGT), by_step(label_PGT, step_PGT)

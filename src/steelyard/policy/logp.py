@@ -1,10 +1,12 @@
 """Log-probabilities of given tokens, without ever holding the logits of a whole batch.
 
     logp[n, t] = log softmax(head(h[n, t-1]) / temperature)[tokens[n, t]],   h = backbone(tokens)
+    others     = mean of log softmax over all tokens but that one
+               = logp + V / (V - 1) (mean_v W[v] - W[token]) . h / temperature,   head(h) = W h
 
 The head runs only at the M positions that precede an action, and at most `chunk` of them at a time. Where they are
-many, `logp_blocks` makes those of a plain head in one block of chunk x V. Those of a head with an adapter are computed
-again in the backward pass, in about four. Logits N x T x V are never made.
+many, `logp_blocks` makes those of a plain head in one block of chunk x V, and `others` needs no logits. Those of a head
+with an adapter are computed again in the backward pass, in about four. Logits N x T x V are never made.
 Shapes: N rows, T steps, V vocabulary, D hidden size, M actions.
 """
 
@@ -49,6 +51,9 @@ class StepLogp:
     """Mean hidden state over the prompt, for a learned log Z. Carries a gradient: detach it to train log Z alone."""
     hidden_MD: Float[Tensor, "M D"]
     """Hidden state before each action, row by row, for a learned value. Carries a gradient too."""
+    others_NT: Float[Tensor, "N T"] | None = None
+    """Mean log-probability of the tokens that might have stood in an action's place (nats), 0 where not an action; None
+    unless asked for. Carries a gradient."""
 
 
 def positions_of(attend_NT: Bool[Tensor, "N T"]) -> Int[Tensor, "N T"]:
@@ -66,6 +71,7 @@ def step_logp(
     temperature: float,
     entropy: bool,
     chunk: int,
+    others: bool = False,
     shared: bool = True,
     device: torch.device | None = None,
 ) -> StepLogp:
@@ -84,12 +90,15 @@ def step_logp(
     def at_actions(hidden_MD: Tensor, token_M: Tensor) -> tuple[Tensor, ...]:
         logp_MV = torch.log_softmax(head(hidden_MD).float() / temperature, -1)
         logp_M = logp_MV.gather(1, token_M[:, None])[:, 0]
-        return (logp_M, -(logp_MV.exp() * logp_MV).sum(1)) if entropy else (logp_M,)
+        entropies = (-(logp_MV.exp() * logp_MV).sum(1),) if entropy else ()
+        rest = ((logp_MV.sum(1) - logp_M) / (logp_MV.shape[1] - 1),) if others else ()
+        return (logp_M, *entropies, *rest)
 
     weight_VD = plain_weight(head)
     if weight_VD is not None and len(token_M) * COPIES > chunk:
         found = logp_in_blocks(hidden_MD, weight_VD, token_M, temperature=temperature, entropy=entropy, rows=chunk)
-        columns = tuple(column.float() for column in found if column is not None)
+        rest_M = _others(found[0], hidden_MD, weight_VD, token_M, temperature) if others else None
+        columns = tuple(column.float() for column in (*found, rest_M) if column is not None)
     elif len(token_M) <= chunk:
         columns = at_actions(hidden_MD, token_M)
     else:
@@ -99,7 +108,22 @@ def step_logp(
 
     blank_NT = torch.zeros_like(action_NT, dtype=torch.float32)
     spread = [blank_NT.masked_scatter(action_NT, column_M) for column_M in columns]
-    return StepLogp(spread[0], spread[1] if entropy else None, prompt_ND, hidden_MD)
+    entropy_NT = spread[1] if entropy else None
+    return StepLogp(spread[0], entropy_NT, prompt_ND, hidden_MD, spread[-1] if others else None)
+
+
+def _others(
+    logp_M: Float[Tensor, "M"],
+    hidden_MD: Float[Tensor, "M D"],
+    weight_VD: Float[Tensor, "V D"],
+    token_M: Int[Tensor, "M"],
+    temperature: float,
+) -> Float[Tensor, "M"]:
+    """The mean log-probability of all other tokens under a plain head."""
+    V = len(weight_VD)
+    mean_D = weight_VD.mean(0, dtype=logp_M.dtype)
+    gap_M = ((mean_D - weight_VD[token_M].to(logp_M.dtype)) * hidden_MD.to(logp_M.dtype)).sum(1) / temperature
+    return logp_M + V / (V - 1) * gap_M
 
 
 def _states(

@@ -284,6 +284,7 @@ class Policy:
         *,
         temperature: float = 1.0,
         entropy: bool = False,
+        others: bool = False,
         chunk: int | None = None,
     ) -> StepLogp:
         """Log-probabilities of the actions among N rows of T tokens, at the temperature they were sampled at.
@@ -297,6 +298,7 @@ class Policy:
             action_NT: true where the policy chose the token.
             temperature: divides the logits; must be above 0.
             entropy: also return the entropy at each action.
+            others: also return the mean log-probability of the other tokens at each action.
             chunk: positions per call of the head; by default as many as hold 2^25 logits, or 2^27 on a GPU.
 
         Raises:
@@ -320,6 +322,7 @@ class Policy:
                 action_NT,
                 temperature=temperature,
                 entropy=entropy,
+                others=others,
                 chunk=chunk or max(1, logp.logits_at_once(self.device) // self.vocab_size),
                 shared=self.shares_prompts,
                 device=self.device,

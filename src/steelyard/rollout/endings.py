@@ -129,7 +129,7 @@ def check_stop(policy: Policy, text: str) -> None:
     Raises:
         SteelyardError: it is empty, holds U+FFFD, or the tokenizer cannot write it.
     """
-    hint = "leave it out, or write what the model can write"
+    hint = "write what the model can write, here or where the task says it, or leave it out"
     require(bool(text), "is empty, and every text contains that", where="--stop", hint="leave it out")
     what = f"{text!r} holds the mark of bytes that are no character"
     require(BROKEN not in text, what, where="--stop", hint=hint)

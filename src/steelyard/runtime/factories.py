@@ -50,13 +50,13 @@ def make_task(run: Run, reward: Reward | None = None) -> Any:
     """The task, scored by `reward` if one is given, or by the reward function that the run names.
 
     Raises:
-        SteelyardError: the task has no verifier of its own and there is no reward function, or the task verifies turns
+        SteelyardError: the task has no verifier of its own and there is no reward function, or the task verifies parts
             and `reward` cannot be sent to where it does so.
     """
     if reward is None and run.reward is None and not getattr(run.task, "needs_answer", True):
         raise SteelyardError("has nothing to score with", where="task", hint="name a --reward function")
     if reward is not None and isinstance(run.task, VerifiesTurns):
-        what = f"{type(run.task).__name__} verifies each turn while an episode is played, and this is a bare callable"
+        what = f"{type(run.task).__name__} verifies each turn or proposal by itself, and this is a bare callable"
         raise SteelyardError(what, where="reward", hint="name it as module:function")
     scores = make_reward(run) if reward is None else reward
     return run.task if scores is None else Scored(run.task, scores)

@@ -23,6 +23,7 @@ from steelyard.searcher.logp_mismatch import LogpMismatch, probe
 from steelyard.searcher.scoring import attach_scores, scores_of
 from steelyard.searcher.step_labels import StepLabels
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
+from steelyard.searcher.text_parts import with_parts_placed
 
 T = TypeVar("T")
 
@@ -142,7 +143,9 @@ class Searcher:
         known = [replace(e, trajectory=self._named(t, e)) for e, t in zip(episodes, referred, strict=True)]
         trajectories = [e.trajectory for e in known]
         if self.score is not None:
-            trajectories = attach_scores(trajectories, scores_of(known, self.score))
+            pairs = zip(trajectories, scores_of(known, self.score), strict=True)
+            placed = [with_parts_placed(t, score, self.policy.decode) for t, score in pairs]
+            trajectories = attach_scores(trajectories, placed)
         return trajectories if self.step_labels is None else self.step_labels(trajectories, known, self.policy.decode)
 
     def _named(self, t: Trajectory, episode: Episode) -> Trajectory:

@@ -7,8 +7,7 @@ wrong, and 0 where nobody knows; it stands in `reward_T` at the step's last toke
 worker that can be killed. Where it fails on a batch, the batch has no reward: a failure is never a label of 0.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +18,7 @@ from steelyard.core import Episode, Positive, SteelyardError, Trajectory, checke
 from steelyard.reward import Closable, Pool
 from steelyard.reward.function import arguments_of
 from steelyard.reward.score import number_of
-
-Decode = Callable[[Sequence[int]], str]
+from steelyard.searcher.text_parts import Decode, token_of
 
 
 @checked("step_reward")
@@ -117,6 +115,5 @@ def placed(
     places = np.flatnonzero(trajectory.action_T)
     tokens = trajectory.tokens_T[places].tolist()
     for end, label in zip(step_ends(completion), labels, strict=True):
-        number = bisect_left(range(len(tokens)), end, key=lambda i: len(decode(tokens[: i + 1])))
-        reward_T[places[min(number, len(tokens) - 1)]] = label
+        reward_T[places[token_of(tokens, end, decode)]] = label
     return reward_T

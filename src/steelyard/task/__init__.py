@@ -10,10 +10,13 @@ from steelyard.task.red_team import RedTeam
 from steelyard.task.rlvr import RLVR
 from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
+from steelyard.task.spoc import SPOC
 from steelyard.task.ufo import UFO
+from steelyard.task.unscored import Unscored
 
 __all__ = [
     "RLVR",
+    "SPOC",
     "UFO",
     "Arithmetic",
     "Attack",
@@ -24,4 +27,5 @@ __all__ = [
     "RedTeam",
     "Rows",
     "Shortening",
+    "Unscored",
 ]

@@ -10,7 +10,6 @@ Differs: all k rows are in every step.
 Source: the relearning attack of Hu et al. 2024, arXiv:2406.13356; as an audit in Lynch et al. 2024, arXiv:2402.16835.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from steelyard.core.table import Measure, Table
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT
 from steelyard.policy import Policy
+from steelyard.policy.copied import copied
 from steelyard.task.answered import Answered
 from steelyard.unlearn.audit import Question, answers_logp, forget_quality, mean_logp, truth_ratio
 from steelyard.unlearn.material import RECALLED, ForgettingAudit, Material, recalled
@@ -91,8 +91,7 @@ class Relearning(ForgettingAudit):
 
     def _taught(self, policy: Policy, rows: Sequence[Answered]) -> Policy:
         """A copy that has learned the rows again."""
-        taught = Policy(copy.deepcopy(policy.model), policy.tokenizer)
-        taught.chat_options = policy.chat_options
+        taught = copied(policy)
         learner = Learner(taught, SFT(), Adam(), learning_rate=self.learning_rate)
         groups = [[demonstration(policy, row.prompt, row.answer)] for row in rows]
         for _ in range(self.steps):

@@ -4,7 +4,6 @@ For proofs and experiments, where the data that each step learns from is the exp
 (engine, verifier, reference, learner are the system's own); what it leaves out is the buffer, asynchrony and records.
 """
 
-import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
+from steelyard.policy.copied import copied
 from steelyard.rollout import engine_for
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.searcher import Assignment, Searcher
@@ -144,11 +144,6 @@ class SyncLoop:
         for trajectory in found:
             groups[trajectory.prompt_id].append(trajectory)
         return list(groups.values())
-
-
-def copied(policy: Policy) -> Policy:
-    """A policy with the same weights, which nobody else changes."""
-    return Policy(copy.deepcopy(policy.model), policy.tokenizer)
 
 
 def moved(start: Policy, policy: Policy) -> float:
