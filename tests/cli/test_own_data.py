@@ -50,6 +50,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "pairs": [{"prompt": f"{n}+1=", "chosen": str(n + 1), "rejected": "a"} for n in range(40)],
     "solutions": [{"prompt": f"{n}+1=", "solution": f"{n}\n{n}", "answer": str(n + 1)} for n in range(4)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
+    "feedback": [{"prompt": f"{n}+1=", "completion": str(n + i), "feedback": i} for n in range(80) for i in range(2)],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
     "claims": [
         {"text": f"{n} is {n + n % 2}", "label": ["true", "hallucinated"][n % 2], "rationale": f"{n} is {n}"}

@@ -51,7 +51,7 @@ class Eval:
     """Reward function, module:function. For a run that was trained with one, name it again: `eval` does not run code
     only because a run directory names it, and measures by the task's own verifier without."""
     texts: str | None = None
-    """Labelled texts (JSONL or Parquet), for the run of a guard; by default those that the run held out."""
+    """Other rows (JSONL or Parquet) for the run of a guard (labelled texts) or of rluf; by default those held out."""
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
@@ -65,7 +65,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         require(rule is None, what, where="--decode", hint="leave it out")
         return _of_job(asked, job)
     base = stored.run
-    require(asked.texts is None, "is for the run of a guard", where="--texts", hint="leave it out")
+    require(asked.texts is None, "is for the run of a guard or of rluf", where="--texts", hint="leave it out")
     numbers = {"prompts": asked.prompts, "sampled_prompts": asked.sampled_prompts, "samples": asked.samples}
     held_out = replace(base.evaluation, **numbers, device=asked.device)
     check_reward(asked, stored.run)

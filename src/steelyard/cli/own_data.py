@@ -41,6 +41,8 @@ BY_ID: Mapping[str, str] = {
     "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
     "--judge my_rewards.py:right",
     "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
+    "ctrl-u": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL "
+    "--uncertainty.scale 1",
     "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
@@ -89,7 +91,8 @@ this page from the cards and the recipes, and a test runs every command on small
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
-  `answer`; `labelled.jsonl` has `text` and `label`, `claims.jsonl` also `rationale`, `question` and `answer`;
+  `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
+  `claims.jsonl` also `rationale`, `question` and `answer`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from steelyard.core import Episode, Score, require
 from steelyard.guard.saved import HINT, Known, Source
-from steelyard.reward.given import reward_source
+from steelyard.reward.given import reward_source, run_name
 
 PREFIX = "guard"
 
@@ -34,9 +34,8 @@ class Harmless:
 
     @property
     def __name__(self) -> str:
-        """What its numbers are called in records: the run's name, so that two guards are told apart."""
-        place = Path(self.place).resolve()
-        return place.parent.name if place.name == "model" else place.name
+        """What its numbers are called in records."""
+        return run_name(self.place)
 
     def __str__(self) -> str:
         return f"reward {PREFIX}:{self.place}"

@@ -147,6 +147,13 @@ CHARTS = (
         "Of generated images from held-out ones, and of as many training images: numbers of spread 1.",
     ),
     Chart("denoised", "squared error", ("eval/loss",), "Of the predicted noise, held out; 1 where none is predicted."),
+    Chart("ranked", "AUC", ("eval/auc",), "Held-out rows: a loved one is ranked above another so often.", share=True),
+    Chart(
+        "calibrated",
+        "gap between rates",
+        ("eval/calibration_error", "eval/calibration_error_raw"),
+        "Predicted and observed share of love, ten groups of held-out rows by their probability: mean distance.",
+    ),
     Chart("return", "return", ("eval/return",), "Mean sum of rewards of an episode."),
     Chart("cost", "cost", ("eval/episode_cost",), "Mean sum of costs of an episode."),
     Chart("built", "records", ("eval/built", "eval/used"), "Records built, and rows that they were built from."),

@@ -23,6 +23,7 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/built", "records built", number),
     ("eval/frechet", "Frechet distance of generated images", number),
     ("eval/return", "mean return", number),
+    ("eval/auc", "AUC of feedback", number),
 )
 """Key, name and how its numbers are written: a run is summed up by the first that it has."""
 
@@ -107,6 +108,11 @@ OWN: Mapping[str, tuple[str, Write]] = {
     "eval/gap_recovered": ("gap recovered", percent),
     "eval/routed": ("routed", percent),
     "eval/cost": ("cost", number),
+    "eval/auc": ("AUC", number),
+    "eval/calibration_error": ("calibration error", number),
+    "eval/calibration_error_raw": ("uncalibrated", number),
+    "eval/loved": ("loved", percent),
+    "eval/loved_predicted": ("loved, predicted", percent),
 }
 """What some tasks and jobs measure beside accuracy, and how far the policy has gone from the one that it began as
 (nats)."""
@@ -153,6 +159,10 @@ IN_ONE_LINE = (
     "eval/gap_recovered",
     "eval/routed",
     "eval/cost",
+    "eval/auc",
+    "eval/calibration_error",
+    "eval/loved",
+    "eval/loved_predicted",
 )
 
 

@@ -4,35 +4,42 @@ from steelyard.reward.answer_check import AnswerCheck, number_of, prompt_text
 from steelyard.reward.bradley_terry import BradleyTerry, Pair
 from steelyard.reward.causal import CausalRM
 from steelyard.reward.constrained import Constrained
+from steelyard.reward.ctrl_u import CtrlU, Uncertain
 from steelyard.reward.exact import ExactAnswer
 from steelyard.reward.final_answer import MARKER, Found, find_after_marker
 from steelyard.reward.formula import stands_in
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.given import named_rewards, reward_function
 from steelyard.reward.gold import after, gold_of, gold_problem, golds_of
+from steelyard.reward.loved import Loved
 from steelyard.reward.math import MathVerify
 from steelyard.reward.model import RewardModel
 from steelyard.reward.novelty import Novelty
 from steelyard.reward.numeral import read_numeral
 from steelyard.reward.pool import Closable, Pool
+from steelyard.reward.rluf import RLUF
 from steelyard.reward.score import score_of, score_of_reply
 from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
     "MARKER",
+    "RLUF",
     "AnswerCheck",
     "BradleyTerry",
     "CausalRM",
     "Closable",
     "Constrained",
+    "CtrlU",
     "ExactAnswer",
     "Found",
     "FunctionReward",
+    "Loved",
     "MathVerify",
     "Novelty",
     "Pair",
     "Pool",
     "RewardModel",
+    "Uncertain",
     "WeightedRewards",
     "after",
     "find_after_marker",

@@ -3,7 +3,8 @@
     f                    one reward: a callable, a verifier of ours, or a name such as module:function
     [f, (g, 0.5)]        several: a pair is a reward with its weight. A tuple is read like a list
     module:g=0.5         a name with its weight, as the command line writes it
-    guard:RUN            a name whose first word is a source: a room above this one says what it is (`reward_source`)
+    guard:RUN            a name whose first word is a source: whoever makes such rewards says so (`reward_source`)
+    ctrl-u:love:RUN      a source around another
 
 Anything else is refused: a reward that is quietly passed over would leave a run to learn something else.
 """
@@ -12,6 +13,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 from steelyard.core import Reward, SteelyardError, id_of, require
@@ -27,6 +29,26 @@ _FORMS = "give a function, module:function, or a list of them, where (function, 
 def reward_source(prefix: str, make: Callable[[str], Reward]) -> None:
     """Have `prefix:PLACE` name the reward that `make(PLACE)` gives; reading what is there waits until it is called."""
     _SOURCES[prefix] = make
+
+
+def sourced(name: str) -> Reward | None:
+    """The reward of a name that begins with a source; None for any other name.
+
+    Raises:
+        SteelyardError: nothing follows the source.
+    """
+    prefix, colon, place = name.partition(":")
+    make = _SOURCES.get(prefix) if colon else None
+    if make is None:
+        return None
+    require(bool(place), "names no directory", where=f"{WHERE} {name!r}", hint=f"write {prefix}:RUN")
+    return make(place)
+
+
+def run_name(place: str) -> str:
+    """What the numbers of a run's model are called in records: the run's name, so that two runs are told apart."""
+    path = Path(place).resolve()
+    return path.parent.name if path.name == "model" else path.name
 
 
 def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S) -> Reward:
@@ -108,12 +130,8 @@ def _weight(value: object) -> float:
 
 def _one(given: object, timeout_s: float) -> Reward:
     if isinstance(given, str):
-        prefix, colon, place = given.partition(":")
-        found = _SOURCES.get(prefix) if colon else None
-        if found is None:
-            return FunctionReward(given, timeout_s=timeout_s)
-        require(bool(place), "names no directory", where=f"{WHERE} {given!r}", hint=f"write {prefix}:RUN")
-        return found(place)
+        found = sourced(given)
+        return FunctionReward(given, timeout_s=timeout_s) if found is None else found
     if isinstance(given, type) or not callable(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
         raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)

@@ -14,7 +14,7 @@ from functools import cached_property
 from steelyard.core import Episode, PositiveInt, Score, SteelyardError, method, require
 from steelyard.policy.device import Device
 from steelyard.reward.score import score_of
-from steelyard.reward.scorer import Said, Scorer, scores
+from steelyard.reward.scorer import Noise, Said, Scorer, scores
 
 _NO_FILE = "without a model's files there is no score"
 _OF_A_MODEL = ("scores-each", "scores-finite", "scores-alone", "scores-parts", "scores-steps")
@@ -43,7 +43,10 @@ class RewardModel:
         """
         hint = "give the directory of a reward model, as steelyard reward-model writes it"
         require(bool(self.model), "no model is named", where="reward-model.model", hint=hint)
-        return Scorer.load(self.model, device=self.device)
+        try:
+            return Scorer.load(self.model, device=self.device)
+        except SteelyardError as error:
+            raise SteelyardError(error.what, where="reward model", hint=error.hint) from error
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; None where the network cannot read it.
@@ -51,10 +54,14 @@ class RewardModel:
         Raises:
             SteelyardError: the model cannot be loaded.
         """
+        return self.read(episodes)
+
+    def read(self, episodes: Sequence[Episode], noise: Noise | None = None) -> list[Score]:
+        """The same, as the network reads under noise; the score of what was cut off stays what it is."""
         said = [Said(e.prompt.text, e.completion, e.trajectory.finish == "stop") for e in episodes]
         return [
             Score(self.cut_off) if self.cut_off is not None and not one.ended else _score(value)
-            for one, value in zip(said, scores(self.scorer, said, self.batch) if said else [], strict=True)
+            for one, value in zip(said, scores(self.scorer, said, self.batch, noise) if said else [], strict=True)
         ]
 
 

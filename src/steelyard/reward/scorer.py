@@ -6,6 +6,7 @@ is no padding, and so misses the end of sequence wherever that serves as padding
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,16 @@ class Said:
     prompt: str | Chat
     completion: str
     ended: bool = True
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian noise on the token embeddings that a network reads; a text always gets the same, in any company."""
+
+    size: float
+    """Its standard deviation, as a share of the embedding table's root mean square."""
+    draw: int = 0
+    """Which one, of as many as are wanted."""
 
 
 class Scorer:
@@ -96,8 +107,30 @@ class Scorer:
         require(fits, f"{len(tokens)} tokens, and it reads 1 to {most}", where="reward model", hint="shorten the text")
         return tokens
 
-    def __call__(self, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N"]:
-        """The scores of N texts, given as tokens; they carry a gradient."""
+    def __call__(self, rows: Sequence[Sequence[int]], noise: Noise | None = None) -> Float[Tensor, "N"]:
+        """The scores of N texts, given as tokens and read under noise, if there is some; they carry a gradient."""
+        if noise is None:
+            return self._read(rows)
+        with self._disturbed(rows, noise):
+            return self._read(rows)
+
+    @contextmanager
+    def _disturbed(self, rows: Sequence[Sequence[int]], noise: Noise) -> Iterator[None]:
+        """What the embedding table gives for these rows is moved by the noise."""
+        table = self.net.get_input_embeddings()
+        weight_VD = table.weight.detach()
+        size = noise.size * float(weight_VD.norm()) / weight_VD.numel() ** 0.5
+        noise_NTD = torch.zeros(len(rows), max(map(len, rows)), weight_VD.shape[1])
+        for noise_TD, row in zip(noise_NTD, rows, strict=True):
+            drawn = rng(noise.draw, "noise", *row).normal(size=(len(row), weight_VD.shape[1]))
+            noise_TD[: len(row)] = size * torch.from_numpy(drawn)
+        hook = table.register_forward_hook(lambda module, given, found_NTD: found_NTD + noise_NTD.to(found_NTD))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _read(self, rows: Sequence[Sequence[int]]) -> Float[Tensor, "N"]:
         device = next(self.net.parameters()).device
         longest = max(map(len, rows))
         lengths_N = torch.tensor([len(row) for row in rows], device=device)
@@ -141,7 +174,9 @@ class Scorer:
 
 
 @torch.no_grad()
-def scores(scorer: Scorer, said: Sequence[Said], batch: int = 64) -> list[float | SteelyardError]:
+def scores(
+    scorer: Scorer, said: Sequence[Said], batch: int = 64, noise: Noise | None = None
+) -> list[float | SteelyardError]:
     """The score of each, or what kept it from being read; texts of like length go together."""
     found: list[float | SteelyardError] = [0.0] * len(said)
     rows: dict[int, list[int]] = {}
@@ -151,7 +186,7 @@ def scores(scorer: Scorer, said: Sequence[Said], batch: int = 64) -> list[float 
         except SteelyardError as error:
             found[i] = error
     for some in _batches(sorted(rows, key=lambda i: len(rows[i])), batch):
-        for i, value in zip(some, scorer([rows[i] for i in some]).tolist(), strict=True):
+        for i, value in zip(some, scorer([rows[i] for i in some], noise).tolist(), strict=True):
             found[i] = value
     return found
 

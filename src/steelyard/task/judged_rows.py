@@ -2,6 +2,7 @@
 
     r(y | x) = s(x, y) if y ends, else a fixed score for truncated completions
 
+`--uncertainty.scale 1` discounts scores that the reward model is not sure of (`reward.ctrl_u`); by default none is.
 Rows are as in `rows` but need no answer. A second reward model (`gold_model`) may be used for evaluation alone: then
 held-out evaluation reports its mean and its win rate against the initial policy.
 Source: Stiennon et al. 2020, arXiv:2009.01325; the fixed score: Huang et al. 2024, arXiv:2403.17031.
@@ -12,14 +13,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
-from steelyard.core import Episode, Prompt, Score, ShareInside, method
+from steelyard.core import Episode, Prompt, Reward, Score, ShareInside, method
 from steelyard.policy.auxiliary_model import AuxiliaryModel
 from steelyard.policy.device import Device
-from steelyard.reward import RewardModel
+from steelyard.reward import CtrlU, RewardModel, Uncertain
 from steelyard.task.base import PlainText, PromptTemplate
 from steelyard.task.columns import Columns
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.wins import mean, win_rate
+
+SURE = CtrlU(scale=0.0)
 
 
 @method("judged-rows", paper="arXiv:2009.01325", exemptions=NO_FILE)
@@ -47,6 +50,8 @@ class JudgedRows:
     """Where each reward model computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
     cut_off: float = -1.0
     """The score of a truncated completion."""
+    uncertainty: CtrlU = SURE
+    """What the reward model's uncertainty takes from scores: nothing at a scale of 0. eval/proxy is the whole score."""
     subset: str = ""
     """Configuration of a data set of the hub."""
     columns: Columns = field(default_factory=Columns)
@@ -72,8 +77,12 @@ class JudgedRows:
         )
 
     @cached_property
-    def _reward(self) -> RewardModel:
+    def _proxy(self) -> RewardModel:
         return RewardModel(self.reward_model, self.cut_off, device=self.models_device)
+
+    @cached_property
+    def _reward(self) -> Reward:
+        return Uncertain(self._proxy, self.uncertainty)
 
     @cached_property
     def _gold(self) -> RewardModel:
@@ -106,14 +115,14 @@ class JudgedRows:
         return self._rows.prompts(split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
-        """One score for each episode, in order; None if the reward model cannot read it."""
+        """One score for each episode, in order, less what is uncertain; None if the reward model cannot read it."""
         return self._reward(episodes)
 
     def measure(
         self, samples: Sequence[Sequence[Episode]], reference: Sequence[Sequence[Episode]]
     ) -> Mapping[str, float]:
         """`proxy` and `proxy_win_rate` by the reward model; `gold` and `gold_win_rate` if there is a gold model."""
-        judges = {"proxy": self._reward} | ({"gold": self._gold} if self.gold_model else {})
+        judges = {"proxy": self._proxy} | ({"gold": self._gold} if self.gold_model else {})
         found: dict[str, float] = {}
         for name, judge in judges.items():
             own, theirs = (_values(judge, groups) for groups in (samples, reference))

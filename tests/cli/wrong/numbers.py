@@ -141,7 +141,7 @@ COMPANIONS = [
     Wrong(f"{ATTACK} --judge ./no", "judge: no such directory: './no'"),
     Wrong(f"{ATTACK} --judge steelyard/shortening-proxy", "judge: steelyard/shortening-proxy has no label 'hate'"),
     Wrong(f"{ATTACK} --judge llama --judge-kind guard", "judge: llama has no chat template"),
-    Wrong(f"{ATTACK} --judge llama", "judge: llama lacks 1 of its weights, such as score.weight"),
+    Wrong(f"{ATTACK} --judge llama", "judge: llama writes text and has no head that rates one; name a classifier"),
     Wrong(f"{ATTACK} --victim ./no", "victim: no such directory: './no'"),
     Wrong(f"{FOUL} --embedder ./no", "embedder: no such directory: './no'"),
     Wrong(f"{FOUL} --embedder nobody/x", "embedder: no model can be loaded from nobody/x"),
