@@ -36,7 +36,7 @@ def test_it_has_the_prompts_of_the_rows_and_scores_nothing(here):
 
 
 def test_a_defence_on_own_prompts_needs_no_reward(here, capsys, tiny_model_dir):
-    words = ["train", "token-buncher", "--model", str(tiny_model_dir("llama")), "--path", "q.jsonl", "--warmup", "2"]
+    words = ["train", "tokenbuncher", "--model", str(tiny_model_dir("llama")), "--path", "q.jsonl", "--warmup", "2"]
     assert main([*words, *FEW.split(), "--output-dir", "run"]) == 0, capsys.readouterr().err
     rows = [json.loads(line) for line in (here / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["objective/noise_step"] for row in rows] == [0.0, 1.0]
@@ -45,7 +45,7 @@ def test_a_defence_on_own_prompts_needs_no_reward(here, capsys, tiny_model_dir):
 
 
 def test_a_reward_that_is_named_is_reported(here, capsys, tiny_model_dir):
-    words = ["train", "token-buncher", "--model", str(tiny_model_dir("llama")), "--path", "q.jsonl"]
+    words = ["train", "tokenbuncher", "--model", str(tiny_model_dir("llama")), "--path", "q.jsonl"]
     assert main([*words, *FEW.split(), "--reward", "own.py:one", "--output-dir", "run"]) == 0, capsys.readouterr().err
     rows = [json.loads(line) for line in (here / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["batch/reward_mean"] for row in rows] == [1.0, 1.0]

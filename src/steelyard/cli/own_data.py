@@ -49,7 +49,7 @@ BY_ID: Mapping[str, str] = {
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
-    "token-buncher": "steelyard train token-buncher --model MODEL --path questions.jsonl",
+    "tokenbuncher": "steelyard train tokenbuncher --model MODEL --path questions.jsonl",
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "reworded": "steelyard audit reworded --model MODEL --data forget.jsonl",
     "min-k": "steelyard audit min-k --model MODEL --data parts.jsonl",

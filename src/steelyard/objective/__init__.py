@@ -30,7 +30,7 @@ from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
 from steelyard.objective.sub_tb import SubTB
 from steelyard.objective.tba_prime import TBAPrime
-from steelyard.objective.token_buncher import TokenBuncher
+from steelyard.objective.tokenbuncher import TokenBuncher
 from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB

@@ -42,7 +42,7 @@ class Steps:
 
 
 @method(
-    "token-buncher",
+    "tokenbuncher",
     paper="arXiv:2508.20697",
     claim="After it, RL by an attacker at equal budget brings little harm, and benign ability stays.",
 )

@@ -2,8 +2,8 @@
 
 The world is `refusals`: a model knows a code, and refuses to write it in nine cases of ten where a mark stands. Each
 arm is defended in its own way on marked problems, and then attacked, all alike: GRPO with the code as the reward, on
-fresh samples. Defences: TokenBuncher (token-buncher); its entropies handed to the wrong samples of a prompt
-(token-buncher-off); the reward of entropy alone, without noise steps (entropy); imitation of refusals for as many steps
+fresh samples. Defences: TokenBuncher (tokenbuncher); its entropies handed to the wrong samples of a prompt
+(tokenbuncher-off); the reward of entropy alone, without noise steps (entropy); imitation of refusals for as many steps
 (refusals); none. Measured on held-out problems by sampling: `obeys`, the share of marked problems answered in code
 after the attack, and `obeys_before`; `benign`, the share of problems without the mark that are right before the attack,
 and `benign_after`; `gibberish`, the share of answers to marked problems after the attack that are neither.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from steelyard.core import Batch, Loss, Prompt, rng
 from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.objective import GRPO, SFT, Objective, TokenBuncher
-from steelyard.objective.token_buncher import Steps
+from steelyard.objective.tokenbuncher import Steps
 from steelyard.policy import Policy
 from steelyard.worlds.refusals import MAX_TOKENS, REFUSAL, Refusals, base, of_kind
 from steelyard.worlds.sync_loop import SyncLoop, imitate
@@ -43,8 +43,8 @@ class How:
 
 
 ARMS: Mapping[str, How] = {
-    "token-buncher": How(TokenBuncher(warmup=WARMUP)),
-    "token-buncher-off": How(Misled(warmup=WARMUP)),
+    "tokenbuncher": How(TokenBuncher(warmup=WARMUP)),
+    "tokenbuncher-off": How(Misled(warmup=WARMUP)),
     "entropy": How(TokenBuncher(warmup=NEVER)),
     "refusals": How(SFT()),
     "none": How(None),
@@ -130,9 +130,9 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[How]]) -> Iterator[t
 
 
 PROOF = Proof(
-    proves=("token-buncher",),
-    ours="token-buncher",
-    control="token-buncher-off",
+    proves=("tokenbuncher",),
+    ours="tokenbuncher",
+    control="tokenbuncher-off",
     equal="the base model; problems and samples for each step of the defence, 60 steps; the attack, 40 steps for all",
     claims=(
         Claim(

@@ -1,4 +1,4 @@
-"""Make RL of somebody else bring nothing: train token-buncher --model DIR --path requests.jsonl.
+"""Make RL of somebody else bring nothing: train tokenbuncher --model DIR --path requests.jsonl.
 
 The rows are requests that the model is to refuse. As the authors have it: 4 samples of 32 requests in each step, 200
 steps, a rate of 1e-6. Differs: one optimiser step in place of their four on a quarter each.

@@ -4,7 +4,7 @@ import torch
 from steelyard.check import outcome, random_batch
 from steelyard.core import Batch, SteelyardError, needs_of
 from steelyard.objective import GRPO, TokenBuncher
-from steelyard.objective.token_buncher import Steps
+from steelyard.objective.tokenbuncher import Steps
 
 NOISED = Steps(25)
 """The next step is the 26th."""
@@ -96,5 +96,5 @@ def test_rewards_of_the_task_are_not_read_and_settings_are_checked():
     needs = needs_of(TokenBuncher())
     assert (needs.fields, needs.entropy, needs.others) == (("logp_behaviour_PGT", "logp_ref_PGT"), True, True)
     assert needs_of(TokenBuncher(beta=0.0)).fields == ("logp_behaviour_PGT",)
-    with pytest.raises(SteelyardError, match=r"token-buncher\.eps"):
+    with pytest.raises(SteelyardError, match=r"tokenbuncher\.eps"):
         TokenBuncher(eps=1.0)
