@@ -17,7 +17,7 @@ import pytest
 from faults.harm import ON_RAY, PATIENCE, SIGKILL, SIGSTOP, at_step, driven, gone, resume_command, rows, send, until
 from steelyard.core import FaultError, SteelyardError, Stopped, Trajectory, from_bytes
 from steelyard.replay import ReplayBuffer
-from steelyard.runtime import Ray, Records, Restarts
+from steelyard.runtime import Processes, Ray, Records, Restarts
 from steelyard.runtime.ray.supervisor import why_gone
 from steelyard.training import resume
 
@@ -84,13 +84,14 @@ def test_a_run_on_ray_learns_asynchronously_and_its_actors_end(tmp_path: Path, c
 
 def test_killed_actors_of_each_kind_lose_nothing_and_double_nothing(tmp_path: Path, cluster: Any, acked: Acked) -> None:
     """Searcher, evaluator, and in the end the learner, which ends the run; then it is resumed, and hurt again."""
-    run = replace(ON_RAY, keep_checkpoints=100, restarts=Restarts(limit=100, backoff=0.1))
+    patient = Processes()  # on a busy machine a searcher may be silent for the three seconds of other tests
+    run = replace(ON_RAY, keep_checkpoints=100, restarts=Restarts(limit=100, backoff=0.1), local=patient)
 
     def hurt(driver: Ray) -> None:
         at_step(driver, 3)
         for name in ("searcher 0", "evaluator"):
             send(driver.supervisor.children[name].pid, SIGKILL)
-        until(lambda: driver.coordinator.failures.total == 2, "two failures")
+        until(lambda: driver.coordinator.failures.total >= 2, "two failures")
         at_step(driver, 12)
         send(driver.supervisor.children["learner"].pid, SIGKILL)
 
