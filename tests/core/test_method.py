@@ -81,7 +81,7 @@ def test_id_of_knows_instances_and_classes_but_not_subclasses():
 
 def test_settings_are_the_fields_one_level_deep():
     assert settings(Registered()) == {"size": 3}
-    assert settings(DPO()) == {"beta": 0.1}  # class variables are not settings
+    assert settings(DPO()) == {"beta": 0.1, "length_normalised": False}  # class variables are not settings
 
 
 def test_only_frozen_dataclasses_register():

@@ -123,7 +123,15 @@ def test_the_papers_loss_is_this_over_beta_squared():
 def test_no_length_normalisation(batch_of):
     """A step split into two whose log-probabilities add up to it changes neither value nor the whole's gradient."""
     batch = random_batch()
-    names = ("logp_PGT", "logp_ref_PGT", "logp_behaviour_PGT", "reward_PGT", "entropy_PGT", "value_PGT")
+    names = (
+        "logp_PGT",
+        "logp_ref_PGT",
+        "logp_behaviour_PGT",
+        "reward_PGT",
+        "entropy_PGT",
+        "value_PGT",
+        "others_logp_PGT",
+    )
     halves = {name: torch.cat([getattr(batch, name) / 2] * 2, -1) for name in names}
     twice = batch.replace(
         **halves, action_PGT=batch.action_PGT.repeat(1, 1, 2), tokens_PGT=batch.tokens_PGT.repeat(1, 1, 2)

@@ -98,7 +98,8 @@ def test_chunks_change_neither_value_nor_gradient(policy, chunk):
     torch.testing.assert_close(cut.entropy_NT, whole.entropy_NT, atol=1e-6, rtol=1e-6)
     for a, b in zip(cut_grads, whole_grads, strict=True):
         assert a.isfinite().all()
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+        # Where large terms cancel, float32 leaves an error of their size: how much differs from processor to processor.
+        torch.testing.assert_close(a, b, atol=1e-4 * max(1.0, b.abs().max().item()), rtol=1e-4)
 
 
 def test_the_gradient_is_that_of_the_full_log_softmax(policy, by_transformers):
