@@ -1,8 +1,8 @@
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from restored import check_goes_on
 from searched import DOMAINS, found, prompts
 
 from steelyard.core import Curriculum, Prompt, SteelyardError
@@ -90,21 +90,7 @@ def test_each_prompt_of_a_domain_once_per_epoch():
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 9))
 def test_a_restored_one_goes_on_bit_for_bit(sizes, seed):
-    one, other = opened(seed, window=6), opened(seed, window=6)
-
-    def go_on(draws):
-        drawn = []
-        for size in sizes:
-            drawn.append(draws.draw(size))
-            for i in drawn[-1]:
-                draws.observe(found(i, [i / 7, 0.1, (i * i) % 5 / 3]))
-        return drawn
-
-    go_on(one)
-    other.draw(3)
-    other.restore(msgspec.json.decode(msgspec.json.encode(one.state())))
-    assert go_on(one) == go_on(other)
-    assert one.state() == other.state()
+    check_goes_on(lambda: opened(seed, window=6), sizes, lambda i: [i / 7, 0.1, (i * i) % 5 / 3])
 
 
 def test_wrong_input_is_refused():

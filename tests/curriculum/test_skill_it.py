@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from restored import check_goes_on
 from searched import DOMAINS, found, prompts
 
 from steelyard.core import Curriculum, Prompt, SteelyardError, decode, encode
@@ -112,21 +113,8 @@ def test_probes_are_told_of_and_never_drawn():
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 9))
 def test_a_restored_one_goes_on_bit_for_bit(sizes, seed):
-    one, other = (opened(seed, window=2, round_size=4, edges=CHAIN) for _ in range(2))
-
-    def go_on(draws):
-        drawn = []
-        for size in sizes:
-            drawn.append(draws.draw(size))
-            for i in drawn[-1]:
-                draws.observe(found(i, [i / 7, 0.1, (i * i) % 5 / 3]))
-        return drawn
-
-    go_on(one)
-    other.draw(3)
-    other.restore(msgspec.json.decode(msgspec.json.encode(one.state())))
-    assert go_on(one) == go_on(other)
-    assert one.state() == other.state()
+    settings = {"window": 2, "round_size": 4, "edges": CHAIN}
+    check_goes_on(lambda: opened(seed, **settings), sizes, lambda i: [i / 7, 0.1, (i * i) % 5 / 3])
 
 
 def test_settings_survive_json():

@@ -1,8 +1,8 @@
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from restored import check_goes_on
 from searched import found, prompts
 
 from steelyard.core import Curriculum, Prompt, SteelyardError
@@ -90,21 +90,7 @@ def test_every_question_of_a_skill_once_before_one_comes_again():
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 9))
 def test_a_restored_one_goes_on_bit_for_bit(sizes, seed):
-    one, other = (opened(seed, round_size=3) for _ in range(2))
-
-    def go_on(draws):
-        drawn = []
-        for size in sizes:
-            drawn.append(draws.draw(size))
-            for i in drawn[-1]:
-                draws.observe(found(i, [i / 3, 0.9]))
-        return drawn
-
-    go_on(one)
-    other.draw(3)
-    other.restore(msgspec.json.decode(msgspec.json.encode(one.state())))
-    assert go_on(one) == go_on(other)
-    assert one.state() == other.state()
+    check_goes_on(lambda: opened(seed, round_size=3), sizes, lambda i: [i / 3, 0.9])
 
 
 def test_wrong_input_is_refused():

@@ -13,8 +13,8 @@ from steelyard.learner.given_data import GivenData
 from steelyard.objective import DPO, GRPO, HPT, IPO, KTO, VarGradTB
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import total_logp
+from steelyard.pretrain.context_room import LEFT_OUT
 from steelyard.pretrain.preference_tuning import HELD_OUT_TOO, PreferenceTuning
-from steelyard.pretrain.supervised import LEFT_OUT
 from steelyard.report import write_report
 
 FEW = {"batch_size": 4, "max_steps": 4, "max_completion_length": 4, "learning_rate": 1e-2}

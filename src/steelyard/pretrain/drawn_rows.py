@@ -13,15 +13,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
-import msgspec
 import tyro
 
-from steelyard.core import Curriculum, Group, PositiveInt, ShareInside, SteelyardError, Trajectory, checked
+from steelyard.core import Curriculum, Group, PositiveInt, ShareInside, Trajectory, checked
 from steelyard.core.json import JsonObject
 from steelyard.learner.given_data import GivenData
 from steelyard.policy import Policy
+from steelyard.pretrain.kept_file import read_kept
 from steelyard.pretrain.supervised import HeldOutAnswers, SupervisedTuning, given_answer
 from steelyard.task.answered import Answered
 from steelyard.task.base import key_of, split_keys
@@ -78,18 +78,6 @@ class DrawnRows:
         self.draws.restore(read_kept(directory / FILE, JsonObject))
 
 
-def read_kept(file: Path, kind: Any) -> Any:
-    """What a file of a checkpoint holds, as JSON.
-
-    Raises:
-        SteelyardError: it is missing or damaged.
-    """
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SteelyardError("is damaged", where=str(file), hint="go on from another checkpoint") from error
-
-
 class Begun(NamedTuple):
     """A curriculum at its beginning."""
 
@@ -132,17 +120,11 @@ class DrawnTuning(SupervisedTuning, ABC):
     ) -> Begun:
         """The curriculum over these rows, at its beginning; `kept` is a checkpoint of the run, where there is one."""
 
-    def plan(self) -> Mapping[str, JsonObject]:
-        """The rows, the model, and how many steps there are."""
-        train, held, notes = self._read()
-        policy = self.planned_policy()
-        if policy is not None:
-            train, held, notes = self._fitting(policy, train, held, notes)
+    def counted(self, train: list[Answered], held: list[Answered]) -> JsonObject:
+        """The rows in numbers, those for validation apart, and what a plan says of the skills."""
         rows, validation = self.set_aside(train)
         numbers = {"train": len(rows), "validation": len(validation), "held_out": len(held)}
-        data = numbers | self.planned(rows, validation) | {"notes": dict(notes)}
-        steps = {"steps": self.steps_over(len(rows)), "epochs": self.epochs}
-        return {"data": data, "model": self.planned_model(policy), "steps": steps}
+        return numbers | self.planned(rows, validation)
 
     def open(self) -> GivenData:
         """Read the rows, load the model and begin the curriculum."""

@@ -5,9 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
-from steelyard.core import SteelyardError
+from steelyard.pretrain.kept_file import read_kept
 
 FILE = "scores.json"
 Scorer = Callable[[Sequence[str]], Iterable[float | None]]
@@ -34,10 +32,7 @@ class KnownScores:
         file = directory / FILE
         if not file.exists():
             return cls()
-        try:
-            return cls(msgspec.json.decode(file.read_bytes(), type=dict[str, float | None]))
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SteelyardError("is damaged", where=str(file), hint="go on from another checkpoint") from error
+        return cls(read_kept(file, dict[str, float | None]))
 
     def write(self, directory: Path) -> None:
         """Write them into a checkpoint, where there are any."""

@@ -13,15 +13,15 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from steelyard.core import Group, PositiveInt, Prompt, ShareInside, checked, needs_of, require
+from steelyard.core import PositiveInt, Prompt, ShareInside, checked, needs_of, require
 from steelyard.core.json import JsonObject
 from steelyard.learner.given_data import GivenData, epoch_batch
 from steelyard.learner.model_job import ModelJob
 from steelyard.learner.referred import Referred
 from steelyard.objective import DPO, Objective
 from steelyard.policy import Policy
+from steelyard.pretrain.context_room import Size, with_room
 from steelyard.pretrain.held_out_pairs import HeldOutPairs, given_pair, pair_logp
-from steelyard.pretrain.supervised import LEFT_OUT
 from steelyard.task.base import key_of, split_keys
 from steelyard.task.preferences import Preference, PreferenceFile
 
@@ -123,22 +123,15 @@ class PreferenceTuning(ModelJob):
         self, policy: Policy, train: list[Preference], held: list[Preference], notes: Counter[str]
     ) -> tuple[list[Preference], list[Preference], Counter[str]]:
         """The pairs that fit the context, held-out prompts with room for a completion; others are counted."""
-        context = policy.context_length
-        kept = [pair for pair in train if _longest(given_pair(policy, pair)) <= context]
-        able = [pair for pair in held if self._fits(given_pair(policy, pair), context)]
-        left = len(train) + len(held) - len(kept) - len(able)
-        hint = "lower --max-completion-length, or take a model with a longer context"
-        require(bool(kept) and bool(able), f"no pair fits a context of {context} tokens", where=self.path, hint=hint)
-        return kept, able, notes + +Counter({LEFT_OUT: left})
 
-    def _fits(self, pair: Group, context: int) -> bool:
-        asked = int((~pair[0].action_T).sum())
-        return _longest(pair) <= context and asked + self.max_completion_length <= context
+        def size(pair: Preference) -> Size:
+            chosen, rejected = given_pair(policy, pair)
+            return int((~chosen.action_T).sum()), max(len(chosen.tokens_T), len(rejected.tokens_T))
+
+        room = {"context": policy.context_length, "answer": self.max_completion_length}
+        kept, able, left = with_room(train, held, size, **room, what="pair", path=self.path)
+        return kept, able, notes + left
 
 
 def _key(pair: Preference) -> str:
     return key_of(pair.prompt.text)
-
-
-def _longest(pair: Group) -> int:
-    return max(len(t.tokens_T) for t in pair)

@@ -19,14 +19,16 @@ from typing import Annotated
 
 import numpy as np
 
-from steelyard.core import NonNegativeInt, ShareBelowOne, Trajectory, checked, derive
+from steelyard.core import NonNegativeInt, Prompt, ShareBelowOne, Trajectory, checked, derive
 from steelyard.core.json import JsonObject
 from steelyard.curriculum import SkillIt
 from steelyard.curriculum.skill_graph import Losses, Way, learn_edges
 from steelyard.curriculum.skill_it import SkillItDraws
+from steelyard.learner import Learner
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import num_actions, total_logp
-from steelyard.pretrain.drawn_rows import Begun, DrawnTuning, Plain, read_kept
+from steelyard.pretrain.drawn_rows import Begun, DrawnTuning, Plain
+from steelyard.pretrain.kept_file import read_kept
 from steelyard.pretrain.supervised import given_answer
 from steelyard.task.answered import Answered
 from steelyard.task.skilled import SKILL, numbered
@@ -110,13 +112,21 @@ class SkillItTuning(DrawnTuning):
         policy = self.policy()
         chosen = [row for place in places for row in [*rows.values()][place]]
         if chosen:
-            learner = self.learner(policy, self.objective)
-            draws = SkillIt(eta=0.0).open([row.prompt for row in chosen], derive(self.seed, "graph", *places))
+            prompts = [row.prompt for row in chosen]
             given = [given_answer(policy, row) for row in chosen]
-            for _ in range(self.graph_steps):
-                learner.step([[given[i]] for i in draws.draw(self.batch_size)])
+            seed = derive(self.seed, "graph", *places)
+            train_alike(self.learner(policy, self.objective), prompts, given, self.graph_steps, self.batch_size, seed)
         told = [told_losses(policy, [given_answer(policy, row) for row in own]) for own in validation.values()]
         return np.array([np.mean([1 - (t.reward or 0.0) for t in of]) for of in told])
+
+
+def train_alike(
+    learner: Learner, prompts: Sequence[Prompt], rows: Sequence[Trajectory], steps: int, batch_size: int, seed: int
+) -> None:
+    """A run that learns the graph: so many steps on the rows of these prompts, their skills in equal parts."""
+    draws = SkillIt(eta=0.0).open(prompts, seed)
+    for _ in range(steps):
+        learner.step([[rows[i]] for i in draws.draw(batch_size)])
 
 
 def told_losses(policy: Policy, given: Sequence[Trajectory]) -> list[Trajectory]:

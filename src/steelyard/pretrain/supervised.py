@@ -12,20 +12,20 @@ from typing import Annotated, ClassVar
 import numpy as np
 import tyro
 
-from steelyard.core import PositiveInt, Prompt, ShareInside, Trajectory, checked, require
+from steelyard.core import PositiveInt, Prompt, ShareInside, Trajectory, checked
 from steelyard.core.json import JsonObject
 from steelyard.learner import demonstration
 from steelyard.learner.given_data import GivenData, epoch_batch
 from steelyard.learner.model_job import ModelJob
 from steelyard.objective import SFT, Objective
 from steelyard.policy import Policy
+from steelyard.pretrain.context_room import Size, with_room
 from steelyard.pretrain.held_out import held_out_loss
 from steelyard.rollout.greedy import greedy
 from steelyard.task.answered import Answered, AnsweredFile
 from steelyard.task.base import key_of, split_keys
 
 Plain = tyro.conf.OmitArgPrefixes
-LEFT_OUT = "rows left out because they do not fit the model's context"
 _SHOWN = 4
 
 
@@ -66,9 +66,13 @@ class SupervisedTuning(ModelJob):
         policy = self.planned_policy()
         if policy is not None:
             train, held, notes = self._fitting(policy, train, held, notes)
-        facts = {"train": len(train), "held_out": len(held), "notes": dict(notes)}
-        steps = {"steps": self.steps_over(len(train)), "epochs": self.epochs}
-        return {"data": facts, "model": self.planned_model(policy), "steps": steps}
+        facts = self.counted(train, held)
+        steps = {"steps": self.steps_over(facts["train"]), "epochs": self.epochs}
+        return {"data": facts | {"notes": dict(notes)}, "model": self.planned_model(policy), "steps": steps}
+
+    def counted(self, train: list[Answered], held: list[Answered]) -> JsonObject:
+        """The rows in numbers; `train` counts those that are learned from."""
+        return {"train": len(train), "held_out": len(held)}
 
     def open(self) -> GivenData:
         """Read the rows and load the model."""
@@ -96,23 +100,19 @@ class SupervisedTuning(ModelJob):
         self, policy: Policy, train: list[Answered], held: list[Answered], notes: Counter[str]
     ) -> tuple[list[Answered], list[Answered], Counter[str]]:
         """The rows that fit the context, held-out prompts with room for an answer; others are counted."""
-        context = policy.context_length
-        room = context - self.max_completion_length
-        kept = [row for row in train if len(given_answer(policy, row).tokens_T) <= context]
-        able = [row for row in held if _fits(given_answer(policy, row), context, room)]
-        left = len(train) + len(held) - len(kept) - len(able)
-        hint = "lower --max-completion-length, or take a model with a longer context"
-        require(bool(kept) and bool(able), f"no row fits a context of {context} tokens", where=self.path, hint=hint)
-        return kept, able, notes + Counter({LEFT_OUT: left} if left else {})
+
+        def size(row: Answered) -> Size:
+            t = given_answer(policy, row)
+            return int((~t.action_T).sum()), len(t.tokens_T)
+
+        room = {"context": policy.context_length, "answer": self.max_completion_length}
+        kept, able, left = with_room(train, held, size, **room, what="row", path=self.path)
+        return kept, able, notes + left
 
 
 def given_answer(policy: Policy, row: Answered) -> Trajectory:
     """A row in a policy's tokens; the answer's are actions."""
     return demonstration(policy, row.prompt, row.answer)
-
-
-def _fits(t: Trajectory, context: int, room: int) -> bool:
-    return len(t.tokens_T) <= context and len(t.tokens_T) - int(t.action_T.sum()) <= room
 
 
 @dataclass(frozen=True)

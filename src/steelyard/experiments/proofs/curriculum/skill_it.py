@@ -28,7 +28,7 @@ from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.pretrain.drawn_rows import DrawnRows
-from steelyard.pretrain.skill_it_tuning import told_losses
+from steelyard.pretrain.skill_it_tuning import told_losses, train_alike
 from steelyard.rollout.greedy import greedy
 from steelyard.worlds.hidden_sums import HiddenSums, base
 from steelyard.worlds.sync_loop import copied, moved
@@ -103,10 +103,8 @@ class Material:
     def _after(self, rate: float, skills: Sequence[int]) -> Losses:
         learner = self.learner(rate)
         chosen = [prompt for prompt in self.train if prompt.columns["domain"] in skills]
-        draws = SkillIt(eta=0.0).open(chosen, derive(self.seed, "graph", *skills))
-        rows = self.rows(chosen)
-        for _ in range(self.setting.short):
-            learner.step([[rows[i]] for i in draws.draw(self.setting.rows)])
+        seed = derive(self.seed, "graph", *skills)
+        train_alike(learner, chosen, self.rows(chosen), self.setting.short, self.setting.rows, seed)
         losses = [1 - (t.reward or 0.0) for t in told_losses(learner.policy, self.rows(self.told))]
         return means(losses, self.told)
 

@@ -23,12 +23,13 @@ from steelyard.data import HALT, Tools, records_of
 from steelyard.data.fragments import fragments
 from steelyard.data.writer import PolicyWriter
 from steelyard.experiments.harness import Arm, Claim, Proof
-from steelyard.learner import Adam, Learner, demonstration
+from steelyard.learner import demonstration
 from steelyard.objective import DPO, SFT, Objective
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 from steelyard.policy.text import Text
 from steelyard.rollout import engine_for
+from steelyard.worlds.fine_tuned import fine_tuned
 from steelyard.worlds.people import LONGEST, RELATIONS, UNSURE, People, base, counted, statements
 from steelyard.worlds.sync_loop import copied, moved
 
@@ -89,12 +90,9 @@ class Study:
 
     def tuned(self, objective: Objective, groups: Sequence[Group], rate: float) -> Policy:
         """The base model after fine-tuning."""
-        policy = copied(self.base)
-        learner = Learner(policy, objective, Adam(), learning_rate=rate)
         draws = rng(self.seed, "halt", "order")
-        for _ in range(self.setting.steps):
-            learner.step([groups[i] for i in draws.integers(len(groups), size=BATCH)])
-        return policy
+        size = {"steps": self.setting.steps, "batch": BATCH, "learning_rate": rate}
+        return fine_tuned(self.base, objective, groups, draws, **size)
 
 
 Lessons = tuple[Objective, list[Group]]

@@ -24,11 +24,11 @@ from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.guard import ClaimGuard, RateFT
 from steelyard.guard.claim_guard import balanced_accuracy, best_threshold, surprise
 from steelyard.guard.claims import Claim as Said
-from steelyard.learner import Adam, Learner
 from steelyard.objective import SFT
 from steelyard.policy import Policy
+from steelyard.worlds.fine_tuned import fine_tuned
 from steelyard.worlds.people import CONTEXT, RELATIONS, STOP, People, Person, told
-from steelyard.worlds.sync_loop import copied, imitate, moved, tiny_policy
+from steelyard.worlds.sync_loop import imitate, moved, tiny_policy
 
 BATCH = 32
 ARCHIVE = "archive"
@@ -147,12 +147,10 @@ def tuned(asks: RateFT, *, noisy: bool = False) -> Make:
     """A detector that is tuned."""
 
     def make(study: Study, rate: float) -> Detector:
-        policy = copied(study.base)
-        lessons = asks.lessons(policy, study.noisy() if noisy else study.parts["train"])
-        learner = Learner(policy, SFT(), Adam(), learning_rate=rate)
+        lessons = asks.lessons(study.base, study.noisy() if noisy else study.parts["train"])
         draws = rng(study.seed, "rate-ft", "order")
-        for _ in range(study.setting.steps):
-            learner.step([[lessons[i]] for i in draws.integers(len(lessons), size=BATCH)])
+        size = {"steps": study.setting.steps, "batch": BATCH, "learning_rate": rate}
+        policy = fine_tuned(study.base, SFT(), [[lesson] for lesson in lessons], draws, **size)
         tokens = BATCH * study.setting.steps * float(np.mean([len(t.tokens_T) for t in lessons]))
         return Detector(lambda texts: ClaimGuard(policy, asks).read(texts)[0], policy, tokens)
 
