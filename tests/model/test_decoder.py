@@ -110,7 +110,8 @@ def test_says_what_transformers_says(name, side):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_has_the_gradients_of_transformers(name, side):
-    (theirs, ours), (tokens_NT, attend_NT) = _pair(name), _rows(side)
+    # In float32 what is left of large terms that cancel differs from processor to processor, by more than the bound.
+    (theirs, ours), (tokens_NT, attend_NT) = _pair(name, torch.float64), _rows(side)
     action_NT = attend_NT & (attend_NT.cumsum(1) > 2)
     for backbone, head in ((theirs.base_model, theirs.get_output_embeddings()), (ours, ours.head)):
         found = step_logp(
@@ -119,9 +120,7 @@ def test_has_the_gradients_of_transformers(name, side):
         found.logp_NT.sum(1).square().sum().div(100).backward()
     expected = dict(theirs.named_parameters())
     for key, parameter in ours.named_parameters():
-        grad = expected[key].grad
-        # Where large terms cancel, float32 leaves an error of their size: how much differs from processor to processor.
-        torch.testing.assert_close(parameter.grad, grad, atol=1e-4 * max(1.0, grad.abs().max().item()), rtol=1e-4)
+        torch.testing.assert_close(parameter.grad, expected[key].grad, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", MODELS)

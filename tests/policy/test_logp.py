@@ -6,6 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from steelyard.core import SteelyardError
 from steelyard.policy import Policy
+from steelyard.policy.copied import copied
 
 FAMILIES = ("llama", "qwen3", "gpt2", "gpt-neox")
 LENGTHS, PROMPT, WIDTH = (10, 7, 5), 3, 10
@@ -93,13 +94,15 @@ def _gradients(policy, chunk):
 
 @pytest.mark.parametrize("chunk", [1, 4])
 def test_chunks_change_neither_value_nor_gradient(policy, chunk):
+    # In float32 what is left of large terms that cancel differs from processor to processor, by more than the bound.
+    policy = copied(policy)
+    policy.model.double()
     (whole, whole_grads), (cut, cut_grads) = _gradients(policy, 1000), _gradients(policy, chunk)
     torch.testing.assert_close(cut.logp_NT, whole.logp_NT, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(cut.entropy_NT, whole.entropy_NT, atol=1e-6, rtol=1e-6)
     for a, b in zip(cut_grads, whole_grads, strict=True):
         assert a.isfinite().all()
-        # Where large terms cancel, float32 leaves an error of their size: how much differs from processor to processor.
-        torch.testing.assert_close(a, b, atol=1e-4 * max(1.0, b.abs().max().item()), rtol=1e-4)
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
 def test_the_gradient_is_that_of_the_full_log_softmax(policy, by_transformers):
