@@ -37,6 +37,7 @@ BY_ROOM: Mapping[str, str] = {
 BY_ID: Mapping[str, str] = {
     "bradley-terry": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS",
     "causal-rm": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS --causal-weight 1",
+    "ignite": "steelyard reward-model --model MODEL --pairs pairs.jsonl --output-dir REWARDS --ignite-radius 0.05",
     "ches": "steelyard train ches --rows pairs.jsonl --reader MODEL",
     "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
     "--judge my_rewards.py:right",

@@ -11,6 +11,7 @@ from steelyard.reward.formula import stands_in
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.given import named_rewards, reward_function
 from steelyard.reward.gold import after, gold_of, gold_problem, golds_of
+from steelyard.reward.ignite import IGNITE
 from steelyard.reward.loved import Loved
 from steelyard.reward.math import MathVerify
 from steelyard.reward.model import RewardModel
@@ -22,6 +23,7 @@ from steelyard.reward.score import score_of, score_of_reply
 from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
+    "IGNITE",
     "MARKER",
     "RLUF",
     "AnswerCheck",

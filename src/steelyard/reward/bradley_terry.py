@@ -13,6 +13,7 @@ et al. 2023, arXiv:2312.09244.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from steelyard.core.json import JsonMapping
 from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
 from steelyard.reward.causal import CausalRM
+from steelyard.reward.ignite import IGNITE
 from steelyard.reward.scorer import Chat, Said, Scorer, scores
 
 
@@ -97,6 +99,7 @@ def _attributes_of(row: JsonMapping, columns: PairColumns, where: str) -> list[f
 
 
 NOTHING_ASKED = CausalRM(weight=0.0)
+HOWEVER_SHARP = IGNITE(radius=0.0)
 
 
 @method("bradley-terry", paper="arXiv:2009.01325")
@@ -116,6 +119,8 @@ class BradleyTerry:
     """Weight c of the pull of a pair's scores to 0."""
     causal: CausalRM = NOTHING_ASKED
     """What scores are not to depend on: by default the completion's length, and at weight 0 nothing is asked."""
+    flat: IGNITE = HOWEVER_SHARP
+    """How flat the mean score is to be in the weights; at radius 0 nothing is asked."""
     seed: int = 0
     """Of the head, the split and the order of pairs."""
 
@@ -124,7 +129,8 @@ class BradleyTerry:
 
         `accuracy` and `log_loss` of held-out pairs; `calibration_error` of those that did not set the temperature, and
         `calibration_error_raw` of the same before it was set. `attribute_preferred` and `attribute_chosen`: see
-        `leaning`.
+        `leaning`. `sharpness` and `ignite_weight`, where flatness is asked for: by how much the mean score may change
+        within the radius, and the penalty's weight, in the last tenth of the steps and at their end.
 
         Raises:
             SteelyardError: too few pairs, or a text that the network cannot read.
@@ -137,11 +143,11 @@ class BradleyTerry:
             hint="give more pairs, or change --held-out",
         )
         order = rng(self.seed, "pairs", "split").permutation(len(pairs))
-        loss = self._learn(scorer, [pairs[i] for i in order[held:]])
-        return {"train_loss": loss, **calibrate(scorer, [pairs[i] for i in order[:held]])}
+        found = self._learn(scorer, [pairs[i] for i in order[held:]])
+        return {**found, **calibrate(scorer, [pairs[i] for i in order[:held]])}
 
-    def _learn(self, scorer: Scorer, pairs: Sequence[Pair]) -> float:
-        """All epochs; returns the mean loss of the last tenth of the steps."""
+    def _learn(self, scorer: Scorer, pairs: Sequence[Pair]) -> dict[str, float]:
+        """All epochs; returns the mean loss of the last tenth of the steps, and what is known of flatness."""
         chosen = [scorer.encode(Said(pair.prompt, pair.chosen)) for pair in pairs]
         rejected = [scorer.encode(Said(pair.prompt, pair.rejected)) for pair in pairs]
         bins_N2 = self._bins(scorer, pairs)
@@ -151,23 +157,30 @@ class BradleyTerry:
         masters = MasterWeights(dict(scorer.net.named_parameters()))
         parameters = [*masters.named.values()]
         optimizer = torch.optim.AdamW(parameters, self.learning_rate, (0.9, 0.98), weight_decay=0.0)
+        flattening = self.flat.begin(scorer.net, self.seed)
         losses = []
         for step, turn in enumerate(turns):
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate * schedule(step)
-            both_N = scorer([*(chosen[i] for i in turn), *(rejected[i] for i in turn)])
+            rows = [*(chosen[i] for i in turn), *(rejected[i] for i in turn)]
+            both_N = scorer(rows)
             sides = both_N[: len(turn)], both_N[len(turn) :]
             loss = pair_loss(*sides, self.centre)
             if bins_N2 is not None:
                 loss = loss + self.causal(*sides, *bins_N2[turn].to(both_N.device).unbind(1))
             masters.clear()
             loss.backward()
+            if flattening is not None:
+                flattening.add(partial(_mean_score, scorer, rows))
             masters.gather()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             masters.write_back()
             losses.append(float(loss.detach()))
-        return float(np.mean(losses[-max(1, len(losses) // 10) :]))
+        found = {"train_loss": _last_tenth(losses)}
+        if flattening is None:
+            return found
+        return found | {"sharpness": _last_tenth(flattening.sharpness), "ignite_weight": flattening.weight}
 
     def _bins(self, scorer: Scorer, pairs: Sequence[Pair]) -> Int[Tensor, "N 2"] | None:
         """The bins of both sides' attributes; None where there is no penalty."""
@@ -179,6 +192,14 @@ class BradleyTerry:
         for epoch in range(self.epochs):
             order = rng(self.seed, "pairs", "order", epoch).permutation(number).tolist()
             yield from (order[i : i + self.batch] for i in range(0, number, self.batch))
+
+
+def _mean_score(scorer: Scorer, rows: Sequence[Sequence[int]]) -> Float[Tensor, ""]:
+    return scorer(rows).mean()
+
+
+def _last_tenth(steps: Sequence[float]) -> float:
+    return float(np.mean(steps[-max(1, len(steps) // 10) :]))
 
 
 def pair_loss(chosen_N: Float[Tensor, "N"], rejected_N: Float[Tensor, "N"], centre: float = 0.0) -> Float[Tensor, ""]:
