@@ -48,7 +48,7 @@ class IGNITE:
     """eta, at which lambda rises while the limit is exceeded, and falls below it; 0 leaves it (IGNITE-2)."""
     step: Annotated[Positive, tyro.conf.arg(name="ignite-step")] = 0.05
     """r: length of the step by which the penalty's gradient is found."""
-    along: Annotated[Literal["gradient", "random"], tyro.conf.Suppress] = "gradient"
+    along: Annotated[Literal["gradient", "random"], tyro.conf.arg(name="ignite-along")] = "gradient"
     """Direction of that step; a random one is the control: it says nothing of where G is sharp."""
 
     def begin(self, net: nn.Module, seed: int) -> "Flattening | None":

@@ -136,6 +136,7 @@ WORDS = [
     Wrong(f"{NEW} --reward ctrl-u:love:nowhere", "love:nowhere: there is no model of feedback; give the run of"),
     Wrong(f"{NEW} --reward ctrl-u:guard:run", "reward ctrl-u:guard:run: guard:run cannot be read under noise; give"),
     Wrong("train judged-rows --uncertainty.noise 0", "ctrl-u.noise: is 0.0; use more than 0"),
+    Wrong("reward-model --ignite-step 0", "ignite.step: is 0.0; use more than 0"),
     Wrong(f"{NEW} --reward guard:nowhere", "guard:nowhere: there is no guard; give the run of a guard"),
     Wrong(f"{NEW} --reward guard:llama", "llama writes text and has no head that rates one; name a classifier"),
     Wrong(f"{NEW} --reward guard:", "reward 'guard:': names no directory; write guard:RUN"),
