@@ -53,9 +53,9 @@ class Setting:
 
 ARMS = {
     "plain": WATCHED,
-    "ignite": IGNITE(limit=0.02, weight=0.1, rate=0.1),
-    "ignite-2": IGNITE(weight=1.0, rate=0.0),
-    "ignite-off": IGNITE(weight=1.0, rate=0.0, along="random"),
+    "ignite": IGNITE(weight=0.1, rate=2e-3),
+    "ignite-2": IGNITE(weight=0.2, rate=0.0),
+    "ignite-off": IGNITE(weight=0.2, rate=0.0, along="random"),
 }
 
 
