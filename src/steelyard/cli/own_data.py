@@ -93,7 +93,8 @@ this page from the cards and the recipes, and a test runs every command on small
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
-  `claims.jsonl` also `rationale`, `question` and `answer`;
+  `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task` and `output`, perhaps `description`
+  and `input`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

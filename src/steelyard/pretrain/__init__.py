@@ -10,6 +10,7 @@ from steelyard.pretrain.document import Document, Preparation, Segment, document
 from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR
+from steelyard.pretrain.spectrum import Spectrum
 from steelyard.pretrain.unlikelihood import Unlikelihood
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Filtering",
     "Preparation",
     "Segment",
+    "Spectrum",
     "Unlikelihood",
     "document",
     "trajectory_of",

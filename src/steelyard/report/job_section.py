@@ -141,6 +141,20 @@ CHARTS = (
     ),
     Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
     Chart(
+        "distributed",
+        "total variation",
+        ("eval/tv_described", "eval/tv_in_context"),
+        "Distance of the model's distribution from the known one, after a description alone and after draws alone.",
+        share=True,
+    ),
+    Chart(
+        "varied",
+        "share",
+        ("eval/valid", "eval/unique", "eval/in_context_accuracy"),
+        "Samples that are valid, distinct ones among these, and greedy outputs that are right after other draws.",
+        share=True,
+    ),
+    Chart(
         "generated",
         "Frechet distance",
         ("eval/frechet", "eval/frechet_train"),
