@@ -57,6 +57,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         | ({"question": f"{n} is?", "answer": str(n)} if n % 3 else {})
         for n in range(60)
     ],
+    "draws": [{"task": t, "description": f"{t}+", "output": (t + n % 2) % 9} for t in range(12) for n in range(9)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }

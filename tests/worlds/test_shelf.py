@@ -7,7 +7,7 @@ from steelyard.worlds.contract import World
 WANTED = {
     "checkable-steps", "domains", "facts", "grammar", "gridworld", "guessing-game", "habits", "latent-skill",
     "long-texts", "loophole", "many-answers", "people", "point-mass", "preference", "safety", "scratchpad",
-    "second-chances", "shapes", "text-stream", "worked-sums",
+    "second-chances", "shapes", "text-stream", "urns", "worked-sums",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from steelyard.worlds.many_answers import ManyAnswers
 from steelyard.worlds.people import People
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.scratchpad import Scratchpad
+from steelyard.worlds.urns import Urns
 
 __all__ = [
     "CheckableSteps",
@@ -24,4 +25,5 @@ __all__ = [
     "People",
     "Scratchpad",
     "ToySafety",
+    "Urns",
 ]

@@ -9,6 +9,10 @@ SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
 SKILLED = "--model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+DRAW = (
+    "train spectrum --model llama --draws draws.jsonl --role {role}= --close = --max-completion-length 3 --samples 2 "
+    "--max-steps 2 --output-dir new"
+)
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -136,6 +140,28 @@ SOLUTIONS = [
     Wrong(f"{SYNTH} --max-completion-length 64", "exceed the model's context of 64", began="new"),
 ]  # fmt: skip
 
+DRAWS = [
+    Wrong("train spectrum --model llama", "--draws: is missing; name a .jsonl or .parquet file with task and output"),
+    Wrong("train spectrum --draws draws.jsonl", "--model: is missing"),
+    Wrong(f"{DRAW} --draws good.jsonl", "good.jsonl, line 1: there is no column 'task'", shell=True),
+    Wrong(f"{DRAW} --columns.output input", "draws.jsonl, line 1: there is no column 'input'"),
+    Wrong(f"{DRAW} --targets nowhere.jsonl", "nowhere.jsonl: there is no such file"),
+    Wrong(f"{DRAW} --targets good.jsonl", "good.jsonl, line 1: there is no column 'task'"),
+    Wrong(f"{DRAW} --targets targets.jsonl", "targets.jsonl, line 1: column 'probabilities' is no distribution",
+          write("targets.jsonl", '{"task": 1, "outputs": [0, 1], "probabilities": [0.5, 0.6]}')),
+    Wrong(f"{DRAW} --targets targets.jsonl", "targets.jsonl, line 1: there are no draws of task 'other'",
+          write("targets.jsonl", '{"task": "other", "outputs": [0, 1], "probabilities": [0.5, 0.5]}')),
+    Wrong(f"{DRAW} --role output", "spectrum.role: is 'output'; use a text with {role}"),
+    Wrong(f"{DRAW} --description-share 2", "spectrum.description_share: is 2.0; use 0 to 1"),
+    Wrong(f"{DRAW} --learned some", "--learned"),
+    Wrong(f"{DRAW} --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong(f"{DRAW} --max-completion-length 64", "no held-out task leaves room for 64 tokens; lower"),
+    Wrong(DRAW, "draws.jsonl: no sequence has anything to learn; shorten the outputs, give descriptions",
+          write("draws.jsonl", "\n".join(f'{{"task": {t}, "output": 1}}' for t in range(12)))),
+    Wrong(DRAW, "draws.jsonl, line 2: the first row of task '1' has no input, and this one differs",
+          write("draws.jsonl", '{"task": 1, "output": 1}\n{"task": 1, "output": 1, "input": 2}')),
+]  # fmt: skip
+
 RUNS = [
     Wrong("train --resume forgot", "forgot: has reached its end"),
     Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
@@ -160,5 +186,6 @@ KINDS = {
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
     "solutions to pair": SOLUTIONS,
+    "draws to learn": DRAWS,
     "runs of jobs": RUNS,
 }

@@ -62,6 +62,10 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     (world / "pairs.jsonl").write_text("\n".join(pairs))
     solutions = [json.dumps({"prompt": f"{a}+1=", "solution": f"{a}#{a}", "answer": a + 1}) for a in range(6)]
     (world / "solutions.jsonl").write_text("\n".join(solutions))
+    draws = [json.dumps({"task": t, "description": f"{t}+", "output": n % 2}) for t in range(12) for n in range(9)]
+    (world / "draws.jsonl").write_text("\n".join(draws))
+    targets = [json.dumps({"task": t, "outputs": [0, 1], "probabilities": [0.5, 0.5]}) for t in range(2)]
+    (world / "targets.jsonl").write_text("\n".join(targets))
     documents = [json.dumps({"text": f"{a}+1={a + 1}", "score": a % 2}) for a in range(6)]
     (world / "documents.jsonl").write_text("\n".join(documents))
     shutil.copytree(model, world / "llama")
