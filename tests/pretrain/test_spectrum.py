@@ -74,6 +74,13 @@ def test_a_prompt_reads_as_a_sequence_does(policy):
         assert policy.encode(text) == one.trajectory.tokens_T[: one.outputs[-1].start].tolist()
 
 
+def test_an_end_that_closes_every_role_is_not_written_twice(policy):
+    method = replace(PLAIN, close="<eos> ")
+    one = method.sequence(policy, "die", DRAWN[:2])
+    assert words(policy, one) == "description die <eos> output a <eos> output a <eos>"
+    assert method.prompt(policy, "die", DRAWN[:1], "") == "description die<eos> output a<eos> output "
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 24))
 def test_every_draw_that_fits_is_used_once(seed, number, length):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_a_run_has_its_measures_and_a_page(family, draws, tiny_model_dir, tmp_pa
     assert last["eval/in_context_loss"] < first["eval/in_context_loss"]
     write_report(run)
     page = (run / "report.html").read_text()
-    assert "Distance of the model's distribution" in page
+    assert "distribution from the known one" in page
     assert main(["eval", str(run)]) == 0
     assert "TV" in capsys.readouterr().out
     assert main(["sample", str(run), "--samples", "1", "--prompts", "1"]) == 0
@@ -97,7 +98,8 @@ def test_a_run_that_was_cut_short_goes_on_bit_for_bit(draws, tiny_model_dir, tmp
 
 def test_what_is_left_out_is_counted(tiny_model_dir, tmp_path):
     rows = [{"task": t, "description": "1", "output": "1" * n} for t in range(30) for n in (1, 2, 70)]
-    plan = job_of(write(tmp_path / "d.jsonl", rows[:-1]), tiny_model_dir("llama")).plan()
+    told = replace(SHORT, description_share=1.0)
+    plan = job_of(write(tmp_path / "d.jsonl", rows[:-1]), tiny_model_dir("llama"), showing=told).plan()
     data = plan["data"]
     assert data["notes"][UNUSED] == data["tasks"]
     alone = [{"task": t, "output": "1"} for t in range(30)]

@@ -68,7 +68,7 @@ class Spectrum:
     r"""What stands before a description, an input and an output, which are its roles: "<|im_start|>{role}\n". On the
     command line \n, \t and \\ are a line break, a tab and a backslash."""
     close: PlainText = "\n"
-    r"""What stands after each of them; after an output, behind its end of sequence."""
+    """What stands after each of them; after an output, behind its end of sequence, which is not written twice."""
 
     def sequences(self, policy: Policy, process: Process, seed: int) -> list[DrawnSequence]:
         """A process's draws in random order, cut into sequences that fit; those that teach nothing are left out."""
@@ -99,14 +99,14 @@ class Spectrum:
                 break
             tokens = [*tokens, *before, *said]
             outputs.append(slice(len(tokens) - len(said), len(tokens)))
-            text = self.close
+            text = self._closed(policy)
         whole = DrawnSequence(given(described, tokens, [], reward=1.0), tuple(outputs))
         return replace(whole, trajectory=whole.learning(self._learned(whole, described)))
 
     def prompt(self, policy: Policy, described: str, examples: Sequence[Example], asked: str) -> str:
         """The text that asks for a draw after an input, behind a description and other draws."""
-        end = policy.tokenizer.decode([end_of(policy)], skip_special_tokens=False)
-        shown = "".join(f"{self._asked(one.input)}{one.output}{end}{self.close}" for one in examples)
+        closed = f"{_end(policy)}{self._closed(policy)}"
+        shown = "".join(f"{self._asked(one.input)}{one.output}{closed}" for one in examples)
         return f"{self._marked('description', described) if described else ''}{shown}{self._asked(asked)}"
 
     def _learned(self, whole: DrawnSequence, described: str) -> Sequence[slice]:
@@ -118,9 +118,18 @@ class Spectrum:
             return parts[-1:]
         return whole.outputs[: bool(described)] if self.learned == "first" else parts
 
+    def _closed(self, policy: Policy) -> str:
+        """What stands behind the end of an output; an end that `close` begins with is not written twice."""
+        return self.close.removeprefix(_end(policy))
+
     def _asked(self, asked: str) -> str:
         """What stands before an output."""
         return (self._marked("input", asked) if asked else "") + self.role.replace("{role}", "output")
 
     def _marked(self, role: str, text: str) -> str:
         return f"{self.role.replace('{role}', role)}{text}{self.close}"
+
+
+def _end(policy: Policy) -> str:
+    """The text of the token that ends an output."""
+    return policy.tokenizer.decode([end_of(policy)], skip_special_tokens=False)
