@@ -90,8 +90,10 @@ def test_one_draw_of_a_task_tells_nothing_in_context(policy):
 
 def test_fewer_draws_are_shown_where_there_is_no_room(policy):
     """After the description and three draws the prompt has 12 tokens; one output with its end has 2."""
-    assert room(policy, replace(PLAIN, max_length=14), DIE, DIE.examples[:3], 2)
-    assert not room(policy, replace(PLAIN, max_length=13), DIE, DIE.examples[:3], 2)
+    assert room(policy, replace(PLAIN, max_length=14), DIE, [LAW], DIE.examples[:3], 2)
+    assert not room(policy, replace(PLAIN, max_length=13), DIE, [LAW], DIE.examples[:3], 2)
+    longer = replace(LAW, outputs=("a", "b", "c c"))
+    assert not room(policy, replace(PLAIN, max_length=14), DIE, [longer], DIE.examples[:3], 2)
     tight = replace(looks(policy), method=replace(PLAIN, max_length=11))
     assert len(tight._shots(DIE)) == 2
     assert len(looks(policy)._shots(DIE)) == 3

@@ -140,13 +140,13 @@ class SpectrumTuning(ModelJob):
     def _fitting(self, policy: Policy, splits: Splits) -> tuple[Splits, Counter[str]]:
         """The held-out tasks that are measured, without those for whose outputs there is no room."""
         length = self.max_completion_length
-        able = [process for process in splits.held_out if room(policy, self.showing, process, [], length)]
+        known = {process.name: [t for t in splits.targets if t.process == process.name] for process in splits.held_out}
+        able = [p for p in splits.held_out if room(policy, self.showing, p, known[p.name], [], length)]
         what = f"no held-out task leaves room for {length} tokens"
         hint = "lower --max-completion-length, raise --max-length, or take a model with a longer context"
         require(bool(able), what, where=self.draws, hint=hint)
         measured = able[: self.held_out_tasks]
-        names = {process.name for process in measured}
-        targets = [target for target in splits.targets if target.process in names]
+        targets = [target for process in measured for target in known[process.name]]
         left = len(splits.held_out) - len(able)
         return Splits(splits.train, measured, targets), Counter({NO_ROOM: left} if left else {})
 

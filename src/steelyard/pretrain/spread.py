@@ -110,12 +110,13 @@ class HeldOutDraws:
         rows = []
         for process in self.processes:
             text = self.prompt(process)
-            said = self._sampled(process.name, text)
+            drawn = self._sampled(process.name, text)
             known = self._valid(process, process.examples[0].input)
-            right = [output for output in said if output in known]
-            valid.append(len(right) / len(said))
+            ended = [self.policy.decode(t.completion_T) for t in drawn if t.finish == "stop"]
+            right = [output for output in ended if output in known]
+            valid.append(len(right) / len(drawn))
             distinct.append(float(len({*right})))
-            rows += [{"prompt": text, "completion": output} for output in said[:1]]
+            rows.append({"prompt": text, "completion": self.policy.decode(drawn[0].completion_T)})
         right = self.samples * sum(valid)
         row = {
             "eval/valid": float(np.mean(valid)),
@@ -127,22 +128,25 @@ class HeldOutDraws:
     def _valid(self, process: Process, asked: str) -> set[str]:
         """The outputs that are known of a process after an input."""
         known = {one.output for one in process.examples if one.input == asked}
-        for target in self.targets:
-            if (target.process, target.input) == (process.name, asked):
-                pairs = zip(target.outputs, target.probability_K, strict=True)
-                known |= {output for output, share in pairs if share > 0}
+        for target in self._targets(process):
+            pairs = zip(target.outputs, target.probability_K, strict=True)
+            known |= {output for output, share in pairs if share > 0 and target.input == asked}
         return known
 
-    def _sampled(self, name: str, text: str) -> list[str]:
+    def _targets(self, process: Process) -> list[Target]:
+        return [target for target in self.targets if target.process == process.name]
+
+    def _sampled(self, name: str, text: str) -> list[Trajectory]:
         asked = [Request(name, tuple(self.policy.encode(text)), i) for i in range(self.samples)]
         drawn = engine_for(self.policy, self.seed ^ _STREAM).generate(asked, Sampling(max_tokens=self.max_tokens))
-        return [self.policy.decode(t.completion_T) for t in sorted(drawn, key=lambda t: t.sample)]
+        return sorted(drawn, key=lambda t: t.sample)
 
     def _shots(self, process: Process) -> list[Example]:
         """The draws that are shown, always the same; fewer where more would leave no room."""
         order = rng(self.seed, "shots", process.name).permutation(len(process.examples))
         shown = [process.examples[i] for i in order[: self.shots]]
-        while shown and not room(self.policy, self.method, process, shown, self.max_tokens):
+        known = self._targets(process)
+        while shown and not room(self.policy, self.method, process, known, shown, self.max_tokens):
             shown = shown[:-1]
         return shown
 
@@ -152,11 +156,20 @@ class HeldOutDraws:
         return self.method.sequence(self.policy, process.description, [process.examples[i] for i in order])
 
 
-def room(policy: Policy, method: Spectrum, process: Process, shown: Sequence[Example], max_tokens: int) -> bool:
+def room(
+    policy: Policy,
+    method: Spectrum,
+    process: Process,
+    targets: Sequence[Target],
+    shown: Sequence[Example],
+    max_tokens: int,
+) -> bool:
     """Whether any output of a process, and so many tokens, fit behind its description and these draws."""
-    asked = max((one.input for one in process.examples), key=len)
+    every = [*process.examples, *(Example(output, one.input) for one in targets for output in one.outputs)]
+    asked = max((one.input for one in every), key=len)
     before = len(policy.encode(method.prompt(policy, process.description, shown, asked)))
-    longest = max(len(policy.tokenizer.encode(one.output, add_special_tokens=False)) for one in process.examples)
+    outputs = {one.output for one in every}
+    longest = max(len(policy.tokenizer.encode(output, add_special_tokens=False)) for output in outputs)
     return before + max(longest + 1, max_tokens) <= min(method.max_length, policy.context_length)
 
 
