@@ -12,7 +12,7 @@ from steelyard.pretrain.spectrum import Spectrum
 from steelyard.task.draws import Example, Process
 from steelyard.worlds.sync_loop import tiny_policy
 
-PLAIN = Spectrum(role="{role} ", close=" ")
+PLAIN = Spectrum(role="{role} ", after=" ")
 WORDS = ("description", "input", "output", "die", "norway", "a", "b", "c")
 DRAWN = tuple(map(Example, "aabcab"))
 
@@ -75,7 +75,7 @@ def test_a_prompt_reads_as_a_sequence_does(policy):
 
 
 def test_an_end_that_closes_every_role_is_not_written_twice(policy):
-    method = replace(PLAIN, close="<eos> ")
+    method = replace(PLAIN, after="<eos> ")
     one = method.sequence(policy, "die", DRAWN[:2])
     assert words(policy, one) == "description die <eos> output a <eos> output a <eos>"
     assert method.prompt(policy, "die", DRAWN[:1], "") == "description die<eos> output a<eos> output "

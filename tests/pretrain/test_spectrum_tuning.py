@@ -14,7 +14,7 @@ from steelyard.pretrain.spectrum import Spectrum
 from steelyard.pretrain.spectrum_tuning import NO_ROOM, UNUSED, SpectrumTuning
 from steelyard.report import write_report
 
-SHORT = Spectrum(role="{role}=", close="#")
+SHORT = Spectrum(role="{role}=", after="#")
 FEW = {"batch_size": 4, "max_steps": 4, "max_completion_length": 3, "samples": 4, "learning_rate": 1e-2}
 RECORDS = ("metrics.jsonl", "eval.jsonl", "data.json", "model/model.safetensors")
 

@@ -13,7 +13,7 @@ from steelyard.pretrain.spread import HeldOutDraws, normalised, room
 from steelyard.task.draws import Example, Process, Target
 from steelyard.worlds.sync_loop import imitate_all, tiny_policy
 
-PLAIN = Spectrum(role="{role} ", close=" ")
+PLAIN = Spectrum(role="{role} ", after=" ")
 WORDS = ("description", "input", "output", "die", "coin", "a", "b", "c")
 DIE = Process("die", ("die",), tuple(map(Example, "aabaabaab")))
 LAW = Target("die", "", ("a", "b", "c"), np.array([2 / 3, 1 / 3, 0.0]))

@@ -1,7 +1,7 @@
 """Spectrum tuning: a model sees many draws of a described process in one sequence, and learns to go on drawing.
 
 Differs: roles are marked by plain text, where the paper takes the special tokens of a chat format and copies their
-embeddings from the model's instruct sibling; `--role` and `--close` write them for a model that has them. A task's rows
+embeddings from the model's instruct sibling; `--role` and `--after` write them for a model that has them. A task's rows
 are each used once, in sequences of as many as fit. Unconfirmed: how many draws the paper puts into a sequence.
 
     s = d, (x_1), y_1, (x_2), y_2, ...          draws of one process, shuffled: their order says nothing
@@ -67,7 +67,7 @@ class Spectrum:
     role: RoleTemplate = "{role}:\n"
     r"""What stands before a description, an input and an output, which are its roles: "<|im_start|>{role}\n". On the
     command line \n, \t and \\ are a line break, a tab and a backslash."""
-    close: PlainText = "\n"
+    after: PlainText = "\n"
     """What stands after each of them; after an output, behind its end of sequence, which is not written twice."""
 
     def sequences(self, policy: Policy, process: Process, seed: int) -> list[DrawnSequence]:
@@ -119,15 +119,15 @@ class Spectrum:
         return whole.outputs[: bool(described)] if self.learned == "first" else parts
 
     def _closed(self, policy: Policy) -> str:
-        """What stands behind the end of an output; an end that `close` begins with is not written twice."""
-        return self.close.removeprefix(_end(policy))
+        """What stands behind the end of an output; an end that `after` begins with is not written twice."""
+        return self.after.removeprefix(_end(policy))
 
     def _asked(self, asked: str) -> str:
         """What stands before an output."""
         return (self._marked("input", asked) if asked else "") + self.role.replace("{role}", "output")
 
     def _marked(self, role: str, text: str) -> str:
-        return f"{self.role.replace('{role}', role)}{text}{self.close}"
+        return f"{self.role.replace('{role}', role)}{text}{self.after}"
 
 
 def _end(policy: Policy) -> str:

@@ -37,7 +37,7 @@ SHAPES = ("few", "even", "fall")
 NUMBERS = tuple(map(str, range(1, BALLS)))
 WORDS = ("description", "output", *SHAPES, *NUMBERS, *LETTERS)
 CONTEXT = 64
-SHOWN = Spectrum(role="{role} ", close=" ", max_draws=16, max_length=CONTEXT)
+SHOWN = Spectrum(role="{role} ", after=" ", max_draws=16, max_length=CONTEXT)
 """How draws are written in this language."""
 
 
@@ -160,7 +160,7 @@ def _range(draws: np.random.Generator) -> Urn:
 def base(task: Urns, seed: int, steps: int = 600) -> Policy:
     """A model that has read 32 rows of draws a step, every token of them."""
     policy = tiny_policy(WORDS, seed=derive(seed, "base") % 2**31, width=64, layers=3, context=CONTEXT, spaced=True)
-    whole = Spectrum(role=SHOWN.role, close=SHOWN.close, max_length=CONTEXT, learned="all")
+    whole = Spectrum(role=SHOWN.role, after=SHOWN.after, max_length=CONTEXT, learned="all")
     read = task.read(32 * steps, seed)
     rows = [whole.sequence(policy, one.description, one.examples).trajectory for one in read]
     imitate_all(policy, rows, steps=steps, batch=32, learning_rate=3e-3, seed=seed)

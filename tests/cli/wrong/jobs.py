@@ -10,7 +10,7 @@ DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-lengt
 SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
 SKILLED = "--model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DRAW = (
-    "train spectrum --model llama --draws draws.jsonl --role {role}= --close = --max-completion-length 3 --samples 2 "
+    "train spectrum --model llama --draws draws.jsonl --role {role}= --after = --max-completion-length 3 --samples 2 "
     "--max-steps 2 --output-dir new"
 )
 MADE = "forgot/checkpoint-2"
