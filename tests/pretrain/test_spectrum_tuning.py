@@ -81,7 +81,7 @@ def test_a_run_has_its_measures_and_a_page(family, draws, tiny_model_dir, tmp_pa
     page = (run / "report.html").read_text()
     assert "distribution from the known one" in page
     assert main(["eval", str(run)]) == 0
-    assert "TV" in capsys.readouterr().out
+    assert "tv_described" in capsys.readouterr().out
     assert main(["sample", str(run), "--samples", "1", "--prompts", "1"]) == 0
     assert "output=" in capsys.readouterr().out
 
