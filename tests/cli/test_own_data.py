@@ -36,7 +36,7 @@ COMMANDS = sorted(
     {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
     | {own_data.command(name) for told in OTHER_RECIPES for name in told.values()}
 )
-CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER"}
+CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER", "CRITIC"}
 """Words of a command that stand for another model in another family."""
 CASES = [(told, family) for told in COMMANDS for family in FAMILIES[: 2 if CHANGING & {*shlex.split(told)} else 1]]
 ROWS: dict[str, list[dict[str, Any]]] = {
@@ -58,6 +58,10 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for n in range(60)
     ],
     "draws": [{"task": t, "description": f"{t}+", "output": (t + n % 2) % 9} for t in range(12) for n in range(9)],
+    "sourced": [{"prompt": f"{n}+1=", "documents": [f"{n}+1={n + 1}"]} for n in range(4)],
+    "documented": [
+        {"claim": f"{n}<5", "document": f"{n}+1={n + 1}", "label": ["supported", "unverified"][n % 2]} for n in range(4)
+    ],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }
@@ -101,6 +105,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"REWARD_MODEL {family}"] = str(here / f"reward-{family}")
         made[f"CLASSIFIER {family}"] = save_model(here / f"judge-{family}", family, "SequenceClassification")
         made[f"VICTIM {family}"] = made[f"MODEL {family}"]
+        made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
     return {"here": str(here), **made}
 

@@ -65,7 +65,8 @@ def _records(builder: Builder) -> list[Record]:
 
 def _value(column: Column, i: int) -> object:
     text = f"{column.name} {i}: a {['small', 'big'][i % 2]} {_LABELS[i % 3]} box lies on table {i // 2}"
-    kinds = {"label": _LABELS[i % 3], "number": i / N, "texts": [text, f"{text} again"]}
+    labels = column.labels or _LABELS
+    kinds = {"label": labels[i % len(labels)], "number": i / N, "texts": [text, f"{text} again"]}
     return kinds.get(column.kind, text)
 
 

@@ -42,6 +42,7 @@ BY_ID: Mapping[str, str] = {
     "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
     "--judge my_rewards.py:right",
     "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
+    "fence-critic": "steelyard train fence-critic --rows documented.jsonl --generator MODEL",
     "ctrl-u": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL "
     "--uncertainty.scale 1",
     "constrained": f"steelyard train rows-crpg {ON_ROWS.partition(' rows ')[2]} --constraint my_rewards.py:polite",
@@ -87,14 +88,14 @@ HEAD = """# Every method on your own data
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
-- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER` and `ENCODER`
-  likewise. `RUN` is the directory of a run.
+- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC` and
+  `ENCODER` likewise. `RUN` is the directory of a run.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
   `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task` and `output`, perhaps `description`
-  and `input`;
+  and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

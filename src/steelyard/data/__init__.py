@@ -3,6 +3,8 @@
 from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
 from steelyard.data.ches import CHES
 from steelyard.data.efl import EFL
+from steelyard.data.fence import FenCE
+from steelyard.data.fence_critic import FenCECritic
 from steelyard.data.halt import HALT
 from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.overlap import Comparison, Overlap, Reader
@@ -15,6 +17,8 @@ __all__ = [
     "HALT",
     "Builder",
     "Comparison",
+    "FenCE",
+    "FenCECritic",
     "Generator",
     "IncorrectSynth",
     "Judge",

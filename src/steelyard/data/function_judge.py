@@ -5,7 +5,7 @@ builder may hand it columns of its rows besides, as lists: then a reward functio
 is a judge. Where a prompt is chat messages, so is its completion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +48,17 @@ class FunctionJudge(Closable):
         """
         if not completions:
             return []
+        return self._numbers(self.asked(prompts, completions, columns), len(completions))
+
+    def asked(
+        self, prompts: Sequence[Text], completions: Sequence[str], columns: Mapping[str, Sequence[object]]
+    ) -> object:
+        """What the function returns.
+
+        Raises:
+            SteelyardError: it cannot be loaded or called so.
+            FaultError: it failed on this call: it raised, ran too long, or died.
+        """
         said = [
             completion if isinstance(prompt, str) else [{"role": "assistant", "content": completion}]
             for prompt, completion in zip(prompts, completions, strict=True)
@@ -60,7 +71,7 @@ class FunctionJudge(Closable):
         if reply.error is not None:
             hint = "mend the function, and go on with --resume"
             raise FaultError(f"it failed ({reply.error})", where=f"judge {self.name}", hint=hint)
-        return self._numbers(reply.value, len(completions))
+        return reply.value
 
     def _numbers(self, value: object, expected: int) -> list[float | None]:
         said: list[object] = value if isinstance(value, list) else []

@@ -15,7 +15,7 @@ from steelyard.core import NonNegative, PositiveInt, Sampling, SteelyardError, c
 from steelyard.core.columns import check_row
 from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject, check_json
-from steelyard.data.builder import Builder, Tool, Tools
+from steelyard.data.builder import Builder, Judge, Tool, Tools
 from steelyard.data.efl import EFL
 from steelyard.data.function_judge import FunctionJudge
 from steelyard.data.reader import PolicyReader
@@ -112,17 +112,28 @@ class Building(DrivenSettings):
         return Tools(
             self.seed,
             PolicyWriter(self._policy(self.generator), self.generator, sampling) if self.generator else None,
-            FunctionJudge(self.judge) if self.judge else None,
+            self.judging(),
             PolicyReader(self._policy(self.reader), self.reader) if self.reader else None,
         )
+
+    def judging(self) -> Judge | None:
+        """Who judges, loaded; None where nobody is asked."""
+        return FunctionJudge(self.judge) if self.judge else None
+
+    def check_judge(self) -> None:
+        """Refuse a judge that cannot be one, without loading it."""
+        self.judging()
+
+    def models(self) -> list[str]:
+        """The models that are asked."""
+        return [model for model in (self.generator, self.reader) if model]
 
     def _policy(self, model: str) -> Policy:
         return Policy.load(model).placed(self.device)
 
     def _fetched(self) -> JsonObject:
         """Looks at the models that are here; returns what the hub is asked for, for the plan."""
-        named = [model for model in (self.generator, self.reader) if model]
-        places = {model: local_directory(model) for model in named}
+        places = {model: local_directory(model) for model in self.models()}
         for place in filter(None, places.values()):
             meta_policy(place)
         away = ", ".join(model for model, place in places.items() if place is None)
@@ -135,8 +146,7 @@ class Building(DrivenSettings):
             given = bool(getattr(self, name))
             said = "is missing" if asked else f"is given, and {type(self.builder).__name__} asks none"
             require(asked == given, said, where=f"--{name}", hint=what if asked else "leave it out")
-        if self.judge:
-            FunctionJudge(self.judge)
+        self.check_judge()
 
     def _steps(self, records: Sequence[Record]) -> int:
         whole = -(-len(records) // self.batch_size)

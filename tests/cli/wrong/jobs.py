@@ -8,6 +8,8 @@ TEXT = "train phf --model llama --documents documents.jsonl --max-completion-len
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
+FENCE = "train fence --rows sourced.jsonl --generator llama --judge rewards.py:right --output-dir new"
+SOURCED = write("sourced.jsonl", '{"prompt": "1+1=", "documents": ["1+1=2"]}')
 SKILLED = "--model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DRAW = (
     "train spectrum --model llama --draws draws.jsonl --role {role}= --after = --max-completion-length 3 --samples 2 "
@@ -162,6 +164,25 @@ DRAWS = [
           write("draws.jsonl", '{"task": 1, "output": 1}\n{"task": 1, "output": 1, "input": 2}')),
 ]  # fmt: skip
 
+REVISED = [
+    Wrong("train fence --generator llama --judge rewards.py:right", "--rows: is missing; name a .jsonl or"),
+    Wrong("train fence --rows sourced.jsonl --judge rewards.py:right", "--generator: is missing; name", SOURCED),
+    Wrong("train fence --rows sourced.jsonl --generator llama", "--judge: is missing; name", SOURCED),
+    Wrong(f"{FENCE} --judge ./nowhere", "no such directory: './nowhere'", SOURCED),
+    Wrong(f"{FENCE} --judge llama --documents-column= --dry-run", "--documents-column: is empty, and a model", SOURCED),
+    Wrong(f"{FENCE} --rows good.jsonl", "good.jsonl, line 1: there is no column 'documents'", shell=True),
+    Wrong(f"{FENCE} --documents-column prompt", "line 1: column 'prompt' is '1+1='; write a list of texts", SOURCED),
+    Wrong(f"{FENCE} --split (", "fence.split: is no regular expression", SOURCED),
+    Wrong(f"{FENCE} --samples 0", "fence.samples: is 0; use 1 or more", SOURCED),
+    Wrong(f"{FENCE} --ask what?", "fence.ask", SOURCED),
+    Wrong(f"{FENCE} --critic.template {{claim}}", "critic.template: has no {document}; write", SOURCED),
+    Wrong(f"{FENCE} --max-completion-length 4 --judge rewards.py:one", "judge rewards.py:one: it returned [1.0]",
+          SOURCED, began="new"),
+    Wrong("train fence-critic --rows sourced.jsonl --generator llama", "there is no column 'claim'", SOURCED),
+    Wrong("train fence-critic --rows c.jsonl --generator llama", "--rows: the label of record", write(
+        "c.jsonl", '{"claim": "a", "document": "b", "label": "true"}')),
+]  # fmt: skip
+
 RUNS = [
     Wrong("train --resume forgot", "forgot: has reached its end"),
     Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
@@ -187,5 +208,6 @@ KINDS = {
     "preferences to learn": PREFERENCES,
     "solutions to pair": SOLUTIONS,
     "draws to learn": DRAWS,
+    "claims to judge": REVISED,
     "runs of jobs": RUNS,
 }
