@@ -62,6 +62,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "documented": [
         {"claim": f"{n}<5", "document": f"{n}+1={n + 1}", "label": ["supported", "unverified"][n % 2]} for n in range(4)
     ],
+    "actions": [{"prompt": f"{n}+1=", "action": {"type": "click", "name": f"{n}"}} for n in range(40)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }

@@ -20,6 +20,7 @@ from steelyard.training.pipeline import Pipeline
 ON_ROWS = "steelyard train rows --model MODEL --path questions.jsonl"
 ON_SKILLS = "--model MODEL --path questions.jsonl --columns.skill domain"
 ON_TEXTS = "steelyard train encoder-guard --texts labelled.jsonl"
+ON_ACTIONS = "--no-needs-answer --reward shop-r1:action"
 MORE: Mapping[str, str] = {
     "rows-step-kto": "--step-reward my_rewards.py:steps",
     "rows-message-rloo": "--step-reward my_rewards.py:steps",
@@ -63,6 +64,8 @@ BY_ID: Mapping[str, str] = {
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
+    "shop-r1": "steelyard train shop-r1 --model MODEL --path actions.jsonl",
+    "self-certain-grpo": f"steelyard train rows-self-certain-grpo --model MODEL --path actions.jsonl {ON_ACTIONS}",
     "skill-it": f"steelyard train skill-it {ON_SKILLS}",
     "stat-syn": "steelyard train stat-syn --rows questions.jsonl --generator MODEL --skill-column domain",
     "stat": f"steelyard train stat {ON_SKILLS}",
@@ -96,6 +99,7 @@ this page from the cards and the recipes, and a test runs every command on small
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
   `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task` and `output`, perhaps `description`
   and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
+  `actions.jsonl` has `prompt` and `action`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

@@ -26,6 +26,7 @@ from steelyard.objective.proximal_rloo import ProximalRLOO
 from steelyard.objective.reinforce import Reinforce
 from steelyard.objective.reinforce_ema import ReinforceEMA
 from steelyard.objective.rloo import RLOO
+from steelyard.objective.self_certain_grpo import SelfCertainGRPO
 from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
 from steelyard.objective.sub_tb import SubTB
@@ -64,6 +65,7 @@ __all__ = [
     "ProximalRLOO",
     "Reinforce",
     "ReinforceEMA",
+    "SelfCertainGRPO",
     "StatefulObjective",
     "StepKTO",
     "SubTB",

@@ -20,6 +20,7 @@ from steelyard.reward.numeral import read_numeral
 from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.rluf import RLUF
 from steelyard.reward.score import score_of, score_of_reply
+from steelyard.reward.shop_r1 import ShopR1
 from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Pair",
     "Pool",
     "RewardModel",
+    "ShopR1",
     "Uncertain",
     "WeightedRewards",
     "after",

@@ -8,6 +8,7 @@ from steelyard.worlds.habits import Habits
 from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
 from steelyard.worlds.many_answers import ManyAnswers
+from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.scratchpad import Scratchpad
@@ -22,6 +23,7 @@ __all__ = [
     "HiddenSums",
     "Loophole",
     "ManyAnswers",
+    "PageActions",
     "People",
     "Scratchpad",
     "ToySafety",
