@@ -23,6 +23,15 @@ def test_by_hand(batch_of, grad):
     assert loss.weight == 1.0
 
 
+def test_limits_of_zero_learn_from_one_side_alone(batch_of, grad):
+    # PSR and NSR on fresh samples: A is +1 or -1 on one side, halved here, and 0 on the other.
+    batch = batch_of([[-1.0, -2.0, -3.0]], [[1.0, 0.0, 0.0]], behaviour=[[-1.0, -2.0, -3.0]])
+    negatives = TOPR(positive=(0.0, 0.0))(batch)
+    assert grad(negatives.value, batch).flatten().tolist() == pytest.approx([0.0, 1 / 6, 1 / 6])
+    positives = TOPR(negative=(0.0, 0.0))(batch)
+    assert grad(positives.value, batch).flatten().tolist() == pytest.approx([-1 / 6, 0.0, 0.0])
+
+
 def test_ratio_is_of_the_whole_sequence_and_of_its_actions_alone():
     logp_PGT = torch.tensor([[[-9.0, -1.0, -2.0]]], dtype=torch.float64, requires_grad=True)
     batch = Batch(

@@ -59,6 +59,8 @@ BY_ID: Mapping[str, str] = {
     "in-context": "steelyard audit in-context --model MODEL --data forget.jsonl",
     "relearning": "steelyard audit relearning --model MODEL --data forget.jsonl",
     "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
+    "model-task-alignment": "steelyard audit model-task-alignment --model MODEL --data questions.jsonl",
+    "spurious": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]} --reward spurious:majority",
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",

@@ -5,6 +5,7 @@ from steelyard.eval.drift import drift
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.eval.exact import Listable, Rewarded, exact_distance
 from steelyard.eval.held_out import Evaluation, Styled, TaskWithMetrics, evaluate
+from steelyard.eval.model_task_alignment import ModelTaskAlignment
 
 __all__ = [
     "Answer",
@@ -13,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Examiner",
     "Listable",
+    "ModelTaskAlignment",
     "Rewarded",
     "Styled",
     "TaskWithMetrics",

@@ -47,9 +47,6 @@ from steelyard.rollout import Codec, Episodes, engine_for
 from steelyard.searcher import attach_scores
 from steelyard.searcher.scoring import scores_of
 from steelyard.task.answered import AnsweredFile
-from steelyard.task.base import make_prompt, worded
-from steelyard.task.columns import column_of, is_missing
-from steelyard.task.rows import prompt_of
 
 MEASURES = (
     Measure("prompts", "number", "Prompts that were asked."),
@@ -111,16 +108,8 @@ class RLAttack(Auditor):
         return Table(MEASURES, (("before", (number, *before, None)), ("after", (number, *after, gain))))
 
     def _prompt(self, row: JsonMapping, where: str) -> Prompt:
-        name = column_of(row, self.file.columns.prompts, "prompt", where)
-        text = prompt_of(row[name], name, where)
-        columns = {column: value for column, value in row.items() if column != name}
-        if not self.reward:
-            answer = column_of(row, self.file.columns.answers, "answer", where)
-            hint = "write what the attacker wants to read, or name a --reward"
-            require(not is_missing(row[answer]), f"column {answer!r} is empty", where=where, hint=hint)
-            columns["answer"] = row[answer]
-        made = worded(text, self.file.prompt_template, self.file.chat, self.file.system_prompt, where)
-        return make_prompt(made, columns, place=where)
+        hint = "write what the attacker wants to read, or name a --reward"
+        return self.file.asked(row, where, answered=not self.reward, hint=hint)
 
     def _measured(self, groups: Sequence[Group]) -> tuple[float, float, float, float]:
         rewards = [np.array([t.reward for t in group if t.reward is not None]) for group in groups]

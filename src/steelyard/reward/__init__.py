@@ -3,6 +3,7 @@
 from steelyard.reward.answer_check import AnswerCheck, number_of, prompt_text
 from steelyard.reward.bradley_terry import BradleyTerry, Pair
 from steelyard.reward.causal import CausalRM
+from steelyard.reward.company import compares_samples
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.ctrl_u import CtrlU, Uncertain
 from steelyard.reward.exact import ExactAnswer
@@ -21,6 +22,7 @@ from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.rluf import RLUF
 from steelyard.reward.score import score_of, score_of_reply
 from steelyard.reward.shop_r1 import ShopR1
+from steelyard.reward.spurious import Spurious
 from steelyard.reward.weighted import WeightedRewards
 
 __all__ = [
@@ -43,9 +45,11 @@ __all__ = [
     "Pool",
     "RewardModel",
     "ShopR1",
+    "Spurious",
     "Uncertain",
     "WeightedRewards",
     "after",
+    "compares_samples",
     "find_after_marker",
     "gold_of",
     "gold_problem",

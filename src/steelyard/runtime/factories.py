@@ -25,13 +25,14 @@ from steelyard.core.copies import own_episodes
 from steelyard.core.json import JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
+from steelyard.eval.answers import CHUNK
 from steelyard.learner import Demonstrator, Learner, demonstrations_of
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.device import check_device
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.policy.text import check_template
-from steelyard.reward import Constrained, reward_function
+from steelyard.reward import Constrained, compares_samples, reward_function
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.endings import Endings
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
@@ -207,7 +208,11 @@ def make_searcher(
     weights: WeightStore,
     references: WeightStore,
 ) -> Searcher:
-    """A searcher that looks for weights in the given stores."""
+    """A searcher that looks for weights in the given stores.
+
+    It scores a whole batch at once where samples of a prompt are compared, and in chunks elsewhere.
+    """
+    reward = getattr(getattr(score, "__self__", None), "reward", score)
     return Searcher(
         engine_for(policy, run.seed, in_flight=run.in_flight, rule=run.decode, int8_head=run.search.head == "int8"),
         policy,
@@ -225,6 +230,7 @@ def make_searcher(
         patient=run.runtime == "inline",
         labels=needs_of(run.objective).labels,
         step_labels=make_step_labels(run),
+        chunk=run.search_prompts * run.samples_searched if compares_samples(reward) else CHUNK,
     )
 
 

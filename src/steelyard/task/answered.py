@@ -86,6 +86,26 @@ class AnsweredFile(Wording):
         reworded = (make_prompt(text, known, place=where) for text in others)
         return Answered(make_prompt(prompt, known, place=where), answer, tuple(wrong), tuple(reworded))
 
+    def asked(self, row: JsonMapping, where: str, *, answered: bool, hint: str = "write it") -> Prompt:
+        """The prompt of a row with its other columns, the answer among them as `answer`, for whatever scores.
+
+        Args:
+            row: a row of the file.
+            where: its place, for errors.
+            answered: whether it must have an answer.
+            hint: how to mend an answer that is empty.
+
+        Raises:
+            SteelyardError: it has no prompt, or no answer and needs one.
+        """
+        name = column_of(row, self.columns.prompts, "prompt", where)
+        columns = {column: value for column, value in row.items() if column != name}
+        if answered:
+            answer = column_of(row, self.columns.answers, "answer", where)
+            require(not is_missing(row[answer]), f"column {answer!r} is empty", where=where, hint=hint)
+            columns["answer"] = row[answer]
+        return make_prompt(self.prompt(row[name], name, where), columns, place=where)
+
     def _listed(self, row: JsonMapping, column: str, where: str) -> Sequence[object]:
         """What stands in the list of a column; nothing where a file has no such column."""
         value = row.get(column)
