@@ -7,9 +7,11 @@ from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
 from steelyard.guard.weak_to_strong import WeakToStrong
+from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
 
 __all__ = [
+    "WLAC",
     "BagGuard",
     "Cascade",
     "ClaimGuard",

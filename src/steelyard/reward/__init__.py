@@ -22,6 +22,7 @@ from steelyard.reward.pool import Closable, Pool
 from steelyard.reward.rluf import RLUF
 from steelyard.reward.score import score_of, score_of_reply
 from steelyard.reward.shop_r1 import ShopR1
+from steelyard.reward.spot_checked import SpotChecked
 from steelyard.reward.spurious import Spurious
 from steelyard.reward.weighted import WeightedRewards
 
@@ -45,6 +46,7 @@ __all__ = [
     "Pool",
     "RewardModel",
     "ShopR1",
+    "SpotChecked",
     "Spurious",
     "Uncertain",
     "WeightedRewards",

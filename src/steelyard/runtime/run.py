@@ -127,7 +127,8 @@ class Run:
     reward: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """A reward function module:function(prompts, completions, **columns) in place of the task's own verifier; given
     several times, their sum. module:function=0.5 gives one a weight. guard:RUN is a fitted guard, love:RUN a fitted
-    model of feedback, ctrl-u:DIR a reward model less what it is not sure of (ctrl-u:love:RUN a model of feedback)."""
+    model of feedback, ctrl-u:DIR a reward model less what it is not sure of (ctrl-u:love:RUN a model of feedback),
+    wl-ac:P,CHEAP,COSTLY a cheap reward that a costly one corrects on a share P of the samples."""
     constraint: Annotated[str | tuple[str, ...] | None, Rewards] = None
     """A judge of every completion, named as a reward is, which gives more than 1/2 where it passes; given several
     times, all of them must. guard:RUN is a fitted guard. It is for objectives that read verdicts, such as CRPG."""

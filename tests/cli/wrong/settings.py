@@ -99,6 +99,17 @@ WORDS = [
         "train weak-to-strong --model llama --texts t.jsonl", "--weak: is missing; name a classifier, or the run of",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
+    Wrong("train wl-ac --budget 13", "--budget: is 13, for 3 blocks; use at least 14, or fewer --blocks"),
+    Wrong(
+        "train wl-ac --texts t.jsonl", "--weak: is missing; name a weak guard, or --weak-column for weak labels of the",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train wl-ac --texts t.jsonl --weak-column cheap", "t.jsonl, line 1: has no label in column 'cheap'",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong("train wl-ac --texts good.jsonl --weak llama --strong rewards.py:right",
+          "--strong: is given beside another weak labeller; leave out --weak and --weak-column"),
     Wrong(
         "train word-route --texts t.jsonl --small llama --large llama", "llama",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
@@ -135,6 +146,9 @@ WORDS = [
     Wrong(f"{NEW} --reward ctrl-u:llama", "reward model: llama is no reward model: it has no head"),
     Wrong(f"{NEW} --reward ctrl-u:love:nowhere", "love:nowhere: there is no model of feedback; give the run of"),
     Wrong(f"{NEW} --reward ctrl-u:guard:run", "reward ctrl-u:guard:run: guard:run cannot be read under noise; give"),
+    Wrong(f"{NEW} --reward wl-ac:0.1,rewards.py:right", "has 2 parts between commas; write wl-ac:0.1,CHEAP,COSTLY"),
+    Wrong(f"{NEW} --reward wl-ac:0.1,rewards.py:right,nowhere.py:right", "nowhere.py"),
+    Wrong(f"{NEW} --reward wl-ac:0.1,nowhere,rewards.py:right", "reward model: no such directory: 'nowhere'"),
     Wrong("train judged-rows --uncertainty.noise 0", "ctrl-u.noise: is 0.0; use more than 0"),
     Wrong("reward-model --ignite-step 0", "ignite.step: is 0.0; use more than 0"),
     Wrong(f"{NEW} --reward shop-r1:act", "there is no column 'act'; "),
