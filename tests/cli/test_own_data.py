@@ -63,6 +63,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"claim": f"{n}<5", "document": f"{n}+1={n + 1}", "label": ["supported", "unverified"][n % 2]} for n in range(4)
     ],
     "actions": [{"prompt": f"{n}+1=", "action": {"type": "click", "name": f"{n}"}} for n in range(40)],
+    "episodes": [{"observations": [0, 1, 2], "actions": [n % 2, 1], "rewards": [0, n % 3]} for n in range(20)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }

@@ -6,8 +6,8 @@ from steelyard.worlds.contract import World
 
 WANTED = {
     "checkable-steps", "domains", "facts", "grammar", "gridworld", "guessing-game", "habits", "latent-skill",
-    "long-texts", "loophole", "many-answers", "page-actions", "people", "point-mass", "preference", "safety",
-    "scratchpad", "second-chances", "shapes", "text-stream", "urns", "worked-sums",
+    "long-texts", "loophole", "lottery", "many-answers", "page-actions", "people", "point-mass", "preference",
+    "safety", "scratchpad", "second-chances", "shapes", "text-stream", "urns", "worked-sums",
 }  # fmt: skip
 
 

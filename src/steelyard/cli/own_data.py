@@ -81,7 +81,6 @@ BASELINES = {
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
     "diffusion: DDPM": "ddpm",
-    "control: PPO on an environment of gymnasium": "control-ppo",
 }
 """What papers compare with, and the recipe."""
 ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto"}
@@ -102,6 +101,7 @@ this page from the cards and the recipes, and a test runs every command on small
   `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task` and `output`, perhaps `description`
   and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
   `actions.jsonl` has `prompt` and `action`;
+  `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

@@ -6,8 +6,11 @@ be learned by the objectives of `steelyard.objective`: T counts steps then.
 """
 
 from steelyard.control.delayed import Delayed
+from steelyard.control.dichotomy import Dichotomy
 from steelyard.control.episodes import Episode, play
+from steelyard.control.percentile_bc import PercentileBC
 from steelyard.control.ppo import ControlPPO
+from steelyard.control.return_conditioned import ReturnConditioned
 from steelyard.control.system import Controller, Step, System
 from steelyard.control.tabular import Law, best_action, best_values, value_of
 
@@ -15,8 +18,11 @@ __all__ = [
     "ControlPPO",
     "Controller",
     "Delayed",
+    "Dichotomy",
     "Episode",
     "Law",
+    "PercentileBC",
+    "ReturnConditioned",
     "Step",
     "System",
     "best_action",

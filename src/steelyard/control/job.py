@@ -62,8 +62,7 @@ class ControlJob(DrivenSettings):
         Raises:
             SteelyardError: the environment is code that only the run directory names.
         """
-        what = f"its environment {self.env} is code that is not run only because a run directory names it"
-        require(":" not in self.env, what, where=str(model.parent), hint="play it in Python, by steelyard.control.play")
+        check_own_code(self.env, model)
         return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
@@ -97,3 +96,13 @@ class ControlJob(DrivenSettings):
         actions = f"{system.num_actions} {'numbers' if system.continuous else 'choices'}"
         sizes = {"observation": system.observation_size, "action": actions, "most_steps": system.horizon}
         return {"env": self.env, **sizes, "notes": {}}
+
+
+def check_own_code(env: str, model: Path) -> None:
+    """Refuse an environment that a run directory alone names, where it is somebody's code.
+
+    Raises:
+        SteelyardError: it is.
+    """
+    what = f"its environment {env} is code that is not run only because a run directory names it"
+    require(":" not in env, what, where=str(model.parent), hint="play it in Python, by steelyard.control.play")

@@ -183,6 +183,16 @@ REVISED = [
         "c.jsonl", '{"claim": "a", "document": "b", "label": "true"}')),
 ]  # fmt: skip
 
+LUCK = "train dichotomy --trajectories good.jsonl --output-dir new"
+PLAYED = [
+    Wrong("train dichotomy", "--trajectories: there is nothing to learn from; name a file with --", shell=True),
+    Wrong("train dichotomy --trajectories nowhere.jsonl --output-dir new", "nowhere.jsonl: there is no such file"),
+    Wrong(LUCK, "good.jsonl, line 1: there are no observations"),
+    Wrong(f"{LUCK} --next-weight -1", "dichotomy.next_weight: is -1.0; use 0 or more"),
+    Wrong("train percentile-bc --trajectories good.jsonl --best-share 0", "percentile-bc.best_share: is 0.0; use 1"),
+    Wrong(f"{LUCK} --env Nothing-v1", "--env: Nothing-v1 cannot be made"),
+]  # fmt: skip
+
 RUNS = [
     Wrong("train --resume forgot", "forgot: has reached its end"),
     Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
@@ -209,5 +219,6 @@ KINDS = {
     "solutions to pair": SOLUTIONS,
     "draws to learn": DRAWS,
     "claims to judge": REVISED,
+    "episodes that were played": PLAYED,
     "runs of jobs": RUNS,
 }

@@ -1,0 +1,1 @@
+"""Proofs of the methods that learn controllers."""
