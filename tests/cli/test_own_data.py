@@ -51,6 +51,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "solutions": [{"prompt": f"{n}+1=", "solution": f"{n}\n{n}", "answer": str(n + 1)} for n in range(4)],
     "completions": [{"prompt": "1+1=", "completion": "2", "answer": "2"}],
     "feedback": [{"prompt": f"{n}+1=", "completion": str(n + i), "feedback": i} for n in range(80) for i in range(2)],
+    "critiqued": [
+        {"prompt": f"{n}+1=", "response": str(n + i), "score": 1 + i, "critique": ["no", "yes"][i]}
+        | ({} if i else {"refinement": "add 1", "next": str(n + 1)})
+        for n in range(20)
+        for i in range(2)
+    ],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
     "claims": [
         {"text": f"{n} is {n + n % 2}", "label": ["true", "hallucinated"][n % 2], "rationale": f"{n} is {n}"}

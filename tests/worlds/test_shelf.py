@@ -6,7 +6,7 @@ from steelyard.worlds.contract import World
 
 WANTED = {
     "checkable-steps", "domains", "facts", "grammar", "gridworld", "guessing-game", "habits", "latent-skill",
-    "long-texts", "loophole", "lottery", "many-answers", "page-actions", "people", "point-mass", "preference",
+    "long-texts", "loophole", "lottery", "many-answers", "notes", "page-actions", "people", "point-mass", "preference",
     "safety", "scratchpad", "second-chances", "shapes", "text-stream", "urns", "worked-sums",
 }  # fmt: skip
 

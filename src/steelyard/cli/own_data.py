@@ -102,6 +102,7 @@ this page from the cards and the recipes, and a test runs every command on small
   and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
   `actions.jsonl` has `prompt` and `action`;
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
+  `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.

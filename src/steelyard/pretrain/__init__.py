@@ -7,6 +7,7 @@ scores (`Unlikelihood`, `AWR`, `RWR`). Documents become trajectories for any lea
 from steelyard.pretrain.as_given import AsGiven
 from steelyard.pretrain.awr import AWR
 from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
+from steelyard.pretrain.dress import DRESS
 from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR
@@ -15,6 +16,7 @@ from steelyard.pretrain.unlikelihood import Unlikelihood
 
 __all__ = [
     "AWR",
+    "DRESS",
     "PHF",
     "RWR",
     "AsGiven",

@@ -141,6 +141,25 @@ CHARTS = (
     ),
     Chart("likelihood", "nats a token", ("eval/held_out_loss",), "Mean loss of a token of held-out data."),
     Chart(
+        "heeded",
+        "AUC",
+        ("eval/condition_auc",),
+        "How well the condition tells the best responses from the worst, held out: 0.5 where it is not read.",
+        share=True,
+    ),
+    Chart(
+        "refined",
+        "nats a token",
+        ("eval/refinement_gain",),
+        "What a held-out response gains by what was to be changed in the one before, against another row's.",
+    ),
+    Chart(
+        "rated",
+        "score",
+        ("eval/score_best", "eval/score_worst"),
+        "Greedy responses to held-out prompts under the best condition and under the worst.",
+    ),
+    Chart(
         "distributed",
         "total variation",
         ("eval/tv_described", "eval/tv_in_context"),

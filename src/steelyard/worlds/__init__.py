@@ -8,6 +8,7 @@ from steelyard.worlds.habits import Habits
 from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
 from steelyard.worlds.many_answers import ManyAnswers
+from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
 from steelyard.worlds.safety import ToySafety
@@ -23,6 +24,7 @@ __all__ = [
     "HiddenSums",
     "Loophole",
     "ManyAnswers",
+    "Notes",
     "PageActions",
     "People",
     "Scratchpad",

@@ -10,6 +10,8 @@ DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-lengt
 SYNTH = "train incorrect-synth --rows solutions.jsonl --generator llama --judge rewards.py:right --output-dir new"
 FENCE = "train fence --rows sourced.jsonl --generator llama --judge rewards.py:right --output-dir new"
 SOURCED = write("sourced.jsonl", '{"prompt": "1+1=", "documents": ["1+1=2"]}')
+TOLD = "train dress --model llama --path critiqued.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
+TOLD += " --score {score}: --critique {critique}:"
 SKILLED = "--model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DRAW = (
     "train spectrum --model llama --draws draws.jsonl --role {role}= --after = --max-completion-length 3 --samples 2 "
@@ -122,6 +124,29 @@ PREFERENCES = [
           write("pairs.jsonl", '{"prompt": "1", "chosen": "2", "rejected": "3"}')),
 ]  # fmt: skip
 
+FEEDBACK = [
+    Wrong("train dress --model llama", "--path: is missing; name a .jsonl or .parquet file with prompt, response, and"),
+    Wrong("train dress --path critiqued.jsonl", "--model: is missing"),
+    Wrong(f"{TOLD} --path good.jsonl", "good.jsonl, line 1: there is no column 'response'", shell=True),
+    Wrong(f"{TOLD} --columns.score prompt", "critiqued.jsonl, line 1: column 'prompt' is '0+1='; write a number"),
+    Wrong(f"{TOLD} --score bad", "dress.score: is 'bad'; use a text with {score}"),
+    Wrong(f"{TOLD} --critique bad", "dress.critique: is 'bad'; use a text with {critique}"),
+    Wrong(f"{TOLD} --feedback bad", "dress.feedback: is 'bad'; use a text with {feedback}"),
+    Wrong(f"{TOLD} --scorer right", "it names no function"),
+    Wrong(f"{TOLD} --scorer rewards.py:one", "it returned 1 rewards for"),
+    Wrong(f"{TOLD} --held-out nowhere.jsonl", "nowhere.jsonl: there is no such file"),
+    Wrong(f"{TOLD} --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong(f"{TOLD} --max-completion-length 64", "no row fits a context of 64 tokens"),
+    Wrong(f"{TOLD} --chat", "has no chat template"),
+    Wrong(TOLD, "critiqued.jsonl, line 1: nothing is said of its response; write 'score', 'critique', or",
+          write("critiqued.jsonl", '{"prompt": "1", "response": "2"}')),
+    Wrong(TOLD, "critiqued.jsonl, line 1: it has 1 refinements and 2 next responses",
+          write("critiqued.jsonl", '{"prompt": "1", "response": "2", "refinement": "3", "next": ["4", "5"]}')),
+    Wrong(TOLD, "--best-critique: is missing, and no row has a score; name the critique of a good response",
+          write("critiqued.jsonl",
+                "\n".join(f'{{"prompt": "{a}", "response": "2", "critique": "3"}}' for a in range(9)))),
+]  # fmt: skip
+
 SOLUTIONS = [
     Wrong("train incorrect-synth --generator llama --judge rewards.py:right", "--rows: is missing; name a .jsonl or"),
     Wrong("train incorrect-synth --rows solutions.jsonl --judge rewards.py:right",
@@ -216,6 +241,7 @@ KINDS = {
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
+    "responses with feedback": FEEDBACK,
     "solutions to pair": SOLUTIONS,
     "draws to learn": DRAWS,
     "claims to judge": REVISED,

@@ -66,6 +66,8 @@ def build(world: Path, model: Path, enumerable: Path) -> None:
     (world / "draws.jsonl").write_text("\n".join(draws))
     targets = [json.dumps({"task": t, "outputs": [0, 1], "probabilities": [0.5, 0.5]}) for t in range(2)]
     (world / "targets.jsonl").write_text("\n".join(targets))
+    told = [{"prompt": f"{a}+1=", "response": f"{a + b}", "score": b} for a in range(9) for b in range(2)]
+    (world / "critiqued.jsonl").write_text("\n".join(map(json.dumps, told)))
     documents = [json.dumps({"text": f"{a}+1={a + 1}", "score": a % 2}) for a in range(6)]
     (world / "documents.jsonl").write_text("\n".join(documents))
     shutil.copytree(model, world / "llama")
