@@ -252,5 +252,10 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(imitation=400, problems=32, steps=30, measured=2),
-    rates=dict.fromkeys(ARMS, 3e-4) | dict.fromkeys(("rft", "solutions", "solutions-off"), 1e-3),
+    rates={
+        **dict.fromkeys(("whole", "steps"), 1e-4),
+        "rft-more": 3e-4,
+        **dict.fromkeys(("rft", "solutions", "solutions-off"), 1e-3),
+    },
+    seeds=6,
 )  # fmt: skip

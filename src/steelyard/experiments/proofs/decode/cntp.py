@@ -153,4 +153,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(CheckableSteps(held_out=64)),
     quick=Setting(CheckableSteps(held_out=16)),
+    first_seed=100,
+    seeds=4,
 )

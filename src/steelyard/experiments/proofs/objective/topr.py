@@ -5,9 +5,8 @@ learns ten epochs from these alone, with its baseline and limits as the only dif
 switched off, which is REINFORCE with rewards of +1 and -1 that takes the samples for fresh ones (the control); right
 answers alone; truncated importance sampling on all; and, as information, TOPR with other baselines. `accuracy` is the
 share of right answers among samples of held-out problems, `greedy` that without sampling, `invalid` the share of
-samples that have the form of none of the task's ways to answer. All arms have one learning rate. On a seed kept for
-trials, right answers alone gained less than 2 points from a third of it and lost 11 with thrice as much, and untapered
-REINFORCE collapsed with thrice as much too.
+samples that have the form of none of the task's ways to answer. The learning rate is the best of 1e-4, 3e-4 and 1e-3
+for TOPR and for right answers alone, on three trial seeds; untapered REINFORCE collapses at each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +81,7 @@ PROOF = Proof(
     proves=("topr",),
     ours="topr",
     control="reinforce",
-    equal="the same 4,096 stored samples in the same order, ten epochs, learning rate and size of a step",
+    equal="the same 4,096 stored samples in the same order, ten epochs, size of a step; each its best of three rates",
     claims=(
         Claim("TOPR is 30 points above untapered REINFORCE", "accuracy", "reinforce", 0.3),
         Claim("TOPR is 3 points above right answers alone", "accuracy", "positives-only", 0.03, kind="ablation"),
@@ -92,5 +91,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(Arithmetic(problems=512, held_out=256)),
     quick=Setting(Arithmetic(problems=256, held_out=256), epochs=3),
-    rates=dict.fromkeys(ARMS, 3e-4),
+    rates=dict.fromkeys(ARMS, 1e-4),
+    first_seed=100,
 )
