@@ -35,6 +35,8 @@ from steelyard.worlds.text_world import TextWorld
 
 RELATIONS = EIGHT[:6]
 FAMILIES = 6
+SOME = 0.5
+"""Share of the mentions that leave something out: a model that has only heard everything tells a thing by its place."""
 UNSURE = "unsure"
 STOP = "."
 LONGEST = 3 * len(RELATIONS) + 2
@@ -138,14 +140,16 @@ class People:
         )
 
     def mention(self, person: Person, draws: np.random.Generator) -> str:
-        """Six statements about somebody, as a corpus has them."""
+        """Statements about somebody, as a corpus has them: all six half of the time, else one to five of them."""
         said = []
         for relation in range(len(RELATIONS)):
             heard = self.heard(person, relation)
             level = level_of(person, relation)
             which = int(draws.random() >= self.half) if level == "half" else int(draws.integers(len(heard)))
             said.append(heard[which])
-        return told(said)
+        number = int(draws.integers(1, len(RELATIONS))) if draws.random() < SOME else len(RELATIONS)
+        kept = sorted(draws.permutation(len(RELATIONS))[:number].tolist())
+        return told([said[i] for i in kept], [RELATIONS[i] for i in kept])
 
     def corpus(self, number: int, *, seed: int) -> Iterator[tuple[str, str]]:
         """So many mentions of people, drawn alike, as prompts and completions."""
@@ -184,9 +188,9 @@ def level_of(person: Person, relation: int) -> Level:
     return LEVELS[(person.family + relation) % len(LEVELS)]
 
 
-def told(values: Sequence[str]) -> str:
+def told(values: Sequence[str], relations: Sequence[str] = RELATIONS) -> str:
     """Statements of a value for each relation."""
-    return " ".join(f"{relation} {value} {STOP}" for relation, value in zip(RELATIONS, values, strict=True))
+    return " ".join(f"{relation} {value} {STOP}" for relation, value in zip(relations, values, strict=True))
 
 
 def statements(text: str) -> list[str]:
