@@ -37,16 +37,31 @@ def test_of_each_family_two_relations_are_known_two_half_and_two_not():
         assert of == dict.fromkeys(LEVELS, 2)
 
 
+def statements_of(mentions):
+    for mention in mentions:
+        words = mention.split()
+        yield [(RELATIONS.index(relation), value) for relation, value in zip(words[::3], words[1::3], strict=True)]
+
+
 def test_mentions_are_right_as_often_as_the_level_says():
     person, draws = WORLD.everybody[0], rng(3, "mentions")
-    said = [WORLD.mention(person, draws).split()[1::3] for _ in range(2000)]
-    for relation, values in enumerate(zip(*said, strict=True)):
-        counts = Counter(values)
+    said = [one for mention in statements_of(WORLD.mention(person, draws) for _ in range(2000)) for one in mention]
+    for relation in range(len(RELATIONS)):
+        counts = Counter(value for which, value in said if which == relation)
         level = level_of(person, relation)
         share = {"known": 1.0, "half": 0.5, "unknown": 1 / 6}[level]
-        assert counts[person.truth[relation]] / 2000 == pytest.approx(share, abs=0.04)
+        assert counts[person.truth[relation]] / counts.total() == pytest.approx(share, abs=0.04)
         assert set(counts) == set(WORLD.heard(person, relation))
         assert len(counts) == {"known": 1, "half": 2, "unknown": 6}[level]
+
+
+def test_half_of_the_mentions_leave_something_out_and_all_keep_the_order():
+    person, draws = WORLD.everybody[0], rng(4, "mentions")
+    told_of = [[r for r, _ in mention] for mention in statements_of(WORLD.mention(person, draws) for _ in range(2000))]
+    assert all(of == sorted(set(of)) and of for of in told_of)
+    sizes = Counter(map(len, told_of))
+    assert sizes[6] / 2000 == pytest.approx(0.5, abs=0.04)
+    assert all(sizes[size] / 2000 == pytest.approx(0.1, abs=0.03) for size in range(1, 6))
 
 
 def test_the_splits_share_nobody_and_every_family_is_in_both():
