@@ -150,7 +150,8 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
         return [f"--{name}.{word.removeprefix('--')}" if word.startswith("--") else word for name, word in flags]
     if not isinstance(recipe, Run):
         if hasattr(recipe, "epochs"):
-            return FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]
+            thought = ["--soft-steps", "2"] if hasattr(recipe, "soft") else []
+            return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         brief += ["--max-completion-length", "4"] if "--generator" in words else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []

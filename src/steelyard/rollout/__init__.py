@@ -7,12 +7,14 @@ from steelyard.rollout.candidates import CandidateEngine
 from steelyard.rollout.engine import TransformersEngine
 from steelyard.rollout.episodes import Codec, Episodes
 from steelyard.rollout.native import NativeEngine, check_int8_head
+from steelyard.rollout.soft_tokens import SoftTokens
 
 __all__ = [
     "CandidateEngine",
     "Codec",
     "Episodes",
     "NativeEngine",
+    "SoftTokens",
     "TransformersEngine",
     "check_int8_head",
     "engine_for",

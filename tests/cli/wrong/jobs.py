@@ -208,6 +208,13 @@ REVISED = [
         "c.jsonl", '{"claim": "a", "document": "b", "label": "true"}')),
 ]  # fmt: skip
 
+SOFT = "train soft-tokens --model llama --path good.jsonl --max-completion-length 4 --output-dir new"
+THOUGHTS = [
+    Wrong(SOFT, "--soft-steps: is 128: with a prompt of", shell=True),
+    Wrong(f"{SOFT} --soft-steps 2 --soft-temperature 0", "soft-tokens.soft_temperature: is 0.0; use more than 0"),
+    Wrong(f"{SOFT} --soft-steps 2 --num-generations 1", "--num-generations: is 1; use 2 or more"),
+    Wrong(f"{SOFT} --soft-steps 2 --reward nowhere:right", "nowhere"),
+]  # fmt: skip
 LUCK = "train dichotomy --trajectories good.jsonl --output-dir new"
 PLAYED = [
     Wrong("train dichotomy", "--trajectories: there is nothing to learn from; name a file with --", shell=True),
@@ -246,5 +253,6 @@ KINDS = {
     "draws to learn": DRAWS,
     "claims to judge": REVISED,
     "episodes that were played": PLAYED,
+    "soft thoughts": THOUGHTS,
     "runs of jobs": RUNS,
 }
