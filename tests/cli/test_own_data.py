@@ -15,6 +15,7 @@ from policy.encoders import save_encoder
 from policy.printable import save_model
 from steelyard.cli import main, own_data
 from steelyard.core.job import DrivenSettings
+from steelyard.data.job import Building
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
@@ -38,7 +39,8 @@ COMMANDS = sorted(
 )
 CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER", "CRITIC"}
 """Words of a command that stand for another model in another family."""
-CASES = [(told, family) for told in COMMANDS for family in FAMILIES[: 2 if CHANGING & {*shlex.split(told)} else 1]]
+WORDS = {told: {word.rpartition(":")[2] for word in shlex.split(told)} for told in COMMANDS}
+CASES = [(told, family) for told in COMMANDS for family in FAMILIES[: 2 if CHANGING & WORDS[told] else 1]]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "questions": [{"prompt": f"{n}+1=", "answer": str(n + 1), "domain": "ab"[n % 2]} for n in range(40)],
     "forget": [
@@ -146,18 +148,26 @@ def few(words: list[str]) -> list[str]:
 def few_of(recipe: Any, words: list[str]) -> list[str]:
     """Flags that make a recipe small; those of a pipeline are those of its stages."""
     if isinstance(recipe, Pipeline):
-        flags = [(stage.name, word) for stage in recipe.stages() for word in few_of(stage.settings, words)]
+        stages = {stage.word: stage.settings for stage in recipe.stages()}
+        flags = [(name, word) for name, settings in stages.items() for word in few_of(settings, words)]
         return [f"--{name}.{word.removeprefix('--')}" if word.startswith("--") else word for name, word in flags]
     if not isinstance(recipe, Run):
         if hasattr(recipe, "epochs"):
             thought = ["--soft-steps", "2"] if hasattr(recipe, "soft") else []
             return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
-        brief += ["--max-completion-length", "4"] if "--generator" in words else []
+        writes = "generator" in recipe.builder.asks() if isinstance(recipe, Building) else False
+        brief += ["--max-completion-length", "4"] if writes else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]
     return [*FEW.split(), *length, *([] if queued else WARM.split())]
+
+
+def _placed(word: str, known: dict[str, str], family: str) -> str:
+    """A word of a command with the model that it stands for, alone or after a source: reward-model:REWARD_MODEL."""
+    source, colon, name = word.rpartition(":")
+    return f"{source}{colon}{known[place]}" if (place := f"{name} {family}") in known else word
 
 
 @pytest.mark.parametrize(("told", "family"), CASES)
@@ -176,7 +186,7 @@ def test_every_command_runs(
     words = shlex.split(told)[1:]
     known = places | (request.getfixturevalue("runs") if "RUN" in words else {})
     family = OTHERS.get(family, family) if "--attention" in words else family
-    words = [known.get(f"{word} {family}", word) for word in words]
+    words = [_placed(word, known, family) for word in words]
     words = [f"{tmp_path}/rewards" if word == "REWARDS" else word for word in words]
     if words[0] == "train":
         words += ["--output-dir", str(tmp_path / "run"), *few(words)]

@@ -42,6 +42,10 @@ BY_ID: Mapping[str, str] = {
     "ches": "steelyard train ches --rows pairs.jsonl --reader MODEL",
     "incorrect-synth": "steelyard train incorrect-synth --rows solutions.jsonl --generator MODEL "
     "--judge my_rewards.py:right",
+    "rejection-sampling": "steelyard train rejection-sampling --rows questions.jsonl --generator MODEL "
+    "--judge reward-model:REWARD_MODEL",
+    "compared-answers": "steelyard train compared-answers --rows questions.jsonl --generator MODEL "
+    "--judge my_rewards.py:polite",
     "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
     "fence-critic": "steelyard train fence-critic --rows documented.jsonl --generator MODEL",
     "ctrl-u": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL "
@@ -81,11 +85,15 @@ BASELINES = {
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
     "diffusion: DDPM": "ddpm",
+    "llama3's part: the mean of several models' weights": "average",
 }
 """What papers compare with, and the recipe."""
-ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto"}
-"""Objectives that also learn from pairs of one's own, and the recipe."""
-PIPELINES = {"tulu3: SFT, then DPO, then RLVR": "tulu3"}
+ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto", "bradley-terry": "bradley-terry"}
+"""What also learns from pairs of one's own as a job with a resume, and the recipe."""
+PIPELINES = {
+    "tulu3: SFT, then DPO, then RLVR": "tulu3",
+    "llama3: rounds of reward model, rejection sampling, SFT and DPO": "llama3",
+}
 """Several jobs as one run, and the recipe."""
 HEAD = """# Every method on your own data
 

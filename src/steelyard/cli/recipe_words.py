@@ -61,7 +61,7 @@ def _parse_pipeline(recipe: Pipeline, words: Sequence[str], command: str, descri
     own, parts = split_stages(words, [*stages])
     names = ", ".join(f"--{name}.help" for name in stages)
     told = f"{description}\n\nEvery stage has the flags of its own kind of run, after its name: {names} list them."
-    lists = (stage.flag for stage in recipe.stages())
+    lists = dict.fromkeys(stage.flag for stage in recipe.stages() if stage.flag)
     given = parse(
         type(recipe.given), gather_rewards(own, *lists), command=command, default=recipe.given, description=told
     )

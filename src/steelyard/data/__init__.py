@@ -2,6 +2,7 @@
 
 from steelyard.data.builder import Builder, Generator, Judge, Question, Tools, derive
 from steelyard.data.ches import CHES
+from steelyard.data.compared_answers import ComparedAnswers
 from steelyard.data.efl import EFL
 from steelyard.data.fence import FenCE
 from steelyard.data.fence_critic import FenCECritic
@@ -9,6 +10,7 @@ from steelyard.data.halt import HALT
 from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
+from steelyard.data.rejection_sampling import RejectionSampling
 from steelyard.data.stat_syn import STATSyn
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "EFL",
     "HALT",
     "Builder",
+    "ComparedAnswers",
     "Comparison",
     "FenCE",
     "FenCECritic",
@@ -27,6 +30,7 @@ __all__ = [
     "Question",
     "Reader",
     "Record",
+    "RejectionSampling",
     "STATSyn",
     "Tools",
     "ancestors",

@@ -17,20 +17,22 @@ from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject, check_json
 from steelyard.data.builder import Builder, Judge, Tool, Tools
 from steelyard.data.efl import EFL
-from steelyard.data.function_judge import FunctionJudge
+from steelyard.data.judges import KeptBy, judge_of, tried
 from steelyard.data.reader import PolicyReader
 from steelyard.data.record import COLUMN, Record, records_of
+from steelyard.data.worded import PLAIN, WordedJudge, WordedWriter
 from steelyard.data.work import BuildingWork
 from steelyard.data.writer import PolicyWriter
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.meta_model import local_directory, meta_policy
 from steelyard.task.files import read_rows
+from steelyard.task.wording import Wording
 
 PRODUCT = "data"
 ASKED: Mapping[Tool, str] = {
     "generator": "name a model that writes texts",
-    "judge": "name a function",
+    "judge": "name a function, or a reward model",
     "reader": "name the model that is to be tuned",
 }
 """Who may be asked, and what to do where nobody is named."""
@@ -50,7 +52,9 @@ class Building(DrivenSettings):
     generator: str = ""
     """Model that writes texts, for a builder that asks one: a directory, a shipped model or a hub id."""
     judge: str = ""
-    """Function that rates texts, for a builder that asks one: module:function or path/to/file.py:function."""
+    """Who rates texts, for a builder that asks: module:function, path/to/file.py:function, or reward-model:RUN."""
+    constraint: str = ""
+    """What a text must keep for the judge to be asked about it: guard:RUN, or a function that gives more than 1/2."""
     reader: str = ""
     """Model whose hidden states are read, for a builder that asks one: a directory, a shipped model or a hub id."""
     device: Device = AUTO
@@ -61,11 +65,15 @@ class Building(DrivenSettings):
     """The generator's sampling temperature; 0 is greedy."""
     batch_size: PositiveInt = 64
     """Rows in a step."""
+    wording: Wording = field(default_factory=Wording)
+    """What stands around a prompt that the generator and the judge get."""
 
     @property
     def title(self) -> str:
         """What is built from what."""
         return f"{type(self.builder).__name__} on {self.rows}"
+
+    makes: ClassVar[str] = "records"
 
     @property
     def product(self) -> str:
@@ -78,6 +86,7 @@ class Building(DrivenSettings):
         self._check_tools()
         self.builder.build([], records, Tools(self.seed))
         asked = {name: getattr(self, name) for name in self.builder.asks()} | self._fetched()
+        asked |= {"constraint": self.constraint} if self.constraint else {}
         found = {"data": _facts(records), "steps": {"steps": self._steps(records)}}
         return found | ({"asked": asked} if asked else {})
 
@@ -108,25 +117,39 @@ class Building(DrivenSettings):
 
     def _tools(self) -> Tools:
         """Who is asked, loaded."""
-        sampling = Sampling(self.temperature, self.max_completion_length)
         return Tools(
             self.seed,
-            PolicyWriter(self._policy(self.generator), self.generator, sampling) if self.generator else None,
-            self.judging(),
+            self._writer() if self.generator else None,
+            self._judge(),
             PolicyReader(self._policy(self.reader), self.reader) if self.reader else None,
         )
 
     def judging(self) -> Judge | None:
         """Who judges, loaded; None where nobody is asked."""
-        return FunctionJudge(self.judge) if self.judge else None
+        return judge_of(self.judge) if self.judge else None
 
     def check_judge(self) -> None:
-        """Refuse a judge that cannot be one, without loading it."""
-        self.judging()
+        """Refuse a judge that cannot be one; a reward model is read for that, and a function is not loaded."""
+        judge = self.judging()
+        if judge is not None:
+            tried(judge)
 
     def models(self) -> list[str]:
         """The models that are asked."""
         return [model for model in (self.generator, self.reader) if model]
+
+    def _writer(self) -> PolicyWriter | WordedWriter:
+        sampling = Sampling(self.temperature, self.max_completion_length)
+        writer = PolicyWriter(self._policy(self.generator), self.generator, sampling)
+        return writer if self.wording == PLAIN else WordedWriter(writer, self.wording)
+
+    def _judge(self) -> Judge | None:
+        """Who judges, what the constraint rules out apart."""
+        judge = self.judging()
+        if judge is None:
+            return None
+        judge = KeptBy(judge, judge_of(self.constraint, "--constraint")) if self.constraint else judge
+        return judge if self.wording == PLAIN else WordedJudge(judge, self.wording)
 
     def _policy(self, model: str) -> Policy:
         return Policy.load(model).placed(self.device)
@@ -147,6 +170,10 @@ class Building(DrivenSettings):
             said = "is missing" if asked else f"is given, and {type(self.builder).__name__} asks none"
             require(asked == given, said, where=f"--{name}", hint=what if asked else "leave it out")
         self.check_judge()
+        needless = bool(self.constraint) and not self.judge
+        require(not needless, "is given, and there is no judge", where="--constraint", hint="leave it out")
+        if self.constraint:
+            tried(judge_of(self.constraint, "--constraint"))
 
     def _steps(self, records: Sequence[Record]) -> int:
         whole = -(-len(records) // self.batch_size)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from steelyard.core import Request, Sampling, require
 from steelyard.data.builder import Question
+from steelyard.data.endings import Written
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 
@@ -27,6 +28,10 @@ class PolicyWriter:
         Raises:
             SteelyardError: two questions have one address, or a prompt is too long for the model.
         """
+        return [one.text for one in self.written(questions, seed)]
+
+    def written(self, questions: Sequence[Question], seed: int) -> list[Written]:
+        """The same, each with whether it came to its end."""
         places = [("/".join(question.address), question.sample) for question in questions]
         hint = "give each an address or a sample number of its own"
         require(len(set(places)) == len(places), "two questions have one address", where="generator", hint=hint)
@@ -35,5 +40,5 @@ class PolicyWriter:
         tokens = self.policy.encode_all([question.prompt for question in questions])
         asked = [Request(place, tuple(row), sample) for (place, sample), row in zip(places, tokens, strict=True)]
         drawn = engine_for(self.policy, seed).generate(asked, self.sampling)
-        said = {(t.prompt_id, t.sample): self.policy.decode(t.completion_T) for t in drawn}
+        said = {(t.prompt_id, t.sample): Written(self.policy.decode(t.completion_T), t.finish == "stop") for t in drawn}
         return [said[place] for place in places]

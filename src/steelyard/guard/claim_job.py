@@ -41,6 +41,7 @@ class ClaimTuning(ModelJob):
     """Tune a model to detect claims that are not true."""
 
     OWN_DATA: ClassVar[str] = "--texts claims.jsonl"
+    makes: ClassVar[str] = "guard"
 
     learning: Annotated[RateFT, Plain] = field(default_factory=RateFT)
     """What it learns of a claim, and how it is asked."""

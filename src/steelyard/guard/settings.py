@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -19,6 +19,8 @@ from steelyard.learner.fitting_work import FittingWork
 @dataclass(frozen=True)
 class GuardSettings(DrivenSettings, ABC):
     """Settings of a job on labelled texts."""
+
+    makes: ClassVar[str] = "guard"
 
     texts: str = ""
     """JSONL or Parquet file with columns text and label."""

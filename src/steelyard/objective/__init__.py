@@ -3,6 +3,7 @@
 from steelyard.objective.base import BatchWide, Objective, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
+from steelyard.objective.chosen_likelihood import WithChosenLikelihood
 from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
@@ -73,6 +74,7 @@ __all__ = [
     "TokenBuncher",
     "Unified",
     "VarGradTB",
+    "WithChosenLikelihood",
     "contrast",
     "one_sided",
     "policy_gradient",

@@ -2,7 +2,9 @@
 
 A model learns to prefer the chosen completion of each pair to the rejected one (`task/preferences.py`); nothing is
 sampled. The objective is any that compares two samples of a prompt: the chosen one has reward 1, the other 0. Its
-reference is the model before the first step. What is measured, on held-out pairs: `pretrain/held_out_pairs.py`.
+reference is the model before the first step. The likelihood of the chosen completion may join the loss
+(`objective/chosen_likelihood.py`), and tokens of form may stay out of it (`pretrain/format_tokens.py`). What is
+measured, on whole held-out pairs: `pretrain/held_out_pairs.py`.
 """
 
 from collections import Counter
@@ -13,14 +15,15 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from steelyard.core import PositiveInt, Prompt, ShareInside, checked, needs_of, require
+from steelyard.core import NonNegative, PositiveInt, Prompt, ShareInside, checked, needs_of, require
 from steelyard.core.json import JsonObject
 from steelyard.learner.given_data import GivenData, epoch_batch
 from steelyard.learner.model_job import ModelJob
 from steelyard.learner.referred import Referred
-from steelyard.objective import DPO, Objective
+from steelyard.objective import DPO, Objective, WithChosenLikelihood
 from steelyard.policy import Policy
 from steelyard.pretrain.context_room import Size, with_room
+from steelyard.pretrain.format_tokens import format_ids, without_format
 from steelyard.pretrain.held_out_pairs import HeldOutPairs, given_pair, pair_logp
 from steelyard.task.base import key_of, split_keys
 from steelyard.task.preferences import Preference, PreferenceFile
@@ -40,6 +43,10 @@ class PreferenceTuning(ModelJob):
 
     objective: Annotated[Objective, Plain] = field(default_factory=DPO)
     """The loss."""
+    nll_weight: NonNegative = 0.0
+    """Weight of the chosen completion's negative log-likelihood (nats a token) beside the loss; 0 leaves it out."""
+    format_masked: bool = False
+    """Leave special tokens, such as headers and the end of the turn, out of the loss of both completions."""
     path: str = ""
     """JSONL or Parquet file with columns prompt (question, problem), chosen and rejected."""
     held_out: str = ""
@@ -95,8 +102,10 @@ class PreferenceTuning(ModelJob):
         train, held, notes = self._fitting(policy, train, held, notes)
         measured = held[: self.held_out_pairs]
         first = self._measured_from().policy() if self.margins_from else policy
-        learner = self.learner(policy, self.objective)
-        groups = Referred(learner, [given_pair(policy, pair) for pair in train])
+        anchored = WithChosenLikelihood(self.objective, self.nll_weight) if self.nll_weight else self.objective
+        learner = self.learner(policy, anchored)
+        masked = format_ids(policy) if self.format_masked else frozenset[int]()
+        groups = Referred(learner, [without_format(given_pair(policy, pair), masked) for pair in train])
         return GivenData(
             learner,
             lambda step: groups.at(epoch_batch(step, len(train), self.batch_size, self.seed, "pairs")),

@@ -31,6 +31,7 @@ class FitFeedback(DrivenSettings):
     """Fit P(love) on logged feedback, and calibrate it on held-out rows."""
 
     OWN_DATA: ClassVar[str] = "--feedback feedback.jsonl"
+    makes: ClassVar[str] = "reward"
 
     learning: Annotated[RLUF, tyro.conf.OmitArgPrefixes] = field(default_factory=RLUF)
     """How it is fitted."""

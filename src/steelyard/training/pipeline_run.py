@@ -22,13 +22,16 @@ from steelyard.runtime.run_dir.disk import writing
 from steelyard.runtime.run_dir.pipeline_file import (
     PIPELINE,
     PipelineState,
+    StageState,
     read_pipeline_file,
     write_pipeline_file,
 )
 from steelyard.runtime.run_dir.records import LOCK, Watch, check_output, describe
 from steelyard.training.pipeline import Pipeline, Stage
-from steelyard.training.pipeline_plan import DATA, Prepared, on_files, prepared, run_name
+from steelyard.training.pipeline_plan import DATA, Prepared, name_of, on_files, prepared, run_name
+from steelyard.training.products import Product, product_path
 from steelyard.training.run_directory import read_result
+from steelyard.training.stage_data import gathered, write_gathered
 
 _PART = ".data.part"
 _HINT = "begin a new pipeline; the models of its stages are in its run directories"
@@ -72,22 +75,35 @@ class PipelineRun:
             Stopped: a signal asked for it; `resume` goes on.
             SteelyardError: a stage could not be carried out.
         """
-        model = self.pipeline.given.model
         for number, (stage, row) in enumerate(zip(self.stages, self.state.stages, strict=True), start=1):
             if row.state != "done":
+                if stage.records:
+                    self._gather(number, stage, row)
                 row.state = "begun"
                 self._note()
-                row.result = self._carry_out(number, stage, model)
+                row.result = self._carry_out(number, stage)
                 row.state = "done"
                 self._note()
-            model = str(self.directory / row.run / "model")
         return self._summary()
 
-    def _carry_out(self, number: int, stage: Stage, model: str) -> JsonObject:
+    def _gather(self, number: int, stage: Stage, row: StageState) -> None:
+        """Have the records that earlier stages made join the rows of a stage; done again, it changes nothing."""
+        records = {name: Path(self._named(Product("records", name))) for name in stage.records}
+        data = gathered(self.stages, number, records, self.directory / DATA, self.pipeline.given)
+        write_gathered(stage, number, data, self.directory / DATA)
+        row.data.train = len(data.train)
+        row.data.files |= data.files
+        row.data.notes |= data.notes
+
+    def _named(self, product: Product) -> str:
+        return name_of(self.stages, self.pipeline.given.model, self.directory, product)
+
+    def _carry_out(self, number: int, stage: Stage) -> JsonObject:
         """The stage's result: begun, gone on with, or found there."""
         place = self.directory / run_name(number, stage)
         if read_result(place) is None:  # else the pipeline was killed before it could note it
-            settings = on_files(stage, number, self.directory / DATA, model, self.directory, self.pipeline.seed)
+            data = self.directory / DATA
+            settings = on_files(self.stages, number, data, self.directory, self.pipeline.seed, self._named)
             self._show(number, stage, settings)
             self._drive(place, stage, settings)
         found = read_result(place)
@@ -125,7 +141,7 @@ class PipelineRun:
         return {
             "run_dir": str(self.directory),
             "recipe": self.state.recipe,
-            "product": f"{self.state.stages[-1].run}/model",
+            "product": f"{self.state.stages[-1].run}/{product_path(self.stages[-1].settings)}",
             "seconds": sum(float(result.get("seconds") or 0) for result in results.values()),
             "stages": results,
         }
