@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,15 @@ def test_what_was_stamped_here_is_not_read_again(monkeypatch):
     assert weights.intact
     with pytest.raises(pytest.fail.Exception):
         _ = foreign.intact
+
+
+def test_a_tensors_bytes_are_those_of_memory():
+    data = np.arange(8, dtype=np.uint8)
+    weights = Weights(torch.from_numpy(data), 1, digest_of(data))
+    assert weights.intact
+    assert np.array_equal(weights.on_host, data)
+    assert not Weights(torch.from_numpy(data + 1), 1, weights.digest).intact
+    assert Weights.compared(torch.from_numpy(data + 1), 1, weights.digest).intact, "the caller's word is taken"
 
 
 def test_many_bytes_are_named_by_the_digests_of_their_pieces(monkeypatch):

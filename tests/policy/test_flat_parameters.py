@@ -25,6 +25,8 @@ def test_a_round_trip_is_bit_exact_whatever_the_types(shapes):
     flat_parameters.write(target, data)
     assert all(torch.equal(a, b) for a, b in zip(source, target, strict=True))
     assert np.array_equal(flat_parameters.read(target), data)
+    flat_parameters.write(source, torch.from_numpy(data) ^ 1)
+    assert np.array_equal(flat_parameters.read(source), data ^ 1)
 
 
 def test_bytes_are_a_copy_and_read_only_bytes_can_be_loaded():

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from steelyard.core import SteelyardError
 from steelyard.policy import Policy, device
 from steelyard.recipes import load
-from steelyard.runtime.run import LearnerPart, SearchPart
+from steelyard.runtime.run import LearnerPart, Processes, SearchPart
 from steelyard.training import device_memory
 from steelyard.training.device_memory import PROCESS, describe_devices, engine_bytes, learner_bytes
 from steelyard.training.plan_text import plan_lines
@@ -53,6 +54,28 @@ def test_parts_are_counted_where_they_are(gpus):
     assert gpu["total"] == sum(sum(sizes.values()) for sizes in gpu["parts"].values())
     one = gpu["parts"]["evaluator"]
     assert found["gpus"]["cuda:1"]["parts"] == {"searchers": {name: 2 * size for name, size in one.items()}}
+
+
+def test_weights_that_go_through_the_device_take_two_more_of_them_there_for_each(gpus):
+    run = replace(load("arithmetic"), device="cuda", num_searchers=2, local=Processes(weights="device"))
+    parts = describe_devices(run, Policy.load(BASE), 10)["gpus"]["cuda:0"]["parts"]
+    assert (parts["learner"]["published"], parts["searchers"]["published"]) == (2 * 4 * NUMBER, 2 * 2 * 4 * NUMBER)
+    assert "published" not in parts["evaluator"]
+
+
+def test_the_plan_says_which_way_weights_go(gpus):
+    from steelyard.training.plan import plan
+
+    run = replace(load("arithmetic"), device="cuda")
+    through = replace(run, local=Processes(weights="device"))
+    apart = replace(through, search=SearchPart(device="cuda:1"))
+    assert "weights: to searchers through the processor's memory" in plan_lines(plan(run, "arithmetic"))
+    assert "weights: to searchers through the GPU's memory, which they share with the learner" in plan_lines(
+        plan(through, "arithmetic")
+    )
+    assert plan(replace(run, runtime="inline"), "arithmetic")["weights"] is None
+    with pytest.raises(SteelyardError, match="learner computes on cuda:0 and searchers on cuda:1; use host"):
+        plan(apart, "arithmetic")
 
 
 def test_inline_the_searchers_policy_is_evaluated(gpus):

@@ -46,10 +46,11 @@ from steelyard.core.schedule import Schedule, WarmupStableDecay
 from steelyard.core.scheduled import numeric_settings, scheduled, setting
 from steelyard.core.seeds import derive, hash_share, rng, uniforms
 from steelyard.core.trajectory import Finish, Group, LabelValue, Prompt, Sampling, Trajectory, from_bytes, to_bytes
-from steelyard.core.weights import Weights, digest_of, whole_digest_of
+from steelyard.core.weights import Block, Weights, digest_of, whole_digest_of
 
 __all__ = [
     "Batch",
+    "Block",
     "Card",
     "Conversing",
     "Curriculum",

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import Tensor
+
+Block = UInt8[np.ndarray, "B"] | UInt8[Tensor, "B"]
+"""B flat bytes: in the processor's memory, or as a tensor where they are wanted."""
 
 PIECE = 2**26
 """Bytes that are hashed in one go; of more, pieces are hashed side by side, and then their digests."""
@@ -34,20 +38,30 @@ class Weights:
     Nobody changes the bytes of weights: who wants others copies them.
     """
 
-    data: UInt8[np.ndarray, "B"]
+    data: Block
     version: int
     digest: str
     _stamped: bool = field(default=False, init=False, repr=False, compare=False)
-    """The digest was taken here, from these bytes."""
+    """The digest was taken here, from these bytes, or they were compared with the version's in another way."""
 
     @classmethod
     def of(cls, data: UInt8[np.ndarray, "B"], version: int) -> "Weights":
         """Stamp `data` with its own digest."""
-        weights = cls(data, version, digest_of(data))
+        return cls.compared(data, version, digest_of(data))
+
+    @classmethod
+    def compared(cls, data: Block, version: int, digest: str) -> "Weights":
+        """Weights whose bytes the caller has compared with those that the digest names."""
+        weights = cls(data, version, digest)
         object.__setattr__(weights, "_stamped", True)
         return weights
 
     @property
+    def on_host(self) -> UInt8[np.ndarray, "B"]:
+        """The bytes in the processor's memory, copied there where they are not."""
+        return self.data if isinstance(self.data, np.ndarray) else self.data.cpu().numpy()
+
+    @property
     def intact(self) -> bool:
-        """True where the bytes are those that the digest names. What `of` stamped is not read a second time."""
-        return self._stamped or digest_of(self.data) == self.digest
+        """True where the bytes are those that the digest names. What was compared is not read a second time."""
+        return self._stamped or digest_of(self.on_host) == self.digest

@@ -129,7 +129,7 @@ class Learner:
         Raises:
             FaultError: the disk does not let it be written.
         """
-        moved = {"reference": torch.from_numpy(self.reference.data)} if self.reference.version else {}
+        moved = {"reference": torch.from_numpy(self.reference.on_host)} if self.reference.version else {}
         masters = saved.named_as_masters(self.masters.copies)
         known = self._named | masters | memory(self.optimizer, self.masters.named) | moved
         saved.write(directory, self._facts(), known)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from steelyard.core import require
+from steelyard.core import Block, require
 
 
 def size_of(parameters: Iterable[Tensor]) -> int:
@@ -45,8 +45,8 @@ def gather(parameters: Sequence[Tensor], into: UInt8[Tensor, "B"] | None = None)
     return block
 
 
-def write(parameters: list[Tensor], data: UInt8[np.ndarray, "B"]) -> None:
-    """Copy what `read` returned back into the parameters, in place.
+def write(parameters: list[Tensor], data: Block) -> None:
+    """Copy what `read` or `gather` returned back into the parameters, in place.
 
     Raises:
         SteelyardError: the block has another size.
@@ -58,10 +58,9 @@ def write(parameters: list[Tensor], data: UInt8[np.ndarray, "B"]) -> None:
         where="weights",
         hint="load weights of the same model, LoRA settings and dtype",
     )
-    # torch warns about memory that it may not write to, as received messages are.
-    block = torch.from_numpy(data if data.flags.writeable else data.copy())
-    if parameters and parameters[0].is_cuda:
-        block = block.to(parameters[0].device)  # in one transfer
+    if isinstance(data, np.ndarray):  # torch warns about memory that it may not write to, as received messages are
+        data = torch.from_numpy(data if data.flags.writeable else data.copy())
+    block = data.to(parameters[0].device) if parameters and parameters[0].is_cuda else data  # in one transfer
     with torch.no_grad():
         for own, stretch in _pairs(parameters, block):
             own.copy_(stretch)

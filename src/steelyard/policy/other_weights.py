@@ -7,11 +7,10 @@ memory each time; here they are brought over once and stay until `ROOM` others w
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor, nn
 
+from steelyard.core import Block
 from steelyard.policy import flat_parameters
 
 ROOM = 2
@@ -23,10 +22,10 @@ class OtherWeights:
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self._parameters = [*parameters]
-        self._kept: list[tuple[np.ndarray, list[Tensor]]] = []
+        self._kept: list[tuple[Block, list[Tensor]]] = []
 
     @contextmanager
-    def in_place(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:
+    def in_place(self, data: Block) -> Iterator[None]:
         """Have the model compute with these weights inside the `with`, and with its own after it.
 
         Raises:
@@ -42,7 +41,7 @@ class OtherWeights:
             for p, mine in zip(self._parameters, own, strict=True):
                 p.data = mine
 
-    def _brought(self, data: UInt8[np.ndarray, "B"]) -> list[Tensor]:
+    def _brought(self, data: Block) -> list[Tensor]:
         """The weights on the device. Nobody changes the bytes of weights, so the same block is the same weights."""
         for place, (block, others) in enumerate(self._kept):
             if block is data:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from steelyard.core import derive, require
+from steelyard.core import Block, derive, require
 from steelyard.model import Architecture, Decoder, Mix, architecture_of
 from steelyard.model.intervention import EMBEDDINGS, Intervention, site_module
 from steelyard.policy import adapter_file, flat_parameters, loading, logp, text
@@ -374,7 +374,7 @@ class Policy:
         """A copy of the trainable parameters as B bytes, in the order of `trainable()`; made in `into`, if given."""
         return flat_parameters.read([*self._trainable.values()], into)
 
-    def load_weights(self, data: UInt8[np.ndarray, "B"]) -> None:
+    def load_weights(self, data: Block) -> None:
         """Copy what `weights()` returned into the parameters, in place and bit for bit.
 
         Raises:
@@ -411,7 +411,7 @@ class Policy:
         return self._adapted is not None and parts_tie(self.model)
 
     @contextmanager
-    def holding(self, data: UInt8[np.ndarray, "B"]) -> Iterator[None]:
+    def holding(self, data: Block) -> Iterator[None]:
         """Hold other weights inside the `with`, as for reference log-probabilities, and the present ones after it.
 
         Finish any backward pass first: the parameters change in place.

@@ -283,6 +283,9 @@ class Run:
         what = f"is set, but --runtime is {self.runtime}"
         here = self.ray.address is None or self.runtime == "ray"
         require(here, what, where="--ray.address", hint="add --runtime ray, or leave it out")
+        what = f"is device, but --runtime is {self.runtime}"
+        fits = self.local.weights == "host" or self.runtime == "local"
+        require(fits, what, where="--local.weights", hint="take --runtime local, or leave it out")
         limit = self.local.search_deadline
         patient = self.runtime == "inline" or self.search_delay < limit
         hint = f"use less than --local.search-deadline, which is {limit:g}"

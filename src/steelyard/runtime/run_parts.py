@@ -66,6 +66,10 @@ class Processes:
 
     threads: PositiveInt = 1
     """Compute threads of each process."""
+    weights: Literal["host", "device"] = "host"
+    """How weights reach searchers: host, through the processor's memory. device, through memory of the GPU that they
+    share with the learner: sooner, for two more copies of the weights there for the learner and for each searcher. Only
+    --runtime local has it, and it has not run on a GPU yet."""
     start_deadline: PositiveOrInf = 180.0
     """Seconds that a process may take to load its model."""
     deadline: PositiveOrInf = 120.0

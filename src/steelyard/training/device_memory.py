@@ -4,6 +4,7 @@
                master and gradient) + 2 M (other weights that are wanted again) + activations + 2 blocks of logits
     searcher   N b + N b (the engine's own layout) + 2 M + keys and values + one row of logits for each completion
     evaluator  the same as one searcher
+    published  2 M for the learner and 2 M for each searcher, with --local.weights device
     beside     the weights of reward model, victim and judge, in every process that loads them (--models-device)
 
     activations    b S L (8 D + 2 A + 3 I);  with gradient checkpointing b S (L D + 8 D + 2 A + 3 I)
@@ -114,12 +115,18 @@ def describe_devices(
 
 def _bytes_of(part: Part, run: Run, policy: Policy, longest: int) -> dict[str, int]:
     if part == "learner":
-        return learner_bytes(run, policy)
+        return learner_bytes(run, policy) | _published(run, policy)
     apart = run.runtime != "inline"
     if part == "evaluation" and not apart:
         return {}  # it is the searcher's policy
     copies = run.num_searchers if part == "search" and apart else 1
-    return {name: copies * size for name, size in engine_bytes(run, policy, longest).items()}
+    published = _published(run, policy) if part == "search" else {}
+    return {name: copies * size for name, size in (engine_bytes(run, policy, longest) | published).items()}
+
+
+def _published(run: Run, policy: Policy) -> dict[str, int]:
+    """Weights on their way through the device: the learner's two slots, or the copies that a searcher took last."""
+    return {} if run.local.weights == "host" else {"published": 2 * policy.num_bytes}
 
 
 def learner_bytes(run: Run, policy: Policy) -> dict[str, int]:

@@ -82,6 +82,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
+        "weights": _way_of_weights(run),
         "generation": _generation(run, policy),
         "endings": None if policy is None else endings.described(policy, run.sampling),
         "devices": None
@@ -180,6 +181,17 @@ def _staleness(run: Run) -> list[str]:
     bound = run.max_staleness
     lines.append("no bound is set" if bound is None else f"at most {bound} versions; older data: {replay['over_age']}")
     return lines
+
+
+def _way_of_weights(run: Run) -> str | None:
+    """How weights get from the learner to searchers; None where both have the same ones."""
+    if run.runtime == "inline":
+        return None
+    if run.runtime == "ray":
+        return "to searchers through Ray's object store"
+    if run.local.weights == "host":
+        return "to searchers through the processor's memory"
+    return "to searchers through the GPU's memory, which they share with the learner"
 
 
 def _of_clock(run: Run) -> str:

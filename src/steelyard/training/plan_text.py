@@ -30,6 +30,7 @@ def _post_training(planned: JsonMapping) -> list[str]:
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
         f"staleness: {'; '.join(planned['staleness'])}",
+        *([] if planned["weights"] is None else [f"weights: {planned['weights']}"]),
         *_devices(planned["devices"]),
         *_memory(planned["memory"]),
     ]

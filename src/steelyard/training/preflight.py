@@ -9,7 +9,7 @@ each completion; a column holds what cannot be passed to it.
 
 from collections.abc import Mapping, Sequence
 
-from steelyard.core import Episode, Prompt, SteelyardError
+from steelyard.core import Episode, Prompt, SteelyardError, require
 from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
 from steelyard.policy.device import check_device, device_of
 from steelyard.reward import Closable
@@ -37,16 +37,29 @@ def preflight(run: Run) -> None:
 
 
 def check_devices(run: Run) -> None:
-    """See that every GPU that the run names is here.
+    """See that every GPU that the run names is here, and is one where weights are to go through its memory.
 
     Raises:
-        SteelyardError: one is not.
+        SteelyardError: it is not.
     """
     parts: tuple[Part, ...] = ("learner", "search", "evaluation")
     for part in parts:
         check_device(*run.placed(part))
     for model in auxiliary_models(run).values():
         check_device(model.device, DEVICE_FLAG)
+    _check_common_device(run)
+
+
+def _check_common_device(run: Run) -> None:
+    """A model that is not on this machine yet is looked at by the run's processes, when they have it."""
+    policy = None if run.local.weights == "host" else planned_policy(run)
+    if policy is not None:
+        number = policy.num_parameters(trainable=False)
+        (learner, flag), (search, search_flag) = run.placed("learner"), run.placed("search")
+        ours, theirs = device_of(learner, number, flag), device_of(search, number, search_flag)
+        what = f"is device, but the learner computes on {ours} and searchers on {theirs}"
+        common = ours == theirs and ours.type == "cuda"
+        require(common, what, where="--local.weights", hint="use host, or one GPU for both")
 
 
 def check_head(run: Run) -> None:

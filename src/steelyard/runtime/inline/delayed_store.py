@@ -54,7 +54,7 @@ class DelayedWeightStore:
         from safetensors.numpy import save
 
         held = [w for w in (self._visible, *self._coming) if w is not None]
-        return save({w.digest: w.data for w in held if w.digest not in known})
+        return save({w.digest: w.on_host for w in held if w.digest not in known})
 
     def restore(self, stamps: Sequence[Stamp], found: Mapping[str, np.ndarray]) -> None:
         """Go back to where `stamps` were taken.

@@ -306,7 +306,7 @@ class Inline:
 
     def _known(self) -> dict[str, np.ndarray]:
         """Weights that the learner's own file brings back, by digest."""
-        return {w.digest: w.data for w in (self._newest, self.learner.reference)}
+        return {w.digest: w.on_host for w in (self._newest, self.learner.reference)}
 
 
 def profile_of(run: Run) -> Profile:

@@ -5,6 +5,11 @@ however that process ended. Layout: one header (the slot count, the newest versi
 version stamps around its bytes. The writer fills the slot that is not the newest: it clears the back stamp, stamps the
 front, and copies its parameters straight into the slot, where they are hashed; to show them it stamps the back, and
 then names the new version in the header. A reader whose two stamps differ was overtaken and reads again.
+
+Where both have memory of one device, each slot has another beside it there (`device_slots.py`), under the same stamps.
+The header has the device memory's name, and for each slot the digest and the sums of what it should hold.
+
+    header   newest version, size | digest and two sums of slot 0 | the same of slot 1 | the name's length | the name
 """
 
 import mmap
@@ -14,12 +19,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
 
-from steelyard.core import StallError, Weights, digest_of
+from steelyard.core import FaultError, StallError, Weights, digest_of
+from steelyard.runtime.local.device_slots import DeviceMemory, DeviceSlots, sums_of
 from steelyard.runtime.roles.ports import Fill
 
-_HEADER = 64
+_HEADER = 4096
+_NAME = 128
+"""Where the name of the device's memory begins."""
 _EMPTY = -1
 
 
@@ -43,19 +53,29 @@ class SharedWeights:
         size = os.fstat(descriptor).st_size
         self._map = mmap.mmap(descriptor, size)
         self._bytes = np.frombuffer(self._map, np.uint8)
-        self._newest = self._bytes[:8].view(np.int64)
+        words = self._bytes[:_HEADER].view(np.int64)
+        self._newest = words[:1]
         # Slots are padded to 8 bytes; the exact size of the weights is in the header.
-        self._size = int(self._bytes[8:16].view(np.int64)[0])
+        self._size = int(words[1])
+        self._notes = words[2:8].reshape(2, 3)
+        self._name_size = words[8:9]
+        self._name = self._bytes[_NAME:_HEADER]
+        self._device: DeviceSlots | None = None
         slot = _slot_size(self._size)
         self._slots = [self._bytes[_HEADER + i * slot : _HEADER + (i + 1) * slot] for i in range(2)]
 
     @classmethod
-    def create(cls, descriptor: int, first: Weights) -> "SharedWeights":
-        """Size the file for `first` and publish it."""
+    def create(cls, descriptor: int, first: Weights, memory: DeviceMemory | None = None) -> "SharedWeights":
+        """Size the file for `first` and publish it; with a device's memory, also there."""
         os.ftruncate(descriptor, _HEADER + 2 * _slot_size(len(first.data)))
         with mmap.mmap(descriptor, _HEADER) as header:
             header[:16] = np.array([_EMPTY, len(first.data)], np.int64).tobytes()
         store = cls(descriptor)
+        if memory is not None:
+            store._device, name = DeviceSlots.make(memory, store._size)
+            assert len(name) <= len(store._name)
+            store._name_size[0] = len(name)
+            store._name[: len(name)] = np.frombuffer(name, np.uint8)
         store.publish(first)
         return store
 
@@ -65,44 +85,60 @@ class SharedWeights:
         return self._bytes
 
     @classmethod
-    def attach(cls, descriptor: int) -> "SharedWeights":
-        """Open a store that `create` has filled."""
-        return cls(descriptor)
+    def attach(cls, descriptor: int, memory: DeviceMemory | None = None) -> "SharedWeights":
+        """Open a store that `create` has filled; with a device's memory, what is read is taken from there."""
+        store = cls(descriptor)
+        if memory is not None:
+            name = store._name[: int(store._name_size[0])].tobytes()
+            store._device = DeviceSlots.open(memory, name, store._size)
+        return store
 
     def publish(self, weights: Weights) -> None:
         """Copy the weights into the slot that is not the newest, and name it the newest."""
-        self._fill(weights.version, lambda slot_B: np.copyto(slot_B, weights.data))
+        data = self._fill(weights.version, lambda slot_B: np.copyto(slot_B, weights.on_host))
+        self._put(torch.from_numpy(data), weights.digest)
         self.show(weights.version)
 
-    def write(self, version: int, fill: Fill) -> str:
+    def write(self, version: int, fill: Fill, block: UInt8[Tensor, "B"] | None = None) -> str:
         """Fill the slot that is not the newest; nobody sees it before `show`.
 
         Args:
             version: of the weights that `fill` puts there.
             fill: overwrites all B bytes that it is given, and keeps no hold of them.
+            block: the same bytes on a device, for its slot.
 
         Returns:
             The digest of the bytes in the slot.
         """
-        return digest_of(self._fill(version, fill))
+        data = self._fill(version, fill)
+        digest = digest_of(data)
+        self._put(torch.from_numpy(data) if block is None else block, digest)
+        return digest
 
     def show(self, version: int) -> None:
         """Name the slot that was filled last, with weights of this version, the newest."""
-        self._spare()[-8:].view(np.int64)[0] = version
+        self._slots[self._spare()][-8:].view(np.int64)[0] = version
         self._newest[0] = version
 
     def _fill(self, version: int, fill: Fill) -> UInt8[np.ndarray, "B"]:
-        slot = self._spare()
+        slot = self._slots[self._spare()]
         slot[-8:].view(np.int64)[0] = _EMPTY
         slot[:8].view(np.int64)[0] = version
         data = slot[8 : 8 + self._size]
         fill(data)
         return data
 
-    def _spare(self) -> UInt8[np.ndarray, "S"]:
+    def _put(self, block: UInt8[Tensor, "B"], digest: str) -> None:
+        """Fill the device's slot beside the one that `_fill` has filled."""
+        if self._device is not None:
+            number = self._spare()
+            name = int.from_bytes(bytes.fromhex(digest), signed=True)
+            self._notes[number] = (name, *self._device.put(number, block))
+
+    def _spare(self) -> int:
         """The slot that is not the newest; the first while there is none, though its own stamp then says so too."""
         newest = self.newest()
-        return self._slots[1 if newest != _EMPTY and self._holds(0, newest) else 0]
+        return 1 if newest != _EMPTY and self._holds(0, newest) else 0
 
     def newest(self) -> int:
         """The newest published version."""
@@ -111,18 +147,23 @@ class SharedWeights:
     def read(self, deadline: float = 60.0) -> Weights:
         """A whole copy of the newest weights, with the digest of the bytes that were read.
 
+        From a device the bytes are a tensor there, and the digest is the learner's: the sums are compared.
+
         Raises:
             StallError: no whole copy could be had within `deadline` seconds.
+            FaultError: the device gave other bytes than the learner had.
         """
         until = time.monotonic() + deadline
         while time.monotonic() < until:
             version = self.newest()
-            for slot in self._slots:
-                if slot[-8:].view(np.int64)[0] != version:
+            for number, slot in enumerate(self._slots):
+                if not self._holds(number, version):
                     continue
-                data = slot[8 : 8 + self._size].copy()
-                if slot[:8].view(np.int64)[0] == version and slot[-8:].view(np.int64)[0] == version:
-                    return Weights.of(data, version)
+                note = self._notes[number].copy()
+                data = slot[8 : 8 + self._size].copy() if self._device is None else self._device.take(number)
+                if slot[:8].view(np.int64)[0] == version and self._holds(number, version):
+                    whole = isinstance(data, np.ndarray)
+                    return Weights.of(data, version) if whole else self._compared(data, version, number, note)
         raise StallError(
             f"no whole copy within {deadline:.0f} s",
             where="reader waits for published weights",
@@ -131,8 +172,22 @@ class SharedWeights:
 
     def close(self) -> None:
         """Unmap the memory; the descriptor stays its owner's."""
-        del self._newest, self._slots, self._bytes
+        del self._newest, self._notes, self._name_size, self._name, self._slots, self._bytes
         self._map.close()
+
+    def _compared(self, block: UInt8[Tensor, "B"], version: int, number: int, note: Int64[np.ndarray, "3"]) -> Weights:
+        """What was taken from the device's slot of this number, if its sums are those that the learner noted."""
+        digest, *expected = note.tolist()
+        found = [*sums_of(block)]
+        if found != expected:
+            beside = int(self._slots[1 - number][:8].view(np.int64)[0])
+            whose = "those" if found == self._notes[1 - number, 1:].tolist() else "neither its own nor those"
+            raise FaultError(
+                f"version {version} came from the device with bytes that are {whose} of version {beside}",
+                where="published weights",
+                hint="go on with steelyard train --resume; if it comes again, begin with --local.weights host",
+            )
+        return Weights.compared(block, version, digest.to_bytes(8, signed=True).hex())
 
     def _holds(self, slot: int, version: int) -> bool:
         return int(self._slots[slot][-8:].view(np.int64)[0]) == version

@@ -3,7 +3,10 @@
 import signal
 from multiprocessing.connection import Connection
 
+import torch
+
 from steelyard.core import Weights
+from steelyard.runtime.local.cuda_memory import CudaMemory
 from steelyard.runtime.local.pipe import PipeChannel
 from steelyard.runtime.local.shared import SharedWeights
 from steelyard.runtime.roles.serve import serve
@@ -16,13 +19,17 @@ class SharedPorts:
         self._weights = weights
         self._references = references
 
-    def create(self, first: Weights, reference: Weights) -> tuple[SharedWeights, SharedWeights]:
+    def create(
+        self, first: Weights, reference: Weights, device: torch.device | None = None
+    ) -> tuple[SharedWeights, SharedWeights]:
         """The learner's ends, with the first weights and the reference published."""
-        return SharedWeights.create(self._weights, first), SharedWeights.create(self._references, reference)
+        memory = None if device is None else CudaMemory(device)
+        return SharedWeights.create(self._weights, first, memory), SharedWeights.create(self._references, reference)
 
-    def attach(self) -> tuple[SharedWeights, SharedWeights]:
+    def attach(self, device: torch.device | None = None) -> tuple[SharedWeights, SharedWeights]:
         """Everybody else's ends."""
-        return SharedWeights.attach(self._weights), SharedWeights.attach(self._references)
+        memory = None if device is None else CudaMemory(device)
+        return SharedWeights.attach(self._weights, memory), SharedWeights.attach(self._references)
 
 
 def main(pipe: int, weights: int, references: int) -> int:

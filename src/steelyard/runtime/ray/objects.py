@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
+from torch import Tensor
 
 from steelyard.core import FaultError, StallError, Weights, digest_of
 from steelyard.runtime.roles.ports import Fill
@@ -46,7 +48,7 @@ class ObjectWeights:
 
         self._size = len(weights.data)
         try:
-            reference = ray.put(weights.data)
+            reference = ray.put(weights.on_host)
         except RayError as error:
             what = f"does not take {self._size} bytes of weights ({type(error).__name__})"
             hint = "give the cluster more memory for objects: ray start --object-store-memory"
@@ -54,8 +56,9 @@ class ObjectWeights:
         self.take(weights.version, weights.digest, reference)
         self._offer(weights.version, weights.digest, reference)
 
-    def write(self, version: int, fill: Fill) -> str:
+    def write(self, version: int, fill: Fill, block: UInt8[Tensor, "B"] | None = None) -> str:
         """Take what `fill` writes as the next weights; returns their digest."""
+        del block  # all readers are given those of the processor's memory
         data = np.empty(self._size, np.uint8)
         fill(data)
         self._written = Weights(data, version, digest_of(data))
@@ -122,12 +125,16 @@ class ObjectPorts:
             which: ObjectWeights(lambda *named, which=which: offer(which, *named)) for which in ("weights", "reference")
         }
 
-    def create(self, first: Weights, reference: Weights) -> tuple[ObjectWeights, ObjectWeights]:
-        """The learner's ends, with the first weights and the reference published."""
+    def create(
+        self, first: Weights, reference: Weights, device: torch.device | None = None
+    ) -> tuple[ObjectWeights, ObjectWeights]:
+        """The learner's ends, with the first weights and the reference published; settings refuse a device."""
+        assert device is None
         self.ways["weights"].publish(first)
         self.ways["reference"].publish(reference)
         return self.attach()
 
-    def attach(self) -> tuple[ObjectWeights, ObjectWeights]:
-        """Everybody else's ends."""
+    def attach(self, device: torch.device | None = None) -> tuple[ObjectWeights, ObjectWeights]:
+        """Everybody else's ends; settings refuse a device."""
+        assert device is None
         return self.ways["weights"], self.ways["reference"]

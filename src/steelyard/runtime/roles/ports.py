@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
+from torch import Tensor
 
 from steelyard.core import Weights, WeightStore
 
@@ -20,8 +22,11 @@ class WeightWriter(Protocol):
         """Make these the newest weights."""
         ...
 
-    def write(self, version: int, fill: Fill) -> str:
-        """Take what `fill` writes as the next weights; nobody sees them before `show`. Returns their digest."""
+    def write(self, version: int, fill: Fill, block: UInt8[Tensor, "B"] | None = None) -> str:
+        """Take what `fill` writes as the next weights; nobody sees them before `show`. Returns their digest.
+
+        `block` are the same bytes on the learner's device, for readers that compute there.
+        """
         ...
 
     def show(self, version: int) -> None:
@@ -38,10 +43,15 @@ class WeightWriter(Protocol):
 class Ports(Protocol):
     """Both ends, for the weights and for the reference."""
 
-    def create(self, first: Weights, reference: Weights) -> tuple[WeightWriter, WeightWriter]:
-        """The learner's ends, with the first weights and the reference published."""
+    def create(
+        self, first: Weights, reference: Weights, device: torch.device | None = None
+    ) -> tuple[WeightWriter, WeightWriter]:
+        """The learner's ends, with the first weights and the reference published.
+
+        With a device, weights go through its memory too, to those readers that `attach` with the same one.
+        """
         ...
 
-    def attach(self) -> tuple[WeightStore, WeightStore]:
+    def attach(self, device: torch.device | None = None) -> tuple[WeightStore, WeightStore]:
         """Everybody else's ends: weights, and references. Asked for once the learner has created its own."""
         ...

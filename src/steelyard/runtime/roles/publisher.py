@@ -3,6 +3,8 @@
     GPU      parameters -> a copy of them on the GPU (the learner's next step comes after it)
     thread   the copy -> the store's memory, over a stream of its own; digest; announce to the driver; show
 
+With `--local.weights device` the store also takes the copy on the GPU, for searchers that compute there.
+
 Memory that the store always writes into is pinned where the system lets it be. A publication waits for the one before
 it, no longer; the last one of a run, and those before a checkpoint, are waited for.
 """
@@ -90,12 +92,12 @@ class Publisher:
         try:
             with torch.cuda.stream(stream):
                 stream.wait_event(ready)
-                self._show(version, fill)
+                self._show(version, fill, staged)
         except (OSError, RuntimeError, SteelyardError) as error:  # raised again by the learner's own thread
             self._failure = error
 
-    def _show(self, version: int, fill: Fill) -> None:
-        digest = self._store.write(version, fill)
+    def _show(self, version: int, fill: Fill, staged: torch.Tensor | None = None) -> None:
+        digest = self._store.write(version, fill, staged)
         self._announce(version, digest)
         self._store.show(version)
 

@@ -16,6 +16,7 @@ import torch
 
 from steelyard.core import SteelyardError, Weights, decode, from_bytes, to_bytes
 from steelyard.learner import Learner
+from steelyard.policy import Policy
 from steelyard.runtime.factories import (
     check_prompts,
     fitting,
@@ -64,7 +65,7 @@ def search(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
     channel.send(Built())
     if isinstance(channel.receive(run.local.start_deadline, "searcher"), End):
         return
-    weights, references = ports.attach()
+    weights, references = ports.attach(_common_device(run, policy))
     searcher = make_searcher(run, policy, prompts, task.score if start.scores else None, weights, references)
     # Where a bare callable scores, the driver answers nobody meanwhile, for as long as the callable takes.
     patience = run.local.deadline if start.scores else None
@@ -97,7 +98,7 @@ def learn(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
     learner.version = start.version
     first = Weights.of(learner.policy.weights(), start.version)
     channel.send(Published(first.version, first.digest))
-    weights, references = ports.create(first, learner.reference)
+    weights, references = ports.create(first, learner.reference, _common_device(run, learner.policy))
     channel.send(Built())
     if isinstance(channel.receive(run.local.start_deadline, "learner"), End):
         return
@@ -157,6 +158,11 @@ def evaluate(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
         began = time.monotonic()
         row, samples = evaluation(weights.read())
         channel.send(Evaluated(row, samples, busy=time.monotonic() - began))
+
+
+def _common_device(run: Run, policy: Policy) -> torch.device | None:
+    """Where learner and searchers compute, if weights go through its memory."""
+    return policy.device if run.local.weights == "device" else None
 
 
 ROLES: dict[str, Callable[[Channel, Build, Run, Ports], None]] = {
