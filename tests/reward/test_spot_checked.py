@@ -5,7 +5,7 @@ import pytest
 
 from steelyard.check.scoring import episode_of, scores_alone, scores_each, scores_finite
 from steelyard.core import Prompt, Score, SteelyardError
-from steelyard.reward import reward_function
+from steelyard.reward import ExactAnswer, Spurious, compares_samples, reward_function
 from steelyard.reward.spot_checked import CHECKED, SpotChecked
 
 
@@ -58,6 +58,14 @@ def test_what_fails_gives_no_reward():
     assert SpotChecked(0.01, Says("judge", 1.0), costly)([empty])[0].error == "empty"
     assert costly.asked == 1, "so that a name which is wrong is found out before a run begins"
     assert SpotChecked(0.5, Says("judge", 1.0), Says("verifier", 1.0))([]) == []
+
+
+def test_a_vote_may_be_cheap_and_not_costly():
+    vote = Spurious("majority")
+    assert compares_samples(SpotChecked(0.5, vote, ExactAnswer()))
+    assert not compares_samples(SpotChecked(0.5, ExactAnswer(), ExactAnswer()))
+    with pytest.raises(SteelyardError, match="compares the samples of a prompt, and would see a few of them; take a"):
+        SpotChecked(0.5, ExactAnswer(), vote)
 
 
 def test_as_a_name(tmp_path):

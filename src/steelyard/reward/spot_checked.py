@@ -13,7 +13,8 @@ Source: Chen et al. 2022, arXiv:2211.02233; the estimator: Robins et al. 1994.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.core import Episode, Reward, Score, ShareAboveZero, SteelyardError, checked, rng
+from steelyard.core import Episode, Reward, Score, ShareAboveZero, SteelyardError, checked, require, rng
+from steelyard.reward.company import compares_samples
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.given import reward_source, sourced
 from steelyard.reward.model import RewardModel
@@ -36,6 +37,16 @@ class SpotChecked(Closable):
     """w."""
     costly: Reward
     """s."""
+
+    def __post_init__(self) -> None:
+        what = f"{name_of(self.costly)} compares the samples of a prompt, and would see a few of them"
+        hint = "take a costly reward that looks at one completion"
+        require(not compares_samples(self.costly), what, where=f"reward {PREFIX}", hint=hint)
+
+    @property
+    def compares_samples(self) -> bool:
+        """Whether the cheap reward is to see all samples of a prompt at once."""
+        return compares_samples(self.cheap)
 
     def __call__(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; parts are both rewards, the costly one where it was asked."""
