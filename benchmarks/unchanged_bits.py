@@ -31,8 +31,8 @@ RENAMED: Mapping[str, str] = {
     "search/parity_max": "search/logp_mismatch_max",
 }
 """Metric of the base commit -> its name today."""
-ADDED = "search/reward/"
-"""Metrics that the base commit did not have begin so: the parts of the reward."""
+ADDED = ("search/reward/", "search/length_", "search/truncated", "eval/length_stopped", "eval/reflection")
+"""Metrics that the base commit did not have begin so: the parts of the reward, and how completions end."""
 WHOLE = "state"
 """The field of events that digests whole trajectories. Today these also say what was read as the answer, so it is left
 out; the rows of the buffer are compared field by field."""
@@ -130,12 +130,13 @@ def extracted(source: Path, run: Path) -> dict[str, Any]:
 
 def renamed(found: Mapping[str, Any]) -> dict[str, Any]:
     """Records under the names of today, without what only one side can have."""
-    metrics = [
-        {RENAMED.get(key, key): value for key, value in row.items() if not key.startswith(ADDED)}
-        for row in found["metrics"]
-    ]
+    rows = {
+        kind: [{RENAMED.get(key, key): x for key, x in row.items() if not key.startswith(ADDED)} for row in found[kind]]
+        for kind in ("metrics", "evaluations")
+        if kind in found
+    }
     events = [{key: value for key, value in row.items() if key != WHOLE} for row in found["events"]]
-    return {**found, "metrics": metrics, "events": events}
+    return {**found, **rows, "events": events}
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -90,6 +90,7 @@ def test_every_metric_by_hand():
         "eval/pass_at_1": pytest.approx((3 / 4 + 0) / 2), "eval/pass_at_4": 0.5,
         "eval/distinct_correct": 1.0,  # "2" and "1+1=2" for a, none for b
         "eval/length_mean": pytest.approx((1 + 5 + 1 + 1 + 6 + 1 + 1 + 2) / 8), "eval/truncated": pytest.approx(1 / 8),
+        "eval/length_stopped": pytest.approx((1 + 5 + 1 + 1 + 1 + 1 + 2) / 7),
         "eval/styles": {"bare": pytest.approx(5 / 8), "worked": pytest.approx(3 / 8)},
         "eval/correct_styles": {"bare": pytest.approx(2 / 3), "worked": pytest.approx(1 / 3)},
         "eval/errors": 0,
@@ -99,6 +100,12 @@ def test_every_metric_by_hand():
     (greedy, asked), (drawn, samples) = engine.asked
     assert greedy == Sampling(temperature=0.0, max_tokens=6) and [r.prompt_id for r in asked] == ["a", "b"]
     assert drawn == SAMPLING and len(samples) == 8
+
+
+def test_words_of_reflection_are_counted_among_samples_with_words():
+    table = {**TABLE, "b": {"greedy": "9", 0: "wait=", 1: "four=", 2: "9", 3: "=1"}}
+    assert measure(table)[0].metrics["eval/reflection"] == 0.5
+    assert "eval/reflection" not in measure()[0].metrics
 
 
 def test_records_are_readable():

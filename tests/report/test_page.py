@@ -13,8 +13,8 @@ from steelyard.core import SteelyardError
 from steelyard.report import write_report
 
 VOID = {"meta", "br"}
-SECTIONS = ["accuracy", "reward", "length", "style", "staleness", "replay", "idle", "throughput", "loss", "evaluations",
-            "samples", "numbers", "settings", "reproduce"]  # fmt: skip
+SECTIONS = ["accuracy", "reward", "length", "endings", "style", "staleness", "replay", "idle", "throughput", "loss",
+            "evaluations", "samples", "numbers", "settings", "reproduce"]  # fmt: skip
 
 
 class Page(HTMLParser):

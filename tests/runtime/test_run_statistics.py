@@ -35,6 +35,9 @@ def test_a_summary_worked_by_hand() -> None:
     statistics.found([trajectory(1.0), trajectory(0.0), trajectory(None, error="slow"), trajectory(None)])
     assert statistics.stepped({"batch/staleness": {"0": 3, "2": 1}}) == {
         "batch/staleness": {"0": 3, "2": 1},
+        "search/truncated": 0.0,
+        "search/length_mean": 2.0,
+        "search/length_stopped": 2.0,
         "search/reward_mean": 0.5,
         "search/errors": 2,
     }
@@ -114,6 +117,20 @@ def test_each_part_of_a_reward_has_a_mean_over_what_has_it() -> None:
     assert not any(
         name.startswith("search/reward/") for name in statistics.stepped({"batch/staleness": {}}).keys() - row
     )
+
+
+def test_how_completions_end_is_gauged_over_all_but_those_that_failed() -> None:
+    statistics = RunStatistics()
+    short, cut, failed = trajectory(1.0), trajectory(None), trajectory(1.0)
+    long = cut.replace(finish="length", action_T=np.array([True, False]))
+    statistics.found([short, long, failed.replace(finish="error")])
+    row = resumed(statistics).stepped({"batch/staleness": {}})
+    assert (row["search/truncated"], row["search/length_mean"], row["search/length_stopped"]) == (0.5, 1.5, 2.0)
+    statistics.stepped({"batch/staleness": {}})
+    statistics.found([long])
+    later = statistics.stepped({"batch/staleness": {}})
+    assert later["search/truncated"] == 1.0
+    assert "search/length_stopped" not in later
 
 
 @pytest.mark.parametrize(

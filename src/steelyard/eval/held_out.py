@@ -4,7 +4,9 @@
     pass@k     = mean over prompts of 1 - C(n - c, k) / C(n, k),  n samples of which c are correct
 
 A completion is correct if its score is at least `correct_at`. If the verifier or the generation failed, there is no
-score: such completions are counted in `eval/errors` and left out of every rate, never scored as 0.
+score: such completions are counted in `eval/errors` and left out of every rate, never scored as 0. Of samples,
+`eval/truncated` is the share that reached the limit, `eval/length_stopped` the mean length of those that ended by
+themselves, and `eval/reflection` the share with a word of `reflection.py`.
 
 What is measured is what is trained on. Where a reward of the user's own trains in place of the task's verifier, scores
 are its scores, and the verifier's greedy accuracy stands beside them as `eval/verifier_accuracy`.
@@ -33,6 +35,7 @@ from steelyard.core import (
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.estimates import pass_at_k, wilson
+from steelyard.eval.reflection import reflection
 from steelyard.rollout.episodes import Codec, turns_of
 from steelyard.searcher.scoring import reading_of
 
@@ -193,6 +196,10 @@ def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> JsonObject:
         "eval/length_mean": _mean(len(a.trajectory.completion_T) for a in flat),
         "eval/truncated": _mean(a.trajectory.finish == "length" for a in flat),
     }
+    stopped = [len(a.trajectory.completion_T) for a in flat if a.trajectory.finish == "stop"]
+    found = {"eval/length_stopped": _mean(map(float, stopped)) if stopped else None}
+    found |= {"eval/reflection": reflection([a.completion for a in flat])}
+    metrics |= {name: value for name, value in found.items() if value is not None}
     for attempts in sorted({1, k}):
         counts = [(len(group), sum(a.correct for a in group)) for group in groups if len(group) >= attempts]
         if counts:

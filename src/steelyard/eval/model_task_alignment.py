@@ -146,9 +146,12 @@ class ModelTaskAlignment(Auditor):
         whole = [right for number, right in counts if number == self.samples]
         low, high = wilson(sum(right > 0 for right in whole), len(whole))
         mixed = [0 < right < number for number, right in counts]
-        paid = {kind: [self._paid(kind, group) for group in groups] for kind in AGREEING}
-        agrees: dict[Kind, float | None] = {kind: _mean([agreement(p, g) for p, g in zip(some, groups, strict=True)])
-                  for kind, some in paid.items()}  # fmt: skip
+        paid: dict[Kind, list[list[float | None]]] = {
+            kind: [self._paid(kind, group) for group in groups] for kind in AGREEING
+        }
+        agrees: dict[Kind, float | None] = {
+            kind: _mean([agreement(p, g) for p, g in zip(some, groups, strict=True)]) for kind, some in paid.items()
+        }
         return [
             len(groups),
             *(_mean([pass_at_k(n, c, k) for n, c in counts if n >= k]) for k in powers(self.samples)),

@@ -93,9 +93,22 @@ def length(run: RunRecords) -> Section | None:
     series = [
         Series(run.metrics, "batch/length_mean", "learner's batch", LEARNER),
         Series(run.evals, "eval/length_mean", "held out", HELD_OUT, "-."),
+        Series(run.evals, "eval/length_stopped", "held out, ended by itself", OTHER, ":"),
     ]
     plot = lines("lengths", "Mean completion length over learner steps.", series, y="tokens")
     return _half("length", "Response length", figure(plot, "Mean number of tokens in a completion."))
+
+
+def endings(run: RunRecords) -> Section | None:
+    """What was cut off, and words of reflection: longer responses alone say neither."""
+    series = [
+        Series(run.metrics, "search/truncated", "cut off, just found", SEARCHER, "--"),
+        Series(run.evals, "eval/truncated", "cut off, held out", HELD_OUT, "-."),
+        Series(run.evals, "eval/reflection", "words of reflection, held out", OTHER, ":"),
+    ]
+    plot = lines("endings", "Shares of completions over learner steps.", series, y="completions", share=True)
+    caption = "Completions that reached their limit, and samples that look back at what they say (wait, let me check)."
+    return _half("endings", "Cut off, and reflection", figure(plot, caption))
 
 
 def style(run: RunRecords) -> Section | None:
@@ -212,6 +225,7 @@ CHARTS = (
     held_out,
     reward,
     length,
+    endings,
     style,
     staleness,
     replay,

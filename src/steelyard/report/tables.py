@@ -21,7 +21,8 @@ COLUMNS = {
     "eval/total_variation": ("total variation", number), "eval/kl": ("KL", number),
     "eval/log_z_error": ("log Z error", number), "eval/reward_mean": ("reward", number),
     "eval/distinct_correct": ("distinct correct", number), "eval/length_mean": ("tokens", number),
-    "eval/truncated": ("truncated", percent), "eval/errors": ("errors", number), **OWN,
+    "eval/length_stopped": ("tokens if ended", number), "eval/truncated": ("truncated", percent),
+    "eval/reflection": ("reflection", percent), "eval/errors": ("errors", number), **OWN,
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     evaluations: list[JsonObject]
     fresh: list[float]
     parts: dict[str, tuple[float, int]] = {}
+    endings: dict[str, tuple[float, int]] = {}
 
 
 class RunStatistics:
@@ -33,6 +34,8 @@ class RunStatistics:
         self._fresh: list[float] = []
         self._parts: dict[str, tuple[float, int]] = {}
         """Part of a reward -> its sum over what was found since the last step, and how many had it."""
+        self._endings: dict[str, tuple[float, int]] = {}
+        """The same of how completions ended: `ending_of`."""
 
     def found(self, trajectories: Sequence[Trajectory]) -> None:
         """Count what searchers found."""
@@ -42,21 +45,25 @@ class RunStatistics:
         self.last_error = next((t.info["error"] for t in reversed(failed) if "error" in t.info), self.last_error)
         self._fresh += [t.reward for t in trajectories if t.reward is not None and t.valid]
         for name, value in (part for t in trajectories if t.valid for part in t.reward_parts.items()):
-            total, number = self._parts.get(name, (0.0, 0))
-            self._parts[name] = (total + value, number + 1)
+            _add(self._parts, name, float(value))
+        for name, value in (gauge for t in trajectories for gauge in ending_of(t).items()):
+            _add(self._endings, name, value)
 
     def stepped(self, metrics: JsonMapping) -> JsonObject:
-        """Count a learner step; returns the metrics with the mean reward of what was found since the last one, and the
-        mean of each part of it."""
+        """Count a learner step; returns the metrics with the mean reward of what was found since the last one, the mean
+        of each part of it, and how completions ended."""
         self.steps += 1
         self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
         fresh = self._fresh
         self._fresh = []
         parts = {f"search/reward/{name}": total / number for name, (total, number) in self._parts.items()}
+        endings = {f"search/{name}": total / number for name, (total, number) in self._endings.items()}
         self._parts = {}
+        self._endings = {}
         return {
             **metrics,
             **parts,
+            **endings,
             "search/reward_mean": sum(fresh) / len(fresh) if fresh else None,
             "search/errors": self.errors,
         }
@@ -81,6 +88,7 @@ class RunStatistics:
             "evaluations": self.evaluations,
             "fresh": self._fresh,
             "parts": self._parts,
+            "endings": self._endings,
         }
         return json.loads(to_json(state))
 
@@ -103,6 +111,7 @@ class RunStatistics:
         self.evaluations = [*kept.evaluations]
         self._fresh = kept.fresh
         self._parts = kept.parts
+        self._endings = kept.endings
 
     def result(self) -> JsonObject:
         """The summary: staleness, and each score before and after."""
@@ -132,3 +141,18 @@ class RunStatistics:
                     "log_z_error": last["eval/log_z_error"],
                 }
         return summary
+
+
+def ending_of(trajectory: Trajectory) -> dict[str, float]:
+    """How a completion ended, as numbers whose means are gauges: `truncated` (1 where it reached a limit),
+    `length_mean` (tokens), and of those alone that ended by themselves `length_stopped`."""
+    if trajectory.finish == "error":
+        return {}
+    length = float(trajectory.action_T.sum())
+    stopped = trajectory.finish == "stop"
+    return {"truncated": float(not stopped), "length_mean": length, **({"length_stopped": length} if stopped else {})}
+
+
+def _add(means: dict[str, tuple[float, int]], name: str, value: float) -> None:
+    total, number = means.get(name, (0.0, 0))
+    means[name] = (total + value, number + 1)

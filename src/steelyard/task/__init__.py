@@ -10,6 +10,7 @@ from steelyard.task.red_team import RedTeam
 from steelyard.task.rlvr import RLVR
 from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
+from steelyard.task.simplerl_zoo import SimpleRLZoo
 from steelyard.task.spoc import SPOC
 from steelyard.task.ufo import UFO
 from steelyard.task.unscored import Unscored
@@ -27,5 +28,6 @@ __all__ = [
     "RedTeam",
     "Rows",
     "Shortening",
+    "SimpleRLZoo",
     "Unscored",
 ]
