@@ -15,6 +15,7 @@ from policy.encoders import save_encoder
 from policy.printable import save_model
 from steelyard.cli import main, own_data
 from steelyard.core.job import DrivenSettings
+from steelyard.curriculum.mixing_agent import MixingAgent, new_actor
 from steelyard.data.job import Building
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
@@ -31,7 +32,7 @@ FEW = "--runtime inline --max-steps 1 --num-prompts 1 --search-prompts 1 --num-g
 FEW += " --evaluation.prompts 1 --evaluation.sampled-prompts 1 --evaluation.samples 2 --save-steps 0"
 WARM = " --replay.warmup 0"
 FEW_JOB = "--max-steps 1 --max-completion-length 4"
-OTHER_RECIPES = (own_data.BASELINES, own_data.ON_PAIRS, own_data.PIPELINES)
+OTHER_RECIPES = (own_data.BASELINES, own_data.ON_PAIRS, own_data.FITTED, own_data.PIPELINES)
 LISTED = [(id, told) for rows in own_data.rooms().values() for id, told in rows]
 COMMANDS = sorted(
     {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
@@ -117,6 +118,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"VICTIM {family}"] = made[f"MODEL {family}"]
         made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
+        made[f"AGENT {family}"] = str(here / "agent")
+    MixingAgent(new_actor(0), 4).save(here / "agent")
     return {"here": str(here), **made}
 
 

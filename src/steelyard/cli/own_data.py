@@ -73,6 +73,7 @@ BY_ID: Mapping[str, str] = {
     "shop-r1": "steelyard train shop-r1 --model MODEL --path actions.jsonl",
     "self-certain-grpo": f"steelyard train rows-self-certain-grpo --model MODEL --path actions.jsonl {ON_ACTIONS}",
     "skill-it": f"steelyard train skill-it {ON_SKILLS}",
+    "data-mixing-agent": f"steelyard train data-mixing-agent {ON_SKILLS}",
     "stat-syn": "steelyard train stat-syn --rows questions.jsonl --generator MODEL --skill-column domain",
     "stat": f"steelyard train stat {ON_SKILLS}",
     "sliding-window": f"{ON_ROWS} --attention sliding-window --attention-window 64",
@@ -90,6 +91,8 @@ BASELINES = {
 """What papers compare with, and the recipe."""
 ON_PAIRS = {"dpo": "offline-dpo", "ipo": "offline-ipo", "kto": "offline-kto", "bradley-terry": "bradley-terry"}
 """What also learns from pairs of one's own as a job with a resume, and the recipe."""
+FITTED = {"data-mixing-agent: rows mixed by the agent of a run": "mixed-sft"}
+"""What a run of a method has fitted, and the recipe that uses it."""
 PIPELINES = {
     "tulu3: SFT, then DPO, then RLVR": "tulu3",
     "llama3: rounds of reward model, rejection sampling, SFT and DPO": "llama3",
@@ -101,7 +104,7 @@ One command for each method of the [catalogue](catalogue.md). `steelyard methods
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
 - `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC` and
-  `ENCODER` likewise. `RUN` is the directory of a run.
+  `ENCODER` likewise. `RUN` is the directory of a run, and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
@@ -126,6 +129,7 @@ def text() -> str:
     parts = [_section(room, "method", rows) for room, rows in by_room.items()]
     others = (
         ("pairs that you have", "method", ON_PAIRS),
+        ("what a run has fitted", "use", FITTED),
         ("pipelines", "pipeline", PIPELINES),
         ("baselines", "baseline", BASELINES),
     )

@@ -27,18 +27,18 @@ from steelyard.curriculum.skill_it import SkillItDraws
 from steelyard.learner import Learner
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import num_actions, total_logp
-from steelyard.pretrain.drawn_rows import Begun, DrawnTuning, Plain
+from steelyard.pretrain.by_skill import BySkill, by_domain, listed, names_of
+from steelyard.pretrain.drawn_rows import Begun, Plain
 from steelyard.pretrain.kept_file import read_kept
 from steelyard.pretrain.supervised import given_answer
 from steelyard.task.answered import Answered
-from steelyard.task.skilled import SKILL, numbered
 
 GRAPH = "skill-graph.json"
 
 
 @checked()
 @dataclass(frozen=True)
-class SkillItTuning(DrawnTuning):
+class SkillItTuning(BySkill):
     """Teach a model the answers of a file, skill by skill as Skill-it draws them."""
 
     curriculum: Annotated[SkillIt, Plain] = field(default_factory=SkillIt)
@@ -55,24 +55,14 @@ class SkillItTuning(DrawnTuning):
         """What is learned from what."""
         return f"Skill-it, {super().title}"
 
-    def set_aside(self, rows: list[Answered]) -> tuple[list[Answered], list[Answered]]:
-        """Training rows and those for validation, of every skill some; each has the number of its skill."""
-        train: list[Answered] = []
-        validation: list[Answered] = []
-        for number, own in _by_domain(numbered(rows)[0]).items():
-            rest, aside = self.apart(own, f"{self.path}, skill {number} ({own[0].prompt.columns[SKILL]})")
-            train += rest
-            validation += aside
-        return train, validation
-
     def planned(self, rows: Sequence[Answered], validation: Sequence[Answered]) -> JsonObject:
         """The skills by number, and the runs that learn their graph."""
-        skills = _by_domain(rows)
+        skills = by_domain(rows)
         self._opened(self.curriculum.edges, rows, validation)
         number = len(skills)
         runs = number * (number + 1) // 2 if self.graph_from == "pairs" else number
         learned = bool(self.graph_steps) and not self.curriculum.edges
-        return {"skills": _told(rows)} | ({"runs_for_the_graph": runs} if learned else {})
+        return {"skills": listed(rows)} | ({"runs_for_the_graph": runs} if learned else {})
 
     def begin(
         self, policy: Policy, rows: Sequence[Answered], validation: Sequence[Answered], kept: Path | None
@@ -80,7 +70,7 @@ class SkillItTuning(DrawnTuning):
         """Learn the graph, where there is none, and open the curriculum on it."""
         edges = self.curriculum.edges or self._learned(rows, validation, kept)
         draws = self._opened(edges, rows, validation)
-        names = {number: str(own[0].prompt.columns[SKILL]) for number, own in _by_domain(rows).items()}
+        names = names_of(rows)
         given = [given_answer(policy, row) for row in validation]
 
         def shares() -> dict[str, float]:
@@ -89,7 +79,7 @@ class SkillItTuning(DrawnTuning):
         def keep(directory: Path) -> None:
             (directory / GRAPH).write_text(json.dumps(edges), encoding="utf-8")
 
-        facts = {"skills": _told(rows), "edges": " ".join(edges) or "none"}
+        facts = {"skills": listed(rows), "edges": " ".join(edges) or "none"}
         return Begun(draws, partial(told_losses, policy, given), shares, facts, keep)
 
     def _opened(self, edges: Sequence[str], rows: Sequence[Answered], validation: Sequence[Answered]) -> SkillItDraws:
@@ -102,8 +92,8 @@ class SkillItTuning(DrawnTuning):
             return ()
         if kept is not None:
             return tuple(read_kept(kept / GRAPH, list[str]))
-        after = partial(self._after, _by_domain(rows), _by_domain(validation))
-        return learn_edges(after, [*_by_domain(rows)], way=self.graph_from, least=self.graph_least)
+        after = partial(self._after, by_domain(rows), by_domain(validation))
+        return learn_edges(after, [*by_domain(rows)], way=self.graph_from, least=self.graph_least)
 
     def _after(
         self, rows: dict[int, list[Answered]], validation: dict[int, list[Answered]], places: Sequence[int]
@@ -133,17 +123,3 @@ def told_losses(policy: Policy, given: Sequence[Trajectory]) -> list[Trajectory]
     """The rows with 1 less their loss (nats a token) as reward, which is what a curriculum takes for it."""
     loss_N = -total_logp(policy, given) / num_actions(given)
     return [t.replace(reward=1 - float(loss)) for t, loss in zip(given, loss_N, strict=True)]
-
-
-def _by_domain(rows: Sequence[Answered]) -> dict[int, list[Answered]]:
-    """The rows by the number of their skill, in the order of the numbers."""
-    found: dict[int, list[Answered]] = {}
-    for row in rows:
-        number = row.prompt.labels["domain"]
-        assert isinstance(number, int)
-        found.setdefault(number, []).append(row)
-    return dict(sorted(found.items()))
-
-
-def _told(rows: Sequence[Answered]) -> str:
-    return ", ".join(f"{number} {own[0].prompt.columns[SKILL]}" for number, own in _by_domain(rows).items())

@@ -1,0 +1,182 @@
+"""Data Mixing Agent: domains are drawn by a small agent that was fitted on many short runs of a proxy.
+
+Differs: the agent sees the loss of every domain, and not scores of two benchmarks; it reads each domain by one and
+the same network, so that it fits any domains in any order, where the paper's, by a third-party note, has one output for
+each of 52. Its last three rounds stand for the whole history. In post-training the loss of a domain is 1 less the mean
+reward of what was sampled for it in the round, 1 until something was; a supervised job (`pretrain/mixed_tuning.py`)
+reports held-out losses. The paper's text was not at hand: what is not confirmed stands in `pretrain/mixing_fit.py`,
+which fits the agent. Without an agent all domains are drawn alike: an agent that has learned nothing does that.
+
+    s_t = (shares of the domains, losses of the domains) of all rounds before,    a_t = pi(s_t) = shares of round t
+    S_t = mean over targets and sources of the share by which losses have fallen,    pi maximises S at the end
+
+Every round begins with what was told in the last one. P prompts, G samples per prompt: the loss of a domain is the mean
+over its prompts, each over its own G samples. The network and its features are in `mixing_agent.py`.
+Source: Yang et al. 2025, arXiv:2507.15640.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from jaxtyping import Float64
+
+from steelyard.core import PositiveInt, Prompt, Trajectory, method, require, rng
+from steelyard.core.json import JsonMapping
+from steelyard.curriculum.arms import Arms, pick
+from steelyard.curriculum.bandit import HINT, read_state
+from steelyard.curriculum.mixing_agent import Mixer, MixingAgent, new_actor
+
+
+@method(
+    "data-mixing-agent",
+    paper="arXiv:2507.15640",
+    claim="balances source and target benchmarks better than strong baselines, also in other fields and models",
+)
+@dataclass(frozen=True)
+class DataMixingAgent:
+    """Settings of the Data Mixing Agent: domains drawn by an agent that was fitted on runs of a proxy."""
+
+    agent: str = ""
+    """Run of `steelyard train data-mixing-agent`, or its directory agent; empty draws all domains alike."""
+    targets: tuple[int, ...] = ()
+    """Numbers of the target domains, which are to be learned; the others are sources, to be kept. Empty for all."""
+    round_size: PositiveInt = 256
+    """Examples that are drawn between two changes of the shares."""
+
+    def open(self, prompts: Sequence[Prompt], seed: int, probes: Sequence[Prompt] = ()) -> "DataMixingDraws":
+        """The live curriculum, over the domains of these prompts; of `probes` it is told, and draws none.
+
+        Raises:
+            SteelyardError: there is no such agent, or a target is no domain of the prompts.
+        """
+        agent = MixingAgent.load(self.agent) if self.agent else MixingAgent(new_actor(0), 1)
+        return DataMixingDraws(self, agent, Arms(prompts, seed, probes), seed)
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    position: int
+    begun: int | None
+    walked: list[int]
+    total: list[float]
+    told: list[int]
+    shares: list[list[float]]
+    losses: list[list[float]]
+
+
+class DataMixingDraws:
+    """The live curriculum: shares and losses of all rounds, and what was told since the present one began.
+
+    Args:
+        settings: of the curriculum.
+        agent: gives the shares.
+        arms: the prompts of each domain.
+        seed: of the draws.
+
+    Raises:
+        SteelyardError: a target is none of the domains.
+    """
+
+    def __init__(self, settings: DataMixingAgent, agent: Mixer, arms: Arms, seed: int) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._arms = arms
+        self._seed = seed
+        self._target_D = targets_of(settings.targets, arms.domains)
+        self._position = 0
+        self._begun: int | None = None
+        self._total_D = np.zeros(len(arms))
+        self._told_D = np.zeros(len(arms), np.int64)
+        self._shares: list[list[float]] = []
+        self._losses: list[list[float]] = []
+
+    @property
+    def domains(self) -> Sequence[int]:
+        """The numbers of the domains, in order."""
+        return self._arms.domains
+
+    @property
+    def begins_round(self) -> bool:
+        """Whether the next draw changes the shares: at first, and after each round."""
+        return self._begun is None or self._position - self._begun >= self._settings.round_size
+
+    def weights(self) -> Float64[np.ndarray, "D"]:
+        """The shares of this round, in the order of the domains' numbers; before the first round, its."""
+        return np.array(self._shares[-1]) if self._shares else self._next()
+
+    def draw(self, num_prompts: int) -> list[int]:
+        """Indices of the next prompts; a round that is over is closed before."""
+        if self.begins_round:
+            self._close()
+        weight_D = self.weights()
+        places = range(self._position, self._position + num_prompts)
+        self._position += num_prompts
+        return [self._arms.next(pick(weight_D, self._uniform(k))) for k in places]
+
+    def _uniform(self, position: int) -> float:
+        return float(rng(self._seed, "data-mixing-agent", position).random())
+
+    def observe(self, trajectories: Sequence[Trajectory]) -> None:
+        """Count 1 less the mean reward of each prompt's samples as one measure of its domain's loss."""
+        for arm, reward_G in self._arms.rewards(trajectories):
+            if len(reward_G):
+                self._total_D[arm] += 1 - reward_G.mean()
+                self._told_D[arm] += 1
+
+    def _close(self) -> None:
+        """The losses that were told end the round, and the agent gives the shares of the next one."""
+        self._begun = self._position
+        if self._losses or self._told_D.any():
+            before_D = np.array(self._losses[-1]) if self._losses else np.ones(len(self._arms))
+            loss_D = np.where(self._told_D > 0, self._total_D / np.maximum(self._told_D, 1), before_D)
+            self._losses.append(loss_D.tolist())
+        self._total_D = np.zeros(len(self._arms))
+        self._told_D = np.zeros(len(self._arms), np.int64)
+        self._shares.append(self._next().tolist())
+
+    def _next(self) -> Float64[np.ndarray, "D"]:
+        return self._agent.shares(self._shares, self._losses, self._target_D)
+
+    def state(self) -> Mapping[str, object]:
+        """Shares and losses of all rounds, what was told in this one, and the counters."""
+        return {
+            "position": self._position,
+            "begun": self._begun,
+            "walked": self._arms.state(),
+            "total": self._total_D.tolist(),
+            "told": self._told_D.tolist(),
+            "shares": [[*shares] for shares in self._shares],
+            "losses": [[*losses] for losses in self._losses],
+        }
+
+    def restore(self, state: JsonMapping) -> None:
+        """Continue from a `state`.
+
+        Raises:
+            SteelyardError: it is not a state of this curriculum.
+        """
+        kept = read_state(state, _State)
+        self._arms.restore(kept.walked)
+        lists = (kept.total, kept.told, *kept.shares, *kept.losses)
+        right = all(len(listed) == len(self._arms) for listed in lists)
+        require(right, "its lists differ in length", where="curriculum state", hint=HINT)
+        self._position = kept.position
+        self._begun = kept.begun
+        self._total_D = np.array(kept.total, np.float64)
+        self._told_D = np.array(kept.told, np.int64)
+        self._shares = kept.shares
+        self._losses = kept.losses
+
+
+def targets_of(targets: Sequence[int], domains: Sequence[int]) -> Float64[np.ndarray, "D"]:
+    """1 for the domains that are to be learned, else 0; where none is named, all are.
+
+    Raises:
+        SteelyardError: one is none of the domains.
+    """
+    unknown = [number for number in targets if number not in domains]
+    what = f"no prompt has domain {unknown[0] if unknown else None}"
+    hint = f"name some of {', '.join(map(str, domains))}"
+    require(not unknown, what, where="data-mixing-agent.targets", hint=hint)
+    return np.array([float(not targets or number in targets) for number in domains])
