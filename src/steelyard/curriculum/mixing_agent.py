@@ -14,7 +14,7 @@ and losses as unchanged.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -38,6 +38,7 @@ HINT = "give the run of steelyard train data-mixing-agent, or its agent/"
 Numbers = Sequence[Sequence[float]]
 
 
+@runtime_checkable
 class Mixer(Protocol):
     """What gives the shares of the next round."""
 
