@@ -60,8 +60,8 @@ def test_the_page_is_whole(page):
     assert page.elements["title"] == page.elements["h1"] == 1
     assert ("html", "lang", "en") in page.attributes
     assert len(page.ids) == len(set(page.ids)), "an id repeats"
-    assert page.elements["svg"] == page.elements["figure"] == page.elements["figcaption"] == 12
-    assert sum(tag == "svg" and name == "aria-label" and bool(value) for tag, name, value in page.attributes) == 12
+    assert page.elements["svg"] == page.elements["figure"] == page.elements["figcaption"] == 13
+    assert sum(tag == "svg" and name == "aria-label" and bool(value) for tag, name, value in page.attributes) == 13
     assert page.elements["table"] == page.elements["caption"] == 4
 
 
@@ -115,7 +115,7 @@ def test_no_records_no_section(make_run, drop):
     directory = make_run()
     (directory / f"{drop}.jsonl").unlink()
     gone = {"metrics": {"staleness", "replay", "loss"}, "timing": {"idle", "throughput"},
-            "eval": {"accuracy", "style", "evaluations"}, "samples": {"samples"}}[drop]  # fmt: skip
+            "eval": {"accuracy", "endings", "style", "evaluations"}, "samples": {"samples"}}[drop]  # fmt: skip
     page = Page(write_report(directory).read_text(encoding="utf-8"))
     assert page.sections == [name for name in SECTIONS if name not in gone]
 
@@ -222,7 +222,7 @@ def test_a_browser_shows_every_plot(whole_page, tmp_path):
         found = re.search(r"<title>(.*?)</title>", done.stdout)
         assert found is not None
         seen = json.loads(found[1])
-        assert seen == {"wide": True, "plots": 12, "scripts": 1, "hidden": 0}, width
+        assert seen == {"wide": True, "plots": 13, "scripts": 1, "hidden": 0}, width
 
 
 def test_what_a_task_measures_of_its_own_sums_the_run_up_and_is_drawn(make_run):
