@@ -7,10 +7,12 @@ Differs: no paper, this world is ours.
     about no kind no close yes          a critique: one word for each of three rules; its score is 1 + rules kept
     name rami drop grub                 what to change: the topic, a rude word, the missing close
 
+    reward = rules kept / 3,    score = 1 + rules kept
+
 A note is about the topic that was asked for, has no rude word, and closes with thanks: three rules that have nothing to
 do with each other, so a critique says of a bad note what is good in it, and a score does not. The careless writer keeps
 each rule with probability `care`, whatever the others; a good writer who is told what to change does so nine times in
-ten, and leaves the rest as it was. Reward is the share of the rules that are kept; what is no note keeps none.
+ten, and leaves the rest as it was. What is no note keeps no rule.
 """
 
 from collections.abc import Iterator, Sequence

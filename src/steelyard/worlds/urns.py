@@ -7,8 +7,10 @@ Differs: no paper, this world is ours.
     fall c 4             4 balls of c, 3 of d, 2 of e and 1 of f
     output a             a draw of the urn; the next one is independent of it
 
+    p(letter) = balls of it / balls in the urn
+
 What a good model does is draw, not answer: no letter is the right one, and the distribution of its draws can be laid
-beside the known one, p(letter) = balls of it / balls. An urn that no model has read of can be told by its description
+beside the known one. An urn that no model has read of can be told by its description
 (reading it takes counting), or by draws that are shown. The base model has read long rows of draws, half of them under
 the description of another urn: it copies from draws that it sees, and believes a description half. `law` of an urn is
 its distribution, in the order of `LETTERS`. Reward is 1 for a letter that is in the urn.

@@ -156,7 +156,7 @@ SOLUTIONS = [
           "--generator: is missing; name a model that writes texts"),
     Wrong("train incorrect-synth --rows solutions.jsonl --generator llama", "--judge: is missing; name a function"),
     Wrong(f"{SYNTH} --generator ./nowhere", "no such directory: './nowhere'"),
-    Wrong(f"{SYNTH} --judge right", "--judge: 'right' names no function"),
+    Wrong(f"{SYNTH} --judge right", "--judge: 'right' names nothing that rates"),
     Wrong(f"{SYNTH} --reader llama", "--reader: is given, and IncorrectSynth asks none; leave it out"),
     Wrong(f"{SYNTH} --rows good.jsonl", "good.jsonl, line 1: there is no column 'solution'", shell=True),
     Wrong(f"{SYNTH} --solution-column answer", "solutions.jsonl, line 1: column 'answer' is 1; write a text"),
@@ -217,6 +217,7 @@ THOUGHTS = [
     Wrong(f"{SOFT} --soft-steps 2 --soft-temperature 0", "soft-tokens.soft_temperature: is 0.0; use more than 0"),
     Wrong(f"{SOFT} --soft-steps 2 --num-generations 1", "--num-generations: is 1; use 2 or more"),
     Wrong(f"{SOFT} --soft-steps 2 --reward nowhere:right", "nowhere"),
+    Wrong(f"{SOFT.replace('good.jsonl', 'nowhere.jsonl')} --soft-steps 2", "nowhere.jsonl: there is no such file"),
 ]  # fmt: skip
 LUCK = "train dichotomy --trajectories good.jsonl --output-dir new"
 PLAYED = [
