@@ -99,6 +99,12 @@ def default_of(field: "dataclasses.Field[Any]") -> object:
         default = field.default_factory()
     else:
         return "required"
+    return _as_json(default)
+
+
+def _as_json(default: object) -> object:
+    if isinstance(default, tuple):
+        return tuple(map(_as_json, default))
     return encode(default) if dataclasses.is_dataclass(default) else default
 
 
