@@ -117,3 +117,16 @@ def _abs_advantages(reward_G: Float64[np.ndarray, "G"]) -> Float64[np.ndarray, "
         return reward_G
     centered_G = reward_G - reward_G.mean()
     return np.abs(centered_G) / (np.sqrt(np.square(centered_G).mean()) + _EPS)
+
+
+def targets_of(targets: Sequence[int], domains: Sequence[int], curriculum: str) -> Float64[np.ndarray, "D"]:
+    """1 for the domains that are to be learned, else 0; where none is named, all are.
+
+    Raises:
+        SteelyardError: one is none of the domains.
+    """
+    unknown = [number for number in targets if number not in domains]
+    what = f"no prompt has domain {unknown[0] if unknown else None}"
+    hint = f"name some of {', '.join(map(str, domains))}"
+    require(not unknown, what, where=f"{curriculum}.targets", hint=hint)
+    return np.array([float(not targets or number in targets) for number in domains])

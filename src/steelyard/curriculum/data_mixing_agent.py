@@ -24,9 +24,10 @@ from jaxtyping import Float64
 
 from steelyard.core import PositiveInt, Prompt, Trajectory, method, require, rng
 from steelyard.core.json import JsonMapping
-from steelyard.curriculum.arms import Arms, pick
+from steelyard.curriculum.arms import Arms, pick, targets_of
 from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.mixing_agent import Mixer, MixingAgent, new_actor
+from steelyard.curriculum.told_losses import ToldLosses
 
 
 @method(
@@ -83,11 +84,10 @@ class DataMixingDraws:
         self._agent = agent
         self._arms = arms
         self._seed = seed
-        self._target_D = targets_of(settings.targets, arms.domains)
+        self._target_D = targets_of(settings.targets, arms.domains, "data-mixing-agent")
         self._position = 0
         self._begun: int | None = None
-        self._total_D = np.zeros(len(arms))
-        self._told_D = np.zeros(len(arms), np.int64)
+        self._told = ToldLosses(arms)
         self._shares: list[list[float]] = []
         self._losses: list[list[float]] = []
 
@@ -119,20 +119,13 @@ class DataMixingDraws:
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Count 1 less the mean reward of each prompt's samples as one measure of its domain's loss."""
-        for arm, reward_G in self._arms.rewards(trajectories):
-            if len(reward_G):
-                self._total_D[arm] += 1 - reward_G.mean()
-                self._told_D[arm] += 1
+        self._told.observe(trajectories)
 
     def _close(self) -> None:
         """The losses that were told end the round, and the agent gives the shares of the next one."""
         self._begun = self._position
-        if self._losses or self._told_D.any():
-            before_D = np.array(self._losses[-1]) if self._losses else np.ones(len(self._arms))
-            loss_D = np.where(self._told_D > 0, self._total_D / np.maximum(self._told_D, 1), before_D)
-            self._losses.append(loss_D.tolist())
-        self._total_D = np.zeros(len(self._arms))
-        self._told_D = np.zeros(len(self._arms), np.int64)
+        if self._losses or self._told:
+            self._losses.append(self._told.end_round(self._losses))
         self._shares.append(self._next().tolist())
 
     def _next(self) -> Float64[np.ndarray, "D"]:
@@ -144,8 +137,8 @@ class DataMixingDraws:
             "position": self._position,
             "begun": self._begun,
             "walked": self._arms.state(),
-            "total": self._total_D.tolist(),
-            "told": self._told_D.tolist(),
+            "total": self._told.total,
+            "told": self._told.told,
             "shares": [[*shares] for shares in self._shares],
             "losses": [[*losses] for losses in self._losses],
         }
@@ -163,20 +156,6 @@ class DataMixingDraws:
         require(right, "its lists differ in length", where="curriculum state", hint=HINT)
         self._position = kept.position
         self._begun = kept.begun
-        self._total_D = np.array(kept.total, np.float64)
-        self._told_D = np.array(kept.told, np.int64)
+        self._told.restore(kept.total, kept.told)
         self._shares = kept.shares
         self._losses = kept.losses
-
-
-def targets_of(targets: Sequence[int], domains: Sequence[int]) -> Float64[np.ndarray, "D"]:
-    """1 for the domains that are to be learned, else 0; where none is named, all are.
-
-    Raises:
-        SteelyardError: one is none of the domains.
-    """
-    unknown = [number for number in targets if number not in domains]
-    what = f"no prompt has domain {unknown[0] if unknown else None}"
-    hint = f"name some of {', '.join(map(str, domains))}"
-    require(not unknown, what, where="data-mixing-agent.targets", hint=hint)
-    return np.array([float(not targets or number in targets) for number in domains])

@@ -26,9 +26,10 @@ from jaxtyping import Float64
 
 from steelyard.core import NonNegative, Positive, PositiveInt, Prompt, Trajectory, method, require, rng
 from steelyard.core.json import JsonMapping
-from steelyard.curriculum.arms import Arms, pick
+from steelyard.curriculum.arms import Arms, pick, targets_of
 from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.skill_graph import Edge, graph_of
+from steelyard.curriculum.told_losses import ToldLosses
 
 
 @method(
@@ -75,11 +76,10 @@ class SkillItDraws:
         self._seed = seed
         self._arms = Arms(prompts, seed, probes)
         graph_DD = graph_of(settings.edges, self.domains, settings.edge_weight)
-        self._graph_DD = graph_DD * _targeted(settings.targets, self.domains)
+        self._graph_DD = graph_DD * targets_of(settings.targets, self.domains, "skill-it")
         self._position = 0
         self._begun = 0
-        self._total_D = np.zeros(len(self._arms))
-        self._told_D = np.zeros(len(self._arms), np.int64)
+        self._told = ToldLosses(self._arms)
         self._losses = deque[list[float]](maxlen=settings.window)
 
     @property
@@ -113,21 +113,13 @@ class SkillItDraws:
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Count 1 less the mean reward of each prompt's samples as one measure of its skill's loss."""
-        for arm, reward_G in self._arms.rewards(trajectories):
-            if len(reward_G):
-                self._total_D[arm] += 1 - reward_G.mean()
-                self._told_D[arm] += 1
+        self._told.observe(trajectories)
 
     def _close(self) -> None:
         """The losses that were told become those of the round; without any, the last ones stay."""
         self._begun = self._position
-        if not self._told_D.any():
-            return
-        before_D = np.array(self._losses[-1]) if self._losses else np.ones(len(self._arms))
-        loss_D = np.where(self._told_D > 0, self._total_D / np.maximum(self._told_D, 1), before_D)
-        self._losses.append(loss_D.tolist())
-        self._total_D = np.zeros(len(self._arms))
-        self._told_D = np.zeros(len(self._arms), np.int64)
+        if self._told:
+            self._losses.append(self._told.end_round(self._losses))
 
     def state(self) -> Mapping[str, object]:
         """The losses of the last rounds, what was told in this one, and the counters."""
@@ -135,8 +127,8 @@ class SkillItDraws:
             "position": self._position,
             "begun": self._begun,
             "walked": self._arms.state(),
-            "total": self._total_D.tolist(),
-            "told": self._told_D.tolist(),
+            "total": self._told.total,
+            "told": self._told.told,
             "losses": [[*losses] for losses in self._losses],
         }
 
@@ -152,14 +144,5 @@ class SkillItDraws:
         require(right, "its lists differ in length", where="curriculum state", hint=HINT)
         self._position = kept.position
         self._begun = kept.begun
-        self._total_D = np.array(kept.total, np.float64)
-        self._told_D = np.array(kept.told, np.int64)
+        self._told.restore(kept.total, kept.told)
         self._losses = deque(kept.losses, maxlen=self._settings.window)
-
-
-def _targeted(targets: Sequence[int], domains: Sequence[int]) -> Float64[np.ndarray, "D"]:
-    """1 for the skills that are to be learned, else 0."""
-    unknown = [number for number in targets if number not in domains]
-    hint = f"name some of {', '.join(map(str, domains))}"
-    require(not unknown, f"no prompt has domain {unknown[0] if unknown else None}", where="skill-it.targets", hint=hint)
-    return np.array([float(not targets or number in targets) for number in domains])

@@ -19,7 +19,7 @@ import numpy as np
 from steelyard.core import PositiveInt, ShareAboveZero, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.curriculum import DataMixingAgent
-from steelyard.curriculum.data_mixing_agent import targets_of
+from steelyard.curriculum.arms import targets_of
 from steelyard.curriculum.mixing_agent import PRODUCT
 from steelyard.curriculum.skill_graph import Losses
 from steelyard.policy import Policy
@@ -67,7 +67,7 @@ class FitMixingAgent(BySkill):
     def planned(self, rows: Sequence[Answered], validation: Sequence[Answered]) -> JsonObject:
         """The domains by number, and how much the proxy is trained."""
         require(not self.curriculum.agent, "is what is fitted here", where="--agent", hint="leave it out")
-        targets_of(self.curriculum.targets, [*by_domain(rows)])
+        targets_of(self.curriculum.targets, [*by_domain(rows)], "data-mixing-agent")
         return {"skills": listed(rows), "runs": self.runs, "learner_steps": self.runs * self.rounds * self._steps}
 
     def steps_over(self, examples: int) -> int:
@@ -87,7 +87,7 @@ class FitMixingAgent(BySkill):
         rows, validation = self.set_aside(train)
         numbers = {"train": len(rows), "validation": len(validation), "held_out": len(held)}
         facts = numbers | self.planned(rows, validation) | {"notes": dict(notes)}
-        target_D = targets_of(self.curriculum.targets, [*by_domain(rows)])
+        target_D = targets_of(self.curriculum.targets, [*by_domain(rows)], "data-mixing-agent")
         proxies = self._proxies(policy, rows, validation)
         steps = self.steps_over(len(rows))
         return MixingWork(proxies, self.fit, self.runs, target_D, names_of(rows), steps, facts)
