@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from restored import check_goes_on
 from searched import DOMAINS, found, prompts
 
+from steelyard.check.curriculum import CURRICULUM_CHECKS
 from steelyard.core import Curriculum, Prompt, SteelyardError, decode, encode
 from steelyard.curriculum import DataMixingAgent, SkillIt
 from steelyard.curriculum.arms import Arms
@@ -68,8 +69,8 @@ def test_a_domain_of_which_nothing_was_told_has_loss_1_and_samples_without_rewar
     assert agent.told[-1][1] == [0.75, 1.0, 1.0]
 
 
-def test_without_an_agent_domains_are_drawn_alike_as_by_skill_it_with_eta_0():
-    draws = DataMixingAgent(round_size=8).open(prompts(), 0)
+def test_an_agent_that_has_learned_nothing_draws_domains_alike_as_skill_it_does_with_eta_0():
+    draws = followed(MixingAgent(new_actor(0), 1), round_size=8)
     counts = np.zeros(DOMAINS)
     for _ in range(100):
         drawn = draws.draw(30)
@@ -89,9 +90,14 @@ def test_it_draws_by_the_agent_of_a_run(saved):
     assert counts / 3000 == pytest.approx(expected, abs=0.04)
 
 
-def test_probes_are_told_of_and_never_drawn():
+@pytest.mark.parametrize("check", CURRICULUM_CHECKS.values(), ids=CURRICULUM_CHECKS)
+def test_with_an_agent_it_passes_what_every_curriculum_is_asked(saved, check):
+    check(DataMixingAgent(agent=saved, round_size=4))
+
+
+def test_probes_are_told_of_and_never_drawn(saved):
     probe = Prompt("held", "held", {"domain": 10})
-    draws = DataMixingAgent(round_size=1).open(prompts(), 0, [probe])
+    draws = DataMixingAgent(agent=saved, round_size=1).open(prompts(), 0, [probe])
     draws.observe([t.replace(prompt_id="held") for t in found(0, [0.75])])
     assert max(draws.draw(200)) < len(prompts())
     assert draws.state()["losses"] == [[1.0, 0.25, 1.0]]
@@ -110,16 +116,18 @@ def test_settings_survive_json():
     assert decode(msgspec.json.decode(msgspec.json.encode(encode(method)))) == method
 
 
-def test_wrong_input_is_refused(tmp_path):
+def test_wrong_input_is_refused(tmp_path, saved):
     with pytest.raises(SteelyardError, match="data-mixing-agent"):
         DataMixingAgent(round_size=0)
     with pytest.raises(SteelyardError, match=r"targets: no prompt has domain 7; name some of 0, 10, 20"):
-        DataMixingAgent(targets=(7,)).open(prompts(), 0)
+        DataMixingAgent(agent=saved, targets=(7,)).open(prompts(), 0)
     with pytest.raises(SteelyardError, match="there is no mixing agent"):
-        DataMixingAgent(agent=str(tmp_path)).open(prompts(), 0)
+        DataMixingAgent(agent=str(tmp_path / "none")).open(prompts(), 0)
+    with pytest.raises(SteelyardError, match=r"data-mixing-agent.agent: is missing; give the run of steelyard train"):
+        DataMixingAgent().open(prompts(), 0)
     with pytest.raises(SteelyardError, match="no prompts"):
         DataMixingAgent().open([], 0)
-    draws = DataMixingAgent().open(prompts(), 0)
+    draws = DataMixingAgent(agent=saved).open(prompts(), 0)
     for change in ({"told": [1]}, {"losses": [[1.0]]}, {"shares": [[1.0]]}, {"position": "1"}, {"more": 1}):
         with pytest.raises(SteelyardError, match="curriculum state"):
             draws.restore({**draws.state(), **change})

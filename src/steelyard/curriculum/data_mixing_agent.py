@@ -5,7 +5,7 @@ the same network, so that it fits any domains in any order, where the paper's, b
 each of 52. Its last three rounds stand for the whole history. In post-training the loss of a domain is 1 less the mean
 reward of what was sampled for it in the round, 1 until something was; a supervised job (`pretrain/mixed_tuning.py`)
 reports held-out losses. The paper's text was not at hand: what is not confirmed stands in `pretrain/mixing_fit.py`,
-which fits the agent. Without an agent all domains are drawn alike: an agent that has learned nothing does that.
+which fits the agent. Without an agent nothing is drawn.
 
     s_t = (shares of the domains, losses of the domains) of all rounds before,    a_t = pi(s_t) = shares of round t
     S_t = mean over targets and sources of the share by which losses have fallen,    pi maximises S at the end
@@ -25,22 +25,26 @@ from jaxtyping import Float64
 from steelyard.core import PositiveInt, Prompt, Trajectory, method, require, rng
 from steelyard.core.json import JsonMapping
 from steelyard.curriculum.arms import Arms, pick, targets_of
-from steelyard.curriculum.bandit import HINT, read_state
-from steelyard.curriculum.mixing_agent import Mixer, MixingAgent, new_actor
+from steelyard.curriculum.bandit import HINT as OTHER_TASK
+from steelyard.curriculum.bandit import read_state
+from steelyard.curriculum.mixing_agent import HINT, Mixer, MixingAgent
 from steelyard.curriculum.told_losses import ToldLosses
+
+_OF_AN_AGENT = ("curriculum-indices", "curriculum-seeded", "curriculum-resumes", "curriculum-observes")
 
 
 @method(
     "data-mixing-agent",
     paper="arXiv:2507.15640",
     claim="balances source and target benchmarks better than strong baselines, also in other fields and models",
+    exemptions=dict.fromkeys(_OF_AN_AGENT, "without the files of an agent it draws nothing"),
 )
 @dataclass(frozen=True)
 class DataMixingAgent:
     """Settings of the Data Mixing Agent: domains drawn by an agent that was fitted on runs of a proxy."""
 
     agent: str = ""
-    """Run of `steelyard train data-mixing-agent`, or its directory agent; empty draws all domains alike."""
+    """Run of `steelyard train data-mixing-agent`, or its directory agent."""
     targets: tuple[int, ...] = ()
     """Numbers of the target domains, which are to be learned; the others are sources, to be kept. Empty for all."""
     round_size: PositiveInt = 256
@@ -52,8 +56,9 @@ class DataMixingAgent:
         Raises:
             SteelyardError: there is no such agent, or a target is no domain of the prompts.
         """
-        agent = MixingAgent.load(self.agent) if self.agent else MixingAgent(new_actor(0), 1)
-        return DataMixingDraws(self, agent, Arms(prompts, seed, probes), seed)
+        arms = Arms(prompts, seed, probes)
+        require(bool(self.agent), "is missing", where="data-mixing-agent.agent", hint=HINT)
+        return DataMixingDraws(self, MixingAgent.load(self.agent), arms, seed)
 
 
 class _State(msgspec.Struct, forbid_unknown_fields=True):
@@ -153,7 +158,7 @@ class DataMixingDraws:
         self._arms.restore(kept.walked)
         lists = (kept.total, kept.told, *kept.shares, *kept.losses)
         right = all(len(listed) == len(self._arms) for listed in lists)
-        require(right, "its lists differ in length", where="curriculum state", hint=HINT)
+        require(right, "its lists differ in length", where="curriculum state", hint=OTHER_TASK)
         self._position = kept.position
         self._begun = kept.begun
         self._told.restore(kept.total, kept.told)

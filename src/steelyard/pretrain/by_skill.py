@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steelyard.core import checked
-from steelyard.pretrain.drawn_rows import DrawnTuning
+from steelyard.pretrain.drawn_rows import SetAside
 from steelyard.task.answered import Answered
 from steelyard.task.skilled import SKILL, numbered
 
 
 @checked()
 @dataclass(frozen=True)
-class BySkill(DrawnTuning, ABC):
-    """Teach a model the answers of a file, skill by skill."""
+class BySkill(SetAside, ABC):
+    """What all jobs have in common that tell a curriculum the loss of each skill."""
 
     def set_aside(self, rows: list[Answered]) -> tuple[list[Answered], list[Answered]]:
         """Training rows and those for validation, of every skill some; each has the number of its skill."""

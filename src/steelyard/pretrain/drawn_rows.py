@@ -22,7 +22,7 @@ from steelyard.core.json import JsonObject
 from steelyard.learner.given_data import GivenData
 from steelyard.policy import Policy
 from steelyard.pretrain.kept_file import read_kept
-from steelyard.pretrain.supervised import HeldOutAnswers, SupervisedTuning, given_answer
+from steelyard.pretrain.supervised import AnsweredJob, HeldOutAnswers, given_answer
 from steelyard.task.answered import Answered
 from steelyard.task.base import key_of, split_keys
 from steelyard.task.skilled import SkilledFile
@@ -92,8 +92,8 @@ class Begun(NamedTuple):
 
 @checked()
 @dataclass(frozen=True)
-class DrawnTuning(SupervisedTuning, ABC):
-    """Teach a model the answers of a file, row by row as a curriculum draws them."""
+class SetAside(AnsweredJob, ABC):
+    """What all jobs have in common that tell a curriculum of rows set aside."""
 
     validation_share: ShareInside = 0.1
     """Share of the training prompts that are set aside to tell the curriculum, chosen by hash of the prompt."""
@@ -114,17 +114,34 @@ class DrawnTuning(SupervisedTuning, ABC):
             SteelyardError: it cannot be opened on these rows.
         """
 
-    @abstractmethod
-    def begin(
-        self, policy: Policy, rows: Sequence[Answered], validation: Sequence[Answered], kept: Path | None
-    ) -> Begun:
-        """The curriculum over these rows, at its beginning; `kept` is a checkpoint of the run, where there is one."""
-
     def counted(self, train: list[Answered], held: list[Answered]) -> JsonObject:
         """The rows in numbers, those for validation apart, and what a plan says of the skills."""
         rows, validation = self.set_aside(train)
         numbers = {"train": len(rows), "validation": len(validation), "held_out": len(held)}
         return numbers | self.planned(rows, validation)
+
+    def apart(self, rows: Sequence[Answered], where: str) -> tuple[list[Answered], list[Answered]]:
+        """These rows to train on and for validation, by another hash than the one that decides what is held out.
+
+        Raises:
+            SteelyardError: nothing is left to train on.
+        """
+        rest, aside = split_keys(
+            rows, lambda row: f"validation {key_of(row.prompt.text)}", self.validation_share, where=where
+        )
+        return rest + aside[self.validation_rows :], aside[: self.validation_rows]
+
+
+@checked()
+@dataclass(frozen=True)
+class DrawnTuning(SetAside, ABC):
+    """Teach a model the answers of a file, row by row as a curriculum draws them."""
+
+    @abstractmethod
+    def begin(
+        self, policy: Policy, rows: Sequence[Answered], validation: Sequence[Answered], kept: Path | None
+    ) -> Begun:
+        """The curriculum over these rows, at its beginning; `kept` is a checkpoint of the run, where there is one."""
 
     def open(self) -> GivenData:
         """Read the rows, load the model and begin the curriculum."""
@@ -156,14 +173,3 @@ class DrawnTuning(SupervisedTuning, ABC):
         facts = numbers | begun.facts | {"notes": dict(notes)}
         learner = self.learner(policy, self.objective)
         return GivenData(learner, drawn, self.steps_over(len(rows)), measure, facts, keep)
-
-    def apart(self, rows: Sequence[Answered], where: str) -> tuple[list[Answered], list[Answered]]:
-        """These rows to train on and for validation, by another hash than the one that decides what is held out.
-
-        Raises:
-            SteelyardError: nothing is left to train on.
-        """
-        rest, aside = split_keys(
-            rows, lambda row: f"validation {key_of(row.prompt.text)}", self.validation_share, where=where
-        )
-        return rest + aside[self.validation_rows :], aside[: self.validation_rows]

@@ -21,7 +21,7 @@ from steelyard.curriculum.data_mixing_agent import DataMixingDraws
 from steelyard.curriculum.mixing_agent import HINT
 from steelyard.policy import Policy
 from steelyard.pretrain.by_skill import BySkill, listed, names_of
-from steelyard.pretrain.drawn_rows import Begun, Plain
+from steelyard.pretrain.drawn_rows import Begun, DrawnTuning, Plain
 from steelyard.pretrain.skill_it_tuning import told_losses
 from steelyard.pretrain.supervised import given_answer
 from steelyard.task.answered import Answered
@@ -29,7 +29,7 @@ from steelyard.task.answered import Answered
 
 @checked()
 @dataclass(frozen=True)
-class MixedTuning(BySkill):
+class MixedTuning(BySkill, DrawnTuning):
     """Teach a model the answers of a file, domain by domain as an agent draws them."""
 
     OWN_DATA: ClassVar[str] = "--path questions.jsonl --columns.skill domain --agent AGENT"

@@ -25,7 +25,7 @@ from steelyard.curriculum.skill_graph import Losses
 from steelyard.policy import Policy
 from steelyard.policy.copied import copied
 from steelyard.pretrain.by_skill import BySkill, by_domain, listed, names_of
-from steelyard.pretrain.drawn_rows import Begun, Plain
+from steelyard.pretrain.drawn_rows import Plain
 from steelyard.pretrain.mixing_fit import MixingFit
 from steelyard.pretrain.mixing_runs import Proxies
 from steelyard.pretrain.mixing_work import MixingWork
@@ -80,7 +80,7 @@ class FitMixingAgent(BySkill):
         found = super().plan()
         return {**found, "steps": {"steps": self.steps_over(0)}}
 
-    def open(self) -> MixingWork:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def open(self) -> MixingWork:
         """Read the rows and load the proxy."""
         policy = self.policy()
         train, held, notes = self._fitting(policy, *self._read())
@@ -92,15 +92,9 @@ class FitMixingAgent(BySkill):
         steps = self.steps_over(len(rows))
         return MixingWork(proxies, self.fit, self.runs, target_D, names_of(rows), steps, facts)
 
-    def reopen(self, kept: Path) -> MixingWork:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def reopen(self, kept: Path) -> MixingWork:
         """The same: a checkpoint's runs are read where the work is restored."""
         return self.open()
-
-    def begin(
-        self, policy: Policy, rows: Sequence[Answered], validation: Sequence[Answered], kept: Path | None
-    ) -> Begun:
-        """Never asked: this job draws no rows by an agent."""
-        raise NotImplementedError
 
     @property
     def _steps(self) -> int:

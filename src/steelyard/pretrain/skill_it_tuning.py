@@ -28,7 +28,7 @@ from steelyard.learner import Learner
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import num_actions, total_logp
 from steelyard.pretrain.by_skill import BySkill, by_domain, listed, names_of
-from steelyard.pretrain.drawn_rows import Begun, Plain
+from steelyard.pretrain.drawn_rows import Begun, DrawnTuning, Plain
 from steelyard.pretrain.kept_file import read_kept
 from steelyard.pretrain.supervised import given_answer
 from steelyard.task.answered import Answered
@@ -38,7 +38,7 @@ GRAPH = "skill-graph.json"
 
 @checked()
 @dataclass(frozen=True)
-class SkillItTuning(BySkill):
+class SkillItTuning(BySkill, DrawnTuning):
     """Teach a model the answers of a file, skill by skill as Skill-it draws them."""
 
     curriculum: Annotated[SkillIt, Plain] = field(default_factory=SkillIt)

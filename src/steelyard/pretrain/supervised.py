@@ -31,8 +31,8 @@ _SHOWN = 4
 
 @checked()
 @dataclass(frozen=True)
-class SupervisedTuning(ModelJob):
-    """Teach a model the answers of a file."""
+class AnsweredJob(ModelJob):
+    """What all jobs on the answers of a file have in common."""
 
     OWN_DATA: ClassVar[str] = "--path questions.jsonl"
 
@@ -74,20 +74,6 @@ class SupervisedTuning(ModelJob):
         """The rows in numbers; `train` counts those that are learned from."""
         return {"train": len(train), "held_out": len(held)}
 
-    def open(self) -> GivenData:
-        """Read the rows and load the model."""
-        policy = self.policy()
-        train, held, notes = self._fitting(policy, *self._read())
-        rows = [given_answer(policy, row) for row in train]
-        measured = held[: self.held_out_rows]
-        return GivenData(
-            self.learner(policy, self.objective),
-            lambda step: [[rows[i]] for i in epoch_batch(step, len(rows), self.batch_size, self.seed, "rows")],
-            self.steps_over(len(rows)),
-            HeldOutAnswers(policy, measured, self.max_completion_length),
-            {"train": len(train), "held_out": len(held), "notes": dict(notes)},
-        )
-
     def _read(self) -> tuple[list[Answered], list[Answered], Counter[str]]:
         train, notes = self.file.read(self.path, "--path")
         if self.held_out:
@@ -108,6 +94,26 @@ class SupervisedTuning(ModelJob):
         room = {"context": policy.context_length, "answer": self.max_completion_length}
         kept, able, left = with_room(train, held, size, **room, what="row", path=self.path)
         return kept, able, notes + left
+
+
+@checked()
+@dataclass(frozen=True)
+class SupervisedTuning(AnsweredJob):
+    """Teach a model the answers of a file."""
+
+    def open(self) -> GivenData:
+        """Read the rows and load the model."""
+        policy = self.policy()
+        train, held, notes = self._fitting(policy, *self._read())
+        rows = [given_answer(policy, row) for row in train]
+        measured = held[: self.held_out_rows]
+        return GivenData(
+            self.learner(policy, self.objective),
+            lambda step: [[rows[i]] for i in epoch_batch(step, len(rows), self.batch_size, self.seed, "rows")],
+            self.steps_over(len(rows)),
+            HeldOutAnswers(policy, measured, self.max_completion_length),
+            {"train": len(train), "held_out": len(held), "notes": dict(notes)},
+        )
 
 
 def given_answer(policy: Policy, row: Answered) -> Trajectory:
