@@ -84,7 +84,7 @@ def test_a_record_gives_its_row_and_its_rubric_and_a_picture_where_there_is_one(
         "| not shown | **shown** |"
     ) in page
     assert "| saferoute | ablation | beats luck | 0.04 [0.035, 0.045], claimed 0.03 | 0.03: too noisy |  |" in page
-    assert "1 proofs, 0 shown" in page
+    assert "1 proofs, 0 shown and 0 refuted" in page
     assert (
         "called shown in 16 of 400 first blocks (4.0 % [2.5, 6.0]) and in both blocks in 1 (0.2 % [0.0, 1.2])" in page
     )

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.experiments.harness.proof_record import Among, Block, ProofRecord
+from steelyard.experiments.harness.proof_record import Among, Block, ClaimFigures, ClaimRecord, ProofRecord
 from steelyard.experiments.harness.standing import adjusted, changed_by_others, standings
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
@@ -66,6 +66,23 @@ def test_no_proof_more_takes_a_p_below_its_own(values, extra):
 )
 def test_shown_takes_the_verdict_the_correction_and_the_replication(found, standing):
     assert standings({"mine": found})["mine"][0] == standing
+
+
+@pytest.mark.parametrize(
+    ("claim", "interval", "standing"),
+    [
+        ({"min_effect": 0.2}, (0.05, 0.19), "refuted"),
+        ({"min_effect": 0.2}, (0.05, 0.2), "not shown"),  # .2 is not ruled out
+        ({"min_effect": 0.2}, None, "not shown"),
+        # A fifth less is -log .8 = .223, a fifth more log 1.2 = .182.
+        ({"min_effect": 0.2, "relative": True, "lower_is_better": True}, (0.1, 0.222), "refuted"),
+        ({"min_effect": 0.2, "relative": True}, (0.1, 0.183), "not shown"),
+    ],
+)
+def test_it_is_refuted_where_a_whole_interval_lies_below_what_was_claimed(claim, interval, standing):
+    first = msgspec.structs.replace(block("not shown", 0.9), claims=[ClaimFigures(0.12, interval, 0.9, "not shown")])
+    claims = [ClaimRecord("more", "score", "mine", "other", **claim)]
+    assert standings({"mine": msgspec.structs.replace(record(), claims=claims, first=first)})["mine"][0] == standing
 
 
 def test_a_verdict_that_other_proofs_changed_is_told():

@@ -12,7 +12,7 @@ from steelyard.experiments.harness.criterion import measure_digest
 from steelyard.experiments.harness.evidence import null_rate, verdicts
 from steelyard.experiments.harness.proof_index import load, proof_modules
 from steelyard.experiments.harness.proof_record import Block, ProofRecord, effect_of
-from steelyard.experiments.harness.standing import Standing, changed_by_others, standings
+from steelyard.experiments.harness.standing import DECIDED, Standing, changed_by_others, standings
 from steelyard.experiments.harness.table import markdown
 
 LINKS = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
@@ -52,8 +52,11 @@ is empty, no arm must fail the claim.
 
 A proof is **shown** where its first block shows every claim, its p-value (the largest of its claims', one-sided),
 adjusted for the number of proofs by Benjamini and Hochberg, is at most .10, and a later block of fresh seeds shows
-every claim again. Else it is *lost among many* (the adjusted p-value is larger, or there is none), *not yet replicated*
-(one block alone was measured) or *not replicated*. Records with every figure lie in [evidence](evidence/);
+every claim again. It is **refuted** where the whole interval of a claim lies below what was claimed, in the first
+block: the effect, if there is one, is smaller here. These two are decided. Else a proof is *not shown*, *too noisy*,
+*lost among many* (the adjusted p-value is larger, or there is none), *not yet replicated* (one block alone was
+measured) or *not replicated*, and more seeds could bring it either way. Records with every figure lie in
+[evidence](evidence/);
 `steelyard prove --null 400` runs two identical arms through the same test."""
 
 
@@ -109,8 +112,8 @@ def _outdated(records: Mapping[str, ProofRecord]) -> Iterator[str]:
 def _summary(
     records: Mapping[str, ProofRecord], found: Mapping[str, tuple[Standing, float]], directory: Path
 ) -> Iterator[str]:
-    shown = sum(standing == "shown" for standing, _ in found.values())
-    yield f"{len(records)} proofs, {shown} shown; {cost_text(records.values())}."
+    shown, refuted = (sum(standing == one for standing, _ in found.values()) for one in DECIDED)
+    yield f"{len(records)} proofs, {shown} shown and {refuted} refuted; {cost_text(records.values())}."
     yield markdown(PROOF_HEAD, (_proof(record, *found[id], directory) for id, record in records.items()))
 
 
@@ -157,7 +160,7 @@ def _claims(record: ProofRecord) -> Iterator[tuple[str, ...]]:
             effect_of(claim, first),
             "" if later is None else f"{effect_of(claim, later).partition(', claimed')[0]}: {later.verdict}",
             first.control_verdict or "",
-            f"**{first.verdict}**",
+            f"**{'refuted' if claim.refuted_by(first) else first.verdict}**",
         )
 
 

@@ -90,12 +90,21 @@ class Claim:
         Raises:
             SteelyardError: it is relative, and nothing can be so much less.
         """
-        if not self.relative:
-            return self.min_effect
-        ratio = 1 - self.min_effect if self.lower_is_better else 1 + self.min_effect
-        if ratio <= 0:
-            raise SteelyardError("asks for more than all", where=self.text, hint="claim a share below 1")
-        return -math.log(ratio) if self.lower_is_better else math.log(ratio)
+        return on_scale_of_effect(self.min_effect, self.relative, self.lower_is_better, self.text)
+
+
+def on_scale_of_effect(min_effect: float, relative: bool, lower_is_better: bool, where: str) -> float:
+    """What is claimed at least, as an effect is measured: a share becomes its logarithm.
+
+    Raises:
+        SteelyardError: it is relative, and nothing can be so much less.
+    """
+    if not relative:
+        return min_effect
+    ratio = 1 - min_effect if lower_is_better else 1 + min_effect
+    if ratio <= 0:
+        raise SteelyardError("asks for more than all", where=where, hint="claim a share below 1")
+    return -math.log(ratio) if lower_is_better else math.log(ratio)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from steelyard.experiments.harness.claim import as_share
+from steelyard.experiments.harness.claim import as_share, on_scale_of_effect
 from steelyard.experiments.harness.effect import UNBOUNDED
 from steelyard.experiments.harness.spread import figures
 
@@ -66,6 +66,11 @@ class ClaimRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     control: str | None = None
     """The arm that must fail it."""
     kind: str = "claim"
+
+    def refuted_by(self, found: ClaimFigures) -> bool:
+        """True where the whole interval lies below what was claimed."""
+        least = on_scale_of_effect(self.min_effect, self.relative, self.lower_is_better, self.text)
+        return found.interval is not None and found.interval[1] < least
 
 
 class Scale(msgspec.Struct, frozen=True):

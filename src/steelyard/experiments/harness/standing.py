@@ -3,7 +3,9 @@
     q_(i) = min over j >= i of p_(j) m / j        m proofs, p_(1) <= ... <= p_(m)
 
 A proof is *shown* where its first block shows every claim, its adjusted p-value q is at most .10, and the later block
-shows every claim again. A proof without a p-value counts among the m with p = 1.
+shows every claim again. A proof without a p-value counts among the m with p = 1. It is *refuted* where the whole
+interval of one claim lies below what was claimed, in the first block. Proofs that are shown or refuted are decided: the
+others could come out either way.
 Source: Benjamini and Hochberg 1995.
 """
 
@@ -12,7 +14,10 @@ from typing import Literal
 
 from steelyard.experiments.harness.proof_record import ProofRecord
 
-Standing = Literal["shown", "not shown", "too noisy", "lost among many", "not yet replicated", "not replicated"]
+Standing = Literal[
+    "shown", "refuted", "not shown", "too noisy", "lost among many", "not yet replicated", "not replicated"
+]
+DECIDED: tuple[Standing, ...] = ("shown", "refuted")
 FALSE_SHARE = 0.10
 """Of the proofs that are called shown, the share that may be chance."""
 
@@ -29,6 +34,8 @@ def adjusted(p: Mapping[str, float | None]) -> dict[str, float]:
 
 def standing_of(record: ProofRecord, adjusted_p: float) -> Standing:
     """What the proof comes to, among all."""
+    if any(claim.refuted_by(found) for claim, found in zip(record.claims, record.first.claims, strict=True)):
+        return "refuted"
     for verdict in ("not shown", "too noisy"):
         if record.first.verdict == verdict:
             return verdict
