@@ -4,9 +4,9 @@ The strong labels are the rule's. `blind` has never heard of permits, so it is w
 makes harmless, one in eight; `noisy` is wrong one time in ten, by chance, and `malicious` nine times in ten. Arms:
 wl-ac with the blind labeller; the control, whose weak labels are the blind one's for other requests; `active`, without
 a weak labeller; `noisy` and `malicious`, wl-ac with those; `mixed`, blind again, which puts strong labels in the place
-of weak ones without correction, and `elsewhere`, whose corrections are those of other requests; and `all`, with a
-strong label for every request. By held-out requests `accuracy`; `labels` is how many strong labels were asked for, 420
-at most, and `trusted` the share of the requests where the weak label counts.
+of weak ones without correction; and `all`, with a strong label for every request. By held-out requests `accuracy`;
+`labels` is how many strong labels were asked for, 420 at most, and `trusted` the share of the requests where the weak
+label counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from steelyard.core import Prompt, checked, derive, rng
-from steelyard.experiments.harness import Arm, Claim, Proof
+from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.guard import WLAC, BagGuard
 from steelyard.guard.label_ledger import Ledger
 from steelyard.worlds.safety import ToySafety
@@ -48,20 +48,6 @@ class Mixed(WLAC):
         return ledger.entered_N.double(), torch.where(ledger.asked_N, ledger.strong_N, ledger.weak_N)
 
 
-@checked()
-@dataclass(frozen=True)
-class Elsewhere(WLAC):
-    """As many corrections, as large, but of other requests."""
-
-    def learned_from(self, ledger: Ledger) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
-        """Each correction goes to the next request that was asked about."""
-        target_N = ledger.target_N.clone()
-        corrected_N = ledger.asked_N & ledger.trusted_N
-        more_M = (target_N - ledger.weak_N)[corrected_N].roll(1)
-        target_N[corrected_N] = ledger.weak_N[corrected_N] + more_M
-        return ledger.weight_N, target_N
-
-
 @dataclass(frozen=True)
 class Labelling:
     """Whose weak labels an arm has, and what it makes of them."""
@@ -77,7 +63,6 @@ ARMS = {
     "noisy": Labelling(WLAC(budget=BUDGET), "noisy"),
     "malicious": Labelling(WLAC(budget=BUDGET), "malicious"),
     "mixed": Labelling(Mixed(budget=BUDGET)),
-    "elsewhere": Labelling(Elsewhere(budget=BUDGET)),
     "all": Labelling(Mixed(budget=BUDGET, weak_labels="always"), "strong"),
 }
 
@@ -127,7 +112,7 @@ class Office:
         fitting.run()
         said_N = guard(self.asked).harm_N >= 0.5
         return {
-            "accuracy": float((said_N == self.asked_truth_N).float().mean()),
+            **share("accuracy", int((said_N == self.asked_truth_N).sum()), len(said_N)),
             "labels": float(ledger.asked_N.sum()) if labelling.weak != "strong" else float(len(self.texts)),
             "trusted": float(ledger.trusted_N.float().mean()),
             "parameters": float(guard.num_parameters),
@@ -153,19 +138,18 @@ PROOF = Proof(
     control="wl-ac-off",
     equal="requests, network, steps and their rate, at most 420 strong labels",
     claims=(
-        Claim("Labels of somebody with a blind spot are worth 5 points of accuracy", "accuracy", "active", 0.05),
+        Claim("Labels of somebody with a blind spot are worth 3 points of accuracy", "accuracy", "active", 0.03),
         Claim("and save a tenth of the strong labels", "labels", "active", 0.1, relative=True, lower_is_better=True),
         Claim("A noisy labeller saves a fifth of the strong labels", "labels", "active", 0.2, ours="noisy",
               relative=True, lower_is_better=True, control="malicious"),
         Claim("and costs at most 2 points of accuracy", "accuracy", "active", -0.02, ours="noisy", control=None),
         Claim("A malicious labeller costs at most 2 points of accuracy", "accuracy", "active", -0.02,
               ours="malicious", control=None),
-        Claim("Correction is a point better than strong labels in the place of weak ones", "accuracy", "mixed", 0.01,
-              kind="ablation", control="elsewhere"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(requests=4000, steps=600),
     rates=dict.fromkeys(ARMS, 3e-3),
+    seeds=9,
 )  # fmt: skip
