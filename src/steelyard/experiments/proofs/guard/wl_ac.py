@@ -3,10 +3,8 @@
 The strong labels are the rule's. `blind` has never heard of permits, so it is wrong on each request that a permit alone
 makes harmless, one in eight; `noisy` is wrong one time in ten, by chance, and `malicious` nine times in ten. Arms:
 wl-ac with the blind labeller; the control, whose weak labels are the blind one's for other requests; `active`, without
-a weak labeller; `noisy` and `malicious`, wl-ac with those; `mixed`, blind again, which puts strong labels in the place
-of weak ones without correction; and `all`, with a strong label for every request. By held-out requests `accuracy`;
-`labels` is how many strong labels were asked for, 420 at most, and `trusted` the share of the requests where the weak
-label counts.
+a weak labeller; `noisy` and `malicious`, wl-ac with those. By held-out requests `accuracy`; `labels` is how many strong
+labels were asked for, 420 at most, and `trusted` the share of the requests where the weak label counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,15 +15,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Prompt, checked, derive, rng
+from steelyard.core import Prompt, derive, rng
 from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.guard import WLAC, BagGuard
-from steelyard.guard.label_ledger import Ledger
 from steelyard.worlds.safety import ToySafety
 
 BUDGET = 420
-Labeller = Literal["blind", "shuffled", "noisy", "malicious", "strong"]
-WRONG: Mapping[Labeller, float] = {"noisy": 0.1, "malicious": 0.9, "strong": 0.0}
+Labeller = Literal["blind", "shuffled", "noisy", "malicious"]
+WRONG: Mapping[Labeller, float] = {"noisy": 0.1, "malicious": 0.9}
 """How often a labeller that is wrong by chance is."""
 
 
@@ -36,16 +33,6 @@ class Setting:
     requests: int = 8000
     """Of which three in five are learned from."""
     steps: int = 1200
-
-
-@checked()
-@dataclass(frozen=True)
-class Mixed(WLAC):
-    """The baseline: a strong label takes the place of a weak one, and counts as much."""
-
-    def learned_from(self, ledger: Ledger) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
-        """Labels from 0 to 1."""
-        return ledger.entered_N.double(), torch.where(ledger.asked_N, ledger.strong_N, ledger.weak_N)
 
 
 @dataclass(frozen=True)
@@ -62,8 +49,6 @@ ARMS = {
     "active": Labelling(WLAC(budget=BUDGET, weak_labels="never")),
     "noisy": Labelling(WLAC(budget=BUDGET), "noisy"),
     "malicious": Labelling(WLAC(budget=BUDGET), "malicious"),
-    "mixed": Labelling(Mixed(budget=BUDGET)),
-    "all": Labelling(Mixed(budget=BUDGET, weak_labels="always"), "strong"),
 }
 
 
@@ -113,7 +98,7 @@ class Office:
         said_N = guard(self.asked).harm_N >= 0.5
         return {
             **share("accuracy", int((said_N == self.asked_truth_N).sum()), len(said_N)),
-            "labels": float(ledger.asked_N.sum()) if labelling.weak != "strong" else float(len(self.texts)),
+            "labels": float(ledger.asked_N.sum()),
             "trusted": float(ledger.trusted_N.float().mean()),
             "parameters": float(guard.num_parameters),
             "tokens": float(self.setting.steps * labelling.rule.batch * bag_NV.sum(1).mean()),
@@ -151,5 +136,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(requests=4000, steps=600),
     rates=dict.fromkeys(ARMS, 3e-3),
-    seeds=9,
+    first_seed=9,
+    seeds=5,
 )  # fmt: skip
