@@ -18,7 +18,7 @@ def train(recipe: "Run | Job | Pipeline | str", *, name: str | None = None, **op
     """Post-train a model: `steelyard.training.train`, which also takes a recipe by its name.
 
     Args:
-        recipe: a `Run`, a `Job`, a `Pipeline`, or the name of a recipe.
+        recipe: a `Run`, a `Job`, a `Pipeline`, the name of a recipe, or a file that names one (`FILE.toml`).
         name: the recipe's name in the records, where `recipe` is no name.
         options: `reward`, `watch` and the other arguments of `steelyard.training.train`, and fields of the recipe to
             change, for example `max_steps=50`.
@@ -28,6 +28,11 @@ def train(recipe: "Run | Job | Pipeline | str", *, name: str | None = None, **op
     """
     from steelyard import recipes, training
 
+    if isinstance(recipe, str) and recipe.endswith(".toml"):
+        from steelyard.cli.train_command import read_settings
+
+        found, settings = read_settings([recipe])
+        return training.train(settings, name=name or found, **options)
     if isinstance(recipe, str):
         return training.train(recipes.find(recipe), name=name or recipe, **options)
     return training.train(recipe, name=name or "custom", **options)

@@ -9,13 +9,14 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from steelyard.cli import parse_errors
-from steelyard.core import SteelyardError, suggest
+from steelyard.core import SteelyardError, require, suggest
 
 T = TypeVar("T")
 
 RunDirectory = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 """Directory of a run, as the first word after a command."""
 
+REWARD = "--reward"
 _LISTED = 20
 """Names that a message lists."""
 
@@ -129,7 +130,27 @@ def gather_rewards(words: Sequence[str], *flags: str) -> list[str]:
         SteelyardError: one has no value.
     """
     rest = list(words)
-    for flag in ("--reward", *flags):
-        found, rest = take_values(rest, flag)
-        rest += [flag, *(value for _, value in found)] if found else []
+    for flag in (REWARD, *flags):
+        found, rest = take_lists(rest, flag)
+        for values in found:
+            require(bool(values) and all(values), "has no value", where=flag, hint=f"write {flag} VALUE")
+        rest += [flag, *(value for values in found for value in values)] if found else []
     return rest
+
+
+def take_lists(words: Sequence[str], flag: str) -> tuple[list[list[str]], list[str]]:
+    """The values after a flag, up to the next one, each time that it is given, and the words that are left."""
+    found: list[list[str]] = []
+    rest: list[str] = []
+    taking = rest
+    for word in words:
+        name, joined, value = word.partition("=")
+        if word.startswith("--"):
+            taking = rest
+        if name == flag:
+            taking = []
+            found.append(taking)
+            taking += [value] if joined else []
+        else:
+            taking.append(word)
+    return found, rest

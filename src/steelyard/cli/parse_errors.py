@@ -37,6 +37,7 @@ def read(box: str, command: str) -> SteelyardError:
 def _unknown(names: str, lines: list[str], command: str, see: str) -> SteelyardError:
     """The error for an unknown option or word. The value that follows it is not repeated."""
     first = names.partition(", ")[0]
+    first = first.partition("=")[0] if first.startswith("--") else first
     if not first.startswith("-"):
         return SteelyardError(f"unexpected argument {first!r}", where=command, hint=f"leave it out, or {see}")
     # The line of a suggestion itself. Where its help text mentions an option, small letters follow.

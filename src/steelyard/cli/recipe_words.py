@@ -9,12 +9,13 @@ from dataclasses import fields, replace
 from typing import Any
 
 from steelyard.cli.chosen import CURRICULUM, chosen_parts, take_id, take_rule
-from steelyard.cli.flags import gather_rewards, parse, take_flags
-from steelyard.cli.stops import gather_stops
+from steelyard.cli.flags import REWARD, gather_rewards, parse, take_flags
+from steelyard.cli.stops import STOP, gather_stops
 from steelyard.core import SteelyardError
 from steelyard.runtime import Run
 from steelyard.training.pipeline import Pipeline
 
+CONSTRAINT = "--constraint"
 _FLAG = re.compile(r"(?<![\w/.-])--(?=[a-z])")
 
 
@@ -38,11 +39,20 @@ def parse_recipe(recipe: Any, words: Sequence[str], *, command: str, description
     return parse(type(recipe), words, command=command, default=recipe, description=description)
 
 
+def repeated_flags(recipe: Any) -> list[str]:
+    """The flags of a recipe that may be given several times, each adding a value."""
+    if not isinstance(recipe, Pipeline):
+        return [REWARD, CONSTRAINT, STOP]
+    stages = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "given"}
+    nested = [f"--{name}.{flag[2:]}" for name, stage in stages.items() for flag in repeated_flags(stage)]
+    return [REWARD, *_lists(recipe), *nested]
+
+
 def _parse_run(recipe: Run, words: Sequence[str], command: str, description: str) -> Run:
     rule, rest = take_rule(words, command)
     curriculum, rest = take_id(rest, CURRICULUM)
     recipe = recipe if curriculum is None else replace(recipe, curriculum=curriculum)
-    options = gather_stops(gather_rewards(_gather_schedules(rest, recipe), "--constraint"))
+    options = gather_stops(gather_rewards(_gather_schedules(rest, recipe), CONSTRAINT))
     told = f"{description}\n\n{chosen_parts()}"
     settings = parse(Run, options, command=command, default=recipe, description=told)
     return settings if rule is None else replace(settings, decode=rule)
@@ -61,12 +71,15 @@ def _parse_pipeline(recipe: Pipeline, words: Sequence[str], command: str, descri
     own, parts = split_stages(words, [*stages])
     names = ", ".join(f"--{name}.help" for name in stages)
     told = f"{description}\n\nEvery stage has the flags of its own kind of run, after its name: {names} list them."
-    lists = dict.fromkeys(stage.flag for stage in recipe.stages() if stage.flag)
-    given = parse(
-        type(recipe.given), gather_rewards(own, *lists), command=command, default=recipe.given, description=told
-    )
+    words_of_given = gather_rewards(own, *_lists(recipe))
+    given = parse(type(recipe.given), words_of_given, command=command, default=recipe.given, description=told)
     changed = {name: _parse_stage(stages[name], some, name, command) for name, some in parts.items() if some}
     return replace(recipe, given=given, **changed)  # pyright: ignore[reportArgumentType]
+
+
+def _lists(recipe: Pipeline) -> list[str]:
+    """The flags that name files of a pipeline's stages."""
+    return [*dict.fromkeys(stage.flag for stage in recipe.stages() if stage.flag)]
 
 
 def _parse_stage(stage: Any, words: Sequence[str], name: str, command: str) -> Any:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from steelyard.cli.flags import take_flags
+from steelyard.cli.flags import take_lists
 from steelyard.core import require
 from steelyard.task.base import StopStrings
 
+STOP = "--stop"
 _HELP = (
     r"A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes."
     "\n"
@@ -25,9 +26,8 @@ def gather_stops(words: Sequence[str]) -> list[str]:
     Raises:
         SteelyardError: one has no value.
     """
-    found, rest = take_flags(words, "--stop".__eq__)
-    for _, value in found:
-        joined = f"--stop={value}" in words
-        hint = r"write --stop '\nQuestion:', or --stop=STR where it begins with hyphens"
-        require(bool(value) and (joined or not value.startswith("--")), "has no value", where="--stop", hint=hint)
-    return [*rest, f"--stop={json.dumps([value for _, value in found])}"] if found else rest
+    found, rest = take_lists(words, STOP)
+    hint = r"write --stop '\nQuestion:', or --stop=STR where it begins with hyphens"
+    for values in found:
+        require(bool(values) and all(values), "has no value", where=STOP, hint=hint)
+    return [*rest, f"{STOP}={json.dumps([value for values in found for value in values])}"] if found else rest

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from steelyard.cli.flags import choose
+from steelyard.cli import recipe_file
+from steelyard.cli.flags import choose, take_values
 from steelyard.cli.progress import Progress, StageProgress
-from steelyard.cli.recipe_words import parse_recipe
+from steelyard.cli.recipe_words import parse_recipe, repeated_flags
 from steelyard.cli.sanitize import plain
-from steelyard.core import require
+from steelyard.core import SteelyardError, require
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.policy.meta_model import slow_generation
@@ -30,15 +31,20 @@ PURPOSE = (
     "Settings, records, the trained model and a report page go to runs/RECIPE-TIME, or to --output-dir.\n\n"
     "steelyard train --resume RUN continues a run that was interrupted, with the run's own settings, or a pipeline.\n"
     "steelyard train --resume RUN --max-steps N also extends a run that has reached its end.\n"
-    "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing."
+    "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing.\n"
+    "steelyard train RECIPE [OPTIONS] --save-recipe FILE.toml writes the options down, for\n"
+    "steelyard train FILE.toml [OPTIONS], which runs them; an option beside the file replaces the file's."
 )
 DRY = "--dry-run"
+SAVE = "--save-recipe"
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Train or resume, then print the curve and the paths; with --dry-run, only print the plan."""
     if DRY in words:
         return _plan([word for word in words if word != DRY])
+    if SAVE in {word.partition("=")[0] for word in words}:
+        return _save(words)
     result = _resume(words[1:]) if words[:1] == ["--resume"] else _train(words)
     if is_pipeline(result.run_dir):
         return _told(result)
@@ -90,7 +96,7 @@ def _max_steps(words: Sequence[str]) -> int | None:
 def _plan(words: Sequence[str]) -> Mapping[str, object]:
     hint = "leave it out: the settings of a stored run are in its config.json"
     require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
-    name, settings = _settings(words)
+    name, settings = read_settings(words)
     if isinstance(settings, Pipeline):
         planned = plan_pipeline(settings, name)
         lines = pipeline_lines(planned)
@@ -101,16 +107,47 @@ def _plan(words: Sequence[str]) -> Mapping[str, object]:
     return planned
 
 
-def _settings(words: Sequence[str]) -> tuple[str, Run | Job | Pipeline]:
+def _save(words: Sequence[str]) -> Mapping[str, object]:
+    """Write the words that are given into a file, if they are right."""
+    found, rest = take_values(words, SAVE)
+    path = found[-1][1]
+    name, settings = read_settings(rest)
+    _, expanded = _expanded(rest)
+    recipe_file.save(path, name, expanded[1:], repeated_flags(settings))
+    say(f"written: {path}   run it: steelyard train {path}")
+    return {"recipe_file": path}
+
+
+def _expanded(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The file that is named in the place of a recipe, if there is one, and the words with its own in its place."""
+    if not words or not recipe_file.is_recipe_file(words[0]):
+        return None, [*words]
+    name, rest = recipe_file.from_file(words[0], words[1:])
+    return words[0], [name, *rest]
+
+
+def read_settings(words: Sequence[str]) -> tuple[str, Run | Job | Pipeline]:
+    """The name and the settings of a recipe, or of a file that holds one, and of the words after it.
+
+    Raises:
+        SteelyardError: a word or the file is wrong.
+        SystemExit: --help was given and the help text has been printed.
+    """
     known = summaries()
-    name = choose(words, known, command="train", what="RECIPE", purpose=PURPOSE)
+    file, given = _expanded(words)
+    name = choose(given, known, command="train", what="RECIPE", purpose=PURPOSE)
     what = f"comes with the recipe {name}, and a run knows its own"
-    require("--resume" not in words, what, where="--resume", hint="write steelyard train --resume RUN")
-    return name, parse_recipe(find(name), words[1:], command=f"train {name}", description=known[name])
+    require("--resume" not in given, what, where="--resume", hint="write steelyard train --resume RUN")
+    try:
+        return name, parse_recipe(find(name), given[1:], command=f"train {name}", description=known[name])
+    except SteelyardError as error:
+        if file is None or error.where in {word.partition("=")[0] for word in words}:
+            raise
+        raise SteelyardError(error.what, where=f"{file}: {error.where}", hint=error.hint) from error
 
 
 def _train(words: Sequence[str]) -> Result:
-    name, settings = _settings(words)
+    name, settings = read_settings(words)
     command = ["steelyard", "train", *words]
     if isinstance(settings, Pipeline):
         with StageProgress(name) as stages:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from scipy import stats
 
 from steelyard.core import Trajectory, require
 from steelyard.policy import Policy
@@ -133,10 +132,14 @@ def repetition(tokens: np.ndarray, size: int = 2) -> float:
 
 def forget_quality(ratio_N: Float64[np.ndarray, "N"], retrained_M: Float64[np.ndarray, "M"]) -> Quality:
     """Compare a model's truth ratios with those of a model retrained without the facts."""
-    distance, pvalue = stats.ks_2samp(ratio_N, retrained_M)
+    from scipy.stats import ks_2samp  # not above: every recipe imports this module, and scipy.stats takes half a second
+
+    distance, pvalue = ks_2samp(ratio_N, retrained_M)
     return Quality(float(distance), float(pvalue))  # pyright: ignore[reportArgumentType]
 
 
 def utility(shares: Iterable[float]) -> float:
     """The harmonic mean of shares in [0, 1]: if one ability is lost, it is 0."""
-    return float(stats.hmean(list(shares)))
+    from scipy.stats import hmean
+
+    return float(hmean(list(shares)))

@@ -367,8 +367,27 @@ RUNS = [
     Wrong("repeat run", "says --runtime local", change(*SET, runtime="local")),
 ]  # fmt: skip
 
+FILES = [
+    Wrong("train my.toml", "my.toml: cannot be read (No such file or directory); name a file"),
+    Wrong("train my.toml", "my.toml: is no TOML: ", write("my.toml", "recipe = rows")),
+    Wrong("train my.toml", 'my.toml: names no recipe; write recipe = "NAME"', write("my.toml", "seed = 1")),
+    Wrong("train my.toml", "unknown RECIPE 'row'; did you mean 'rows'", write("my.toml", 'recipe = "row"')),
+    Wrong("train my.toml", "my.toml: train arithmetic: unknown option --max-stps; did you mean --max-steps?",
+          write("my.toml", 'recipe = "arithmetic"\nmax-stps = 3')),
+    Wrong("train my.toml", "my.toml: --max-steps: is 'x'; give a whole number",
+          write("my.toml", 'recipe = "arithmetic"\nmax_steps = "x"')),
+    Wrong("train my.toml --max-steps x", "steelyard: --max-steps: is 'x'; give a whole number",
+          write("my.toml", 'recipe = "arithmetic"\nmax-steps = 3')),
+    Wrong("train arithmetic --seed x --save-recipe my.toml", "--seed: is 'x'"),
+    Wrong("train arithmetic --save-recipe", "--save-recipe: has no value"),
+    Wrong("train arithmetic --save-recipe my.json", "--save-recipe: is 'my.json'; end the file's name in .toml"),
+    Wrong("train arithmetic --save-recipe my.toml", "my.toml: exists", write("my.toml", "mine")),
+    Wrong("train arithmetic --save-recipe nowhere/my.toml", "nowhere/my.toml: cannot be written"),
+]  # fmt: skip
+
 KINDS = {
     "commands": COMMANDS,
+    "recipes as files": FILES,
     "words too many or too few": WORDS,
     "types of settings": TYPES,
     "ranges of settings": RANGES,
