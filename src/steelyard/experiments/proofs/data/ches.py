@@ -194,4 +194,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(prompts=100, singles=30),
     rates=dict.fromkeys(ARMS, 3e-4),
+    seeds=6,
+    first_seed=10,
 )  # fmt: skip
