@@ -14,26 +14,21 @@ things that the model has no knowledge of. A response is one paragraph here: rou
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from steelyard.core import Group, Prompt, Request, Sampling, Weights, hash_share, rng
+from steelyard.core import hash_share
 from steelyard.core.json import JsonMapping
-from steelyard.data import FenCE, Tools, records_of
+from steelyard.data import FenCE
 from steelyard.data.critique import Critique, rate_of
-from steelyard.data.writer import PolicyWriter
 from steelyard.experiments.harness import Arm, Claim, Proof
-from steelyard.learner import demonstration
-from steelyard.objective import DPO, SFT, Objective
+from steelyard.objective import DPO, SFT
 from steelyard.policy import Policy
-from steelyard.policy.reference import reference_logp
 from steelyard.policy.text import Text
-from steelyard.rollout import engine_for
-from steelyard.worlds.fine_tuned import fine_tuned
-from steelyard.worlds.people import LONGEST, RELATIONS, UNSURE, People, counted, level_of, statements
+from steelyard.worlds.people import RELATIONS, UNSURE, People, level_of, statements
+from steelyard.worlds.people_study import PeopleStudy, total
 from steelyard.worlds.people_talk import ASK, REWRITE, UNKNOWN, talkative
-from steelyard.worlds.sync_loop import copied, moved
+from steelyard.worlds.sync_loop import moved
 
 BATCH = 32
 
@@ -86,75 +81,39 @@ class Oracle:
         return Critique("supported" if right else "contradictory", f"{relation} {value} .")
 
 
-@dataclass(frozen=True)
-class Study:
-    """What the arms of a seed share."""
-
-    seed: int
-    setting: Setting
-
-    @cached_property
-    def task(self) -> People:
-        """The people."""
-        return People(people=self.setting.people, data_seed=self.seed)
-
-    @cached_property
-    def base(self) -> Policy:
-        """The model that has heard of everybody."""
-        return talkative(self.task, self.seed, self.setting.base_steps)
-
-    def built(self, settings: FenCE, oracle: Oracle) -> list[JsonMapping]:
-        """What is made of the base model's responses for people of the training split."""
-        rows = [{"prompt": str(p.text)} for p in self.task.prompts("train")]
-        records = records_of((f"row {i}", row) for i, row in enumerate(rows))
-        writer = PolicyWriter(copied(self.base), "base", Sampling(1.0, LONGEST))
-        return [record.fields for record in settings.build(records, records, Tools(self.seed, writer, oracle))]
-
-    def tuned(self, start: Policy, objective: Objective, groups: Sequence[Group], steps: int, rate: float) -> Policy:
-        """A model after fine-tuning."""
-        draws = rng(self.seed, "fence", "order", type(objective).__name__)
-        batch = BATCH // len(groups[0])
-        return fine_tuned(start, objective, groups, draws, steps=steps, batch=batch, learning_rate=rate)
-
-    def imitated(self, pairs: Iterable[tuple[object, object]], steps: int, rate: float) -> Policy:
-        """The base model after SFT on prompts and answers."""
-        given = [(Prompt(str(text), str(text)), str(answer)) for text, answer in pairs]
-        lessons = [[demonstration(self.base, prompt, answer)] for prompt, answer in given]
-        return self.tuned(self.base, SFT(), lessons, steps, rate)
-
-    def preferred(self, start: Policy, rows: Sequence[JsonMapping], rate: float) -> Policy:
-        """A model after DPO on the rows that are pairs."""
-        reference = Weights.of(start.weights(), 0)
-        groups: list[Group] = []
-        for row in rows:
-            if row["chosen"] != row["rejected"]:
-                prompt = Prompt(str(row["prompt"]), str(row["prompt"]))
-                sides = ((str(row["chosen"]), 1.0), (str(row["rejected"]), 0.0))
-                pair = [demonstration(start, prompt, text, reward=reward) for text, reward in sides]
-                groups.append(reference_logp(start, reference, pair, 1.0))
-        return self.tuned(start, DPO(0.1), groups, self.setting.pair_steps, rate / 10) if groups else start
+Teach = Callable[[PeopleStudy, Setting, float], Policy]
 
 
-Teach = Callable[[Study, float], Policy]
+def imitated(study: PeopleStudy, pairs: Iterable[tuple[object, object]], steps: int, rate: float) -> Policy:
+    """The base model after SFT on prompts and answers."""
+    return study.tuned(study.base, SFT(), study.lessons(pairs), steps=steps, batch=BATCH, rate=rate)
+
+
+def preferred(study: PeopleStudy, setting: Setting, start: Policy, rows: Sequence[JsonMapping], rate: float) -> Policy:
+    """A model after DPO on the rows that are pairs."""
+    apart = ((row["prompt"], row["chosen"], row["rejected"]) for row in rows if row["chosen"] != row["rejected"])
+    pairs = study.preferences(start, apart)
+    if not pairs:
+        return start
+    return study.tuned(start, DPO(0.1), pairs, steps=setting.pair_steps, batch=BATCH // 2, rate=rate / 10)
 
 
 def revised(by_lot: bool = False, **settings: object) -> Teach:
     """SFT on what FenCE builds, then DPO on its pairs."""
 
-    def teach(study: Study, rate: float) -> Policy:
-        own = {"samples": study.setting.candidates, "rounds": 1, "paragraph": "$^", "split": r"\.\s*"}
+    def teach(study: PeopleStudy, setting: Setting, rate: float) -> Policy:
+        own = {"samples": setting.candidates, "rounds": 1, "paragraph": "$^", "split": r"\.\s*"}
         words = {"ask": ASK, "rewrite": REWRITE, "unknown": UNKNOWN, "nothing": UNSURE, "documents_column": ""}
         rows = study.built(FenCE(**{**own, **words, **settings}), Oracle(study.task, by_lot))
-        start = study.imitated(((row["prompt"], row["answer"]) for row in rows), study.setting.steps, rate)
-        return study.preferred(start, rows, rate)
+        start = imitated(study, ((row["prompt"], row["answer"]) for row in rows), setting.steps, rate)
+        return preferred(study, setting, start, rows, rate)
 
     return teach
 
 
-def gold(study: Study, rate: float) -> Policy:
+def gold(study: PeopleStudy, setting: Setting, rate: float) -> Policy:
     """SFT on all that is true."""
-    steps = study.setting.steps + study.setting.pair_steps
-    return study.imitated(((p.text, p.columns["answer"]) for p in study.task.prompts("train")), steps, rate)
+    return imitated(study, study.true, setting.steps + setting.pair_steps, rate)
 
 
 ARMS: Mapping[str, Teach] = {
@@ -164,26 +123,6 @@ ARMS: Mapping[str, Teach] = {
     "rank": revised(rounds=0),
     "gold": gold,
 }
-
-
-def asked(policy: Policy, study: Study) -> dict[str, float]:
-    """The statements in samples for held-out people, counted."""
-    prompts = study.task.prompts("held-out")
-    numbers = range(study.setting.samples)
-    requests = [Request(p.id, tuple(policy.encode(p.text)), n) for p in prompts for n in numbers]
-    drawn = engine_for(policy, study.seed).generate(requests, Sampling(1.0, LONGEST))
-    truth = {p.id: str(p.columns["answer"]) for p in prompts}
-    texts = [(t.prompt_id, policy.decode(t.completion_T)) for t in drawn]
-    counts = [counted(text, truth[id]) for id, text in texts]
-    given = sum(one.given for one in counts)
-    correct = sum(one.correct for one in counts)
-    tail = sum(wrong_of_the_tail(study.task, id, text) for id, text in texts)
-    return {
-        "factuality": correct / max(given, 1),
-        "coverage": correct / (len(RELATIONS) * len(counts)),
-        "tail": tail / len(counts),
-        "given": given / len(counts),
-    }
 
 
 def wrong_of_the_tail(task: People, prompt: str, text: str) -> int:
@@ -197,13 +136,24 @@ def wrong_of_the_tail(task: People, prompt: str, text: str) -> int:
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Teach]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model's responses, then each arm's tuning and what it says of held-out people."""
-    study = Study(seed, setting)
+    study = PeopleStudy(seed, setting.people, setting.base_steps, talkative)
     for arm in arms:
-        policy = arm.settings(study, arm.rate)
-        length = float(np.mean([len(p.columns["answer"].split()) for p in study.task.prompts("train")]))
-        tokens = BATCH * (setting.steps + setting.pair_steps) * length
-        scale = {"parameters": float(policy.num_parameters()), "tokens": tokens, "moved": moved(study.base, policy)}
-        yield arm.name, {**asked(policy, study), **scale}
+        policy = arm.settings(study, setting, arm.rate)
+        said = study.asked(policy, setting.samples)
+        given, correct = total(said)
+        length = float(np.mean([len(truth.split()) for _, truth in study.true]))
+        yield (
+            arm.name,
+            {
+                "factuality": correct / max(given, 1),
+                "coverage": correct / (len(RELATIONS) * len(said)),
+                "tail": sum(wrong_of_the_tail(study.task, one.prompt, one.text) for one in said) / len(said),
+                "given": given / len(said),
+                "parameters": float(policy.num_parameters()),
+                "tokens": BATCH * (setting.steps + setting.pair_steps) * length,
+                "moved": moved(study.base, policy),
+            },
+        )
 
 
 PROOF = Proof(

@@ -13,25 +13,19 @@ number of statements in a sample, of the six that are wanted. So recall is what 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from steelyard.core import Group, Prompt, Request, Sampling, Weights, rng
+from steelyard.core import Group, rng
 from steelyard.core.json import JsonMapping
-from steelyard.data import HALT, Tools, records_of
+from steelyard.data import HALT
 from steelyard.data.fragments import fragments
-from steelyard.data.writer import PolicyWriter
 from steelyard.experiments.harness import Arm, Claim, Proof
-from steelyard.learner import demonstration
 from steelyard.objective import DPO, SFT, Objective
-from steelyard.policy import Policy
-from steelyard.policy.reference import reference_logp
 from steelyard.policy.text import Text
-from steelyard.rollout import engine_for
-from steelyard.worlds.fine_tuned import fine_tuned
-from steelyard.worlds.people import LONGEST, RELATIONS, UNSURE, People, base, counted, statements
-from steelyard.worlds.sync_loop import copied, moved
+from steelyard.worlds.people import RELATIONS, UNSURE, base, statements
+from steelyard.worlds.people_study import PeopleStudy, total
+from steelyard.worlds.sync_loop import moved
 
 SPLIT = r"\.\s*"
 BATCH = 32
@@ -64,39 +58,8 @@ class Knows:
         return [float(said.rstrip(" .") in statements(str(truth))) for said, truth in pairs]
 
 
-@dataclass(frozen=True)
-class Study:
-    """What the arms of a seed share."""
-
-    seed: int
-    setting: Setting
-
-    @cached_property
-    def task(self) -> People:
-        """The people."""
-        return People(people=self.setting.people, data_seed=self.seed)
-
-    @cached_property
-    def base(self) -> Policy:
-        """The model that has heard of everybody."""
-        return base(self.task, self.seed, self.setting.base_steps)
-
-    def built(self, settings: HALT) -> list[JsonMapping]:
-        """What HALT makes of the base model's answers for people of the training split."""
-        rows = [{"prompt": str(p.text), "truth": p.columns["answer"]} for p in self.task.prompts("train")]
-        records = records_of((f"row {i}", row) for i, row in enumerate(rows))
-        writer = PolicyWriter(copied(self.base), "base", Sampling(1.0, LONGEST))
-        return [record.fields for record in settings.build(records, records, Tools(self.seed, writer, Knows()))]
-
-    def tuned(self, objective: Objective, groups: Sequence[Group], rate: float) -> Policy:
-        """The base model after fine-tuning."""
-        draws = rng(self.seed, "halt", "order")
-        size = {"steps": self.setting.steps, "batch": BATCH, "learning_rate": rate}
-        return fine_tuned(self.base, objective, groups, draws, **size)
-
-
 Lessons = tuple[Objective, list[Group]]
-Teach = Callable[[Study], Lessons]
+Teach = Callable[[PeopleStudy], Lessons]
 
 
 def halt(alpha: float, threshold: float = 0.5) -> HALT:
@@ -104,34 +67,35 @@ def halt(alpha: float, threshold: float = 0.5) -> HALT:
     return HALT(alpha=alpha, threshold=threshold, split=SPLIT, marker=UNSURE, shots=0)
 
 
-def imitated(study: Study, pairs: Iterable[tuple[object, object]]) -> Lessons:
-    """Fine-tuning on prompts and answers."""
-    given = ((Prompt(str(text), str(text)), str(answer)) for text, answer in pairs)
-    return SFT(), [[demonstration(study.base, prompt, answer)] for prompt, answer in given]
+def built(study: PeopleStudy, settings: HALT) -> list[JsonMapping]:
+    """What HALT makes of the base model's answers."""
+    return study.built(settings, Knows())
 
 
 def halted(alpha: float, threshold: float = 0.5) -> Teach:
     """Fine-tuning on what HALT builds."""
 
-    def teach(study: Study) -> Lessons:
-        return imitated(study, ((row["prompt"], row["answer"]) for row in study.built(halt(alpha, threshold))))
+    def teach(study: PeopleStudy) -> Lessons:
+        rows = built(study, halt(alpha, threshold))
+        return SFT(), study.lessons((row["prompt"], row["answer"]) for row in rows)
 
     return teach
 
 
-def gold(study: Study) -> Lessons:
+def gold(study: PeopleStudy) -> Lessons:
     """Fine-tuning on all that is true."""
-    return imitated(study, ((p.text, p.columns["answer"]) for p in study.task.prompts("train")))
+    return SFT(), study.lessons(study.true)
 
 
-def idk(study: Study) -> Lessons:
+def idk(study: PeopleStudy) -> Lessons:
     """All that is true where more than half of the model's answer is right, else that it does not know."""
-    rows = study.built(halt(0.6))
+    rows = built(study, halt(0.6))
     known = [2 * row["correct"] > row["given"] for row in rows]
-    return imitated(study, ((r["prompt"], r["truth"] if k else UNSURE) for r, k in zip(rows, known, strict=True)))
+    answers = ((row["prompt"], row["truth"] if k else UNSURE) for row, k in zip(rows, known, strict=True))
+    return SFT(), study.lessons(answers)
 
 
-def trimmed(study: Study) -> Lessons:
+def trimmed(study: PeopleStudy) -> Lessons:
     """As many statements are removed as HALT removes, by lot."""
     draws = rng(study.seed, "halt", "trim")
 
@@ -140,23 +104,18 @@ def trimmed(study: Study) -> Lessons:
         kept = sorted(draws.permutation(len(parts))[: row["correct"]].tolist())
         return "".join(parts[i] for i in kept).strip() or UNSURE
 
-    return imitated(study, ((row["prompt"], trim(row)) for row in study.built(halt(0.4))))
+    return SFT(), study.lessons((row["prompt"], trim(row)) for row in built(study, halt(0.4)))
 
 
-def facttune(study: Study) -> Lessons:
+def facttune(study: PeopleStudy) -> Lessons:
     """DPO between the answer with the largest share of right statements and that with the smallest."""
-    ends = (study.built(halt(alpha)) for alpha in (1.0, 0.2))
-    start = Weights.of(study.base.weights(), 0)
-    groups = []
-    for best, worst in zip(*ends, strict=True):
-        if best["correct"] * worst["given"] > worst["correct"] * best["given"]:
-            prompt = Prompt(str(best["prompt"]), str(best["prompt"]))
-            pair = [
-                demonstration(study.base, prompt, str(row["sampled"]).strip(), reward=reward)
-                for row, reward in ((best, 1.0), (worst, 0.0))
-            ]
-            groups.append(reference_logp(study.base, start, pair, 1.0))
-    return DPO(0.1), groups
+    ends = (built(study, halt(alpha)) for alpha in (1.0, 0.2))
+    apart = [
+        (best["prompt"], str(best["sampled"]).strip(), str(worst["sampled"]).strip())
+        for best, worst in zip(*ends, strict=True)
+        if best["correct"] * worst["given"] > worst["correct"] * best["given"]
+    ]
+    return DPO(0.1), study.preferences(study.base, apart)
 
 
 ARMS: Mapping[str, Teach] = {
@@ -171,34 +130,28 @@ ARMS: Mapping[str, Teach] = {
 }
 
 
-def asked(policy: Policy, study: Study) -> dict[str, float]:
-    """The statements in samples for held-out people, counted."""
-    prompts = study.task.prompts("held-out")
-    numbers = range(study.setting.samples)
-    requests = [Request(p.id, tuple(policy.encode(p.text)), n) for p in prompts for n in numbers]
-    drawn = engine_for(policy, study.seed).generate(requests, Sampling(1.0, LONGEST))
-    truth = {p.id: str(p.columns["answer"]) for p in prompts}
-    counts = [counted(policy.decode(t.completion_T), truth[t.prompt_id]) for t in drawn]
-    given = sum(one.given for one in counts)
-    correct = sum(one.correct for one in counts)
-    wanted = len(RELATIONS) * len(counts)
-    return {
-        "precision": correct / max(given, 1),
-        "recall": correct / wanted,
-        "f1": 2 * correct / (given + wanted),
-        "given": given / len(counts),
-    }
-
-
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Teach]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model's answers, then each arm's fine-tuning and what it says of held-out people."""
-    study = Study(seed, setting)
+    study = PeopleStudy(seed, setting.people, setting.base_steps, base)
     for arm in arms:
         objective, groups = arm.settings(study)
-        policy = study.tuned(objective, groups, arm.rate)
+        policy = study.tuned(study.base, objective, groups, steps=setting.steps, batch=BATCH, rate=arm.rate)
+        said = study.asked(policy, setting.samples)
+        given, correct = total(said)
+        wanted = len(RELATIONS) * len(said)
         tokens = BATCH * setting.steps * float(np.mean([sum(len(t.tokens_T) for t in group) for group in groups]))
-        scale = {"parameters": float(policy.num_parameters()), "tokens": tokens, "moved": moved(study.base, policy)}
-        yield arm.name, {**asked(policy, study), **scale}
+        yield (
+            arm.name,
+            {
+                "precision": correct / max(given, 1),
+                "recall": correct / wanted,
+                "f1": 2 * correct / (given + wanted),
+                "given": given / len(said),
+                "parameters": float(policy.num_parameters()),
+                "tokens": tokens,
+                "moved": moved(study.base, policy),
+            },
+        )
 
 
 PROOF = Proof(

@@ -1,0 +1,105 @@
+"""A model that has heard of people: what is built of its own answers, what it is tuned on, and what it says of others.
+
+    learned from   the people of the training split, by whatever a builder of data makes of the model's answers
+    asked about    held-out people, of whom it has heard as much
+
+Shared by proofs of methods that teach a model to be right in what it says. Differs: no paper, this is ours.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from steelyard.core import Group, Prompt, Request, Sampling, Weights, rng
+from steelyard.core.json import JsonMapping
+from steelyard.data import Tools, records_of
+from steelyard.data.builder import Builder, Judge
+from steelyard.data.writer import PolicyWriter
+from steelyard.learner import demonstration
+from steelyard.objective import Objective
+from steelyard.policy import Policy
+from steelyard.policy.reference import reference_logp
+from steelyard.rollout import engine_for
+from steelyard.worlds.fine_tuned import fine_tuned
+from steelyard.worlds.people import LONGEST, Counts, People, counted
+from steelyard.worlds.sync_loop import copied
+
+
+class Said(NamedTuple):
+    """What was said of a held-out person."""
+
+    prompt: str
+    text: str
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class PeopleStudy:
+    """What the arms of a seed share."""
+
+    seed: int
+    people: int
+    base_steps: int
+    """Steps in which the base model hears of everybody."""
+    teach: Callable[[People, int, int], Policy]
+    """Makes the base model of the people, the seed and the steps."""
+
+    @cached_property
+    def task(self) -> People:
+        """The people."""
+        return People(people=self.people, data_seed=self.seed)
+
+    @cached_property
+    def base(self) -> Policy:
+        """The model that has heard of everybody."""
+        return self.teach(self.task, self.seed, self.base_steps)
+
+    @property
+    def true(self) -> list[tuple[str, str]]:
+        """People of the training split as they are asked about, and all that is true of them."""
+        return [(str(p.text), str(p.columns["answer"])) for p in self.task.prompts("train")]
+
+    def built(self, builder: Builder, judge: Judge) -> list[JsonMapping]:
+        """What a builder makes of the base model's answers for them; the column `truth` is all that is true."""
+        rows = [{"prompt": text, "truth": truth} for text, truth in self.true]
+        records = records_of((f"row {i}", row) for i, row in enumerate(rows))
+        writer = PolicyWriter(copied(self.base), "base", Sampling(1.0, LONGEST))
+        return [record.fields for record in builder.build(records, records, Tools(self.seed, writer, judge))]
+
+    def lessons(self, pairs: Iterable[tuple[object, object]]) -> list[Group]:
+        """Prompts and answers, to be imitated."""
+        given = ((Prompt(str(text), str(text)), str(answer)) for text, answer in pairs)
+        return [[demonstration(self.base, prompt, answer)] for prompt, answer in given]
+
+    def preferences(self, start: Policy, pairs: Iterable[tuple[object, object, object]]) -> list[Group]:
+        """Prompts with the better and the worse answer, and what a model makes of them before it is tuned."""
+        reference = Weights.of(start.weights(), 0)
+        groups: list[Group] = []
+        for text, better, worse in pairs:
+            prompt = Prompt(str(text), str(text))
+            sides = ((str(better), 1.0), (str(worse), 0.0))
+            pair = [demonstration(start, prompt, side, reward=reward) for side, reward in sides]
+            groups.append(reference_logp(start, reference, pair, 1.0))
+        return groups
+
+    def tuned(
+        self, start: Policy, objective: Objective, groups: Sequence[Group], *, steps: int, batch: int, rate: float
+    ) -> Policy:
+        """A model after tuning on groups, in an order that the seed and the objective decide."""
+        draws = rng(self.seed, "people", "order", type(objective).__name__)
+        return fine_tuned(start, objective, groups, draws, steps=steps, batch=batch, learning_rate=rate)
+
+    def asked(self, policy: Policy, samples: int) -> list[Said]:
+        """So many samples at temperature 1 for each held-out person."""
+        prompts = self.task.prompts("held-out")
+        requests = [Request(p.id, tuple(policy.encode(p.text)), n) for p in prompts for n in range(samples)]
+        drawn = engine_for(policy, self.seed).generate(requests, Sampling(1.0, LONGEST))
+        truth = {p.id: str(p.columns["answer"]) for p in prompts}
+        texts = [(t.prompt_id, policy.decode(t.completion_T)) for t in drawn]
+        return [Said(prompt, text, counted(text, truth[prompt])) for prompt, text in texts]
+
+
+def total(said: Sequence[Said]) -> Counts:
+    """All statements, and how many of them are right."""
+    return Counts(sum(one.counts.given for one in said), sum(one.counts.correct for one in said))
