@@ -8,7 +8,7 @@ control, whose own guesses are those of its neighbours in the batch. `accuracy` 
 what it has more than the weak guard, `gap_recovered` the share of the gap from the weak guard to the ceiling.
 
 All arms have a rate at which the ceiling learns nearly everything, since who has weak labels alone cannot choose by the
-truth. Who could would stop naive fine-tuning early, as the paper says: on trial seeds 901 to 903 it recovered 16, 40 and
+truth. Who could would stop naive fine-tuning early, as the paper says: on seeds 901 to 903 it recovered 16, 40 and
 20 % of the gap at 2.5e-4, before it had learned its teacher's errors, and the confidence loss 31, 31 and 23 %; at 1e-3
 naive fine-tuning recovers nothing. At 3e-4 and 200 steps the confidence loss itself failed at one of four seeds, whose
 student was still wrong when the warm-up ended.
