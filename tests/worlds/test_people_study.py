@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from steelyard.data import HALT
+from steelyard.data.builder import Question
 from steelyard.objective import DPO, SFT
 from steelyard.worlds.people import RELATIONS, UNSURE, Counts, base, counted
-from steelyard.worlds.people_study import PeopleStudy, Said, total
+from steelyard.worlds.people_study import PeopleStudy, Remembered, Said, total
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,22 @@ def test_held_out_people_are_asked_about(study):
 
 def test_the_total():
     assert total([Said("a", "", Counts(3, 2)), Said("b", "", Counts(1, 0))]) == Counts(4, 2)
+
+
+def test_a_question_is_asked_once():
+    asked = []
+
+    class Echo:
+        name = "echo"
+
+        def __call__(self, questions, seed):
+            asked.append(len(questions))
+            return [f"{one.prompt} {one.sample} {seed}" for one in questions]
+
+    writer = Remembered(Echo())
+    first, second = Question("a", ("row",)), Question("a", ("row",), 1)
+    assert writer([first], 3) == ["a 0 3"]
+    assert writer([second, first], 3) == ["a 1 3", "a 0 3"]
+    assert writer([first], 4) == ["a 0 4"]
+    assert asked == [1, 1, 1]
+    assert writer.name == "echo"

@@ -7,14 +7,14 @@ Shared by proofs of methods that teach a model to be right in what it says. Diff
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from steelyard.core import Group, Prompt, Request, Sampling, Weights, rng
 from steelyard.core.json import JsonMapping
 from steelyard.data import Tools, records_of
-from steelyard.data.builder import Builder, Judge
+from steelyard.data.builder import Builder, Generator, Judge, Question
 from steelyard.data.writer import PolicyWriter
 from steelyard.learner import demonstration
 from steelyard.objective import Objective
@@ -32,6 +32,26 @@ class Said(NamedTuple):
     prompt: str
     text: str
     counts: Counts
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A generator that is asked every question once, since its answer hangs on question and seed alone."""
+
+    generator: Generator
+    _said: dict[tuple[str, tuple[str, ...], int, int], str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The generator's."""
+        return self.generator.name
+
+    def __call__(self, questions: Sequence[Question], seed: int) -> list[str]:
+        """The answer to each question, in order."""
+        keys = [(str(one.prompt), one.address, one.sample, seed) for one in questions]
+        new = {key: one for key, one in zip(keys, questions, strict=True) if key not in self._said}
+        self._said.update(zip(new, self.generator([*new.values()], seed), strict=True))
+        return [self._said[key] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,11 @@ class PeopleStudy:
         """The model that has heard of everybody."""
         return self.teach(self.task, self.seed, self.base_steps)
 
+    @cached_property
+    def writer(self) -> Remembered:
+        """The base model, who writes for all arms."""
+        return Remembered(PolicyWriter(copied(self.base), "base", Sampling(1.0, LONGEST)))
+
     @property
     def true(self) -> list[tuple[str, str]]:
         """People of the training split as they are asked about, and all that is true of them."""
@@ -64,8 +89,7 @@ class PeopleStudy:
         """What a builder makes of the base model's answers for them; the column `truth` is all that is true."""
         rows = [{"prompt": text, "truth": truth} for text, truth in self.true]
         records = records_of((f"row {i}", row) for i, row in enumerate(rows))
-        writer = PolicyWriter(copied(self.base), "base", Sampling(1.0, LONGEST))
-        return [record.fields for record in builder.build(records, records, Tools(self.seed, writer, judge))]
+        return [record.fields for record in builder.build(records, records, Tools(self.seed, self.writer, judge))]
 
     def lessons(self, pairs: Iterable[tuple[object, object]]) -> list[Group]:
         """Prompts and answers, to be imitated."""
