@@ -16,7 +16,7 @@ deviation, or 1. With fresh samples (rho = 1, eps at most 1) the first is Dr. GR
 lengths. Log-ratios above 10 nats count as 10, as in the published code.
 
 Measured here, on letters with several right digits, each arm at its best rate of three: as good as Dr. GRPO, and no
-better than right answers alone. Where both keep a letter NFT leaves a fifth of the wrong answers or so, and it loses
+better than right answers alone. At the same rate it leaves fewer wrong answers on letters that both keep, and it loses
 more letters: failures also make other wrong answers likelier, and a prompt without a right sample teaches nothing.
 Source: Chen et al. 2025, arXiv:2505.18116.
 """
