@@ -4,14 +4,13 @@ The proxy that ships with the package was learned from what such readers prefer 
 right about these and wrong about long ones, so whoever follows it far loses true quality. All arms go on from the
 writer by REINFORCE with a baseline (RLOO), without a pull to the writer, on the proxy's score: `plain` as it is;
 `ctrl-u` less its uncertainty, of four readings under noise; the control `ctrl-u-off` less that of another text of the
-same batch; `discount` without the penalty, so that an uncertain score is moved to 0 and no further. By samples for
-held-out posts at the end: `gold` is the true quality, at most 1, `proxy` the score, `uncertainty` that of the score,
-`length` in letters. `tells` is, among the last samples of a prompt, the share of pairs in which the better text by gold
-is the surer one: half where uncertainty says nothing of quality.
+same batch. By samples for held-out posts at the end: `gold` is the true quality, at most 1, `proxy` the score,
+`uncertainty` that of the score, `length` in letters. `tells` is, among the last samples of a prompt, the share of pairs
+in which the better text by gold is the surer one: half where uncertainty says nothing of quality.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -52,15 +51,12 @@ class Doubt:
 
     of: Literal["none", "own", "another"] = "own"
     """Whose uncertainty is taken from a text's score."""
-    penalty: bool = True
-    """With the penalty, or by the discount alone."""
 
 
 ARMS = {
     "plain": Doubt("none"),
     "ctrl-u": Doubt(),
     "ctrl-u-off": Doubt("another"),
-    "discount": Doubt(penalty=False),
 }
 
 
@@ -90,10 +86,7 @@ class Doubted:
         return [Score(self._taken(parts, read[other]), {**parts, "gold": gold}) for parts, gold, other in rows]
 
     def _taken(self, own: Mapping[str, float], other: Mapping[str, float]) -> float:
-        if self.doubt.of == "none":
-            return own[FIRST]
-        rule = self.rule if self.doubt.penalty else replace(self.rule, penalty=0.0)
-        return rule.rectified(own[FIRST], other[UNCERTAINTY])
+        return own[FIRST] if self.doubt.of == "none" else self.rule.rectified(own[FIRST], other[UNCERTAINTY])
 
 
 def tells(groups: Sequence[Sequence[Trajectory]]) -> float:
@@ -143,4 +136,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=25, asked=64),
     rates=dict.fromkeys(ARMS, 9e-4),
+    seeds=3,
 )  # fmt: skip
