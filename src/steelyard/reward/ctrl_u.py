@@ -15,6 +15,8 @@ of at least level - penalty never gains, since dr/du = exp(-u) (level - o) - pen
 Of images, l being the loss of a pixel, L = exp(-u) l(o_1) + c u. o_1 and o_2 are what s says of two denoised images,
 noised alike to the steps t and t + 1; for classes u = scale KL(softmax o_2 || softmax o_1) and c = 1, for edges and
 depth u = |o_1 - o_2| and c = .1.
+Measured here, where a reward model of short versions is followed far: u says nothing of how good a text is, and falls
+while the score is driven up, since the network is flat there (proof `ctrl-u`, refuted).
 Unconfirmed: the paper's equations. These are the authors' code, by whose word it does as well as equation 4.
 Source: Zhang et al. 2024, arXiv:2410.11236.
 """
