@@ -3,7 +3,7 @@
 The world is `marked-codes`: answers are right with or without a mark in front. One base model marks nearly all of its
 answers (`fluent`), the other hardly any (`weak`). Arms of the same GRPO: rewards for right answers alone (`right-weak`,
 `right-fluent`), rewards of 1, -1/2 and -1 by a form that asks for the mark (`format-weak`, `format-fluent`), and right
-answers alone on easy or on hard rows of the fluent base (`easy`, `hard`); all others are trained on rows that fit.
+answers alone on hard rows of the fluent base (`hard`); all others are trained on rows that fit.
 `base-weak` learns nothing; in `shuffled`, the control, rewards are dealt out at random within each prompt. `accuracy`
 is the share of right samples, with or without a mark, on held-out problems like those trained on, `gain` what it is
 above the base's; `pass` the share of problems that 8 samples solve, `formed` that of marked samples.
@@ -21,7 +21,7 @@ from steelyard.objective import GRPO
 from steelyard.policy import Policy
 from steelyard.task import SimpleRLZoo
 from steelyard.worlds import marked_codes
-from steelyard.worlds.marked_codes import EASY, HARD, MARK, MATCHED, MarkedCodes
+from steelyard.worlds.marked_codes import HARD, MARK, MATCHED, MarkedCodes
 from steelyard.worlds.sync_loop import SyncLoop
 
 MARKED = {"fluent": 0.95, "weak": 0.01}
@@ -34,7 +34,7 @@ SAMPLES = 8
 class Setting:
     """What all arms have in common."""
 
-    steps: int = 40
+    steps: int = 30
     prompts: int = 16
     evaluated: int = 40
     """Held-out problems."""
@@ -60,7 +60,6 @@ ARMS: Mapping[str, Training] = {
     "format-weak": Training(form=f"^{MARK}"),
     "right-fluent": Training("fluent"),
     "format-fluent": Training("fluent", form=f"^{MARK}"),
-    "easy": Training("fluent", EASY),
     "hard": Training("fluent", HARD),
 }
 
@@ -122,13 +121,12 @@ PROOF = Proof(
     proves=("simplerl-zoo",),
     ours="right-weak",
     control="shuffled",
-    equal="problems and samples in a step, 40 steps, learning rate; the base model, of arms with one ending",
+    equal="problems and samples in a step, 30 steps, learning rate; the base model, of arms with one ending",
     claims=(
         Claim("A weak base gains 30 points by right answers alone", "accuracy", "base-weak", 0.3),
         Claim("A weak base gains 15 points more than by a rigid format reward", "accuracy", "format-weak", 0.15),
         Claim("A fluent base loses at most 10 points by the format reward", "accuracy", "right-fluent", -0.1,
               ours="format-fluent"),
-        Claim("Rows that fit bring 20 points more than easy rows", "gain", "easy", 0.2, ours="right-fluent"),
         Claim("Rows that fit bring 20 points more than hard rows", "gain", "hard", 0.2, ours="right-fluent"),
     ),
     measure=measure,
