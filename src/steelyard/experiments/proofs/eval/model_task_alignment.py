@@ -1,14 +1,15 @@
 """Which rewards train where: a panel of them on a task that the base is aligned with, and on one that it is not.
 
 The world is `two-codes`: one base model, to which one code is well known and another hardly at all; half of its answers
-break off. Every arm trains it on the one and, from the start again, on the other: GRPO by the verifier (`truth`), and by
-two rewards of `reward.spurious` with the format of a whole answer (`coin-flip`, `majority`). `base` learns nothing; in
-`shuffled`, the control, the verifier's rewards are dealt out at random within each prompt. `high` and `low` are the
+break off. Every arm trains it on the one and, from the start again, on the other: GRPO by the verifier (`truth`), and
+by two rewards of `reward.spurious` with the format of a whole answer (`coin-flip`, `majority`). `base` learns nothing;
+in `shuffled`, the control, the verifier's rewards are dealt out at random within each prompt. `high` and `low` are the
 shares of right samples on held-out prompts of the task trained on, `pass_high` and `pass_low` those of prompts that 16
 samples solve.
 
-Left out for cost: wrong samples alone, and the model's confidence. Not claimed: that wrong rewards and a single example gain at high alignment; in this world nothing but luck would make
-it so. Rewards that are noise are best at a low rate, others at a high one: each arm has the best of its trial.
+Left out for cost: wrong samples alone, and the model's confidence. Not claimed: that wrong rewards and a single example
+gain at high alignment; in this world nothing but luck would make it so. Rewards that are noise are best at a low rate,
+others at a high one: each arm has the best of its trial.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
