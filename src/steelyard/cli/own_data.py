@@ -59,6 +59,7 @@ BY_ID: Mapping[str, str] = {
     "tokenbuncher": "steelyard train tokenbuncher --model MODEL --path questions.jsonl",
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "reworded": "steelyard audit reworded --model MODEL --data forget.jsonl",
+    "training-orders": "steelyard audit training-orders --model MODEL --data questions.jsonl",
     "min-k": "steelyard audit min-k --model MODEL --data parts.jsonl",
     "in-context": "steelyard audit in-context --model MODEL --data forget.jsonl",
     "relearning": "steelyard audit relearning --model MODEL --data forget.jsonl",

@@ -12,6 +12,7 @@ from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR
 from steelyard.pretrain.spectrum import Spectrum
+from steelyard.pretrain.training_orders import TrainingOrders
 from steelyard.pretrain.unlikelihood import Unlikelihood
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Preparation",
     "Segment",
     "Spectrum",
+    "TrainingOrders",
     "Unlikelihood",
     "document",
     "trajectory_of",
