@@ -25,7 +25,7 @@ Source: Yang et al. 2025, arXiv:2505.22042, by its reviews.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,7 @@ RIDGE = 1e-3
 """Of least squares over the path, as a share of the mean square of its distances."""
 
 
+@runtime_checkable
 class Rule(Protocol):
     """The direction of an optimizer, step by step from the first."""
 

@@ -143,7 +143,9 @@ class TrainingOrders(Auditor):
         measured = [trained(order) for order in drawn[: self.retrained]]
         named = self._named(number, drawn, losses, estimated)
         told = {name: Told(estimated(order), trained(order), order) for name, order in named.items()}
-        rows = [(name, (one.loss, one.measured, None, None, None, *_places(one.order))) for name, one in told.items()]
+        rows: list[tuple[str, tuple[float | None, ...]]] = [
+            (name, (one.loss, one.measured, None, None, None, *_places(one.order))) for name, one in told.items()
+        ]
         truth = [float(one) for one in measured if one is not None]
         agree = spearman(losses[: len(truth)], truth) if len(truth) > 2 else None
         mean = float(np.mean(truth)) if truth else None
