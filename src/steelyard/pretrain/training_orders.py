@@ -49,6 +49,8 @@ MEASURES = (
     Measure("spread", "nats a token", "Standard deviation of the estimates over the orders that were drawn."),
     Measure("rank_correlation", "Spearman's rho", "Of estimates and measured losses over the orders retrained."),
     Measure("own_loss", "nats a token", "Estimated loss on a batch that stood at this place, the mean over batches."),
+    Measure("best_place", "place", "Where this batch stands in the best of the orders that were drawn."),
+    Measure("searched_place", "place", "Where this batch stands in the order that was searched."),
 )
 
 
@@ -144,21 +146,22 @@ class TrainingOrders(Auditor):
         named = self._named(number, drawn, losses, estimated)
         told = {name: Told(estimated(order), trained(order), order) for name, order in named.items()}
         rows: list[tuple[str, tuple[float | None, ...]]] = [
-            (name, (one.loss, one.measured, None, None, None, *_places(one.order))) for name, one in told.items()
+            (name, (one.loss, one.measured, *(None,) * 5)) for name, one in told.items()
         ]
         truth = [float(one) for one in measured if one is not None]
         agree = spearman(losses[: len(truth)], truth) if len(truth) > 2 else None
         mean = float(np.mean(truth)) if truth else None
-        nowhere = (None,) * number
-        rows.append(("orders", (float(np.mean(losses)), mean, float(np.std(losses)), agree, None, *nowhere)))
+        rows.append(("orders", (float(np.mean(losses)), mean, float(np.std(losses)), agree, *(None,) * 3)))
         for place in range(number):
             own = [
                 given.batch_loss(reference.estimate(moved_to(batch, place, number), self.way), batch)
                 for batch in range(number)
             ]
-            rows.append((f"place_{place}", (None, None, None, None, float(np.mean(own)), *nowhere)))
-        places = tuple(Measure(f"batch_{i}", "place", f"Where batch {i} stands in this order.") for i in range(number))
-        return Table((*MEASURES, *places), tuple(rows))
+            rows.append((f"place_{place}", (*(None,) * 4, float(np.mean(own)), None, None)))
+        for batch in range(number):
+            places = (float(told[name].order.index(batch)) for name in ("best", "searched"))
+            rows.append((f"batch_{batch}", (*(None,) * 5, *places)))
+        return Table(MEASURES, tuple(rows))
 
     def _named(
         self, number: int, drawn: Sequence[Order], losses: Sequence[float], estimated: Callable[[Order], float]
@@ -188,7 +191,3 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
 
 def _ranks(values_N: Float64[np.ndarray, "N"]) -> Float64[np.ndarray, "N"]:
     return (values_N[:, None] > values_N).sum(1) + 0.5 * (values_N[:, None] == values_N).sum(1)
-
-
-def _places(order: Order) -> tuple[int, ...]:
-    return tuple(order.index(batch) for batch in range(len(order)))
