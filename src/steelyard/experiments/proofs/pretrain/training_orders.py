@@ -2,11 +2,10 @@
 
 The base model works short sums out and gives long ones up. Training problems are cut into T batches from few terms to
 many; the model is trained on these in order, once, and the loss on held-out problems after other orders is estimated:
-40 at random, half of them retrained, and one that a genetic algorithm finds by the estimates.
+24 at random, 16 of them retrained, and one that a genetic algorithm finds by the estimates.
 Arms differ in how an estimate takes derivatives of the gradients (`pretrain/order_estimate.py`): along the whole path
-(span, ours), by the paper's quotients, one (fut) or two (fut++), not at all (none), or both along the deviation, which
-costs more than retraining and shows what expansions can reach (along). The control are span's estimates, each of
-another order than it is asked for (span-off).
+(span, ours), by the paper's quotients, one (fut) or two (fut++), or not at all (none). The control are span's
+estimates, each of another order than it is asked for (span-off).
 
 `rank` is Spearman's correlation of estimated and true losses over the orders retrained; `error` the mean absolute
 difference of the two, as a share of the standard deviation of the true ones; `gain` how far the order that is found
@@ -21,6 +20,7 @@ import numpy as np
 
 from steelyard.core import Prompt, derive, rng
 from steelyard.experiments.harness import Arm, Claim, Proof
+from steelyard.policy import Policy
 from steelyard.pretrain.order_estimate import AdamRule, Reference, Training, Way
 from steelyard.pretrain.order_rows import OrderRow, PolicyBatches
 from steelyard.pretrain.order_search import Order, search
@@ -41,7 +41,6 @@ ARMS: Mapping[str, Estimator] = {
     "fut": Estimator("fut"),
     "fut++": Estimator("fut++"),
     "none": Estimator("none"),
-    "along": Estimator("along"),
     "span-off": Estimator("span", exchanged=True),
 }
 
@@ -51,23 +50,26 @@ class Setting:
     """What all arms have in common."""
 
     world: Domains
+    imitation: int = 300
+    """Steps of the base model."""
     batches: int = 12
     rows: int = 32
     """Problems in a batch."""
-    held_out: int = 120
+    held_out: int = 100
     """Problems that measure."""
-    orders: int = 40
-    retrained: int = 20
-    generations: int = 8
+    orders: int = 24
+    """Orders at random."""
+    retrained: int = 16
+    """Of these are trained indeed."""
+    generations: int = 4
 
 
 class Material:
     """The batches of a seed, the reference run, and what is true of the orders retrained."""
 
-    def __init__(self, seed: int, setting: Setting, rate: float) -> None:
+    def __init__(self, seed: int, setting: Setting, task: Domains, start: Policy, rate: float) -> None:
         self.seed = seed
         self.setting = setting
-        task = replace(setting.world, data_seed=seed)
         draws = rng(seed, "orders", "rows")
         prompts = task.prompts("train")
         chosen = sorted(draws.permutation(len(prompts))[: setting.batches * setting.rows].tolist())
@@ -75,7 +77,7 @@ class Material:
         asked = task.prompts("held-out")
         held_out = [_row(asked[i]) for i in draws.permutation(len(asked))[: setting.held_out]]
         batches = [train[i : i + setting.rows] for i in range(0, len(train), setting.rows)]
-        self.given = PolicyBatches(base(task, seed), batches, held_out)
+        self.given = PolicyBatches(start, batches, held_out)
         self.training = Training(self.given.gradient, lambda: AdamRule(0.9, 0.99), rate)
         self.reference = Reference(self.training, self.given.start_W, setting.batches)
         self.orders = drawn_orders(setting.batches, setting.orders, derive(seed, "orders"))
@@ -100,9 +102,7 @@ def judged(material: Material, arm: Arm[Estimator]) -> Mapping[str, float]:
         return material.estimated(arm.settings, asked)
 
     found = [loss(order) for order in material.orders[: setting.retrained]]
-    first = material.orders if arm.settings.way != "along" else material.orders[:8]
-    generations = setting.generations if arm.settings.way != "along" else 1
-    best = search(loss, first, generations, rng(material.seed, "search", arm.name))
+    best = search(loss, material.orders, setting.generations, rng(material.seed, "search", arm.name))
     spread = float(material.truth.std())
     rows = material.given.batches
     return {
@@ -118,10 +118,12 @@ def judged(material: Material, arm: Arm[Estimator]) -> Mapping[str, float]:
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Estimator]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Each arm's estimates of the same orders; all arms have one learning rate, as they share the runs."""
+    task = replace(setting.world, data_seed=seed)
+    start = base(task, seed, setting.imitation)
     known: dict[float, Material] = {}
     for arm in arms:
         if arm.rate not in known:
-            known[arm.rate] = Material(seed, setting, arm.rate)
+            known[arm.rate] = Material(seed, setting, task, start, arm.rate)
         yield arm.name, judged(known[arm.rate], arm)
 
 
@@ -135,19 +137,16 @@ PROOF = Proof(
     control="span-off",
     equal="the base model, the batches, the reference run, the orders and which of them are retrained",
     claims=(
-        Claim("Estimates rank orders as retraining does: a rank correlation of .5 at least", "rank", 0.0, 0.5),
-        Claim("Derivatives come nearer than none: a fifth less error", "error", "none", 0.2,
+        Claim("Estimates rank orders as retraining does: a rank correlation of .8 at least", "rank", 0.0, 0.8),
+        Claim("So do those by the paper's quotients", "rank", 0.0, 0.8, ours="fut", control=None),
+        Claim("Derivatives along the path come nearer than none: a twentieth less error", "error", "none", 0.05,
               lower_is_better=True, relative=True),
-        Claim("So do the paper's quotients: a twentieth less error by fut than by none", "error", "none", 0.05,
-              lower_is_better=True, relative=True, ours="fut", control=None, kind="ablation"),
-        Claim("From the same gradients it comes a tenth nearer than the paper's two derivatives", "error", "fut++", 0.1,
-              lower_is_better=True, relative=True, control=None, kind="ablation"),
-        Claim("The order found by estimates is half a standard deviation better than a random one, when retrained",
-              "gain", 0.0, 0.5),
+        Claim("The order found by estimates is a standard deviation better than a random one, when retrained",
+              "gain", 0.0, 1.0),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(Domains()),
-    quick=Setting(Domains(), batches=6, orders=16, retrained=10, generations=4),
-    rates=dict.fromkeys(ARMS, 1e-3),
+    quick=Setting(Domains(), imitation=150, batches=6, orders=12, retrained=8, generations=2),
+    rates=dict.fromkeys(ARMS, 1e-4),
 )  # fmt: skip
