@@ -7,6 +7,9 @@ Arms differ in how an estimate takes derivatives of the gradients (`pretrain/ord
 (span, ours), by the paper's quotients, one (fut) or two (fut++), or not at all (none). The control are span's
 estimates, each of another order than it is asked for (span-off).
 
+The rate is small: expansions hold where training moves the model little. At 1e-4 the paper's quotients are farther off
+than no derivatives, and at 1e-3 no estimate is worth anything (docs/lab-notes.md).
+
 `rank` is Spearman's correlation of estimated and true losses over the orders retrained; `error` the mean absolute
 difference of the two, as a share of the standard deviation of the true ones; `gain` how far the order that is found
 lies below the mean of the orders retrained, when it is retrained itself, in such standard deviations.
@@ -138,8 +141,9 @@ PROOF = Proof(
     equal="the base model, the batches, the reference run, the orders and which of them are retrained",
     claims=(
         Claim("Estimates rank orders as retraining does: a rank correlation of .8 at least", "rank", 0.0, 0.8),
-        Claim("So do those by the paper's quotients", "rank", 0.0, 0.8, ours="fut", control=None),
-        Claim("Derivatives along the path come nearer than none: a twentieth less error", "error", "none", 0.05,
+        Claim("The paper's quotients come nearer than no derivatives: a fifth less error by fut", "error", "none", 0.2,
+              lower_is_better=True, relative=True, ours="fut", control=None),
+        Claim("Derivatives along the whole path come nearer, too: a third less error", "error", "none", 0.33,
               lower_is_better=True, relative=True),
         Claim("The order found by estimates is a standard deviation better than a random one, when retrained",
               "gain", 0.0, 1.0),
@@ -148,5 +152,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(Domains()),
     quick=Setting(Domains(), imitation=150, batches=6, orders=12, retrained=8, generations=2),
-    rates=dict.fromkeys(ARMS, 1e-4),
+    rates=dict.fromkeys(ARMS, 3e-5),
+    seeds=4,
 )  # fmt: skip
