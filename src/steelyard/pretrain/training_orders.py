@@ -7,6 +7,8 @@ its path. From these every other order is estimated (`order_estimate.py`, where 
 sample of orders, the reverse, one that a genetic algorithm finds (`order_search.py`), and where each batch is put at
 every place (own_loss, what the paper calls memorization). With `retrained`, some are trained indeed, to see how far the
 estimates can be believed: look at `rank_correlation` before anything else.
+Measured: at a rate of 3e-5 estimates rank orders as retraining does (.996), and so they do without derivatives; the
+paper's quotients (`fut`) were farther off than none. At 1e-3 no estimate holds.
 Differs: for small models or proxies, since T^2 gradients are held in memory and not projected; one pass over the rows.
 Source: Yang et al. 2025, arXiv:2505.22042, by its reviews.
 """
