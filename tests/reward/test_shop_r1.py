@@ -16,6 +16,10 @@ CLICKED = {"type": "click", "name": "add to cart"}
 GONE = {"type": "terminate"}
 
 
+def brief(prompts, completions, **columns):
+    return [-float(len(c)) for c in completions]
+
+
 def scored(action, right, reward=None, why="I want it"):
     text = json.dumps({"rationale": why, "action": action})
     return (reward or ShopR1())([episode_of(Prompt("p", "p", {"action": right}), text)])[0]
@@ -120,13 +124,14 @@ def test_types_are_named_once():
         ShopR1(types=(TypeReward("a"), TypeReward("a", fields=(FieldReward("b"),))))
 
 
-def test_it_trains_on_own_rows(tmp_path, tiny_model_dir):
-    """A tiny random model writes no JSON, so every reward is 0."""
+@pytest.mark.parametrize("reward", ["shop-r1:action", ["shop-r1:action", (brief, 0.5)]], ids=["alone", "beside"])
+def test_it_trains_on_own_rows(tmp_path, tiny_model_dir, reward):
+    """A tiny random model writes no JSON, so every reward is 0; beside another reward the reason is still marked."""
     rows = [{"prompt": f"{n}+1=", "action": CLICKED} for n in range(20)]
     (tmp_path / "actions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     few = {"max_steps": 1, "num_prompts": 1, "search_prompts": 1, "num_generations": 2, "max_completion_length": 4}
     found = steelyard.train(
         "shop-r1", model=str(tiny_model_dir("llama")), task=Rows(path=f"{tmp_path}/actions.jsonl", needs_answer=False),
-        output_dir=str(tmp_path / "run"), runtime="inline", report=False, **few,
+        output_dir=str(tmp_path / "run"), runtime="inline", report=False, reward=reward, **few,
     )  # fmt: skip
     assert found.run_dir.is_dir()

@@ -18,6 +18,10 @@ def length(prompts, completions, **columns):
     return [float(len(c)) for c in completions]
 
 
+def length_of_episodes(episodes):
+    return [Score(float(len(e.completion))) for e in episodes]
+
+
 def picky(prompts, completions, **columns):
     return [None if c == "bad" else 2.0 for c in completions]
 
@@ -52,6 +56,15 @@ def test_steps_labels_and_the_reading_of_the_parts_go_on(episode):
     assert score.value == 5.0
     assert score.parts == {"length": 3.0, "judged": 1.0, "own": 3.0}
     assert (score.reward_T.tolist(), score.labels, score.read, score.read_from) == ([2.0], {"passes": True}, "7", "box")
+
+
+def test_rewards_of_parts_are_summed_by_their_ends(episode):
+    def marked(*parts):
+        return lambda episodes: [Score(1.0, part_rewards=parts) for _ in episodes]
+
+    first, second = marked((1, 1.0), (3, 1.0), (None, 1.0)), marked((2, 1.0), (3, -2.0), (None, 1.0))
+    (score,) = WeightedRewards((first, second, length_of_episodes), (2.0, 1.0, 1.0))([episode("abc")])
+    assert score.part_rewards == ((1, 2.0), (2, 1.0), (None, 3.0)), "those that cancel out are none"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,15 @@ def test_parts_of_one_token_stand_at_the_next_and_those_without_one_are_dropped(
     assert placed(Score(1.0, part_rewards=((1, -1.0), (2, 1.0))), 1) == [0, -1]
 
 
+def test_rewards_of_parts_and_of_steps_are_added():
+    assert placed(Score(1.0, reward_T=np.ones(4, np.float32), part_rewards=((2, -1.0), (None, 0.5))), 1, 2, 3) == [
+        1,
+        0,
+        1,
+        1.5,
+    ]
+
+
 def test_a_score_without_parts_is_as_it_was():
     score = Score(1.0, reward_T=np.ones(2, np.float32))
     assert with_parts_placed(trajectory(1), score, decode) is score

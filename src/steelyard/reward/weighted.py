@@ -4,9 +4,12 @@
 
 r_k is the k-th reward (reward units) and w_k its weight, 1 where none is given. Each r_k stands in the score's parts
 under its function's name, as it came. Where one of them has no value the sum has none either, and says which.
+Rewards of single steps, and of parts of the text, are summed likewise: an objective that reads marks of one of them
+finds those of the others among them.
 Source: the convention of Hugging Face TRL's trainers, `reward_funcs` and `reward_weights`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -84,12 +87,21 @@ class WeightedRewards(Closable):
             said = failed.error or "it gave no score and no reason"
             return replace(whole, error=said if name in said else f"reward {name!r}: {said}")
         value = sum(w * s.value for w, s in zip(self.weights, scores, strict=True) if s.value is not None)
-        return replace(whole, value=float(value), reward_T=self._steps(scores))
+        return replace(whole, value=float(value), reward_T=self._steps(scores), part_rewards=self._parts(scores))
 
     def _steps(self, scores: Sequence[Score]) -> Float32[np.ndarray, "T"] | None:
         """The weighted sum of what looks at steps; None where nothing does."""
         found = [w * s.reward_T for w, s in zip(self.weights, scores, strict=True) if s.reward_T is not None]
         return np.stack(found).sum(0, dtype=np.float32) if found else None
+
+    def _parts(self, scores: Sequence[Score]) -> tuple[tuple[int | None, float], ...]:
+        """The weighted sum of what looks at parts of the text, by where these end; the completion's own end is last."""
+        sums: dict[int | None, float] = {}
+        for weight, score in zip(self.weights, scores, strict=True):
+            for end, reward in score.part_rewards:
+                sums[end] = sums.get(end, 0.0) + weight * reward
+        ends = sorted(sums, key=lambda end: math.inf if end is None else end)
+        return tuple((end, sums[end]) for end in ends if sums[end])
 
 
 def name_of(reward: object) -> str:

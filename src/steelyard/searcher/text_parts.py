@@ -2,7 +2,8 @@
 
     token of an end  =  the first i with  |text(tokens 0 ... i)| >= end
 
-A part may end inside a token; the rest of that token then belongs to it, too.
+A part may end inside a token; the rest of that token then belongs to it, too. Where steps have rewards as well (of a
+sum of several rewards), both are added.
 """
 
 from bisect import bisect_left
@@ -24,7 +25,7 @@ def token_of(tokens: Sequence[int], end: int, decode: Decode) -> int:
 
 
 def with_parts_placed(trajectory: Trajectory, score: Score, decode: Decode) -> Score:
-    """The score with its `part_rewards` in `reward_T`, each at the last token of its part.
+    """The score with its `part_rewards` in `reward_T`, each added at the last token of its part.
 
     No two parts share a token: where they would, the later one stands at the next, so that parts can be counted. Parts
     for which no token is left are dropped.
@@ -33,13 +34,13 @@ def with_parts_placed(trajectory: Trajectory, score: Score, decode: Decode) -> S
         return score
     places = np.flatnonzero(trajectory.action_T)
     tokens = trajectory.tokens_T[places].tolist()
-    reward_T = np.zeros(len(trajectory.tokens_T), np.float32)
+    reward_T = np.zeros(len(trajectory.tokens_T), np.float32) if score.reward_T is None else score.reward_T.copy()
     free = 0
     for end, reward in score.part_rewards:
         last = len(tokens) - 1 if end is None else token_of(tokens, end, decode)
         place = max(last, free)
         if place >= len(tokens):
             break
-        reward_T[places[place]] = reward
+        reward_T[places[place]] += reward
         free = place + 1
     return replace(score, reward_T=reward_T, part_rewards=())

