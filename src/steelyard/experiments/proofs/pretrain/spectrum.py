@@ -3,9 +3,8 @@
 The base model (`worlds/urns.py`) has read rows of draws, half of them under the description of another urn. Each arm is
 tuned from it for as many steps, at the same number of rows a step, on urns of the training split, and measured on urns
 that nobody was tuned on. spectrum: rows of draws under their own description, the loss on outputs alone. instruct: the
-likeliest letter as the answer to each description. all, last and first: the paper's ablations, the loss on all tokens,
-on the last draw or the first of a row. The control spectrum-off: the same draws dealt out among all urns, so neither a
-description nor draws before say anything of a row. base is not tuned.
+likeliest letter as the answer to each description. The control spectrum-off: the same draws dealt out among all urns,
+so neither a description nor draws before say anything of a row. base is not tuned.
 
 `js_described` and `tv_described` are distances (JS in nats, TV a share) of the distribution over letters from the urn's
 own, after its description alone; `js_in_context` and `tv_in_context` those after eight draws alone. `in_context` is the
@@ -42,9 +41,9 @@ class Setting:
 
     urns: int = 400
     """A fifth of them held out."""
-    base_steps: int = 600
+    base_steps: int = 300
     """Steps in which the base model reads, 32 rows each."""
-    steps: int = 200
+    steps: int = 100
     """Steps of tuning, on 32 rows each; each row is seen once."""
     samples: int = 20
     """For each held-out urn."""
@@ -83,12 +82,11 @@ class Study:
         parts = (order[i * DRAWS : (i + 1) * DRAWS] for i in range(len(self.rows)))
         return [replace(row, examples=tuple(every[i] for i in p)) for row, p in zip(self.rows, parts, strict=True)]
 
-    def shown(self, rows: Sequence[Process], learned: str) -> list[Group]:
+    def shown(self, rows: Sequence[Process]) -> list[Group]:
         """Rows as sequences."""
-        method = replace(SHOWN, learned=learned)
         found = []
         for i, row in enumerate(rows):
-            [*sequences] = method.sequences(self.base, row, self.seed + i)
+            [*sequences] = SHOWN.sequences(self.base, row, self.seed + i)
             found += [[one.trajectory] for one in sequences[:1]]
         return found
 
@@ -101,13 +99,10 @@ class Study:
 
 Teach = Callable[[Study], list[Group]]
 ARMS: Mapping[str, Teach | None] = {
-    "spectrum": lambda study: study.shown(study.rows, "outputs"),
-    "spectrum-off": lambda study: study.shown(study.dealt, "outputs"),
+    "spectrum": lambda study: study.shown(study.rows),
+    "spectrum-off": lambda study: study.shown(study.dealt),
     "base": None,
     "instruct": Study.answers,
-    "all": lambda study: study.shown(study.rows, "all"),
-    "last": lambda study: study.shown(study.rows, "last"),
-    "first": lambda study: study.shown(study.rows, "first"),
 }
 
 
@@ -176,6 +171,6 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(base_steps=300, steps=100),
+    quick=Setting(base_steps=150, steps=50),
     rates={name: 1e-3 for name in ARMS if name != "base"},
 )  # fmt: skip
