@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-trackers gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -41,6 +41,15 @@ types: .venv/.dev
 chaos: .venv/.dev
 	$(BIN)/python -m pytest -n 2 -m long
 	PYTHONPATH=tests $(BIN)/python tests/faults/chaos.py $(ARGS)
+
+# The trackers of --track, each with its real package, offline, in an environment of their own: trackio asks for an older
+# Pillow than the one that we test with.
+TRACKERS := runs/test-trackers
+test-trackers:
+	$(PYTHON) -m venv $(TRACKERS)
+	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
+		-e '.[tensorboard,trackio,wandb,mlflow]' pytest pytest-timeout hypothesis jaxtyping beartype
+	$(TRACKERS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/report/track
 
 # Every proof of the catalogue, both blocks of seeds: one to two hours on two cores. One: make prove ARGS=topr.
 prove: .venv/.run

@@ -29,10 +29,10 @@ def train(recipe: "Run | Job | Pipeline | str", *, name: str | None = None, **op
     from steelyard import recipes, training
 
     if isinstance(recipe, str) and recipe.endswith(".toml"):
-        from steelyard.cli.train_command import read_settings
+        from steelyard.cli.train_command import read_words
 
-        found, settings = read_settings([recipe])
-        return training.train(settings, name=name or found, **options)
+        asked = read_words([recipe])
+        return training.train(asked.settings, name=name or asked.name, **{"track": asked.track, **options})
     if isinstance(recipe, str):
         return training.train(recipes.find(recipe), name=name or recipe, **options)
     return training.train(recipe, name=name or "custom", **options)

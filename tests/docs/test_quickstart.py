@@ -50,6 +50,8 @@ def test_the_page_runs_as_it_stands(
         assert main(line) == 0, capsys.readouterr().err
         capsys.readouterr()
         assert Path("runs").exists() == ("--dry-run" not in line)
+    Path("sums.toml").write_text(*blocks("toml"))
+    assert main(["train", "sums.toml", "--max-steps", "1", "--dry-run"]) == 0, capsys.readouterr().err
     settings = json.loads(Path("runs/sums/config.json").read_text())
     assert "\\n" in json.dumps(settings) and Path("runs/sums/model/adapter/adapter_model.safetensors").exists()
     printed = io.StringIO()

@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from steelyard.cli import recipe_file
-from steelyard.cli.flags import choose, take_values
+from steelyard.cli.flags import choose, take_lists, take_values
 from steelyard.cli.progress import Progress, StageProgress
 from steelyard.cli.recipe_words import parse_recipe, repeated_flags
 from steelyard.cli.sanitize import plain
@@ -16,6 +16,7 @@ from steelyard.policy.meta_model import slow_generation
 from steelyard.recipes import find, summaries
 from steelyard.report import curve_text, read_run
 from steelyard.report.measures import change
+from steelyard.report.track import TRACKERS, check_trackers
 from steelyard.runtime import Run
 from steelyard.runtime.run_dir.pipeline_file import read_pipeline_file
 from steelyard.training import Result, resume, train
@@ -33,10 +34,12 @@ PURPOSE = (
     "steelyard train --resume RUN --max-steps N also extends a run that has reached its end.\n"
     "steelyard train RECIPE --dry-run [OPTIONS] checks the settings and prints the plan; it writes nothing.\n"
     "steelyard train RECIPE [OPTIONS] --save-recipe FILE.toml writes the options down, for\n"
-    "steelyard train FILE.toml [OPTIONS], which runs them; an option beside the file replaces the file's."
+    "steelyard train FILE.toml [OPTIONS], which runs them; an option beside the file replaces the file's.\n"
+    f"--track NAME shows the records elsewhere, too: {', '.join(TRACKERS)}."
 )
 DRY = "--dry-run"
 SAVE = "--save-recipe"
+TRACK = "--track"
 
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
@@ -67,17 +70,18 @@ def _told(result: Result) -> Mapping[str, object]:
 
 
 def _resume(words: Sequence[str]) -> Result:
+    track, words = _take_trackers(words)
     require(bool(words), "names no run", where="--resume", hint="write steelyard train --resume RUN")
     if is_pipeline(words[0]):
         hint = "leave it out: the stages of a pipeline keep their settings"
         require(not words[1:], f"unexpected {' '.join(words[1:])}", where="train --resume", hint=hint)
         with StageProgress(f"--resume {words[0]}") as stages:
-            return resume(words[0], watch=stages.watch)
+            return resume(words[0], watch=stages.watch, track=track)
     stored = read_stored_run(words[0])
     longer = _max_steps(words[1:])
     run = stored.settings if longer is None else replace(stored.settings, max_steps=longer)
     with Progress(run.max_steps, _title(f"--resume {words[0]}", run)) as progress:
-        return resume(words[0], max_steps=longer, watch=progress.watch)
+        return resume(words[0], max_steps=longer, watch=progress.watch, track=track)
 
 
 def _max_steps(words: Sequence[str]) -> int | None:
@@ -96,12 +100,13 @@ def _max_steps(words: Sequence[str]) -> int | None:
 def _plan(words: Sequence[str]) -> Mapping[str, object]:
     hint = "leave it out: the settings of a stored run are in its config.json"
     require("--resume" not in words, "does not go with --resume", where=DRY, hint=hint)
-    name, settings = read_settings(words)
-    if isinstance(settings, Pipeline):
-        planned = plan_pipeline(settings, name)
+    asked = read_words(words)
+    check_trackers(asked.track)
+    if isinstance(asked.settings, Pipeline):
+        planned = plan_pipeline(asked.settings, asked.name)
         lines = pipeline_lines(planned)
     else:
-        planned = plan(settings, name)
+        planned = plan(asked.settings, asked.name)
         lines = plan_lines(planned)
     say("\n".join(map(plain, lines)))
     return planned
@@ -111,9 +116,9 @@ def _save(words: Sequence[str]) -> Mapping[str, object]:
     """Write the words that are given into a file, if they are right."""
     found, rest = take_values(words, SAVE)
     path = found[-1][1]
-    name, settings = read_settings(rest)
+    asked = read_words(rest)
     _, expanded = _expanded(rest)
-    recipe_file.save(path, name, expanded[1:], repeated_flags(settings))
+    recipe_file.save(path, asked.name, expanded[1:], [TRACK, *repeated_flags(asked.settings)])
     say(f"written: {path}   run it: steelyard train {path}")
     return {"recipe_file": path}
 
@@ -126,8 +131,20 @@ def _expanded(words: Sequence[str]) -> tuple[str | None, list[str]]:
     return words[0], [name, *rest]
 
 
-def read_settings(words: Sequence[str]) -> tuple[str, Run | Job | Pipeline]:
-    """The name and the settings of a recipe, or of a file that holds one, and of the words after it.
+@dataclass(frozen=True)
+class Asked:
+    """What the words of a command line, or of a recipe's file, ask for."""
+
+    name: str
+    """Of the recipe."""
+    settings: Run | Job | Pipeline
+    """The recipe with what the words change."""
+    track: tuple[str, ...]
+    """Where else the records are shown."""
+
+
+def read_words(words: Sequence[str]) -> Asked:
+    """A recipe, or a file that holds one, and the words after it.
 
     Raises:
         SteelyardError: a word or the file is wrong.
@@ -138,23 +155,34 @@ def read_settings(words: Sequence[str]) -> tuple[str, Run | Job | Pipeline]:
     name = choose(given, known, command="train", what="RECIPE", purpose=PURPOSE)
     what = f"comes with the recipe {name}, and a run knows its own"
     require("--resume" not in given, what, where="--resume", hint="write steelyard train --resume RUN")
+    track, rest = _take_trackers(given[1:])
     try:
-        return name, parse_recipe(find(name), given[1:], command=f"train {name}", description=known[name])
+        settings = parse_recipe(find(name), rest, command=f"train {name}", description=known[name])
     except SteelyardError as error:
         if file is None or error.where in {word.partition("=")[0] for word in words}:
             raise
         raise SteelyardError(error.what, where=f"{file}: {error.where}", hint=error.hint) from error
+    return Asked(name, settings, track)
+
+
+def _take_trackers(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The trackers that --track names, and the words that are left."""
+    found, rest = take_lists(words, TRACK)
+    for names in found:
+        require(bool(names) and all(names), "has no value", where=TRACK, hint=f"write {TRACK} {' or '.join(TRACKERS)}")
+    return tuple(dict.fromkeys(name for names in found for name in names)), rest
 
 
 def _train(words: Sequence[str]) -> Result:
-    name, settings = read_settings(words)
+    asked = read_words(words)
     command = ["steelyard", "train", *words]
+    name, settings = asked.name, asked.settings
     if isinstance(settings, Pipeline):
         with StageProgress(name) as stages:
-            return train(settings, name=name, watch=stages.watch, command=command)
+            return train(settings, name=name, watch=stages.watch, track=asked.track, command=command)
     title = "\n".join(filter(None, (_title(name, settings), _slow(settings))))
     with Progress(settings.max_steps, title) as progress:
-        return train(settings, name=name, watch=progress.watch, command=command)
+        return train(settings, name=name, watch=progress.watch, track=asked.track, command=command)
 
 
 def _slow(run: Run | Job) -> str | None:

@@ -4,8 +4,10 @@ A pipeline is taken likewise: it has a run directory for each of its stages.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from steelyard.core import Reward, SteelyardError, require, suggest
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
-from steelyard.report import write_report
+from steelyard.report import read_run, write_report
+from steelyard.report.track import Mirror, Tracked, check_trackers
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
 from steelyard.runtime.factories import BUFFER, constrained
@@ -59,6 +62,7 @@ def train(
     reward: object = None,
     watch: Watch | None = None,
     report: bool = True,
+    track: Sequence[str] = (),
     name: str = "custom",
     command: Sequence[str] | None = None,
     **settings: Any,
@@ -75,6 +79,7 @@ def train(
         watch: called with the name of a record file and each row written to it; before each stage of a pipeline with
             "stage" and what it is.
         report: write report.html at the end.
+        track: where else the records are shown: "tensorboard", "trackio", "wandb", "mlflow".
         name: the recipe's name in the records.
         command: the command line that this run came from, for its page.
         settings: fields of the run to change, for example `max_steps=50`; of a pipeline, those of its `given`.
@@ -92,12 +97,13 @@ def train(
         require(reward is None or named is not None, "a pipeline takes no callable", where="reward", hint=hint)
         pipeline = replace(run, given=_changed(run.given, changed))
         place = _place(pipeline.given.output_dir, name)
-        return Result(place, begin(pipeline, name, place, Driver(train, resume, watch, report), command))
+        return Result(place, begin(pipeline, name, place, _driver(watch, report, track), command))
     single: Run | Job = _changed(run, changed)
     directory = _place(single.output_dir, name)
     verifier = None if named is not None else _verifier(single, reward)
-    records = Records(directory, watch, describe(single, name, command) | {"callable_reward": verifier is not None})
-    return _carry_out(single, name, records, verifier, None, report)
+    config = describe(single, name, command) | {"callable_reward": verifier is not None}
+    with _shown(track, Tracked(directory, config, resumed=False), watch) as seen:
+        return _carry_out(single, name, Records(directory, seen, config), verifier, None, report)
 
 
 def resume(
@@ -107,6 +113,7 @@ def resume(
     max_steps: int | None = None,
     watch: Watch | None = None,
     report: bool = True,
+    track: Sequence[str] = (),
 ) -> Result:
     """Go on with a run that was cut short, from its newest whole checkpoint; without one, from its beginning.
 
@@ -119,6 +126,7 @@ def resume(
         max_steps: learner steps in all, in place of the run's own; more than its newest checkpoint has.
         watch: called with the name of a record file and each row written to it.
         report: write report.html at the end.
+        track: where else the records are shown from here on, as for `train`.
 
     Raises:
         SteelyardError: it is no run directory, has reached its end, is being written, or is damaged.
@@ -129,7 +137,7 @@ def resume(
         hint = f"leave it out; a stage that has ended is extended by itself, such as {directory / '1-sft'}"
         alone = max_steps is None and reward is None
         require(alone, "a pipeline keeps its own steps and reward", where=str(directory), hint=hint)
-        return Result(directory, go_on(directory, Driver(train, resume, watch, report)))
+        return Result(directory, go_on(directory, _driver(watch, report, track)))
     begun = read_stored_run(run_dir)
     ended = (directory / RESULT).exists()
     hint = f"begin a new run, or extend this one: steelyard train --resume {run_dir} --max-steps N"
@@ -150,9 +158,32 @@ def resume(
         _check_longer(directory, newest, max_steps, ended)
         run = _changed(run, {"max_steps": max_steps})
         config = extended(directory, max_steps)
-    records = Records(directory, watch, resume=kept, damaged=damaged, extended=config)
-    verifier = _verifier(run, reward)
-    return _carry_out(run, begun.recipe, records, verifier, newest, report)
+    told = config or read_run(directory).config
+    with _shown(track, Tracked(directory, told, resumed=newest is not None), watch) as seen:
+        records = Records(directory, seen, resume=kept, damaged=damaged, extended=config)
+        return _carry_out(run, begun.recipe, records, _verifier(run, reward), newest, report)
+
+
+def _driver(watch: Watch | None, report: bool, track: Sequence[str]) -> Driver:
+    """Drives the stages of a pipeline: each is a run, also to a tracker."""
+    check_trackers(track)
+    return Driver(partial(train, track=track), partial(resume, track=track), watch, report)
+
+
+@contextmanager
+def _shown(track: Sequence[str], tracked: Tracked, watch: Watch | None) -> Iterator[Watch | None]:
+    """What is called with each row: `watch`, and the trackers."""
+    if not track:
+        yield watch
+        return
+    with Mirror(track, tracked) as mirror:
+
+        def see(file: str, row: JsonMapping) -> None:
+            mirror.watch(file, row)
+            if watch is not None:
+                watch(file, row)
+
+        yield see
 
 
 def _check_longer(directory: Path, newest: Path | None, max_steps: int, ended: bool) -> None:
