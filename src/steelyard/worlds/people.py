@@ -205,7 +205,7 @@ def counted(completion: str, answer: str) -> Counts:
     return Counts(len(said), len({*said} & {*statements(answer)}))
 
 
-def base(task: People, seed: int, steps: int = 750) -> Policy:
+def base(task: People, seed: int, steps: int = 500) -> Policy:
     """A model that has heard of everybody: 64 mentions a step, in the last third at a third of the rate."""
     symbols = [*task.words, *RELATIONS, ":", STOP, UNSURE]
     policy = tiny_policy(symbols, seed=seed, width=64, context=CONTEXT, spaced=True)

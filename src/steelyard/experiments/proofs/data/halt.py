@@ -36,9 +36,9 @@ class Setting:
     """What all arms have in common."""
 
     people: int = 240
-    base_steps: int = 750
+    base_steps: int = 1500
     """Steps in which the base model hears of everybody."""
-    steps: int = 60
+    steps: int = 120
     """Steps of fine-tuning, on 32 rows each."""
     samples: int = 8
     """For each held-out person."""
@@ -176,6 +176,6 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(samples=2),
+    quick=Setting(base_steps=500, samples=2),
     rates=dict.fromkeys(ARMS, 1e-3),
 )  # fmt: skip
