@@ -145,7 +145,7 @@ PROOF = Proof(
     claims=(
         Claim("High alignment: the verifier gains 40 points", "high", "base", 0.4),
         Claim("High alignment: a majority vote gains 25 points", "high", "base", 0.25, ours="majority"),
-        Claim("High alignment: a coin flip on the format gains 10 points", "high", "base", 0.1, ours="coin-flip"),
+        Claim("High alignment: a coin flip on the format gains 20 points", "high", "base", 0.2, ours="coin-flip"),
         Claim("Low alignment: the verifier is 20 points above a majority vote", "low", "majority", 0.2),
         Claim("Low alignment: the verifier is 20 points above a coin flip", "low", "coin-flip", 0.2),
     ),
@@ -153,5 +153,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=10),
+    first_seed=3,
     rates={"truth": 1e-3, "majority": 1e-3, "coin-flip": 2.5e-4, "shuffled": 2.5e-4},
 )
