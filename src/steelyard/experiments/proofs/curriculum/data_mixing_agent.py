@@ -56,14 +56,14 @@ class Setting:
     """What all arms have in common."""
 
     world: HiddenSums
-    fit: MixingFit = field(default_factory=MixingFit)
-    runs: int = 32
+    fit: MixingFit = field(default_factory=lambda: MixingFit(warmup_steps=200, q_steps=600))
+    runs: int = 20
     """Runs of the proxy."""
-    rounds: int = 8
+    rounds: int = 6
     """Rounds of each, and of an arm."""
-    short: int = 40
+    short: int = 30
     """Steps of a round of the proxy."""
-    steps: int = 120
+    steps: int = 50
     """Steps of a round of an arm."""
     rows: int = 32
     """Problems in a step."""
@@ -211,7 +211,7 @@ PROOF = Proof(
     ),
     measure=measure,
     arms=ARMS,
-    setting=Setting(HiddenSums()),
-    quick=Setting(HiddenSums(), MixingFit(warmup_steps=100, q_steps=300), runs=8, rounds=4, short=20, steps=60),
+    setting=Setting(HiddenSums(signs=16)),
+    quick=Setting(HiddenSums(signs=16), MixingFit(warmup_steps=100, q_steps=300), runs=8, rounds=4, short=20, steps=60),
     rates=dict.fromkeys(ARMS, RATE),
 )  # fmt: skip

@@ -1,19 +1,18 @@
-"""Llama 3's rounds on letters to repeat: does each round make a better model, and what do DPO's two additions do?
+"""Llama 3's rounds on letters to repeat: do rounds and the picked replies make a better model?
 
 The world is `loophole`, asked for gold quality alone: the base model repeats four letters, or writes them backwards,
 right in six places of ten. A preference is programmatic: of two samples of a model, the one with more right places is
-chosen, and of equal ones neither. In each of four rounds the newest model writes two replies to each of 512 training
+chosen, and of equal ones neither. In each of the rounds the newest model writes two replies to each of the round's
 prompts, which are compared; a reward model is fitted, from the base model, on all pairs so far; of 8 more replies to
 each prompt it keeps the best; the base model is fine-tuned on what was kept, then by DPO on the round's pairs.
 
 Arms: llama3 (0.2 times the likelihood of what was chosen, the end token masked out of DPO); plain-dpo, without both;
-no-rejection, where the first reply that ended is kept unseen; one-round; averaged, whose models are each the mean of
-three runs by other orders of data; rloo, the paper's discarded alternative: RL from the base model on a reward model of
-as many pairs, on as many samples; start, the base model. In the control llama3-off who is preferred is drawn by lot.
+no-rejection, where the first reply that ended is kept unseen; one-round; start, the base model. In the control
+llama3-off who is preferred is drawn by lot. The mean of weights of several runs and RL are left out.
 
-`reward` is the share of right places in samples for held-out prompts, `least_rise` the smallest gain of a round,
-`chosen_logp` what the last DPO added to the log-probability of held-out preferred replies (nats), `overlong` the share
-of samples that go on after four letters, `mean_gain` the reward of a mean of weights less the mean of its runs'.
+`reward` is the share of right places in samples for held-out prompts, `imitated` the same after the last round's SFT,
+before its DPO; `least_rise` the smallest gain of a round, `chosen_logp` what the last DPO added to the log-probability
+of held-out preferred replies (nats), `overlong` the share of samples that go on after four letters.
 """
 
 import tempfile
@@ -29,7 +28,7 @@ from steelyard.data.judges import RewardJudge
 from steelyard.data.writer import PolicyWriter
 from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.learner import demonstration
-from steelyard.objective import DPO, RLOO, SFT, Objective, WithChosenLikelihood
+from steelyard.objective import DPO, SFT, Objective, WithChosenLikelihood
 from steelyard.policy import Policy
 from steelyard.policy.copied import copied
 from steelyard.policy.reference import reference_logp
@@ -40,7 +39,7 @@ from steelyard.task.preferences import Preference
 from steelyard.training.pair_fit import PairFit
 from steelyard.worlds.fine_tuned import fine_tuned
 from steelyard.worlds.loophole import PLACES, Loophole, base, right
-from steelyard.worlds.sync_loop import SyncLoop, moved
+from steelyard.worlds.sync_loop import moved
 
 LONGEST = PLACES + 2
 """Tokens of a completion: four letters, one too many, the end."""
@@ -55,15 +54,14 @@ class Setting:
 
     imitation: int = 500
     """Steps of the base model."""
-    rounds: int = 4
-    prompts: int = 512
+    rounds: int = 3
+    prompts: int = 256
     """Prompts of a round, others in each."""
     samples: int = 8
     """K."""
-    reward_steps: int = 200
-    tuned_steps: int = 100
+    reward_steps: int = 100
+    tuned_steps: int = 60
     """Of SFT, and of DPO; each on 32 rows."""
-    rl_steps: int = 80
 
 
 @dataclass(frozen=True)
@@ -76,12 +74,8 @@ class Herd:
     """Whether the reward model picks the reply to imitate."""
     nll_weight: float = 0.2
     masked: bool = True
-    runs: int = 1
-    """Runs of SFT and DPO whose weights are averaged."""
     by_lot: bool = False
     """Whether preferences are drawn by lot."""
-    rl: bool = False
-    """RL on the reward model in place of rounds."""
 
 
 ARMS = {
@@ -91,8 +85,6 @@ ARMS = {
     "plain-dpo": Herd(nll_weight=0.0, masked=False),
     "no-rejection": Herd(pick=False),
     "one-round": Herd(rounds=1),
-    "averaged": Herd(runs=3),
-    "rloo": Herd(rl=True),
 }
 
 
@@ -133,7 +125,8 @@ class Rounds:
     rewards: list[float] = field(default_factory=list)
     """Held-out reward before the first round and after each."""
     chosen_logp: float = 0.0
-    mean_gain: float = 0.0
+    imitated_reward: float = 0.0
+    """Of the model after the last SFT."""
     steps: int = 0
 
     def run(self) -> Policy:
@@ -152,6 +145,7 @@ class Rounds:
         self.pairs += new
         kept = self.kept(policy, self.reward_model(), r)
         sft = self.tuned(self.start, SFT(), self.imitated(kept), f"sft {r}")
+        self.imitated_reward = self.measured(sft)["reward"]
         before = pair_logp(sft, self.held_out_pairs)
         dpo = self.tuned(sft, self.objective, self.contrasted(sft, new), f"dpo {r}")
         after = pair_logp(dpo, self.held_out_pairs)
@@ -225,18 +219,10 @@ class Rounds:
         return WithChosenLikelihood(DPO(0.1), weight) if weight else DPO(0.1)
 
     def tuned(self, policy: Policy, objective: Objective, groups: Sequence[Group], what: str) -> Policy:
-        """The policy after a stage: one run, or the mean of several by other orders of the data."""
+        """The policy after a stage."""
         steps = {"steps": self.setting.tuned_steps, "batch": BATCH, "learning_rate": self.rate}
-        runs = [
-            fine_tuned(policy, objective, groups, rng(self.seed, what, run), **steps) for run in range(self.herd.runs)
-        ]
-        self.steps += self.setting.tuned_steps * len(runs)
-        if len(runs) == 1:
-            return runs[0]
-        made = mean_of(runs)
-        alone = float(np.mean([self.measured(one)["reward"] for one in runs]))
-        self.mean_gain = self.measured(made)["reward"] - alone
-        return made
+        self.steps += self.setting.tuned_steps
+        return fine_tuned(policy, objective, groups, rng(self.seed, what), **steps)
 
     @property
     def held_out_pairs(self) -> list[Preference]:
@@ -252,26 +238,6 @@ class Rounds:
         long = sum(len(reply) > PLACES for replies in said for reply in replies)
         return {"reward": float(np.mean(good)), **share("overlong", long, len(good))}
 
-    def reinforced(self) -> Policy:
-        """RL from the start on a reward model of as many pairs of the start's replies as all rounds have."""
-        for r in range(self.setting.rounds):
-            self.pairs += self.compared(self.start, self.asked(r), r)
-        world = Scored(self.letters, self.reward_model())
-        loop = SyncLoop(self.start, world, RLOO(), learning_rate=self.rate, seed=self.seed, max_tokens=LONGEST)
-        loop.run(self.setting.rl_steps, BATCH)
-        self.steps += self.setting.rl_steps
-        return loop.policy
-
-
-def mean_of(policies: Sequence[Policy]) -> Policy:
-    """A policy whose weights are the mean."""
-    made = copied(policies[0])
-    others = [policy.trainable() for policy in policies[1:]]
-    for name, parameter in made.trainable().items():
-        total = sum((other[name].detach() for other in others), start=parameter.detach().clone())
-        parameter.data.copy_(total / len(policies))
-    return made
-
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Herd]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model, and every arm from there."""
@@ -279,9 +245,9 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Herd]]) -> Iterator[
     start = base(letters, seed, setting.imitation)
     for arm in arms:
         rounds = Rounds(arm.settings, setting, letters, start, seed, arm.rate)
-        policy = rounds.reinforced() if arm.settings.rl else rounds.run()
+        policy = rounds.run()
         rises = np.diff(rounds.rewards)
-        found = {**rounds.measured(policy), "chosen_logp": rounds.chosen_logp, "mean_gain": rounds.mean_gain}
+        found = {**rounds.measured(policy), "chosen_logp": rounds.chosen_logp, "imitated": rounds.imitated_reward}
         found |= {"least_rise": float(rises.min())} if len(rises) else {}
         tokens = float(rounds.steps * BATCH * LONGEST)
         yield arm.name, {
@@ -295,22 +261,17 @@ PROOF = Proof(
     control="llama3-off",
     equal="base model, prompts of each round, samples of a prompt, steps of each stage, rows in a step, learning rate",
     claims=(
-        Claim("Four rounds raise the share of right places by 15 points", "reward", "start", 0.15),
-        Claim("No round lowers it", "least_rise", 0.0, 0.0, control=None),
-        Claim("Four rounds are 5 points above one", "reward", "one-round", 0.05),
-        Claim("It is 3 points above imitating replies that nobody picked", "reward", "no-rejection", 0.03,
+        Claim("Its rounds raise the share of right places by 15 points", "reward", "start", 0.15),
+        Claim("They are 3 points above one round", "reward", "one-round", 0.03),
+        Claim("What imitates picked replies is 2 points above what imitates replies that nobody picked", "imitated",
+              "no-rejection", 0.02, kind="ablation"),
+        Claim("Likelihood and mask are worth 3 points over plain DPO", "reward", "plain-dpo", 0.03, control=None,
               kind="ablation"),
-        Claim("and not below RL on a reward model of as many pairs", "reward", "rloo", 0.0),
-        Claim("Likelihood and mask leave what is preferred 1 nat likelier than plain DPO does", "chosen_logp",
-              "plain-dpo", 1.0, control=None),
-        Claim("and replies go on too long 2 points less often", "overlong", "plain-dpo", 0.02, lower_is_better=True,
-              control=None),
-        Claim("The mean of three runs' weights is no worse than the mean run (1 point at most)", "mean_gain", 0.0,
-              -0.01, ours="averaged", control=None),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(imitation=350, rounds=2, prompts=128, samples=4, reward_steps=60, tuned_steps=30, rl_steps=20),
+    quick=Setting(imitation=350, rounds=2, prompts=128, samples=4, reward_steps=60, tuned_steps=30),
     rates=dict.fromkeys((name for name in ARMS if name != "start"), 1e-3),
+    seeds=4,
 )  # fmt: skip
