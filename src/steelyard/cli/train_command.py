@@ -37,6 +37,11 @@ PURPOSE = (
     "steelyard train FILE.toml [OPTIONS], which runs them; an option beside the file replaces the file's.\n"
     f"--track NAME shows the records elsewhere, too: {', '.join(TRACKERS)}."
 )
+BESIDE = (
+    "Beside the options below: --dry-run prints the plan, --save-recipe FILE.toml writes the options into a file, and "
+    f"--track NAME shows the records in {', '.join(TRACKERS)}, too."
+)
+"""What the help text of a recipe says of flags that are no settings."""
 DRY = "--dry-run"
 SAVE = "--save-recipe"
 TRACK = "--track"
@@ -157,7 +162,8 @@ def read_words(words: Sequence[str]) -> Asked:
     require("--resume" not in given, what, where="--resume", hint="write steelyard train --resume RUN")
     track, rest = _take_trackers(given[1:])
     try:
-        settings = parse_recipe(find(name), rest, command=f"train {name}", description=known[name])
+        told = f"{known[name]}\n\n{BESIDE}"
+        settings = parse_recipe(find(name), rest, command=f"train {name}", description=told)
     except SteelyardError as error:
         if file is None or error.where in {word.partition("=")[0] for word in words}:
             raise
