@@ -38,8 +38,25 @@ def _value(column: Column, i: int) -> object:
 
 
 @lru_cache(maxsize=4)
+def _audited(auditor: Auditor) -> tuple[Table, str]:
+    """The table of a model, and what the audit did to the model, the rows or torch's generator."""
+    policy = _policy()
+    rows = _rows(auditor)
+    before = (policy.weights().copy(), [p.requires_grad for p in policy.model.parameters()], torch.get_rng_state())
+    given = copy.deepcopy(rows)
+    table = auditor.audit(policy, rows)
+    done = {
+        "changes the model's weights": not np.array_equal(before[0], policy.weights()),
+        "changes what is trained": before[1] != [p.requires_grad for p in policy.model.parameters()],
+        "leaves gradients behind": any(p.grad is not None for p in policy.model.parameters()),
+        "draws from torch's global generator": not torch.equal(before[2], torch.get_rng_state()),
+        "changes the rows": rows != given,
+    }
+    return table, ", ".join(what for what, so in done.items() if so)
+
+
 def _table(auditor: Auditor) -> Table:
-    return auditor.audit(_policy(), _rows(auditor))
+    return _audited(auditor)[0]
 
 
 def audit_table(auditor: Auditor) -> None:
@@ -54,16 +71,8 @@ def audit_table(auditor: Auditor) -> None:
 
 def audit_keeps(auditor: Auditor) -> None:
     """Weights, what of them is trained, and torch's own generator stay as they were; so do the rows."""
-    policy = _policy()
-    rows = _rows(auditor)
-    before = (policy.weights().copy(), [p.requires_grad for p in policy.model.parameters()], torch.get_rng_state())
-    given = copy.deepcopy(rows)
-    auditor.audit(policy, rows)
-    demand(np.array_equal(before[0], policy.weights()), "it changes the model's weights")
-    demand(before[1] == [p.requires_grad for p in policy.model.parameters()], "it changes what is trained")
-    demand(all(p.grad is None for p in policy.model.parameters()), "it leaves gradients behind")
-    demand(torch.equal(before[2], torch.get_rng_state()), "it draws from torch's global generator")
-    demand(rows == given, "it changes the rows")
+    _, done = _audited(auditor)
+    demand(not done, f"it {done}")
 
 
 def audit_repeatable(auditor: Auditor) -> None:
