@@ -1,6 +1,10 @@
 """Tiny random models of four families, each a `save_pretrained` directory with its own character tokenizer."""
 
 import os
+
+# As many processes test at once as there are cores: further threads would wait for each other, for half of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, here and in child processes
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

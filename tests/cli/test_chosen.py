@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.cli.chosen import rules_told, take_id, take_rule
-from steelyard.cli.train_command import _settings as read
+from steelyard.cli.train_command import read_words
 from steelyard.core import SteelyardError
 from steelyard.curriculum import Dump, UCBoost
 from steelyard.decode import CNTP
@@ -42,9 +42,9 @@ def test_what_is_wrong_with_a_rule_is_said_in_one_line(words: str, said: str) ->
 def test_a_curriculum_is_named_and_its_settings_are_flags() -> None:
     assert take_id(["--curriculum", "dump"], "curriculum") == (Dump(), [])
     rows = "rows --path x.jsonl --model m --curriculum"
-    _, run = read(f"{rows} ucboost --curriculum.distances sq lb --curriculum.eps 0.1".split())
+    run = read_words(f"{rows} ucboost --curriculum.distances sq lb --curriculum.eps 0.1".split()).settings
     assert run.curriculum == UCBoost(distances=("sq", "lb"), eps=0.1)
-    _, run = read(f"{rows} dump --curriculum.tau 0.3".split())
+    run = read_words(f"{rows} dump --curriculum.tau 0.3".split()).settings
     assert run.curriculum == Dump(tau=0.3)
 
 
@@ -127,7 +127,7 @@ def test_a_run_goes_on_with_its_rule(
 def test_a_part_that_is_a_method_is_chosen_by_its_id_too() -> None:
     words = ["--curriculum", "dump", "--curriculum.index", "ucboost", "--curriculum.index.eps", "0.1"]
     assert take_id(words, "curriculum") == (Dump(index=UCBoost()), words[4:])
-    assert read(["rows", *words, "--curriculum.index.distances", "sq", "lb"])[1].curriculum == Dump(
+    assert read_words(["rows", *words, "--curriculum.index.distances", "sq", "lb"]).settings.curriculum == Dump(
         index=UCBoost(distances=("sq", "lb"), eps=0.1)
     )
     with pytest.raises(SteelyardError, match=r"no 'shuffled'; choose one of ucb1, ucboost"):

@@ -118,6 +118,7 @@ def test_modules_are_imported_by_name_in_few_places():
         "experiments/bench/peers/torchrl_buffer.py",  # the compiled part of the torchrl that is installed
         "experiments/bench/peers/trl_grpo.py",  # trl and datasets, which need not be installed
         "experiments/harness/proof_index.py",  # the proofs of this package
+        "report/track/mirror.py",  # the trackers in its own table, whose packages need not be installed
         "runtime/__init__.py",  # its own names
         "task/gym_worker.py",  # the file beside it, in a process that does not import the package
         "reward/worker.py",  # the function that the user names, in a process of its own

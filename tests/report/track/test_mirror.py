@@ -20,7 +20,7 @@ FEW = ["--runtime=inline", *(f"--{name}={size}" for name, size in SIZES.items())
 class Kept:
     """A tracker that keeps what it is given."""
 
-    def __init__(self, tracked):
+    def __init__(self, tracked, package):
         self.tracked = tracked
         self.given = []
         MADE.append(self)

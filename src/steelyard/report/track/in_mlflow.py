@@ -1,10 +1,10 @@
 """MLflow, at MLFLOW_TRACKING_URI, or else in ./mlflow.db: `mlflow ui --backend-store-uri sqlite:///mlflow.db`."""
 
-import importlib
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from steelyard.core.json import JsonMapping
 from steelyard.report.track.tracker import PROJECT, Tracked
@@ -18,9 +18,8 @@ _STRANGE = re.compile(r"[^\w\-. /]")
 class MLflow:
     """Logs through a client of its own, so that a run of MLflow's that the caller has open is left alone."""
 
-    def __init__(self, tracked: Tracked) -> None:
-        tracking = importlib.import_module("mlflow.tracking")  # an extra: types are not known where it is missing
-        self._client = tracking.MlflowClient(os.environ.get(URI, HERE))
+    def __init__(self, tracked: Tracked, mlflow: Any) -> None:
+        self._client = mlflow.MlflowClient(os.environ.get(URI, HERE))
         found = self._client.get_experiment_by_name(PROJECT)
         experiment = self._client.create_experiment(PROJECT) if found is None else found.experiment_id
         self._run = self._client.create_run(experiment, run_name=tracked.name).info.run_id

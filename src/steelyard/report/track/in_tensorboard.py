@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 from steelyard.core.json import JsonMapping
 from steelyard.report.track.tracker import Tracked
@@ -12,7 +13,7 @@ DIRECTORY = "tensorboard"
 class TensorBoard:
     """Writes event files; those of an earlier showing are replaced, unless the run goes on."""
 
-    def __init__(self, tracked: Tracked) -> None:
+    def __init__(self, tracked: Tracked, tensorboard: ModuleType) -> None:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         place = tracked.directory / DIRECTORY

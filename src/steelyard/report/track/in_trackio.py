@@ -1,9 +1,9 @@
 """trackio's local database: `trackio show --project steelyard` opens its page. Samples are traces."""
 
 import contextlib
-import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from steelyard.core.json import JsonMapping
 from steelyard.report.track.tracker import PROJECT, Tracked
@@ -12,9 +12,7 @@ from steelyard.report.track.tracker import PROJECT, Tracked
 class Trackio:
     """Logs to where trackio is told to by its own variables: TRACKIO_DIR, or by TRACKIO_SPACE_ID a Space."""
 
-    def __init__(self, tracked: Tracked) -> None:
-        trackio = importlib.import_module("trackio")  # an extra: types are not known where it is not installed
-
+    def __init__(self, tracked: Tracked, trackio: Any) -> None:
         self._traces = trackio.Trace
         self._finish = trackio.finish
         resume = "allow" if tracked.resumed else "never"

@@ -3,9 +3,9 @@
 `wandb sync RUN/wandb/offline-run-*` sends it.
 """
 
-import importlib
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from steelyard.core.json import JsonMapping
 from steelyard.report.track.tracker import PROJECT, Tracked
@@ -16,9 +16,7 @@ OFFLINE = "offline"
 class WeightsAndBiases:
     """Logs without a step of wandb's own, which may only rise: curves are drawn over the learner's step."""
 
-    def __init__(self, tracked: Tracked) -> None:
-        wandb = importlib.import_module("wandb")  # an extra: types are not known where it is not installed
-
+    def __init__(self, tracked: Tracked, wandb: Any) -> None:
         self._table = wandb.Table
         mode = os.environ.get("WANDB_MODE", OFFLINE)
         quiet = wandb.Settings(console="off", silent=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from steelyard.core import SteelyardError, require, suggest
+from steelyard.core import require, suggest
 from steelyard.core.json import JsonMapping
 from steelyard.report.records import read_run
 from steelyard.report.track.tracker import Tracked, Tracker
@@ -119,8 +119,8 @@ def show_again(run_dir: Path, names: Sequence[str]) -> None:
 
 
 def _made(name: str, tracked: Tracked) -> Tracker:
+    package, kind = TRACKERS[name]
     module = importlib.import_module(f"steelyard.report.track.in_{name}")
-    made = getattr(module, TRACKERS[name][1])(tracked)
-    if not isinstance(made, Tracker):
-        raise SteelyardError("is no tracker", where=f"--track {name}", hint="give it numbers, samples and close")
+    made = getattr(module, kind)(tracked, importlib.import_module(package))
+    assert isinstance(made, Tracker)
     return made
