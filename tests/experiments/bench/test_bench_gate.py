@@ -7,6 +7,8 @@ too small the turns are repeated, a few times at most, and the best of all turns
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from steelyard.experiments.bench.models import make
 from steelyard.experiments.harness.processes import ask_module
 
@@ -24,6 +26,7 @@ def best_of(measure: Callable[[], dict[str, list[float]]], slow: str, fast: str,
     return best
 
 
+@pytest.mark.long
 def test_native_rollouts_stay_ahead_of_generate(tmp_path: Path) -> None:
     asked = {"shape": "unique", "size": "2M", "batch": 64, "new": 16, "runs": 4, "engines": ["native", "dynamic"]}
     asked |= {"directory": str(make("2M", tmp_path / "2M"))}
@@ -36,6 +39,7 @@ def test_native_rollouts_stay_ahead_of_generate(tmp_path: Path) -> None:
     assert best["dynamic"] / best["native"] > 1.15, best
 
 
+@pytest.mark.long
 def test_the_learner_stays_ahead_of_a_padded_step(tmp_path: Path) -> None:
     asked = {"directory": str(make("2M", tmp_path / "2M")), "num_groups": 6, "runs": 3}
     differences = []

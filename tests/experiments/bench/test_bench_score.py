@@ -41,6 +41,7 @@ def test_counts_begin_at_one(name: str):
         Score(**{name: 0})
 
 
+@pytest.mark.long
 def test_one_round_of_ours(tmp_path: Path, monkeypatch):
     """Both runtimes, two steps: every row has its times, rates and a curve that begins with the shipped weights."""
     monkeypatch.setattr(score, "PROMPTS", 8)

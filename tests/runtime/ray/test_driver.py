@@ -114,6 +114,7 @@ def test_killed_actors_of_each_kind_lose_nothing_and_double_nothing(tmp_path: Pa
     check_books(tmp_path / "run", acked)
 
 
+@pytest.mark.long
 def test_a_searcher_joins_a_run_that_has_begun(tmp_path: Path, cluster: Any, acked: Acked) -> None:
     class Holder:
         def ready(self) -> bool:
@@ -162,6 +163,7 @@ def test_a_mistake_of_a_part_ends_the_run_with_its_line(tmp_path: Path, cluster:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_the_drivers_own_death_leaves_nothing_behind_and_the_run_goes_on(tmp_path: Path, installed: str) -> None:
     """`kill -9` of `steelyard train`, with a Ray of its own, and `steelyard train --resume`, which starts another."""
     run = tmp_path / "run"
