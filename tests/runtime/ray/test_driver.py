@@ -193,6 +193,7 @@ def test_the_drivers_own_death_leaves_nothing_behind_and_the_run_goes_on(tmp_pat
     assert len(before - set(found)) <= rows(run, "metrics")[-1]["replay/duplicates"]
 
 
+@pytest.mark.long
 def test_a_run_that_is_told_to_stop_makes_a_checkpoint_and_ends(tmp_path: Path, installed: str) -> None:
     run = tmp_path / "run"
     words = [sys.executable, "-m", "steelyard", "train", "arithmetic", "--runtime", "ray", "--output-dir", str(run)]
