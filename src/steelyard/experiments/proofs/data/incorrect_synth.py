@@ -246,6 +246,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=400, problems=32, steps=30, measured=2),
     rates={"rft": 1e-3, **dict.fromkeys(("whole", "solutions", "solutions-off"), 3e-4)},
-    first_seed=20,
-    seeds=3,
+    first_seed=30,
+    seeds=6,
 )  # fmt: skip
