@@ -27,8 +27,9 @@ def train(recipe: "Run | Job | Pipeline | str", *, name: str | None = None, **op
         SteelyardError: there is no such recipe, or as for `steelyard.training.train`.
     """
     from steelyard import recipes, training
+    from steelyard.cli.recipe_file import is_recipe_file
 
-    if isinstance(recipe, str) and recipe.endswith(".toml"):
+    if isinstance(recipe, str) and is_recipe_file(recipe):
         from steelyard.cli.train_command import read_words
 
         asked = read_words([recipe])

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.core import SteelyardError, require
-from steelyard.runtime.run_dir.disk import put, writing
+from steelyard.runtime.run_dir.disk import put, reading, writing
 
 SUFFIX = ".toml"
 RECIPE = "recipe"
@@ -52,9 +52,8 @@ def from_file(path: str, words: Sequence[str]) -> tuple[str, list[str]]:
         SteelyardError: it cannot be read, is no TOML, names no recipe, or a value is no text, number, truth or list.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SteelyardError(f"cannot be read ({error.strerror})", where=path, hint="name a file") from error
+        with reading(Path(path), "name a file"):
+            table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SteelyardError(f"is no TOML: {error}", where=path, hint=_HINT) from error
     name = table.pop(RECIPE, None)

@@ -15,7 +15,7 @@ from steelyard.core import Reward, SteelyardError, require, suggest
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
-from steelyard.report import read_run, write_report
+from steelyard.report import write_report
 from steelyard.report.track import Mirror, Tracked, check_trackers
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
@@ -102,7 +102,7 @@ def train(
     directory = _place(single.output_dir, name)
     verifier = None if named is not None else _verifier(single, reward)
     config = describe(single, name, command) | {"callable_reward": verifier is not None}
-    with _shown(track, Tracked(directory, config, resumed=False), watch) as seen:
+    with _shown(track, Tracked(directory, resumed=False), watch) as seen:
         return _carry_out(single, name, Records(directory, seen, config), verifier, None, report)
 
 
@@ -158,8 +158,7 @@ def resume(
         _check_longer(directory, newest, max_steps, ended)
         run = _changed(run, {"max_steps": max_steps})
         config = extended(directory, max_steps)
-    told = config or read_run(directory).config
-    with _shown(track, Tracked(directory, told, resumed=newest is not None), watch) as seen:
+    with _shown(track, Tracked(directory, resumed=newest is not None), watch) as seen:
         records = Records(directory, seen, resume=kept, damaged=damaged, extended=config)
         return _carry_out(run, begun.recipe, records, _verifier(run, reward), newest, report)
 

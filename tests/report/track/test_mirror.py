@@ -53,7 +53,7 @@ def test_the_numbers_of_a_row():
 
 
 def test_rows_in_order_and_samples_of_an_evaluation_together(kept, tmp_path):
-    with Mirror(["kept"], Tracked(tmp_path / "run", {}, resumed=False)) as shown:
+    with Mirror(["kept"], Tracked(tmp_path / "run", resumed=False)) as shown:
         shown.watch("waiting", {"who": "learner", "seconds": 1})
         assert kept == []  # nothing to show yet
         shown.watch("metrics", {"step": 1, "loss": 2})

@@ -23,7 +23,7 @@ class MLflow:
         found = self._client.get_experiment_by_name(PROJECT)
         experiment = self._client.create_experiment(PROJECT) if found is None else found.experiment_id
         self._run = self._client.create_run(experiment, run_name=tracked.name).info.run_id
-        self._client.log_dict(self._run, dict(tracked.config), "config.json")
+        self._client.log_dict(self._run, tracked.config, "config.json")
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """One point on each curve."""

@@ -18,7 +18,7 @@ class Trackio:
         resume = "allow" if tracked.resumed else "never"
         with _on_standard_error():
             self._run = trackio.init(
-                PROJECT, tracked.name, config=dict(tracked.config), resume=resume, auto_log_gpu=False,
+                PROJECT, tracked.name, config=tracked.config, resume=resume, auto_log_gpu=False,
                 auto_log_cpu=False, embed=False,
             )  # fmt: skip
 

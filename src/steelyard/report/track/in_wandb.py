@@ -21,7 +21,7 @@ class WeightsAndBiases:
         mode = os.environ.get("WANDB_MODE", OFFLINE)
         quiet = wandb.Settings(console="off", silent=True)
         self._run = wandb.init(
-            project=PROJECT, name=tracked.name, dir=str(tracked.directory), config=dict(tracked.config), mode=mode,
+            project=PROJECT, name=tracked.name, dir=str(tracked.directory), config=tracked.config, mode=mode,
             settings=quiet,
         )  # fmt: skip
         self._run.define_metric("*", step_metric="step")

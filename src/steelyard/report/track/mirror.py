@@ -113,7 +113,7 @@ def show_again(run_dir: Path, names: Sequence[str]) -> None:
     kinds = {"metrics": run.metrics, "timing": run.timing, "eval": run.evals, SAMPLES: run.samples}
     rows = [(kind, row) for kind, found in kinds.items() for row in found]
     rows.sort(key=lambda pair: pair[1].get("step") or 0)
-    with Mirror(names, Tracked(run_dir, run.config, resumed=False)) as mirror:
+    with Mirror(names, Tracked(run_dir, resumed=False)) as mirror:
         for kind, row in rows:
             mirror.watch(kind, row)
 

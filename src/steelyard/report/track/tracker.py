@@ -1,11 +1,12 @@
 """What shows a run elsewhere: numbers at steps, and samples to read."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from steelyard.core.json import JsonMapping
+from steelyard.core.json import JsonMapping, JsonObject
 
 PROJECT = "steelyard"
 """Where a tracker groups runs by project."""
@@ -17,8 +18,6 @@ class Tracked:
 
     directory: Path
     """Of the run; a tracker that writes files of its own writes them here."""
-    config: JsonMapping
-    """The contents of config.json."""
     resumed: bool
     """Whether the run goes on, from a checkpoint."""
 
@@ -26,6 +25,11 @@ class Tracked:
     def name(self) -> str:
         """The run's name: that of its directory."""
         return self.directory.resolve().name
+
+    @property
+    def config(self) -> JsonObject:
+        """The contents of config.json, which is there before the first row."""
+        return json.loads((self.directory / "config.json").read_text(encoding="utf-8"))
 
 
 @runtime_checkable
