@@ -73,7 +73,7 @@ PROOF = Proof(
     proves=("dichotomy",),
     ours="dichotomy",
     control="future",
-    equal="the episodes, steps, rows of a step, networks; each arm at its better rate",
+    equal="the episodes, steps, rows of a step, networks; 1e-3 for the return, else 3e-3",
     claims=(
         Claim("It earns 0.25 more than conditioning on the return to come", "score", "return", 0.25, control=None),
         Claim("What it promises is 2.5 less above what it earns than after conditioning on the return", "broken",
@@ -84,6 +84,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=600),
     rates={**dict.fromkeys(ARMS, 3e-3), "return": 1e-3},
-    first_seed=4,
-    seeds=3,
+    first_seed=7,
+    seeds=8,
 )  # fmt: skip

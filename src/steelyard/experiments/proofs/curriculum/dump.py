@@ -121,6 +121,6 @@ PROOF = Proof(
     setting=Setting(WORLD),
     quick=Setting(WORLD, steps=20),
     rates={"uniform": 1e-3, "dump": 2e-3, "dump-off": 1e-3},
-    first_seed=200,
-    seeds=8,
+    first_seed=208,
+    seeds=12,
 )  # fmt: skip

@@ -37,7 +37,7 @@ TASKS = {"high": two_codes.KNOWN, "low": two_codes.UNKNOWN}
 class Setting:
     """What all arms have in common."""
 
-    steps: int = 32
+    steps: int = 48
     prompts: int = 8
     evaluated: int = 32
     """Held-out prompts."""
@@ -141,7 +141,7 @@ PROOF = Proof(
     proves=("model-task-alignment", "spurious"),
     ours="truth",
     control="shuffled",
-    equal="the base model, prompts in a step, samples of each, 32 steps; rates by trial",
+    equal="the base model, prompts in a step, samples of each, 48 steps; rates by trial",
     claims=(
         Claim("High alignment: the verifier gains 40 points", "high", "base", 0.4),
         Claim("High alignment: a majority vote gains 25 points", "high", "base", 0.25, ours="majority"),
@@ -153,6 +153,7 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=10),
-    first_seed=3,
+    first_seed=9,
+    seeds=6,
     rates={"truth": 1e-3, "majority": 1e-3, "coin-flip": 2.5e-4, "shuffled": 2.5e-4},
 )

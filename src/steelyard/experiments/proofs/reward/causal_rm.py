@@ -131,5 +131,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(posts=400),
     rates=dict.fromkeys(ARMS, 1e-3),
-    seeds=4,
+    first_seed=4,
+    seeds=12,
 )  # fmt: skip

@@ -59,7 +59,7 @@ class Setting:
 
 ARMS = {
     "plain": IGNITE(weight=0.0, rate=0.0),
-    "ignite": IGNITE(weight=0.1, rate=2e-3),
+    "ignite": IGNITE(weight=0.1, rate=1e-2),
     "ignite-off": IGNITE(weight=1.0, rate=0.0, along="random"),
 }
 
@@ -179,5 +179,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(fit_steps=400),
     rates=dict.fromkeys(ARMS, 1e-3),
-    seeds=6,
+    first_seed=6,
+    seeds=12,
 )  # fmt: skip

@@ -181,5 +181,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(sft=8, dpo=12, rlvr=12),
     rates={name: RATES[course.stage] for name, course in ARMS.items() if course.stage},
-    seeds=9,
+    first_seed=18,
+    seeds=12,
 )  # fmt: skip
