@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import json
 import os
 import select
 import sys
@@ -20,6 +21,7 @@ COMMANDS = {
     "report": "write a run's page again from its records",
     "replay": "show a run's replay buffer; export it, add to it, check it",
     "repeat": "execute an inline run again and compare the events",
+    "doctor": "check installation and machine, and say what each recipe needs",
     "methods": "list the methods, or explain one",
     "check": "run the conformance suite on a method of your own",
     "prove": "measure a method's claim against its paper's baseline, with a verdict that can fail",
@@ -55,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"steelyard {__version__}")
         return 0
     name = _current(words[0])
+    if name == "doctor" and (told := _cannot_begin()):
+        print(json.dumps({"exit_code": 1, "packages": told}) if "--json" in given else "\n".join(told))
+        return 1
     return carry_out(lambda: _command(name).run(words[1:]), as_json="--json" in given, debug="--debug" in given)
 
 
@@ -118,6 +123,14 @@ def overview() -> str:
         "  --debug    show the traceback behind an error\n\n"
         "A first run, without a download, an account or a GPU: steelyard train arithmetic"
     )
+
+
+def _cannot_begin() -> list[str]:
+    """The packages without which no command can begin, and how to install them; empty where all are there."""
+    from steelyard.cli import installed
+
+    missing = [str(package) for package in installed.lacking() if package.found is None]
+    return [*missing, installed.mend()] if missing else []
 
 
 def _current(name: str) -> str:

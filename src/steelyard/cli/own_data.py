@@ -210,6 +210,15 @@ def command(name: str) -> str:
     return " ".join(filter(None, (f"steelyard train {name}", model, own, MORE.get(name, ""))))
 
 
+def recipe_command(name: str) -> str:
+    """The command of a recipe: as it stands where it brings a model, else on one's own model and data."""
+    start = f"steelyard train {name}"
+    own = BY_ID.get(name, "")
+    if _has_model(name):
+        return start
+    return own if own.startswith(f"{start} ") else command(name)
+
+
 def methods_in(settings: object) -> Iterator[str]:
     """The ids of the registered methods that are among settings, at any depth."""
     if (id := id_of(settings)) is not None:

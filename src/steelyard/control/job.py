@@ -32,6 +32,7 @@ class ControlJob(DrivenSettings):
     """Learn to control an environment of gymnasium."""
 
     OWN_DATA: ClassVar[str] = "--env CartPole-v1"
+    extra: ClassVar[str] = "control"
 
     learner: Annotated[SteppedLearner, tyro.conf.OmitArgPrefixes] = field(default_factory=ControlPPO)
     """What learns."""

@@ -66,6 +66,11 @@ class OfflineControlJob(DrivenSettings):
     """A controller that is measured as it is; empty to learn one."""
 
     @property
+    def extra(self) -> str:
+        """What plays in an environment."""
+        return "control" if self.env else ""
+
+    @property
     def title(self) -> str:
         """What learns from what."""
         return f"{type(self.learner).__name__} on {self.trajectories or f'{self.played} episodes of {self.env}'}"

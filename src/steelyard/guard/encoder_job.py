@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from steelyard.core import Positive, PositiveInt, SteelyardError, checked, require
 from steelyard.core.json import JsonObject
@@ -26,6 +27,8 @@ from steelyard.policy.device import AUTO, Device, device_of, moved
 @dataclass(frozen=True)
 class FitEncoder(GuardSettings):
     """Fit an encoder on labelled texts."""
+
+    OWN_DATA: ClassVar[str] = "--texts labelled.jsonl"
 
     attention: str = ""
     """How tokens hear each other: empty for full attention, or a variant by name, such as linformer."""

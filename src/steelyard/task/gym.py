@@ -51,6 +51,7 @@ class Gym(Closable):
     """A data set of reasoning-gym."""
 
     OWN_DATA: ClassVar[str] = "--dataset chain_sum"
+    extra: ClassVar[str] = "gym"
 
     dataset: str = "chain_sum"
     """Name of the data set."""

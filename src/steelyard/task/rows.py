@@ -150,6 +150,11 @@ class Rows(Closable):
         return self.path if is_hub_id(self.path) else None
 
     @property
+    def extra(self) -> str:
+        """What reads a data set of the hub."""
+        return "datasets" if self.fetches else ""
+
+    @property
     def notes(self) -> Mapping[str, int]:
         """How many rows were merged or left out, and why, as far as there are any."""
         return self._data.notes

@@ -30,6 +30,7 @@ COMMANDS = [
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
     Wrong("methods vargard-tb --json", "did you mean 'vargrad-tb'?", shell=True),
     Wrong("methods --room objectve", "no method lives in room 'objectve'; did you mean 'objective'?"),
+    Wrong("doctor gymm", "doctor: unknown RECIPE 'gymm'; did you mean 'gym'"),
     Wrong("methods sft --page sft.md", "--page: is of all methods; give no other word"),
     Wrong("methods --page nowhere/page.md", "--page: nowhere/page.md cannot be written; name a file in a directory"),
     Wrong("check", "check: MODULE:CLASS is missing"),
