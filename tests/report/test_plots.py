@@ -5,9 +5,24 @@ import re
 import numpy as np
 import pytest
 
-from steelyard.report.plots import MAX_BARS, Series, areas, histogram, lines, smooth
+from steelyard.report import plots
+from steelyard.report.plots import MAX_BARS, Series, smooth
+from steelyard.report.svg import draw
 
 ROWS = [{"step": s, "y": 0.1 * s, "z": None, "low": 0.1 * s - 0.05, "high": 0.1 * s + 0.05} for s in range(8)]
+
+
+def drawn(make):
+    """A function of `report.plots` whose plot is drawn."""
+
+    def made(*values, **named):
+        plot = make(*values, **named)
+        return None if plot is None else draw(plot)
+
+    return made
+
+
+lines, areas, histogram = map(drawn, (plots.lines, plots.areas, plots.histogram))
 
 
 def test_a_plot_is_an_svg_with_words_and_own_ids():

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from steelyard.report.plots import Plot
+from steelyard.report.svg import draw
+
 
 @dataclass(frozen=True)
 class Figure:
     """A plot with the sentence that explains it."""
 
-    plot: Markup
-    """An `<svg>` element of `report.plots`."""
+    plot: Plot
     caption: str
+
+    @property
+    def svg(self) -> Markup:
+        """The plot drawn, as an `<svg>` element."""
+        return draw(self.plot)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,6 @@ class Section:
     """Half as wide on a wide screen."""
 
 
-def figure(plot: Markup | None, caption: str) -> Figure | None:
+def figure(plot: Plot | None, caption: str) -> Figure | None:
     """A plot with its caption; None where there is no plot."""
     return None if plot is None else Figure(plot, caption)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from markupsafe import Markup
-
 from steelyard.report.blocks import Section, figure
 from steelyard.report.format import is_number
 from steelyard.report.measures import OWN
-from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, Series, lines
+from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, Lines, Series, lines
 from steelyard.report.records import RunRecords
 
 
@@ -202,7 +200,7 @@ def job(run: RunRecords) -> Section | None:
     return Section("job", "What was measured", shown) if shown else None
 
 
-def drawing(run: RunRecords, name: str, y: str, keys: Sequence[str], *, share: bool = False) -> Markup | None:
+def drawing(run: RunRecords, name: str, y: str, keys: Sequence[str], *, share: bool = False) -> Lines | None:
     """Lines of some measures of `OWN` over the run's evaluations; None where it has none of them."""
     looks = ((HELD_OUT, "-"), (LEARNER, "--"), (OTHER, ":"))
     present = [key for key in keys if any(key in row for row in run.evals)]

@@ -1,15 +1,30 @@
 """The report: one HTML page made from a run's records alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.core import SteelyardError
+from steelyard.report.blocks import Section
 from steelyard.report.format import duration, number, percent
-from steelyard.report.measures import headline_of
+from steelyard.report.measures import change, headline_of
+from steelyard.report.overlay import overlay, short_names
 from steelyard.report.records import Row, RunRecords, read_run
 from steelyard.report.sections import CHARTS
 from steelyard.report.tables import WORDS
 from steelyard.report.template import render
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands at the top of a page."""
+
+    title: str
+    change: dict[str, str] | None
+    """First and last value of the measure that sums a run up, and what it is; None where nothing was measured."""
+    facts: Sequence[tuple[str, str]]
+    """Name and value of what sums the page up."""
+    notes: Sequence[str]
 
 
 def write_report(run_dir: Path) -> Path:
@@ -20,18 +35,41 @@ def write_report(run_dir: Path) -> Path:
     Raises:
         SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
     """
-    run = read_run(run_dir)
-    sections = [made for make in (*CHARTS, *WORDS) if (made := make(run)) is not None]
-    title = f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
-    text = render(
-        "page.html.jinja",
-        title=title,
-        change=_change(run.evals),
-        facts=_facts(run),
-        notes=_notes(run),
-        sections=sections,
-    )
-    return put_page(run_dir / "report.html", text)
+    return put_page(run_dir / "report.html", page_of([run_dir.name], [read_run(run_dir)]))
+
+
+def write_comparison(run_dirs: Sequence[Path], page: Path) -> Path:
+    """Write one page of several runs, their curves overlaid, and return its path; an older one is replaced.
+
+    Raises:
+        SteelyardError: as `write_report`, for any of the runs.
+    """
+    return put_page(page, page_of(short_names(run_dirs), [read_run(run_dir) for run_dir in run_dirs]))
+
+
+def page_of(names: Sequence[str], runs: Sequence[RunRecords]) -> str:
+    """The page of one run, or of several with these names, as HTML."""
+    sections = overlay([(name, sections_of(run)) for name, run in zip(names, runs, strict=True)])
+    return render("page.html.jinja", **vars(heading_of(names, runs)), sections=sections)
+
+
+def sections_of(run: RunRecords) -> list[Section]:
+    """The sections of a run's page: charts, then tables and words."""
+    return [made for make in (*CHARTS, *WORDS) if (made := make(run)) is not None]
+
+
+def heading_of(names: Sequence[str], runs: Sequence[RunRecords]) -> Heading:
+    """What sums up one run, or several with these names."""
+    if len(runs) == 1:
+        return Heading(_title(runs[0]), _change(runs[0].evals), _facts(runs[0]), _notes(runs[0]))
+    together = list(zip(names, runs, strict=True))
+    facts = [(name, change(run.evals) or _title(run)) for name, run in together]
+    notes = [f"{name}: {note}" for name, run in together for note in _notes(run)]
+    return Heading(f"{len(runs)} runs", None, facts, notes)
+
+
+def _title(run: RunRecords) -> str:
+    return f"{run.config['recipe']}, seed {run.config.get('seed', '?')}"
 
 
 def put_page(page: Path, text: str) -> Path:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.core.json import JsonObject
-from steelyard.report.plots import HELD_OUT, RC, SHARES
+from steelyard.report.plots import HELD_OUT, SHARES
 from steelyard.report.records import read_rows
+from steelyard.report.svg import RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -92,6 +92,7 @@ def length(run: RunRecords) -> Section | None:
     """Completion lengths."""
     series = [
         Series(run.metrics, "batch/length_mean", "learner's batch", LEARNER),
+        Series(run.metrics, "search/length_mean", "just found", SEARCHER, "--"),
         Series(run.evals, "eval/length_mean", "held out", HELD_OUT, "-."),
         Series(run.evals, "eval/length_stopped", "held out, ended by itself", OTHER, ":"),
     ]
@@ -161,14 +162,41 @@ def idle(run: RunRecords) -> Section | None:
     plot = lines("waiting", "Share of time spent waiting.", series, y="idle so far", x="seconds", share=True)
     last = run.timing[-1] if run.timing else {}
     text = f"At the end: learner {percent(last.get('learner_idle'))}, searchers {percent(last.get('searcher_idle'))}."
-    return _half("idle", "Idle time", figure(plot, f"Share of the time so far spent waiting. {text}"))
+    return _half(
+        "idle", "Idle time", figure(plot, f"Share of the time so far spent waiting. {text} {_who_waits(last)}")
+    )
+
+
+def _who_waits(last: Row) -> str:
+    """Who waits for whom, and what would change it."""
+    learner, searchers = (
+        found if is_number(found := last.get(key)) else 0.0 for key in ("learner_idle", "searcher_idle")
+    )
+    if max(learner, searchers) < _IDLE:
+        return "Neither waits for long."
+    if learner > searchers:
+        return "The learner waits for trajectories: searchers are the bottleneck, and more of them would help."
+    return "Searchers wait for the learner, which max_staleness asks of them: the learner is the bottleneck."
 
 
 def replay(run: RunRecords) -> Section | None:
-    """How much the buffer holds."""
+    """How much the buffer holds, and what came of the trajectories that were handed to it."""
     alt = f"Trajectories in the replay buffer: {_change(run.metrics, 'replay/size', number)}."
     plot = lines("stored", alt, [Series(run.metrics, "replay/size", "stored", OTHER)], y="trajectories")
-    return _half("replay", "Replay buffer", figure(plot, "Trajectories that the learner can draw from."))
+    flow = [
+        Series(run.metrics, "replay/admitted", "admitted", SEARCHER),
+        Series(run.metrics, "replay/duplicates", "duplicates", OTHER, "--"),
+        Series(run.metrics, "replay/evicted", "evicted", LEARNER, "-."),
+        Series(run.metrics, "replay/refused", "refused", HELD_OUT, ":"),
+    ]
+    counted = lines("flow", "Trajectories admitted, refused and evicted so far.", flow, y="trajectories so far")
+    shown = figure(plot, "Trajectories that the learner can draw from.")
+    counts = figure(counted, "Since the start. Of two equal trajectories of a prompt, a duplicate, one is kept.")
+    return (
+        _half("replay", "Replay buffer", shown or counts)
+        if counts is None or shown is None
+        else _side_by_side("replay", "Replay buffer", [shown, counts])
+    )
 
 
 def speed(run: RunRecords) -> Section | None:
@@ -187,6 +215,30 @@ def loss(run: RunRecords) -> Section | None:
     right = lines("norms", "Gradient norm over learner steps.", norm, y="gradient norm")
     figures = [figure(left, "Loss of each learner step."), figure(right, "Norm of the gradient of each learner step.")]
     return _side_by_side("loss", "Loss and gradient", figures)
+
+
+def objective(run: RunRecords) -> Section | None:
+    """What the objective and the policy report of a step: distance to the reference, entropy, residual, clipping."""
+    nats = [
+        Series(run.metrics, "objective/kl", "KL to the reference", LEARNER),
+        Series(run.metrics, "learner/kl", "KL of the update", HELD_OUT, "-."),
+        Series(run.metrics, "learner/entropy", "entropy of a token", SEARCHER, "--"),
+        Series(run.metrics, "objective/entropy", "entropy, objective's", OTHER, ":"),
+    ]
+    residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
+    clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
+    figures = [
+        figure(lines("nats", "KL and entropy over learner steps.", nats, y="nats"), "Of what the learner drew."),
+        figure(
+            lines("residual", "Size of the residual over learner steps.", residual, y="reward units"),
+            "Root mean square of what trajectory balance drives to 0.",
+        ),
+        figure(
+            lines("clipped", "Share of clipped tokens.", clipped, y="tokens", share=True),
+            "Tokens whose importance ratio was clipped: they give no gradient.",
+        ),
+    ]
+    return _side_by_side("objective", "Objective", figures)
 
 
 def logp_mismatch(run: RunRecords) -> Section | None:
@@ -217,6 +269,8 @@ def faults(run: RunRecords) -> Section | None:
 
 
 _SHOWN = 20
+_IDLE = 0.1
+"""A share of waiting that is worth a word."""
 _MISMATCH = ("search/logp_mismatch_mean", number)
 CHARTS = (
     target,
@@ -232,6 +286,7 @@ CHARTS = (
     idle,
     speed,
     loss,
+    objective,
     logp_mismatch,
     faults,
 )

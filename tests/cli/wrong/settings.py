@@ -43,7 +43,10 @@ COMMANDS = [
 WORDS = [
     Wrong("train arithmetic enumerable", "train arithmetic: unexpected argument 'enumerable'; leave it out"),
     Wrong("train arithmetic --max-steps 3 4", "unexpected argument '4'"),
-    Wrong("report run extra", "report: unexpected argument 'extra'", shell=True),
+    Wrong("eval run extra", "eval: unexpected argument 'extra'", shell=True),
+    Wrong("report run extra", "--output: is missing; name the page of these runs"),
+    Wrong("report run extra --output here.html", "extra: is not a directory"),
+    Wrong("report run --output page.txt", "--output: is 'page.txt'"),
     Wrong("eval run extra", "unexpected argument 'extra'"),
     Wrong("sample run extra", "unexpected argument 'extra'"),
     Wrong("replay run extra", "unexpected argument 'extra'"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.core import SteelyardError
-from steelyard.report.plots import RC
+from steelyard.report.svg import RC
 from steelyard.runtime.run_dir.disk import put, writing
 
 if TYPE_CHECKING:
