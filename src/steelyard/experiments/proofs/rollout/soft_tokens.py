@@ -1,11 +1,12 @@
-"""Soft tokens on sums that a model mostly guesses: is it as good in words at one try, and better at 32?
+"""Soft tokens on sums that a model mostly guesses: is it as good in words at one try, and more diverse?
 
 The model ships with the package and works a sum out now and then (`worlds.worked_sums`). Arms learn by RLOO from as
-many samples of the same sums: in words (`hard`), or after a thought of six soft tokens (`soft`) or fuzzy ones
-(`fuzzy`). The control is `soft` with the rewards of each prompt dealt out at random (`soft-off`); `start` learns
-nothing. All are measured in words, as the paper would deploy them: `accuracy` of greedy answers, `pass32`, the share of
-sums of which one in 32 samples is right, and `nll`, nats a token that the start's own samples of other sums cost: what
-was preserved.
+many samples of the same sums: in words (`hard`), or after a thought of two soft tokens (`soft`). The control is `soft`
+with the rewards of each prompt dealt out at random (`soft-off`); `start` learns nothing. All are measured in words, as
+the paper would deploy them: `accuracy` of greedy answers, `pass8`, the share of sums of which one in 8 samples is
+right, `distinct`, how many different right answers are among the 8, and `nll`, nats a token that the start's own
+samples of other sums cost: what was preserved. After learning in words one in 8 samples is always right, so that pass@k
+has no room here; `distinct` has.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,20 +31,20 @@ from steelyard.training.fresh_samples import FreshSamples, present
 from steelyard.worlds.sync_loop import moved
 from steelyard.worlds.worked_sums import WORLD
 
-STEPS = 6
-"""Of a thought."""
+STEPS = 2
+"""Of a thought. In six the model ends a guess, and no sample is right that it could learn from."""
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all arms have in common."""
 
-    steps: int = 60
+    steps: int = 80
     prompts: int = 8
     """Sums in a step."""
-    samples: int = 32
-    measured: int = 64
-    """Held-out sums, 32 samples of each."""
+    samples: int = 16
+    measured: int = 128
+    """Held-out sums, 8 samples of each."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ ARMS: Mapping[str, Way] = {
     "start": Way(learns=False),
     "hard": Way(),
     "soft": Way(SoftTokens(STEPS)),
-    "fuzzy": Way(SoftTokens(STEPS, soft_temperature=1e-4)),
     "soft-off": Way(SoftTokens(STEPS), shuffled=True),
 }
 
@@ -123,14 +123,15 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Way]]) -> Iterator[t
             policy.encode,
             policy.decode,
             sampling=Sampling(max_tokens=WORLD.max_tokens),
-            samples_per_prompt=32,
+            samples_per_prompt=8,
             weights=present(learner),
         ).metrics
         yield (
             arm.name,
             {
                 "accuracy": found["eval/accuracy"],
-                "pass32": found["eval/pass_at_32"],
+                "pass1": found["eval/pass_at_1"],
+                "pass8": found["eval/pass_at_8"],
                 "distinct": found["eval/distinct_correct"],
                 "nll": nll_of(policy, before),
                 "moved": moved(start, policy),
@@ -148,9 +149,8 @@ PROOF = Proof(
     claims=(
         Claim("Soft thoughts make greedy answers in words 20 points better than they were", "accuracy", "start", 0.2),
         Claim("They are not worse by 3 points than learning in words", "accuracy", "hard", -0.03),
-        Claim("One in 32 samples is right for 3 points more sums than after learning in words", "pass32", "hard", 0.03,
-              control=None),
-        Claim("For fuzzy thoughts likewise", "pass32", "hard", 0.03, ours="fuzzy", control=None),
+        Claim("In 8 samples .2 more different right answers are found than after learning in words", "distinct", "hard",
+              0.2, control=None),
         Claim("What the start would say costs 0.05 nats a token less than after learning in words", "nll", "hard", 0.05,
               lower_is_better=True, control=None),
     ),
@@ -158,5 +158,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=20),
-    rates={"start": 3e-4, "hard": 3e-4, "soft": 3e-4, "fuzzy": 3e-4, "soft-off": 3e-4},
+    rates={"start": 3e-4, "hard": 3e-4, "soft": 3e-4, "soft-off": 3e-4},
+    seeds=4,
 )  # fmt: skip
