@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-trackers gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-trackers docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -50,6 +50,10 @@ test-trackers:
 	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
 		-e '.[tensorboard,trackio,wandb,mlflow]' pytest pytest-timeout hypothesis jaxtyping beartype
 	$(TRACKERS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/report/track
+
+# The documentation as a site, in runs/site: open runs/site/index.html. Every warning is an error.
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 # Every proof of the catalogue, both blocks of seeds: one to two hours on two cores. One: make prove ARGS=topr.
 prove: .venv/.run

@@ -1,5 +1,6 @@
 """Tables, plots and pages from a run's records alone."""
 
+from steelyard.report.model_card import write_model_card
 from steelyard.report.page import write_comparison, write_report
 from steelyard.report.picture import draw_runs
 from steelyard.report.pipeline_page import write_pipeline_report
@@ -13,6 +14,7 @@ __all__ = [
     "read_rows",
     "read_run",
     "write_comparison",
+    "write_model_card",
     "write_pipeline_report",
     "write_report",
 ]

@@ -15,7 +15,7 @@ from steelyard.core import Reward, SteelyardError, require, suggest
 from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
-from steelyard.report import write_report
+from steelyard.report import write_model_card, write_report
 from steelyard.report.track import Mirror, Tracked, check_trackers
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
@@ -233,6 +233,7 @@ def _carry_out(
         kind = KIND if job else run.runtime
         result = {"run_dir": str(directory), "recipe": name, "runtime": kind, **found}
         records.write_json(RESULT, result)
+    write_model_card(directory)
     if report:
         write_report(directory)
     return Result(directory, result)

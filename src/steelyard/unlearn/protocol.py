@@ -55,7 +55,10 @@ class Paired:
 
     Args:
         learner: its reference is the model before unlearning.
-        forget, retain, batch, seed: as for `unlearn`.
+        forget: as for `unlearn`.
+        retain: as for `unlearn`.
+        batch: as for `unlearn`.
+        seed: as for `unlearn`.
 
     Raises:
         SteelyardError: there is nothing to forget.

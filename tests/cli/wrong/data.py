@@ -83,7 +83,7 @@ def nested(depth: int, value: Any) -> Any:
 
 
 MALFORMED_JSONL = [
-    Wrong(NEW, "good.jsonl, line 2: it is not a JSON object", rows(ROW, '{"prompt": '), shell=True),
+    Wrong(NEW, "good.jsonl, line 2: it is not a JSON object", rows(ROW, '{"prompt": ')),
     Wrong(NEW, "line 1: it is not a JSON object: Expected `object`, got `array`", rows("[1, 2]")),
     Wrong(NEW, "line 1: it is not a JSON object", rows(ROW + ROW)),
     Wrong(NEW, "line 1: it is not a JSON object", rows("{'prompt': '1+1=', 'answer': 2}")),
@@ -169,7 +169,7 @@ MALFORMED_PARQUET = [
     Wrong(PARQUET, "rows.parquet: it is not a Parquet file", put("rows.parquet", "text.txt")),
     Wrong(PARQUET, "rows.parquet: it is not a Parquet file", put("rows.parquet", "good.jsonl")),
     Wrong(f"{NEW} --path out.parquet", "it is not a Parquet file", tear("out.parquet")),
-    Wrong(LOAD, "out.parquet: cannot be read as Parquet", put("out.parquet", "text.txt"), shell=True),
+    Wrong(LOAD, "out.parquet: cannot be read as Parquet", put("out.parquet", "text.txt")),
     Wrong(LOAD, "out.parquet: cannot be read as Parquet", tear("out.parquet")),
     Wrong(LOAD, "out.parquet: cannot be read as Parquet", tear("out.parquet", 0.99)),
     Wrong(LOAD, "CRC checksum verification failed", flip("out.parquet", 0.3)),

@@ -103,7 +103,7 @@ ANSWERS = [
 PREFERENCES = [
     Wrong("train offline-dpo --model llama", "--path: is missing; name a .jsonl or .parquet file with prompt, chosen"),
     Wrong("train offline-ipo --path pairs.jsonl", "--model: is missing"),
-    Wrong(f"{DPO} --path nowhere.jsonl", "nowhere.jsonl: there is no such file", shell=True),
+    Wrong(f"{DPO} --path nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong(f"{DPO} --path good.jsonl", "good.jsonl, line 1: there is no column 'chosen'"),
     Wrong(f"{DPO} --path forget.jsonl --dry-run", "forget.jsonl, line 1: there is no column 'chosen'"),
     Wrong(f"{DPO} --columns.rejected chosen", "the columns of prompt, chosen and rejected are"),
@@ -130,7 +130,7 @@ PREFERENCES = [
 FEEDBACK = [
     Wrong("train dress --model llama", "--path: is missing; name a .jsonl or .parquet file with prompt, response, and"),
     Wrong("train dress --path critiqued.jsonl", "--model: is missing"),
-    Wrong(f"{TOLD} --path good.jsonl", "good.jsonl, line 1: there is no column 'response'", shell=True),
+    Wrong(f"{TOLD} --path good.jsonl", "good.jsonl, line 1: there is no column 'response'"),
     Wrong(f"{TOLD} --columns.score prompt", "critiqued.jsonl, line 1: column 'prompt' is '0+1='; write a number"),
     Wrong(f"{TOLD} --score bad", "dress.score: is 'bad'; use a text with {score}"),
     Wrong(f"{TOLD} --critique bad", "dress.critique: is 'bad'; use a text with {critique}"),
@@ -158,7 +158,7 @@ SOLUTIONS = [
     Wrong(f"{SYNTH} --generator ./nowhere", "no such directory: './nowhere'"),
     Wrong(f"{SYNTH} --judge right", "--judge: 'right' names nothing that rates"),
     Wrong(f"{SYNTH} --reader llama", "--reader: is given, and IncorrectSynth asks none; leave it out"),
-    Wrong(f"{SYNTH} --rows good.jsonl", "good.jsonl, line 1: there is no column 'solution'", shell=True),
+    Wrong(f"{SYNTH} --rows good.jsonl", "good.jsonl, line 1: there is no column 'solution'"),
     Wrong(f"{SYNTH} --solution-column answer", "solutions.jsonl, line 1: column 'answer' is 1; write a text"),
     Wrong(f"{SYNTH} --step-end (", "incorrect-synth.step_end: is no regular expression"),
     Wrong(f"{SYNTH} --step-end #*", "incorrect-synth.step_end: is '#*', which matches the empty text"),
@@ -173,7 +173,7 @@ SOLUTIONS = [
 DRAWS = [
     Wrong("train spectrum --model llama", "--draws: is missing; name a .jsonl or .parquet file with task and output"),
     Wrong("train spectrum --draws draws.jsonl", "--model: is missing"),
-    Wrong(f"{DRAW} --draws good.jsonl", "good.jsonl, line 1: there is no column 'task'", shell=True),
+    Wrong(f"{DRAW} --draws good.jsonl", "good.jsonl, line 1: there is no column 'task'"),
     Wrong(f"{DRAW} --columns.output input", "draws.jsonl, line 1: there is no column 'input'"),
     Wrong(f"{DRAW} --targets nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong(f"{DRAW} --targets good.jsonl", "good.jsonl, line 1: there is no column 'task'"),
@@ -198,7 +198,7 @@ REVISED = [
     Wrong("train fence --rows sourced.jsonl --generator llama", "--judge: is missing; name", SOURCED),
     Wrong(f"{FENCE} --judge ./nowhere", "no such directory: './nowhere'", SOURCED),
     Wrong(f"{FENCE} --judge llama --documents-column= --dry-run", "--documents-column: is empty, and a model", SOURCED),
-    Wrong(f"{FENCE} --rows good.jsonl", "good.jsonl, line 1: there is no column 'documents'", shell=True),
+    Wrong(f"{FENCE} --rows good.jsonl", "good.jsonl, line 1: there is no column 'documents'"),
     Wrong(f"{FENCE} --documents-column prompt", "line 1: column 'prompt' is '1+1='; write a list of texts", SOURCED),
     Wrong(f"{FENCE} --split (", "fence.split: is no regular expression", SOURCED),
     Wrong(f"{FENCE} --samples 0", "fence.samples: is 0; use 1 or more", SOURCED),
@@ -213,7 +213,7 @@ REVISED = [
 
 SOFT = "train soft-tokens --model llama --path good.jsonl --max-completion-length 4 --output-dir new"
 THOUGHTS = [
-    Wrong(SOFT, "--soft-steps: is 128: with a prompt of", shell=True),
+    Wrong(SOFT, "--soft-steps: is 128: with a prompt of"),
     Wrong(f"{SOFT} --soft-steps 2 --soft-temperature 0", "soft-tokens.soft_temperature: is 0.0; use more than 0"),
     Wrong(f"{SOFT} --soft-steps 2 --num-generations 1", "--num-generations: is 1; use 2 or more"),
     Wrong(f"{SOFT} --soft-steps 2 --reward nowhere:right", "nowhere"),
@@ -221,7 +221,7 @@ THOUGHTS = [
 ]  # fmt: skip
 LUCK = "train dichotomy --trajectories good.jsonl --output-dir new"
 PLAYED = [
-    Wrong("train dichotomy", "--trajectories: there is nothing to learn from; name a file with --", shell=True),
+    Wrong("train dichotomy", "--trajectories: there is nothing to learn from; name a file with --"),
     Wrong("train dichotomy --trajectories nowhere.jsonl --output-dir new", "nowhere.jsonl: there is no such file"),
     Wrong(LUCK, "good.jsonl, line 1: there are no observations"),
     Wrong(f"{LUCK} --next-weight -1", "dichotomy.next_weight: is -1.0; use 0 or more"),

@@ -42,7 +42,7 @@ REWARDS = [
 
 FUNCTIONS = [
     Wrong(f"{NEW} --reward nonsense", "it names no function; write module:function"),
-    Wrong(f"{NEW} --reward nomodule:f", "No module named 'nomodule'; name it as module:function", shell=True),
+    Wrong(f"{NEW} --reward nomodule:f", "No module named 'nomodule'; name it as module:function"),
     Wrong(f"{NEW} --reward nofile.py:f", "cannot be loaded: FileNotFoundError"),
     Wrong(f"{NEW} --reward rewards.py:missing", "has no attribute 'missing'"),
     Wrong(f"{NEW} --reward text.txt:f", "No module named 'text'"),

@@ -13,7 +13,7 @@ ROUNDS += " --sft.max-completion-length 4 --dpo.max-completion-length 4"
 PIPELINES = [
     Wrong("train tulu3", "--model: is missing"),
     Wrong("train tulu3 --model llama", "--sft: is missing; name a .jsonl or .parquet file"),
-    Wrong(f"{THREE} --sft nowhere.jsonl", "nowhere.jsonl: there is no such file", shell=True),
+    Wrong(f"{THREE} --sft nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong(f"{THREE} --sft good.jsonl", "--sft: names good.jsonl twice"),
     Wrong(f"{THREE} --rows more.jsonl=2", "--rows: the share of more.jsonl is 2; use more than 0"),
     Wrong(f"{THREE} --pairs good.jsonl", "there is no column 'chosen'"),

@@ -333,7 +333,7 @@ LENGTHS = [
 ]  # fmt: skip
 
 EXISTING = [
-    Wrong("train arithmetic --output-dir full", "full: is not empty; choose another --output-dir", shell=True),
+    Wrong("train arithmetic --output-dir full", "full: is not empty; choose another --output-dir"),
     Wrong(f"{NEW} --output-dir run", "run: is not empty"),
     Wrong(f"{NEW} --output-dir stopped", "stopped: is not empty"),
     Wrong("train arithmetic --output-dir text.txt", "text.txt: is a file"),
@@ -365,7 +365,7 @@ RUNS = [
     Wrong("report full", "full: is not a run directory"),
     Wrong("eval stopped", "stopped: holds no model; the run has not finished"),
     Wrong("sample stopped", "stopped: holds no model; the run has not finished: steelyard train --resume stopped"),
-    Wrong("eval run", "config.json: is damaged", write("run/config.json", '{"recipe": "a", "ru'), shell=True),
+    Wrong("eval run", "config.json: is damaged", write("run/config.json", '{"recipe": "a", "ru')),
     Wrong("sample run", "config.json: is damaged", write("run/config.json", "[1]")),
     Wrong("report run", "is not a JSON object", write("run/config.json", '{"recipe": "a", "ru')),
     Wrong("train --resume stopped", "config.json: is damaged", write("stopped/config.json", b"\xff\xfe{}")),
