@@ -3,7 +3,7 @@ import json
 import pytest
 
 from steelyard.core import SteelyardError
-from steelyard.task.preferences import AGAIN, EQUAL, PreferenceColumns, PreferenceFile
+from steelyard.task.preferences import AGAIN, ALONE, EQUAL, PreferenceColumns, PreferenceFile
 
 
 @pytest.fixture
@@ -70,3 +70,13 @@ def test_a_column_has_one_role(written):
     file = PreferenceFile(columns=PreferenceColumns(rejected="chosen"))
     with pytest.raises(SteelyardError, match="'prompt', 'chosen', 'chosen'"):
         file.read(written(row()), "--path")
+
+
+def test_single_completions_with_labels_become_pairs(written):
+    rated = [("1+1=", "2", True), ("1+1=", "3", False), ("1+1=", "4", False), ("2+2=", "4", True)]
+    rows = [{"prompt": p, "completion": c, "label": good} for p, c, good in rated]
+    pairs, notes = PreferenceFile().read(written(*rows), "--path")
+    assert [(pair.prompt.text, pair.chosen, pair.rejected) for pair in pairs] == [("1+1=", "2", "3")]
+    assert notes == {ALONE: 2}
+    with pytest.raises(SteelyardError, match="no prompt has a completion with label true and one with false"):
+        PreferenceFile().read(written(*rows[:1]), "--path")

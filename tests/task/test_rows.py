@@ -259,3 +259,18 @@ def test_a_system_prompt_needs_a_chat_without_one(gsm8k, tmp_path):
     path = write(tmp_path / "chat.jsonl", rows)
     with pytest.raises(SteelyardError, match="line 1: it begins with a system message of its own"):
         Rows(path, system_prompt="Be brief.").prompts("train")
+
+
+def test_parquet_of_verl_is_read_unchanged(tmp_path, answered):
+    ask = [{"role": "user", "content": "1+1?"}]
+    verl = {"data_source": "sums", "ability": "math", "extra_info": {"split": "train", "index": 7}}
+    other = {**verl, "prompt": [{**ask[0], "content": "2+2?"}], "reward_model": {"style": "rule", "ground_truth": "4"}}
+    rows = [{**verl, "prompt": ask, "reward_model": {"style": "rule", "ground_truth": "2"}}, other]
+    paths = [tmp_path / name for name in ("train.parquet", "test.parquet")]
+    for path, row in zip(paths, rows, strict=True):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), path)
+    with Rows(str(paths[0]), held_out=str(paths[1])) as task:
+        (prompt,) = task.prompts("train")
+        assert prompt.text == ask
+        assert prompt.columns == {**verl, "reward_model": rows[0]["reward_model"], "answer": "2"}
+        assert [score.value for score in task.score([answered(prompt, "It is 2."), answered(prompt, "3")])] == [1, 0]

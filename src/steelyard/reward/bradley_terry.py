@@ -33,6 +33,7 @@ from steelyard.core import (
     rng,
 )
 from steelyard.core.columns import Column, check_row
+from steelyard.core.foreign_rows import with_pair
 from steelyard.core.json import JsonMapping
 from steelyard.policy.master_weights import MasterWeights
 from steelyard.reward.calibration import calibration_error, fit_temperature
@@ -78,6 +79,7 @@ def pairs_of(rows: Sequence[tuple[str, JsonMapping]], where: str, columns: PairC
     """
     columns = columns or PairColumns()
     names = (columns.prompt, columns.chosen, columns.rejected)
+    rows = [(place, with_pair(row, f"{where}, {place}")) for place, row in rows]
     for place, row in rows:
         lacks = [column for column in names if row.get(column) is None]
         hint = f"name the columns {', '.join(names)}, or say which they are with --columns.chosen and its like"

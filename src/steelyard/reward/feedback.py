@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from steelyard.core import hash_share, require
 from steelyard.core.columns import Column, check_row, text_of
+from steelyard.core.foreign_rows import with_prompt
 from steelyard.core.json import JsonMapping
 from steelyard.reward.scorer import Chat, Said
 
+FEEDBACK = "feedback"
 SALT = "feedback: "
 """Before each prompt where it is split: prompts that another split has held out are not all on one side of this one."""
 
@@ -35,8 +37,9 @@ class FeedbackColumns:
     """Column with the prompt, a text or chat messages."""
     completion: str = "completion"
     """Column with the completion."""
-    feedback: str = "feedback"
-    """Column with 1 or true where users loved it, and 0 or false where they did not say so."""
+    feedback: str = FEEDBACK
+    """Column with 1 or true where users loved it, and 0 or false where they did not say so; without one a column
+    label of true and false."""
 
 
 class Parts(NamedTuple):
@@ -80,6 +83,9 @@ def check_both(part: Sequence[Feedback], use: str, where: str) -> None:
 
 
 def _feedback(row: JsonMapping, where: str, columns: FeedbackColumns) -> Feedback:
+    row = with_prompt(row, where)
+    if columns.feedback == FEEDBACK and isinstance(row.get("label"), bool):
+        row = {FEEDBACK: row["label"], **row}
     check_row(row, [Column(columns.prompt, "prompt", setting="--columns.prompt")], where)
     completion = text_of(row, Column(columns.completion, setting="--columns.completion"), where)
     value = row.get(columns.feedback)

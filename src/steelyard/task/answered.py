@@ -1,8 +1,9 @@
 """Prompts with given answers from a file: for what learns from answers as they stand, without a verifier.
 
 Rows have a column `prompt` (or `question`, `problem`; a string or chat messages) and a column `answer` (or `solution`,
-`ground_truth`; a text or a number), perhaps also `wrong`: a list of wrong answers of the same form. The answer is what
-follows the prompt, letter by letter: where a space belongs between them, the prompt ends or the answer begins with it.
+`ground_truth`, `completion`; a text or a number), or else `messages` that end with the assistant's; perhaps also
+`wrong`, a list of wrong answers of the same form. The answer is what follows the prompt, letter by letter: where a
+space belongs between them, the prompt ends or the answer begins with it.
 """
 
 from collections import Counter
@@ -13,9 +14,10 @@ from typing import Annotated
 import tyro
 
 from steelyard.core import Prompt, SteelyardError, require
+from steelyard.core.foreign_rows import with_prompt
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.task.base import MERGED, make_prompt
-from steelyard.task.columns import AnswerColumns, column_of, is_missing
+from steelyard.task.columns import ANSWERS, AnswerColumns, column_of, is_missing
 from steelyard.task.files import read_rows
 from steelyard.task.wording import Wording
 
@@ -28,6 +30,11 @@ class AnsweredColumns(AnswerColumns):
     """Column with a list of wrong answers, for audits; a file need not have it."""
     reworded: Annotated[str, tyro.conf.arg(name="columns.reworded")] = "reworded"
     """Column with a list of the prompt in other words, for audits; a file need not have it."""
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """The names that the answer's column may have: also TRL's, whose completions are what is to be learned."""
+        return (self.answer,) if self.answer else (*ANSWERS, "completion")
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class AnsweredFile(Wording):
         Raises:
             SteelyardError: it has no prompt or no answer.
         """
+        row = with_prompt(row, where)
         name = column_of(row, self.columns.prompts, "prompt", where)
         prompt = self.prompt(row[name], name, where)
         column = column_of(row, self.columns.answers, "answer", where)
@@ -98,6 +106,7 @@ class AnsweredFile(Wording):
         Raises:
             SteelyardError: it has no prompt, or no answer and needs one.
         """
+        row = with_prompt(row, where)
         name = column_of(row, self.columns.prompts, "prompt", where)
         columns = {column: value for column, value in row.items() if column != name}
         if answered:

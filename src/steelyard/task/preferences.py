@@ -1,12 +1,14 @@
 """Pairs of completions from a file, the preferred one named: what `steelyard train ches` and `reward-model` read too.
 
 Rows have a column `prompt` (or `question`, `problem`; a string or chat messages) and the texts `chosen` and `rejected`,
-each of which follows the prompt letter by letter. The columns `chosen_ends` and `rejected_ends`, true where a row has
-none, are false where a completion is only a beginning, such as one step of a solution. All other columns are left
-alone.
+each of which follows the prompt letter by letter; or, as in TRL's unpaired preferences, `completion` and `label`, true
+where it was good: the good and the bad completions of a prompt are paired in their order. The columns `chosen_ends` and
+`rejected_ends`, true where a row has none, are false where a completion is only a beginning, such as one step of a
+solution. All other columns are left alone.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -14,6 +16,7 @@ import tyro
 
 from steelyard.core import Prompt, require
 from steelyard.core.columns import Column, text_of
+from steelyard.core.foreign_rows import COMPARED, with_pair, with_prompt
 from steelyard.core.json import JsonMapping
 from steelyard.task.base import make_prompt
 from steelyard.task.columns import PROMPTS, column_of
@@ -24,6 +27,8 @@ CHOSEN_ENDS = "chosen_ends"
 REJECTED_ENDS = "rejected_ends"
 EQUAL = "pairs left out because both completions are equal"
 AGAIN = "pairs that stand there again, each of which counts"
+ALONE = "completions left out because their prompt has no other one with the other label"
+_PAIR = "give such prompts, or learn from single ratings with steelyard train rluf"
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,16 @@ class PreferenceFile(Wording):
         """
         hint = "name a .jsonl or .parquet file with prompt, chosen and rejected"
         require(bool(path), "is missing", where=flag, hint=hint)
-        pairs = [self.preference(row, f"{path}, {place}") for place, row in read_rows(path)]
+        rows = [(f"{path}, {place}", row) for place, row in read_rows(path)]
+        alone = 0
+        if all(is_unpaired(row) for _, row in rows):
+            rows, alone = paired(rows)
+            require(bool(rows), "no prompt has a completion with label true and one with false", where=path, hint=_PAIR)
+        pairs = [self.preference(row, where) for where, row in rows]
         kept = [pair for pair in pairs if len({*pair.sides}) == 2]
         require(bool(kept), "both completions of every pair are equal", where=path, hint="give pairs that differ")
         again = len(kept) - len({(pair.prompt.id, pair.sides) for pair in kept})
-        return kept, +Counter({EQUAL: len(pairs) - len(kept), AGAIN: again})
+        return kept, +Counter({EQUAL: len(pairs) - len(kept), AGAIN: again, ALONE: alone})
 
     def preference(self, row: JsonMapping, where: str) -> Preference:
         """One row; `where` is its place, for errors.
@@ -88,6 +98,7 @@ class PreferenceFile(Wording):
             SteelyardError: it has no prompt, or not both completions, or does not say rightly whether they end.
         """
         columns = self.columns
+        row = with_pair(row, where)
         name = column_of(row, (columns.prompt,) if columns.prompt else PROMPTS, "prompt", where)
         roles = {"prompt": name, "chosen": columns.chosen, "rejected": columns.rejected}
         what = f"the columns of prompt, chosen and rejected are {', '.join(map(repr, roles.values()))}"
@@ -96,6 +107,25 @@ class PreferenceFile(Wording):
         chosen, rejected = (text_of(row, Column(roles[r], "text", f"--columns.{r}"), where) for r in [*roles][1:])
         prompt = make_prompt(self.prompt(row[name], name, where), {}, place=where)
         return Preference(prompt, chosen, rejected, _ends(row, CHOSEN_ENDS, where), _ends(row, REJECTED_ENDS, where))
+
+
+def is_unpaired(row: JsonMapping) -> bool:
+    """Whether a row is one completion with a label of true or false, and no pair."""
+    return isinstance(row.get("label"), bool) and "completion" in row and not row.keys() & {*COMPARED}
+
+
+def paired(rows: Sequence[tuple[str, JsonMapping]]) -> tuple[list[tuple[str, JsonMapping]], int]:
+    """Pairs of the good and the bad completions of each prompt, in their order, and how many rows have no other."""
+    sides: dict[str, dict[bool, list[tuple[str, JsonMapping]]]] = {}
+    for where, given in rows:
+        row = with_prompt(given, where)
+        held = sides.setdefault(repr(row.get("prompt")), {True: [], False: []})
+        held[bool(row["label"])].append((where, row))
+    found: list[tuple[str, JsonMapping]] = []
+    for held in sides.values():
+        for (where, good), (_, bad) in zip(held[True], held[False], strict=False):
+            found.append((where, {**good, "chosen": good["completion"], "rejected": bad["completion"]}))
+    return found, len(rows) - 2 * len(found)
 
 
 def _ends(row: JsonMapping, column: str, where: str) -> bool:

@@ -3,9 +3,9 @@ r"""Prompts and answers from your own file or from the hub, checked as `reward/m
     r(y | x) = [ final answer of y  ==  answer of x ]
 
 Rows have a column `prompt`, `question` or `problem` (a string or chat messages) and, unless `needs_answer` is false, a
-column `answer`, `solution` or `ground_truth`; `columns` names others. The answer in a worked solution is its last
-`\boxed{}` (as in MATH), else the text after its last `####` (as in GSM8K). All columns but the prompt's are passed to a
-reward function.
+column `answer`, `solution` or `ground_truth`, or verl's `reward_model`; `columns` names others. The answer in a worked
+solution is its last `\boxed{}` (as in MATH), else the text after its last `####` (as in GSM8K). All columns but the
+prompt's are passed to a reward function.
 
 Rows that are equal in all columns are merged. Rows with one question and other columns are prompts of their own, which
 the split keeps on one side: it is by hash of the question, so shuffling the file does not change it, unless `held_out`
@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from steelyard.core import Episode, Positive, Prompt, Score, ShareInside, SteelyardError, method, require
 from steelyard.core.columns import is_message
+from steelyard.core.foreign_rows import with_prompt
 from steelyard.reward import AnswerCheck, Closable, MathVerify
 from steelyard.reward.final_answer import MARKER
 from steelyard.reward.gold import gold_problem
@@ -217,7 +218,8 @@ class Rows(Closable):
         """The prompts, each with the string that decides its split: the question, whatever stands around it."""
         role = self.columns.domain
         refused: list[tuple[str, str]] = []
-        for where, row in rows:
+        for where, given in rows:
+            row = with_prompt(given, where)
             name = column_of(row, self.columns.prompts, "prompt", where)
             text = prompt_of(row[name], name, where)
             columns = {column: value for column, value in row.items() if column != name}

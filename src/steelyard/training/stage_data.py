@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from steelyard.core import require, rng
+from steelyard.core.foreign_rows import with_pair
 from steelyard.core.json import JsonMapping, JsonObject, check_json
 from steelyard.runtime.run_dir.disk import sync, writing
 from steelyard.task.base import Text, key_of, split_keys
@@ -222,11 +223,12 @@ def _read(path: str, prompt_column: str) -> list[GivenRow]:
     """The rows of a file, each with its prompt."""
     found: list[GivenRow] = []
     names = (prompt_column,) if prompt_column else PROMPTS
-    for place, row in read_rows(path):
+    for place, given in read_rows(path):
         where = f"{path}, {place}"
-        check_json(row, where)
+        check_json(given, where)
+        row = with_pair(given, where)
         column = column_of(row, names, "prompt", where)
-        found.append(GivenRow(where, row, prompt_of(row[column], column, where)))
+        found.append(GivenRow(where, given, prompt_of(row[column], column, where)))
     return found
 
 

@@ -140,6 +140,11 @@ NOT_UTF8_JSONL = [
 WRONG_COLUMN_JSONL = [
     Wrong(NEW, "there is no prompt or question or problem; its columns are text; name", rows('{"text": "1+1="}')),
     Wrong(NEW, "rename 'promt' to 'prompt'", rows('{"promt": "1+1=", "answer": 2}')),
+    Wrong(
+        NEW,
+        "line 1: it has tools of its own; leave the column out",
+        rows('{"prompt": [{"role": "user", "content": "1+1="}], "answer": "2", "tools": [{"type": "function"}]}'),
+    ),
     Wrong(NEW, "there is no answer or solution or ground_truth", rows('{"prompt": "1+1="}')),
     Wrong(NEW, "rename 'anwser' to 'answer'", rows('{"prompt": "1+1=", "anwser": 2}')),
     Wrong(NEW, "line 2: there is no prompt or question or problem", rows(ROW, '{"answer": 2}')),

@@ -1,0 +1,106 @@
+"""Rows as TRL and verl write them, with the columns that are read here added: prompt, completion, answer, chosen, ...
+
+    TRL    messages                        prompt: the messages before the assistant's last one; completion: its text
+           completion, chosen, rejected    as lists of one message of the assistant: its text
+           chosen, rejected alone          prompt: what both begin with, as messages or as text
+    verl   reward_model.ground_truth       answer, where the row has none
+
+What a row says itself stays as it is, and a row of another form is returned as it came: whoever reads it says what it
+lacks. A message without a value under one of its keys, as Parquet writes them, loses the key.
+Source: the data set formats of TRL 1.16, and what verl 0.9's data preparation writes.
+"""
+
+from itertools import takewhile
+from typing import Any
+
+from steelyard.core.columns import is_message
+from steelyard.core.errors import require
+from steelyard.core.json import JsonMapping
+
+Messages = list[dict[str, Any]]
+COMPARED = ("chosen", "rejected")
+_HINT = "leave the column out, or give the task the tools as an environment: a row's own reach no chat template here"
+
+
+def with_prompt(row: JsonMapping, where: str) -> JsonMapping:
+    """The row with a prompt, and with a completion and an answer where it says them in another library's way.
+
+    Args:
+        row: a row of a file.
+        where: its place, for errors.
+
+    Raises:
+        SteelyardError: it brings tools of its own for a chat.
+    """
+    more: dict[str, Any] = {}
+    if (asked := _messages(row.get("prompt"))) is not None:
+        more["prompt"] = asked
+    if row.get("prompt") is None and (said := _messages(row.get("messages"))) is not None:
+        ends = said[-1]["role"] == "assistant"
+        more |= {"prompt": said[:-1], "completion": said[-1]["content"]} if ends else {"prompt": said}
+    if (text := one_said(row.get("completion"))) is not None:
+        more["completion"] = text
+    verifier = row.get("reward_model")
+    if row.get("answer") is None and isinstance(verifier, dict) and verifier.get("ground_truth") is not None:
+        more["answer"] = verifier["ground_truth"]
+    require(not ("prompt" in more and row.get("tools")), "it has tools of its own", where=where, hint=_HINT)
+    return row if not more else {**row, **more}
+
+
+def with_pair(row: JsonMapping, where: str) -> JsonMapping:
+    """The row with a prompt and two completions as texts, where it says them in another library's way.
+
+    Args:
+        row: a row of a file.
+        where: its place, for errors.
+
+    Raises:
+        SteelyardError: as for `with_prompt`.
+    """
+    row = with_prompt(row, where)
+    sides = [_messages(row.get(name)) for name in COMPARED]
+    if all(side is not None for side in sides):
+        first, second = (side or [] for side in sides)
+        common = _common(first, second)
+        said = [one_said(side[len(common) :]) for side in (first, second)]
+        if None in said or not _goes_on(row.get("prompt"), common):
+            return row
+        return {**row, **dict(zip(COMPARED, said, strict=True)), **({"prompt": common} if common else {})}
+    texts = [row.get(name) for name in COMPARED]
+    if row.get("prompt") is None and all(isinstance(text, str) for text in texts):
+        begun = _common_text(*map(str, texts))
+        if begun.strip():
+            cut = {name: str(text)[len(begun) :] for name, text in zip(COMPARED, texts, strict=True)}
+            return {**row, "prompt": begun, **cut}
+    return row
+
+
+def one_said(value: object) -> str | None:
+    """The text of a list of one message of the assistant; None for anything else."""
+    messages = _messages(value)
+    alone = messages is not None and len(messages) == 1 and messages[0]["role"] == "assistant"
+    return messages[0]["content"] if messages is not None and alone else None
+
+
+def _messages(value: object) -> Messages | None:
+    """Chat messages, without keys that have no value; None for anything else."""
+    if not isinstance(value, list) or not value or not all(map(is_message, value)):
+        return None
+    return [{key: said for key, said in message.items() if said is not None} for message in value]
+
+
+def _common(first: Messages, second: Messages) -> Messages:
+    """The messages that both begin with, but for the last one of either."""
+    pairs = zip(first[:-1], second[:-1], strict=False)
+    return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+
+def _goes_on(prompt: object, common: Messages) -> bool:
+    """Whether what both sides begin with is the prompt, or nothing."""
+    return prompt is None or not common or prompt in (common, common[-1]["content"])
+
+
+def _common_text(first: str, second: str) -> str:
+    """What both begin with; a space before the first difference belongs to the completions."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))
+    return "".join(a for a, _ in same).removesuffix(" ")
