@@ -284,3 +284,18 @@ ODD = {
 
 def odd_columns(prompts, completions, **columns):
     return [float(columns == {name: [value] for name, value in ODD.items()})]
+
+
+async def of_trl(prompts, completions, completion_ids, trainer_state, log_extra=None, log_metric=None, **columns):
+    await asyncio.sleep(0)
+    log_extra("length", [len(ids) for ids in completion_ids])
+    log_extra("read", [c.upper() for c in completions])
+    for share in (0.25, 0.75):
+        log_metric("share", share)
+    left = trainer_state.max_steps - trainer_state.global_step
+    return [float(left * len(ids)) for ids in completion_ids]
+
+
+def too_few_extras(prompts, completions, log_extra, **columns):
+    log_extra("read", completions[:1])
+    return [0.0] * len(completions)

@@ -6,8 +6,9 @@ import hostile_rewards
 import numpy as np
 import pytest
 
-from steelyard.core import Reward, SteelyardError
+from steelyard.core import Episode, Prompt, Reward, Sampling, Score, SteelyardError, Trajectory
 from steelyard.reward import ExactAnswer, FunctionReward, reward_function
+from steelyard.searcher.scoring import attach_score
 
 BOTH = pytest.mark.parametrize("named", [False, True], ids=["callable", "named"])
 
@@ -179,3 +180,34 @@ def test_nor_do_the_messages_of_a_chat_change(episode):
     one = episode("a", text=[{"role": "user", "content": "q"}])
     assert [s.value for s in FunctionReward(rude)([one, one])] == [2.0, 2.0]
     assert one.prompt.text == [{"role": "user", "content": "q"}]
+
+
+@BOTH
+def test_the_full_signature_of_trl(named):
+    """Tokens, the trainer's state and both ways to log, in an asynchronous function."""
+    prompt = Prompt("p", "q", {"level": 3})
+    tokens, action = np.array([7, 8, 9], np.int32), np.array([False, True, True])
+    sampled = Trajectory("p", tokens, action, np.zeros(3, np.float32), 40, "digest", Sampling(), "stop")
+    with make("of_trl", named, max_steps=100) as reward:
+        (score,) = reward([Episode.of(prompt, "yes", sampled)])
+    assert score == Score(120.0, {"share": 0.5, "length": 2.0}, info={"read": "YES"})
+    kept = attach_score(sampled, score)
+    assert (kept.reward_parts["length"], kept.info["read"]) == (2.0, "YES")
+
+
+def test_completions_that_nobody_sampled_have_no_tokens(episode):
+    told = []
+
+    def reward(prompts, completions, completion_ids, trainer_state, **columns):
+        told.append((completion_ids, trainer_state.global_step, columns))
+        return [0.0]
+
+    FunctionReward(reward)([Episode.written(Prompt("p", "q"), "")])
+    assert told == [([[]], 0, {})]
+
+
+@BOTH
+def test_an_extra_column_has_a_value_for_each_completion(episode, named):
+    said = r"log_extra\('read'\) got 1 values for 2 completions"
+    with make("too_few_extras", named) as reward, pytest.raises(SteelyardError, match=said):
+        reward([episode("a"), episode("b")])

@@ -38,6 +38,8 @@ class Score:
     read_from: str = ""
     right: bool | None = None
     part_rewards: tuple[tuple[int | None, float], ...] = ()
+    info: JsonMapping = field(default_factory=dict)
+    """What else the verifier says of the episode, for whoever looks at it later; kept in the trajectory's `info`."""
 
 
 Ending = Literal["stop", "length"]

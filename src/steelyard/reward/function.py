@@ -6,25 +6,34 @@ crash or a hang of it is a crash or a hang of the run. In the local runtime that
 searchers and learner, and while the callable works everybody waits. Use it for what is quick and tame.
 
 Each column of the prompts is passed as a list, one entry per episode (None where a prompt lacks it). Where a prompt is
-chat messages, so is its completion: [{"role": "assistant", "content": text}]. A function with a parameter `finish` is
-told how each completion ended: "stop", "length", or None where nobody knows. All of it is the function's own: whatever
-it changes, no other call sees it.
+chat messages, so is its completion: [{"role": "assistant", "content": text}]. All of it is the function's own: whatever
+it changes, no other call sees it. A function with parameters of these names is told more:
+
+    finish            how each completion ended: "stop", "length", or None where nobody knows
+    completion_ids    its tokens, from the first that the policy chose; None where nobody sampled it
+    trainer_state     .global_step, the learner's step behind the newest weights that sampled any of it; .max_steps
+    log_extra         log_extra(column, values): a value for each completion. Numbers join the reward's parts, which
+                      records show as search/reward/COLUMN, and other values the trajectories' info
+    log_metric        log_metric(name, value): a number of the whole batch, shown as search/reward/NAME
+
 A None or a number that is not finite is a failure of that completion; an exception, a time-out or a death one of the
 whole call. A failure gives no reward, never 0, and says why. What breaks the contract (no list, another length, an
 entry that is no number) is an error that ends the run.
-Source: the convention of Hugging Face TRL's trainers.
+Differs from TRL, where a function with **columns gets all of these in it: here it gets the columns alone.
+Source: the convention of Hugging Face TRL's trainers (1.16).
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from steelyard.core import Episode, Positive, Score, SteelyardError, checked, require
+from steelyard.core import Episode, NonNegativeInt, Positive, Score, SteelyardError, Trajectory, checked, require
 from steelyard.core.copies import own
 from steelyard.reward.pool import Closable, Memory, Pool
 from steelyard.reward.score import number_of, score_of
-from steelyard.reward.worker import Reply, call
+from steelyard.reward.worker import STATE, Reply, call
 
 
 def arguments_of(episodes: Sequence[Episode], where: str) -> dict[str, object]:
@@ -46,6 +55,40 @@ def arguments_of(episodes: Sequence[Episode], where: str) -> dict[str, object]:
 def _completion(episode: Episode) -> str | list[dict[str, str]]:
     plain = isinstance(episode.prompt.text, str)
     return episode.completion if plain else [{"role": "assistant", "content": episode.completion}]
+
+
+def offered_to(episodes: Sequence[Episode], max_steps: int) -> dict[str, object]:
+    """What a function is given besides where it has parameters of these names."""
+    newest = max(e.trajectory.version for e in episodes)
+    return {
+        "finish": [e.finish for e in episodes],
+        "completion_ids": [_tokens(e.trajectory) for e in episodes],
+        STATE: {"global_step": newest, "max_steps": max_steps},
+    }
+
+
+def _tokens(t: Trajectory) -> list[int] | None:
+    """All that follows the prompt; of a text that nobody sampled nothing is known."""
+    if not t.digest:
+        return None if len(t.tokens_T) else []
+    return t.tokens_T[int(t.action_T.argmax()) :].tolist()
+
+
+def _with_told(scores: Sequence[Score], reply: Reply, where: str) -> list[Score]:
+    """The scores with what the function said through `log_extra` and `log_metric`."""
+    for column, values in reply.columns.items():
+        what = f"log_extra({column!r}) got {len(values)} values for {len(scores)} completions"
+        require(len(values) == len(scores), what, where=where, hint="give one value for each completion")
+    said: list[dict[str, Any]] = [
+        {column: values[i] for column, values in reply.columns.items()} for i in range(len(scores))
+    ]
+    found: list[Score] = []
+    for score, row in zip(scores, said, strict=True):
+        numbers = {name: number for name, value in row.items() if (number := number_of(value)) is not None}
+        others = {name: value for name, value in row.items() if name not in numbers}
+        finite = {name: value for name, value in (reply.metrics | numbers).items() if math.isfinite(value)}
+        found.append(replace(score, parts={**score.parts, **finite}, info={**score.info, **others}))
+    return found
 
 
 def _scores(values: Any, episodes: Sequence[Episode], where: str) -> list[Score]:
@@ -83,6 +126,8 @@ class FunctionReward(Closable):
     """Deadline of one batch (seconds), where the function is named."""
     memory_mb: Memory = 8192
     """What the child process may allocate (MB), where the function is named."""
+    max_steps: NonNegativeInt = 0
+    """Learner steps of the run, which a function may ask for; 0 where nobody knows."""
 
     def __post_init__(self) -> None:
         if isinstance(self.function, str):
@@ -117,13 +162,14 @@ class FunctionReward(Closable):
         """
         if not episodes:
             return []
-        reply = self._call(arguments_of(episodes, self._where), {"finish": [e.finish for e in episodes]})
+        reply = self._call(arguments_of(episodes, self._where), offered_to(episodes, self.max_steps))
         if reply.mistake:
             hint = "declare it as f(prompts, completions, **columns)"
             raise SteelyardError(reply.mistake, where=self._where, hint=hint)
         if reply.error:
             return [Score(None, error=f"{self._where}: {reply.error}")] * len(episodes)
-        return _scores(reply.value, episodes, self._where)
+        scores = _scores(reply.value, episodes, self._where)
+        return _with_told(scores, reply, self._where) if reply.columns or reply.metrics else scores
 
     def _call(self, arguments: dict[str, object], offered: dict[str, object]) -> Reply:
         if isinstance(self.function, str):

@@ -51,7 +51,7 @@ def run_name(place: str) -> str:
     return path.parent.name if path.name == "model" else path.name
 
 
-def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S) -> Reward:
+def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S, max_steps: int = 0) -> Reward:
     """What a user gives as a reward, as a `Reward`: a verifier of ours stays as it is, all else is a reward function.
 
     A name runs in a killable worker; a bare callable runs in the calling process, without limits, and holds up its
@@ -60,12 +60,13 @@ def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S) -> Reward:
     Args:
         reward: one reward, or a list or tuple of rewards and of pairs (reward, weight).
         timeout_s: deadline of a batch of each named function (seconds).
+        max_steps: learner steps of the run, for functions that ask; 0 where nobody knows.
 
     Raises:
         SteelyardError: it is nothing of this kind.
     """
     parts = parts_of(reward)
-    found = tuple(_one(given, timeout_s) for given, _ in parts)
+    found = tuple(_one(given, timeout_s, max_steps) for given, _ in parts)
     weights = tuple(weight for _, weight in parts)
     alone = len(parts) == 1 and weights == (1.0,) and not isinstance(reward, list | tuple)
     return found[0] if alone else WeightedRewards(found, weights)
@@ -128,17 +129,17 @@ def _weight(value: object) -> float:
     raise SteelyardError(f"the weight {value!r:.40} is no finite number", where=WHERE, hint=_FORMS)
 
 
-def _one(given: object, timeout_s: float) -> Reward:
+def _one(given: object, timeout_s: float, max_steps: int) -> Reward:
     if isinstance(given, str):
         found = sourced(given)
-        return FunctionReward(given, timeout_s=timeout_s) if found is None else found
+        return FunctionReward(given, timeout_s=timeout_s, max_steps=max_steps) if found is None else found
     if isinstance(given, type) or not callable(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
         raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)
     ours = isinstance(given, FunctionReward | WeightedRewards) or id_of(given) is not None
     if ours or _scores_episodes(given):
         return cast(Reward, given)
-    return FunctionReward(given)
+    return FunctionReward(given, max_steps=max_steps)
 
 
 def _scores_episodes(given: Callable[..., object]) -> bool:

@@ -76,12 +76,14 @@ class WeightedRewards(Closable):
     def _sum(self, scores: Sequence[Score]) -> Score:
         parts: dict[str, float] = {}
         labels = {}
+        info = {}
         for name, score in zip(self.names, scores, strict=True):
             parts |= {**score.parts, **({} if score.value is None else {name: score.value})}
             labels |= score.labels
+            info |= score.info
         missing = [(n, s) for n, s in zip(self.names, scores, strict=True) if s.value is None or s.error is not None]
         read = next((score for score in scores if score.read is not None), Score(None))
-        whole = Score(None, parts, labels=labels, read=read.read, read_from=read.read_from)
+        whole = Score(None, parts, labels=labels, info=info, read=read.read, read_from=read.read_from)
         if missing:
             name, failed = missing[0]
             said = failed.error or "it gave no score and no reason"

@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,6 +47,8 @@ GRACE_S = 5.0
 """How long after a job's deadline (seconds) a worker that nobody killed ends itself."""
 LARGEST = 1 << 30
 """Bytes of the longest message."""
+
+STATE = "trainer_state"
 
 T = TypeVar("T")
 
@@ -76,13 +78,35 @@ class Job(msgspec.Struct):
 class Reply(msgspec.Struct):
     """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet.
 
-    `spent` says that the process ran out of memory, and is no good for another call.
+    `spent` says that the process ran out of memory, and is no good for another call. `columns` and `metrics` are what
+    the function told `log_extra` and `log_metric`: values by column, and the means of numbers.
     """
 
     value: Any = None
     error: str | None = None
     mistake: str | None = None
     spent: bool = False
+    columns: dict[str, list[Any]] = {}
+    metrics: dict[str, float] = {}
+
+
+class Told:
+    """What a function of TRL's form is given beside its data, and what it says through it."""
+
+    def __init__(self, state: Mapping[str, object]) -> None:
+        self.columns: dict[str, list[Any]] = {}
+        self.metrics: dict[str, list[float]] = {}
+        self.offered = {
+            "trainer_state": SimpleNamespace(**state),
+            "log_extra": lambda column, values: self.columns.setdefault(str(column), []).extend(values),
+            "log_metric": lambda name, value: self.metrics.setdefault(str(name), []).append(float(value)),
+        }
+
+    def on(self, reply: Reply) -> Reply:
+        """The reply with what was said."""
+        reply.columns = self.columns
+        reply.metrics = {name: sum(values) / len(values) for name, values in self.metrics.items()}
+        return reply
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -171,7 +195,11 @@ def call(
     """`function(**arguments)`, awaited where it is asynchronous; what it raises becomes the reply's error.
 
     Of `offered`, the function gets what it has a parameter of that name for, unless an argument has the name already.
+    `trainer_state` becomes an object, and with it come the functions `log_extra` and `log_metric`.
     """
+    state = offered.get(STATE)
+    told = Told(state if isinstance(state, dict) else {})
+    offered = {**offered, **told.offered} if isinstance(state, dict) else offered
     try:
         known = inspect.signature(function).parameters
         arguments = {**{name: offered[name] for name in offered if name in known}, **arguments}
@@ -182,7 +210,7 @@ def call(
         pass
     try:
         value = function(**arguments)
-        return Reply(_await(value) if inspect.isawaitable(value) else value)
+        return told.on(Reply(_await(value) if inspect.isawaitable(value) else value))
     except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  a verifier's error is reported
         return Reply(error=describe(error), spent=isinstance(error, MemoryError))
 
@@ -225,6 +253,7 @@ def _answer(function: Callable[..., object], job: Job) -> bytes:
     reply = call(function, job.arguments, job.offered)
     if isinstance(reply.value, list | tuple):
         reply.value = [_sendable(item) for item in reply.value]
+    reply.columns = {name: [_sendable(item) for item in values] for name, values in reply.columns.items()}
     try:
         return encode(reply)
     except TypeError as error:

@@ -67,14 +67,14 @@ def verified(run: Run) -> Run:
     """The run whose task asks the reward that the run names about each turn, where the task can do so."""
     if run.reward is None or not isinstance(run.task, VerifiesTurns):
         return run
-    reward = reward_function(run.reward, timeout_s=run.reward_timeout)
+    reward = reward_function(run.reward, timeout_s=run.reward_timeout, max_steps=run.max_steps)
     return replace(run, task=run.task.verified_by(reward), reward=None)
 
 
 def make_reward(run: Run) -> Reward | None:
     """The reward that the run names, under its constraints; None where its task scores and nothing constrains it."""
     if run.reward is not None:
-        return constrained(run, reward_function(run.reward, timeout_s=run.reward_timeout))
+        return constrained(run, reward_function(run.reward, timeout_s=run.reward_timeout, max_steps=run.max_steps))
     return None if run.constraint is None else constrained(run, run.task.score)
 
 

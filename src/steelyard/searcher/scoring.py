@@ -49,6 +49,7 @@ def attach_scores(trajectories: Sequence[Trajectory], scores: Sequence[Score]) -
 
 def attach_score(trajectory: Trajectory, score: Score) -> Trajectory:
     """The trajectory with its verifier's answer; the text, in `info["completion"]`, stays only with a failure."""
+    trajectory = trajectory.replace(info={**trajectory.info, **score.info}) if score.info else trajectory
     error = _failure(trajectory, score)
     if error is not None:
         return trajectory.replace(reward=None, info={**trajectory.info, **reading_of(score), "error": error})

@@ -202,7 +202,7 @@ def _verifier(run: Run | Job, reward: object) -> Reward | None:
     if not isinstance(run, Run):
         what = "a job on given data is scored by nothing"
         raise SteelyardError(what, where="reward", hint="leave it out, or choose a recipe that samples")
-    return constrained(run, reward_function(reward, timeout_s=run.reward_timeout))
+    return constrained(run, reward_function(reward, timeout_s=run.reward_timeout, max_steps=run.max_steps))
 
 
 def _kept(directory: Path, newest: Path, run: Run | Job) -> Mapping[str, int]:
