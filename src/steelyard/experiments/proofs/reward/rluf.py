@@ -204,7 +204,7 @@ PROOF = Proof(
     equal="start, log, prompts, 40 steps on 16 x 8 own samples, optimiser and its rate",
     claims=(
         Claim("A moderate weight raises love by a fifth", "love", "production", 0.2, relative=True),
-        Claim("It costs at most 10 points of helpfulness", "help", "production", -0.1),
+        Claim("It costs at most 5 points of helpfulness", "help", "production", -0.05),
         Claim("At a high weight helpfulness is 20 points lower", "help", "aggressive", 0.2, control=None),
         Claim("At a high weight 20 points more of the replies are fillers", "filler", "rluf", 0.2,
               ours="aggressive", control=None),
@@ -213,5 +213,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(imitation=350, replies=2, learning=replace(LEARNING, steps=150), steps=25),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates=dict.fromkeys(ARMS, 1.5e-3),
+    seeds=6,
 )  # fmt: skip
