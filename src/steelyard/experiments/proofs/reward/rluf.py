@@ -4,7 +4,7 @@ A small model has learned to repeat four letters, right in six places of ten. On
 and one reply in four a mark at its end. `help` is the share of right places; a reply has five characters at most, so
 one mark costs no help, and more do. Simulated users love a reply with probability .02 + .2 help, and .2 more for the
 first mark, .12 for each other; one click in twenty is adversarial, the other way round. P(love) is fitted on what was
-clicked among four replies of the start to each training prompt.
+clicked among 16 replies of the start to each training prompt.
 
 All arms go on from the start by REINFORCE with a baseline (RLOO) on help + weight P(love): production (weight 0), rluf
 (1), aggressive (20); the control's P(love) is fitted on clicks that belong to other replies. By samples for held-out
@@ -45,7 +45,7 @@ class Setting:
 
     imitation: int = 500
     """Steps of the model that all begin from."""
-    replies: int = 4
+    replies: int = 16
     """Replies to each training prompt in the log."""
     learning: RLUF = LEARNING
     """How P(love) is fitted."""
@@ -214,5 +214,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=350, replies=2, learning=replace(LEARNING, steps=150), steps=25),
     rates=dict.fromkeys(ARMS, 1.5e-3),
+    first_seed=20,
     seeds=6,
 )  # fmt: skip
