@@ -215,5 +215,5 @@ PROOF = Proof(
     quick=Setting(imitation=350, replies=2, learning=replace(LEARNING, steps=150), steps=25),
     rates=dict.fromkeys(ARMS, 1.5e-3),
     first_seed=20,
-    seeds=6,
+    seeds=5,
 )  # fmt: skip
