@@ -7,8 +7,8 @@ or equal to an earlier one are no candidates, of which the source says nothing.
 
 K answers per prompt; the judge's number is kept beside the answer, with the mean over the candidates, so that whoever
 wants the best quarter alone (the source's pruning) can take it. Nothing is kept of a prompt without a candidate.
-Measured: picks are worth what the judge knows. In a small world a reward model of 185 pairs was at chance, and what it
-picked no better than the first answer; a perfect judge's picks were.
+Measured: picks are worth what the judge knows. On sums, with a reward model of 80 pairs, two rounds bring 25 % right
+answers to 86 %; on letters a reward model of 185 pairs was at chance, and its picks no better than the first answer.
 Source: Dubey et al. 2024, arXiv:2407.21783, section 4.2.2, where K is 10 to 30 and the judge is the reward model.
 """
 
