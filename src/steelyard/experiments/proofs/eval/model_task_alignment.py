@@ -154,6 +154,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=10),
     first_seed=9,
-    seeds=6,
+    seeds=5,
     rates={"truth": 1e-3, "majority": 1e-3, "coin-flip": 2.5e-4, "shuffled": 2.5e-4},
 )

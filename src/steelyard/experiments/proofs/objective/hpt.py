@@ -159,7 +159,7 @@ PROOF = Proof(
     quick=Setting(WORLD, imitation=200, steps=16),
     rates=dict.fromkeys(ARMS, 3e-4),
     first_seed=204,
-    seeds=10,
+    seeds=8,
     claims=(
         Claim("HPT learns what Dr. GRPO cannot: 20 points on the longer half", "hard", "dr-grpo", 0.2),
         Claim("HPT is 5 points above SFT on all", "accuracy", "sft", 0.05),

@@ -132,5 +132,5 @@ PROOF = Proof(
     quick=Setting(posts=400),
     rates=dict.fromkeys(ARMS, 1e-3),
     first_seed=4,
-    seeds=12,
+    seeds=8,
 )  # fmt: skip
