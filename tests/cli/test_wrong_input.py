@@ -3,7 +3,7 @@
 The inputs are a table, by kind, in `wrong/`. Where a mistake can only show when the run has rightly begun (a loss that
 is not finite), the line comes last, after the run's progress, and the run's own directory stays. Rewards that are not
 finite are failures of the verifier, never rewards: they end in a stall, which is exit code 1.
-A port in use is not tested, because no command opens a port.
+A port in use is tested where `watch` opens one: `tests/report/watch`.
 """
 
 import subprocess

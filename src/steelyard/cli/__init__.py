@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": "measure what a model does on rows of a file, as a table",
     "sample": "print completions of a run's model",
     "report": "write a run's page again from its records",
+    "watch": "show runs live in a browser: curves, buffer, trajectories",
     "replay": "show a run's replay buffer; export it, add to it, check it",
     "repeat": "execute an inline run again and compare the events",
     "doctor": "check installation and machine, and say what each recipe needs",

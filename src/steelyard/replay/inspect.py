@@ -166,7 +166,7 @@ class View:
             SteelyardError: a wrong filter, or a damaged file.
         """
         for seq, arrived, body in self._iterate("SELECT seq, arrived, data FROM chosen JOIN bodies USING (seq)", where):
-            yield arrived, self._decode(seq, body)
+            yield arrived, self.decode(seq, body)
 
     def removed(self) -> Iterator[tuple[int, Trajectory]]:
         """As `trajectories`, for those that were removed (evicted, replaced or used) and are still in the file.
@@ -178,7 +178,7 @@ class View:
         """
         gone = "SELECT seq, arrived, data FROM rows JOIN bodies USING (seq) WHERE gone IS NOT NULL ORDER BY seq"
         for seq, arrived, body in self._iterate(gone):
-            yield arrived, self._decode(seq, body)
+            yield arrived, self.decode(seq, body)
 
     def verify(self) -> None:
         """Read every page and every trajectory.
@@ -219,12 +219,33 @@ class View:
         ends: dict[str, tuple[list[Trajectory], list[Trajectory]]] = {}
         for seq, prompt, best, body in self._ask(_ENDS, where, limit, each, each):
             top_and_worst = ends.setdefault(prompt, ([], []))
-            top_and_worst[best > each].append(self._decode(seq, body))
+            top_and_worst[best > each].append(self.decode(seq, body))
         for _, worst in ends.values():
             worst.reverse()
         return ends
 
-    def _decode(self, seq: int, body: bytes) -> Trajectory:
+    def ask(self, query: str, *values: object) -> list[Any]:
+        """Rows of a query over the file's tables, which `schema` describes.
+
+        Raises:
+            SteelyardError: the file is damaged.
+        """
+        return self._ask(query, None, *values)
+
+    def counters(self) -> dict[str, int]:
+        """The replay's counters.
+
+        Raises:
+            SteelyardError: the file is damaged.
+        """
+        return read_counters(self._connection, str(self._path))[2]
+
+    def decode(self, seq: int, body: bytes) -> Trajectory:
+        """The trajectory in the column data of bodies.
+
+        Raises:
+            SteelyardError: the file is damaged.
+        """
         try:
             return from_bytes(body)
         except (msgspec.DecodeError, ValueError) as error:

@@ -76,6 +76,7 @@ class Areas:
     stacks: Sequence[Sequence[int | float]]
     ends: tuple[int, int]
     """First and last step of the axis: plots of one run line up."""
+    y: str = "share of samples"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Bars:
     alt: str
     lefts: np.ndarray
     heights: np.ndarray
-    width: int
+    width: int | float
     x: str
     y: str
 

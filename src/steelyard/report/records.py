@@ -45,15 +45,15 @@ def read_run(run_dir: Path) -> RunRecords:
     hint = "give the directory of a run: the one that holds its config.json"
     if not run_dir.is_dir():
         raise SteelyardError("is not a directory", where=str(run_dir), hint=hint)
-    config = _read_object(run_dir / "config.json")
+    config = read_object(run_dir / "config.json")
     if config is None or "recipe" not in config:
         raise SteelyardError("is not a run directory", where=str(run_dir), hint=hint)
     kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in KINDS}
     metrics, timing, evals, samples, faults, quarantine = (rows for rows, _ in kinds.values())
     metrics = [current_metrics(row) for row in metrics]
     torn = [f"{kind}.jsonl" for kind, (_, cut) in kinds.items() if cut]
-    result = _read_object(run_dir / "result.json")
-    data = _read_object(run_dir / "data.json")
+    result = read_object(run_dir / "result.json")
+    data = read_object(run_dir / "data.json")
     return RunRecords(run_dir, config, metrics, timing, evals, samples, faults, quarantine, result, data, torn)
 
 
@@ -70,7 +70,7 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
     lines = path.read_bytes().split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    rows = [_parse(line) for line in lines]
+    rows = [parse_row(line) for line in lines]
     torn = bool(rows) and rows[-1] is None
     kept = rows[:-1] if torn else rows
     good = [row for row in kept if row is not None]
@@ -83,7 +83,8 @@ def read_rows(path: Path) -> tuple[list[Row], bool]:
     return good, torn
 
 
-def _parse(line: bytes) -> Row | None:
+def parse_row(line: bytes) -> Row | None:
+    """The JSON object on a line, or None where there is none."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):  # torn JSON, a character cut in two, or nested without end
@@ -91,11 +92,11 @@ def _parse(line: bytes) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-def _read_object(path: Path) -> Row | None:
+def read_object(path: Path) -> Row | None:
     """The JSON object in a file, or None where there is no file."""
     if not path.exists():
         return None
-    row = _parse(path.read_bytes())
+    row = parse_row(path.read_bytes())
     if row is None:
         raise SteelyardError("is not a JSON object", where=str(path), hint="restore the file that the run wrote")
     return row

@@ -70,7 +70,7 @@ def _draw_areas(axes: Any, plot: Areas) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("learner step")
-    axes.set_ylabel("share of samples")
+    axes.set_ylabel(plot.y)
     axes.set_xlim(*plot.ends)
     _legend(axes, plot.labels, patches)
 

@@ -1,0 +1,136 @@
+"""The server of the live page: on loopback alone, behind a token, read-only.
+
+What it refuses: another address than this machine's own name (a foreign page that points a name of its own here), a
+path without the token (any other user or page of this machine), and every method that could change something.
+"""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from steelyard.core import SteelyardError
+from steelyard.report.watch.asked import chosen_runs, number, rows_asked
+from steelyard.report.watch.browser import Browser
+from steelyard.report.watch.live_page import LivePage
+from steelyard.report.watch.loopback import HOST
+from steelyard.runtime import to_json
+
+_PAGE = Path(__file__).parent / "page"
+_STYLE = Path(__file__).parent.parent / "templates" / "style.css"
+HEADERS = {
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "object-src 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Guarded:
+    """Answers 403 to a path that does not begin with the token, and puts the protecting headers on every answer."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        if scope["type"] != "http":
+            return
+        given = str(scope["path"]).split("/")[1]
+        known = secrets.compare_digest(given.encode("utf-8", "replace"), self._token)
+        answer = self._app if known else PlainTextResponse("The token in the address is missing or wrong.\n", 403)
+        await answer(scope, receive, guarded)
+
+
+class Json(Response):
+    """Values as JSON in plain ASCII, so that half a character, which a model may well write, is no obstacle."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """The bytes of the answer."""
+        return to_json(content).encode("ascii")
+
+
+class _Answers:
+    """What each address answers."""
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        self._page = LivePage(directories)
+        self._browsers = [Browser(run.directory, run.look().records.config) for run in self._page.runs]
+
+    def runs(self, request: Request) -> Response:
+        """The watched runs: name, directory, and whether they have a buffer."""
+        told = [
+            {"name": name, "directory": str(run.directory), "buffer": browser.exists}
+            for name, run, browser in zip(self._page.names, self._page.runs, self._browsers, strict=True)
+        ]
+        return Json({"runs": told})
+
+    def curves(self, request: Request) -> Response:
+        """Heading and sections of the chosen runs."""
+        chosen = chosen_runs(request.query_params.get("runs", ""), len(self._page.runs))
+        return Json(self._page.values(chosen, request.query_params.get("seen", "")))
+
+    def rows(self, request: Request) -> Response:
+        """A page of trajectories."""
+        asked, order, text, offset = rows_asked(request.query_params)
+        return Json(self._browser(request).page(asked, order, text=text, offset=offset))
+
+    def trajectory(self, request: Request) -> Response:
+        """One trajectory in full."""
+        return Json(self._browser(request).trajectory(request.path_params["seq"]))
+
+    def buffer(self, request: Request) -> Response:
+        """What a buffer is made of."""
+        return Json(self._browser(request).buffer())
+
+    def _browser(self, request: Request) -> Browser:
+        return self._browsers[number(str(request.path_params["run"]), "run", most=len(self._browsers) - 1)]
+
+
+def make_app(directories: Sequence[Path], token: str) -> Starlette:
+    """The application that shows these runs to those who know the token.
+
+    Raises:
+        SteelyardError: one of the directories is no run's.
+    """
+    answers = _Answers(directories)
+    routes = [
+        Route("/", lambda request: FileResponse(_PAGE / "index.html")),
+        Route("/report.css", lambda request: FileResponse(_STYLE)),
+        Route("/api/runs", answers.runs),
+        Route("/api/curves", answers.curves),
+        Route("/api/runs/{run:int}/rows", answers.rows),
+        Route("/api/runs/{run:int}/rows/{seq:int}", answers.trajectory),
+        Route("/api/runs/{run:int}/buffer", answers.buffer),
+        Mount("/page", StaticFiles(directory=_PAGE)),
+    ]
+    guards = [Middleware(Guarded, token=token), Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])]
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=routes)], middleware=guards, exception_handlers={SteelyardError: _told}
+    )
+
+
+def _told(request: Request, error: Exception) -> Response:
+    """A wrong question, or a run that cannot be read, in one line."""
+    return Json({"error": str(error)}, status_code=400)

@@ -1,0 +1,82 @@
+"""Filters and orders against the same question asked of the file, and an index that follows what a run does to it."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from steelyard.replay import PrioritizedReplay
+from steelyard.replay.browse import ORDERS, Filter, composition, sequence, stored
+from steelyard.replay.inspect import open_view
+from steelyard.replay.row_index import RowIndex
+
+SQL = {
+    "newest": "seq DESC",
+    "oldest": "seq",
+    "reward-high": "reward DESC NULLS LAST, seq DESC",
+    "reward-low": "reward ASC NULLS LAST, seq DESC",
+    "version": "version DESC, seq DESC",
+    "longest": "length DESC, seq DESC",
+    "shortest": "length, seq DESC",
+}
+
+
+@pytest.fixture
+def buffer(path, make):
+    opened = PrioritizedReplay(capacity_per_prompt=4).open(seed=0, path=path)
+    for version in range(3):
+        opened.publish(version, "d")
+    for i in range(18):
+        reward = None if i == 5 else (i * 7 % 5) / 4
+        opened.add([make(f"P{i % 3}", i, version=i % 3, sample=i, reward=reward)], version=i % 3 + i // 6)
+    yield opened
+    opened.close()
+
+
+def index_of(path, index=None):
+    index = index or RowIndex()
+    with open_view(path) as view:
+        index.update(view)
+    return index
+
+
+def test_every_order_and_filter_agrees_with_sql(path, buffer):
+    index = index_of(path)
+    filters = {
+        Filter(): "gone IS NULL",
+        Filter(state="removed"): "gone IS NOT NULL",
+        Filter(state="all", reward_low=0.25, reward_high=0.75): "reward BETWEEN 0.25 AND 0.75",
+        Filter(state="all", version_low=1, version_high=1, until=20): "version = 1 AND seq <= 20",
+        Filter(state="all", prompt="p2"): "name = 'P2'",
+        Filter(state="all", same="P"): "false",
+    }
+    with closing(sqlite3.connect(path)) as file:
+        for asked, where in filters.items():
+            for order in ORDERS:
+                query = f"SELECT seq FROM rows JOIN prompts ON id = prompt WHERE {where} ORDER BY {SQL[order]}"
+                assert sequence(index, asked, order).tolist() == [seq for (seq,) in file.execute(query)], (asked, order)
+
+
+def test_an_index_follows_the_file(path, buffer, make):
+    index = index_of(path)
+    before = buffer.state()
+    buffer.add([make("new", 90 + i, version=2, sample=i, reward=1.0) for i in range(6)], version=3)
+    assert same(index_of(path, index), index_of(path)) and (index.gone_R > 0).any()
+    buffer.restore(before, keep_later=False)
+    assert same(index_of(path, index), index_of(path))
+    buffer.add([make("other", 70, version=2, reward=0.5)], version=3)
+    assert same(index_of(path, index), index_of(path)) and index.names[int(index.prompt_R[-1])] == "other"
+    assert [row.prompt for row in stored(index, [int(index.seq_R[-1]), 10**6])] == ["other"]
+
+
+def same(one, two) -> bool:
+    return one.names == two.names and all(
+        (one.columns[n].astype(str) == c.astype(str)).all() for n, c in two.columns.items()
+    )
+
+
+def test_composition_by_hand(path, buffer):
+    made = composition(index_of(path), moments=2, ranges=3)
+    assert made is not None and made.labels == ["version 0", "version 1", "version 2"]
+    assert made.share_BM[:, 0].tolist() == [1, 0, 0] and made.share_BM[:, -1] == pytest.approx([1 / 3] * 3)
+    assert made.at_M.tolist() == [0, 4]
