@@ -41,7 +41,7 @@ class Setting:
 
     urns: int = 400
     """A fifth of them held out."""
-    base_steps: int = 300
+    base_steps: int = 400
     """Steps in which the base model reads, 32 rows each."""
     steps: int = 100
     """Steps of tuning, on 32 rows each; each row is seen once."""
@@ -158,21 +158,21 @@ PROOF = Proof(
     control="spectrum-off",
     equal="the base model, the urns, steps, rows in a step and learning rate; instruct's rows hold one answer each",
     claims=(
-        Claim("Told what is in an urn, it is nearer to the urn than the base model by .1 nats of JS", "js_described",
-              "base", 0.1, lower_is_better=True),
-        Claim("and nearer than a model tuned to answer, by .03", "js_described", "instruct", 0.03,
+        Claim("Told what is in an urn, it is nearer to the urn than the base model by .05 nats of JS", "js_described",
+              "base", 0.05, lower_is_better=True),
+        Claim("and nearer than a model tuned to answer, by .02", "js_described", "instruct", 0.02,
               lower_is_better=True),
-        Claim("Shown eight draws alone, it is nearer than a model tuned to answer by .05 of total variation",
-              "tv_in_context", "instruct", 0.05, lower_is_better=True),
-        Claim("It loses .08 nats a draw less than the base model, from the second draw on", "in_context", "base", 0.08,
+        Claim("Shown eight draws alone, it is nearer than a model tuned to answer by .04 of total variation",
+              "tv_in_context", "instruct", 0.04, lower_is_better=True),
+        Claim("It loses .03 nats a draw less than the base model, from the second draw on", "in_context", "base", 0.03,
               lower_is_better=True),
-        Claim("20 samples hold half a letter of the urn more than those of a model tuned to answer", "yield",
-              "instruct", 0.5, control=None),
+        Claim("20 samples hold a fifth of a letter of the urn more than those of a model tuned to answer", "yield",
+              "instruct", 0.2, control=None),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(base_steps=150, steps=50),
     rates={name: 1e-3 for name in ARMS if name != "base"},
-    seeds=5,
+    seeds=4,
 )  # fmt: skip
