@@ -68,6 +68,8 @@ class Setting:
     """Steps between two evaluations."""
     short: int = 75
     """Steps of a run that learns the graph."""
+    worlds: int = 4
+    """Worlds of a seed, each with its own values, base model and graph; what is reported is their mean."""
 
 
 class Material:
@@ -170,9 +172,10 @@ def train(material: Material, arm: Arm[Course]) -> Mapping[str, float]:
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Course]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """Each arm's mistakes, after as many problems."""
-    material = Material(seed, setting)
+    materials = [Material(derive(seed, "world", world) % 2**31, setting) for world in range(setting.worlds)]
     for arm in arms:
-        yield arm.name, train(material, arm)
+        runs = [train(material, arm) for material in materials]
+        yield arm.name, {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 
 PROOF = Proof(
@@ -190,7 +193,7 @@ PROOF = Proof(
     ),
     measure=measure,
     arms=ARMS,
-    setting=Setting(HiddenSums(signs=16)),
-    quick=Setting(HiddenSums(signs=8), steps=100, short=50),
+    setting=Setting(HiddenSums(signs=8), steps=300),
+    quick=Setting(HiddenSums(signs=8), steps=100, short=50, worlds=1),
     rates=dict.fromkeys(ARMS, 2e-3),
 )  # fmt: skip

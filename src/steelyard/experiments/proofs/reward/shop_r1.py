@@ -2,9 +2,9 @@
 
 The world is `page-actions`: the kind of what a shopper does next follows from the page, its words must be copied from
 what they want, and whoever the base model heard of was careless with words. Each arm has as many GRPO steps on as many
-samples of the same pages, at one rate: binary is paid for exact actions alone, flat by fields with D = 1, shop-r1 by
-fields with D = 1000 and by the self-certainty of its reasons. sft goes on with imitation of the logs that the base
-model was taught, as many texts. shop-r1-off is paid by the fields of another page's action.
+samples of the same pages, at one rate: binary is paid for exact actions alone, shop-r1 by fields with D = 1000 and by
+the self-certainty of its reasons. sft goes on with imitation of the logs that the base model was taught, as many texts.
+shop-r1-off is paid by the fields of another page's action.
 
 Measured in samples at temperature 1 on held-out pages: `exact` is the share of right actions, `hard` that on pages
 where words are asked for, `kind` the share of right types, `leaves` that of `terminate`.
@@ -31,12 +31,18 @@ class Setting:
     """What all arms have in common."""
 
     visits: int = 3000
-    base_steps: int = 500
-    """Steps in which the base model sees careless shoppers."""
+    words: int = 12
+    """Words that things are called by."""
+    length: int = 2
+    """Words of what is wanted."""
+    slips: float = 0.3
+    """How often a word of a careless shopper is another one."""
+    base_steps: int = 900
+    """Steps in which the base model sees careless shoppers; in 500 it does not learn to copy words."""
     steps: int = 60
     prompts: int = 16
     """In a step, each sampled 8 times."""
-    measured: int = 300
+    measured: int = 250
     """Held-out pages, each sampled 4 times."""
 
 
@@ -82,7 +88,14 @@ class Study:
     @cached_property
     def world(self) -> PageActions:
         """The pages."""
-        return PageActions(visits=self.setting.visits, data_seed=self.seed)
+        setting = self.setting
+        return PageActions(
+            visits=setting.visits,
+            words=setting.words,
+            length=setting.length,
+            slips=setting.slips,
+            data_seed=self.seed,
+        )
 
     @cached_property
     def base(self) -> Policy:
@@ -138,7 +151,6 @@ ARMS: Mapping[str, Settings] = {
     "shop-r1": Settings(SelfCertainGRPO(), ShopR1()),
     "shop-r1-off": Settings(SelfCertainGRPO(), ShopR1(), exchanged=True),
     "binary": Settings(GRPO(beta=0.001)),
-    "flat": Settings(SelfCertainGRPO(), ShopR1(difficulty=1.0)),
     "sft": Settings(SFT(), imitates=True),
 }
 
@@ -169,6 +181,6 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(steps=20, measured=100),
+    quick=Setting(base_steps=600, steps=20, measured=100),
     rates=dict.fromkeys(ARMS, 1e-3),
 )  # fmt: skip
