@@ -20,6 +20,7 @@ I = 0 for all k: what later steps pay, and where they lead, is as likely under z
 acting by z earns, and no luck is mistaken for skill. The sum over k is estimated on a few drawn steps of the future.
 w_r = w_s = 0 is future-conditioned learning without the constraint. Returns have spread 1, I is in nats: a latent that
 goes with luck by a correlation of c lowers the error of V by c^2 and costs w c^2 / 2, so weights should be above 2.
+V of a rare latent rests on few samples, and the highest of many is picked for its luck: few latents are safer.
 Source: Yang et al. 2022, arXiv:2210.13435, and the authors' code (github.com/google-research/google-research,
 dichotomy_of_control). Not confirmed: weights other than the 1 of their tabular code, and how often z is chosen in the
 paper's runs.
