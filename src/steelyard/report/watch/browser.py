@@ -21,7 +21,7 @@ from steelyard.replay.browse import Filter, Order, StoredRow
 from steelyard.replay.inspect import View, open_view
 from steelyard.replay.row_index import RowIndex
 from steelyard.report.blocks import Figure
-from steelyard.report.plots import Areas, Bars
+from steelyard.report.plots import Areas, Bars, histogram
 from steelyard.report.watch.pace import pause
 from steelyard.report.watch.texts import Texts
 from steelyard.report.watch.values import figure_values
@@ -186,10 +186,8 @@ class Browser:
             index = self._index
             counted = view.counters()
             live_R = index.gone_R == 0
-            columns = {"reward": index.reward_R, "version": index.version_R, "length": index.length_R}
-            figures = [_spread(name, column_R[live_R]) for name, column_R in columns.items()]
+            figures = _spreads(index, live_R)
             made = browse.composition(index)
-        figures = [figure for figure in figures if figure is not None]
         if made is not None and len(made.at_M) > 1:
             figures.insert(0, _composition(made))
         facts = {
@@ -223,24 +221,34 @@ def _turns(t: Trajectory) -> list[dict[str, Any]]:
     return [{"by": name, "begin": begin, "end": end} for name, (begin, end, _) in zip(by, turns, strict=True)]
 
 
-def _spread(name: str, values: np.ndarray) -> Figure | None:
-    """A histogram of a column: a bar for each of a few values, else bars of equal width. None without a value."""
-    values = values[np.isfinite(values)].astype(float)
-    if not len(values):
+def _spreads(index: RowIndex, live_R: np.ndarray) -> list[Figure]:
+    """Histograms of what is stored now."""
+    plots = [_rewards(index.reward_R[live_R])]
+    for name, column_R, x in (("versions", index.version_R, "weight version"), ("lengths", index.length_R, "tokens")):
+        values, counts = np.unique(column_R[live_R], return_counts=True)
+        text = f"What is stored now, by {x}: {_span(values, column_R[live_R])}"
+        counted = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        plots.append(histogram(f"stored-{name}", text, counted, x=x, y="trajectories"))
+    return [Figure(plot, plot.alt) for plot in plots if plot is not None]
+
+
+def _rewards(reward_R: np.ndarray) -> Bars | None:
+    """A bar for each of a few rewards, else bars of equal width; None without a reward."""
+    known = reward_R[np.isfinite(reward_R)]
+    if not len(known):
         return None
-    distinct, counts = np.unique(values, return_counts=True)
-    width = 0.8 * float(np.diff(distinct).min()) if len(distinct) > 1 else 0.8
-    lefts = distinct - width / 2
-    if len(distinct) > _BARS:
-        counts, edges = np.histogram(values, bins=2 * _BARS)
+    values, counts = np.unique(known, return_counts=True)
+    width = 0.8 * float(np.diff(values).min()) if len(values) > 1 else 0.8
+    lefts = values - width / 2
+    if len(values) > _BARS:
+        counts, edges = np.histogram(known, bins=2 * _BARS)
         lefts, width = edges[:-1], float(edges[1] - edges[0])
-    text = f"{values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}."
-    alt = f"{name} of stored trajectories: {text}"
-    plot = Bars(f"stored-{name}", alt, lefts, counts, width, _UNITS[name], "trajectories")
-    return Figure(plot, f"{name.capitalize()} of what is stored now: {text}")
+    text = f"What is stored now, by reward: {_span(values, known)}"
+    return Bars("stored-rewards", text, lefts, counts, width, "reward", "trajectories")
 
 
-_UNITS = {"reward": "reward", "version": "weight version", "length": "tokens"}
+def _span(values: np.ndarray, all: np.ndarray) -> str:
+    return f"{values.min():.4g} to {values.max():.4g}, mean {all.mean():.4g}." if len(values) else "nothing."
 
 
 def _composition(made: browse.Composition) -> Figure:

@@ -91,8 +91,9 @@ class FollowedRun:
         running = is_held(self.directory / LOCK)
         state = "running" if running else "finished" if result is not None else "stopped"
         last = self._last
-        if any(changed) or state != last.state or result != last.records.result:
+        if any(changed) or state != last.state or data != last.records.data:
             rows = {"evals" if kind == "eval" else kind: file.rows for kind, file in self._files.items()}
-            records = replace(last.records, **rows, result=result, data=data)
+            # The result of a run that goes on is empty: nothing is missing yet.
+            records = replace(last.records, **rows, result={} if running and result is None else result, data=data)
             self._last = Look(records, state, last.count + 1)
         return self._last

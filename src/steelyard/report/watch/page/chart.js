@@ -1,7 +1,7 @@
 // Lines, stacked areas and bars as SVG, from the values of report/watch/values.py.
 import { el, number, shown, svg } from "./dom.js";
 
-const W = 480, H = 250, LEFT = 54, RIGHT = 10, TOP = 8, BOTTOM = 38;
+const W = 480, H = 250, RIGHT = 10, TOP = 8, BOTTOM = 38;
 const DASHES = { "-": "", "--": "7 4", "-.": "8 3 2 3", ":": "2 3" };
 const color = (hex) => `var(--c-${hex.slice(1)}, ${hex})`;
 
@@ -111,24 +111,27 @@ function bars(figure) {
 let clips = 0;
 function axes(figure, [x0, x1], [y0, y1]) {
   if (x0 === x1) { x0 -= 0.5; x1 += 0.5; }
-  const x = (value) => LEFT + ((value - x0) / (x1 - x0)) * (W - LEFT - RIGHT);
+  const write = (tick) => (figure.share ? `${Number((100 * tick).toPrecision(3))}%` : number(tick));
+  const rises = ticks(y0, y1, 4);
+  const left = 30 + 8 * Math.max(...rises.map((tick) => write(tick).length));
+  const x = (value) => left + ((value - x0) / (x1 - x0)) * (W - left - RIGHT);
   const y = (value) => H - BOTTOM - ((value - y0) / (y1 - y0)) * (H - TOP - BOTTOM);
   const marks = [];
-  for (const tick of ticks(y0, y1, 4)) {
-    marks.push(svg("line", { x1: LEFT, x2: W - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
-    marks.push(svg("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, figure.share ? `${Number((100 * tick).toPrecision(3))}%` : number(tick)));
+  for (const tick of rises) {
+    marks.push(svg("line", { x1: left, x2: W - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
+    marks.push(svg("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, write(tick)));
   }
   for (const tick of ticks(x0, x1, 6, figure.x === "learner step")) {
     marks.push(svg("line", { x1: x(tick), x2: x(tick), y1: TOP, y2: H - BOTTOM, class: "grid" }));
     marks.push(svg("text", { x: x(tick), y: H - BOTTOM + 15, "text-anchor": "middle" }, number(tick)));
   }
-  marks.push(svg("line", { x1: LEFT, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM, class: "axis" }));
-  marks.push(svg("text", { x: (LEFT + W - RIGHT) / 2, y: H - 5, "text-anchor": "middle" }, figure.x));
+  marks.push(svg("line", { x1: left, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM, class: "axis" }));
+  marks.push(svg("text", { x: (left + W - RIGHT) / 2, y: H - 5, "text-anchor": "middle" }, figure.x));
   marks.push(svg("text", { x: 12, y: (H - BOTTOM + TOP) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(H - BOTTOM + TOP) / 2})` }, figure.y));
   const id = `clip-${(clips += 1)}`;
   const clip = svg("g", { "clip-path": `url(#${id})` });
-  marks.push(svg("clipPath", { id }, svg("rect", { x: LEFT, y: TOP - 3, width: W - LEFT - RIGHT + 3, height: H - TOP - BOTTOM + 6 })), clip);
-  return { x, y, marks, clip, range: [x0, x1] };
+  marks.push(svg("clipPath", { id }, svg("rect", { x: left, y: TOP - 3, width: W - left - RIGHT + 3, height: H - TOP - BOTTOM + 6 })), clip);
+  return { x, y, marks, clip, left, range: [x0, x1] };
 }
 
 export function ticks(low, high, wanted, whole = false) {
@@ -157,7 +160,7 @@ function follow(picture, drawn, readout) {
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
     const [x0, x1] = drawn.range;
-    const share = (((event.clientX - box.left) / box.width) * W - LEFT) / (W - LEFT - RIGHT);
+    const share = (((event.clientX - box.left) / box.width) * W - drawn.left) / (W - drawn.left - RIGHT);
     put(nearest(drawn.at, x0 + share * (x1 - x0)));
   });
   picture.addEventListener("pointerleave", away);
