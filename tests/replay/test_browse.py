@@ -48,7 +48,8 @@ def test_every_order_and_filter_agrees_with_sql(path, buffer):
         Filter(state="all", reward_low=0.25, reward_high=0.75): "reward BETWEEN 0.25 AND 0.75",
         Filter(state="all", version_low=1, version_high=1, until=20): "version = 1 AND seq <= 20",
         Filter(state="all", prompt="p2"): "name = 'P2'",
-        Filter(state="all", same="P"): "false",
+        Filter(state="all", same=int(index.seq_R[4])): "name = 'P1'",
+        Filter(state="all", same=1): "false",
     }
     with closing(sqlite3.connect(path)) as file:
         for asked, where in filters.items():

@@ -40,8 +40,8 @@ class Filter:
 
     prompt: str = ""
     """A part of the prompt's id."""
-    same: str = ""
-    """The prompt's whole id."""
+    same: int | None = None
+    """Number of a trajectory: answers to its prompt."""
     state: State = "live"
     reward_low: float | None = None
     reward_high: float | None = None
@@ -63,14 +63,15 @@ class Filter:
         for column_R, low, high in bounds:
             passes_R &= True if low is None else column_R >= low
             passes_R &= True if high is None else column_R <= high
-        if self.prompt or self.same:
+        if self.prompt or self.same is not None:
             passes_R &= np.isin(index.prompt_R, self._prompts(index))
         return passes_R
 
     def _prompts(self, index: RowIndex) -> list[int]:
         part = self.prompt.casefold()
         named = index.names.items()
-        return [id for id, name in named if part in name.casefold() and self.same in ("", name)]
+        same = None if self.same is None else index.prompt_R[index.places([self.same])].tolist()
+        return [id for id, name in named if part in name.casefold() and (same is None or id in same)]
 
 
 def sequence(index: RowIndex, asked: Filter, order: Order) -> np.ndarray:

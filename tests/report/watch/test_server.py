@@ -60,7 +60,9 @@ def test_pages_of_trajectories(client):
     found = client.get("/secret/api/runs/0/rows", params=query).json()
     assert {row["prompt_id"] for row in found["rows"]} == {"7+7=", "17+17=", "27+27=", "37+37="}
     assert {row["reward"] for row in found["rows"]} == {1.0}
-    same = client.get("/secret/api/runs/0/rows", params={"same": "7+7=", "order": "version"}).json()
+    seq = next(row["seq"] for row in found["rows"] if row["prompt_id"] == "7+7=")
+    same = client.get("/secret/api/runs/0/rows", params={"same": seq, "order": "version"}).json()
+    assert {row["prompt_id"] for row in same["rows"]} == {"7+7="}
     assert [row["version"] for row in same["rows"]] == [2, 1, 0]
 
 

@@ -43,7 +43,7 @@ def rows_asked(query: Query) -> tuple[Filter, Order, str, int]:
     order = _one_of(query.get("order") or "newest", ORDERS, "order")
     asked = Filter(
         prompt=_short(query, "prompt"),
-        same=_short(query, "same"),
+        same=_whole(query, "same"),
         state=cast(State, _one_of(query.get("state") or "live", STATES, "state")),
         reward_low=_bound(query, "reward_low"),
         reward_high=_bound(query, "reward_high"),

@@ -84,7 +84,7 @@ function fill(place, run) {
   }
   const same = place.querySelector("#same");
   same.hidden = !now.get("same");
-  same.replaceChildren("Only the prompt ", ...shown(now.get("same") ?? "", 200), ". ", el("a", { href: address({ same: null, offset: null }) }, "Show all prompts"));
+  same.replaceChildren(`Only answers to the prompt of trajectory ${now.get("same")}. `, el("a", { href: address({ same: null, offset: null }) }, "Show all prompts"));
 }
 
 async function listRows(place, run, signal) {

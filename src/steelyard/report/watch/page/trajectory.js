@@ -40,7 +40,7 @@ function card(one, run) {
   const title = `Trajectory ${one.seq}`;
   if (one.error) return el("section", { "data-seq": one.seq }, el("h2", {}, title), el("p", { class: "error text" }, ...shown(one.error)));
   const copy = el("button", { type: "button", class: "copy", onclick: () => copied(copy, one) }, "Copy as JSON");
-  const others = el("a", { href: address({ same: one.prompt, offset: null, until: null, order: "version" }) , onclick: (event) => { event.preventDefault(); go({ same: one.prompt, offset: null, until: null, order: "version" }); } }, "All answers to this prompt");
+  const others = el("a", { href: address({ same: one.seq, offset: null, until: null, order: "version" }) , onclick: (event) => { event.preventDefault(); go({ same: one.seq, offset: null, until: null, order: "version" }); } }, "All answers to this prompt");
   const earlier = el("button", { type: "button", class: "other", onclick: () => beside(one, run) }, "Another version beside it");
   const known = [["reward", number(one.reward)], ["version", number(one.version)], ["tokens", number(one.length)], ["finish", one.finish],
     ...(one.residual === undefined ? [] : [["residual", number(one.residual)]]), ...Object.entries(one.reward_parts).map(([name, value]) => [name, number(value)]),
@@ -127,7 +127,7 @@ async function copied(button, one) {
 
 // The newest answer of another version to the same prompt is put beside this one.
 async function beside(one, run) {
-  const found = await ask(`runs/${run}/rows`, { same: one.prompt, order: "version", state: "all" });
+  const found = await ask(`runs/${run}/rows`, { same: one.seq, order: "version", state: "all" });
   const other = found.rows.filter((row) => row.version !== one.version).at(one.version === found.rows[0]?.version ? -1 : 0);
   if (other) go({ open: `${one.seq},${other.seq}` });
   else document.querySelector(`section[data-seq="${one.seq}"] .other`).replaceChildren("No other version answered it");
