@@ -191,6 +191,7 @@ def browse(page, look, buffer, say, evil) -> None:
     for colour in ("residual", "version", "none", "logp"):
         page.locator("#colour").select_option(colour)
         until(page, f"location.search.includes('colour={colour}')")
+    until(page, "document.querySelector('.scale')?.textContent.startsWith('less likely')")
     page.locator(".opened .copy").click()
     until(page, "document.querySelector('.copy').textContent === 'Copied'")
     copied = json.loads(page.evaluate("navigator.clipboard.readText()"))

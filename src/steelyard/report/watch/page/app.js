@@ -82,6 +82,7 @@ async function refresh(first = false) {
 async function once(first) {
   const signal = asking.signal;
   const name = current();
+  if (name === "trajectories" && first) await drawTrajectories(content, runs, signal);
   const values = await ask("curves", { runs: view().get("runs"), seen: name === "curves" ? seen : stated }, signal);
   const busy = !first && content.querySelector("figure:hover");
   if (name === "curves" && values.key !== seen && !busy) {
@@ -91,10 +92,7 @@ async function once(first) {
   if (values.states) states(values.states);
   stated = values.key;
   const live = state.classList.contains("running");
-  if (name === "trajectories" && (first || live)) {
-    if (first) await drawTrajectories(content, runs, signal);
-    else await newer(signal);
-  }
+  if (name === "trajectories" && live && !first) await newer(signal);
   const buffer = name === "buffer" && (first || live) && !busy ? await drawBuffer(signal) : 0;
   return Math.max(values.again_s, buffer, name === "curves" ? 1 : 5);
 }

@@ -6,8 +6,11 @@ const COLOURS = { none: "nothing", logp: "log-probability", residual: "residual"
 const read = new Map();
 
 export async function openOnes(place, run, seqs, signal) {
+  const asked = JSON.stringify([run, seqs, colour()]);
+  if (place.dataset.drawn === asked) return;
   const found = await Promise.all(seqs.map((seq) => readOne(run, seq, signal)));
   place.replaceChildren(...(found.length ? [tools(found)] : []), ...found.map((one) => card(one, run)));
+  place.dataset.drawn = asked;
 }
 
 async function readOne(run, seq, signal) {
