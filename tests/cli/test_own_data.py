@@ -89,6 +89,23 @@ def steps(prompts, completions, **columns):
     return [[1.0 if "1" in line else -1.0 for line in c.splitlines() if line.strip()] for c in completions]
 """
 
+TOOLS = """
+class Desk:
+    def reset(self, **row):
+        pass
+
+    def look(self, place: str) -> str:
+        \'\'\'Look there.
+
+        Args:
+            place: Where.
+        \'\'\'
+        return place
+"""
+TEMPLATE = """{% for tool in tools or [] %}{{ tool.function.name }} {% endfor %}{% for message in messages
+%}{{ message.content }}
+{% endfor %}"""
+
 
 def test_the_page_is_what_the_command_writes() -> None:
     written = (REPOSITORY / "docs" / "commands.md").read_text()
@@ -108,9 +125,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, rows in ROWS.items():
         (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (here / "my_rewards.py").write_text(REWARDS)
+    (here / "my_tools.py").write_text(TOOLS)
     np.savez(here / "images.npz", images=np.eye(16).reshape(16, 4, 4), labels=np.arange(16) % 2)
     made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:
+        (here / family / "chat_template.jinja").write_text(TEMPLATE)
         scorer = Scorer.load(made[f"MODEL {family}"], new_head=0)
         scorer.save(here / f"reward-{family}")
         made[f"REWARD_MODEL {family}"] = str(here / f"reward-{family}")

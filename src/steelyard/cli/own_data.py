@@ -115,11 +115,12 @@ this page from the cards and the recipes, and a test runs every command on small
   `actions.jsonl` has `prompt` and `action`;
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`;
-  `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours.
+  `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
+  `my_tools.py` a class with [tools](environments.md).
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
-- Arithmetic, guessing, red-team and shortening make their own prompts: there the model alone is yours. Enumerable
-  lists every completion of a model of its own."""
+- Arithmetic, calculator, guessing, red-team and shortening make their own prompts: there the model alone is yours.
+  Enumerable lists every completion of a model of its own."""
 
 
 def text() -> str:

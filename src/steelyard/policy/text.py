@@ -312,6 +312,27 @@ def check_template(tokenizer: Tokenizer, name: str, options: Options = _NONE) ->
             _check_prefix(begun, answer, _rendered(tokenizer, messages, options), f"chat template of {name}")
 
 
+def check_tools(tokenizer: Tokenizer, name: str, options: Options) -> None:
+    """Refuse a chat template that does not show the tools that it is given, or renders nothing of what a tool said.
+
+    Args:
+        tokenizer: the model's.
+        name: what to call the model in the error.
+        options: arguments of the chat template, tools among them.
+
+    Raises:
+        SteelyardError: it is such a template, or there is none.
+    """
+    hint = "take a model that was tuned to call tools"
+    asked = as_messages("one")
+    bare = {key: value for key, value in options.items() if key != "tools"}
+    shown = _rendered(tokenizer, asked, options) != _rendered(tokenizer, asked, bare)
+    require(shown, "it shows no tools", where=f"chat template of {name}", hint=hint)
+    answer: list[Message] = [{"role": "assistant", "content": "two"}, {"role": "tool", "name": "t", "content": MARK}]
+    said = MARK in _rendered(tokenizer, [*asked, *answer], options)
+    require(said, "it leaves out what a tool said", where=f"chat template of {name}", hint=hint)
+
+
 def _check_prefix(begun: str, answer: str, whole: str, where: str) -> None:
     """`whole` must go on from `begun` with the answer; a template may put spaces before that."""
     if whole.startswith(begun) and whole[len(begun) :].lstrip().startswith(answer):

@@ -22,7 +22,7 @@ from steelyard.core import (
     require,
 )
 from steelyard.core.copies import own_episodes
-from steelyard.core.json import JsonObject
+from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.decode import DecodeRule
 from steelyard.eval import Evaluation, Listable, Rewarded, TaskWithMetrics, drift, evaluate, exact_distance
 from steelyard.eval.answers import CHUNK
@@ -31,7 +31,7 @@ from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.device import check_device
 from steelyard.policy.meta_model import local_directory, meta_policy
-from steelyard.policy.text import check_template
+from steelyard.policy.text import check_template, check_tools
 from steelyard.reward import Constrained, compares_samples, reward_function
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.endings import Endings
@@ -108,8 +108,21 @@ def check_prompts(run: Run, policy: Policy) -> Lengths:
     hint = "leave it out, or make the prompts chats (--chat, where the task has it)"
     require(chats or not run.chat_options, "no prompt is a chat", where="--chat-template-kwargs", hint=hint)
     if chats and isinstance(run.task, Interactive):
-        check_template(policy.tokenizer, run.model, run.chat_options)
+        check_template(policy.tokenizer, run.model, chat_options(run))
+    if tools_of(run):
+        check_tools(policy.tokenizer, run.model, chat_options(run))
     return check_lengths(run, policy, prompts)
+
+
+def tools_of(run: Run) -> Sequence[JsonMapping]:
+    """Schemas of the tools that the task gives to the policy; none for most tasks."""
+    return getattr(run.task, "tools", ())
+
+
+def chat_options(run: Run) -> JsonMapping:
+    """The arguments of the chat template, tools among them."""
+    tools = tools_of(run)
+    return {"tools": [*tools], **run.chat_options} if tools else run.chat_options
 
 
 def check_labels(run: Run) -> None:
@@ -167,7 +180,7 @@ def _prepared(policy: Policy, run: Run) -> Policy:
     Raises:
         SteelyardError: there is no such intervention, or the model has none of its sites.
     """
-    policy.chat_options = run.chat_options
+    policy.chat_options = chat_options(run)
     if run.intervention is not None:
         policy.intervene(read_intervention(Path(run.intervention)))
     return policy

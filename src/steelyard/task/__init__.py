@@ -2,6 +2,7 @@
 
 from steelyard.task.arithmetic import Arithmetic
 from steelyard.task.attack import Attack
+from steelyard.task.calculator import Calculator
 from steelyard.task.enumerable import Enumerable
 from steelyard.task.guessing import Guessing
 from steelyard.task.gym import Gym
@@ -12,6 +13,7 @@ from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
 from steelyard.task.simplerl_zoo import SimpleRLZoo
 from steelyard.task.spoc import SPOC
+from steelyard.task.tools import Tools
 from steelyard.task.ufo import UFO
 from steelyard.task.unscored import Unscored
 
@@ -21,6 +23,7 @@ __all__ = [
     "UFO",
     "Arithmetic",
     "Attack",
+    "Calculator",
     "Enumerable",
     "Guessing",
     "Gym",
@@ -29,5 +32,6 @@ __all__ = [
     "Rows",
     "Shortening",
     "SimpleRLZoo",
+    "Tools",
     "Unscored",
 ]

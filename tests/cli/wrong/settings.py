@@ -30,6 +30,15 @@ COMMANDS = [
     Wrong("methods vargard-tb", "unknown method 'vargard-tb'; did you mean 'vargrad-tb'?"),
     Wrong("methods vargard-tb --json", "did you mean 'vargrad-tb'?", shell=True),
     Wrong("methods --room objectve", "no method lives in room 'objectve'; did you mean 'objective'?"),
+    Wrong("train tools --model llama --path good.jsonl", "--environment-factory: names no class; write module:Class"),
+    Wrong(
+        "train tools --model llama --path good.jsonl --environment-factory nothing:Desk",
+        "--environment-factory: nothing:Desk cannot be loaded (ModuleNotFoundError: No module named 'nothing')",
+    ),
+    Wrong(
+        "train tools --model llama --path good.jsonl --environment-factory argparse:ArgumentParser",
+        "environment ArgumentParser: it has no method reset; add reset(self, **row)",
+    ),
     Wrong("doctor gymm", "doctor: unknown RECIPE 'gymm'; did you mean 'gym'"),
     Wrong("methods sft --page sft.md", "--page: is of all methods; give no other word"),
     Wrong("methods --page nowhere/page.md", "--page: nowhere/page.md cannot be written; name a file in a directory"),

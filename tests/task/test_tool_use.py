@@ -1,0 +1,146 @@
+"""Tools: what a call is, what the policy is told, how an episode ends, and exact tokens from turn to turn."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from steelyard.core import Prompt, Sampling, Score, SteelyardError
+from steelyard.policy import Policy
+from steelyard.rollout import Codec, engine_for
+from steelyard.rollout.episodes import Episodes
+from steelyard.task import Calculator, Rows, Tools
+from steelyard.task.calculator import question
+from steelyard.task.tool_use import LAST, Call, ToolEpisode, calls_in, schemas_of
+from steelyard.worlds.bases.calculator import call
+
+
+class Desk:
+    """Counts what it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def reset(self, stock):
+        self.stock = stock
+        return f" There are {len(stock)} kinds."
+
+    def look_up(self, name: str) -> str:
+        """Say how many there are.
+
+        Args:
+            name: The thing.
+        """
+        self.asked += 1
+        return str(self.stock[name])
+
+    async def wait(self, seconds: float) -> str:
+        """Wait.
+
+        Args:
+            seconds: How long.
+        """
+        await asyncio.sleep(seconds)
+        return "done"
+
+    def get_reward(self):
+        return self.asked / 2
+
+
+def asked(tool, **arguments):
+    return f'<tool_call>\n{{"name": "{tool}", "arguments": {arguments!r}}}\n</tool_call>'.replace("'", '"')
+
+
+def begun():
+    episode = ToolEpisode(Desk())
+    row = {"stock": {"apples": 3}, "unread": 1}
+    messages = episode.reset(Prompt("p", [{"role": "user", "content": "How many?"}], row))
+    assert messages == [{"role": "user", "content": "How many? There are 1 kinds."}]
+    return episode
+
+
+def test_calls_are_read_in_the_forms_that_models_write():
+    both = [Call("f", {"a": 1}), Call("g", {})]
+    assert (
+        calls_in(
+            'so <tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call> <tool_call>\n'
+            + ('{"name": "g", "parameters": {}}')
+        )
+        == both
+    )
+    assert calls_in('{"name": "f", "arguments": "{\\"a\\": 1}"}') == both[:1]
+    for answer in ("42", '{"a": 1}', "{not json", "[1]"):
+        assert calls_in(answer) == []
+    (wrong,) = calls_in("<tool_call>look_up(apples)</tool_call>")
+    assert wrong.error.startswith("the call is no JSON object")
+
+
+def test_an_episode_by_hand():
+    episode = begun()
+    told = episode.step(asked("look_up", name="apples") + asked("look_up", name="pears") + asked("reset"))
+    assert [message["content"] for message in told] == [
+        "3",
+        "{'error': \"'pears'\"}",
+        "{'error': \"there is no tool 'reset'\"}",
+    ]
+    assert {message["role"] for message in told} == {"tool"}
+    assert episode.step("It is 3.") == Score(1.0, read="It is 3.", read_from=LAST)
+    assert episode.truncate("").value == 1.0
+
+
+def test_tools_may_be_coroutines():
+    told = asyncio.run(begun().step(asked("wait", seconds=0) + asked("look_up", name="apples")))
+    assert [message["content"] for message in told] == ["done", "3"]
+
+
+def test_every_tool_is_described_but_nothing_else():
+    assert [schema["function"]["name"] for schema in schemas_of(Desk(), "x")] == ["look_up", "wait"]
+    for made, said in ((object(), "no method reset"), (type("A", (), {"reset": lambda self: None})(), "no tools")):
+        with pytest.raises(SteelyardError, match=said):
+            schemas_of(made, "x")
+
+
+def test_the_last_turn_is_checked_where_the_object_gives_no_reward():
+    episode = Calculator().environment(question(37, 46), 0)
+    assert episode.reset(question(37, 46)) == question(37, 46).text
+    assert episode.step(call("37*46")) == [{"role": "tool", "name": "calculate", "content": "1702"}]
+    assert episode.step("1702") == Score(None, read="1702", read_from=LAST)
+
+
+def test_sampled_tokens_stay_and_those_of_the_tool_are_the_templates():
+    """What the policy sampled is never encoded again, and what follows it is what the template puts there."""
+    task = Calculator()
+    policy = Policy.load("steelyard/calculator")
+    policy.chat_options = {"tools": [*task.tools]}
+    prompts = [question(a, 47) for a in range(20, 60)]
+    episodes = Episodes(engine_for(policy), Codec.of(policy), task)
+    played = [*episodes.play([(prompt, 0) for prompt in prompts], Sampling(max_tokens=16))]
+    several = [episode for episode in played if episode.trajectory.info["turns"] == 2]
+    assert several, "the base model calls now and then"
+    for episode in several:
+        t = episode.trajectory
+        (begin, end), text = _between(t.action_T), episode.prompt.text
+        observed = policy.encode_next(text, [{"role": "tool", "name": "calculate", "content": "1"}], 1)
+        assert t.tokens_T[: int(t.action_T.argmax())].tolist() == policy.encode(text)
+        assert t.tokens_T[begin:end].tolist()[-2:] == observed[-2:]
+        assert policy.tokenizer.decode(t.tokens_T[begin:end].tolist()).startswith("<tool>")
+    assert all(s.value is not None for s in task.score(played))
+
+
+def _between(action_T):
+    begin = int(action_T.argmax())
+    first = begin + int((~action_T[begin:]).argmax())
+    return first, first + int(action_T[first:].argmax())
+
+
+def test_a_class_is_loaded_by_its_file_and_rows_go_to_reset(tmp_path):
+    lines = ("class Desk:", "  def reset(self, answer):", "    return answer", "  def f(self) -> str:", "    'Do.'")
+    (tmp_path / "my_desk.py").write_text("\n".join(lines))
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"prompt": "{n}", "answer": "{n}"}}\n' for n in range(40)))
+    task = Tools(rows=Rows(path=f"{tmp_path}/rows.jsonl"), environment_factory=f"{tmp_path}/my_desk.py:Desk")
+    (prompt, *_) = task.prompts("train")
+    assert task.environment(prompt, 0).reset(prompt)[0]["content"] == 2 * prompt.columns["answer"]
+    for wrong in ("", "nothing:Desk", f"{tmp_path}/my_desk.py:Chair"):
+        with pytest.raises(SteelyardError, match="--environment-factory"):
+            _ = replace(task, environment_factory=wrong).tools
+    task.close()
