@@ -1,10 +1,12 @@
 """Products of two numbers of two digits, and a calculator to call: the smallest task with a tool.
 
+    r(y | a*b) = [ last turn of y  ==  a b ]
+
     calculate(expression)                                  the tool, as the chat template shows it
     user        37*46
     assistant   <tool_call>{"name": "calculate", "arguments": {"expression": "37*46"}}</tool_call>
     tool        1702
-    assistant   1702                                       reward 1: the last turn is the product
+    assistant   1702                                       a turn without a call is the answer
 
 The base model (`steelyard build-base calculator`) mostly answers at once, with the product to the nearest hundred,
 which is right about one time in a hundred, and calls the calculator now and then: post-training selects that habit.
