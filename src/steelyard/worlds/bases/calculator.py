@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steelyard.core import PositiveInt, Seed, ShareInside, Trajectory, WarmupStableDecay, checked, rng
+from steelyard.core import PositiveInt, Seed, Trajectory, WarmupStableDecay, checked, rng
 from steelyard.learner import Adam, Learner
 from steelyard.learner.demonstrations import given
 from steelyard.objective import SFT
@@ -38,6 +38,10 @@ TEMPLATE = (
     "{% endfor %}{% for message in messages %}<{{ message.role }}>{{ message.content }}<eos>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+SKILL = 0.8
+"""Share of episodes in which the calculator is called, in the first phase."""
+HABIT = 0.15
+"""That share in the second phase."""
 HABIT_RATE = 0.25
 """Learning rate of the second phase, as a share of the highest of the first."""
 
@@ -53,10 +57,6 @@ class CalculatorBase:
     """Steps on mostly called episodes."""
     habit_steps: PositiveInt = 100
     """Steps on mostly guesses."""
-    skill: ShareInside = 0.8
-    """Share of episodes in which the calculator is called, in the first phase."""
-    habit: ShareInside = 0.15
-    """That share in the second phase."""
     batch: PositiveInt = 64
     """Episodes in a step."""
     learning_rate: LearningRate = 4e-3
@@ -89,9 +89,9 @@ class CalculatorBase:
     def _phases(self, policy: Policy) -> Iterator[tuple[Learner, range, float]]:
         """A learner, the numbers of its steps, and the share of called episodes."""
         first = range(self.skill_steps)
-        yield _learner(policy, self.learning_rate, min(100, len(first) // 2), len(first)), first, self.skill
+        yield _learner(policy, self.learning_rate, min(100, len(first) // 2), len(first)), first, SKILL
         last = range(first.stop, first.stop + self.habit_steps)
-        yield _learner(policy, HABIT_RATE * self.learning_rate, 0, len(last)), last, self.habit
+        yield _learner(policy, HABIT_RATE * self.learning_rate, 0, len(last)), last, HABIT
 
     def _batch(self, step: int, policy: Policy, share: float) -> list[list[Trajectory]]:
         draws = rng(self.seed, "warmstart", step)
