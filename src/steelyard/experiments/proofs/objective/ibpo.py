@@ -4,8 +4,8 @@ A tiny model imitates scratchpads: most are written in full; the others are too 
 in full for an easy one. In full is long: more than 13 tokens, end included. Reward is the chance to be right as a share
 of what can be known, so that a hard problem is worth as much as an easy one. Each arm trains on-policy by imitation of
 its best samples. `ibpo` gives long answers to half of the problems, those with the largest gain; `random`, the control,
-to as many at random; `raft` knows neither length nor budget. `vote` is self-consistency: it learns short answers alone,
-and the commonest last digit of three samples is the answer.
+to as many at random. `vote` is self-consistency: it learns short answers alone, and the commonest last digit of three
+samples is the answer.
 
 Held-out problems, half of them hard, by samples: `accuracy` is the mean reward; `answer_tokens`, all that make an
 answer; `long`, the share of long answers, and `placed`, the share of these that are for hard problems.
@@ -74,7 +74,6 @@ class Allotting:
 ARMS = {
     "ibpo": Allotting(IBPO(budget=BUDGET, short_length=SHORT)),
     "random": Allotting(IBPO(budget=BUDGET, short_length=SHORT), at_random=True),
-    "raft": Allotting(IBPO(short_length=LONGEST)),
     "vote": Allotting(IBPO(budget=0.0, short_length=SHORT), votes=3),
 }
 
@@ -152,7 +151,7 @@ PROOF = Proof(
         Claim("Its answers take at most one token more than those", "answer_tokens", "random", -1.0, True),
         Claim("It is 10 points better than the votes of three short answers", "accuracy", "vote", 0.1, control=None),
         Claim("It takes no more tokens than those", "answer_tokens", "vote", 0.0, True, control=None),
-        Claim("Of its long answers 30 points more are for hard problems than without a budget", "placed", "raft", 0.3),
+        Claim("Of its long answers 20 points more are for hard problems than at random", "placed", "random", 0.2),
     ),
     measure=measure,
     arms=ARMS,
