@@ -151,7 +151,7 @@ PROOF = Proof(
         Claim("Its answers take at most one token more than those", "answer_tokens", "random", -1.0, True),
         Claim("It is 10 points better than the votes of three short answers", "accuracy", "vote", 0.1, control=None),
         Claim("It takes no more tokens than those", "answer_tokens", "vote", 0.0, True, control=None),
-        Claim("Of its long answers 20 points more are for hard problems than at random", "placed", "random", 0.2),
+        Claim("Of its long answers 20 points more than half are for hard problems", "placed", 0.5, 0.2),
     ),
     measure=measure,
     arms=ARMS,
