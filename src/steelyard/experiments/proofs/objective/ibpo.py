@@ -2,13 +2,13 @@
 
 A tiny model imitates scratchpads: most are written in full; the others are too short for a hard problem, and as good as
 in full for an easy one. In full is long: more than 13 tokens, end included. Reward is the chance to be right as a share
-of what can be known, so that a hard problem is worth as much as an easy one. Each arm trains on-policy by imitation of
-its best samples. `ibpo` gives long answers to half of the problems, those with the largest gain; `random`, the control,
-to as many at random. `vote` is self-consistency: it learns short answers alone, and the commonest last digit of three
-samples is the answer.
+of what can be known, so that a hard problem is worth as much as an easy one; one problem in four is hard. Each arm
+trains on-policy by imitation of its best samples. `ibpo` gives long answers to a quarter of the problems, those with
+the largest gain; `random`, the control, to as many at random. `vote` is self-consistency: it learns short answers
+alone, and the commonest last digit of three samples is the answer.
 
-Held-out problems, half of them hard, by samples: `accuracy` is the mean reward; `answer_tokens`, all that make an
-answer; `long`, the share of long answers, and `placed`, the share of these that are for hard problems.
+Held-out problems, weighed so that a quarter is hard, by samples: `accuracy` is the mean reward; `answer_tokens`, all
+that make an answer; `long`, the share of long answers, and `placed`, the share of these that are for hard problems.
 """
 
 from collections import Counter
@@ -21,13 +21,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from steelyard.core import Episode, Prompt, Score, Trajectory, WarmupStableDecay, derive
-from steelyard.experiments.harness import Arm, Claim, Proof, share
+from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import Adam
 from steelyard.objective import IBPO
 from steelyard.worlds.scratchpad import TERMS, Scratchpad, base
 from steelyard.worlds.sync_loop import SyncLoop
 
-BUDGET = 0.5
+HARD = 0.25
+"""Share of hard problems; the world has a half."""
+BUDGET = HARD
 SHORT = 3 * TERMS - 2
 LONGEST = 3 * TERMS + 4
 SAMPLES = 12
@@ -35,13 +37,16 @@ SAMPLES = 12
 
 @dataclass(frozen=True)
 class Knowable:
-    """The task with rewards as shares of what can be known: a hard problem is worth as much as an easy one."""
+    """The task with one hard problem in four, and rewards as shares of what can be known: all are worth as much."""
 
     world: Scratchpad
 
     def prompts(self, split: str) -> Sequence[Prompt]:
-        """Those of the world."""
-        return self.world.prompts(split)
+        """Those of the world; to train on, every easy one and each third of the hard ones."""
+        every = self.world.prompts(split)
+        hard = [p for p in every if not p.columns["easy"]]
+        left = {p.id for i, p in enumerate(hard) if i % 3} if split == "train" else set()
+        return [p for p in every if p.id not in left]
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The chance to be right over the largest that a last digit has."""
@@ -112,16 +117,16 @@ def quality(loop: SyncLoop, votes: int) -> dict[str, float]:
     prompts = loop.task.prompts("held-out")
     groups = loop.sampled(prompts, SAMPLES)
     hard_P = np.array([not p.columns["easy"] for p in prompts])
+    weight_P = np.where(hard_P, HARD / hard_P.mean(), (1 - HARD) / (~hard_P).mean()) / len(prompts)
     answers = np.array([[voted(group[i : i + votes]) for i in range(0, SAMPLES, votes)] for group in groups])
     right_P = answers[..., 0].mean(-1)
-    long_P = np.array([np.mean([t.action_T.sum() > SHORT for t in group]) for group in groups])
-    long = float(long_P.mean())
+    long_P = weight_P * np.array([np.mean([t.action_T.sum() > SHORT for t in group]) for group in groups])
     return {
-        "accuracy": float(right_P.mean()),
+        "accuracy": float(weight_P @ right_P),
         "accuracy-hard": float(right_P[hard_P].mean()),
         "accuracy-easy": float(right_P[~hard_P].mean()),
-        "answer_tokens": float(answers[..., 1].mean()),
-        **share("long", round(long * SAMPLES * len(prompts)), SAMPLES * len(prompts)),
+        "answer_tokens": float(weight_P @ answers[..., 1].mean(-1)),
+        "long": float(long_P.sum()),
         "placed": float(long_P[hard_P].sum() / max(long_P.sum(), 1e-9)),
     }
 
