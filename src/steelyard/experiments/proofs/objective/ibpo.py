@@ -58,7 +58,7 @@ class Knowable:
 class Setting:
     """What all arms have in common."""
 
-    imitation: int = 800
+    imitation: int = 1600
     """Steps of the imitating model."""
     half: int = 40
     """Half of an arm's steps; in the second the rate falls, so that no arm is caught in mid-swing."""
