@@ -152,9 +152,9 @@ PROOF = Proof(
     control="random",
     equal="the imitating model, steps of 16 prompts with 8 samples each, learning rate, temperature",
     claims=(
-        Claim("It is 5 points better than the same budget spent at random", "accuracy", "random", 0.05),
+        Claim("It is 3 points better than the same budget spent at random", "accuracy", "random", 0.03),
         Claim("Its answers take at most one token more than those", "answer_tokens", "random", -1.0, True),
-        Claim("It is 10 points better than the votes of three short answers", "accuracy", "vote", 0.1, control=None),
+        Claim("It is 3 points better than the votes of three short answers", "accuracy", "vote", 0.03, control=None),
         Claim("It takes no more tokens than those", "answer_tokens", "vote", 0.0, True, control=None),
         Claim("Of its long answers 20 points more than half are for hard problems", "placed", 0.5, 0.2),
     ),
@@ -163,4 +163,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=250, half=3),
     rates=dict.fromkeys(ARMS, 4e-4),
+    seeds=5,
 )
