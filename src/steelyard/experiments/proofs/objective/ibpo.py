@@ -58,7 +58,7 @@ class Knowable:
 class Setting:
     """What all arms have in common."""
 
-    imitation: int = 1600
+    imitation: int = 2400
     """Steps of the imitating model."""
     half: int = 40
     """Half of an arm's steps; in the second the rate falls, so that no arm is caught in mid-swing."""
@@ -163,5 +163,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=250, half=3),
     rates=dict.fromkeys(ARMS, 4e-4),
+    first_seed=10,
     seeds=5,
 )
