@@ -14,7 +14,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-BESIDE = {"README.md": "index.md"} | {f"{name}.md": f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG")}
+EXAMPLES = "examples.md"
+BESIDE = {"README.md": "index.md", "examples/README.md": EXAMPLES}
+BESIDE |= {f"{name}.md": f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG")}
 """File of the repository -> page of the site."""
 LINK = re.compile(r"(?<=\]\()(?!https?://|#)([^)#\s]+)")
 
@@ -38,6 +40,12 @@ def room_page(room: str) -> str:
     for module in modules(room):
         parts += [f"## {module.rpartition('.')[2]}", f"::: {module}"]
     return "\n\n".join(parts) + "\n"
+
+
+def example_files() -> str:
+    """Each example as it stands, below the table of them."""
+    files = sorted((ROOT / "examples").glob("*.py"))
+    return "".join(f"\n## {path.name}\n\n```python\n{path.read_text()}```\n" for path in files)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -65,13 +73,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), match[1]))
         return posixpath.relpath(_page_of(target), posixpath.dirname(here) or ".")
 
-    return LINK.sub(placed, markdown)
+    return LINK.sub(placed, markdown) + (example_files() if here == EXAMPLES else "")
 
 
 def _page_of(target: str) -> str:
     """The page of a path in the repository."""
     if target in BESIDE:
         return BESIDE[target]
+    if target.startswith("examples/"):
+        return f"{EXAMPLES}#{posixpath.basename(target).replace('.', '')}"
     if target.startswith("docs/evidence"):
         return "evidence/README.md"
     if target.startswith("src/steelyard/"):

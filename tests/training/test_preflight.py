@@ -92,3 +92,10 @@ def test_a_column_that_cannot_be_sent_is_named_with_its_row() -> None:
     check_columns([fine])
     with pytest.raises(SteelyardError, match="pictures, row 2: column 'image' cannot be passed"):
         check_columns([fine, wrong])
+
+
+def test_what_stands_in_the_program_itself_runs_in_its_own_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arithmetic, "__module__", "__main__")
+    preflight(replace(RUN, runtime="inline"))
+    with pytest.raises(SteelyardError, match=r"task: Arithmetic stands in the program itself.*move it into a module"):
+        preflight(RUN)

@@ -1,5 +1,6 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
+from steelyard.objective.advantage import centred, reward_of
 from steelyard.objective.base import BatchWide, Objective, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
@@ -24,6 +25,7 @@ from steelyard.objective.nft import NFT
 from steelyard.objective.oapl import OAPL
 from steelyard.objective.ppo import PPO
 from steelyard.objective.proximal_rloo import ProximalRLOO
+from steelyard.objective.reduce import batch_mean, log_ratio, num_prompts, num_samples, sum_steps
 from steelyard.objective.reinforce import Reinforce
 from steelyard.objective.reinforce_ema import ReinforceEMA
 from steelyard.objective.rloo import RLOO
@@ -75,9 +77,16 @@ __all__ = [
     "Unified",
     "VarGradTB",
     "WithChosenLikelihood",
+    "batch_mean",
+    "centred",
     "contrast",
+    "log_ratio",
+    "num_prompts",
+    "num_samples",
     "one_sided",
     "policy_gradient",
+    "reward_of",
     "squared_residual",
+    "sum_steps",
     "weighted_likelihood",
 ]

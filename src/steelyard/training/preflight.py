@@ -9,7 +9,7 @@ each completion; a column holds what cannot be passed to it.
 
 from collections.abc import Mapping, Sequence
 
-from steelyard.core import Episode, Prompt, SteelyardError, require
+from steelyard.core import Episode, Prompt, SteelyardError, require, settings
 from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
 from steelyard.policy.device import check_device, device_of
 from steelyard.reward import Closable
@@ -22,18 +22,33 @@ from steelyard.runtime.run import Part
 
 
 def preflight(run: Run) -> None:
-    """Check cluster, devices and the auxiliary models of the task, and call the reward functions of the run once.
+    """Check parts, cluster, devices and the auxiliary models of the task; call the reward functions of the run once.
 
     Raises:
-        SteelyardError: a cluster cannot be reached; a GPU is not here; the reward function cannot be loaded or called,
-            or breaks the contract of reward functions; a model cannot be loaded for its role.
+        SteelyardError: a part cannot be imported by other processes; a cluster cannot be reached; a GPU is not here;
+            the reward function cannot be loaded or called, or breaks the contract of reward functions; a model cannot
+            be loaded for its role.
     """
+    check_importable(run)
     check_cluster(run)
     check_devices(run)
     check_head(run)
     for role, model in auxiliary_models(run).items():
         model.check(role)
     try_reward(run)
+
+
+def check_importable(run: Run) -> None:
+    """See that processes of their own can import the run's parts.
+
+    Raises:
+        SteelyardError: one stands in the program that was started, which has another name in every other process.
+    """
+    for name, part in settings(run).items():
+        here = run.runtime == "inline" or type(part).__module__ != "__main__"
+        what = f"{type(part).__name__} stands in the program itself, which the run's processes cannot import"
+        hint = 'move it into a module of its own, or use runtime="inline"'
+        require(here, what, where=name, hint=hint)
 
 
 def check_devices(run: Run) -> None:
