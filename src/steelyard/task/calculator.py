@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.core import Episode, Prompt, Score, hash_share, method
+from steelyard.core import Episode, PositiveInt, Prompt, Score, hash_share, method
 from steelyard.task.base import SPLITS, take_split
 from steelyard.task.tool_use import UsesTools
 
@@ -49,7 +49,7 @@ class PocketCalculator:
 class Calculator(UsesTools):
     """Multiply two numbers, with a calculator at hand; reward 1 if the last turn is the product."""
 
-    max_turns: int = 3
+    max_turns: PositiveInt = 3
     """Turns of the policy in an episode, calls and the answer among them."""
 
     def prompts(self, split: str) -> Sequence[Prompt]:

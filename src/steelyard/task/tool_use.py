@@ -24,7 +24,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from steelyard.core import Environment, Episode, Positive, PositiveInt, Prompt, Score, SteelyardError, outcomes, require
+from steelyard.core import (
+    Environment,
+    Episode,
+    Positive,
+    PositiveInt,
+    Prompt,
+    Score,
+    SteelyardError,
+    checked,
+    outcomes,
+    require,
+)
 from steelyard.core.json import JsonObject
 from steelyard.reward.score import score_of
 
@@ -177,6 +188,7 @@ def _message(call: Call, result: object) -> dict[str, str]:
     return {"role": "tool", "name": call.name, "content": str(result)}
 
 
+@checked()
 @dataclass(frozen=True)
 class UsesTools:
     """What tasks with tools have in common; `_make` gives an object, and `_verify` judges last turns."""
