@@ -51,8 +51,8 @@ class Tools(UsesTools, Closable):
     @cached_property
     def _rows(self) -> Rows:
         """The rows as chats; without answers where the objects score."""
-        judged = self.rows.needs_answer and not hasattr(self._made, GET_REWARD)
-        return replace(self.rows, chat=True, needs_answer=judged)
+        scored = bool(self.environment_factory) and hasattr(self._made, GET_REWARD)
+        return replace(self.rows, chat=True, needs_answer=self.rows.needs_answer and not scored)
 
     @cached_property
     def _factory(self) -> Callable[[], object]:
