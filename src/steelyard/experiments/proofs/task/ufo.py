@@ -75,7 +75,7 @@ class Setting:
 
 def shuffled(group: Sequence[Trajectory], draws: np.random.Generator) -> list[Trajectory]:
     """The group with its returns dealt out anew."""
-    dealt = draws.permutation([t.reward for t in group]).tolist()
+    dealt = draws.permutation([t.reward or 0.0 for t in group]).tolist()
     return [t.replace(reward=reward) for t, reward in zip(group, dealt, strict=True)]
 
 
