@@ -37,7 +37,7 @@ class Setting:
     """Words of what is wanted."""
     slips: float = 0.3
     """How often a word of a careless shopper is another one."""
-    base_steps: int = 900
+    base_steps: int = 1200
     """Steps in which the base model sees careless shoppers; in 500 it does not learn to copy words."""
     steps: int = 60
     prompts: int = 16
@@ -183,4 +183,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(base_steps=600, steps=20, measured=100),
     rates=dict.fromkeys(ARMS, 1e-3),
+    seeds=4,
 )  # fmt: skip
