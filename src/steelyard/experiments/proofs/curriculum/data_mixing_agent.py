@@ -4,8 +4,8 @@ The target are sums of three signs, the sources the values of single signs and s
 fine-tuned in short runs on shares drawn at random, and the agent is fitted on these (`pretrain/mixing_fit.py`). Then
 each arm fine-tunes the base model of two layers, twice as wide, on as many rows, by shares that the agent gives
 (agent), that are equal (uniform), that are all the target's (target-only), or that are fixed, the mean over the best
-fifth of the proxy's runs (search, one step of the cross-entropy method). `imitation` is the agent after its warm-up
-alone. The control is an agent fitted on runs whose losses were exchanged, so that shares say nothing about them.
+fifth of the proxy's runs (search, one step of the cross-entropy method). The control is an agent fitted on runs whose
+losses were exchanged, so that shares say nothing about them. A run of the proxy has as many steps as an arm.
 
 Half of the held-out problems tell proxies and arms their losses, the other half measure. `left` is the share of loss
 that is left at the end, the mean of target and sources: 1 - S of the agent's own equation; `wrong` is the share of
@@ -39,13 +39,12 @@ from steelyard.pretrain.skill_it_tuning import told_losses
 from steelyard.worlds.hidden_sums import CHARACTERS, HiddenSums, base
 from steelyard.worlds.sync_loop import copied, imitate, moved, tiny_policy
 
-Mixture = Literal["agent", "imitation", "exchanged", "uniform", "target", "search"]
+Mixture = Literal["agent", "exchanged", "uniform", "target", "search"]
 ARMS: Mapping[str, Mixture] = {
     "agent": "agent",
     "uniform": "uniform",
     "target-only": "target",
     "search": "search",
-    "imitation": "imitation",
     "agent-off": "exchanged",
 }
 RATE = 3e-3
@@ -61,10 +60,12 @@ class Setting:
     """Runs of the proxy."""
     rounds: int = 6
     """Rounds of each, and of an arm."""
-    short: int = 30
-    """Steps of a round of the proxy."""
-    steps: int = 50
+    short: int = 80
+    """Steps of a round of the proxy: as many as an arm's, in fewer of which no run learns what the target asks."""
+    steps: int = 80
     """Steps of a round of an arm."""
+    repeats: int = 2
+    """Fine-tunings of an arm, each with other draws; what is reported is their mean."""
     rows: int = 32
     """Problems in a step."""
 
@@ -133,9 +134,8 @@ class Material:
         if mixture == "search":
             best = best_of(self.runs, target_D, self.setting.fit.best_share)
             return Fixed(tuple(np.mean([np.mean(self.runs[i].shares, 0) for i in best], 0).tolist()))
-        fit = replace(self.setting.fit, q_steps=0) if mixture == "imitation" else self.setting.fit
         runs = exchanged(self.runs, self.seed) if mixture == "exchanged" else self.runs
-        fitting = fit.begin(runs, target_D, self.seed)
+        fitting = self.setting.fit.begin(runs, target_D, self.seed)
         fitting.run()
         assert isinstance(fitting.module, ActorCritic)
         return MixingAgent(fitting.module.actor, self.setting.rounds)
@@ -159,13 +159,13 @@ def exchanged(runs: Sequence[MixedRun], seed: int) -> list[MixedRun]:
     return [MixedRun(run.shares, runs[other].losses) for run, other in zip(runs, order, strict=True)]
 
 
-def train(material: Material, arm: Arm[Mixture]) -> Mapping[str, float]:
+def train(material: Material, arm: Arm[Mixture], mixer: Mixer, repeat: int) -> Mapping[str, float]:
     """Fine-tune the base model on rows that the arm mixes."""
     setting = material.setting
     learner = Learner(copied(material.start), SFT(), Adam(beta2=0.98), learning_rate=arm.rate)
     course = DataMixingAgent(targets=(material.task.skills - 1,), round_size=setting.steps * setting.rows)
-    arms = Arms(material.train, derive(material.seed, "arm", arm.name), material.told)
-    draws = DataMixingDraws(course, material.mixer(arm.settings), arms, derive(material.seed, "draws", arm.name))
+    arms = Arms(material.train, derive(material.seed, "arm", arm.name, repeat), material.told)
+    draws = DataMixingDraws(course, mixer, arms, derive(material.seed, "draws", arm.name, repeat))
     rows = material.rows(material.train)
     groups_at = DrawnRows(draws, rows, setting.rows, partial(told_losses, learner.policy, material.rows(material.told)))
     before_D = material.losses(material.tested, learner.policy)
@@ -193,7 +193,9 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Mixture]]) -> Iterat
     """What is left of each arm's loss, after as many rows."""
     material = Material(seed, setting)
     for arm in arms:
-        yield arm.name, train(material, arm)
+        mixer = material.mixer(arm.settings)
+        runs = [train(material, arm, mixer, repeat) for repeat in range(setting.repeats)]
+        yield arm.name, {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 
 PROOF = Proof(
@@ -211,7 +213,10 @@ PROOF = Proof(
     ),
     measure=measure,
     arms=ARMS,
-    setting=Setting(HiddenSums(signs=16)),
-    quick=Setting(HiddenSums(signs=16), MixingFit(warmup_steps=100, q_steps=300), runs=8, rounds=4, short=20, steps=60),
-    rates=dict.fromkeys(ARMS, RATE),
+    setting=Setting(HiddenSums(signs=8)),
+    quick=Setting(
+        HiddenSums(signs=8), MixingFit(warmup_steps=100, q_steps=300), runs=8, rounds=4, short=60, steps=80, repeats=1
+    ),
+    rates=dict.fromkeys(ARMS, 2e-3) | {"uniform": 4e-3},
+    seeds=4,
 )  # fmt: skip

@@ -182,6 +182,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(base_steps=600, steps=20, measured=100),
-    rates=dict.fromkeys(ARMS, 1e-3),
-    seeds=4,
+    rates=dict.fromkeys(ARMS, 5e-4),
+    seeds=5,
 )  # fmt: skip
