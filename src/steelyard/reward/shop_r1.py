@@ -17,8 +17,8 @@ such as to terminate always, does not pay. The third term needs the policy's dis
 objective `self-certain-grpo` adds it, for which `part_rewards` mark where the rationale begins and ends (one mark at
 the end, where there is none). Exact match is the part `exact`. Rewards are to be compared within groups, since D makes
 them large.
-Measured: refuted in a small world, where exact matches alone are paid often enough and gain 26 % over fine-tuning; D then
-buys words at the cost of what needs none, and gains 8 %.
+Measured: refuted in a small world, where exact matches alone are paid often enough and gain 26 % over fine-tuning; D
+then buys words at the cost of what needs none, and gains 8 %.
 Source: Zhang et al. 2025, arXiv:2507.17842.
 """
 
