@@ -47,6 +47,7 @@ def test_is_a_task_of_several_skills_whose_splits_share_no_prompt():
         TASK.prompts("test")
 
 
+@pytest.mark.long  # a base is made, for a quarter of a minute
 def test_the_base_model_knows_the_form_and_a_function_of_its_seed():
     policy = base(TASK, seed=3)
     tokens = policy.encode(str(TASK.prompts("train")[0].text))

@@ -17,6 +17,7 @@ def test_a_mark_makes_nothing_right_and_nothing_wrong():
     assert [score.parts["formed"] for score in scores] == [0.0, 1.0, 1.0, 1.0, 0.0]
 
 
+@pytest.mark.long  # a base is made, for a quarter of a minute
 @pytest.mark.parametrize("marked", [0.95, 0.01])
 def test_bases_differ_in_marks_and_domains_in_what_is_known(marked):
     world = MarkedCodes(marked=marked, data_seed=900)

@@ -18,6 +18,7 @@ def test_a_broken_answer_has_not_the_format_and_is_wrong():
     assert [s.value for s in task.score([episode_of(prompt, answer), episode_of(prompt, answer[:-1])])] == [1.0, 0.0]
 
 
+@pytest.mark.long  # a base is made, for a quarter of a minute
 def test_the_base_is_aligned_with_one_task_and_not_with_the_other():
     task = two_codes.task(900)
     policy = two_codes.base(task, 900)
