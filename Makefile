@@ -22,7 +22,7 @@ gpu:
 lint: .venv/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --threads 2
 	$(BIN)/lint-imports
 
 # One method: lint, types, conformance and its own tests, in a minute. make check ID=topr
