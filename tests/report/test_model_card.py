@@ -51,6 +51,12 @@ def test_a_directory_on_this_machine_is_named_by_its_last_word(make_run: Callabl
     assert str(tmp_path) not in text
 
 
+def test_a_model_that_comes_with_the_package_is_no_model_of_a_hub(make_run: Callable[..., Path]) -> None:
+    text = saved(make_run(), run={"model": "steelyard/arithmetic"})
+    assert "from `steelyard/arithmetic`" in text
+    assert "base_model" not in text
+
+
 def test_nothing_is_claimed_that_was_not_measured(make_run: Callable[..., Path]) -> None:
     run = make_run()
     (run / "eval.jsonl").unlink()

@@ -1,6 +1,7 @@
 """Tools: what a call is, what the policy is told, how an episode ends, and exact tokens from turn to turn."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -91,6 +92,30 @@ def test_an_episode_by_hand():
 def test_tools_may_be_coroutines():
     told = asyncio.run(begun().step(asked("wait", seconds=0) + asked("look_up", name="apples")))
     assert [message["content"] for message in told] == ["done", "3"]
+
+
+def test_a_tool_that_hangs_beside_a_coroutine_holds_up_neither_the_next_turn_nor_the_end():
+    let_go = threading.Event()
+
+    class Slow(Desk):
+        def hang(self) -> str:
+            """Never answer."""
+            let_go.wait(20)
+            return "late"
+
+    episode = ToolEpisode(Slow())
+    episode.reset(Prompt("p", "How many?", {"stock": {"apples": 3}}))
+
+    async def both():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(episode.step(asked("wait", seconds=0) + asked("hang")), 0.1)
+        return await episode.step(asked("wait", seconds=0) + asked("look_up", name="apples") + asked("none"))
+
+    told = asyncio.run(both())
+    assert [message["content"] for message in told][:2] == ["done", "3"]
+    assert "there is no tool" in told[2]["content"]
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    let_go.set()
 
 
 def test_every_tool_is_described_but_nothing_else():

@@ -15,6 +15,8 @@ from steelyard.report.records import Row, RunRecords, read_run
 
 MODEL = "model"
 """Directory of a run that `transformers` loads."""
+SHIPPED = "steelyard/"
+"""How the names of models that come with the package begin; a hub knows none of them."""
 PARTS = ("objective", "replay", "curriculum", "task")
 
 
@@ -34,7 +36,7 @@ def _lines(run: RunRecords) -> Iterator[str]:
     made: Row = settings if isinstance(settings, Mapping) else {}
     base = _base(str(made.get("model", "")))
     yield from ("---", "library_name: transformers", "tags: [steelyard, post-training]")
-    if "/" in base:
+    if base.count("/") == 1 and not base.startswith(SHIPPED):
         yield f"base_model: {base}"
     yield from ("---", "", f"# {run.config['recipe']}", "")
     yield f"Trained by Steelyard {run.config.get('version', '?')}" + (f" from `{base}`." if base else ".")

@@ -19,7 +19,9 @@ import asyncio
 import inspect
 import json
 import re
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -154,8 +156,10 @@ class ToolEpisode:
         ]
 
     async def _awaited(self, call: Call) -> object:
-        if not inspect.iscoroutinefunction(self._tools.get(call.name)):
-            return await asyncio.to_thread(self._result, call)
+        if call.error or call.name not in self._tools:
+            return self._result(call)
+        if not inspect.iscoroutinefunction(self._tools[call.name]):
+            return await asyncio.wrap_future(_begun(self._result, call))
         try:
             return await self._tools[call.name](**call.arguments)  # pyright: ignore[reportGeneralTypeIssues]
         except Exception as error:  # noqa: BLE001  a tool's error is what the policy is told
@@ -174,6 +178,14 @@ class ToolEpisode:
             return Score(None, read=said, read_from=LAST)
         value = self._made.get_reward()
         return _later(value, said) if inspect.isawaitable(value) else _scored(value, said)
+
+
+def _begun(function: Callable[[Call], object], call: Call) -> Future[object]:
+    """A call in a daemon thread: one that never returns holds up neither the other tools nor the end of the program."""
+    future: Future[object] = Future()
+    future.set_running_or_notify_cancel()  # so that an episode that gave up does not make the late answer an error
+    threading.Thread(target=lambda: future.set_result(function(call)), daemon=True).start()
+    return future
 
 
 async def _later(value: Awaitable[object], said: str) -> Score:
