@@ -135,4 +135,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=10),
     rates={name: 1e-3 for name, how in ARMS.items() if how.trained},
+    seeds=6,
 )  # fmt: skip
