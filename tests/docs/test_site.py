@@ -12,7 +12,7 @@ from steelyard.cli import main
 
 ROOT = Path(__file__).parents[2]
 LEFT = ROOT / "docs" / "coming-from.md"
-RECIPES = ("rows", "rows-grpo", "judged-rows")
+RECIPES = ("rows", "rows-grpo", "judged-rows", "tools")
 """Between them they have every flag of that page."""
 
 

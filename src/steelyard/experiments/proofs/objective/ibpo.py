@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from steelyard.core import Episode, Prompt, Score, Trajectory, WarmupStableDecay, derive
+from steelyard.core import Episode, Prompt, Score, Trajectory, WarmupStableDecay, checked, derive
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import Adam
 from steelyard.objective import IBPO
@@ -83,6 +83,7 @@ ARMS = {
 }
 
 
+@checked()
 @dataclass(frozen=True)
 class Drawing(IBPO):
     """The budget goes to problems at random."""
