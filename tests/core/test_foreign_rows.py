@@ -70,3 +70,21 @@ def test_what_is_no_pair_stays_for_whoever_reads_it():
 def test_tools_of_a_row_are_refused():
     with pytest.raises(SteelyardError, match="line 3: it has tools of its own; leave the column out"):
         with_prompt({"messages": [ASK, BLUE], "tools": [{"type": "function"}]}, "line 3")
+
+
+ANY = ("prompt", "question", "problem")
+
+
+def test_a_prompt_in_another_column_is_one():
+    row = {"question": "2+2=", "chosen": "The sum is 4", "rejected": "The sum is 5"}
+    assert with_pair(row, "", ANY) is row
+    assert with_pair({**row, "chosen": [ASK, BLUE], "rejected": [ASK, GREEN]}, "", ANY)["chosen"] == [ASK, BLUE]
+    found = with_pair({"question": ASK["content"], "chosen": [ASK, BLUE], "rejected": [ASK, GREEN]}, "", ANY)
+    assert found == {"question": [ASK], "chosen": "It is blue.", "rejected": "It is green."}
+
+
+def test_messages_beside_a_prompt_give_no_more_than_the_answer_to_it():
+    row = {"problem": ASK["content"], "messages": [{"role": "system", "content": "Be brief."}, ASK, BLUE]}
+    assert with_prompt(row, "", ANY) == {**row, "completion": "It is blue."}
+    row = {"problem": "Why?", "messages": [ASK, BLUE]}
+    assert with_prompt(row, "", ANY) is row

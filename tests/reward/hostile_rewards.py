@@ -299,3 +299,15 @@ async def of_trl(prompts, completions, completion_ids, trainer_state, log_extra=
 def too_few_extras(prompts, completions, log_extra, **columns):
     log_extra("read", completions[:1])
     return [0.0] * len(completions)
+
+
+def logs_an_object(prompts, completions, log_extra, **columns):
+    log_extra("read", [object() for _ in completions])
+    return [1.0 for _ in completions]
+
+
+def logs_arrays(prompts, completions, log_extra, **columns):
+    import numpy
+
+    log_extra("read", [numpy.arange(2) for _ in completions])
+    return [1.0 for _ in completions]

@@ -6,7 +6,7 @@ import hostile_rewards
 import numpy as np
 import pytest
 
-from steelyard.core import Episode, Prompt, Reward, Sampling, Score, SteelyardError, Trajectory
+from steelyard.core import Episode, Prompt, Reward, Sampling, Score, SteelyardError, Trajectory, from_bytes, to_bytes
 from steelyard.reward import ExactAnswer, FunctionReward, reward_function
 from steelyard.searcher.scoring import attach_score
 
@@ -203,7 +203,8 @@ def test_completions_that_nobody_sampled_have_no_tokens(episode):
         return [0.0]
 
     FunctionReward(reward)([Episode.written(Prompt("p", "q"), "")])
-    assert told == [([[]], 0, {})]
+    FunctionReward(reward)([Episode.written(Prompt("p", "q"), "yes")])
+    assert told == [([[]], 0, {}), ([None], 0, {})]
 
 
 @BOTH
@@ -211,3 +212,14 @@ def test_an_extra_column_has_a_value_for_each_completion(episode, named):
     said = r"log_extra\('read'\) got 1 values for 2 completions"
     with make("too_few_extras", named) as reward, pytest.raises(SteelyardError, match=said):
         reward([episode("a"), episode("b")])
+
+
+@BOTH
+def test_what_is_logged_can_be_kept(episode, named):
+    with make("logs_arrays", named) as reward:
+        (score,) = reward([episode("a")])
+    kept = from_bytes(to_bytes(attach_score(episode("a").trajectory, score)))
+    assert (kept.reward, kept.info["read"]) == (1.0, [0, 1])
+    said = r"log_extra\('read'\) got no plain data: a object cannot be sent.*; log numbers and texts"
+    with make("logs_an_object", named) as reward, pytest.raises(SteelyardError, match=said):
+        reward([episode("a")])

@@ -80,3 +80,17 @@ def test_single_completions_with_labels_become_pairs(written):
     assert notes == {ALONE: 2}
     with pytest.raises(SteelyardError, match="no prompt has a completion with label true and one with false"):
         PreferenceFile().read(written(*rows[:1]), "--path")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"), [("question", PreferenceColumns()), ("asked", PreferenceColumns("asked"))]
+)
+def test_a_prompt_in_another_column(written, name, columns):
+    """It is neither cut from the completions nor paired with another prompt's."""
+    file = PreferenceFile(columns=columns)
+    [pair], _ = file.read(written({name: "2+2=", "chosen": "The sum is 4", "rejected": "The sum is 5"}), "--path")
+    assert (pair.prompt.text, pair.chosen) == ("2+2=", "The sum is 4")
+    rated = [("1+1=", "2", True), ("2+2=", "5", False), ("1+1=", "3", False)]
+    pairs, notes = file.read(written(*({name: p, "completion": c, "label": good} for p, c, good in rated)), "--path")
+    assert [(pair.prompt.text, pair.chosen, pair.rejected) for pair in pairs] == [("1+1=", "2", "3")]
+    assert notes == {ALONE: 1}

@@ -93,7 +93,7 @@ class RLAttack(Auditor):
         """
         require(len(rows) > 0, "there are no rows", where="rl-attack", hint="give at least one request")
         asked = {prompt.id: prompt for prompt in [self._prompt(row, place) for place, row in rows][::-1]}
-        reward = reward_function(self.reward) if self.reward else says_answer
+        reward = reward_function(self.reward, max_steps=self.steps) if self.reward else says_answer
         try:
             attack = Attack(policy, [asked[id] for id in sorted(asked)], reward, self)
             before = self._measured(attack.sample())

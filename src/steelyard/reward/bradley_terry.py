@@ -79,7 +79,7 @@ def pairs_of(rows: Sequence[tuple[str, JsonMapping]], where: str, columns: PairC
     """
     columns = columns or PairColumns()
     names = (columns.prompt, columns.chosen, columns.rejected)
-    rows = [(place, with_pair(row, f"{where}, {place}")) for place, row in rows]
+    rows = [(place, with_pair(row, f"{where}, {place}", (columns.prompt,))) for place, row in rows]
     for place, row in rows:
         lacks = [column for column in names if row.get(column) is None]
         hint = f"name the columns {', '.join(names)}, or say which they are with --columns.chosen and its like"

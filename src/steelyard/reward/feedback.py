@@ -83,7 +83,7 @@ def check_both(part: Sequence[Feedback], use: str, where: str) -> None:
 
 
 def _feedback(row: JsonMapping, where: str, columns: FeedbackColumns) -> Feedback:
-    row = with_prompt(row, where)
+    row = with_prompt(row, where, (columns.prompt,))
     if columns.feedback == FEEDBACK and isinstance(row.get("label"), bool):
         row = {FEEDBACK: row["label"], **row}
     check_row(row, [Column(columns.prompt, "prompt", setting="--columns.prompt")], where)

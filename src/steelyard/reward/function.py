@@ -11,7 +11,9 @@ it changes, no other call sees it. A function with parameters of these names is 
 
     finish            how each completion ended: "stop", "length", or None where nobody knows
     completion_ids    its tokens, from the first that the policy chose; None where nobody sampled it
-    trainer_state     .global_step, the learner's step behind the newest weights that sampled any of it; .max_steps
+    trainer_state     .global_step, the version of the newest weights that sampled any of it: the learner's step behind
+                      them, and more than that after a resume of the local runtime; .max_steps, its steps in all, 0
+                      where nobody knows them
     log_extra         log_extra(column, values): a value for each completion. Numbers join the reward's parts, which
                       records show as search/reward/COLUMN, and other values the trajectories' info
     log_metric        log_metric(name, value): a number of the whole batch, shown as search/reward/NAME
@@ -29,7 +31,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from steelyard.core import Episode, NonNegativeInt, Positive, Score, SteelyardError, Trajectory, checked, require
+from steelyard.core import Episode, NonNegativeInt, Positive, Score, SteelyardError, checked, require
 from steelyard.core.copies import own
 from steelyard.reward.pool import Closable, Memory, Pool
 from steelyard.reward.score import number_of, score_of
@@ -62,15 +64,16 @@ def offered_to(episodes: Sequence[Episode], max_steps: int) -> dict[str, object]
     newest = max(e.trajectory.version for e in episodes)
     return {
         "finish": [e.finish for e in episodes],
-        "completion_ids": [_tokens(e.trajectory) for e in episodes],
+        "completion_ids": [_tokens(e) for e in episodes],
         STATE: {"global_step": newest, "max_steps": max_steps},
     }
 
 
-def _tokens(t: Trajectory) -> list[int] | None:
-    """All that follows the prompt; of a text that nobody sampled nothing is known."""
+def _tokens(episode: Episode) -> list[int] | None:
+    """All that follows the prompt; of a text that nobody sampled nothing is known, unless it is empty."""
+    t = episode.trajectory
     if not t.digest:
-        return None if len(t.tokens_T) else []
+        return None if episode.completion or len(t.tokens_T) else []
     return t.tokens_T[int(t.action_T.argmax()) :].tolist()
 
 
@@ -127,7 +130,7 @@ class FunctionReward(Closable):
     memory_mb: Memory = 8192
     """What the child process may allocate (MB), where the function is named."""
     max_steps: NonNegativeInt = 0
-    """Learner steps of the run, which a function may ask for; 0 where nobody knows."""
+    """Learner steps of the run, which a function may ask for; 0 where nobody knows, as inside another reward."""
 
     def __post_init__(self) -> None:
         if isinstance(self.function, str):
@@ -164,7 +167,7 @@ class FunctionReward(Closable):
             return []
         reply = self._call(arguments_of(episodes, self._where), offered_to(episodes, self.max_steps))
         if reply.mistake:
-            hint = "declare it as f(prompts, completions, **columns)"
+            hint = reply.hint or "declare it as f(prompts, completions, **columns)"
             raise SteelyardError(reply.mistake, where=self._where, hint=hint)
         if reply.error:
             return [Score(None, error=f"{self._where}: {reply.error}")] * len(episodes)

@@ -60,7 +60,8 @@ def reward_function(reward: object, *, timeout_s: float = TIMEOUT_S, max_steps: 
     Args:
         reward: one reward, or a list or tuple of rewards and of pairs (reward, weight).
         timeout_s: deadline of a batch of each named function (seconds).
-        max_steps: learner steps of the run, for functions that ask; 0 where nobody knows.
+        max_steps: learner steps of the run, for functions that ask; 0 where nobody knows. A reward of ours, or of a
+            source, does not pass it on.
 
     Raises:
         SteelyardError: it is nothing of this kind.

@@ -191,7 +191,7 @@ class Pool(Closable):
         finally:
             self._idle.put(held)
         if reply.mistake:
-            raise self._mistaken(reply.mistake, _DECLARE)
+            raise self._mistaken(reply.mistake, reply.hint or _DECLARE)
         return reply
 
     def close(self) -> None:

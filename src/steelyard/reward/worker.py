@@ -78,7 +78,8 @@ class Job(msgspec.Struct):
 class Reply(msgspec.Struct):
     """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet.
 
-    `spent` says that the process ran out of memory, and is no good for another call. `columns` and `metrics` are what
+    `hint` says how to mend a mistake, where it is not the function's signature. `spent` says that the process ran out
+    of memory, and is no good for another call. `columns` and `metrics` are what
     the function told `log_extra` and `log_metric`: values by column, and the means of numbers.
     """
 
@@ -88,6 +89,7 @@ class Reply(msgspec.Struct):
     spent: bool = False
     columns: dict[str, list[Any]] = {}
     metrics: dict[str, float] = {}
+    hint: str = ""
 
 
 class Told:
@@ -103,8 +105,14 @@ class Told:
         }
 
     def on(self, reply: Reply) -> Reply:
-        """The reply with what was said."""
-        reply.columns = self.columns
+        """The reply with what was said, as whoever reads a trajectory finds it; a mistake where that cannot be kept."""
+        for column, values in self.columns.items():
+            try:
+                reply.columns[column] = [_kept(value) for value in values]
+            except TypeError as error:
+                return Reply(mistake=f"log_extra({column!r}) got no plain data: {error}", hint="log numbers and texts")
+            except (OverflowError, UnicodeEncodeError, RecursionError) as error:  # of this one value
+                return Reply(error=f"log_extra({column!r}): {describe(error)}")
         reply.metrics = {name: sum(values) / len(values) for name, values in self.metrics.items()}
         return reply
 
@@ -173,6 +181,13 @@ def _plain(value: object) -> object:
     if isinstance(value, numbers.Real | Decimal):
         return float(value)
     raise TypeError(f"a {type(value).__name__} cannot be sent between processes")
+
+
+def _kept(value: object) -> object:
+    """A number as it is, an array as a list, and all else as msgpack brings it back."""
+    if isinstance(value, numbers.Real | Decimal):
+        return value
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(value, enc_hook=_plain))
 
 
 def load(target: str) -> Callable[..., object]:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def constrained(run: Run, reward: Reward) -> Reward:
     if run.constraint is None:
         return reward
     judges = [run.constraint] if isinstance(run.constraint, str) else run.constraint
-    return Constrained(reward, tuple(reward_function(judge, timeout_s=run.reward_timeout) for judge in judges))
+    asked = partial(reward_function, timeout_s=run.reward_timeout, max_steps=run.max_steps)
+    return Constrained(reward, tuple(map(asked, judges)))
 
 
 def make_step_labels(run: Run) -> StepLabels | None:

@@ -80,7 +80,7 @@ class AnsweredFile(Wording):
         Raises:
             SteelyardError: it has no prompt or no answer.
         """
-        row = with_prompt(row, where)
+        row = with_prompt(row, where, self.columns.prompts)
         name = column_of(row, self.columns.prompts, "prompt", where)
         prompt = self.prompt(row[name], name, where)
         column = column_of(row, self.columns.answers, "answer", where)
@@ -106,7 +106,7 @@ class AnsweredFile(Wording):
         Raises:
             SteelyardError: it has no prompt, or no answer and needs one.
         """
-        row = with_prompt(row, where)
+        row = with_prompt(row, where, self.columns.prompts)
         name = column_of(row, self.columns.prompts, "prompt", where)
         columns = {column: value for column, value in row.items() if column != name}
         if answered:

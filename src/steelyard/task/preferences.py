@@ -42,6 +42,11 @@ class PreferenceColumns:
     rejected: Annotated[str, tyro.conf.arg(name="columns.rejected")] = "rejected"
     """Column with the other completion."""
 
+    @property
+    def prompts(self) -> Sequence[str]:
+        """The names that the prompt's column may have, in order of preference."""
+        return (self.prompt,) if self.prompt else PROMPTS
+
 
 @dataclass(frozen=True)
 class Preference:
@@ -83,7 +88,7 @@ class PreferenceFile(Wording):
         rows = [(f"{path}, {place}", row) for place, row in read_rows(path)]
         alone = 0
         if all(is_unpaired(row) for _, row in rows):
-            rows, alone = paired(rows)
+            rows, alone = paired(rows, self.columns.prompts)
             require(bool(rows), "no prompt has a completion with label true and one with false", where=path, hint=_PAIR)
         pairs = [self.preference(row, where) for where, row in rows]
         kept = [pair for pair in pairs if len({*pair.sides}) == 2]
@@ -98,8 +103,8 @@ class PreferenceFile(Wording):
             SteelyardError: it has no prompt, or not both completions, or does not say rightly whether they end.
         """
         columns = self.columns
-        row = with_pair(row, where)
-        name = column_of(row, (columns.prompt,) if columns.prompt else PROMPTS, "prompt", where)
+        row = with_pair(row, where, columns.prompts)
+        name = column_of(row, columns.prompts, "prompt", where)
         roles = {"prompt": name, "chosen": columns.chosen, "rejected": columns.rejected}
         what = f"the columns of prompt, chosen and rejected are {', '.join(map(repr, roles.values()))}"
         hint = "say which are which with --columns.chosen and its like"
@@ -114,12 +119,23 @@ def is_unpaired(row: JsonMapping) -> bool:
     return isinstance(row.get("label"), bool) and "completion" in row and not row.keys() & {*COMPARED}
 
 
-def paired(rows: Sequence[tuple[str, JsonMapping]]) -> tuple[list[tuple[str, JsonMapping]], int]:
-    """Pairs of the good and the bad completions of each prompt, in their order, and how many rows have no other."""
+def paired(
+    rows: Sequence[tuple[str, JsonMapping]], prompts: Sequence[str] = PROMPTS
+) -> tuple[list[tuple[str, JsonMapping]], int]:
+    """Pairs of the good and the bad completions of each prompt, in their order, and how many rows have no other.
+
+    Args:
+        rows: unpaired ones, each with its place.
+        prompts: the names that the prompt's column may have.
+
+    Raises:
+        SteelyardError: a row has no prompt.
+    """
     sides: dict[str, dict[bool, list[tuple[str, JsonMapping]]]] = {}
     for where, given in rows:
-        row = with_prompt(given, where)
-        held = sides.setdefault(repr(row.get("prompt")), {True: [], False: []})
+        row = with_prompt(given, where, prompts)
+        asked = row[column_of(row, prompts, "prompt", where)]
+        held = sides.setdefault(repr(asked), {True: [], False: []})
         held[bool(row["label"])].append((where, row))
     found: list[tuple[str, JsonMapping]] = []
     for held in sides.values():

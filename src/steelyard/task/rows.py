@@ -219,7 +219,7 @@ class Rows(Closable):
         role = self.columns.domain
         refused: list[tuple[str, str]] = []
         for where, given in rows:
-            row = with_prompt(given, where)
+            row = with_prompt(given, where, self.columns.prompts)
             name = column_of(row, self.columns.prompts, "prompt", where)
             text = prompt_of(row[name], name, where)
             columns = {column: value for column, value in row.items() if column != name}

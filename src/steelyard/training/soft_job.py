@@ -148,7 +148,7 @@ class SoftTuning(ModelJob):
         """
         if not self.reward:
             return None
-        reward = reward_function(self.reward)
+        reward = reward_function(self.reward, max_steps=self.steps_over(len(prompts)))
         try:
             reward([Episode.written(prompt, "") for prompt in prompts[:2]])
         except SteelyardError:

@@ -226,7 +226,7 @@ def _read(path: str, prompt_column: str) -> list[GivenRow]:
     for place, given in read_rows(path):
         where = f"{path}, {place}"
         check_json(given, where)
-        row = with_pair(given, where)
+        row = with_pair(given, where, names)
         column = column_of(row, names, "prompt", where)
         found.append(GivenRow(where, given, prompt_of(row[column], column, where)))
     return found
