@@ -191,3 +191,5 @@ def test_pairs_have_the_columns_that_are_named():
     assert (pair.prompt, pair.chosen, pair.rejected) == ("a", "b", "c")
     with pytest.raises(SteelyardError, match=r"line 1: there is no better; .*--columns.chosen"):
         pairs_of(rows, "f.jsonl", PairColumns("q", "better", "bad"))
+    (pair,) = pairs_of([("line 1", {"q": "1+1=", "chosen": "is 2", "rejected": "is 3"})], "f", PairColumns("q"))
+    assert (pair.prompt, pair.chosen) == ("1+1=", "is 2")
