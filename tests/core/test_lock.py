@@ -1,5 +1,8 @@
+import fcntl
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,14 @@ def test_children_do_not_inherit_it(path: Path) -> None:
 def test_a_directory_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(SteelyardError, match="cannot be written"):
         Lock(tmp_path / "nowhere" / "it.lock", Path("it"))
+
+
+def test_a_look_at_the_lock_does_not_refuse_its_next_holder(path: Path) -> None:
+    """`is_held` has the lock for a moment; it may fall into the moment at which a run takes it."""
+    path.touch()
+    looking = path.open()
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    look = threading.Thread(target=lambda: (time.sleep(0.05), looking.close()))
+    look.start()
+    Lock(path, Path("it")).release()
+    look.join()

@@ -37,3 +37,18 @@ def test_lines_share_a_plot_and_the_rest_stands_side_by_side(make_run, tmp_path)
         and page.count("<svg") == sum(len(section.figures) for section in merged)
     )
     assert json.loads((one / "config.json").read_text())["commit"][:12] in page
+
+
+def test_a_shared_plot_has_the_numbers_of_every_run(make_run, tmp_path):
+    one = make_run(steps=8)
+    two = shutil.copytree(one, tmp_path / "two")
+    timing = [{"step": 1, "seconds": 1.0, "learner_idle": 0.9, "searcher_idle": 0.1}]
+    (two / "timing.jsonl").write_text("".join(json.dumps(row) + "\n" for row in timing))
+    alone = {path.name: sections_of(read_run(path)) for path in (one, two)}
+
+    def captions(sections):
+        return {section.id: figure.caption for section in sections for figure in section.figures}
+
+    first, second, both = (captions(sections) for sections in (*alone.values(), overlay(list(alone.items()))))
+    assert first["idle"] != second["idle"] and both["idle"] == f"run: {first['idle']} two: {second['idle']}"
+    assert first["loss"] == second["loss"] == both["loss"]

@@ -2,10 +2,14 @@
 
 import fcntl
 import os
+import time
 import weakref
 from pathlib import Path
 
 from steelyard.core.errors import SteelyardError
+
+_TRIES = 11
+_PAUSE_S = 0.02
 
 
 def is_held(path: Path) -> bool:
@@ -20,6 +24,18 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _take(descriptor: int) -> None:
+    """Lock it; whoever only looks with `is_held` has it for a moment, which is waited for."""
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 class Lock:
@@ -42,7 +58,7 @@ class Lock:
             raise SteelyardError(f"cannot be written ({error.strerror})", where=str(path), hint=hint) from error
         self._release = weakref.finalize(self, os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except OSError as error:
             self.release()
             hint = "wait until it ends, or stop it"

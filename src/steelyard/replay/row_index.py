@@ -44,23 +44,26 @@ class RowIndex:
             raise AttributeError(name)
         return column
 
-    def update(self, view: View) -> None:
-        """Read what changed since the last look.
+    def update(self, view: View) -> bool:
+        """Read what changed since the last look; True where all was read anew, and a number may name another row.
 
         Raises:
             SteelyardError: the file is damaged.
         """
         ((position, forgotten),) = view.ask("SELECT position, forgotten FROM state")
         if position == self.position:
-            return
-        if not self._goes_on(view, position):
+            return False
+        anew = not self._goes_on(view, position)
+        if anew:
             self.__init__()
         self._append(view)
         self._mark_removed(view)
         if not self._complete(view, forgotten):
+            anew = True
             self.__init__()
             self._append(view)
         self.position = position
+        return anew
 
     def _goes_on(self, view: View, position: int) -> bool:
         """True where the file still has what was read, as far as its newest row tells."""

@@ -59,7 +59,7 @@ def _figures(parts: Sequence[Part]) -> list[Figure]:
         same = [(i, name, figure) for i, name, figure in found if figure.plot.name == plot]
         drawn = [(i, name, figure.plot) for i, name, figure in same if isinstance(figure.plot, Lines)]
         figures += (
-            [_shared_lines(drawn, same[0][2].caption)] if len(drawn) == len(same) else [_alone(*one) for one in same]
+            [_shared_lines(drawn, _shared_caption(same))] if len(drawn) == len(same) else [_alone(*one) for one in same]
         )
     return figures
 
@@ -67,6 +67,12 @@ def _figures(parts: Sequence[Part]) -> list[Figure]:
 def _alone(place: int, name: str, figure: Figure) -> Figure:
     plot = replace(figure.plot, name=f"{figure.plot.name}-{place}", alt=f"{name}: {figure.plot.alt}")
     return Figure(plot, f"{name}. {figure.caption}")
+
+
+def _shared_caption(same: Sequence[tuple[int, str, Figure]]) -> str:
+    """The caption that all have; else each one's, for captions hold a run's numbers."""
+    captions = {figure.caption for _, _, figure in same}
+    return captions.pop() if len(captions) == 1 else " ".join(f"{name}: {figure.caption}" for _, name, figure in same)
 
 
 def _shared_lines(drawn: Sequence[tuple[int, str, Lines]], caption: str) -> Figure:

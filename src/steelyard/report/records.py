@@ -36,11 +36,11 @@ class RunRecords:
     """Names of the files whose last line was cut short."""
 
 
-def read_run(run_dir: Path) -> RunRecords:
-    """The records of a run.
+def read_config(run_dir: Path) -> Row:
+    """The settings of a run: its config.json.
 
     Raises:
-        SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
+        SteelyardError: `run_dir` is not a run directory, or the file is not what a run writes.
     """
     hint = "give the directory of a run: the one that holds its config.json"
     if not run_dir.is_dir():
@@ -48,6 +48,16 @@ def read_run(run_dir: Path) -> RunRecords:
     config = read_object(run_dir / "config.json")
     if config is None or "recipe" not in config:
         raise SteelyardError("is not a run directory", where=str(run_dir), hint=hint)
+    return config
+
+
+def read_run(run_dir: Path) -> RunRecords:
+    """The records of a run.
+
+    Raises:
+        SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
+    """
+    config = read_config(run_dir)
     kinds = {kind: read_rows(run_dir / f"{kind}.jsonl") for kind in KINDS}
     metrics, timing, evals, samples, faults, quarantine = (rows for rows, _ in kinds.values())
     metrics = [current_metrics(row) for row in metrics]

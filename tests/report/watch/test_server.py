@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from steelyard.core import SteelyardError
+from steelyard.core import SteelyardError, moved
 from steelyard.report.watch import browser
-from steelyard.report.watch.follow import FollowedRows
+from steelyard.report.watch.follow import FollowedRows, FollowedRun
 from steelyard.report.watch.loopback import listen
 from steelyard.report.watch.server import HEADERS, make_app
 
@@ -89,6 +89,28 @@ def test_a_trajectory_in_full(client, evil):
     assert client.get("/secret/api/runs/0/rows/999999").json()["error"].startswith("trajectory 999999: is no longer")
 
 
+def test_a_search_in_a_file_that_went_back_finds_what_it_holds_now(client, watched, say):
+    def found(text: str) -> list[int]:
+        answer = client.get("/secret/api/runs/0/rows", params={"text": text, "prompt": "late"}).json()
+        return [row["seq"] for row in answer["rows"]]
+
+    buffer = watched[1]
+    before = buffer.state()
+    buffer.add([say(prompt, ["former"], version=3) for prompt in ("late", "later")], version=3)
+    (newest, seq) = found("former")
+    buffer.restore(before, keep_later=False)
+    buffer.add([say("late", ["latter"], version=3)], version=3)
+    assert newest > seq and found("latter") == [seq] and found("former") == []
+
+
+def test_two_tabs_make_the_buffers_view_once(client, monkeypatch):
+    made = []
+    monkeypatch.setattr(browser, "buffer_figures", lambda index: made.append(index) or [])
+    monkeypatch.setattr(browser, "pause", lambda spent: 60.0)
+    one, two = (client.get("/secret/api/runs/0/buffer").json() for _ in range(2))
+    assert len(made) == 1 and one["facts"] == two["facts"] and 50 < two["again_s"] <= one["again_s"] <= 60
+
+
 def test_the_buffer_over_time(client):
     found = client.get("/secret/api/runs/0/buffer").json()
     assert found["facts"]["trajectories"] == 121 and found["facts"]["admitted, so far"] == 121
@@ -107,6 +129,9 @@ def test_wrong_questions_are_refused_in_one_line(client):
     assert (
         client.get("/secret/api/runs/1/rows").status_code == client.get("/secret/api/curves?runs=7").status_code == 400
     )
+    for path in ("0/rows/9223372036854775808", "0/rows/-1", "0/rows/x", "x/rows", f"{'9' * 5000}/buffer", "1/rows/5"):
+        answer = client.get(f"/secret/api/runs/{path}")
+        assert answer.status_code == 400 and "\n" not in answer.json()["error"], path
 
 
 def test_nothing_of_the_run_changes(client, watched):
@@ -132,6 +157,19 @@ def test_a_file_that_was_cut_and_written_on_is_read_again(tmp_path):
     path.write_text("nonsense\n")
     with pytest.raises(SteelyardError, match="line 1 is not a JSON object"):
         rows.look()
+
+
+def test_a_followed_run_has_todays_names_and_the_settings_it_was_resumed_with(make_run):
+    directory = make_run(steps=8)
+    old, new = next(iter(moved.METRICS.items()))
+    with (directory / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 9, old: 0.25}) + "\n")
+    run = FollowedRun(directory)
+    assert run.look().records.metrics[-1] == {"step": 9, new: 0.25}
+    config = json.loads((directory / "config.json").read_text()) | {"version": "resumed"}
+    (directory / "config.json").write_text(json.dumps(config))
+    count = run.look().count
+    assert run.look().records.config == config and run.look().count == count == 2
 
 
 def test_a_port_that_is_taken():

@@ -20,7 +20,7 @@ from steelyard.replay.inspect import View, open_view
 from steelyard.replay.row_index import RowIndex
 from steelyard.report.watch.buffer_figures import buffer_figures
 from steelyard.report.watch.episode import episode_values, parts_of, turns_of
-from steelyard.report.watch.pace import pause
+from steelyard.report.watch.pace import EVERY, pause
 from steelyard.report.watch.texts import Texts
 from steelyard.report.watch.values import figure_values
 from steelyard.runtime.factories import BUFFER
@@ -56,6 +56,9 @@ class Browser:
         self._index = RowIndex()
         self._asked: tuple[object, np.ndarray] = (None, np.empty(0, np.int64))
         self._lock = threading.Lock()
+        self._made: JsonObject = {}
+        self._due = 0.0
+        """When `_made`, the last answer about the whole buffer, is to be made anew."""
 
     @property
     def exists(self) -> bool:
@@ -79,7 +82,7 @@ class Browser:
             SteelyardError: there is no buffer, or its file is damaged.
         """
         with self._lock, open_view(self._path) as view:
-            self._index.update(view)
+            self._update(view)
             newest = int(self._index.seq_R[-1]) if len(self._index.seq_R) else 0
             asked = asked if asked.until is not None else replace(asked, until=newest)
             ordered = self._sequence(asked, order)
@@ -94,6 +97,11 @@ class Browser:
         following = reached if reached < len(ordered) else None
         return {"rows": listed, "total": len(ordered), "next": following, "until": asked.until, "newest": newest,
                 "problem": self._texts.problem}  # fmt: skip
+
+    def _update(self, view: View) -> None:
+        if self._index.update(view):
+            self._texts.forget()
+            self._asked = (None, np.empty(0, np.int64))
 
     def _sequence(self, asked: Filter, order: Order) -> np.ndarray:
         """`browse.sequence`, kept for the next page of the same question."""
@@ -142,7 +150,7 @@ class Browser:
             SteelyardError: the buffer no longer holds it, or its file is damaged.
         """
         with self._lock, open_view(self._path) as view:
-            self._index.update(view)
+            self._update(view)
             rows = browse.stored(self._index, [seq])
             bodies = browse.bodies(view, [seq])
         require(bool(rows) and seq in bodies, "is no longer in the buffer", where=f"trajectory {seq}", hint="go back")
@@ -154,13 +162,19 @@ class Browser:
         Raises:
             SteelyardError: there is no buffer, or its file is damaged.
         """
-        begun = time.thread_time()
-        with self._lock, open_view(self._path) as view:
-            self._index.update(view)
-            index = self._index
+        with self._lock:
+            if time.monotonic() >= self._due:
+                begun = time.thread_time()
+                self._made = self._composed()
+                self._due = time.monotonic() + pause(time.thread_time() - begun)
+            return self._made | {"again_s": max(EVERY, self._due - time.monotonic())}
+
+    def _composed(self) -> JsonObject:
+        index = self._index
+        with open_view(self._path) as view:
+            self._update(view)
             counted = view.counters()
-            live_R = index.gone_R == 0
-            figures = buffer_figures(index)
+        live_R = index.gone_R == 0
         facts = {
             "trajectories": int(live_R.sum()),
             "prompts": len(np.unique(index.prompt_R[live_R])),
@@ -169,5 +183,4 @@ class Browser:
             "bytes": self._path.stat().st_size,
         }
         counts = {f"{name.replace('_', ' ')}, so far": value for name, value in counted.items() if value}
-        again = pause(time.thread_time() - begun)
-        return {"facts": facts | counts, "figures": [figure_values(figure) for figure in figures], "again_s": again}
+        return {"facts": facts | counts, "figures": [figure_values(figure) for figure in buffer_figures(index)]}

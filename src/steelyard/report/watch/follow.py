@@ -5,7 +5,8 @@ from pathlib import Path
 
 from steelyard.core import SteelyardError
 from steelyard.core.lock import is_held
-from steelyard.report.records import KINDS, Row, RunRecords, parse_row, read_object, read_run
+from steelyard.core.moved import current_metrics
+from steelyard.report.records import KINDS, Row, RunRecords, parse_row, read_config, read_object, read_run
 from steelyard.runtime.run_dir.records import LOCK, RESULT
 
 _TAIL = 200
@@ -87,13 +88,16 @@ class FollowedRun:
         """
         changed = [file.look() for file in self._files.values()]
         result = read_object(self.directory / RESULT)
+        config = read_config(self.directory)
         data = read_object(self.directory / "data.json")
         running = is_held(self.directory / LOCK)
         state = "running" if running else "finished" if result is not None else "stopped"
         last = self._last
-        if any(changed) or state != last.state or data != last.records.data:
+        if any(changed) or state != last.state or (config, data) != (last.records.config, last.records.data):
             rows = {"evals" if kind == "eval" else kind: file.rows for kind, file in self._files.items()}
+            rows["metrics"] = [current_metrics(row) for row in rows["metrics"]]
             # The result of a run that goes on is empty: nothing is missing yet.
-            records = replace(last.records, **rows, result={} if running and result is None else result, data=data)
+            result = {} if running and result is None else result
+            records = replace(last.records, config=config, **rows, result=result, data=data)
             self._last = Look(records, state, last.count + 1)
         return self._last

@@ -1,7 +1,7 @@
-"""How often the page is brought up to date: it lives beside the run that it shows, so what it spends is bounded."""
+"""How often the page is brought up to date: it lives beside the run, so what an open view spends is bounded."""
 
 SHARE = 0.005
-"""Of one processor, at most, for updates."""
+"""Of one processor, for the updates of one open view."""
 EVERY = 1.0
 """Shortest time between two updates (seconds)."""
 

@@ -98,7 +98,7 @@ class _Answers:
 
     def trajectory(self, request: Request) -> Response:
         """One trajectory in full."""
-        return Json(self._browser(request).trajectory(request.path_params["seq"]))
+        return Json(self._browser(request).trajectory(number(str(request.path_params["seq"]), "seq")))
 
     def buffer(self, request: Request) -> Response:
         """What a buffer is made of."""
@@ -120,9 +120,9 @@ def make_app(directories: Sequence[Path], token: str) -> Starlette:
         Route("/report.css", lambda request: FileResponse(_STYLE)),
         Route("/api/runs", answers.runs),
         Route("/api/curves", answers.curves),
-        Route("/api/runs/{run:int}/rows", answers.rows),
-        Route("/api/runs/{run:int}/rows/{seq:int}", answers.trajectory),
-        Route("/api/runs/{run:int}/buffer", answers.buffer),
+        Route("/api/runs/{run}/rows", answers.rows),
+        Route("/api/runs/{run}/rows/{seq}", answers.trajectory),
+        Route("/api/runs/{run}/buffer", answers.buffer),
         Mount("/page", StaticFiles(directory=_PAGE)),
     ]
     guards = [Middleware(Guarded, token=token), Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])]

@@ -67,6 +67,12 @@ class Texts:
         """What `whole` said of this trajectory, as long as it is kept."""
         return self._kept.get(seq)
 
+    def forget(self) -> None:
+        """Drop what is kept: the numbers name other trajectories now."""
+        with self._lock:
+            self._kept.clear()
+            self._characters = 0
+
     def _keep(self, seq: int, found: str) -> None:
         with self._lock:
             self._kept[seq] = found

@@ -3,7 +3,6 @@ import { el, facts, number, shown } from "./dom.js";
 import { address, ask, go, view } from "./view.js";
 
 const COLOURS = { none: "nothing", logp: "log-probability", residual: "residual", version: "weight version" };
-const read = new Map();
 
 export async function openOnes(place, run, seqs, signal) {
   const asked = JSON.stringify([run, seqs, colour()]);
@@ -14,13 +13,8 @@ export async function openOnes(place, run, seqs, signal) {
 }
 
 async function readOne(run, seq, signal) {
-  const key = `${run}/${seq}`;
   try {
-    if (!read.has(key)) {
-      if (read.size > 50) read.clear();
-      read.set(key, await ask(`runs/${run}/rows/${encodeURIComponent(seq)}`, {}, signal));
-    }
-    return read.get(key);
+    return await ask(`runs/${run}/rows/${encodeURIComponent(seq)}`, {}, signal);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     return { seq, error: error.message };
@@ -44,7 +38,7 @@ function card(one, run) {
   if (one.error) return el("section", { "data-seq": one.seq }, el("h2", {}, title), el("p", { class: "error text" }, ...shown(one.error)));
   const copy = el("button", { type: "button", class: "copy", onclick: () => copied(copy, one) }, "Copy as JSON");
   const others = el("a", { href: address({ same: one.seq, offset: null, until: null, order: "version" }) , onclick: (event) => { event.preventDefault(); go({ same: one.seq, offset: null, until: null, order: "version" }); } }, "All answers to this prompt");
-  const earlier = el("button", { type: "button", class: "other", onclick: () => beside(one, run) }, "Another version beside it");
+  const earlier = el("button", { type: "button", class: "other", onclick: () => beside(earlier, one, run) }, "Another version beside it");
   const known = [["reward", number(one.reward)], ["version", number(one.version)], ["tokens", number(one.length)], ["finish", one.finish],
     ...(one.residual === undefined ? [] : [["residual", number(one.residual)]]), ...Object.entries(one.reward_parts).map(([name, value]) => [name, number(value)]),
     ...Object.entries(one.info).filter(([, value]) => value !== null && String(value).length < 200 && typeof value !== "object").map(([name, value]) => [name, String(value)])];
@@ -129,9 +123,13 @@ async function copied(button, one) {
 }
 
 // The newest answer of another version to the same prompt is put beside this one.
-async function beside(one, run) {
-  const found = await ask(`runs/${run}/rows`, { same: one.seq, order: "version", state: "all" });
-  const other = found.rows.filter((row) => row.version !== one.version).at(one.version === found.rows[0]?.version ? -1 : 0);
-  if (other) go({ open: `${one.seq},${other.seq}` });
-  else document.querySelector(`section[data-seq="${one.seq}"] .other`).replaceChildren("No other version answered it");
+async function beside(button, one, run) {
+  const newest = async (bound) => (await ask(`runs/${run}/rows`, { same: one.seq, order: "version", state: "all", ...bound })).rows[0];
+  try {
+    const other = (await newest({ version_low: one.version + 1 })) ?? (one.version > 0 ? await newest({ version_high: one.version - 1 }) : undefined);
+    if (other) go({ open: `${one.seq},${other.seq}` });
+    else button.replaceChildren("No other version answered it");
+  } catch (error) {
+    button.replaceChildren(...shown(error.message));
+  }
 }
