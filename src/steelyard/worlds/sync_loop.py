@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steelyard.core import Prompt, Sampling, Task, Trajectory, WarmupStableDecay, Weights, needs_of, rng, to_bytes
+from steelyard.core import Prompt, Sampling, Task, Trajectory, Weights, needs_of, rng, to_bytes
 from steelyard.core.json import JsonObject
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT, Objective
@@ -23,6 +23,7 @@ from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.searcher import Assignment, Searcher
 from steelyard.worlds.base_cache import taught_once
 from steelyard.worlds.described import described
+from steelyard.worlds.imitation import imitating
 
 
 class SyncLoop:
@@ -241,10 +242,7 @@ def imitate_all(
     objective = objective or SFT()
 
     def teach() -> list[JsonObject]:
-        warmup = min(50, steps // 4)
-        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-        optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
-        learner = Learner(policy, objective, optimizer, learning_rate=learning_rate)
+        learner = imitating(policy, learning_rate, warmup=min(50, steps // 4), steps=steps, objective=objective)
         draws = rng(seed, "imitate")
         return [learner.step([[given[i]] for i in draws.integers(len(given), size=batch)]) for _ in range(steps)]
 

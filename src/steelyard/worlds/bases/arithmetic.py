@@ -5,25 +5,25 @@ that the skill is there; then four guesses to every worked solution, so that it 
 always, and its guess, the sum to the nearest ten, is right one time in ten.
 """
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from steelyard.core import PositiveInt, Prompt, Sampling, Seed, Trajectory, WarmupStableDecay, checked, rng
+from steelyard.core import PositiveInt, Prompt, Sampling, Seed, Trajectory, checked, rng
 from steelyard.core.json import JsonObject
 from steelyard.eval import evaluate
-from steelyard.learner import Adam, Learner
-from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.rollout import engine_for
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.arithmetic import STYLES, Arithmetic, draw_terms, is_held_out, problem, solution
 from steelyard.worlds.bases.new_model import save_new
+from steelyard.worlds.bases.phase import carry_out
 from steelyard.worlds.bases.ranges import LearningRate
+from steelyard.worlds.imitation import imitating
 from steelyard.worlds.sync_loop import demonstration, tiny_policy
 
 CHARACTERS = "0123456789+-=,:><tp"
@@ -62,27 +62,15 @@ class ArithmeticBase:
         torch.set_num_threads(1)  # so that the weights do not depend on the number of cores
         began = time.monotonic()
         steps = self.skill_steps + self.habit_steps
-        learner = self._learner(steps)
-        for step in range(steps):
-            row = learner.step(self._batch(step, learner.policy))
-            if (step + 1) % 100 == 0:
-                print(
-                    f"step {step + 1}/{steps}  loss {row['learner/loss']:.4f}  {time.monotonic() - began:.0f} s",
-                    file=sys.stderr,
-                    flush=True,
-                )
-        save_new(learner.policy, directory)
-        found = measure(learner.policy)
+        policy = new_policy(self.seed)
+        learner = imitating(policy, self.learning_rate, warmup=min(100, steps // 2), steps=steps)
+        carry_out(learner, range(steps), partial(self._batch, policy=policy), began)
+        save_new(policy, directory)
+        found = measure(policy)
         for name, value in found.items():
             print(f"{name:<22} {value}")
         print(f"model: {directory}")
         return {"model": str(directory), "seconds": time.monotonic() - began, **found}
-
-    def _learner(self, steps: int) -> Learner:
-        warmup = min(100, steps // 2)
-        schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-        optimizer = Adam(beta2=0.98, weight_decay=0.01, schedule=schedule)
-        return Learner(new_policy(self.seed), SFT(), optimizer, learning_rate=self.learning_rate)
 
     def _batch(self, step: int, policy: Policy) -> list[list[Trajectory]]:
         """Worked solutions as trajectories: imitation is learning from episodes that somebody else acted."""

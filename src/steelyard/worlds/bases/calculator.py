@@ -6,24 +6,25 @@ signs and the fixed parts of a call; its chat template shows each tool in a line
 """
 
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from steelyard.core import PositiveInt, Seed, Trajectory, WarmupStableDecay, checked, rng
-from steelyard.learner import Adam, Learner
+from steelyard.core import PositiveInt, Seed, Trajectory, checked, rng
+from steelyard.learner import Learner
 from steelyard.learner.demonstrations import given
-from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.calculator import PocketCalculator
 from steelyard.worlds.bases.new_model import save_new
+from steelyard.worlds.bases.phase import carry_out
 from steelyard.worlds.bases.ranges import LearningRate
+from steelyard.worlds.imitation import imitating
 from steelyard.worlds.sync_loop import tiny_policy
 
 BEGIN = '<tool_call>{"name": "'
@@ -76,12 +77,7 @@ class CalculatorBase:
         began = time.monotonic()
         policy = new_policy(self.seed)
         for learner, steps, share in self._phases(policy):
-            for step in steps:
-                row = learner.step(self._batch(step, policy, share))
-                if (step + 1) % 100 == 0:
-                    spent = time.monotonic() - began
-                    line = f"step {step + 1}/{steps.stop}  loss {row['learner/loss']:.4f}  {spent:.0f} s"
-                    print(line, file=sys.stderr, flush=True)
+            carry_out(learner, steps, partial(self._batch, policy=policy, share=share), began)
         save_new(policy, directory)
         print(f"model: {directory}")
         return {"model": str(directory), "seconds": time.monotonic() - began}
@@ -89,18 +85,14 @@ class CalculatorBase:
     def _phases(self, policy: Policy) -> Iterator[tuple[Learner, range, float]]:
         """A learner, the numbers of its steps, and the share of called episodes."""
         first = range(self.skill_steps)
-        yield _learner(policy, self.learning_rate, min(100, len(first) // 2), len(first)), first, SKILL
+        warmup = min(100, len(first) // 2)
+        yield imitating(policy, self.learning_rate, warmup=warmup, steps=len(first)), first, SKILL
         last = range(first.stop, first.stop + self.habit_steps)
-        yield _learner(policy, HABIT_RATE * self.learning_rate, 0, len(last)), last, HABIT
+        yield imitating(policy, HABIT_RATE * self.learning_rate, warmup=0, steps=len(last)), last, HABIT
 
     def _batch(self, step: int, policy: Policy, share: float) -> list[list[Trajectory]]:
         draws = rng(self.seed, "warmstart", step)
         return [[_played(policy, draws, called=bool(draws.random() < share))] for _ in range(self.batch)]
-
-
-def _learner(policy: Policy, learning_rate: float, warmup: int, steps: int) -> Learner:
-    schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-    return Learner(policy, SFT(), Adam(beta2=0.98, weight_decay=0.01, schedule=schedule), learning_rate=learning_rate)
 
 
 def new_policy(seed: int) -> Policy:

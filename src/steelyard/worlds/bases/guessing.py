@@ -6,25 +6,25 @@ there; then, while the learning rate falls, fewer of them; then, with a new opti
 which the answers are ignored, so that the skill is latent.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from steelyard.core import PositiveInt, Prompt, Seed, Trajectory, WarmupStableDecay, checked, rng
-from steelyard.learner import Adam, Learner
+from steelyard.core import PositiveInt, Prompt, Seed, Trajectory, checked, rng
+from steelyard.learner import Learner
 from steelyard.learner.demonstrations import end_of
-from steelyard.objective import SFT
 from steelyard.policy import Policy
 from steelyard.runtime.run_dir.records import check_output
 from steelyard.task.guessing import HIGHEST, LOWEST, NUMBERS, Game, Guessing, range_text
 from steelyard.worlds.bases.new_model import save_new
+from steelyard.worlds.bases.phase import carry_out
 from steelyard.worlds.bases.ranges import LearningRate
+from steelyard.worlds.imitation import imitating
 from steelyard.worlds.playing import episode
 from steelyard.worlds.sync_loop import tiny_policy
 
@@ -68,12 +68,7 @@ class GuessingBase:
         began = time.monotonic()
         policy = new_policy(self.seed)
         for learner, steps in self._phases(policy):
-            for step in steps:
-                row = learner.step(self._batch(step, policy))
-                if (step + 1) % 100 == 0:
-                    spent = time.monotonic() - began
-                    line = f"step {step + 1}/{steps.stop}  loss {row['learner/loss']:.4f}  {spent:.0f} s"
-                    print(line, file=sys.stderr, flush=True)
+            carry_out(learner, steps, partial(self._batch, policy=policy), began)
         save_new(policy, directory)
         print(f"model: {directory}")
         return {"model": str(directory), "seconds": time.monotonic() - began}
@@ -81,9 +76,9 @@ class GuessingBase:
     def _phases(self, policy: Policy) -> Iterator[tuple[Learner, range]]:
         """A learner and the numbers of its steps: one for skill and mixture, one for the habit."""
         first = self.skill_steps + self.mixed_steps
-        yield _learner(policy, self.learning_rate, min(100, first // 2), first), range(first)
+        yield imitating(policy, self.learning_rate, warmup=min(100, first // 2), steps=first), range(first)
         last = range(first, first + self.habit_steps)
-        yield _learner(policy, HABIT_RATE * self.learning_rate, 0, self.habit_steps), last
+        yield imitating(policy, HABIT_RATE * self.learning_rate, warmup=0, steps=self.habit_steps), last
 
     def _batch(self, step: int, policy: Policy) -> list[list[Trajectory]]:
         """Games that somebody else played."""
@@ -98,11 +93,6 @@ class GuessingBase:
         if step < self.skill_steps:
             return SKILL
         return MIXED if step < self.skill_steps + self.mixed_steps else HABIT
-
-
-def _learner(policy: Policy, learning_rate: float, warmup: int, steps: int) -> Learner:
-    schedule = WarmupStableDecay(warmup=warmup, stable=0, decay=steps - warmup, floor=0.02)
-    return Learner(policy, SFT(), Adam(beta2=0.98, weight_decay=0.01, schedule=schedule), learning_rate=learning_rate)
 
 
 def new_policy(seed: int) -> Policy:
