@@ -79,8 +79,8 @@ class Reply(msgspec.Struct):
     """What came of it: a value, an `error` of this one call, or a `mistake` that every call would meet.
 
     `hint` says how to mend a mistake, where it is not the function's signature. `spent` says that the process ran out
-    of memory, and is no good for another call. `columns` and `metrics` are what
-    the function told `log_extra` and `log_metric`: values by column, and the means of numbers.
+    of memory, and is no good for another call. `columns` and `metrics` are what the function told `log_extra` and
+    `log_metric`: values by column, and the means of numbers.
     """
 
     value: Any = None

@@ -20,6 +20,11 @@ ANSWERS = ("answer", "solution", "ground_truth")
 _SHOWN = 20  # columns that an error message lists
 
 
+def prompt_names(column: str) -> Sequence[str]:
+    """The names that the prompt's column may have, in order of preference: the one that is named, or else the usual."""
+    return (column,) if column else PROMPTS
+
+
 @dataclass(frozen=True)
 class AnswerColumns:
     """Which columns of a file hold the prompt and its answer."""
@@ -32,7 +37,7 @@ class AnswerColumns:
     @property
     def prompts(self) -> Sequence[str]:
         """The names that the prompt's column may have, in order of preference."""
-        return (self.prompt,) if self.prompt else PROMPTS
+        return prompt_names(self.prompt)
 
     @property
     def answers(self) -> Sequence[str]:

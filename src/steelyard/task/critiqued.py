@@ -18,7 +18,7 @@ from steelyard.core import Prompt, require
 from steelyard.core.columns import Column, check_row, text_of
 from steelyard.core.json import JsonMapping
 from steelyard.task.base import make_prompt
-from steelyard.task.columns import PROMPTS, column_of, is_missing
+from steelyard.task.columns import column_of, is_missing, prompt_names
 from steelyard.task.files import read_rows
 from steelyard.task.wording import Wording
 
@@ -86,7 +86,7 @@ class CritiquedFile(Wording):
             SteelyardError: it has no prompt, no response or no feedback, or as many refinements as responses to them.
         """
         names = self.columns
-        column = column_of(row, (names.prompt,) if names.prompt else PROMPTS, "prompt", where)
+        column = column_of(row, prompt_names(names.prompt), "prompt", where)
         taken = {column, names.response, names.score, names.critique, names.refinement, names.next}
         rest = {name: value for name, value in row.items() if name not in taken}
         prompt = make_prompt(self.prompt(row[column], column, where), rest, place=where)

@@ -19,7 +19,7 @@ from steelyard.core.columns import Column, text_of
 from steelyard.core.foreign_rows import COMPARED, with_pair, with_prompt
 from steelyard.core.json import JsonMapping
 from steelyard.task.base import make_prompt
-from steelyard.task.columns import PROMPTS, column_of
+from steelyard.task.columns import PROMPTS, column_of, prompt_names
 from steelyard.task.files import read_rows
 from steelyard.task.wording import Wording
 
@@ -45,7 +45,7 @@ class PreferenceColumns:
     @property
     def prompts(self) -> Sequence[str]:
         """The names that the prompt's column may have, in order of preference."""
-        return (self.prompt,) if self.prompt else PROMPTS
+        return prompt_names(self.prompt)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from steelyard.core.foreign_rows import with_pair
 from steelyard.core.json import JsonMapping, JsonObject, check_json
 from steelyard.runtime.run_dir.disk import sync, writing
 from steelyard.task.base import Text, key_of, split_keys
-from steelyard.task.columns import PROMPTS, column_of
+from steelyard.task.columns import column_of, prompt_names
 from steelyard.task.decontamination import HeldOutIndex
 from steelyard.task.files import read_rows
 from steelyard.task.rows import prompt_of
@@ -222,7 +222,7 @@ def _mixed(stage: Stage, seed: int) -> tuple[list[GivenRow], dict[str, int]]:
 def _read(path: str, prompt_column: str) -> list[GivenRow]:
     """The rows of a file, each with its prompt."""
     found: list[GivenRow] = []
-    names = (prompt_column,) if prompt_column else PROMPTS
+    names = prompt_names(prompt_column)
     for place, given in read_rows(path):
         where = f"{path}, {place}"
         check_json(given, where)
