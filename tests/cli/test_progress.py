@@ -1,5 +1,8 @@
 import io
+import re
+from itertools import chain
 
+import pytest
 from rich.console import Console
 
 from steelyard.cli import progress as module
@@ -12,9 +15,9 @@ SUMMARY = {"seconds": 41.7, "steps": 150, "trajectories": 9000, "staleness_mean"
            "learner_idle": 0.1, "searcher_idle": 0.0}  # fmt: skip
 
 
-def watched(rows, *, terminal, title=""):
+def watched(rows, *, terminal, title="", width=120):
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=120, color_system=None)
+    console = Console(file=file, force_terminal=terminal, width=width, color_system=None)
     with Progress(150, title, console) as progress:
         for kind, row in rows:
             progress.watch(kind, row)
@@ -39,10 +42,68 @@ def test_plain_lines_are_not_too_many():
     assert watched([("metrics", METRICS)] * 50, terminal=False) == ""
 
 
-def test_timing_rows_add_to_the_next_plain_line(monkeypatch):
-    monkeypatch.setattr(module, "_PLAIN_EVERY", -1.0)
-    rows = [("timing", {"step": 2, "steps_per_s": 3.14159}), ("metrics", METRICS)]
-    assert watched(rows, terminal=False) == "step 3/150 loss 0.25 length 7 stored 512 steps/s 3.142\n"
+def timed(monkeypatch, steps):
+    """Rows of so many steps, a second apart, of which the learner waits half: 16 trajectories of 7 tokens are learned
+    from in each, and 10 of 4 come."""
+    clock = [0.0]
+
+    def passing():
+        for step in range(steps):
+            clock[0] = float(step)
+            shares = {"learner_idle": 0.5, "searcher_idle": 0.0}
+            yield "timing", {"step": step, "seconds": float(step), **shares}
+            counted = {"replay/admitted": 100 + 10 * step, "replay/prompts": 3, "search/length_mean": 4.0}
+            yield "metrics", METRICS | counted | {"step": step, "batch/trajectories": 16}
+
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    return passing()
+
+
+def test_plain_lines_tell_what_is_left_and_now_and_then_the_speed(monkeypatch):
+    lines = watched(timed(monkeypatch, 26), terminal=False).splitlines()
+    assert lines[0] == "step 6/150 loss 0.25 length 7 stored 512 2 min 24 s left"
+    assert len(lines) == 5
+    assert (
+        lines[4] == "  tokens/s: searchers 40, learner 112; learner waits for searchers 50.0%: try more --num-searchers"
+    )
+
+
+def test_the_live_view_fits_the_terminal(monkeypatch):
+    sample = {
+        "step": 0,
+        "prompt": "of the prompt the end " * 20 + "1+1=",
+        "completion": "2\x1b[2J" * 300,
+        "reward": 1.0,
+    }
+    said = watched(chain([("samples", sample)], timed(monkeypatch, 9)), terminal=True, width=80)
+    last = said.split("  step  ")[-1]
+    assert "8/150" in last and "2 min 22 s left" in last
+    for words in ("40 tokens/s, 10 completions/s, idle 0.0%", "112 tokens/s, 1 steps/s, idle 50.0%",
+                  "512 stored, 3 prompts, 170 admitted", "learner waits for searchers 50.0%: try more --num-searchers",
+                  "reward 1: …", "1+1= -> 2␛[2J2"):  # fmt: skip
+        assert words in last
+    assert "\x1b[2J" not in last
+    assert max(len(line) for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said).replace("\r", "\n").split("\n")) <= 80
+
+
+def test_a_view_is_drawn_twice_a_second_at_most(monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 5.0)
+    assert watched([("metrics", METRICS)] * 50, terminal=True).count("3/150") == 2  # and once more at the end
+    last = ("metrics", METRICS | {"step": 150})
+    assert watched([last] * 2, terminal=True).count("150/150") == 3
+
+
+@pytest.mark.parametrize("plainly", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_lines_where_the_reader_or_the_terminal_wants_plain_text(monkeypatch, plainly):
+    for name, value in plainly.items():
+        monkeypatch.setenv(name, value)
+    said = watched(timed(monkeypatch, 9), terminal=True)
+    assert said.startswith("step 6/150 ") and "\x1b" not in said
+
+
+def test_lines_on_a_narrow_terminal_are_folded_between_words():
+    said = watched([("eval", ACCURACY)], terminal=True, width=30)
+    assert said == "  step    0  accuracy 12.5%\n      [10.0%, 15.0%]\n"
 
 
 def test_an_evaluation_is_one_line_of_accuracy_length_and_styles():

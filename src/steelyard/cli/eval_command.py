@@ -16,6 +16,7 @@ from steelyard.core import Weights, checked, encode, require
 from steelyard.core.job import Job, MeasuresTexts, Reopens, opened, placed_on
 from steelyard.core.json import JsonMapping
 from steelyard.policy.device import AUTO, Device
+from steelyard.report.folding import say_out
 from steelyard.reward import named_rewards
 from steelyard.runtime import Run
 from steelyard.runtime.factories import fitting, make_evaluation, make_policy
@@ -105,7 +106,8 @@ def _shown(asked: Eval, row: JsonMapping) -> Mapping[str, object]:
     metrics = {name: value for name, value in row.items() if name.startswith("eval/")}
     width = max(18, *(len(name) - len("eval/") for name in metrics))
     for name, value in metrics.items():
-        print(f"{name.removeprefix('eval/'):<{width}} {f'{value:.4f}' if isinstance(value, float) else value}")
+        line = f"{name.removeprefix('eval/'):<{width}} {f'{value:.4f}' if isinstance(value, float) else value}"
+        say_out(line, indent=width - 1)
     return {"run_dir": asked.run, "base": asked.base, **metrics}
 
 

@@ -1,5 +1,7 @@
 """`steelyard methods [ID]`: what is registered, read from the cards in the code and the records of their proofs."""
 
+import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +12,10 @@ import tyro
 from steelyard.check import import_rooms
 from steelyard.cli import own_data
 from steelyard.cli.flags import parse
-from steelyard.core import SteelyardError, cards, find, require, suggest
+from steelyard.core import Card, SteelyardError, cards, find, require, suggest
 from steelyard.experiments.harness import catalogue_page
 from steelyard.experiments.harness.card_text import claim_of, data_of, explain, proven
+from steelyard.report.folding import fold, say_out
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,23 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         return {"page": _write(Path(asked.commands), "--commands", own_data.write)}
     if asked.id is not None:
         card = find(asked.id)
-        print(explain(card))
+        say_out(explain(card))
         return data_of(card)
     listed = cards(asked.room)
-    width = max(len(card.id) for card in listed)
-    for card in listed:
-        row = f"{card.room:<11} {card.id:<{width}} {card.paper or '':<23} {proven(card):<18} {claim_of(card)}"
-        print(row)
+    _print(listed)
     return {"methods": [data_of(card) for card in listed]}
+
+
+def _print(listed: Sequence[Card]) -> None:
+    """One line for each; on a terminal that has no room for it, its claim in lines of their own."""
+    width = max(len(card.id) for card in listed)
+    columns = shutil.get_terminal_size().columns
+    for card in listed:
+        row = f"{card.room:<11} {card.id:<{width}} {card.paper or '':<23} {proven(card):<18}"
+        if sys.stdout.isatty() and len(row) + len(claim_of(card)) >= columns:
+            print(row.rstrip(), fold(f"    {claim_of(card)}", columns, -2), sep="\n")
+        else:
+            print(f"{row} {claim_of(card)}")
 
 
 def _write(page: Path, flag: str, write: Callable[[Path], None]) -> str:

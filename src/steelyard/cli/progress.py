@@ -1,10 +1,14 @@
-"""Progress of a run on standard error: a live line on a terminal, plain lines elsewhere.
+"""Progress of a run on standard error: a live view on a terminal, plain lines elsewhere.
+
+Elsewhere is a pipe or a file, a terminal that cannot move its cursor or is too narrow, and one whose reader asks for
+plain text by NO_COLOR.
 
 Style names come from the model's output, and a title may contain a path. Both are printed as literal text: neither rich
 nor the terminal interprets them.
 """
 
 import math
+import os
 import sys
 import time
 from types import TracebackType
@@ -12,14 +16,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
+from steelyard.cli.live_view import NARROWEST, PER_SECOND, live_view, sample_line, time_left, waiting
+from steelyard.cli.run_pace import RunPace
 from steelyard.cli.sanitize import plain
 from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.report.folding import fold
+from steelyard.report.format import number
 from steelyard.report.measures import headline_of, own
 
 _WAITING_EVERY = 10.0  # seconds between lines about what a process waits for
 _PLAIN_EVERY = 5.0  # seconds between plain lines; each evaluation also prints one
+_PACE_EVERY = 4  # plain lines of which one is followed by a line about speed
 
 
 class Progress:
@@ -36,10 +44,14 @@ class Progress:
         self._title = title
         self.console = console or Console(file=sys.stderr)
         self._live = (
-            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+            Live(console=self.console, auto_refresh=False, transient=True) if _can_redraw(self.console) else None
         )
         self._latest: JsonObject = {}
+        self._pace = RunPace()
+        self._sample = ""
         self._printed = time.monotonic()
+        self._lines = 0
+        self._drawn = -math.inf
         self._told: dict[str, float] = {}
         """Process -> the seconds of its wait that were told last."""
 
@@ -58,9 +70,11 @@ class Progress:
     def watch(self, file: str, row: JsonMapping) -> None:
         """Show a row of a record file."""
         if self._title:  # printed late, so that a run that cannot start prints only its error
-            self._say(self._title)
+            for line in self._title.split("\n"):
+                self._say(line)
             self._title = ""
-        if file in ("samples", "events"):
+        if file == "samples":
+            self._sample = sample_line(row)
             return
         if file == "begin":
             self.max_steps = row["steps"]
@@ -69,23 +83,55 @@ class Progress:
             self._wait(row)
             return
         if file == "data":
-            for what, number in row["notes"].items():
-                self._say(f"  data: {number:,} {what}")
+            for what, count in row["notes"].items():
+                self._say(f"  data: {count:,} {what}")
             return
         if file == "faults":
-            self.console.print(self._fault(row), highlight=False, markup=False, soft_wrap=True)
+            for line in self._fault(row).split("\n"):
+                self._say(line)
             return
+        if file in ("metrics", "timing", "eval"):
+            self._step(file, row, time.monotonic())
+
+    def _step(self, file: str, row: JsonMapping, now: float) -> None:
+        """Show numbers of a step: in the live view, by a line of its own for an evaluation, and else now and then."""
         self._latest.update(row)
+        self._pace.take(file, row, now)
         if file == "eval":
             self._say(self._evaluation(row))
         elif self._live is not None:
-            self._live.update(self._table(), refresh=True)
-        elif file == "metrics" and time.monotonic() - self._printed > _PLAIN_EVERY:
-            self._printed = time.monotonic()
-            self._say(" ".join(f"{k} {v}" for k, v in self._facts().items()))
+            self._redraw(self._live, now)
+        elif file == "metrics" and now - self._printed > _PLAIN_EVERY:
+            self._printed = now
+            self._plain_lines()
+
+    def _redraw(self, live: Live, now: float) -> None:
+        last = self._latest["step"] == self.max_steps
+        if now - self._drawn < 1 / PER_SECOND and not last:
+            return
+        self._drawn = now
+        pace = self._pace.pace()
+        known = {"steps": self.max_steps, "sample": self._sample, "width": self.console.width}
+        live.update(live_view(self._facts(), self._latest, pace, **known), refresh=True)
+
+    def _plain_lines(self) -> None:
+        """A line about the step, and now and then one about speed."""
+        row = self._latest
+        pace = self._pace.pace()
+        left = "" if self.max_steps is None else time_left(row["step"], self.max_steps, pace)
+        facts = [f"{name} {value}" for name, value in self._facts().items()]
+        self._say(" ".join(filter(None, [f"step {row['step']}/{self.max_steps}", *facts, left])))
+        self._lines += 1
+        if pace is not None and self._lines % _PACE_EVERY == 0:
+            rates = {"searchers": pace.searcher_tokens_per_s, "learner": pace.learner_tokens_per_s}
+            known = [f"{who} {number(round(rate))}" for who, rate in rates.items() if rate is not None]
+            told = [f"tokens/s: {', '.join(known)}" if known else "", waiting(pace)]
+            self._say("  " + "; ".join(filter(None, told)))
 
     def _say(self, line: str) -> None:
-        self.console.print(plain(line), highlight=False, markup=False, emoji=False, soft_wrap=True)
+        line = plain(line)
+        line = fold(line, self.console.width) if self.console.is_terminal else line
+        self.console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def _wait(self, row: JsonMapping) -> None:
         """A line every so often about a process that waits for long."""
@@ -122,26 +168,21 @@ class Progress:
         return text + "".join(f"  {name} {share:.0%}" for name, share in styles.items())
 
     def _facts(self) -> dict[str, str]:
-        row = self._latest
-        facts = {"step": f"{row['step']}/{self.max_steps}"}
         named = {
             "reward": "search/reward_mean",
             "loss": "learner/loss",
             "length": "batch/length_mean",
             "staleness": "batch/staleness_mean",
             "stored": "replay/size",
-            "steps/s": "steps_per_s",
-            "completions/s": "completions_per_s",
         }
-        return facts | {name: f"{row[key]:.4g}" for name, key in named.items() if row.get(key) is not None}
+        row = self._latest
+        return {name: f"{row[key]:.4g}" for name, key in named.items() if row.get(key) is not None}
 
-    def _table(self) -> Table:
-        table = Table(box=None, padding=(0, 2))
-        facts = self._facts()
-        for name in facts:
-            table.add_column(name, justify="right")
-        table.add_row(*facts.values())
-        return table
+
+def _can_redraw(console: Console) -> bool:
+    """Whether the terminal can draw a view anew in its place, and its reader wants that."""
+    plainly = console.is_dumb_terminal or bool(os.environ.get("NO_COLOR"))
+    return console.is_terminal and not plainly and console.width >= NARROWEST
 
 
 class StageProgress:

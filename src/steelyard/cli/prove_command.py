@@ -1,6 +1,5 @@
 """`steelyard prove ID`: a paper's claim, measured on this machine, with a verdict that can fail."""
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from steelyard.experiments.harness.publish import publish, renew
 from steelyard.experiments.harness.publishable import check_publishable
 from steelyard.experiments.harness.spread import spread
 from steelyard.experiments.harness.table import show
+from steelyard.report.folding import say, say_out
 
 
 @checked()
@@ -91,7 +91,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 
 def _say(line: str) -> None:
-    print(f"  {line}", file=sys.stderr, flush=True)
+    say(f"  {line}")
 
 
 def _named(id: str) -> str:
@@ -101,7 +101,7 @@ def _named(id: str) -> str:
 def _null(asked: Prove, runs: int) -> Mapping[str, object]:
     """Run the null method, and keep what it found."""
     found = null_method.null_rate(runs, _say)
-    print(found.text)
+    say_out(found.text)
     directory = evidence.evidence() if asked.publish else Path(asked.output_dir or _named("null"))
     keep(directory / evidence.NULL, found)
     if asked.publish:
@@ -136,11 +136,11 @@ def tell(record: ProofRecord) -> None:
     _tell_block(record, record.first, "a quick run, which gives no verdict" if record.quick else "first block")
     if record.later is not None:
         _tell_block(record, record.later, "later block")
-    print(f"equal: {record.equal}")
+    say_out(f"equal: {record.equal}")
     for line in _untold(record):
-        print(line)
+        say_out(line)
     if any(claim.control_verdict not in (None, "not shown") for claim in record.first.claims):
-        print("the control does not fail every gain that is claimed: this experiment cannot tell")
+        say_out("the control does not fail every gain that is claimed: this experiment cannot tell")
 
 
 def _tell_block(record: ProofRecord, block: Block, name: str) -> None:
@@ -184,4 +184,4 @@ def _tell_all(records: Mapping[str, ProofRecord]) -> None:
         [id, r.first.verdict, r.later.verdict if r.later else "", f"{core_minutes(r):.1f}"] for id, r in records.items()
     ]
     show("all proofs", ["method", "first block", "later block", "core minutes"], rows)
-    print(f"{len(records)} proofs: {cost_text(records.values())}")
+    say_out(f"{len(records)} proofs: {cost_text(records.values())}")

@@ -1,6 +1,5 @@
 """`steelyard train RECIPE`: post-train a model, or carry out a job on given data, and show the progress."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from steelyard.core.json import JsonMapping
 from steelyard.policy.meta_model import slow_generation
 from steelyard.recipes import find, summaries
 from steelyard.report import curve_text, read_run
+from steelyard.report.folding import say
 from steelyard.report.measures import change
 from steelyard.report.track import TRACKERS, check_trackers
 from steelyard.runtime import Run
@@ -203,11 +203,6 @@ def _title(what: str, run: Run | Job) -> str:
         f"steelyard train {what}: {type(run.task).__name__} with {type(run.objective).__name__}, runtime "
         f"{run.runtime}, {run.max_steps} steps of {run.num_prompts} x {run.num_generations}"
     )
-
-
-def say(text: str) -> None:
-    """Print on standard error: standard output is for --json."""
-    print(text, file=sys.stderr)
 
 
 def headline(summary: JsonMapping, evals: Sequence[JsonMapping]) -> str:

@@ -3,7 +3,6 @@
 import os
 import signal
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from steelyard.experiments.harness.trials import (
     combined,
     jobs_of,
 )
+from steelyard.report.folding import say, say_out
 
 
 @checked()
@@ -93,7 +93,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
 
 
 def _say(line: str) -> None:
-    print(f"  {line}", file=sys.stderr, flush=True)
+    say(f"  {line}")
 
 
 def _stopped(kept: Kept, jobs: Sequence[SeedJob]) -> Stopped:
@@ -118,7 +118,7 @@ def tell(tried: Tried, proof: AnyProof) -> None:
             for j in judged
         ]
         show("claims", ["claim", "effect", "claimed", "paired spread", "seeds"], claims)
-        print(f"together: {plan_seeds(judged).text}")
+        say_out(f"together: {plan_seeds(judged).text}")
 
 
 def _cell(rows: Sequence[Mapping[str, float]], name: str) -> str:

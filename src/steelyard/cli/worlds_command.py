@@ -1,6 +1,5 @@
 """`steelyard worlds [NAME]`: the shelf of worlds, with what was measured of each."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from steelyard.core import checked, require
 from steelyard.experiments.harness import world_record, worlds_page
 from steelyard.experiments.harness.processes import Jobs
 from steelyard.experiments.harness.world_record import Measured, shipped
+from steelyard.report.folding import say, say_out
 from steelyard.worlds import shelf
 
 
@@ -59,18 +59,19 @@ def _list() -> Mapping[str, object]:
         head, rows = worlds_page.table(held)
         print(f"--- {kind} ---\n")
         for name, *cells, matters, _ in rows:
-            print(f"{name}\n    {shelf.summary(name)}")
-            print(f"    {', '.join(f'{column} {cell}' for column, cell in zip(head[1:], cells, strict=False))}")
-            print(f"    matters: {matters or '-'}\n")
+            say_out(f"{name}\n    {shelf.summary(name)}")
+            measured = ", ".join(f"{column} {cell}" for column, cell in zip(head[1:], cells, strict=False))
+            say_out(f"    {measured}")
+            say_out(f"    matters: {matters or '-'}\n")
     print("--- where what matters ---\n")
     for property, held in worlds_page.by_property():
-        print(f"{property}: {held.replace('`', '')}")
+        say_out(f"{property}: {held.replace('`', '')}")
     print("\nsteelyard worlds NAME shows a data sheet, and what each number compares")
     return {"worlds": {name: {"summary": shelf.summary(name), **_data(shipped().get(name))} for name in names}}
 
 
 def _show(name: str) -> Mapping[str, object]:
-    print(shelf.sheet(name))
+    say_out(shelf.sheet(name))
     measured = shipped().get(name)
     print()
     if measured is None:
@@ -85,7 +86,7 @@ def _tell(name: str, measured: Measured) -> None:
     print(f"{name}: seeds {', '.join(map(str, measured.seeds))}, {measured.core_minutes:.1f} core minutes")
     for found in measured.properties:
         title, value, said, why = worlds_page.row(found)
-        print(f"  {title:<28} {value}{f'; matters: {said}' if said else ''}\n      {why}")
+        say_out(f"  {title:<28} {value}{f'; matters: {said}' if said else ''}\n      {why}")
 
 
 def _data(measured: Measured | None) -> dict[str, object]:
@@ -97,7 +98,7 @@ def _measure(asked: Worlds) -> Mapping[str, object]:
     require((asked.name is None) == asked.all, "takes a world's name, or --all", where="--measure", hint=hint)
     names = shelf.names() if asked.name is None else [asked.name]
     directory = Path(asked.output_dir)
-    records = world_record.measure(names, directory, asked.jobs, lambda line: print(f"  {line}", file=sys.stderr))
+    records = world_record.measure(names, directory, asked.jobs, lambda line: say(f"  {line}"))
     for name, record in records.items():
         _tell(name, record)
     if world_record.is_source_tree():

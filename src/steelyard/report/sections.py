@@ -11,6 +11,7 @@ from steelyard.report.format import is_number, number, percent
 from steelyard.report.job_section import drawing, job
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
+from steelyard.report.waits import bottleneck_of
 
 
 def held_out(run: RunRecords) -> Section | None:
@@ -172,9 +173,10 @@ def _who_waits(last: Row) -> str:
     learner, searchers = (
         found if is_number(found := last.get(key)) else 0.0 for key in ("learner_idle", "searcher_idle")
     )
-    if max(learner, searchers) < _IDLE:
+    bottleneck = bottleneck_of(learner, searchers)
+    if bottleneck is None:
         return "Neither waits for long."
-    if learner > searchers:
+    if bottleneck == "searchers":
         return "The learner waits for trajectories: searchers are the bottleneck, and more of them would help."
     return "Searchers wait for the learner, which max_staleness asks of them: the learner is the bottleneck."
 
@@ -269,8 +271,6 @@ def faults(run: RunRecords) -> Section | None:
 
 
 _SHOWN = 20
-_IDLE = 0.1
-"""A share of waiting that is worth a word."""
 _MISMATCH = ("search/logp_mismatch_mean", number)
 CHARTS = (
     target,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steelyard.experiments.harness.claim import Judgement
 from steelyard.experiments.harness.table import Cells, show
+from steelyard.report.folding import say_out
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Section:
         """The table, the verdicts and the paper's numbers, on standard output."""
         show(self.title, self.columns, self.rows)
         for claim in self.claims:
-            print(f"{claim.text}: {claim.measured}: {claim.verdict}")
+            say_out(f"{claim.text}: {claim.measured}: {claim.verdict}")
         if self.paper:
             show("in the paper", self.paper[0], self.paper[1:])
 
