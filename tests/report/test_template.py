@@ -26,7 +26,7 @@ class Reader(HTMLParser):
 
 
 def page(*sections: Section, title: str = "t") -> str:
-    return render("page.html.jinja", title=title, change=None, facts=[], notes=[], sections=sections)
+    return render("page.html.jinja", title=title, change=None, facts=[], notes=[], sections=sections, embedded=None)
 
 
 def plot(alt: str) -> Bars:

@@ -30,7 +30,8 @@ class Heading:
 def write_report(run_dir: Path) -> Path:
     """Write `report.html` into a run directory and return its path; an older one is replaced.
 
-    The page needs no network and no script. What the run did not record is left out.
+    The page needs no network, and one script, its own, where it holds trajectories of the run's buffer. What the run
+    did not record is left out.
 
     Raises:
         SteelyardError: `run_dir` is not a run directory, or one of its files is not what a run writes.
@@ -49,8 +50,11 @@ def write_comparison(run_dirs: Sequence[Path], page: Path) -> Path:
 
 def page_of(names: Sequence[str], runs: Sequence[RunRecords]) -> str:
     """The page of one run, or of several with these names, as HTML."""
+    from steelyard.report.watch.embed import embedded  # loads tokenizers: only who writes a page waits for that
+
     sections = overlay([(name, sections_of(run)) for name, run in zip(names, runs, strict=True)])
-    return render("page.html.jinja", **vars(heading_of(names, runs)), sections=sections)
+    parts = {"sections": sections, "embedded": embedded(names, runs)}
+    return render("page.html.jinja", **vars(heading_of(names, runs)), **parts)
 
 
 def sections_of(run: RunRecords) -> list[Section]:

@@ -30,6 +30,7 @@ def write_pipeline_report(directory: Path) -> Path:
         change=None,
         facts=_facts(state),
         notes=_notes(directory, state),
+        embedded=None,
         sections=[_measured(directory, state), _learned(state)],
     )
     return put_page(directory / "report.html", text)

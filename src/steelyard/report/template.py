@@ -1,6 +1,7 @@
-"""Pages from Jinja2 templates: one file, no scripts, no network, and every value escaped.
+"""Pages from Jinja2 templates: one file, no network, and every value escaped.
 
-Autoescaping is on, so text from a run cannot become HTML. The only markup that is passed in are our own plots.
+Autoescaping is on, so text from a run cannot become HTML. The only markup that is passed in are our own plots, and
+the script and data of the browser of trajectories (`watch.embed`).
 """
 
 import functools

@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from steelyard.core.lock import Lock
+from steelyard.report import write_report
+from steelyard.report.watch import embed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.long
 SECONDS = 60_000
+OWN = ("http://127.0.0.1:", "file:///")
 RECORD = """window.key = (e) => {
   const fold = e.tagName === 'SUMMARY' ? 'fold' : '';
   const name = fold || e.id || e.name || e.className || (e.dataset.seq ? 'row' : e.textContent);
@@ -73,7 +76,7 @@ def page() -> Iterator[object]:
         problems: list[str] = []
         opened.on("pageerror", lambda error: problems.append(str(error)))
         opened.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
-        opened.on("request", lambda asked: problems.append(asked.url) if "//127.0.0.1:" not in asked.url else None)
+        opened.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith(OWN) else None)
         yield opened
         browser.close()
         assert problems == []
@@ -278,3 +281,48 @@ def test_a_trajectory_opened_again_is_asked_for_again(watched, page, say):
         page.locator(".rows a").first.click()
         until(page, f"({opened}).includes('latter')")
         page.close()
+
+
+def test_the_report_as_one_file_browses_what_it_holds(watched, page, evil, monkeypatch):
+    """From the file itself: nothing is asked for, and hostile text is text."""
+    monkeypatch.setattr(embed, "MOST", 90)
+    address = write_report(watched[0]).as_uri()
+
+    def count(text: str) -> None:
+        until(page, f"document.querySelector('#count')?.textContent === {json.dumps(text)}")
+
+    page.goto(address)
+    count("1 to 50 of 90")
+    assert "The newest 90 of 121" in page.locator("#trajectories .note").first.inner_text()
+    page.locator("#next").click()
+    count("51 to 90 of 90")
+    page.locator("#previous").click()
+    count("1 to 50 of 90")
+    page.locator(".rows a").first.click()
+    page.wait_for_selector(".opened .turn.environment")
+    opened = page.locator(".opened").inner_text()
+    assert f"{evil.partition(chr(0x202E))[0]}" in opened and "U+202E" in opened and "héé 漢" in opened
+    until(page, "document.querySelector('.scale')?.textContent.startsWith('less likely')")
+    page.locator("#colour").select_option("residual")
+    until(page, "document.querySelector('.scale')?.textContent.includes('the reference')")
+    page.reload()  # the view is in the address
+    page.wait_for_selector(".opened .turn.environment")
+    page.locator("#close").click()
+    until(page, "document.querySelectorAll('.opened [data-seq]').length === 0")
+    for name, value, told in (("text", "21+21=", "2 found in 90 of 90"), ("prompt", "31+", "0 found in 3 of 3")):
+        page.locator(f"[name={name}]").fill(value)
+        page.get_by_role("button", name="Filter").click()
+        count(told)
+    page.locator("#clear").click()
+    count("1 to 50 of 90")
+    page.locator("[name=reward_low]").fill("0.25")
+    page.get_by_role("button", name="Filter").click()
+    count("1 to 10 of 10")
+    page.locator("[name=order]").select_option("reward-high")
+    until(page, "document.querySelector('.rows .badge').textContent === '1'")
+    page.locator("[name=state]").select_option("removed")
+    count("No trajectory passes the filter")
+    assert page.title() != "owned" and page.locator("img").count() == 0
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()

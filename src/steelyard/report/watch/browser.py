@@ -143,6 +143,29 @@ class Browser:
         facts = row._asdict() | {"prompt": row.prompt[:PREVIEW], "prompt_id": row.prompt}
         return facts | texts | {"finish": trajectory.finish, "turns": len(turns_of(trajectory)) - 1}
 
+    def newest(self, rows: int, tokens: int) -> JsonObject:
+        """The newest trajectories in full, removed ones that are still in the file included.
+
+        Args:
+            rows: most of them.
+            tokens: most that they have together; the newest one is there anyhow.
+
+        Returns:
+            `rows` as of `page`, `episodes` as of `trajectory`, `total` in the file, and `problem`.
+
+        Raises:
+            SteelyardError: there is no buffer, or its file is damaged.
+        """
+        with self._lock, open_view(self._path) as view:
+            self._update(view)
+            newest = browse.stored(self._index, self._sequence(Filter(state="all"), "newest")[:rows].tolist())
+            fit = np.cumsum([row.length for row in newest]) <= tokens
+            kept = newest[: max(1, int(fit.sum()))]
+            bodies = browse.bodies(view, [row.seq for row in kept])
+        listed = [self._listed(row, bodies[row.seq]) for row in kept]
+        episodes = [episode_values(row, bodies[row.seq], self._texts, self._beta) for row in kept]
+        return {"rows": listed, "episodes": episodes, "total": len(self._index.seq_R), "problem": self._texts.problem}
+
     def trajectory(self, seq: int) -> JsonObject:
         """One trajectory in full.
 

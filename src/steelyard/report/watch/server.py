@@ -25,7 +25,7 @@ from steelyard.report.watch.loopback import HOST
 from steelyard.runtime import to_json
 
 _PAGE = Path(__file__).parent / "page"
-_STYLE = Path(__file__).parent.parent / "templates" / "style.css"
+_TEMPLATES = Path(__file__).parent.parent / "templates"
 HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "object-src 'none'",
@@ -117,7 +117,8 @@ def make_app(directories: Sequence[Path], token: str) -> Starlette:
     answers = _Answers(directories)
     routes = [
         Route("/", lambda request: FileResponse(_PAGE / "index.html")),
-        Route("/report.css", lambda request: FileResponse(_STYLE)),
+        Route("/report.css", lambda request: FileResponse(_TEMPLATES / "style.css")),
+        Route("/dark.css", _dark),
         Route("/api/runs", answers.runs),
         Route("/api/curves", answers.curves),
         Route("/api/runs/{run}/rows", answers.rows),
@@ -129,6 +130,12 @@ def make_app(directories: Sequence[Path], token: str) -> Starlette:
     return Starlette(
         routes=[Mount(f"/{token}", routes=routes)], middleware=guards, exception_handlers={SteelyardError: _told}
     )
+
+
+def _dark(request: Request) -> Response:
+    """The report's dark colours, for whoever chooses them on the page."""
+    colours = (_TEMPLATES / "dark.css").read_text("utf-8")
+    return Response(f':root[data-theme="dark"] {{\n{colours}}}\n', media_type="text/css")
 
 
 def _told(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ export async function drawTrajectories(place, runs, signal) {
   }
   if (!place.querySelector(".filters")) {
     listedFor = "";
-    place.replaceChildren(frame(runs, run));
+    place.replaceChildren(frame(runs, run, place.dataset));
   }
   fill(place, run);
   place.querySelector(".browser").classList.toggle("two", openIds().length > 0);
@@ -35,18 +35,20 @@ export function runOf(runs) {
   return runs[asked]?.buffer ? asked : runs.findIndex((run) => run.buffer);
 }
 
-function frame(runs, run) {
+// A page that holds a part of a buffer says so in `note`, and shows all of it at first.
+function frame(runs, run, { heading = "h1", note = null, state = "live" }) {
+  const states = Object.entries(STATES).sort(([a], [b]) => (b === state) - (a === state));
   const form = el("form", { class: "filters", role: "search", "aria-label": "Filter trajectories", onsubmit: (event) => { event.preventDefault(); apply(form); } },
     runs.length > 1 ? labelled("Run", el("select", { name: "run" }, ...runs.map((one, i) => one.buffer && el("option", { value: i }, ...shown(one.name, 80)))), "wide") : null,
     labelled("Search in the text", el("input", { type: "search", name: "text", maxlength: 1000, placeholder: "prompt or completion" }), "wide"),
     labelled("Prompt's id has", el("input", { type: "search", name: "prompt", maxlength: 1000 })),
-    labelled("Show", el("select", { name: "state" }, ...Object.entries(STATES).map(([value, text]) => el("option", { value }, text)))),
+    labelled("Show", el("select", { name: "state" }, ...states.map(([value, text]) => el("option", { value }, text)))),
     labelled("Order", el("select", { name: "order" }, ...Object.entries(ORDERS).map(([value, text]) => el("option", { value }, text)))),
     range("Reward", "reward", "any"), range("Weight version", "version", "1"),
     el("div", { class: "pair" }, el("button", { type: "submit", class: "main" }, "Filter"), el("button", { type: "button", id: "clear", onclick: () => clear() }, "Clear")));
   form.addEventListener("change", (event) => event.target.tagName === "SELECT" && apply(form));
   return el("div", { class: "browser" },
-    el("section", { "aria-labelledby": "list-title" }, el("h1", { id: "list-title" }, "Trajectories"), form,
+    el("section", { "aria-labelledby": "list-title" }, el(heading, { id: "list-title" }, "Trajectories"), note && el("p", { class: "note text" }, ...shown(note)), form,
       el("p", { class: "note text", id: "same", hidden: true }), el("p", { class: "error text", id: "problem", role: "alert", hidden: true }),
       el("div", { class: "tools" }, el("p", { id: "count", role: "status" }),
         el("button", { type: "button", id: "newer", hidden: true, onclick: () => { listedFor = ""; go({ until: null, offset: null, back: null }); } }, "Show newer"),
