@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-trackers docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-trackers test-environments docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -50,6 +50,19 @@ test-trackers:
 	$(TRACKERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
 		-e '.[tensorboard,trackio,wandb,mlflow]' pytest pytest-timeout hypothesis jaxtyping beartype
 	$(TRACKERS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/report/track
+
+# Environments that other packages bring, each with the real one, in an environment of their own: the server of OpenEnv asks
+# for an older Pillow than the one that we test with. What does not install here is said, and its tests are skipped.
+ENVIRONMENTS := runs/test-environments
+test-environments:
+	$(PYTHON) -m venv $(ENVIRONMENTS)
+	$(ENVIRONMENTS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
+		-e '.[gymnasium,openenv]' pytest pytest-timeout hypothesis jaxtyping beartype
+	for package in 'textarena>=0.7' 'openenv>=0.10'; do \
+		$(ENVIRONMENTS)/bin/python -m pip install --quiet --disable-pip-version-check "$$package" || \
+		echo "$$package does not install here: its tests are skipped"; done
+	$(ENVIRONMENTS)/bin/python -m pytest -rs -p no:cacheprovider tests/task/test_text_game.py tests/task/test_gymnasium_game.py \
+		tests/task/test_textarena_game.py tests/task/test_openenv_game.py
 
 # The documentation as a site, in runs/site: open runs/site/index.html. Every warning is an error.
 docs: .venv/.dev

@@ -102,6 +102,14 @@ class Desk:
         \'\'\'
         return place
 """
+GAME = """
+class Maze:
+    def reset(self, seed=None, options=None):
+        return f"{seed}+", {}
+
+    def step(self, action):
+        return "1+", float(len(action)), len(action) > 2, False, {}
+"""
 TEMPLATE = """{% for tool in tools or [] %}{{ tool.function.name }} {% endfor %}{% for message in messages
 %}{{ message.content }}
 {% endfor %}"""
@@ -126,6 +134,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (here / "my_rewards.py").write_text(REWARDS)
     (here / "my_tools.py").write_text(TOOLS)
+    (here / "my_game.py").write_text(GAME)
     np.savez(here / "images.npz", images=np.eye(16).reshape(16, 4, 4), labels=np.arange(16) % 2)
     made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:

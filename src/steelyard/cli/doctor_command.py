@@ -17,6 +17,9 @@ from steelyard.recipes import names, summaries
 
 USED_FOR: Mapping[str, str] = {
     "gym": "data sets of reasoning-gym, train gym",
+    "gymnasium": "its games, train text-game --game gymnasium:ID",
+    "textarena": "its games, train text-game --game textarena:ID",
+    "openenv": "its servers, train text-game --game openenv:URL",
     "control": "environments of gymnasium, train control-ppo",
     "datasets": "data sets of the hub by their id",
     "ray": "--runtime ray",

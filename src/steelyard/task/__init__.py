@@ -13,6 +13,7 @@ from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
 from steelyard.task.simplerl_zoo import SimpleRLZoo
 from steelyard.task.spoc import SPOC
+from steelyard.task.text_game import TextGame
 from steelyard.task.tools import Tools
 from steelyard.task.ufo import UFO
 from steelyard.task.unscored import Unscored
@@ -32,6 +33,7 @@ __all__ = [
     "Rows",
     "Shortening",
     "SimpleRLZoo",
+    "TextGame",
     "Tools",
     "Unscored",
 ]

@@ -7,24 +7,21 @@ A `--reward` is shown all that follows the prompt, calls and what the tools said
 Source: TRL's `environment_factory`.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from steelyard.core import Episode, Prompt, Score, SteelyardError, first_line, method, require
+from steelyard.core import Episode, Prompt, Score, method
 from steelyard.reward import Closable
-from steelyard.reward.worker import load
+from steelyard.task.loaded import load_callable
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.tool_use import GET_REWARD, UsesTools
 from steelyard.task.ufo import OF_THE_PROMPTS
 
 FLAG = "--environment-factory"
-_HINT = "write module:Class or path/to/file.py:Class"
 
 
 @method("tools", exemptions=NO_FILE)
@@ -56,17 +53,7 @@ class Tools(UsesTools, Closable):
 
     @cached_property
     def _factory(self) -> Callable[[], object]:
-        place, _, name = self.environment_factory.rpartition(":")
-        require(bool(place) and name.isidentifier(), "names no class", where=FLAG, hint=_HINT)
-        if (here := str(Path.cwd())) not in sys.path:
-            sys.path.append(here)
-        try:
-            found = load(self.environment_factory)
-        except (ImportError, AttributeError, OSError, SyntaxError, NameError) as error:
-            what = f"{self.environment_factory} cannot be loaded ({type(error).__name__}: {first_line(error)})"
-            raise SteelyardError(what, where=FLAG, hint=_HINT) from error
-        require(callable(found), f"{name} cannot be called", where=FLAG, hint=_HINT)
-        return found
+        return load_callable(self.environment_factory, FLAG)
 
     def _make(self) -> object:
         return self._factory()
