@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-trackers test-environments docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-trackers test-environments test-verifiers docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -63,6 +63,14 @@ test-environments:
 		echo "$$package does not install here: its tests are skipped"; done
 	$(ENVIRONMENTS)/bin/python -m pytest -rs -p no:cacheprovider tests/task/test_text_game.py tests/task/test_gymnasium_game.py \
 		tests/task/test_textarena_game.py tests/task/test_openenv_game.py
+
+# Task sets of verifiers, which pins packages that others want newer: likewise in an environment of their own.
+VERIFIERS := runs/test-verifiers
+test-verifiers:
+	$(PYTHON) -m venv $(VERIFIERS)
+	$(VERIFIERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
+		-e '.[verifiers]' pytest pytest-timeout hypothesis jaxtyping beartype
+	$(VERIFIERS)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_taskset.py
 
 # The documentation as a site, in runs/site: open runs/site/index.html. Every warning is an error.
 docs: .venv/.dev

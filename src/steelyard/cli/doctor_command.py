@@ -20,6 +20,7 @@ USED_FOR: Mapping[str, str] = {
     "gymnasium": "its games, train text-game --game gymnasium:ID",
     "textarena": "its games, train text-game --game textarena:ID",
     "openenv": "its servers, train text-game --game openenv:URL",
+    "verifiers": "task sets of verifiers v1, train taskset",
     "control": "environments of gymnasium, train control-ppo",
     "datasets": "data sets of the hub by their id",
     "ray": "--runtime ray",

@@ -116,7 +116,8 @@ this page from the cards and the recipes, and a test runs every command on small
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
-  `my_tools.py` a class with [tools](environments.md), and `my_game.py` a class of a [game](environments.md#a-game).
+  `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
+  `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its
   numbers.
 - Arithmetic, calculator, guessing, red-team and shortening make their own prompts: there the model alone is yours.

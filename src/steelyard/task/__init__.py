@@ -13,6 +13,7 @@ from steelyard.task.rows import Rows
 from steelyard.task.shortening import Shortening
 from steelyard.task.simplerl_zoo import SimpleRLZoo
 from steelyard.task.spoc import SPOC
+from steelyard.task.taskset import Taskset
 from steelyard.task.text_game import TextGame
 from steelyard.task.tools import Tools
 from steelyard.task.ufo import UFO
@@ -33,6 +34,7 @@ __all__ = [
     "Rows",
     "Shortening",
     "SimpleRLZoo",
+    "Taskset",
     "TextGame",
     "Tools",
     "Unscored",

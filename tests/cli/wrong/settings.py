@@ -56,6 +56,8 @@ COMMANDS = [
         "train text-game --model llama --game gymnasium:FrozenLake-v1 --actions left,right",
         "--actions: 2 names for 4 choices; name each once, in the order of their numbers",
     ),
+    Wrong("train taskset --model llama", "--taskset: is missing; write module:Class"),
+    Wrong("train taskset --model llama --taskset a.py:B --settings 3", "--settings: it is not a JSON object; write"),
     Wrong("train text-game --model llama --games 1", "text-game.games: is 1; use 2 or more"),
     Wrong("train text-game --model llama --game openenv:http://10.0.0.1:80", "--game: 10.0.0.1 is not this machine"),
     Wrong("doctor gymm", "doctor: unknown RECIPE 'gymm'; did you mean 'gym'"),
