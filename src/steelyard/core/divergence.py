@@ -10,7 +10,11 @@ from jaxtyping import Float64
 
 
 def total_variation(p_K: Float64[np.ndarray, "K"], q_K: Float64[np.ndarray, "K"]) -> float:
-    """The largest difference between the probabilities that both give to an event."""
+    """The largest difference between the probabilities that both give to an event.
+
+    >>> total_variation(np.array([0.5, 0.5]), np.array([0.25, 0.75]))
+    0.25
+    """
     return float(np.abs(p_K - q_K).sum() / 2)
 
 

@@ -41,7 +41,11 @@ class Stopped(SteelyardError):  # noqa: N818  (not an error: it was asked for)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The mending half of an unknown-name error: the nearest known names, or all of them."""
+    """The mending half of an unknown-name error: the nearest known names, or all of them.
+
+    >>> suggest("dr-grop", ["dr-grpo", "ucb1"])
+    "did you mean 'dr-grpo'?"
+    """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3)
     if near:

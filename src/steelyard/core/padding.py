@@ -31,7 +31,11 @@ def pad(trajectories: Sequence[Trajectory], length: int | None = None) -> Padded
 
 
 def pad_stack(rows: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
-    """Rows of different lengths as one zero-padded array [len(rows), width]."""
+    """Rows of different lengths as one zero-padded array [len(rows), width].
+
+    >>> pad_stack([np.array([1, 2]), np.array([3])], 3, np.int64).tolist()
+    [[1, 2, 0], [3, 0, 0]]
+    """
     out = np.zeros((len(rows), width), dtype)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row

@@ -70,7 +70,11 @@ class Episode:
 
     @classmethod
     def written(cls, prompt: Prompt, completion: str, finish: Ending = "length") -> "Episode":
-        """The episode of a text without its tokens, of which there are none."""
+        """The episode of a text without its tokens, of which there are none.
+
+        >>> Episode.written(Prompt("p", "1+1="), "2").completion
+        '2'
+        """
         none_T = np.zeros(0, np.float32)
         tokens_T = none_T.astype(np.int32)
         trajectory = Trajectory(prompt.id, tokens_T, none_T.astype(bool), none_T, 0, "", Sampling(), finish)

@@ -23,6 +23,12 @@ class Schedule:
 
     `steps` 0 means `end` at once. `end` is exact from step `steps` on, counted from 0.
 
+        >>> halved = Schedule(1.0, 0.5, steps=100)
+        >>> halved(0), halved(50), halved(1000)
+        (1.0, 0.75, 0.5)
+        >>> str(Schedule.parse("1.0:0.05:100:cosine"))
+        '1.0:0.05:100:cosine'
+
     Raises:
         SteelyardError: fewer than 0 steps, or an unknown shape.
     """
@@ -70,6 +76,9 @@ class WarmupStableDecay:
     """A multiplier: linear from 0 to 1 over `warmup` steps, 1 for `stable`, linear to `floor` over `decay`.
 
     `stable` None holds 1 for ever, and `decay` then has no effect.
+
+        >>> [WarmupStableDecay(warmup=1, stable=2, decay=2)(step) for step in range(6)]
+        [0.5, 1.0, 1.0, 1.0, 0.5, 0.0]
     """
 
     warmup: NonNegativeInt = 0

@@ -53,6 +53,9 @@ class Sampling:
     temperature 0 is greedy; infinity is uniform over the vocabulary. `max_tokens` bounds the completion (tokens).
     `rule` names a decode rule that chose among continuations: log-probabilities are then not the sample's.
     `stop` are strings that end a completion whose text contains one; `info["stop"]` of a trajectory says which did.
+
+        >>> Sampling(temperature=0.7).full_support, Sampling(top_p=0.9).full_support
+        (True, False)
     """
 
     temperature: float = 1.0

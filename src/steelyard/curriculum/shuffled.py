@@ -18,7 +18,12 @@ from steelyard.core.json import JsonMapping
 @method("shuffled")
 @dataclass(frozen=True)
 class Shuffled:
-    """The shuffled order; it has no settings."""
+    """The shuffled order; it has no settings.
+
+    >>> walk = Shuffled().open([Prompt(name, name) for name in "abcd"], seed=0)
+    >>> walk.draw(4), walk.draw(4)
+    ([2, 1, 3, 0], [1, 3, 0, 2])
+    """
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> "ShuffledWalk":
         """The live curriculum, at the first prompt of the first epoch.

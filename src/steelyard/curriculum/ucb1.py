@@ -28,7 +28,11 @@ class UCB1:
     """Factor by which each new group lowers the weight of earlier ones; 1 is no discount."""
 
     def index(self, mean: Array, pulls: Array, time: float) -> Array:
-        """Upper confidence bounds; they may exceed 1."""
+        """Upper confidence bounds; they may exceed 1.
+
+        >>> UCB1().index(np.array([0.5, 0.5]), np.array([10.0, 40.0]), 50.0).round(2).tolist()
+        [1.38, 0.94]
+        """
         return mean + np.sqrt(2 * np.log(time) / pulls)
 
     def open(self, prompts: Sequence[Prompt], seed: int) -> Bandit:

@@ -28,12 +28,24 @@ def shaped_reward(batch: Batch, beta: float) -> Float[Tensor, "P G"]:
 
 
 def centred(x_PG: Float[Tensor, "P G"], valid_PG: Bool[Tensor, "P G"]) -> Float[Tensor, "P G"]:
-    """Minus the mean over the prompt's valid samples."""
+    """Minus the mean over the prompt's valid samples.
+
+    >>> import torch
+    >>> reward_PG = torch.tensor([[1.0, 0.0, 0.5, 9.0]])
+    >>> valid_PG = torch.tensor([[True, True, True, False]])
+    >>> centred(reward_PG, valid_PG).tolist()
+    [[0.5, -0.5, 0.0, 0.0]]
+    """
     return (x_PG - prompt_mean(x_PG, valid_PG)).where(valid_PG, 0.0)
 
 
 def leave_one_out(x_PG: Float[Tensor, "P G"], valid_PG: Bool[Tensor, "P G"]) -> Float[Tensor, "P G"]:
-    """Minus the mean over the prompt's other valid samples."""
+    """Minus the mean over the prompt's other valid samples.
+
+    >>> import torch
+    >>> leave_one_out(torch.tensor([[1.0, 0.0, 0.5]]), torch.ones(1, 3, dtype=torch.bool)).tolist()
+    [[0.75, -0.75, 0.0]]
+    """
     num_P1 = num_samples(valid_PG)
     return centred(x_PG, valid_PG) * num_P1 / (num_P1 - 1).clamp(min=1)
 

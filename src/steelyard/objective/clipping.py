@@ -31,7 +31,13 @@ def exp_ratio(log_ratio: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 def unclipped(
     advantage: Float[Tensor, "..."], ratio: Float[Tensor, "..."], clip: float
 ) -> tuple[Float[Tensor, "..."], Bool[Tensor, "..."]]:
-    """The weights w of steps or of whole sequences, and where they are clipped. The ratio carries no gradient."""
+    """The weights w of steps or of whole sequences, and where they are clipped. The ratio carries no gradient.
+
+    >>> advantage, ratio = torch.tensor([1.0, 1.0, -1.0]), torch.tensor([1.5, 0.5, 0.5])
+    >>> weight, clipped = unclipped(advantage, ratio, clip=0.2)
+    >>> weight.tolist(), clipped.tolist()
+    ([0.0, 0.5, 0.0], [True, False, True])
+    """
     # The side on which a ratio is clipped is the side to which its advantage pushes.
     clipped = advantage.sign() * (ratio - 1) > clip
     return torch.where(clipped, 0.0, advantage * ratio), clipped

@@ -32,7 +32,11 @@ class Slot:
 
 
 def shuffled(keys: Sequence[K], start: int, rng: np.random.Generator) -> Iterator[K]:
-    """Yield `keys[start:]` in random order: a lazy Fisher-Yates shuffle, O(1) per key taken."""
+    """Yield `keys[start:]` in random order: a lazy Fisher-Yates shuffle, O(1) per key taken.
+
+    >>> sorted(shuffled("abcd", 1, np.random.default_rng(0)))
+    ['b', 'c', 'd']
+    """
     moved: dict[int, int] = {}
     for left in range(len(keys) - start, 0, -1):
         pick = int(rng.integers(left))
@@ -73,7 +77,12 @@ def choose_prompts(
 def softmax_order(
     reward_N: Float[np.ndarray, "N"], inverse_temperature: float, rng: np.random.Generator
 ) -> Int[np.ndarray, "N"]:
-    """Order the N indices as a sequential softmax of reward without replacement draws them."""
+    """Order the N indices as a sequential softmax of reward without replacement draws them.
+
+    >>> reward_N = np.array([0.0, 1.0, 0.5])
+    >>> softmax_order(reward_N, 1000.0, np.random.default_rng(0)).tolist()
+    [1, 2, 0]
+    """
     score_N = inverse_temperature * (reward_N - reward_N.max()) + rng.gumbel(size=len(reward_N))
     return np.argsort(-score_N, kind="stable")
 

@@ -31,7 +31,17 @@ _COUNTERS = (*COUNTERS, "used")
 @checked("replay")
 @dataclass(frozen=True)
 class SingleUse:
-    """Settings of the single-use queue."""
+    """Settings of the single-use queue.
+
+    >>> from steelyard.core import Episode, Prompt
+    >>> said = Episode.written(Prompt("p", "1+1="), "2").trajectory.replace(reward=1.0)
+    >>> queue = SingleUse().open(seed=0)
+    >>> queue.add([said.replace(sample=n) for n in range(5)], version=0)
+    5
+    >>> [len(group) for group in queue.sample(1, 4, version=0, draw=0)]
+    [4]
+    >>> queue.sample(1, 4, version=0, draw=1)
+    """
 
     capacity: PositiveInt | None = None
     """Most complete groups stored; a full queue drops the group that was completed first. None is no bound."""
