@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-trackers test-environments test-verifiers docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test dist test-trackers test-environments test-verifiers docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -71,6 +71,12 @@ test-verifiers:
 	$(VERIFIERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
 		-e '.[verifiers]' pytest pytest-timeout hypothesis jaxtyping beartype
 	$(VERIFIERS)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_taskset.py
+
+# The wheel and the source distribution, in runs/dist.
+dist:
+	$(PYTHON) -m venv runs/build
+	runs/build/bin/python -m pip install --quiet --disable-pip-version-check build
+	runs/build/bin/python -m build --outdir runs/dist
 
 # The documentation as a site, in runs/site: open runs/site/index.html. Every warning is an error.
 docs: .venv/.dev
