@@ -12,6 +12,9 @@ these are wrong in two evaluations in a row, or all that there were; `edges` cou
 `prerequisites` those from a shorter sum to a longer one. Short runs are not counted as steps, as the paper does not
 count them; they are what a quarter is asked for. That random sampling is beaten needs no control: in the paper
 stratified sampling beats it, too.
+
+Refuted on seeds 0 to 5: 9 % fewer steps than stratified sampling. Of the three prerequisites short runs find .7, and
+shares hardly matter here once every skill has some (docs/lab-notes.md).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
