@@ -1,15 +1,19 @@
 """A model that has heard of people: what is built of its own answers, what it is tuned on, and what it says of others.
 
     learned from   the people of the training split, by whatever a builder of data makes of the model's answers
+    tuned          low-rank adapters, since embeddings that move take along what is known of everybody else
     asked about    held-out people, of whom it has heard as much
 
 Shared by proofs of methods that teach a model to be right in what it says. Differs: no paper, this is ours.
 """
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
+
+import torch
 
 from steelyard.core import Group, Prompt, Request, Sampling, Weights, rng
 from steelyard.core.json import JsonMapping
@@ -18,12 +22,15 @@ from steelyard.data.builder import Builder, Generator, Judge, Question
 from steelyard.data.writer import PolicyWriter
 from steelyard.learner import demonstration
 from steelyard.objective import Objective
-from steelyard.policy import Policy
+from steelyard.policy import LoRA, Policy
 from steelyard.policy.reference import reference_logp
 from steelyard.rollout import engine_for
 from steelyard.worlds.fine_tuned import fine_tuned
 from steelyard.worlds.people import LONGEST, Counts, People, counted
 from steelyard.worlds.sync_loop import copied
+
+ADAPTERS = LoRA(rank=8, alpha=16.0)
+"""What is tuned."""
 
 
 class Said(NamedTuple):
@@ -110,9 +117,12 @@ class PeopleStudy:
     def tuned(
         self, start: Policy, objective: Objective, groups: Sequence[Group], *, steps: int, batch: int, rate: float
     ) -> Policy:
-        """A model after tuning on groups, in an order that the seed and the objective decide."""
+        """A model after tuning on groups, in an order that seed and objective decide; its adapters are merged."""
         draws = rng(self.seed, "people", "order", type(objective).__name__)
-        return fine_tuned(start, objective, groups, draws, steps=steps, batch=batch, learning_rate=rate)
+        adapted = Policy(copy.deepcopy(start.model), start.tokenizer, ADAPTERS, self.seed)
+        tuned = fine_tuned(adapted, objective, groups, draws, steps=steps, batch=batch, learning_rate=rate)
+        adapted.load_weights(tuned.weights())
+        return merged(start, adapted)
 
     def asked(self, policy: Policy, samples: int) -> list[Said]:
         """So many samples at temperature 1 for each held-out person."""
@@ -122,6 +132,16 @@ class PeopleStudy:
         truth = {p.id: str(p.columns["answer"]) for p in prompts}
         texts = [(t.prompt_id, policy.decode(t.completion_T)) for t in drawn]
         return [Said(prompt, text, counted(text, truth[prompt])) for prompt, text in texts]
+
+
+@torch.no_grad()
+def merged(start: Policy, adapted: Policy) -> Policy:
+    """A model without adapters, whose weights are those of another with its adapters added."""
+    made = copied(start)
+    plain = adapted.plain_weights()
+    for name, weight in made.trainable().items():
+        weight.copy_(plain[name])
+    return made
 
 
 def total(said: Sequence[Said]) -> Counts:

@@ -27,7 +27,7 @@ from steelyard.worlds.people_study import PeopleStudy, total
 from steelyard.worlds.sync_loop import moved
 
 SPLIT = r"\.\s*"
-BATCH = 32
+BATCH = 96
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Setting:
     people: int = 240
     base_steps: int = 1500
     """Steps in which the base model hears of everybody."""
-    steps: int = 120
-    """Steps of fine-tuning, on 32 rows each."""
+    steps: int = 60
+    """Steps of fine-tuning, on 96 rows each."""
     samples: int = 8
     """For each held-out person."""
 
@@ -152,5 +152,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(base_steps=500, samples=2),
-    rates=dict.fromkeys(ARMS, 1e-3),
+    rates=dict.fromkeys(ARMS, 4e-3),
 )  # fmt: skip
