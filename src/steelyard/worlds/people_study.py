@@ -71,6 +71,8 @@ class PeopleStudy:
     """Steps in which the base model hears of everybody."""
     teach: Callable[[People, int, int], Policy]
     """Makes the base model of the people, the seed and the steps."""
+    times: int = 1
+    """How often each person is asked about whom is learned from: what is built of an answer is one draw."""
 
     @cached_property
     def task(self) -> People:
@@ -89,8 +91,8 @@ class PeopleStudy:
 
     @property
     def true(self) -> list[tuple[str, str]]:
-        """People of the training split as they are asked about, and all that is true of them."""
-        return [(str(p.text), str(p.columns["answer"])) for p in self.task.prompts("train")]
+        """People of the training split as they are asked about, and all that is true of them, so many times over."""
+        return [(str(p.text), str(p.columns["answer"])) for p in self.task.prompts("train")] * self.times
 
     def built(self, builder: Builder, judge: Judge) -> list[JsonMapping]:
         """What a builder makes of the base model's answers for them; the column `truth` is all that is true."""

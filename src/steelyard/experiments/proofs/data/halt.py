@@ -37,7 +37,9 @@ class Setting:
     people: int = 240
     base_steps: int = 1500
     """Steps in which the base model hears of everybody."""
-    steps: int = 60
+    times: int = 4
+    """How often each person is asked about whom is learned from: five answers, of which one is taken, each time."""
+    steps: int = 100
     """Steps of fine-tuning, on 96 rows each."""
     samples: int = 8
     """For each held-out person."""
@@ -111,7 +113,7 @@ ARMS: Mapping[str, Teach] = {
 
 def measure(seed: int, setting: Setting, arms: Iterable[Arm[Teach]]) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The base model's answers, then each arm's fine-tuning and what it says of held-out people."""
-    study = PeopleStudy(seed, setting.people, setting.base_steps, base)
+    study = PeopleStudy(seed, setting.people, setting.base_steps, base, setting.times)
     for arm in arms:
         groups = arm.settings(study)
         policy = study.tuned(study.base, SFT(), groups, steps=setting.steps, batch=BATCH, rate=arm.rate)
@@ -152,5 +154,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(base_steps=500, samples=2),
-    rates=dict.fromkeys(ARMS, 4e-3),
+    rates=dict.fromkeys(ARMS, 3e-3),
 )  # fmt: skip
