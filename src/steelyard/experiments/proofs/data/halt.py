@@ -8,6 +8,7 @@ is the control halt-off. FactTune, DPO between the model's best and worst answer
 
 `precision`, `recall` and `f1` are of all statements in samples at temperature 1 for held-out people; `given` is the
 number of statements in a sample, of the six that are wanted. So recall is what is right of all that there is to say.
+The paper's gain of F1 is not claimed: gold says all six things, and is right by chance in what it does not know.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -139,7 +140,7 @@ PROOF = Proof(
     proves=("halt",),
     ours="halt",
     control="halt-off",
-    equal="the base model, its samples, the people that are learned from, steps, rows in a step and learning rate",
+    equal="the base model, its samples, the people learned from, steps and rows; each arm has the better of two rates",
     claims=(
         Claim("What it says is right 15 points more often than after fine-tuning on all that is true", "precision",
               baseline="gold", min_effect=0.15),
@@ -154,5 +155,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(base_steps=500, samples=2),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates={**dict.fromkeys(ARMS, 3e-3), "gold": 1e-3, "idk": 1e-3},
+    seeds=5,
 )  # fmt: skip
