@@ -1,5 +1,8 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 
 from steelyard.data import HALT
 from steelyard.data.builder import Question
@@ -34,6 +37,21 @@ def test_who_imitates_what_is_true_becomes_likelier_to_say_it(study):
     again = study.tuned(study.base, SFT(), lessons, steps=3, batch=4, rate=1e-3)
     assert np.array_equal(tuned.weights(), again.weights())
     assert not np.array_equal(tuned.weights(), study.base.weights())
+
+
+def test_adapters_are_tuned_and_merged(study):
+    tuned = study.tuned(study.base, SFT(), study.lessons(study.true), steps=3, batch=4, rate=1e-3)
+    before, after = study.base.trainable(), tuned.trainable()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert before.keys() == after.keys()
+    assert {name for name in before if name not in same} == {name for name in before if name.endswith("_proj.weight")}
+
+
+def test_people_are_asked_about_several_times(study):
+    thrice = dataclasses.replace(study, times=3)
+    assert thrice.true == 3 * study.true
+    rows = thrice.built(HALT(split=r"\.\s*", marker=UNSURE, shots=0, samples=1), Refuses())
+    assert len({row["sampled"] for row in rows if row["prompt"] == rows[0]["prompt"]}) > 1
 
 
 def test_a_pair_knows_what_the_model_made_of_it(study):
