@@ -156,5 +156,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(base_steps=500, samples=2),
     rates={**dict.fromkeys(ARMS, 3e-3), "gold": 1e-3, "idk": 1e-3},
-    seeds=5,
+    first_seed=10,
+    seeds=6,
 )  # fmt: skip
