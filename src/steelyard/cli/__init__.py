@@ -22,6 +22,7 @@ COMMANDS = {
     "watch": "show runs live in a browser: curves, buffer, trajectories",
     "replay": "show a run's replay buffer; export it, add to it, check it",
     "repeat": "execute an inline run again and compare the events",
+    "plan": "say how many searchers a run needs, by simulation",
     "doctor": "check installation and machine, and say what each recipe needs",
     "methods": "list the methods, or explain one",
     "check": "run the conformance suite on a method of your own",

@@ -53,7 +53,8 @@ from steelyard.runtime.run import Run
 from steelyard.searcher import Assignment
 
 _FIRST_WORD_S = 60.0
-_YIELDS = 5
+YIELDS = 5
+"""By how much searchers and evaluator are nicer than the learner."""
 
 
 def search(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
@@ -179,7 +180,7 @@ def serve(channel: Channel, ports: Ports) -> int:
         assert isinstance(start, Build)
         torch.set_num_threads(start.threads)
         if start.role != "learner":
-            os.nice(_YIELDS)  # where cores are short, everybody waits for the learner in the end
+            os.nice(YIELDS)  # where cores are short, everybody waits for the learner in the end
         run: Run = decode(json.loads(start.run), Run, trusted=True)
         limit = min(run.local.search_deadline, run.local.deadline)
         with telling(channel, patience_s=run.reward_timeout, deadline_s=limit):

@@ -1,0 +1,28 @@
+"""What the parts of a run cost: seconds of one core, or of one device, that nobody else uses."""
+
+from dataclasses import dataclass
+
+from steelyard.core import NonNegative, Positive, PositiveInt, checked
+
+
+@checked("plan")
+@dataclass(frozen=True)
+class Costs:
+    """Seconds, each of one core or device."""
+
+    wave: Positive
+    """A searcher batch: search_prompts x S completions, with the reference's log-probabilities."""
+    step: Positive
+    """A learner step on num_prompts x num_generations completions."""
+    score: NonNegative = 0.0
+    """Scoring a searcher batch."""
+    publish: NonNegative = 0.0
+    """From the end of a step to when its weights can be taken up."""
+    evaluate: NonNegative = 0.0
+    """An evaluation of the evaluator."""
+    store: NonNegative = 0.0
+    """Storing a completion."""
+    draw: NonNegative = 0.0
+    """Drawing the groups of a learner step and handing them over."""
+    lengths: tuple[PositiveInt, ...] = (1,)
+    """Tokens of completions of a wave, as they were measured."""
