@@ -8,11 +8,12 @@ from typing import Literal
 
 from steelyard.cli.flags import choose, parse, take_values
 from steelyard.cli.plan_picture import draw
-from steelyard.cli.train_command import read_words, say
+from steelyard.cli.train_command import read_words
 from steelyard.core import NonNegative, Positive, PositiveInt, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.policy.device import num_gpus
 from steelyard.recipes import summaries
+from steelyard.report.folding import say
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_task
 from steelyard.runtime.simulated.costs import Costs
