@@ -2,7 +2,8 @@
 
 The world is `habits`: a base model knows some codes and has wrong habits in others. Stages, each from the model of the
 one before: `sft` imitates a few demonstrations; `dpo` learns, length-normalised, from pairs that its model of the start
-has sampled, a right completion and a wrong one of a prompt; `rlvr` learns by PPO from fresh samples and a verifier.
+has sampled, every right completion of a prompt with every wrong one; `rlvr` learns by PPO from fresh samples and a
+verifier.
 `sft-on` and `dpo-on` do the first or the second stage again from its own model, the latter with pairs of that model;
 `rlvr-early` does the last from the model of the first. In `dpo-off` a coin says who is chosen, in `rlvr-off` a step's
 rewards are dealt out anew. Measured on held-out problems by samples: `accuracy`.
@@ -11,6 +12,7 @@ rewards are dealt out anew. Measured on held-out problems by samples: `accuracy`
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -87,18 +89,22 @@ def imitate(loop: SyncLoop, setting: Setting, seed: int, steps: int) -> None:
         loop.learn([[given[i]] for i in draws.integers(len(given), size=setting.rows)])
 
 
-def pairs_of(groups: Groups, coin: np.random.Generator | None) -> Groups:
-    """A right and a wrong sample of each prompt that has both; by lot, where there is a coin."""
-    found: Groups = []
+def pairs_of(groups: Groups, coin: np.random.Generator | None) -> list[Groups]:
+    """For each prompt that has both, every pair of a right and a wrong sample; by lot, where there is a coin."""
+    found: list[Groups] = []
     for group in groups:
         right = [t for t in group if t.reward == 1]
         wrong = [t for t in group if t.reward == 0]
         if right and wrong:
-            pair = [right[0], wrong[0]]
-            if coin is not None and coin.random() < 0.5:
-                pair = [t.replace(reward=1.0 - (t.reward or 0.0)) for t in pair]
-            found.append(pair)
+            found.append([by_lot(pair, coin) if coin else list(pair) for pair in product(right, wrong)])
     return found
+
+
+def by_lot(pair: Sequence[Trajectory], coin: np.random.Generator) -> list[Trajectory]:
+    """The pair as it is, or with the other one chosen."""
+    if coin.random() < 0.5:
+        return [t.replace(reward=1.0 - (t.reward or 0.0)) for t in pair]
+    return list(pair)
 
 
 def prefer(loop: SyncLoop, setting: Setting, seed: int, steps: int, *, coin: bool) -> None:
@@ -107,7 +113,8 @@ def prefer(loop: SyncLoop, setting: Setting, seed: int, steps: int, *, coin: boo
     pairs = pairs_of(groups, rng(seed, "coin") if coin else None)
     draws = rng(seed, "dpo")
     for _ in range(steps if pairs else 0):
-        loop.learn([pairs[i] for i in draws.integers(len(pairs), size=setting.rows // 2)])
+        chosen = draws.integers(len(pairs), size=setting.rows // 2)
+        loop.learn([pairs[i][draws.integers(len(pairs[i]))] for i in chosen])
 
 
 def dealt_anew(groups: Groups, draws: np.random.Generator) -> Groups:
@@ -181,6 +188,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(sft=8, dpo=12, rlvr=12),
     rates={name: RATES[course.stage] for name, course in ARMS.items() if course.stage},
-    first_seed=18,
+    first_seed=42,
     seeds=12,
 )  # fmt: skip
