@@ -5,9 +5,10 @@ from steelyard.worlds import shelf
 from steelyard.worlds.contract import World
 
 WANTED = {
-    "checkable-steps", "domains", "facts", "grammar", "gridworld", "guessing-game", "habits", "latent-skill",
-    "long-texts", "loophole", "lottery", "many-answers", "notes", "page-actions", "people", "point-mass", "preference",
-    "safety", "scratchpad", "second-chances", "shapes", "text-stream", "urns", "worked-sums",
+    "checkable-steps", "domains", "facts", "grammar", "gridworld", "guessed-sums", "guessing-game", "habits",
+    "latent-skill", "long-texts", "loophole", "lottery", "many-answers", "notes", "page-actions", "people",
+    "point-mass", "preference", "safety", "scratchpad", "second-chances", "shapes", "text-stream", "urns",
+    "worked-sums",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from steelyard.worlds.checkable_steps import CheckableSteps
 from steelyard.worlds.domains import Domains
 from steelyard.worlds.facts import Facts
 from steelyard.worlds.grammar import Grammar
+from steelyard.worlds.guessed_sums import GuessedSums
 from steelyard.worlds.habits import Habits
 from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
@@ -20,6 +21,7 @@ __all__ = [
     "Domains",
     "Facts",
     "Grammar",
+    "GuessedSums",
     "Habits",
     "HiddenSums",
     "Loophole",
