@@ -1,26 +1,25 @@
-"""Sums on a ten-hour clock that are guessed, and then verified in the same generation: by working out, or carelessly.
+"""Whether a sum is odd: guessed, and then verified in the same generation, by working out or carelessly.
 
-    a2b1c4s8:                        the problem: begin with 8 and add 2, 1 and 4, modulo 10; it is 5
-    3vs8a20b11c45n5vs8a20b11c45y     3 is proposed; v: worked out; n: refused; 5 is proposed, and y: accepted
-    3vy                              carelessly: nothing is worked out, and the verdict is a guess, too
+    a2b7c4s1:                        the problem: 1 + 2 + 7 + 4, modulo 2; it is 0
+    1vs1a21b70c40n0vs1a21b70c40y     1 is proposed; v: worked out; n: refused; 0 is proposed, and y: accepted
+    1vy                              carelessly: nothing is worked out, and the verdict is a guess, too
 
-`s8a20b11c45` is 8, add 2 to reach 0, add 1 to reach 1, add 4 to reach 5.
+`s1a21b70c40` is 1, with 2 it is 1, with 7 it is 0, with 4 it is 0.
 
-A proposal is a single digit, so nobody works out a first one: it is guessed from the number to begin with.
+A proposal is a single digit, so nobody works out a first one: it is guessed.
 
-    best blind guess: max_d P(sum of three terms = d mod 10) = 18.8 %      by chance: sum_d P(d)^2 = 14.2 %
+    blind guess, and careless verdict: 50 %
 
-The base model imitates players who work out four verifications in ten, say y in nine of ten others, and propose what
+The base model imitates players who work out three verifications in ten, say y in seven of ten others, and propose what
 they worked out after a refusal: it stands for a model after supervised tuning on such sequences. A rise of the answers'
-accuracy far above the best blind guess can only come from verifying. To refuse everything carelessly is right of most
-guesses: a trap for whoever is rewarded for verdicts, which a base model that refuses often without reason falls into.
+accuracy far above 50 % can only come from verifying. Half of the guesses are right, so that no verdict pays by itself:
+where most are wrong, to refuse everything carelessly is a good verifier, and no answer comes of it.
 Source: none, this world is ours; its question is that of SPOC, arXiv:2506.06923.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import count, product
+from itertools import count
 from typing import Annotated
 
 import numpy as np
@@ -34,8 +33,8 @@ from steelyard.task.drawn import distinct
 from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
-CLOCK = 10
-LARGEST = 4
+MODULUS = 2
+LARGEST = 9
 TERMS = "abc"
 """A letter for each term, by which it is found."""
 START = "s"
@@ -43,9 +42,9 @@ VERIFY = "v"
 ACCEPT = "y"
 REJECT = "n"
 CHARACTERS = f"0123456789{TERMS}{START}:{VERIFY}{ACCEPT}{REJECT}"
-WORKED_OUT = 0.4
+WORKED_OUT = 0.3
 """Share of the verifications that the base model is shown worked out."""
-TRUSTING = 0.9
+TRUSTING = 0.7
 """Share of the careless verdicts that accept."""
 PROPOSALS = 2
 PROMPT_TOKENS = 2 * len(TERMS) + 3
@@ -57,11 +56,11 @@ HELD_OUT_SHARE = 0.2
 @checked("guessed-sums")
 @dataclass(frozen=True)
 class GuessedSums:
-    """Sums of three terms on a clock; reward 1 for the right digit."""
+    """Sums of three terms and a bit, modulo 2; reward 1 for the right digit."""
 
-    problems: Annotated[int, Meta(ge=1, le=500)] = 500
-    """Training problems; there are 640 problems in all."""
-    held_out: Annotated[int, Meta(ge=1, le=120)] = 120
+    problems: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    """Training problems; there are 1458 problems in all."""
+    held_out: Annotated[int, Meta(ge=1, le=200)] = 120
     """Held-out problems; which problems may be trained on is decided by a hash of the problem."""
     data_seed: int = 0
     """Of the choice of problems."""
@@ -76,7 +75,7 @@ class GuessedSums:
         number = self.problems if split == "train" else self.held_out
         draws = rng(self.data_seed, "guessed-sums", split)
         drawn = (numbers for _ in count() for numbers in draw_numbers(draws, 2 * number))
-        asked = ((problem(n), {"numbers": n, "answer": sum(n) % CLOCK}) for n in drawn)
+        asked = ((problem(n), {"numbers": n, "answer": sum(n) % MODULUS}) for n in drawn)
         return distinct(asked, number, split, HELD_OUT_SHARE)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
@@ -92,7 +91,7 @@ def self_checked(world: GuessedSums) -> SPOC:
 def draw_numbers(draws: np.random.Generator, number: int) -> list[list[int]]:
     """The numbers of so many problems, which may repeat: those to add, then the one to begin with."""
     terms = draws.integers(1, LARGEST + 1, size=(number, len(TERMS)))
-    start = draws.integers(0, CLOCK, size=(number, 1))
+    start = draws.integers(0, MODULUS, size=(number, 1))
     return np.concatenate([terms, start], axis=1).tolist()
 
 
@@ -102,9 +101,9 @@ def problem(numbers: Sequence[int]) -> str:
 
 
 def worked_out(numbers: Sequence[int]) -> str:
-    """A problem worked out: where it begins, then each term and the sum with it."""
+    """A problem worked out: where it begins, then each term and the sum with it, modulo 2."""
     *terms, start = numbers
-    sums = np.cumsum([start, *terms]) % CLOCK
+    sums = np.cumsum([start, *terms]) % MODULUS
     steps = zip(TERMS, terms, sums[1:].tolist(), strict=True)
     return f"{START}{start}" + "".join(f"{letter}{term}{after}" for letter, term, after in steps)
 
@@ -113,21 +112,13 @@ def _pairs(letters: str, numbers: Sequence[int]) -> str:
     return "".join(f"{letter}{number}" for letter, number in zip(letters, numbers, strict=True))
 
 
-@cache
-def blind_chances() -> tuple[float, ...]:
-    """How likely each total of the terms is, modulo the clock: what a guesser can know."""
-    totals = [sum(terms) % CLOCK for terms in product(range(1, LARGEST + 1), repeat=len(TERMS))]
-    return tuple((np.bincount(totals, minlength=CLOCK) / len(totals)).tolist())
-
-
 def played(numbers: Sequence[int], draws: np.random.Generator) -> str:
     """A generation of a player: guesses blindly, and works out some verifications."""
-    answer = sum(numbers) % CLOCK
+    answer = sum(numbers) % MODULUS
     said = ""
     works = accepts = False
     while not accepts and said.count(VERIFY) < PROPOSALS:
-        blind = (numbers[-1] + int(draws.choice(CLOCK, p=blind_chances()))) % CLOCK
-        proposal = answer if works else blind
+        proposal = answer if works else int(draws.integers(MODULUS))
         works = draws.random() < WORKED_OUT
         accepts = proposal == answer if works else draws.random() < TRUSTING
         why = worked_out(numbers) if works else ""
