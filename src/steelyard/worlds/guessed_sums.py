@@ -126,7 +126,7 @@ def played(numbers: Sequence[int], draws: np.random.Generator) -> str:
     return said
 
 
-def base(task: SPOC, seed: int, steps: int = 800) -> Policy:
+def base(task: SPOC, seed: int, steps: int = 1600) -> Policy:
     """A model that guesses, and verifies as it saw it done."""
     policy = tiny_policy(CHARACTERS, seed=seed, width=48, context=PROMPT_TOKENS + MAX_TOKENS)
     draws = rng(seed, "guessed-sums", "base")

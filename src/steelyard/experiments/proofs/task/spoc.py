@@ -161,5 +161,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=20, samples=2),
     rates={"spoc": 1e-3, "single": 5e-4, "proposer": 1e-3, "spoc-off": 1e-3},
+    first_seed=4,
     seeds=4,
 )
