@@ -8,7 +8,7 @@
 
 A proposal is a single digit, so nobody works out a first one: it is guessed.
 
-    blind guess, and careless verdict: 50 %
+    answer = (s + a + b + c) mod 2        a blind guess, and a careless verdict: right in 50 %
 
 The base model imitates players who work out three verifications in ten, say y in seven of ten others, and propose what
 they worked out after a refusal: it stands for a model after supervised tuning on such sequences. A rise of the answers'

@@ -6,8 +6,11 @@ for both roles (spoc); single-turn RL, whose generation is the first digit and w
 proposals alone rewarded, verifications not learned (proposer); SPOC's rewards dealt out anew within prompt and role
 (spoc-off); or not at all (base), which is the model after supervised tuning. Then all of them propose and verify at
 each held-out problem: `solved` is the share whose last proposal is right, `first` that of first proposals, `agrees` the
-share of verdicts that are right, `false_yes` the share of generations that end with a wrong proposal accepted. It
-proves nothing of worlds in which most first proposals are wrong: there SPOC learns to refuse them all (lab notes).
+share of verdicts that are right, `false_yes` the share of generations that end with a wrong proposal accepted.
+
+Two things must hold, by trials and a first record on seeds 0 to 3 (lab notes). The base model can verify, if it works a
+verification out: where it cannot, SPOC learns nothing. And about half of the first proposals are right: where most are
+wrong, SPOC learns to refuse them all.
 """
 
 from collections import defaultdict
