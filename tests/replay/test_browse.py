@@ -1,11 +1,12 @@
 """Filters and orders against the same question asked of the file, and an index that follows what a run does to it."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 import pytest
 
-from steelyard.replay import PrioritizedReplay
+from steelyard.replay import PrioritizedReplay, ReplayBuffer, SingleUse
 from steelyard.replay.browse import ORDERS, Filter, composition, sequence, stored
 from steelyard.replay.inspect import open_view
 from steelyard.replay.row_index import RowIndex
@@ -53,7 +54,7 @@ def test_every_order_and_filter_agrees_with_sql(path, buffer):
     }
     with closing(sqlite3.connect(path)) as file:
         for asked, where in filters.items():
-            for order in ORDERS:
+            for order in SQL:
                 query = f"SELECT seq FROM rows JOIN prompts ON id = prompt WHERE {where} ORDER BY {SQL[order]}"
                 assert sequence(index, asked, order).tolist() == [seq for (seq,) in file.execute(query)], (asked, order)
 
@@ -68,6 +69,48 @@ def test_an_index_follows_the_file(path, buffer, make):
     buffer.add([make("other", 70, version=2, reward=0.5)], version=3)
     assert same(index_of(path, index), index_of(path)) and index.names[int(index.prompt_R[-1])] == "other"
     assert [row.prompt for row in stored(index, [int(index.seq_R[-1]), 10**6])] == ["other"]
+
+
+def drawn(index):
+    return dict(zip(index.sample_R.tolist(), index.drawn_R.tolist(), strict=True))
+
+
+def test_draws_are_counted_kept_and_taken_back(path, buffer, make):
+    """Every place in a batch counts, also of a trajectory that a short group repeats."""
+    assert set(ORDERS) == {*SQL, "most-drawn"}
+    index = index_of(path)
+    assert index.keeps_draws and not index.drawn_R.any()
+    first = Counter(t.sample for group in buffer.sample(2, 6, version=3, draw=0) for t in group)
+    before = buffer.state()
+    assert drawn(index_of(path, index)) == drawn(index) | first
+    again = first + Counter(t.sample for group in buffer.sample(3, 2, version=3, draw=1) for t in group)
+    assert sum(again.values()) == 18 and max(first.values()) > 1
+    assert drawn(index_of(path, index)) == dict.fromkeys(drawn(index), 0) | again
+    most = stored(index, sequence(index, Filter(), "most-drawn").tolist())
+    assert [row.drawn for row in most] == sorted((again[row.sample] for row in most), reverse=True)
+    buffer.restore(before, keep_later=False)
+    buffer.publish(3, "d")
+    buffer.publish(4, "d")
+    assert drawn(index_of(path, index)) == dict.fromkeys(drawn(index), 0) | first, "the later draw is undone"
+
+
+def test_a_queue_keeps_its_draws_and_a_draw_that_must_wait_is_none(path, make):
+    with closing(SingleUse().open(seed=0, path=path)) as queue:
+        queue.add([make("a", i, version=0, sample=i, reward=1.0) for i in range(3)], version=0)
+        assert queue.sample(2, 2, version=0, draw=0) is None
+        assert queue.sample(1, 2, version=0, draw=0) is not None
+        assert drawn(index_of(path)) == {0: 1, 1: 1, 2: 0}
+
+
+def test_a_file_that_does_not_keep_draws_says_so_and_keeps_them_once_written(path, buffer):
+    buffer.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("DROP TABLE draws")
+    index = index_of(path)
+    assert [row.drawn for row in stored(index, index.seq_R.tolist())] == [None] * len(index.seq_R)
+    with closing(ReplayBuffer.open(path)) as again:
+        again.sample(1, 1, version=3, draw=0)
+    assert int(index_of(path, index).drawn_R.sum()) == 1
 
 
 def same(one, two) -> bool:

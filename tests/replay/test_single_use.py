@@ -213,7 +213,7 @@ def test_keep_later_cannot_give_back_what_was_forgotten(make, path):
     queue.sample(1, 1, version=0, draw=0)
     queue.forget(queue.state())
     for state in (early, None):
-        with pytest.raises(SteelyardError, match="has forgotten what was removed before event 3"):
+        with pytest.raises(SteelyardError, match="has forgotten what was removed before event 4"):
             queue.restore(state, keep_later=True)
     assert queue.metrics()["replay/size"] == 1
 

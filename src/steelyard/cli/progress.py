@@ -173,6 +173,7 @@ class Progress:
             "loss": "learner/loss",
             "length": "batch/length_mean",
             "staleness": "batch/staleness_mean",
+            "ess": "learner/ess",
             "stored": "replay/size",
         }
         row = self._latest

@@ -27,6 +27,7 @@ from steelyard.core.json import JsonObject
 from steelyard.learner import saved
 from steelyard.learner.batch_wide import marked
 from steelyard.learner.collate import collate, micro_batches
+from steelyard.learner.effective_sample_size import effective_share, log_ratios
 from steelyard.learner.optimizer import Adam, memory, remember
 from steelyard.objective import Objective, StatefulObjective
 from steelyard.policy import Policy
@@ -90,6 +91,8 @@ class Learner:
         self.masters = MasterWeights(self._named)
         self.parameters = [*self.masters.named.values()]
         self.optimizer = optimizer.open(self.parameters)
+        self._log_ratios: list[torch.Tensor] = []
+        """Of the step's micro-batches, log pi / mu of each trajectory."""
         self.steps = self.version = 0
         self.reference = Weights.of(policy.weights(), 0)
         self._start = self.reference.digest
@@ -106,6 +109,7 @@ class Learner:
         rate = self.learning_rate * self.settings.schedule(self.steps)
         self.masters.clear()
         parts = micro_batches(learned, self.micro_tokens, shared=self.policy.shares_prompts)
+        self._log_ratios = []
         with self.policy.dropping(self.steps):
             losses = [self._backward(objective, part) for part in parts]
         weights = [loss.weight for loss in losses]
@@ -119,7 +123,9 @@ class Learner:
         if self.reference_reset and self.steps % self.reference_reset == 0:
             self.reference = Weights.of(self.policy.weights(), self.version)
         changing = {f"learner/{name}": schedule(self.steps - 1) for name, schedule in self.schedules.items()}
-        return {**metrics, "learner/grad_norm": norm, "learner/learning_rate": rate, **changing, **staleness}
+        share = effective_share(self._log_ratios)
+        own = {"learner/grad_norm": norm, "learner/learning_rate": rate, **changing}
+        return {**metrics, **own, **({} if share is None else {"learner/ess": share}), **staleness}
 
     def save(self, directory: Path) -> None:
         """Write all that a restored learner needs to make the same next step, bit for bit, into `directory`.
@@ -203,6 +209,7 @@ class Learner:
         needs = needs_of(objective)
         batch = self._evaluate(collate(groups, needs.collated), needs)
         _check_fields(batch, needs, objective)
+        self._log_ratios.append(log_ratios(batch, groups))
         loss = objective(batch, self.state) if isinstance(objective, StatefulObjective) else objective(batch)
         if loss.weight > 0:
             (loss.value * loss.weight).backward()

@@ -11,7 +11,7 @@ from steelyard.core import Trajectory
 from steelyard.replay.inspect import View
 from steelyard.replay.row_index import RowIndex
 
-Order = Literal["newest", "oldest", "reward-high", "reward-low", "version", "longest", "shortest"]
+Order = Literal["newest", "oldest", "reward-high", "reward-low", "version", "longest", "shortest", "most-drawn"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 State = Literal["live", "removed", "all"]
 STATES: tuple[State, ...] = get_args(State)
@@ -32,6 +32,8 @@ class StoredRow(NamedTuple):
     sample: int
     gone: int | None
     """Number of the event that removed it; None while it can be drawn."""
+    drawn: int | None
+    """How often it was drawn, a place in a batch counting once; None where the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def sequence(index: RowIndex, asked: Filter, order: Order) -> np.ndarray:
         "version": -index.version_R,
         "longest": -index.length_R,
         "shortest": index.length_R,
+        "most-drawn": -index.drawn_R,
     }
     if order in keys:
         chosen = chosen[np.argsort(keys[order][chosen], kind="stable")]
@@ -105,6 +108,7 @@ def _row(index: RowIndex, i: int) -> StoredRow:
         length=int(index.length_R[i]),
         sample=int(index.sample_R[i]),
         gone=int(index.gone_R[i]) or None,
+        drawn=int(index.drawn_R[i]) if index.keeps_draws else None,
     )
 
 

@@ -209,12 +209,14 @@ class ReplayBuffer(Durable):
         It must wait until `warmup` trajectories were admitted and something is selectable; under "wait", until P
         prompts have selectable data. When fewer than P prompts have data, "drop" returns fewer groups, and without a
         bound prompts repeat. Trajectories repeat in a group only if their prompt has fewer than G. `draw` is the number
-        of the draw, from which its random numbers are derived.
+        of the draw, from which its random numbers are derived. The file keeps which trajectories were drawn.
         """
         check_request(num_prompts, num_generations)
         with self._file.transaction() as events:
             chosen = self._choose(num_prompts, num_generations, version, draw, events)
             found = self._file.trajectories(entry for group in chosen or () for entry in group)
+            if chosen is not None:
+                events.draw(entry for group in chosen for entry in group)
         return None if chosen is None else [[found[entry.seq] for entry in group] for group in chosen]
 
     def metrics(self) -> Mapping[str, float]:

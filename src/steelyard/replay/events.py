@@ -1,16 +1,19 @@
-"""The changes of one call: arrivals, removals and publications, numbered as they happen and written together."""
+"""The changes of one call: arrivals, removals, draws and publications, numbered as they happen and written together."""
 
 import sqlite3
+from collections.abc import Iterable
 from sys import intern
 
 from steelyard.core import Trajectory
 from steelyard.replay.entry import Entry, key_of
+from steelyard.replay.schema import packed
 
 _PROMPT = "INSERT OR IGNORE INTO prompts(id, name) VALUES (?, ?)"
 _ROW = """INSERT INTO rows(seq, prompt, version, arrived, reward, sample, length, key)
     VALUES (?, (SELECT id FROM prompts WHERE name = ?), ?, ?, ?, ?, ?, ?)"""
 _BODY = "INSERT INTO bodies(seq, data) VALUES (?, ?)"
 _GONE = "UPDATE rows SET gone = ? WHERE seq = ?"
+_DRAW = "INSERT INTO draws(seq, rows) VALUES (?, ?)"
 _WEIGHTS = "INSERT INTO weights(version, digest, born) VALUES (?, ?, ?)"
 
 
@@ -19,7 +22,7 @@ class Events:
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self._statements = (_PROMPT, _ROW, _BODY, _GONE, _WEIGHTS)
+        self._statements = (_PROMPT, _ROW, _BODY, _GONE, _DRAW, _WEIGHTS)
         self._pending: dict[str, list[tuple[object, ...]]] = {statement: [] for statement in self._statements}
 
     def __bool__(self) -> bool:
@@ -42,6 +45,10 @@ class Events:
     def remove(self, entry: Entry) -> None:
         """Record that an entry was evicted, replaced by a duplicate, or used up."""
         self._pending[_GONE].append((self._next(), entry.seq))
+
+    def draw(self, entries: Iterable[Entry]) -> None:
+        """Record that these entries were drawn together; one that is given twice was drawn twice."""
+        self._pending[_DRAW].append((self._next(), packed([entry.seq for entry in entries])))
 
     def publish(self, version: int, digest: str) -> None:
         """Record that weights were published."""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from steelyard.replay.inspect import View
+from steelyard.replay.schema import unpacked
 
-_NEW = """SELECT seq, prompt, version, arrived, reward, sample, length, coalesce(gone, 0) FROM rows
+_NEW = """SELECT seq, prompt, version, arrived, reward, sample, length, coalesce(gone, 0), 0 FROM rows
     WHERE seq > ? ORDER BY seq"""
 _KEY = "SELECT key FROM rows WHERE seq = ?"
 _COLUMNS = {
@@ -22,16 +23,22 @@ _COLUMNS = {
     "sample": np.int64,
     "length": np.int64,
     "gone": np.int64,
+    "drawn": np.int64,
 }
 
 
 class RowIndex:
-    """R rows in order of arrival. `gone_R` is 0 where a row was not removed, `reward_R` NaN where it has none."""
+    """R rows in order of arrival. `gone_R` is 0 where a row was not removed, `reward_R` NaN where it has none, and
+    `drawn_R` how often it was drawn."""
 
     def __init__(self) -> None:
         self.columns = {name: np.empty(0, kind) for name, kind in _COLUMNS.items()}
         self.names: dict[int, str] = {}
         """Number of a prompt in the file -> its id."""
+        self.keeps_draws = False
+        """Whether the file says what was drawn; else `drawn_R` is 0."""
+        self._draws = 0
+        """Number of draws seen."""
         self.position = 0
         """Number of the last event seen."""
         self._key: bytes | None = None
@@ -58,10 +65,12 @@ class RowIndex:
             self.__init__()
         self._append(view)
         self._mark_removed(view)
+        self._count_draws(view)
         if not self._complete(view, forgotten):
             anew = True
             self.__init__()
             self._append(view)
+            self._count_draws(view)
         self.position = position
         return anew
 
@@ -86,13 +95,26 @@ class RowIndex:
             seq_D, gone_D = np.array(removed, dtype=np.int64).T
             self.gone_R[np.searchsorted(self.seq_R, seq_D)] = gone_D
 
+    def _count_draws(self, view: View) -> None:
+        self.keeps_draws = view.keeps_draws
+        if not view.keeps_draws:
+            return
+        new = [unpacked(rows) for (rows,) in view.ask("SELECT rows FROM draws WHERE seq > ?", self.position)]
+        self._draws += len(new)
+        if new:
+            seqs, counts = np.unique(np.concatenate(new), return_counts=True)
+            known = np.isin(seqs, self.seq_R)
+            self.drawn_R[np.searchsorted(self.seq_R, seqs[known])] += counts[known]
+
     def _complete(self, view: View, forgotten: int) -> bool:
-        """Leave out what the file has forgotten; True where as many rows are removed as in the file."""
+        """Leave out what the file has forgotten; True where as many rows are removed, and as many draws made, as in the
+        file."""
         kept_R = (self.gone_R == 0) | (self.gone_R > forgotten)
         if not kept_R.all():
             self.columns = {name: column[kept_R] for name, column in self.columns.items()}
         ((removed,),) = view.ask("SELECT count(*) FROM rows WHERE gone IS NOT NULL")
-        return int((self.gone_R > 0).sum()) == removed
+        ((draws,),) = view.ask("SELECT count(*) FROM draws") if view.keeps_draws else [(0,)]
+        return int((self.gone_R > 0).sum()) == removed and self._draws == draws
 
     def places(self, seqs: Sequence[int]) -> np.ndarray:
         """Places of the rows with these numbers; those that are not there are left out."""

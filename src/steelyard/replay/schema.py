@@ -3,25 +3,31 @@
     rows      one narrow row per trajectory: what the index needs          seq: arrival; gone: removal, or NULL
     bodies    the trajectory itself, as `core.to_bytes` writes it          same seq
     prompts   each prompt's name, once                                     id: the seq of its first row
+    draws     one row per draw: `packed` numbers of the rows drawn          seq: the event of the draw
     weights   the ledger: version and digest of published weights          born: the event of publication
     state     position: number of the last event; forgotten: rows removed up to this event are deleted; synced: calls
               of `sync`; counts: the replay's counters
     meta      how the replay was opened (`ReplayMetadata`, in the column origin)
 
+A row that a draw gave twice is in its draw twice. Files of earlier versions get the table when they are next written.
+
 The rows as of event p are those with seq <= p that were not removed by p. `trajectories` is the view for people.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from steelyard.core import SteelyardError
 from steelyard.core.moved import current_counts
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.sqlite_file import APPLICATION_ID, DAMAGED, FORMAT
 
-_TABLES = """
+_DRAWS = "CREATE TABLE IF NOT EXISTS draws(seq INTEGER PRIMARY KEY, rows BLOB NOT NULL)"
+_TABLES = f"""
 CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT NOT NULL);
 CREATE TABLE state(one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, forgotten INTEGER NOT NULL,
     synced INTEGER NOT NULL, counts TEXT NOT NULL);
@@ -30,6 +36,7 @@ CREATE TABLE rows(seq INTEGER PRIMARY KEY, prompt INTEGER NOT NULL, version INTE
     reward REAL, sample INTEGER NOT NULL, length INTEGER NOT NULL, key BLOB NOT NULL, gone INTEGER);
 CREATE INDEX removed ON rows(gone) WHERE gone IS NOT NULL;
 CREATE TABLE bodies(seq INTEGER PRIMARY KEY, data BLOB NOT NULL);
+{_DRAWS};
 CREATE TABLE weights(version INTEGER PRIMARY KEY, digest TEXT NOT NULL, born INTEGER NOT NULL);
 CREATE VIEW trajectories AS SELECT name AS prompt, version, reward, arrived, length, sample, seq
     FROM rows JOIN prompts ON prompts.id = rows.prompt WHERE gone IS NULL;
@@ -44,6 +51,27 @@ def create(connection: sqlite3.Connection, metadata: ReplayMetadata) -> None:
     connection.execute("INSERT INTO meta VALUES (1, ?)", (metadata.to_json(),))
     connection.execute("INSERT INTO state VALUES (1, 0, 0, 0, '{}')")
     connection.execute("COMMIT")
+
+
+def keep_draws(connection: sqlite3.Connection) -> None:
+    """Let a file of an earlier version keep draws from now on."""
+    if not has_draws(connection):
+        connection.execute(_DRAWS)
+
+
+def has_draws(connection: sqlite3.Connection) -> bool:
+    """Whether the file keeps what was drawn."""
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'draws'").fetchone()[0])
+
+
+def packed(seqs: Sequence[int]) -> bytes:
+    """Numbers of rows as a draw's row holds them: four bytes each, the lowest first; events end at 2^32."""
+    return np.asarray(seqs, dtype="<u4").tobytes()
+
+
+def unpacked(rows: bytes) -> np.ndarray:
+    """The numbers that `packed` was given."""
+    return np.frombuffer(rows, dtype="<u4").astype(np.int64)
 
 
 def read_metadata(connection: sqlite3.Connection, where: str) -> ReplayMetadata:

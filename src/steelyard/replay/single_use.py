@@ -166,6 +166,7 @@ class SingleUseQueue(Durable):
                 return None
             groups = [self._complete.pop_usable() for _ in range(num_prompts)]
             found = self._file.trajectories(entry for group in groups for entry in group)
+            events.draw(entry for group in groups for entry in group)
             for group in groups:
                 self._remove(group, "used", events)
         return [[found[entry.seq] for entry in group] for group in groups]

@@ -52,8 +52,10 @@ def page_of(names: Sequence[str], runs: Sequence[RunRecords]) -> str:
     """The page of one run, or of several with these names, as HTML."""
     from steelyard.report.watch.embed import embedded  # loads tokenizers: only who writes a page waits for that
 
-    sections = overlay([(name, sections_of(run)) for name, run in zip(names, runs, strict=True)])
-    parts = {"sections": sections, "embedded": embedded(names, runs)}
+    found = embedded(names, runs)
+    buffers = [None] * len(runs) if found is None else found.buffers
+    whole = [[*sections_of(run), *filter(None, [buffer])] for run, buffer in zip(runs, buffers, strict=True)]
+    parts = {"sections": overlay(list(zip(names, whole, strict=True))), "embedded": found}
     return render("page.html.jinja", **vars(heading_of(names, runs)), **parts)
 
 

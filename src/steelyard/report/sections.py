@@ -192,13 +192,27 @@ def replay(run: RunRecords) -> Section | None:
         Series(run.metrics, "replay/refused", "refused", HELD_OUT, ":"),
     ]
     counted = lines("flow", "Trajectories admitted, refused and evicted so far.", flow, y="trajectories so far")
+    reuse = lines("reuse", "Draws of an admitted trajectory so far.", [_reuse(run)], y="draws")
+    drawn = figure(reuse, "How often an admitted trajectory was drawn for the learner so far, in the mean.")
     shown = figure(plot, "Trajectories that the learner can draw from.")
     counts = figure(counted, "Since the start. Of two equal trajectories of a prompt, a duplicate, one is kept.")
     return (
         _half("replay", "Replay buffer", shown or counts)
         if counts is None or shown is None
-        else _side_by_side("replay", "Replay buffer", [shown, counts])
+        else _side_by_side("replay", "Replay buffer", [shown, counts, drawn])
     )
+
+
+def _reuse(run: RunRecords) -> Series:
+    """Trajectories in all batches so far, over those that the buffer has admitted."""
+    rows: list[Row] = []
+    drawn = 0.0
+    for row in run.metrics:
+        size, admitted = row.get("batch/trajectories"), row.get("replay/admitted")
+        drawn += size if is_number(size) else 0.0
+        if drawn and is_number(admitted) and admitted > 0:
+            rows.append({"step": row.get("step"), "reuse": drawn / admitted})
+    return Series(rows, "reuse", "draws", LEARNER)
 
 
 def speed(run: RunRecords) -> Section | None:
@@ -229,7 +243,13 @@ def objective(run: RunRecords) -> Section | None:
     ]
     residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
     clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
+    weight = [Series(run.metrics, "learner/ess", "effective sample size", HELD_OUT)]
     figures = [
+        figure(
+            lines("ess", "Effective sample size over learner steps.", weight, y="share of the batch", share=True),
+            "How many samples of the policy itself those of the batch are worth, by the ratios pi / mu of whole "
+            "completions: 100% where it has not moved since they were drawn.",
+        ),
         figure(lines("nats", "KL and entropy over learner steps.", nats, y="nats"), "Of what the learner drew."),
         figure(
             lines("residual", "Size of the residual over learner steps.", residual, y="reward units"),

@@ -301,6 +301,7 @@ def test_the_report_as_one_file_browses_what_it_holds(watched, page, evil, monke
     page.locator(".rows a").first.click()
     page.wait_for_selector(".opened .turn.environment")
     opened = page.locator(".opened").inner_text()
+    assert "Drawn for the learner 1 time." in opened or "Never drawn for the learner yet." in opened
     assert f"{evil.partition(chr(0x202E))[0]}" in opened and "U+202E" in opened and "héé 漢" in opened
     until(page, "document.querySelector('.scale')?.textContent.startsWith('less likely')")
     page.locator("#colour").select_option("residual")

@@ -65,3 +65,13 @@ def test_several_runs_and_one_without_a_buffer_or_with_a_damaged_one(watched, tm
     assert [run["buffer"] for run in runs] == [True, False, True]
     assert "its buffer cannot be read (" in page.read_text("utf-8")
     assert "<script" not in write_report(others[0]).read_text("utf-8")
+
+
+def test_the_page_tells_how_often_what_is_stored_was_drawn(watched):
+    directory, buffer = watched
+    drawn = [t for group in buffer.sample(4, 3, version=3, draw=0) for t in group]
+    page = write_report(directory)
+    (run,) = parts_of(page)[0]["runs"]
+    assert sum(row["drawn"] for row in run["rows"]) == len(drawn) == 12
+    text = page.read_text("utf-8")
+    assert '<section id="buffer">' in text and "What is stored now, by times drawn for the learner: 0 to 1" in text

@@ -151,7 +151,8 @@ class Browser:
             tokens: most that they have together; the newest one is there anyhow.
 
         Returns:
-            `rows` as of `page`, `episodes` as of `trajectory`, `total` in the file, and `problem`.
+            `rows` as of `page`, `episodes` as of `trajectory`, `total` in the file, `problem`, and `figures` of what is
+            stored now.
 
         Raises:
             SteelyardError: there is no buffer, or its file is damaged.
@@ -164,7 +165,8 @@ class Browser:
             bodies = browse.bodies(view, [row.seq for row in kept])
         listed = [self._listed(row, bodies[row.seq]) for row in kept]
         episodes = [episode_values(row, bodies[row.seq], self._texts, self._beta) for row in kept]
-        return {"rows": listed, "episodes": episodes, "total": len(self._index.seq_R), "problem": self._texts.problem}
+        return {"rows": listed, "episodes": episodes, "total": len(self._index.seq_R),
+                "problem": self._texts.problem, "figures": buffer_figures(self._index)}  # fmt: skip
 
     def trajectory(self, seq: int) -> JsonObject:
         """One trajectory in full.

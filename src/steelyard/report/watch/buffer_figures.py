@@ -21,7 +21,9 @@ def buffer_figures(index: RowIndex) -> list[Figure]:
 def _spreads(index: RowIndex, live_R: np.ndarray) -> list[Figure]:
     """Histograms of what is stored now."""
     plots = [_rewards(index.reward_R[live_R])]
-    for name, column_R, x in (("versions", index.version_R, "weight version"), ("lengths", index.length_R, "tokens")):
+    columns = [("versions", index.version_R, "weight version"), ("lengths", index.length_R, "tokens")]
+    columns += [("draws", index.drawn_R, "times drawn for the learner")] if index.keeps_draws else []
+    for name, column_R, x in columns:
         values, counts = np.unique(column_R[live_R], return_counts=True)
         text = f"What is stored now, by {x}: {_span(values, column_R[live_R])}"
         counted = dict(zip(values.tolist(), counts.tolist(), strict=True))

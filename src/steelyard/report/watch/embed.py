@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from steelyard.core import SteelyardError
 from steelyard.core.json import JsonObject
+from steelyard.report.blocks import Section
 from steelyard.report.records import RunRecords
 from steelyard.report.watch.browser import Browser
 from steelyard.report.watch.bundle import PAGE, bundle
@@ -37,11 +38,14 @@ class Embedded:
     """Which part of the buffers the page holds."""
     policy: str
     """The page's content security policy."""
+    buffers: Sequence[Section | None]
+    """For each run, what its buffer is made of."""
 
 
 def embedded(names: Sequence[str], runs: Sequence[RunRecords]) -> Embedded | None:
     """The newest trajectories of the runs that have a buffer; None where none has."""
     parts = [_part(name, run) for name, run in zip(names, runs, strict=True)]
+    figures = [part.pop("figures") for part in parts]
     if not any(part["buffer"] for part in parts):
         return None
     script = bundle()
@@ -51,12 +55,13 @@ def embedded(names: Sequence[str], runs: Sequence[RunRecords]) -> Embedded | Non
         style=Markup((PAGE / "watch.css").read_text("utf-8") + (PAGE / "alone.css").read_text("utf-8")),
         note=" ".join(_note(part, alone=len(parts) == 1) for part in parts if part["note"]),
         policy=_policy(script),
+        buffers=[Section("buffer", "What the buffer holds", found) if found else None for found in figures],
     )
 
 
 def _part(name: str, run: RunRecords) -> JsonObject:
     browser = Browser(run.directory, run.config)
-    nothing = {"name": name, "buffer": False, "rows": [], "episodes": [], "problem": "", "note": ""}
+    nothing = {"name": name, "buffer": False, "rows": [], "episodes": [], "problem": "", "note": "", "figures": []}
     if not browser.exists:
         return nothing
     try:

@@ -69,7 +69,7 @@ function order(name) {
   const newest = (a, b) => b.seq - a.seq;
   const by = {
     "reward-high": (row) => -(row.reward ?? -Infinity), "reward-low": (row) => row.reward ?? Infinity,
-    version: (row) => -row.version, longest: (row) => -row.length, shortest: (row) => row.length, oldest: (row) => row.seq,
+    version: (row) => -row.version, longest: (row) => -row.length, shortest: (row) => row.length, oldest: (row) => row.seq, "most-drawn": (row) => -(row.drawn ?? 0),
   }[name];
   return (a, b) => (by ? by(a) - by(b) || newest(a, b) : newest(a, b));
 }

@@ -4,7 +4,7 @@ import { openOnes } from "./trajectory.js";
 import { address, ask, go, view } from "./view.js";
 
 const FILTERS = ["text", "prompt", "same", "state", "order", "reward_low", "reward_high", "version_low", "version_high"];
-const ORDERS = { newest: "newest first", oldest: "oldest first", "reward-high": "highest reward", "reward-low": "lowest reward", version: "newest weights", longest: "longest", shortest: "shortest" };
+const ORDERS = { newest: "newest first", oldest: "oldest first", "reward-high": "highest reward", "reward-low": "lowest reward", version: "newest weights", longest: "longest", shortest: "shortest", "most-drawn": "most often drawn" };
 const STATES = { live: "in the buffer", removed: "evicted or used", all: "all in the file" };
 const MOST_OPEN = 4;
 let listed = [];
@@ -145,7 +145,7 @@ function rowOf(row) {
   const seq = String(row.seq);
   const name = `trajectory ${seq}`;
   const reward = row.reward === null ? "none" : number(row.reward);
-  const line = [`version ${number(row.version)}`, `arrived at ${number(row.arrived)}`, `${number(row.length)} tokens`, row.finish, row.turns > 1 ? `${row.turns} turns` : null, row.gone === null ? null : "removed"];
+  const line = [`version ${number(row.version)}`, `arrived at ${number(row.arrived)}`, `${number(row.length)} tokens`, row.finish, row.turns > 1 ? `${row.turns} turns` : null, row.drawn === null ? null : `drawn ${number(row.drawn)}×`, row.gone === null ? null : "removed"];
   const link = el("a", { href: address({ open: seq }), "data-seq": seq, onclick: (event) => { event.preventDefault(); go({ open: seq }); } },
     el("span", { class: "facts-line" }, el("span", { class: "badge", title: "reward" }, reward), ` ${line.filter(Boolean).join(" · ")}`),
     el("span", { class: "asked text" }, ...shown(row.asked)), el("span", { class: "said text" }, ...shown(row.said)));

@@ -52,6 +52,7 @@ function card(one, run) {
 function life(one) {
   const steps = [`Sampled by weights ${one.version} (${one.digest.slice(0, 12)}), as sample ${one.sample} of its prompt, at temperature ${number(one.sampling.temperature)}.`,
     `Stored as event ${number(one.seq)}, when the learner had version ${number(one.arrived)}: ${number(one.staleness_at_arrival)} behind.`,
+    ...(one.drawn === null ? [] : [one.drawn === 0 ? "Never drawn for the learner yet." : `Drawn for the learner ${number(one.drawn)} ${one.drawn === 1 ? "time" : "times"}.`]),
     one.gone === null ? "In the buffer: it can be drawn." : `Removed by event ${number(one.gone)}: evicted, replaced or used.`];
   return el("ol", { class: "life", "aria-label": "Life" }, ...steps.map((step) => el("li", { class: "text" }, ...shown(step))));
 }
