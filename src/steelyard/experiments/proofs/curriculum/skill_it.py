@@ -198,7 +198,7 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(HiddenSums(signs=8), steps=400),
-    quick=Setting(HiddenSums(signs=8), steps=200, short=50, worlds=1),
+    quick=Setting(HiddenSums(signs=8), steps=400, short=50, worlds=1),
     rates=dict.fromkeys(ARMS, 2e-3),
     seeds=6,
 )  # fmt: skip
