@@ -109,7 +109,7 @@ import verifiers.v1 as vf
 
 class Sum(vf.Task):
     @vf.reward
-    def short(self, trace) -> float:
+    async def short(self, trace) -> float:
         return float(len(trace.last_reply) < 4)
 
 

@@ -33,11 +33,11 @@ class Sum(vf.Task[Data]):
         return float(trace.last_reply == self.data.answer)
 
     @vf.reward
-    def short(self, task, trace) -> float:
+    async def short(self, task, trace) -> float:
         return float(len(trace.assistant_messages[-1].content) < 4)
 
     @vf.metric
-    def length(self, trace) -> float:
+    async def length(self, trace) -> float:
         return float(len(trace.last_reply))
 
 
@@ -65,6 +65,17 @@ class NeedsRuntime(vf.Taskset[Judged, Config]):
 class Boxed(vf.Taskset[Sum, Config]):
     def load(self):
         yield Sum(Data(prompt="1+1=", answer="2", image="python:3.11"), self.config.task)
+
+
+class Plain(Sum):
+    @vf.reward
+    def late(self, trace) -> float:
+        return 1.0
+
+
+class NotAsync(vf.Taskset[Plain, Config]):
+    def load(self):
+        yield Plain(Data(prompt="1+1=", answer="2"), self.config.task)
 
 
 class Silent(vf.Taskset[vf.Task, Config]):
@@ -110,6 +121,7 @@ def test_a_reward_that_hangs_is_killed_and_the_next_is_scored(tasks: Path) -> No
     [
         ("NeedsRuntime", "{}", "its task 0 asks for a runtime in ran; take one whose tasks"),
         ("Boxed", "{}", "its task 0 needs a container"),
+        ("NotAsync", "{}", "its task 0 has late, which is no async def, as verifiers asks"),
         ("Silent", "{}", "its task 0 has no reward"),
         ("Sum", "{}", "is no Taskset of verifiers.v1"),
         ("Sums", '{"fewest": 3}', "cannot be made (ValidationError"),

@@ -63,13 +63,16 @@ def rows(taskset: str, settings: str, tasks: int) -> dict[str, Any]:
 
 def _refused(task: Any) -> str:
     """Why a task is not answered by one turn, or not scored by its rewards alone; empty where it is."""
-    asking = [fn.__name__ for kind in ("reward", "metric") for fn in task.hooks(kind) if _asks_runtime(fn)]
+    hooks = [fn for kind in ("reward", "metric") for fn in task.hooks(kind)]
+    asking = [fn.__name__ for fn in hooks if _asks_runtime(fn)]
+    plain = [fn.__name__ for fn in hooks if not inspect.iscoroutinefunction(fn)]
     own = [hook for hook in HOOKS if getattr(type(task), hook) is not getattr(Task, hook)]
     reasons = {
         "has tools": bool(task.toolsets(task.config)),
         "needs a container": task.NEEDS_CONTAINER or task.data.image is not None,
         f"has {' and '.join(own)}, which need a runtime": bool(own),
         f"asks for a runtime in {' and '.join(asking)}": bool(asking),
+        f"has {' and '.join(plain)}, which is no async def, as verifiers asks": bool(plain),
         "asks a model to judge": bool(task.plugged_judges()),
         "has no reward": not task.hooks("reward"),
         "has no prompt": not task.data.prompt,
