@@ -36,11 +36,11 @@ class Setting:
     """What all arms have in common."""
 
     people: int = 240
-    base_steps: int = 1500
+    base_steps: int = 2000
     """Steps in which the base model hears of everybody."""
     times: int = 4
     """How often each person is asked about whom is learned from: five answers, of which one is taken, each time."""
-    steps: int = 100
+    steps: int = 160
     """Steps of fine-tuning, on 96 rows each."""
     samples: int = 8
     """For each held-out person."""
@@ -156,6 +156,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(base_steps=500, samples=2),
     rates={**dict.fromkeys(ARMS, 3e-3), "gold": 1e-3, "idk": 1e-3},
-    first_seed=10,
-    seeds=6,
+    first_seed=22,
+    seeds=8,
 )  # fmt: skip
