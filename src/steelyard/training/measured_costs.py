@@ -3,14 +3,20 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from steelyard.core import Episode, Group, Score, Trajectory, Weights, from_bytes, to_bytes
+from steelyard.core import Episode, Prompt, Score, Trajectory, Weights, from_bytes, require, to_bytes
 from steelyard.runtime import Run
+from steelyard.runtime.coordinator import Coordinator, Profile
+from steelyard.runtime.coordinator.commands import Command, Feed
+from steelyard.runtime.coordinator.messages import BatchDone, Found, Published, Stepped, WorkerReady
 from steelyard.runtime.factories import (
     BUFFER,
     check_prompts,
@@ -26,6 +32,7 @@ from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.prompt_scheduler import PromptScheduler
 from steelyard.runtime.simulated.costs import Costs
 
+SEARCHER = "searcher 0"
 ROUNDS = 3
 """Times that each part is measured; the median counts. Once more it runs before, unmeasured."""
 
@@ -73,25 +80,25 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     searcher.delay = 0.0  # the simulation adds it
     scheduler = PromptScheduler(run, prompts)
     say(f"searcher batches of {run.search_prompts} x {run.samples_searched} completions")
-    found: list[Trajectory] = []
+    batches = list[list[Trajectory]]()
     waves = list[float]()
     scores = list[float]()
     for _ in range(1 + ROUNDS):
         timed.seconds = 0.0
-        seconds, batch = _timed(lambda: [t for part in searcher.search(scheduler.next()) for t in part])
+        seconds, sent = _timed(lambda: [to_bytes(t) for part in searcher.search(scheduler.next()) for t in part])
         waves.append(seconds - timed.seconds)
         scores.append(timed.seconds)
-        found += batch
+        batches.append([from_bytes(t) for t in sent])
+    say("the driver, with its replay in a file")
+    store, draw, groups = _driver(run, prompts, learner.reference, batches)
     say(f"learner steps on {run.num_prompts} x {run.num_generations} completions")
-    groups = _groups(found, run)
-    steps = [_timed(lambda: learner.step(groups))[0] for _ in range(1 + ROUNDS)]
+    steps = [_timed(lambda: learner.step([[from_bytes(t) for t in group] for group in groups]))[0] for _ in waves]
     publish, newest = _timed(lambda: Weights.of(learner.policy.weights(), learner.version))
     weights.publish(newest)
     publish += _timed(searcher.refresh)[0]
-    say("an evaluation, and the replay")
+    say("an evaluation")
     evaluate, _ = _timed(lambda: make_evaluation(run, searching, learner.reference)(newest))
-    store, draw = _replay(run, found)
-    lengths = tuple(max(1, int(t.action_T.sum())) for t in found)
+    lengths = tuple(max(1, int(t.action_T.sum())) for batch in batches for t in batch)
     wave, score, step = (median(seconds[1:]) for seconds in (waves, scores, steps))
     return Costs(wave, step, score, publish, evaluate, store, draw, lengths)
 
@@ -102,26 +109,36 @@ def _timed(act: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, answer
 
 
-def _groups(found: Sequence[Trajectory], run: Run) -> list[Group]:
-    """Groups of a learner step of what was found, each prompt's as often as it takes."""
-    by_prompt: dict[str, Group] = {}
-    for t in found:
-        if t.valid:
-            by_prompt.setdefault(t.prompt_id, []).append(t)
-    own = [*by_prompt.values()]
+def _driver(
+    run: Run, prompts: Sequence[Prompt], first: Weights, batches: Sequence[Sequence[Trajectory]]
+) -> tuple[float, float, list[list[bytes]]]:
+    """Seconds of the driver for a completion that comes and for the groups of a step that go, and such groups.
+
+    Its coordinator hands out the same batches as these, since it counts from the same seed.
+    """
+    coordinator = Coordinator(replace(run, num_searchers=1), prompts, Profile())
+    with tempfile.TemporaryDirectory() as directory, closing(make_replay(run, Path(directory) / BUFFER)) as replay:
+        for name in coordinator.workers:
+            coordinator.handle(WorkerReady(name), 0.0)
+        coordinator.handle(Published(first.version, first.digest), 0.0)
+        coordinator.begin(replay, 0.0)
+        took = list[float]()
+        for batch in batches:
+            seconds, _ = _timed(partial(_deliver, coordinator, [to_bytes(t) for t in batch]))
+            took.append(seconds / len(batch))
+            coordinator.handle(BatchDone(SEARCHER, 0.0, 0.0), 0.0)
+        seconds, groups = _timed(lambda: _drawn(coordinator.handle(Stepped(0, 0, None, 0.0), 0.0)))
+    hint = "allow more than one batch to the warm-up: lower --replay.warmup, or raise --search-prompts"
+    require(bool(groups), f"has no groups after {len(batches)} batches", where="replay", hint=hint)
+    return median(took), seconds, groups
+
+
+def _deliver(coordinator: Coordinator, sent: Sequence[bytes]) -> None:
+    coordinator.handle(Found(SEARCHER, [from_bytes(t) for t in sent]), 0.0)
+
+
+def _drawn(commands: Sequence[Command]) -> list[list[bytes]]:
+    """The groups that a learner is fed, as they are sent to it."""
     return [
-        [group[j % len(group)] for j in range(run.num_generations)]
-        for group in (own[i % len(own)] for i in range(run.num_prompts))
+        [to_bytes(t) for t in group] for command in commands if isinstance(command, Feed) for group in command.groups
     ]
-
-
-def _replay(run: Run, found: Sequence[Trajectory]) -> tuple[float, float]:
-    """Seconds to store a completion in a file, the way to the driver included, and to draw the groups of a step."""
-    with tempfile.TemporaryDirectory() as directory:
-        replay = make_replay(run, Path(directory) / BUFFER)
-        try:
-            seconds, _ = _timed(lambda: replay.add([from_bytes(to_bytes(t)) for t in found], version=0))
-            draw, _ = _timed(lambda: replay.sample(run.num_prompts, run.num_generations, version=0, draw=0))
-        finally:
-            replay.close()
-    return seconds / len(found), draw
