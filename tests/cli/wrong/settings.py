@@ -68,7 +68,7 @@ COMMANDS = [
     Wrong("plan arithmetic --cores many", "--cores: is 'many'; give a number of cores, or own"),
     Wrong("plan arithmetic --cost.wave 1", "--cost.step: is missing; give both, or none: then all are measured"),
     Wrong("plan arithmetic --cost.store 1", "--cost.store: is given, but not the costs of waves and steps"),
-    Wrong("plan arithmetic --cost.wave 0 --cost.step 1", "--cost.wave: is 0"),
+    Wrong("plan arithmetic --cost.wave 0 --cost.step 1", "cost.wave: is 0.0; use more than 0"),
     Wrong("doctor gymm", "doctor: unknown RECIPE 'gymm'; did you mean 'gym'"),
     Wrong("methods sft --page sft.md", "--page: is of all methods; give no other word"),
     Wrong("methods --page nowhere/page.md", "--page: nowhere/page.md cannot be written; name a file in a directory"),

@@ -14,7 +14,7 @@ _BARS = 12
 def buffer_figures(index: RowIndex) -> list[Figure]:
     """The plots of a buffer; those that it holds nothing for are left out."""
     made = composition(index)
-    over_time = [] if made is None or len(made.at_M) < 2 else [_composition(made)]
+    over_time = [] if made is None or made.at_M[0] == made.at_M[-1] else [_composition(made)]
     return [*over_time, *_spreads(index, index.gone_R == 0)]
 
 
