@@ -79,28 +79,33 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     searcher = make_searcher(run, searching, prompts, timed.score, weights, DelayedWeightStore(learner.reference))
     searcher.delay = 0.0  # the simulation adds it
     scheduler = PromptScheduler(run, prompts)
-    say(f"searcher batches of {run.search_prompts} x {run.samples_searched} completions")
-    batches = list[list[Trajectory]]()
-    waves = list[float]()
-    scores = list[float]()
-    for _ in range(1 + ROUNDS):
-        timed.seconds = 0.0
-        seconds, sent = _timed(lambda: [to_bytes(t) for part in searcher.search(scheduler.next()) for t in part])
-        waves.append(seconds - timed.seconds)
-        scores.append(timed.seconds)
-        batches.append([from_bytes(t) for t in sent])
+
+    def search() -> list[Trajectory]:
+        return [from_bytes(to_bytes(t)) for part in searcher.search(scheduler.next()) for t in part]
+
     say("the driver, with its replay in a file")
-    store, draw, groups = _driver(run, prompts, learner.reference, batches)
+    first = [search() for _ in range(1 + ROUNDS)]
+    store, draw, groups = _driver(run, prompts, learner.reference, first)
     say(f"learner steps on {run.num_prompts} x {run.num_generations} completions")
-    steps = [_timed(lambda: learner.step([[from_bytes(t) for t in group] for group in groups]))[0] for _ in waves]
+    steps = [_timed(lambda: learner.step([[from_bytes(t) for t in group] for group in groups]))[0] for _ in first]
+    # Searchers go on with weights that are not the reference's: only then do they ask both.
     publish, newest = _timed(lambda: Weights.of(learner.policy.weights(), learner.version))
     weights.publish(newest)
     publish += _timed(searcher.refresh)[0]
+    say(f"searcher batches of {run.search_prompts} x {run.samples_searched} completions")
+    waves = list[float]()
+    scores = list[float]()
+    lengths = list[int]()
+    for _ in range(1 + ROUNDS):
+        timed.seconds = 0.0
+        seconds, batch = _timed(search)
+        waves.append(seconds - timed.seconds)
+        scores.append(timed.seconds)
+        lengths += [max(1, int(t.action_T.sum())) for t in batch]
     say("an evaluation")
     evaluate, _ = _timed(lambda: make_evaluation(run, searching, learner.reference)(newest))
-    lengths = tuple(max(1, int(t.action_T.sum())) for batch in batches for t in batch)
     wave, score, step = (median(seconds[1:]) for seconds in (waves, scores, steps))
-    return Costs(wave, step, score, publish, evaluate, store, draw, lengths)
+    return Costs(wave, step, score, publish, evaluate, store, draw, tuple(lengths))
 
 
 def _timed(act: Callable[[], Any]) -> tuple[float, Any]:
