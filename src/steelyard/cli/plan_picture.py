@@ -23,12 +23,12 @@ def draw(path: Path, tried: Sequence[Tried]) -> None:
         ("learner steps a second", "steps/s", [("-", lambda one: one.seen.steps_per_s)]),
         ("draws of a completion", "uses", [("-", lambda one: one.seen.uses)]),
         (
-            "idle: learner (line), searchers (dashes)",
+            "idle: learner, searchers (dashed)",
             "share",
             [("-", lambda one: one.seen.learner_idle), ("--", lambda one: one.seen.searcher_idle)],
         ),
         (
-            "staleness: mean (line), 95 % (dashes)",
+            "staleness: mean, 95 % (dashed)",
             "versions",
             [("-", lambda one: one.seen.mean_staleness), ("--", lambda one: float(one.seen.staleness_at(0.95)))],
         ),
