@@ -153,5 +153,6 @@ PROOF = Proof(
     setting=Setting(Domains()),
     quick=Setting(Domains(), imitation=150, batches=6, orders=12, retrained=8, generations=2),
     rates=dict.fromkeys(ARMS, 3e-5),
-    seeds=4,
+    first_seed=4,
+    seeds=12,
 )  # fmt: skip
