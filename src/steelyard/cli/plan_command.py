@@ -18,7 +18,7 @@ from steelyard.runtime import Run
 from steelyard.runtime.factories import make_task
 from steelyard.runtime.simulated.costs import Costs
 from steelyard.training.measured_costs import measure_costs
-from steelyard.training.scale_plan import Asked, Tried, enough, hours, row, simulate
+from steelyard.training.scale_plan import Asked, Tried, device_hours, enough, hours, row, simulate
 
 
 @checked("cost")
@@ -183,8 +183,8 @@ def _recommended(settings: Run, tried: Sequence[Tried], sync: int, asked: Plan, 
     took = hours(settings, found)
     told = f"{about}{found.searchers} searchers are enough; {settings.max_steps} steps take {took:.2g} hours"
     answer: JsonObject = {"sync": sync, "searchers": found.searchers, "hours": took}
-    if wanted.cores is None:
-        devices = (found.searchers + 1) * took
+    devices = device_hours(settings, found, wanted.cores)
+    if devices is not None:
         answer["device_hours"] = devices
         told += f", {devices:.2g} GPU hours"
         if asked.price is not None:

@@ -1,16 +1,16 @@
 """The picture of a plan: throughput, idle shares and staleness by searchers, a line for each sync interval."""
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelyard.experiments.harness.figure import save_figure
+from steelyard.report.plots import SHARES
 from steelyard.training.scale_plan import Tried
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def draw(path: Path, tried: Sequence[Tried]) -> None:
@@ -36,7 +36,7 @@ def draw(path: Path, tried: Sequence[Tried]) -> None:
 
     def fill(figure: "Figure") -> None:
         for ax, (title, unit, curves) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            for sync, color in zip(dict.fromkeys(one.sync for one in tried), COLORS, strict=False):
+            for sync, color in zip(dict.fromkeys(one.sync for one in tried), cycle(SHARES), strict=False):
                 mine = [one for one in tried if one.sync == sync]
                 for style, number in curves:
                     label = f"weights every {sync}" if style == "-" else None

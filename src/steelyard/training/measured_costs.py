@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from steelyard.core import Episode, Prompt, Score, Trajectory, Weights, from_bytes, require, to_bytes
+from steelyard.core import Episode, Prompt, Score, Weights, from_bytes, require, to_bytes
 from steelyard.runtime import Run
 from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator.commands import Command, Feed
@@ -80,8 +80,8 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     searcher.delay = 0.0  # the simulation adds it
     scheduler = PromptScheduler(run, prompts)
 
-    def search() -> list[Trajectory]:
-        return [from_bytes(to_bytes(t)) for part in searcher.search(scheduler.next()) for t in part]
+    def search() -> list[bytes]:
+        return [to_bytes(t) for part in searcher.search(scheduler.next()) for t in part]
 
     say("the driver, with its replay in a file")
     first = [search() for _ in range(1 + ROUNDS)]
@@ -98,10 +98,10 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     lengths = list[int]()
     for _ in range(1 + ROUNDS):
         timed.seconds = 0.0
-        seconds, batch = _timed(search)
+        seconds, sent = _timed(search)
         waves.append(seconds - timed.seconds)
         scores.append(timed.seconds)
-        lengths += [max(1, int(t.action_T.sum())) for t in batch]
+        lengths += [max(1, int(t.action_T.sum())) for t in map(from_bytes, sent)]
     say("an evaluation")
     evaluate, _ = _timed(lambda: make_evaluation(run, searching, learner.reference)(newest))
     wave, score, step = (median(seconds[1:]) for seconds in (waves, scores, steps))
@@ -115,7 +115,7 @@ def _timed(act: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _driver(
-    run: Run, prompts: Sequence[Prompt], first: Weights, batches: Sequence[Sequence[Trajectory]]
+    run: Run, prompts: Sequence[Prompt], first: Weights, batches: Sequence[Sequence[bytes]]
 ) -> tuple[float, float, list[list[bytes]]]:
     """Seconds of the driver for a completion that comes and for the groups of a step that go, and such groups.
 
@@ -129,7 +129,7 @@ def _driver(
         coordinator.begin(replay, 0.0)
         took = list[float]()
         for batch in batches:
-            seconds, _ = _timed(partial(_deliver, coordinator, [to_bytes(t) for t in batch]))
+            seconds, _ = _timed(partial(_deliver, coordinator, batch))
             took.append(seconds / len(batch))
             coordinator.handle(BatchDone(SEARCHER, 0.0, 0.0), 0.0)
         seconds, groups = _timed(lambda: _drawn(coordinator.handle(Stepped(0, 0, None, 0.0), 0.0)))

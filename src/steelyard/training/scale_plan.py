@@ -79,11 +79,14 @@ def hours(run: Run, one: Tried) -> float:
     return run.max_steps / one.seen.steps_per_s / 3600
 
 
+def device_hours(run: Run, one: Tried, cores: float | None) -> float | None:
+    """The equation above; None on shared cores."""
+    return None if cores is not None else (one.searchers + 1) * hours(run, one)
+
+
 def row(run: Run, one: Tried, cores: float | None) -> JsonObject:
     """One simulated run, as JSON values."""
     seen = one.seen
-    devices = None if cores is not None else one.searchers + 1
-    took = hours(run, one)
     return {
         "searchers": one.searchers,
         "sync": one.sync,
@@ -100,6 +103,6 @@ def row(run: Run, one: Tried, cores: float | None) -> JsonObject:
         "stored": seen.stored,
         "length_found": seen.length_found,
         "length_trained": seen.length_trained,
-        "hours": took,
-        "device_hours": None if devices is None else devices * took,
+        "hours": hours(run, one),
+        "device_hours": device_hours(run, one, cores),
     }

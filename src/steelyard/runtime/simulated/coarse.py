@@ -21,8 +21,6 @@ _OF_A_PROMPT: tuple[str, ...] = ("capacity_per_prompt", "protected_per_prompt")
 _OF_ALL: tuple[str, ...] = ("capacity", "warmup")
 """Settings of a replay that are numbers of completions."""
 _SAMPLING = Sampling(1.0, 1)
-CHUNK = 64
-"""Real completions that a searcher hands on together."""
 _ENOUGH = 60_000
 """Simulated completions of a run: some seconds."""
 _FEWEST = 2

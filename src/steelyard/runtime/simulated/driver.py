@@ -15,13 +15,14 @@ from contextlib import closing
 from typing import Any, Literal
 
 from steelyard.core import Prompt
+from steelyard.eval.answers import CHUNK
 from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.factories import make_replay
 from steelyard.runtime.roles.serve import YIELDS
 from steelyard.runtime.run import Run
-from steelyard.runtime.simulated.coarse import CHUNK, Finder, coarse, digest_of, grain_of
+from steelyard.runtime.simulated.coarse import Finder, coarse, digest_of, grain_of
 from steelyard.runtime.simulated.costs import Costs
 from steelyard.runtime.simulated.devices import OwnDevices, SharedCores
 from steelyard.runtime.simulated.observed import Observed, Tally
