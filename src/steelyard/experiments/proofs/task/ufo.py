@@ -22,6 +22,7 @@ from steelyard.worlds.second_chances import AGAIN, DIGITS, WORLD, SecondChances
 from steelyard.worlds.sync_loop import SyncLoop
 
 TURNS = 4
+PLAYS = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def learned(policy: Policy, arm: Arm[How], world: SecondChances, seed: int, sett
 
 def quality(policy: Policy, world: SecondChances, seed: int) -> dict[str, float]:
     """What four attempts come to, on held-out questions."""
-    found = looped(policy, How(), world, seed).sampled(world.prompts("held-out"), 2)
+    found = looped(policy, How(), world, seed).sampled(world.prompts("held-out"), PLAYS)
     parts = [t.reward_parts for group in found for t in group]
     turns = [part["turns"] for part in parts]
     repeats = sum(part["repeats"] for part in parts)
@@ -135,5 +136,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(steps=10),
     rates={name: 1e-3 for name, how in ARMS.items() if how.trained},
-    seeds=6,
+    first_seed=6,
+    seeds=8,
 )  # fmt: skip
