@@ -29,7 +29,7 @@ class Report:
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Write the page and print its path; or hand the records to trackers."""
     asked = parse(Report, words, command="report")
-    runs = runs_of(asked.runs, "report")
+    runs = runs_of(asked.runs)
     if asked.track:
         return _show(asked.runs, runs, asked.track)
     several = len(asked.runs) > 1

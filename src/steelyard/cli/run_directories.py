@@ -7,24 +7,22 @@ from typing import Annotated
 import tyro
 
 from steelyard.core import require
-from steelyard.runtime.run_dir.pipeline_file import read_pipeline_file
+from steelyard.runtime.run_dir.pipeline_file import begun_stages
 from steelyard.training.pipeline_run import is_pipeline
 
 RunDirectories = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
 """Directories of runs, as the words after a command."""
 
 
-def runs_of(given: Sequence[str], command: str) -> list[Path]:
+def runs_of(given: Sequence[str]) -> list[Path]:
     """The directories of single runs, each once: those that were given, and of a pipeline the stages that have begun.
 
     Raises:
         SteelyardError: none was given, or a pipeline's file is damaged.
     """
-    require(bool(given), "RUN is missing", where=command, hint=f"see steelyard {command} --help")
+    require(bool(given), "RUN is missing", where="report", hint="see steelyard report --help")
     return list(dict.fromkeys(run for path in given for run in _single(Path(path))))
 
 
 def _single(path: Path) -> list[Path]:
-    if not is_pipeline(path):
-        return [path]
-    return [place for stage in read_pipeline_file(path).stages if (place := path / stage.run).is_dir()] or [path]
+    return (begun_stages(path) or [path]) if is_pipeline(path) else [path]

@@ -4,12 +4,13 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from steelyard.cli.flags import parse
-from steelyard.cli.run_directories import RunDirectories, runs_of
+from steelyard.cli.run_directories import RunDirectories
 from steelyard.core import checked
 
 _NICE = 10
@@ -32,12 +33,12 @@ class Watch:
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Serve the page until Ctrl-C."""
     asked = parse(Watch, words, command="watch")
-    runs = runs_of(asked.runs, "watch")
+    given = [Path(path) for path in asked.runs]
     from steelyard.report.watch.loopback import HOST, listen, serve
     from steelyard.report.watch.server import make_app
 
     token = secrets.token_urlsafe(24)
-    app = make_app(runs, token)
+    app = make_app(given, token)
     opened = listen(asked.port)
     os.nice(_NICE)
     address = f"http://{HOST}:{opened.getsockname()[1]}/{token}/"
@@ -46,4 +47,4 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         serve(app, opened)
     except KeyboardInterrupt:
         print("the page has ended")
-    return {"runs": [str(path) for path in runs], "address": address}
+    return {"runs": [str(path) for path in given], "address": address}

@@ -1,5 +1,6 @@
 """The page of a pipeline: its stages side by side, each with a link to its own page."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from markupsafe import Markup
@@ -7,7 +8,7 @@ from markupsafe import Markup
 from steelyard.report.blocks import Section, Table
 from steelyard.report.format import DASH, duration, number
 from steelyard.report.measures import headline_of
-from steelyard.report.page import put_page
+from steelyard.report.page import Heading, put_page
 from steelyard.report.records import Row, RunRecords, read_run
 from steelyard.report.template import render
 from steelyard.runtime.run_dir.pipeline_file import PipelineState, StageState, read_pipeline_file
@@ -24,16 +25,25 @@ def write_pipeline_report(directory: Path) -> Path:
         SteelyardError: it is no directory of a pipeline, or a file of a stage is not what a run writes.
     """
     state = read_pipeline_file(directory)
-    text = render(
-        "page.html.jinja",
-        title=f"{state.recipe}, seed {state.seed}",
-        change=None,
-        facts=_facts(state),
-        notes=_notes(directory, state),
-        embedded=None,
-        sections=[_measured(directory, state), _learned(state)],
-    )
-    return put_page(directory / "report.html", text)
+    sections = pipeline_sections(directory, state, lambda stage: _linked(directory, stage))
+    heading = vars(pipeline_heading(directory, state))
+    return put_page(directory / "report.html", render("page.html.jinja", **heading, embedded=None, sections=sections))
+
+
+def pipeline_heading(directory: Path, state: PipelineState) -> Heading:
+    """What sums up a pipeline."""
+    return Heading(f"{state.recipe}, seed {state.seed}", None, _facts(state), _notes(directory, state))
+
+
+def pipeline_sections(directory: Path, state: PipelineState, name: Callable[[StageState], object]) -> list[Section]:
+    """What each stage changed, and what it learned from; `name` writes the stage's name."""
+    return [_measured(directory, state, name), _learned(state)]
+
+
+def _linked(directory: Path, stage: StageState) -> object:
+    """The stage's name, with a link to its own page if that has been written."""
+    paged = (directory / stage.run / "report.html").is_file()
+    return _LINK.format(run=stage.run, name=stage.name) if paged else stage.name
 
 
 def _facts(state: PipelineState) -> list[tuple[str, str]]:
@@ -59,19 +69,16 @@ def _notes(directory: Path, state: PipelineState) -> list[str]:
     return notes
 
 
-def _measured(directory: Path, state: PipelineState) -> Section:
+def _measured(directory: Path, state: PipelineState, name: Callable[[StageState], object]) -> Section:
     """What each stage's held-out rows say before and after it."""
     head = ["stage", "measure", "before", "after", "steps", "time", "state"]
-    rows = [_row(directory, stage) for stage in state.stages]
+    rows = [[name(stage), *_row(directory / stage.run), stage.state] for stage in state.stages]
     return Section("stages", "What each stage changed", tables=[Table(head, rows, _MEASURED, "words")])
 
 
-def _row(directory: Path, stage: StageState) -> list[object]:
-    place = directory / stage.run
+def _row(place: Path) -> list[str]:
     run = read_run(place) if (place / "config.json").is_file() else None
-    paged = (place / "report.html").is_file()
-    name = _LINK.format(run=stage.run, name=stage.name) if paged else stage.name
-    return [name, *_change(run), *_made(run), stage.state]
+    return [*_change(run), *_made(run)]
 
 
 def _change(run: RunRecords | None) -> list[str]:

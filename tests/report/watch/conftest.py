@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from steelyard.core import Sampling, Trajectory
 from steelyard.policy.loading import SHIPPED
 from steelyard.replay import PrioritizedReplay, ReplayBuffer
+from steelyard.runtime.run_dir.pipeline_file import PipelineState, StageRows, StageState, write_pipeline_file
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202egnp.exe"
 
@@ -81,3 +82,21 @@ def say() -> Callable[..., Trajectory]:
 def evil() -> str:
     """Text that would take over a page that takes it for markup."""
     return EVIL
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    """A pipeline of three stages that all wait."""
+    directory = tmp_path / "pipeline"
+    directory.mkdir()
+    rows = StageRows(train=20, held_out=5, files={"a.jsonl": 25}, notes={"too long": 2})
+    stages = [StageState(name, f"{i}-{name}", rows) for i, name in enumerate(("sft", "dpo", "rlvr"), start=1)]
+    write_pipeline_file(directory, PipelineState("tulu3", 4, {}, stages))
+    return directory
+
+
+@pytest.fixture
+def begin(pipeline, make_run):
+    """Lets a stage begin: `begin("1-sft")`."""
+    run = make_run()
+    return lambda stage: shutil.copytree(run, pipeline / stage)

@@ -327,3 +327,19 @@ def test_the_report_as_one_file_browses_what_it_holds(watched, page, evil, monke
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
+
+
+def test_a_stage_of_a_pipeline_joins_when_it_begins(pipeline, begin, page):
+    begin("1-sft")
+    with served(pipeline) as (url, _):
+        page.goto(url)
+        page.wait_for_selector("#stages table")
+        until(page, "document.querySelector('#state').textContent === 'finished'")
+        page.get_by_role("link", name="sft", exact=True).click()
+        page.wait_for_selector("#loss svg.plot")
+        begin("2-dpo")
+        page.wait_for_selector("#runs:visible")
+        assert page.locator("#runs label").all_inner_texts() == ["1-sft", "2-dpo"]
+        page.keyboard.press("4")
+        until(page, "document.querySelectorAll('#stages a').length === 2")
+        page.close()

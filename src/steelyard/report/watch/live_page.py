@@ -4,15 +4,15 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from steelyard.core import SteelyardError
 from steelyard.core.json import JsonObject
-from steelyard.report.overlay import overlay, short_names
+from steelyard.report.overlay import overlay
 from steelyard.report.page import heading_of, sections_of
-from steelyard.report.watch.follow import FollowedRun, Look
+from steelyard.report.watch.follow import Look
 from steelyard.report.watch.pace import EVERY, pause
 from steelyard.report.watch.values import section_values
+from steelyard.report.watch.watched import Watched
 
 
 @dataclass
@@ -25,18 +25,10 @@ class _Made:
 
 
 class LivePage:
-    """The page of some runs, any choice of which can be shown overlaid.
+    """The page of some runs, any choice of which can be shown overlaid."""
 
-    Args:
-        directories: the runs, at least one.
-
-    Raises:
-        SteelyardError: one of them is no run directory.
-    """
-
-    def __init__(self, directories: Sequence[Path]) -> None:
-        self.runs = [FollowedRun(directory) for directory in directories]
-        self.names = short_names(directories)
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
         self._made: dict[tuple[int, ...], _Made] = {}
         self._lock = threading.Lock()
 
@@ -52,7 +44,7 @@ class LivePage:
     def _renew(self, chosen: tuple[int, ...], last: _Made | None) -> _Made:
         begun = time.thread_time()
         try:
-            looks = [self.runs[i].look() for i in chosen]
+            looks = [self._watched.runs[i].look() for i in chosen]
             key = ".".join(f"{i}-{look.count}-{look.state}" for i, look in zip(chosen, looks, strict=True))
             values = last.values if last is not None and key == last.key else self._values(chosen, looks)
         except SteelyardError as error:
@@ -61,7 +53,8 @@ class LivePage:
         return _Made(key, values, time.monotonic() + pause(spent))
 
     def _values(self, chosen: Sequence[int], looks: Sequence[Look]) -> JsonObject:
-        names = [self.names[i] for i in chosen]
+        all_names = self._watched.names
+        names = [all_names[i] for i in chosen]
         records = [look.records for look in looks]
         sections = overlay([(name, sections_of(run)) for name, run in zip(names, records, strict=True)])
         states = {name: look.state for name, look in zip(names, looks, strict=True)}

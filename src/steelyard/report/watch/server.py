@@ -4,6 +4,7 @@ What it refuses: another address than this machine's own name (a foreign page th
 path without the token (any other user or page of this machine), and every method that could change something.
 """
 
+import functools
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from steelyard.report.watch.asked import chosen_runs, number, rows_asked
 from steelyard.report.watch.browser import Browser
 from steelyard.report.watch.live_page import LivePage
 from steelyard.report.watch.loopback import HOST
+from steelyard.report.watch.pipeline_values import pipeline_values
+from steelyard.report.watch.watched import Watched
 from steelyard.runtime import to_json
 
 _PAGE = Path(__file__).parent / "page"
@@ -74,21 +77,27 @@ class Json(Response):
 class _Answers:
     """What each address answers."""
 
-    def __init__(self, directories: Sequence[Path]) -> None:
-        self._page = LivePage(directories)
-        self._browsers = [Browser(run.directory, run.look().records.config) for run in self._page.runs]
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self._page = LivePage(watched)
+        self._browser_of = functools.cache(lambda run: Browser(run.directory, run.look().records.config))
 
     def runs(self, request: Request) -> Response:
-        """The watched runs: name, directory, and whether they have a buffer."""
+        """The watched runs: name, directory, and whether they have a buffer; and how many pipelines there are."""
+        self._watched.renew()
         told = [
-            {"name": name, "directory": str(run.directory), "buffer": browser.exists}
-            for name, run, browser in zip(self._page.names, self._page.runs, self._browsers, strict=True)
+            {"name": name, "directory": str(run.directory), "buffer": self._browser_of(run).exists}
+            for name, run in zip(self._watched.names, self._watched.runs, strict=True)
         ]
-        return Json({"runs": told})
+        return Json({"runs": told, "pipelines": len(self._watched.pipelines)})
+
+    def pipelines(self, request: Request) -> Response:
+        """Heading and sections of each pipeline."""
+        return Json({"pages": pipeline_values(self._watched)})
 
     def curves(self, request: Request) -> Response:
         """Heading and sections of the chosen runs."""
-        chosen = chosen_runs(request.query_params.get("runs", ""), len(self._page.runs))
+        chosen = chosen_runs(request.query_params.get("runs", ""), len(self._watched.runs))
         return Json(self._page.values(chosen, request.query_params.get("seen", "")))
 
     def rows(self, request: Request) -> Response:
@@ -105,21 +114,23 @@ class _Answers:
         return Json(self._browser(request).buffer())
 
     def _browser(self, request: Request) -> Browser:
-        return self._browsers[number(str(request.path_params["run"]), "run", most=len(self._browsers) - 1)]
+        runs = self._watched.runs
+        return self._browser_of(runs[number(str(request.path_params["run"]), "run", most=len(runs) - 1)])
 
 
 def make_app(directories: Sequence[Path], token: str) -> Starlette:
     """The application that shows these runs to those who know the token.
 
     Raises:
-        SteelyardError: one of the directories is no run's.
+        SteelyardError: one of the directories is neither a run's nor a pipeline's.
     """
-    answers = _Answers(directories)
+    answers = _Answers(Watched(directories))
     routes = [
         Route("/", lambda request: FileResponse(_PAGE / "index.html")),
         Route("/report.css", lambda request: FileResponse(_TEMPLATES / "style.css")),
         Route("/dark.css", _dark),
         Route("/api/runs", answers.runs),
+        Route("/api/pipelines", answers.pipelines),
         Route("/api/curves", answers.curves),
         Route("/api/runs/{run}/rows", answers.rows),
         Route("/api/runs/{run}/rows/{seq}", answers.trajectory),

@@ -66,6 +66,16 @@ def read_pipeline_file(directory: Path) -> PipelineState:
         raise SteelyardError(f"is no {PIPELINE} ({error})", where=str(file), hint=hint) from error
 
 
+def begun_stages(directory: Path) -> list[Path]:
+    """The run directories of a pipeline's stages that have begun, in their order.
+
+    Raises:
+        SteelyardError: its file is damaged.
+    """
+    places = [directory / stage.run for stage in read_pipeline_file(directory).stages]
+    return [place for place in places if (place / "config.json").is_file()]
+
+
 def write_pipeline_file(directory: Path, state: PipelineState) -> None:
     """Write pipeline.json, whole or not at all.
 

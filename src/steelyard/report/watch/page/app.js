@@ -2,41 +2,58 @@
 import { drawCurves } from "./curves.js";
 import { chart } from "./chart.js";
 import { el, facts, number, shown } from "./dom.js";
+import { drawPipelines } from "./pipeline.js";
 import { drawTrajectories, openIds, runOf, step } from "./trajectories.js";
 import { address, ask, go, view } from "./view.js";
 
-const VIEWS = ["curves", "buffer", "trajectories"];
+const VIEWS = ["curves", "buffer", "trajectories", "pipeline"];
 const content = document.getElementById("content");
 const state = document.getElementById("state");
 const followButton = document.getElementById("follow");
 const themeButton = document.getElementById("theme");
 let runs = [];
+let pipelines = 0;
 let seen = "";
 let stated = "";
 let timer = 0;
 let asking = new AbortController();
 let drawnView = "";
 
-const current = () => (VIEWS.includes(view().get("view")) ? view().get("view") : "curves");
+const views = () => (pipelines ? VIEWS : VIEWS.slice(0, 3));
+const current = () => views().find((name) => name === view().get("view")) ?? (pipelines ? "pipeline" : "curves");
 const following = () => followButton.getAttribute("aria-pressed") === "true";
 
 async function begin() {
   theme(localStorage.getItem("steelyard-theme") ?? "auto");
-  runs = (await ask("runs")).runs;
-  drawRuns();
+  await askRuns();
   await draw();
+}
+
+// The runs, again where a pipeline may have begun another stage.
+async function askRuns(signal = undefined) {
+  const found = await ask("runs", {}, signal);
+  const joined = found.runs.length !== runs.length;
+  ({ runs, pipelines } = found);
+  document.querySelector("nav [data-view=pipeline]").hidden = !pipelines;
+  if (joined) drawRuns();
 }
 
 function drawRuns() {
   const place = document.getElementById("runs");
-  place.hidden = runs.length < 2;
   const colors = ["0072b2", "d55e00", "009e73", "cc79a7", "e69f00", "56b4e9", "666666"];
   const boxes = runs.map((run, i) => {
     const box = el("input", { type: "checkbox", value: i, onchange: choose });
     box.style.setProperty("--swatch", `var(--c-${colors[i % colors.length]})`);
     return el("label", { title: run.directory }, box, el("span", { class: "text" }, ...shown(run.name, 80)));
   });
-  place.append(...boxes);
+  place.replaceChildren(place.querySelector("legend"), ...boxes);
+  choices();
+}
+
+function choices() {
+  const chosen = (view().get("runs") ?? runs.map((_, i) => i).join(",")).split(",");
+  for (const box of document.querySelectorAll("#runs input")) box.checked = chosen.includes(box.value);
+  document.getElementById("runs").hidden = runs.length < 2 || current() !== "curves";
 }
 
 function choose() {
@@ -55,9 +72,7 @@ async function draw() {
     link.toggleAttribute("aria-current", link.dataset.view === name);
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
   }
-  const chosen = (view().get("runs") ?? runs.map((_, i) => i).join(",")).split(",");
-  for (const box of document.querySelectorAll("#runs input")) box.checked = chosen.includes(box.value);
-  document.getElementById("runs").hidden = runs.length < 2 || name !== "curves";
+  choices();
   if (drawnView !== name) { content.replaceChildren(); seen = ""; drawnView = name; }
   await refresh(true);
 }
@@ -82,6 +97,9 @@ async function refresh(first = false) {
 async function once(first) {
   const signal = asking.signal;
   const name = current();
+  if (pipelines) await askRuns(signal);
+  if (name === "pipeline") drawPipelines(content, (await ask("pipelines", {}, signal)).pages);
+  if (!runs.length) { told("ended", "no stage has begun"); return 2; }
   if (name === "trajectories" && first) await drawTrajectories(content, runs, signal);
   const values = await ask("curves", { runs: view().get("runs"), seen: name === "curves" ? seen : stated }, signal);
   const busy = !first && content.querySelector("figure:hover");
@@ -94,7 +112,7 @@ async function once(first) {
   const live = state.classList.contains("running");
   if (name === "trajectories" && live && !first) await newer(signal);
   const buffer = name === "buffer" && (first || live) && !busy ? await drawBuffer(signal) : 0;
-  return Math.max(values.again_s, buffer, name === "curves" ? 1 : 5);
+  return Math.max(values.again_s, buffer, name === "curves" ? 1 : name === "pipeline" ? 2 : 5);
 }
 
 function states(found) {
@@ -165,7 +183,7 @@ addEventListener("keydown", (event) => {
   const typing = event.target.matches?.("input:not([type=checkbox]), select, textarea");
   if (event.key === "Escape") { if (typing) event.target.blur(); else if (openIds().length) go({ open: null }); return; }
   if (typing) return;
-  if (["1", "2", "3"].includes(event.key)) go({ view: VIEWS[event.key - 1] });
+  if (views()[event.key - 1]) go({ view: views()[event.key - 1] });
   else if (event.key === "f") followButton.click();
   else if (event.key === "/") { event.preventDefault(); searchBox(); }
   else if ((event.key === "j" || event.key === "k") && current() === "trajectories") step(event.key === "j" ? 1 : -1);

@@ -2,6 +2,8 @@
 import { chart } from "./chart.js";
 import { el, facts, shown } from "./dom.js";
 
+export { heading, sectionOf };
+
 export function drawCurves(place, values) {
   if (values.error) {
     place.replaceChildren(el("p", { class: "error text", role: "alert" }, ...shown(values.error)));
