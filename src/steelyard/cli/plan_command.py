@@ -6,40 +6,29 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from steelyard.cli.flags import choose, parse, take_values
+from steelyard.cli.flags import parse, take_values
 from steelyard.cli.plan_picture import draw
 from steelyard.cli.train_command import read_words
 from steelyard.core import NonNegative, Positive, PositiveInt, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.policy.device import num_gpus
-from steelyard.recipes import summaries
 from steelyard.report.folding import say
 from steelyard.runtime import Run
 from steelyard.runtime.factories import make_task
-from steelyard.runtime.simulated.costs import Costs
+from steelyard.runtime.simulated.costs import Costs, SideCosts
 from steelyard.training.measured_costs import measure_costs
 from steelyard.training.scale_plan import Asked, Tried, device_hours, enough, hours, row, simulate
 
 
 @checked("cost")
-@dataclass(frozen=True)
-class CostFlags:
+@dataclass(frozen=True, kw_only=True)
+class CostFlags(SideCosts):
     """Costs that are given, in seconds of one core or device. Without --cost.wave and --cost.step all are measured."""
 
     wave: Positive | None = None
     """A searcher batch."""
     step: Positive | None = None
     """A learner step."""
-    score: NonNegative = 0.0
-    """Scoring a searcher batch."""
-    publish: NonNegative = 0.0
-    """From the end of a step to when its weights can be taken up."""
-    evaluate: NonNegative = 0.0
-    """An evaluation."""
-    store: NonNegative = 0.0
-    """Storing a completion."""
-    draw: NonNegative = 0.0
-    """Drawing the groups of a step."""
 
 
 @checked()
@@ -81,8 +70,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
         parse(Plan, ["--help"], command="plan RECIPE")
     found, rest = take_values(words, *OWN)
     asked = parse(Plan, [word for pair in found for word in pair], command="plan")
-    choose(rest, summaries(), command="plan", what="RECIPE", purpose="")
-    settings = read_words(rest).settings
+    settings = read_words(rest, command="plan").settings
     hint = "choose a recipe of post-training; a job on given data and a pipeline have none"
     require(isinstance(settings, Run), "has no searchers", where=f"plan {rest[0]}", hint=hint)
     assert isinstance(settings, Run)

@@ -148,8 +148,8 @@ class Asked:
     """Where else the records are shown."""
 
 
-def read_words(words: Sequence[str]) -> Asked:
-    """A recipe, or a file that holds one, and the words after it.
+def read_words(words: Sequence[str], command: str = "train") -> Asked:
+    """A recipe, or a file that holds one, and the words after it, for a command.
 
     Raises:
         SteelyardError: a word or the file is wrong.
@@ -157,13 +157,13 @@ def read_words(words: Sequence[str]) -> Asked:
     """
     known = summaries()
     file, given = _expanded(words)
-    name = choose(given, known, command="train", what="RECIPE", purpose=PURPOSE)
+    name = choose(given, known, command=command, what="RECIPE", purpose=PURPOSE)
     what = f"comes with the recipe {name}, and a run knows its own"
     require("--resume" not in given, what, where="--resume", hint="write steelyard train --resume RUN")
     track, rest = _take_trackers(given[1:])
     try:
         told = f"{known[name]}\n\n{BESIDE}"
-        settings = parse_recipe(find(name), rest, command=f"train {name}", description=told)
+        settings = parse_recipe(find(name), rest, command=f"{command} {name}", description=told)
     except SteelyardError as error:
         if file is None or error.where in {word.partition("=")[0] for word in words}:
             raise

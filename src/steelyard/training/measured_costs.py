@@ -105,7 +105,10 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     say("an evaluation")
     evaluate, _ = _timed(lambda: make_evaluation(run, searching, learner.reference)(newest))
     wave, score, step = (median(seconds[1:]) for seconds in (waves, scores, steps))
-    return Costs(wave, step, score, publish, evaluate, store, draw, tuple(lengths))
+    return Costs(
+        wave=wave, step=step, score=score, publish=publish, evaluate=evaluate, store=store, draw=draw,
+        lengths=tuple(lengths),
+    )  # fmt: skip
 
 
 def _timed(act: Callable[[], Any]) -> tuple[float, Any]:

@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from steelyard.core import NonNegative, Positive, PositiveInt, checked
 
 
-@checked("plan")
-@dataclass(frozen=True)
-class Costs:
-    """Seconds, each of one core or device."""
+@dataclass(frozen=True, kw_only=True)
+class SideCosts:
+    """What may cost nothing, in seconds of one core or device."""
 
-    wave: Positive
-    """A searcher batch: search_prompts x S completions, with the reference's log-probabilities."""
-    step: Positive
-    """A learner step on num_prompts x num_generations completions."""
     score: NonNegative = 0.0
     """Scoring a searcher batch."""
     publish: NonNegative = 0.0
@@ -24,5 +19,16 @@ class Costs:
     """Storing a completion."""
     draw: NonNegative = 0.0
     """Drawing the groups of a learner step and handing them over."""
+
+
+@checked("plan")
+@dataclass(frozen=True, kw_only=True)
+class Costs(SideCosts):
+    """Seconds, each of one core or device."""
+
+    wave: Positive
+    """A searcher batch: search_prompts x S completions, with the reference's log-probabilities."""
+    step: Positive
+    """A learner step on num_prompts x num_generations completions."""
     lengths: tuple[PositiveInt, ...] = (1,)
     """Tokens of completions of a wave, as they were measured."""
