@@ -12,6 +12,7 @@ from steelyard.task.answered import Answered
 from steelyard.unlearn import Relearning
 from steelyard.unlearn.audit import answers_logp, mean_logp, truth_ratio
 from steelyard.unlearn.material import Material
+from steelyard.unlearn.relearning import split_of
 from steelyard.unlearn.two_sided_audit import question
 from steelyard.worlds.sync_loop import demonstration, tiny_policy
 
@@ -62,7 +63,7 @@ def test_forget_quality_is_against_the_retrained_models_ratios_of_the_rest(polic
 
 
 def test_at_most_half_is_learned_and_what_is_lacking_is_said():
-    assert Relearning(rows=8)._split(Material(ROWS)) == ([2, 3], [1, 0])
+    assert split_of(ROWS, 8) == ([2, 3], [1, 0])
     assert Relearning().lacks(Material(ROWS[:1])) == "two rows to be forgotten with different prompts"
     assert Relearning().lacks(Material([ROWS[0], ROWS[0]])) == "two rows to be forgotten with different prompts"
     assert Relearning(steps=0).lacks(Material(ROWS)) == "steps (relearning-steps is 0)"

@@ -4,7 +4,9 @@ The label `retain` says which prompts are kept. Refusal tuning (IDK) needs no me
 of its own: it is `SFT` on forgotten prompts whose completion is a refusal, beside retained ones.
 """
 
+from steelyard.unlearn.all_audits import AllAudits
 from steelyard.unlearn.audit import Audit, Quality, Question, audit, forget_quality, repetition, utility
+from steelyard.unlearn.conceptvectors import ConceptVectors
 from steelyard.unlearn.gradient_ascent import GradientAscent
 from steelyard.unlearn.in_context import InContext
 from steelyard.unlearn.min_k import MinK
@@ -14,11 +16,16 @@ from steelyard.unlearn.refusal_dpo import RefusalDPO
 from steelyard.unlearn.relearning import Relearning
 from steelyard.unlearn.reworded import Reworded
 from steelyard.unlearn.tofu import TOFU
+from steelyard.unlearn.truly_forgetting import TrulyForgetting
+from steelyard.unlearn.unalignment import Unalignment
+from steelyard.unlearn.ununlearning import Ununlearning
 
 __all__ = [
     "NPO",
     "TOFU",
+    "AllAudits",
     "Audit",
+    "ConceptVectors",
     "GradientAscent",
     "InContext",
     "MinK",
@@ -27,6 +34,9 @@ __all__ = [
     "RefusalDPO",
     "Relearning",
     "Reworded",
+    "TrulyForgetting",
+    "Unalignment",
+    "Ununlearning",
     "audit",
     "forget_quality",
     "repetition",

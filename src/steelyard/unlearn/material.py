@@ -4,7 +4,7 @@ An audit of this kind says what it lacks, in words: a job that cannot measure it
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -13,14 +13,17 @@ import tyro
 from jaxtyping import Float64
 
 from steelyard.core import PositiveInt, checked, require
-from steelyard.core.columns import Column
+from steelyard.core.columns import Column, text_of
 from steelyard.core.table import Measure, Table
 from steelyard.policy import Policy
 from steelyard.policy.auditor import PlacedRow
 from steelyard.task.answered import Answered, AnsweredFile, same_number_of_wrong
+from steelyard.task.columns import is_missing
 from steelyard.unlearn.audit import Audit, Question, audit, recall
 
 FORGET, HELD_OUT, RETAIN = "forget", "held-out", "retain"
+DEFINITION = "definition"
+"""Column with a text that says what was forgotten; a file need not have it."""
 RECALLED = (
     Measure("questions", "number", "Prompts that were asked."),
     Measure("probability", "share", "Mean p(right)."),
@@ -42,6 +45,14 @@ class Material:
     """What it never saw."""
     retrained_N: Float64[np.ndarray, "N"] | None = None
     """Truth ratios of a model that never saw what is to be forgotten, for each row of `forget`."""
+    retain: Sequence[Answered] = ()
+    """What it should have kept."""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    """Prompt id -> a text that says what was forgotten, for those that have one."""
+    original: Policy | None = None
+    """The model before unlearning."""
+    retrained: Policy | None = None
+    """A model that never saw what is to be forgotten."""
 
 
 @checked()
@@ -68,10 +79,14 @@ class ForgettingAudit(ABC):
         Raises:
             SteelyardError: a row has no prompt, no answer or an unknown part, or something is lacking.
         """
-        material = self._material(rows)
+        material = self.completed(policy, self._material(rows))
         lacking = self.lacks(material)
         require(not lacking, f"cannot be measured without {lacking}", where="audit", hint="add it to --data")
         return self.measure(policy, material)
+
+    def completed(self, policy: Policy, material: Material) -> Material:
+        """The material of a file with what the settings name beside it."""
+        return material
 
     @abstractmethod
     def lacks(self, material: Material) -> str:
@@ -83,15 +98,21 @@ class ForgettingAudit(ABC):
 
     def _material(self, rows: Sequence[PlacedRow]) -> Material:
         parts: dict[str, list[Answered]] = {FORGET: [], HELD_OUT: [], RETAIN: []}
+        definitions: dict[str, str] = {}
         for place, row in rows:
             part = str(row.get(self.part_column) or FORGET)
             hint = f"write one of {', '.join(parts)}"
             require(part in parts, f"column {self.part_column!r} is {part!r}", where=place, hint=hint)
             parts[part].append(self.file.answered(row, place))
-        forget = sorted(parts[FORGET], key=lambda row: (row.prompt.id, row.answer))
-        if forget:
-            same_number_of_wrong(forget, "what is to be forgotten")
-        return Material(forget, reworded_of(forget), parts[HELD_OUT])
+            if not is_missing(row.get(DEFINITION)):
+                definitions[parts[part][-1].prompt.id] = text_of(row, Column(DEFINITION), place)
+        forget, held_out, retain = (
+            sorted(part, key=lambda row: (row.prompt.id, row.answer)) for part in parts.values()
+        )
+        for name, part in (("forgotten", forget), ("kept", retain)):
+            if part:
+                same_number_of_wrong(part, f"what is to be {name}")
+        return Material(forget, reworded_of(forget), held_out, retain=retain, definitions=definitions)
 
 
 def reworded_of(rows: Sequence[Answered]) -> list[Answered]:

@@ -68,35 +68,20 @@ class Relearning(ForgettingAudit):
         """Rows to learn and rows to ask for, and steps."""
         if not self.steps:
             return "steps (relearning-steps is 0)"
-        return "" if self._split(material).rest else "two rows to be forgotten with different prompts"
+        return "" if split_of(material.forget, self.rows).rest else "two rows to be forgotten with different prompts"
 
     def measure(self, policy: Policy, material: Material) -> Table:
         """The rest before and after."""
-        split = self._split(material)
+        split = split_of(material.forget, self.rows)
         asked = [question(policy, material.forget[i]) for i in split.rest]
         never_N = None if material.retrained_N is None else material.retrained_N[split.rest]
         before = self._numbers(policy, asked, never_N)
-        taught = self._taught(policy, [material.forget[i] for i in split.learned])
+        lessons = [material.forget[i] for i in split.learned]
+        taught = taught_again(policy, lessons, steps=self.steps, learning_rate=self.learning_rate)
         after = self._numbers(taught, asked, never_N)
         gain = (after.logp - before.logp) / self.steps
         told = (("rest_before", before, None), ("rest_after", after, gain))
         return Table(MEASURES, tuple((name, (*one.recalled, one.logp, one.quality, more)) for name, one, more in told))
-
-    def _split(self, material: Material) -> Split:
-        rows = material.forget
-        order = sorted(range(len(rows)), key=lambda i: (rows[i].prompt.id, rows[i].answer))
-        learned = order[: min(self.rows, len(rows) // 2)]
-        known = {rows[i].prompt.id for i in learned}
-        return Split(learned, [i for i in order if rows[i].prompt.id not in known] if learned else [])
-
-    def _taught(self, policy: Policy, rows: Sequence[Answered]) -> Policy:
-        """A copy that has learned the rows again."""
-        taught = copied(policy)
-        learner = Learner(taught, SFT(), Adam(), learning_rate=self.learning_rate)
-        groups = [[demonstration(policy, row.prompt, row.answer)] for row in rows]
-        for _ in range(self.steps):
-            learner.step(groups)
-        return taught
 
     def _numbers(self, policy: Policy, asked: Sequence[Question], never_N: Float64[np.ndarray, "N"] | None) -> Rest:
         known = recalled(policy, asked, self.max_completion_length)
@@ -105,3 +90,21 @@ class Relearning(ForgettingAudit):
         if never_N is not None and asked[0].wrong:
             quality = forget_quality(truth_ratio(answers_logp(policy, asked)), never_N).pvalue
         return Rest(known, logp, quality)
+
+
+def split_of(rows: Sequence[Answered], most: int) -> Split:
+    """The first rows by prompt id are learned, at most half; a prompt that is among them is not in the rest."""
+    order = sorted(range(len(rows)), key=lambda i: (rows[i].prompt.id, rows[i].answer))
+    learned = order[: min(most, len(rows) // 2)]
+    known = {rows[i].prompt.id for i in learned}
+    return Split(learned, [i for i in order if rows[i].prompt.id not in known] if learned else [])
+
+
+def taught_again(policy: Policy, rows: Sequence[Answered], *, steps: int, learning_rate: float) -> Policy:
+    """A copy that has learned the rows, all of them in every step."""
+    taught = copied(policy)
+    learner = Learner(taught, SFT(), Adam(), learning_rate=learning_rate)
+    groups = [[demonstration(policy, row.prompt, row.answer)] for row in rows]
+    for _ in range(steps):
+        learner.step(groups)
+    return taught

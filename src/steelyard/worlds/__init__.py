@@ -14,6 +14,7 @@ from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.scratchpad import Scratchpad
+from steelyard.worlds.topics import Topics
 from steelyard.worlds.urns import Urns
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "PageActions",
     "People",
     "Scratchpad",
+    "Topics",
     "ToySafety",
     "Urns",
 ]

@@ -23,6 +23,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
     "Mathematics": ("lag", "diverse", "wall-clock", "styles", "seeds"),
     "Preference tuning": ("preference",),
     "Red-teaming": ("red-team", "red-team-scale"),
+    "Unlearning": ("unlearning",),
     "Ablations": (
         "ablation-recent", "ablation-sync", "ablation-beta", "ablation-samples", "ablation-searchers",
         "ablation-buffer", "ablation-priority",
