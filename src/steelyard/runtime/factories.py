@@ -35,6 +35,7 @@ from steelyard.policy.text import check_template, check_tools
 from steelyard.reward import Constrained, compares_samples, reward_function
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.endings import Endings
+from steelyard.runtime.engines import searching_engine
 from steelyard.runtime.prompt_lengths import Lengths, check_lengths, without_overlong
 from steelyard.runtime.run import Part, Run
 from steelyard.searcher import Searcher
@@ -228,7 +229,7 @@ def make_searcher(
     """
     reward = getattr(getattr(score, "__self__", None), "reward", score)
     return Searcher(
-        engine_for(policy, run.seed, in_flight=run.in_flight, rule=run.decode, int8_head=run.search.head == "int8"),
+        searching_engine(run, policy),
         policy,
         prompts,
         score,

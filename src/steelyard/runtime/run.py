@@ -47,7 +47,16 @@ from steelyard.policy.device import AUTO, Device
 from steelyard.policy.text import read_options
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
-from steelyard.runtime.run_parts import HeldOut, LearnerPart, Processes, RayCluster, Restarts, SearchPart, VirtualClock
+from steelyard.runtime.run_parts import (
+    HeldOut,
+    LearnerPart,
+    Processes,
+    RayCluster,
+    Restarts,
+    SearchPart,
+    VirtualClock,
+    VllmPart,
+)
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 from steelyard.task.base import StopStrings
 
@@ -90,6 +99,9 @@ class Run:
     runtime: Literal["local", "inline", "ray"] = "local"
     """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock. ray:
     the processes are actors of a Ray cluster."""
+    engine: Literal["own", "vllm"] = "own"
+    """What searchers generate with. own: the fastest engine of this package for the model. vllm: a vLLM server, that of
+    --vllm.url or those that --vllm.python starts. Evaluation always has an own one."""
     num_searchers: PositiveInt = 1
     """Searchers that generate at the same time."""
     max_staleness: NonNegativeInt | None = None
@@ -203,6 +215,8 @@ class Run:
     """Processes of --runtime local and --runtime ray."""
     ray: RayCluster = field(default_factory=RayCluster)
     """The cluster of --runtime ray."""
+    vllm: VllmPart = field(default_factory=VllmPart)
+    """The server of --engine vllm."""
     restarts: Restarts = field(default_factory=Restarts)
     """What happens when a searcher dies or hangs."""
 
@@ -223,6 +237,7 @@ class Run:
         self._check_steps()
         self._check_schedules()
         self._check_search()
+        self._check_engine()
         self.chat_options  # noqa: B018  checks itself
 
     def _check_needs(self) -> None:
@@ -290,6 +305,35 @@ class Run:
         patient = self.runtime == "inline" or self.search_delay < limit
         hint = f"use less than --local.search-deadline, which is {limit:g}"
         _require(patient, "search_delay", self.search_delay, hint)
+
+    def _check_engine(self) -> None:
+        """A server of vLLM is named, and asked for nothing that it has not."""
+        vllm, given = self.engine == "vllm", self.vllm.url is not None or self.vllm.python is not None
+        hint = "give --vllm.python PATH, the interpreter of an environment with vLLM, or --vllm.url ADDRESS"
+        require(given or not vllm, "is vllm, and names no server", where="--engine", hint=hint)
+        what = "is given, but --engine is own"
+        flag = "--vllm.url" if self.vllm.url is not None else "--vllm.python"
+        require(vllm or not given, what, where=flag, hint="add --engine vllm, or leave it out")
+        heats = (self.search_temperature or self.temperature, *(self.search_temperatures or ()))
+        for flag, holds in (
+            ("--runtime", self.runtime != "inline"),
+            ("--decode", self.decode is None),
+            ("--in-flight", not self.in_flight),
+            ("--search.head", self.search.head == "own"),
+            ("--attention", self.attention is None),
+            ("--intervention", self.intervention is None),
+            ("--search-temperature", max(heats) < math.inf),
+        ):
+            what = "is set to what a vLLM server does not do"
+            require(holds or not vllm, what, where=flag, hint="leave it out, or take --engine own")
+        alone = self.num_searchers == 1 or self.vllm.url is None
+        starts, others = self.vllm.start_deadline, 2 * self.local.deadline
+        patient = not vllm or starts < others
+        hint = "use less, or raise --local.deadline, too"
+        what = f"is {starts:g}, but the learner waits for {others:g} s"
+        require(patient, what, where="--vllm.start-deadline", hint=hint)
+        what = f"is {self.num_searchers}, but one server has weights of one searcher"
+        require(alone, what, where="--num-searchers", hint="use 1, or --vllm.python, which gives each its own server")
 
     @property
     def beta(self) -> float:

@@ -124,6 +124,31 @@ class RayCluster:
         require(amount <= 1 or amount == int(amount), f"is {amount}", where=flag, hint=hint)
 
 
+@checked("vllm")
+@dataclass(frozen=True)
+class VllmPart:
+    """The vLLM server of --engine vllm: one that is there, or one that each searcher starts for itself."""
+
+    url: str | None = None
+    """Address of a server on this machine, http://127.0.0.1:8000 or unix:/path/of/socket, that no other run uses."""
+    python: str | None = None
+    """Interpreter of an environment with vLLM: each searcher starts a server of its own with it."""
+    arguments: str = ""
+    """Further arguments of a server that is started, such as '--enforce-eager' or '--gpu-memory-utilization 0.4'."""
+    deadline: Positive = 120.0
+    """Seconds that a server may take for one completion, or for new weights."""
+    start_deadline: Positive = 180.0
+    """Seconds that a server may take to start; the other processes wait for twice --local.deadline at most."""
+    log: str | None = None
+    """Directory of the servers' logs; None for RUN/vllm."""
+
+    def __post_init__(self) -> None:
+        hint = "give an address, or an interpreter with which servers are started"
+        require(
+            self.url is None or self.python is None, "is given, and so is --vllm.url", where="--vllm.python", hint=hint
+        )
+
+
 @checked("restarts")
 @dataclass(frozen=True)
 class Restarts:

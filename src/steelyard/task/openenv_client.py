@@ -14,16 +14,15 @@ Source: OpenEnv 0.10, `http_server.py` and `env_client.py`.
 """
 
 import http.client
-import ipaddress
 import json
 import time
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
 from steelyard.core import SteelyardError, first_line, require
 from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.core.this_machine import address_in, is_here
 from steelyard.task.game import FLAG
 
 SLOT_S = 5.0
@@ -48,12 +47,12 @@ class Server:
     """
 
     def __init__(self, url: str, deadline_s: float) -> None:
-        found = _address(url)
+        found = address_in(url, ("http", "ws"))
         if found is None:
             raise SteelyardError(f"{url!r} is no address", where=FLAG, hint=_URL)
         host, port, path = found
         hint = "start the server on this machine, or forward its port to it"
-        require(_is_here(host), f"{host} is not this machine", where=FLAG, hint=hint)
+        require(is_here(host), f"{host} is not this machine", where=FLAG, hint=hint)
         self.url = url
         self.deadline_s = deadline_s
         self._place = (host, port)
@@ -169,22 +168,3 @@ def _observed(said: str | bytes, url: str) -> JsonMapping:
             raise FullError(f"{told}; start it with max_concurrent_envs of all episodes at once")
         raise ValueError(told)
     return data
-
-
-def _address(url: str) -> tuple[str, int, str] | None:
-    """Host, port and path of a server; None where it is no address of one."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "ws") or not parts.hostname:
-            return None
-        return parts.hostname, parts.port or 80, parts.path.rstrip("/")
-    except ValueError:  # what stands there is no port, or no address of version 6
-        return None
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: by its name of that, or by an address of the loopback."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

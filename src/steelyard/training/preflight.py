@@ -16,23 +16,25 @@ from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
 from steelyard.rollout import check_int8_head
 from steelyard.runtime import Run
+from steelyard.runtime.engines import check_engine
 from steelyard.runtime.factories import make_reward, make_step_labels, planned_policy
 from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run import Part
 
 
 def preflight(run: Run) -> None:
-    """Check parts, cluster, devices and the auxiliary models of the task; call the reward functions of the run once.
+    """Check parts, cluster, devices, engine and the task's auxiliary models; call the reward functions of the run once.
 
     Raises:
-        SteelyardError: a part cannot be imported by other processes; a cluster cannot be reached; a GPU is not here;
-            the reward function cannot be loaded or called, or breaks the contract of reward functions; a model cannot
-            be loaded for its role.
+        SteelyardError: a part cannot be imported by other processes; a cluster or an engine's server cannot be
+            reached; a GPU is not here; the reward function cannot be loaded or called, or breaks the contract of reward
+            functions; a model cannot be loaded for its role.
     """
     check_importable(run)
     check_cluster(run)
     check_devices(run)
     check_head(run)
+    check_engine(run)
     for role, model in auxiliary_models(run).items():
         model.check(role)
     try_reward(run)

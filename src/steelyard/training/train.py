@@ -241,6 +241,8 @@ def _carry_out(
 
 def _post_train(run: Run, records: Records, verifier: Reward | None, newest: Path | None) -> JsonMapping:
     require(bool(run.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
+    if run.vllm.log is None:
+        run = replace(run, vllm=replace(run.vllm, log=str((records.directory / "vllm").absolute())))
     try:
         preflight(run)
         return DRIVERS[run.runtime](run, records, verifier, newest).train()

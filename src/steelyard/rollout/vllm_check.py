@@ -1,0 +1,109 @@
+"""Whether a vLLM server is one that this package can work with: asked before a run begins, in seconds.
+
+Its version, its model, its mode, and one token are looked at. The oldest version is the oldest that this has run with.
+Its number format is not told; weights of another one are found by their checksums.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steelyard.core import SteelyardError, require
+from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.rollout.vllm_answer import completion_in
+from steelyard.rollout.vllm_client import ServerLostError, ServerRefusesError, VllmClient
+
+OLDEST = (0, 32)
+WHERE = "--engine vllm"
+_DEVELOPMENT = "start it with VLLM_SERVER_DEV_MODE=1 in its environment, on loopback or a socket of your own"
+
+
+def check_version(said: str, where: str = WHERE) -> None:
+    """Refuse a version that is too old.
+
+    Raises:
+        SteelyardError: it is, or is no version.
+    """
+    oldest = ".".join(map(str, OLDEST))
+    what = f"vLLM {said} is too old" if said else "it does not say its version"
+    require(_numbers(said) >= OLDEST, what, where=where, hint=f"use vLLM {oldest} or newer")
+
+
+def check_server(client: VllmClient, model: str) -> int:
+    """See that a server is of the right kind for a model, which is a directory or a hub id.
+
+    Returns how many tokens it takes, prompt and completion together.
+
+    Raises:
+        SteelyardError: it is not, or nobody answers in time.
+    """
+    try:
+        return look_at(client, model)
+    except ServerLostError as error:
+        hint = "start the server first, see that it is well, and give its address"
+        raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
+    except ServerRefusesError as error:
+        hint = "see that a vLLM server is there, and that VLLM_API_KEY is its key if it has one"
+        raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
+
+
+def look_at(client: VllmClient, model: str) -> int:
+    """The same, for a server that was there when the run began: that it is gone now is nobody's mistake.
+
+    Raises:
+        SteelyardError: it is of another kind.
+        ServerLostError: nobody answers in time.
+        ServerRefusesError: it does not answer as vLLM does.
+    """
+    check_version(str(client.get("/version").get("version", "")))
+    served = _entries(client.get("/v1/models"))
+    what = f"{client.url} serves {_named(served)}, and not {model}"
+    same = any(_same(str(entry.get("root")), model) for entry in served)
+    require(same, what, where="--model", hint="start the server with the model that is trained, or train its model")
+    _check_development(client)
+    _check_tokens(client)
+    return min(int(entry.get("max_model_len") or 0) for entry in served)
+
+
+def _check_development(client: VllmClient) -> None:
+    """It takes weights, on one device."""
+    try:
+        size = client.get("/get_world_size").get("world_size")
+    except ServerRefusesError as error:
+        what = f"{client.url} is not in development mode, in which it takes weights"
+        raise SteelyardError(what, where=WHERE, hint=_DEVELOPMENT) from error
+    hint = "start it with one: its weights are compared with those that it is sent"
+    require(size == 1, f"{client.url} has {size} devices", where=WHERE, hint=hint)
+
+
+def _check_tokens(client: VllmClient) -> None:
+    """It takes tokens, and says of its own what drew them: of one that alone was left, with what probability."""
+    sampling = {"max_tokens": 1, "logprobs": 0, "top_k": 1, "detokenize": False}
+    try:
+        found = completion_in(client.post("/inference/v1/generate", {"token_ids": [0], "sampling_params": sampling}))
+    except ServerRefusesError as error:
+        raise SteelyardError(str(error), where=WHERE, hint="start the server with --enable-scale-out") from error
+    what = f"{client.url} gives other log-probabilities than those of what it draws from"
+    certain = [token.logprob for token in found.logprobs.content] == [0.0]
+    require(certain, what, where=WHERE, hint="start it with --logprobs-mode processed_logprobs")
+
+
+def _entries(models: JsonObject) -> Sequence[JsonMapping]:
+    found = models.get("data")
+    entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    require(bool(entries), "the server names no model", where="--vllm.url", hint="see that it is a vLLM server")
+    return entries
+
+
+def _named(served: Sequence[JsonMapping]) -> str:
+    return " and ".join(str(entry.get("root")) for entry in served)
+
+
+def _same(root: str, model: str) -> bool:
+    """Whether two names are of the same model: the same hub id, or the same directory."""
+    return root == model or (Path(model).is_dir() and Path(root).is_dir() and Path(root).samefile(model))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version; nothing where it has not two."""
+    parts = version.split(".")[:2]
+    return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdigit() for part in parts) else ()

@@ -1,0 +1,164 @@
+"""A small server that speaks vLLM's protocol, as far as `VllmEngine` uses it, and does wrong what a test asks for."""
+
+import hashlib
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+VOCABULARY = 28
+KEY = "a key"
+
+
+class FakeVllm:
+    """Its state, and its answers by path. A test may replace an answer, or change the state."""
+
+    def __init__(self, model: str) -> None:
+        self.version = "0.32.0"
+        self.model = model
+        self.key: str | None = None
+        self.label = "default"
+        self.labels: list[str] = []
+        self.asked: list[str] = []
+        self.held: dict[str, torch.Tensor] = {}
+        self.drops_prefixes = True
+        self.generating = 0
+        self.hung_up = threading.Event()
+        self.answers: dict[str, Callable[[Any], Any]] = {
+            "/health": lambda body: {},
+            "/version": lambda body: {"version": self.version},
+            "/v1/models": lambda body: {"data": [{"id": "m", "root": self.model, "max_model_len": 64}]},
+            "/get_world_size": lambda body: {"world_size": 1},
+            "/update_weight_version": self._name,
+            "/collective_rpc": self._reload,
+            "/weight_checker": lambda body: {"checksums": {f"dp0:tp0:{n}": c for n, c in self.checksums().items()}},
+            "/reset_prefix_cache": lambda body: {"success": self.drops_prefixes},
+            "/abort_requests": lambda body: {},
+            "/inference/v1/generate": self.generate,
+        }
+
+    def _name(self, body):
+        self.label = body["new_version"]
+        self.labels.append(self.label)
+        return {"success": True}
+
+    def _reload(self, body):
+        assert body["method"] == "reload_weights"
+        self.held = load_file(Path(body["kwargs"]["weights_path"]) / "model.safetensors")
+        return {"results": [None]}
+
+    def checksums(self) -> dict[str, str]:
+        """As a processor has them: linear layers are packed away, vocabularies are filled up."""
+        found = {}
+        for name, tensor in self.held.items():
+            packed = tensor.ndim == 2 and "embed" not in name and "head" not in name
+            rows = -len(tensor) % 64 if tensor.ndim == 2 else 0
+            whole = torch.cat([tensor, tensor.new_zeros(rows, *tensor.shape[1:])]) if rows else tensor
+            found[name] = hashlib.sha256(b"" if packed else whole.numpy().tobytes()).hexdigest()
+        return found
+
+    def generate(self, body):
+        """Tokens by the seed alone, each with the same log-probability; a stop token ends them."""
+        asked = body["sampling_params"]
+        draws = random.Random(asked.get("seed"))
+        tokens: list[int] = []
+        while len(tokens) < asked["max_tokens"] and not (tokens and tokens[-1] in asked.get("stop_token_ids", [])):
+            tokens.append(draws.randrange(VOCABULARY))
+        return self.answer(tokens, 0.0 if asked.get("top_k") == 1 else -1.5)
+
+    def answer(self, tokens: list[int], logp: float = -1.5, **changes: Any) -> dict[str, Any]:
+        """A completion on the wire."""
+        choice = {
+            "index": 0,
+            "token_ids": tokens,
+            "finish_reason": "length",
+            "logprobs": {"content": [{"token_id": token, "logprob": logp, "rank": 1} for token in tokens]},
+            "weight_versions": [{"version": self.label, "start": 0, "end": len(tokens)}],
+        }
+        return {"request_id": "r", "choices": [choice | changes]}
+
+
+class Refusal(Exception):
+    """An answer of another status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(message)
+
+
+class HangUp(Exception):
+    """The server goes away in the middle of an answer."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeVllm
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def do_POST(self) -> None:
+        self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def _answer(self, body: Any) -> None:
+        path = self.path.partition("?")[0]
+        self.fake.asked.append(path)
+        if self.fake.key is not None and self.headers.get("authorization") != f"Bearer {self.fake.key}":
+            self._send(401, {"error": "Unauthorized"})
+            return
+        answer = self.fake.answers.get(path)
+        try:
+            if answer is None:
+                self._send(404, {"detail": "Not Found"})
+            else:
+                self._send(200, answer(body))
+        except Refusal as refusal:
+            self._send(refusal.status, {"error": {"message": refusal.message}})
+        except HangUp:
+            self.close_connection = True
+        except (BrokenPipeError, ConnectionResetError):
+            self.fake.hung_up.set()
+
+    def _send(self, status: int, found: Any) -> None:
+        data = found if isinstance(found, bytes) else json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@contextmanager
+def serving(fake: FakeVllm) -> Iterator[str]:
+    """The address at which the fake answers."""
+    handler = type("Handler", (_Handler,), {"fake": fake})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def slowly(seconds: float, answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same answer, later."""
+
+    def late(body: Any) -> Any:
+        time.sleep(seconds)
+        return answer(body)
+
+    return late
