@@ -141,8 +141,8 @@ PROOF = Proof(
     equal="the base model, the batches, the reference run, the orders and which of them are retrained",
     claims=(
         Claim("Estimates rank orders as retraining does: a rank correlation of .8 at least", "rank", 0.0, 0.8),
-        Claim("The paper's quotients come nearer than no derivatives: a tenth of a deviation less error by fut", "error",
-              "none", 0.1, lower_is_better=True, ours="fut", control=None),
+        Claim("The paper's quotients come nearer than no derivatives: a tenth of a deviation less error by fut",
+              "error", "none", 0.1, lower_is_better=True, ours="fut", control=None),
         Claim("Derivatives along the whole path come nearer, too: a third less error", "error", "none", 0.33,
               lower_is_better=True, relative=True),
         Claim("The order found by estimates is a standard deviation better than a random one, when retrained",

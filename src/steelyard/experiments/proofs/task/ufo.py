@@ -4,8 +4,8 @@ The world is `second-chances`: which of four digits is right cannot be known, so
 cases at best, and four attempts in all of them by whoever repeats nothing. Every arm learns from as many episodes by
 Dr. GRPO, 64 questions a step, since which digit is right is luck: UFO's four attempts (ufo); one attempt, which is
 single-turn RL (single); UFO's with returns that are shuffled within a prompt (ufo-off); or not at all (base). Then all
-of them play four attempts at each held-out question, PLAYS times: `solved` is the share with a right answer, `first` the
-share where that was the first, `turns` the attempts, `new` the share of answers that repeat none.
+of them play four attempts at each held-out question, PLAYS times: `solved` is the share with a right answer, `first`
+the share where that was the first, `turns` the attempts, `new` the share of answers that repeat none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
