@@ -58,3 +58,17 @@ def test_nothing_is_said_too_early_or_of_what_nobody_measured():
     assert (found.learner_tokens_per_s, found.searcher_tokens_per_s, found.learner_idle) == (None, None, None)
     assert found.bottleneck is None
     assert found.seconds_left(1, 9) is None  # it stands still
+
+
+def test_the_driver_is_the_bottleneck_where_it_has_no_time_left():
+    flow = {"samples_under_way": 512.0, "samples_per_s": 102.4, "sample_seconds": 5.0}
+    busy, free = ({"driver_busy": share} | flow for share in (0.9, 0.5))
+    rows = [(0.0, timing(100.0, 0.2, 0.5), metrics(10, 50)), (4.0, timing(104.0, 0.21, 0.5), metrics(12, 90))]
+    found, calm = (fed(*((now, row | more, step) for now, row, step in rows)) for more in (busy, free))
+    assert (found.bottleneck, calm.bottleneck) == ("driver", "learner")
+    assert found.flow == "512 samples ≈ 102.4 a second x 5 s"
+
+
+def test_a_driver_that_is_busy_while_nobody_waits_holds_nobody_up():
+    rows = [(0.0, timing(100.0, 0.0, 0.0), metrics(10, 50)), (4.0, timing(104.0, 0.0, 0.0), metrics(12, 90))]
+    assert fed(*((now, row | {"driver_busy": 1.0}, step) for now, row, step in rows)).bottleneck is None

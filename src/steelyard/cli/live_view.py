@@ -41,6 +41,7 @@ def live_view(
         "searchers": _side(pace, _FOUND, None if pace is None else pace.searcher_idle),
         "learner": _side(pace, _LEARNED, None if pace is None else pace.learner_idle),
         "buffer": ", ".join(text.format(number(row[key])) for text, key in _STORED if row.get(key)),
+        "under way": "" if pace is None else pace.flow,
         "waiting": waiting(pace),
         "sample": sample,
     }
@@ -87,6 +88,7 @@ def waiting(pace: Pace | None) -> str:
 _WORDS: Mapping[Bottleneck | None, str] = {
     "searchers": "learner waits for searchers {}: try more --num-searchers",
     "learner": "searchers wait for learner {}: try a higher --max-staleness",
+    "driver": "all wait for the driver, {}: try fewer --num-searchers, or longer completions",
     None: "neither side waits for long",
 }
 

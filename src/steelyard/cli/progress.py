@@ -125,7 +125,11 @@ class Progress:
         if pace is not None and self._lines % _PACE_EVERY == 0:
             rates = {"searchers": pace.searcher_tokens_per_s, "learner": pace.learner_tokens_per_s}
             known = [f"{who} {number(round(rate))}" for who, rate in rates.items() if rate is not None]
-            told = [f"tokens/s: {', '.join(known)}" if known else "", waiting(pace)]
+            told = [
+                f"tokens/s: {', '.join(known)}" if known else "",
+                pace.flow and f"under way: {pace.flow}",
+                waiting(pace),
+            ]
             self._say("  " + "; ".join(filter(None, told)))
 
     def _say(self, line: str) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from steelyard.core.json import JsonMapping
-from steelyard.report.format import is_number
+from steelyard.report.format import is_number, number
 from steelyard.report.waits import Bottleneck, bottleneck_of
 
 WINDOW = 30.0
@@ -52,13 +52,17 @@ class Pace:
     completions_per_s: float | None
     learner_idle: float | None
     searcher_idle: float | None
+    driver_busy: float = 0.0
+    """Share of a core."""
+    flow: str = ""
+    """Little's law: samples under way ≈ samples a second x seconds of each; empty where nobody measured it."""
 
     @property
     def bottleneck(self) -> Bottleneck | None:
-        """The side that the other one waits for; None where neither waits for long, or nobody measured it."""
+        """Who the others wait for; None where neither side waits for long, or nobody measured it."""
         if self.learner_idle is None or self.searcher_idle is None:
             return None
-        return bottleneck_of(self.learner_idle, self.searcher_idle)
+        return bottleneck_of(self.learner_idle, self.searcher_idle, self.driver_busy)
 
     def seconds_left(self, step: int, steps: int) -> float | None:
         """Seconds to the last step, at the window's speed; None where it stands still."""
@@ -117,7 +121,17 @@ class RunPace:
             completions_per_s=(last.came - first.came) / passed if self._knows_found else None,
             learner_idle=_share(last.learner_idle - first.learner_idle, timed),
             searcher_idle=_share(last.searcher_idle - first.searcher_idle, timed),
+            driver_busy=_number(self._timing, "driver_busy"),
+            flow=_flow(self._timing),
         )
+
+
+def _flow(row: JsonMapping) -> str:
+    shown = [row.get(key) for key in ("samples_under_way", "samples_per_s", "sample_seconds")]
+    if not all(map(is_number, shown)):
+        return ""
+    under_way, per_s, seconds = map(number, shown)
+    return f"{under_way} samples ≈ {per_s} a second x {seconds} s"
 
 
 def _share(idle: float, seconds: float) -> float | None:

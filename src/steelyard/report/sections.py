@@ -170,12 +170,14 @@ def idle(run: RunRecords) -> Section | None:
 
 def _who_waits(last: Row) -> str:
     """Who waits for whom, and what would change it."""
-    learner, searchers = (
-        found if is_number(found := last.get(key)) else 0.0 for key in ("learner_idle", "searcher_idle")
+    learner, searchers, driver = (
+        found if is_number(found := last.get(key)) else 0.0 for key in ("learner_idle", "searcher_idle", "driver_busy")
     )
-    bottleneck = bottleneck_of(learner, searchers)
+    bottleneck = bottleneck_of(learner, searchers, driver)
     if bottleneck is None:
         return "Neither waits for long."
+    if bottleneck == "driver":
+        return "Both wait for the driver, which stores and hands over what there is: fewer searchers would do as well."
     if bottleneck == "searchers":
         return "The learner waits for trajectories: searchers are the bottleneck, and more of them would help."
     return "Searchers wait for the learner, which max_staleness asks of them: the learner is the bottleneck."

@@ -23,8 +23,9 @@ from steelyard.runtime.roles.supervision import Gone, WorkerSpec, heard
 _GRACE = 3.0
 _LONGEST_S = 3600.0
 """Ray takes no endless deadline."""
-_HEAR_S = 1.0
-"""Seconds that an actor waits for something to say before it says that there is nothing."""
+_HEAR_S = 30.0
+"""Seconds that an actor waits for something to say before it says that there is nothing. Each such answer costs the
+driver half a millisecond: one a second from each of a thousand actors is more than it can take."""
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ from steelyard.core import Episode, Replay, Reward, Score, Stopped, Trajectory, 
 from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
+from steelyard.runtime.coordinator.flow import Flow
 from steelyard.runtime.coordinator.saved_state import read_coordinator_state
 from steelyard.runtime.factories import BUFFER, fitting, make_replay, make_task
 from steelyard.runtime.prompt_lengths import described
@@ -63,6 +64,8 @@ class Driver(ABC):
         held_out = self.task.prompts("held-out") if reward is not None else ()
         self._by_id = {prompt.id: prompt for prompt in (*self.prompts, *held_out)}
         self.coordinator = Coordinator(run, self.prompts, profile_of(run, late_searchers=self.late_searchers))
+        self.flow = Flow(self.coordinator)
+        self._miscounted = False
         self.replay: Replay
         self.supervisor: Supervisor
         self.stop = StopSignal()
@@ -76,7 +79,7 @@ class Driver(ABC):
             c.Save: self._save,
             c.EndWorker: lambda command: self._child(command.worker, wire.End()),
             c.Restart: lambda command: self.supervisor.replace(command.worker, command.after),
-            c.Write: lambda command: records.write(command.file, command.row),
+            c.Write: self._write,
             c.Quarantine: lambda command: records.quarantine(command.trajectories),
         }
 
@@ -133,7 +136,10 @@ class Driver(ABC):
         saved = None
         if self.checkpoint is not None:
             saved = read_coordinator_state(checkpoints.read_state(self.checkpoint), str(self.checkpoint))
-        self._carry_out(self.coordinator.begin(self.replay, time.monotonic(), saved))
+        now = time.monotonic()
+        commands = self.coordinator.begin(self.replay, now, saved)
+        self.flow.note(now, commands)
+        self._carry_out(commands)
 
     def _open_replay(self) -> None:
         self.replay = make_replay(self.run, self.records.directory / BUFFER)
@@ -166,7 +172,10 @@ class Driver(ABC):
     # Talking with the coordinator
 
     def _tell(self, message: m.Message) -> None:
-        self._carry_out(self.coordinator.handle(message, time.monotonic()))
+        now = time.monotonic()
+        commands = self.coordinator.handle(message, now)
+        self.flow.note(now, commands, message)
+        self._carry_out(commands)
 
     def _carry_out(self, commands: Sequence[c.Command]) -> None:
         for command in commands:
@@ -238,6 +247,17 @@ class Driver(ABC):
     def _feed(self, command: c.Feed) -> None:
         groups = [[to_bytes(t) for t in group] for group in command.groups]
         self._child("learner", wire.TrainOn(groups, command.publish))
+
+    def _write(self, command: c.Write) -> None:
+        """A row; that of the times with how samples flow, as the driver sees it."""
+        flowing = self.flow.look(time.process_time()) if command.file == "timing" else None
+        if flowing is None:
+            self.records.write(command.file, command.row)
+            return
+        self.records.write(command.file, {**command.row, **flowing.row})
+        if flowing.wrong and not self._miscounted:
+            self._miscounted = True
+            self.records.fault("the run's books", flowing.warning, step=self.coordinator.steps)
 
     def _save(self, command: c.Save) -> None:
         directory = self.records.directory

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
-from steelyard.core import Prompt
+from steelyard.core import FaultError, Prompt
 from steelyard.eval.answers import CHUNK
 from steelyard.runtime.coordinator import Coordinator, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
+from steelyard.runtime.coordinator.flow import Flow, Flowing
 from steelyard.runtime.factories import make_replay
 from steelyard.runtime.roles.serve import YIELDS
 from steelyard.runtime.run import Run
@@ -67,6 +68,9 @@ class Simulation:
         self._barrier = Barrier() if way == "barrier" else None
         self._processes = Processes(OwnDevices() if cores is None else SharedCores(cores))
         self._coordinator = Coordinator(self._run, prompts, Profile(batches_ahead=1 if self._barrier else 2))
+        self.flow = Flow(self._coordinator)
+        self.flowing: Flowing | None = None
+        """How samples flowed in the last virtual seconds, up to the newest step."""
         self._finder = Finder(prompts, costs.lengths, run.seed, max(1, CHUNK // self._grain))
         self._tally = Tally()
         self._steps = 0
@@ -85,6 +89,7 @@ class Simulation:
 
         Raises:
             StallError: the learner waits for data that nobody will bring.
+            FaultError: the run's books are wrong.
         """
         searchers = [worker.name for worker in self._coordinator.of("searcher")]
         replay = make_replay(self._run)
@@ -95,9 +100,15 @@ class Simulation:
             self._coordinator.handle(m.Published(0, digest_of(0)), 0.0)
             for process in (self._serve(), self._evaluate(), *map(self._search, searchers)):
                 self._processes.spawn(process)
-            self._carry_out(self._coordinator.begin(self._withheld or replay, 0.0))
+            commands = self._coordinator.begin(self._withheld or replay, 0.0)
+            self.flow.note(0.0, commands)
+            self._carry_out(commands)
             self._processes.spawn(self._learn())
             self._processes.run(lambda: self._steps >= self._run.max_steps)
+            if self.flowing is not None and self.flowing.wrong:
+                raise FaultError(
+                    self.flowing.warning, where="simulated run", hint="report this: it is a mistake of ours"
+                )
             return self._tally.observed(
                 steps=self._steps - self._settling,
                 now=self._processes.now,
@@ -125,7 +136,9 @@ class Simulation:
             if cost:
                 self._tally.driver_busy += cost
                 yield Work(cost)
-            self._carry_out(self._coordinator.handle(message, self._processes.now))
+            commands = self._coordinator.handle(message, self._processes.now)
+            self.flow.note(self._processes.now, commands, message)
+            self._carry_out(commands)
 
     # Searchers
 
@@ -161,6 +174,7 @@ class Simulation:
                 self._barrier.closing = True
             yield Work(self._costs.step)
             self._steps += 1
+            self.flowing = self.flow.look()
             if self._steps == self._settling:
                 self._tally = Tally()
                 self._tally.began = self._processes.now
