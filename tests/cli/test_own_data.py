@@ -205,7 +205,7 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
             return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         writes = "generator" in recipe.builder.asks() if isinstance(recipe, Building) else False
-        brief += ["--max-completion-length", "4"] if writes else []
+        brief += ["--max-completion-length", "4"] if writes or hasattr(recipe, "forgetting") else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from steelyard.core import SteelyardError
-from steelyard.model import MeanShift, Pass
+from steelyard.model import LinEAS, MeanShift, Pass
 from steelyard.policy import Policy
-from steelyard.policy.activations import mean_states
+from steelyard.policy.activations import mean_states, moved_states
 
 TEXTS = ["1+2=3", "a", "4=4"]
 
@@ -43,4 +43,21 @@ def test_texts_that_cannot_be_read(tiny_model_dir):
         mean_states(policy, [], ["layers.0"])
     with pytest.raises(SteelyardError, match="has 65 tokens, and the context 64"):
         mean_states(policy, ["1" * 65], ["layers.0"])
+    assert policy.intervention is None
+
+
+def test_states_under_an_intervention_have_a_gradient_to_it_alone(tiny_model_dir):
+    policy = Policy.load(str(tiny_model_dir("llama")))
+    plain = mean_states(policy, ["1+1", "23"], ["layers.0", "layers.1"])
+    maps = LinEAS().start(plain, plain)
+    moved = moved_states(policy, ["1+1", "23"], maps)
+    torch.testing.assert_close(moved["layers.1"], plain["layers.1"])
+    moved["layers.1"].sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in (maps.a[0], maps.b[0], maps.b[1]))
+    assert all(p.grad is None and p.requires_grad for p in policy.model.parameters())
+    with torch.no_grad():
+        maps.b[0] += 1.0
+    found = mean_states(policy, ["1+1", "23"], ["layers.1"], under=maps)
+    assert set(found) == {"layers.1"}
+    assert not torch.allclose(found["layers.1"], plain["layers.1"], atol=1e-2)
     assert policy.intervention is None

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 
 import steelyard
 from steelyard.cli import main
@@ -26,10 +28,10 @@ def settings(request, tmp_path, tiny_model_dir):
     return {"model": model, "output_dir": str(tmp_path / "run"), "max_completion_length": 5, **named}
 
 
-def _job(settings, **changed):
-    recipe = find("mean-shift")
+def _job(settings, recipe="mean-shift", **changed):
+    recipe = find(recipe)
     named = settings | changed
-    steering = type(recipe.steering)(**{k: named.pop(k) for k in ("layer", "strength", "where") if k in named})
+    steering = type(recipe.steering)(**{k: named.pop(k) for k in ("layer", "strength", "where", "steps") if k in named})
     return type(recipe)(**{**vars(recipe), "steering": steering, **named})
 
 
@@ -45,9 +47,11 @@ def test_it_fits_the_difference_of_the_means(settings):
     after, samples = work.evaluate()
     assert after != before
     policy = Policy.load(settings["model"])
-    means = [mean_states(policy, texts.fit, ["layers.1"])["layers.1"].mean(0) for texts in (work.source, work.target)]
+    means = [
+        mean_states(policy, texts, ["layers.1"])["layers.1"].mean(0) for texts in (work.fit.source, work.fit.target)
+    ]
     assert metrics == {"steering/norm/layers.1": pytest.approx(float((means[1] - means[0]).norm()))}
-    assert len(samples) == min(4, len(work.source.held_out))
+    assert len(samples) == min(4, len(work.measure.source))
     assert work.facts["source"] + work.facts["target"] + work.facts["held_out"] == 20
 
 
@@ -124,3 +128,38 @@ def test_the_plan(settings):
     assert set(found["model"]) == {"model", "type", "parameters", "device"}
     bos = "llama" in settings["model"]
     assert found["data"]["longest_tokens"] == 5 + bos
+
+
+def test_lineas_learns_and_goes_on_where_it_was_killed(settings, tmp_path):
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    assert main(["train", "lineas", *words, "--steps", "10", "--l1", "0.01"]) == 0
+    run = tmp_path / "run"
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [*range(1, 11)]
+    assert rows[-1]["learner/loss"] < rows[0]["learner/loss"]
+    assert 0 < rows[-1]["steering/changed"] <= 1
+    measured = (run / "eval.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in measured.splitlines()] == [0, 2, 4, 6, 8, 10]
+    kept = (run / "model" / "intervention.safetensors").read_bytes()
+    for name in ("result.json", "model", "checkpoint-10"):
+        (shutil.rmtree if (run / name).is_dir() else Path.unlink)(run / name)
+    steelyard.resume(run, report=False)
+    assert (run / "model" / "intervention.safetensors").read_bytes() == kept
+    assert (run / "eval.jsonl").read_text() == measured
+
+
+def test_one_by_one_each_layer_is_fitted_to_what_those_before_it_give(settings):
+    work = _job(settings, "lin-act").open()
+    assert (work.steps, work.num_steps) == (0, 2)
+    work.step()
+    policy = Policy.load(settings["model"])
+    first = work.policy.intervention
+    assert first.sites(2) == ("layers.0",)
+    work.step()
+    assert (work.steps, work.policy.intervention.sites(2)) == (2, ("layers.0", "layers.1"))
+    target = mean_states(policy, work.fit.target, ["layers.1"])
+    moved = mean_states(policy, work.fit.source, ["layers.1"], under=first)
+    expected = work.fit.steering.fit(moved, target).tensors
+    assert all(torch.equal(work.policy.intervention.tensors[name], x) for name, x in expected.items())
+    apart = work.fit.steering.fit(mean_states(policy, work.fit.source, ["layers.1"]), target).tensors
+    assert not torch.allclose(apart["shift/layers.1"], expected["shift/layers.1"])

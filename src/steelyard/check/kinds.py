@@ -17,6 +17,7 @@ from steelyard.check.diffusion import DIFFUSION_CHECKS
 from steelyard.check.docstring import sourced
 from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
 from steelyard.check.encoder_attention import cost_of as encoder_attention_cost
+from steelyard.check.forgetting import FORGETTING_CHECKS
 from steelyard.check.guard import GATE_CHECKS, TEXT_GATE_CHECKS
 from steelyard.check.intervention import INTERVENTION_CHECKS
 from steelyard.check.method import METHOD_CHECKS
@@ -37,6 +38,7 @@ from steelyard.guard import Gate, TextGate
 from steelyard.model import EncoderMixing, Mix
 from steelyard.model.intervention import Intervention
 from steelyard.pretrain import Document
+from steelyard.unlearn.forgetting import Forgetting
 
 DEFAULT = "default-constructible"
 """The check without which there is nothing to choose."""
@@ -130,6 +132,10 @@ KINDS = (
     Kind(
         "intervention", "fit(...) gives what changes hidden states",
         lambda cls: issubclass(gives(cls, "fit"), Intervention), _with(INTERVENTION_CHECKS),
+    ),
+    Kind(
+        "forgetting", "is a Forgetting: begin(...) fits what makes a model forget",
+        lambda cls: issubclass(cls, Forgetting), _with(FORGETTING_CHECKS),
     ),
 )  # fmt: skip
 

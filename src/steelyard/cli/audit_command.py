@@ -13,6 +13,7 @@ from steelyard.cli.flags import choose, parse
 from steelyard.core import cards, find, require
 from steelyard.core.table import Table
 from steelyard.experiments.harness.table import show
+from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.auditor import Auditor
 from steelyard.policy.device import AUTO, Device, check_device
@@ -35,6 +36,8 @@ class Ask:
     """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
     data: str = ""
     """JSONL or Parquet file of the rows."""
+    intervention: str | None = None
+    """Directory of an intervention that changes the model's hidden states: RUN/model of `steelyard train eco`."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format that the weights are loaded in."""
     device: Device = AUTO
@@ -54,12 +57,19 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     output = None if asked.output is None else _output(asked.output)
     check_device(asked.device)
     rows = [(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)]
-    table = asked.auditor.audit(Policy.load(asked.model, dtype=asked.dtype).placed(asked.device), rows)
+    table = asked.auditor.audit(_policy(asked), rows)
     _print(name, asked, table)
     if output is not None:
         output.write_text(_text(table, output), encoding="utf-8")
         print(f"written: {output}")
     return {"audit": name, "model": asked.model, "data": asked.data, "output": asked.output, **table.data()}
+
+
+def _policy(asked: Ask) -> Policy:
+    policy = Policy.load(asked.model, dtype=asked.dtype).placed(asked.device)
+    if asked.intervention is not None:
+        policy.intervene(read_intervention(Path(asked.intervention)))
+    return policy
 
 
 def _output(name: str) -> Path:

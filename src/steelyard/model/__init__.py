@@ -22,6 +22,8 @@ from steelyard.model.full_attention import FullAttention
 from steelyard.model.grouped_query import GroupedQuery
 from steelyard.model.hf_config import architecture_of
 from steelyard.model.intervention import Intervention, Pass
+from steelyard.model.lin_act import LinAcT
+from steelyard.model.lineas import LinEAS
 from steelyard.model.linformer import Linformer
 from steelyard.model.mean_shift import MeanShift
 from steelyard.model.mix import DecodeKernel, Mix, attend, attention_by_name, attention_names
@@ -42,6 +44,8 @@ __all__ = [
     "GroupedQuery",
     "Intervention",
     "LayerSizes",
+    "LinAcT",
+    "LinEAS",
     "Linformer",
     "MeanShift",
     "Mix",

@@ -9,26 +9,24 @@ texts like the target; the model's weights stay as they are. The run's `model` d
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, NamedTuple
 
 import tyro
 
-from steelyard.core import PositiveInt, Prompt, Seed, Share, checked, require
+from steelyard.core import PositiveInt, Prompt, Share, checked, require
 from steelyard.core.json import JsonObject
+from steelyard.learner.intervention_job import InterventionJob
+from steelyard.learner.intervention_work import InterventionWork
 from steelyard.model import MeanShift
 from steelyard.model.intervention import Steering
-from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
-from steelyard.policy.device import AUTO, Device, check_device, device_of
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.steering.fits import EndToEnd, fit_of
+from steelyard.steering.measure import Preference
 from steelyard.steering.texts import Texts, read_texts
-from steelyard.steering.work import SteeringWork
 from steelyard.task.base import make_prompt
 
 Plain = tyro.conf.OmitArgPrefixes
-_HINT = "name a directory, a shipped model or a hub id"
 
 
 class Files(NamedTuple):
@@ -40,15 +38,16 @@ class Files(NamedTuple):
 
 @checked()
 @dataclass(frozen=True)
-class SteeringJob:
+class SteeringJob(InterventionJob):
     """Fit an intervention that leads a model from one kind of text to another."""
 
     OWN_DATA: ClassVar[str] = "--source source.jsonl --target target.jsonl"
 
     steering: Annotated[Steering, Plain] = field(default_factory=MeanShift)
     """What is fitted, and where."""
-    model: str = ""
-    """A directory, a model shipped with the package (steelyard/NAME), or a hub id."""
+    one_by_one: bool = False
+    """Fit site after site, each to what the model gives with the sites before it changed; it does nothing to what is
+    learned end to end."""
     source: str = ""
     """JSONL or Parquet file of texts to lead away from."""
     target: str = ""
@@ -59,65 +58,26 @@ class SteeringJob:
     """Share of the texts that is measured and not fitted to."""
     max_completion_length: PositiveInt = 32
     """Most tokens of a sample."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Number format of the model's weights."""
-    device: Device = AUTO
-    """Where the model computes: auto, cpu, cuda or cuda:NUMBER."""
-    seed: Seed = 0
-    """Seed of the samples."""
-    output_dir: str | None = None
-    """The run's directory, empty or not there yet; by default runs/RECIPE-TIME."""
-    threads: PositiveInt | None = None
-    """Compute threads; None leaves their number to torch."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """Directory of the intervention once it is fitted: `trained` sets it."""
 
     @property
-    def product(self) -> str:
-        """A directory with the intervention, in the place of a model."""
-        return "model"
-
-    @property
-    def max_steps(self) -> int:
-        """There is one step, the fit."""
-        return 1
+    def max_steps(self) -> int | None:
+        """One step, or those of learning; None where there is one for each site of the model."""
+        return self.steering.steps if isinstance(self.steering, EndToEnd) else None if self.one_by_one else 1
 
     @property
     def eval_steps(self) -> int:
-        """The model is measured before and after."""
-        return 1
+        """The model is measured before and after, and where it learns in many steps, four times between."""
+        return max(1, (self.max_steps or 1) // 5)
 
     @property
     def save_steps(self) -> int:
-        """Nothing lies between the beginning and the end that could be saved."""
-        return 0
-
-    @property
-    def keep_checkpoints(self) -> int:
-        """The last one."""
-        return 1
+        """As often as it is measured; a single step leaves nothing to be saved."""
+        return 0 if self.max_steps == 1 else self.eval_steps
 
     @property
     def title(self) -> str:
         """What is led where, by what."""
         return f"{type(self.steering).__name__} from {self.source} to {self.target}; model {self.model}"
-
-    def trained(self, model: Path) -> "SteeringJob":
-        """The same job with the intervention that it wrote."""
-        return replace(self, fitted=str(model))
-
-    def policy(self) -> Policy:
-        """The model, with its intervention once that is fitted.
-
-        Raises:
-            SteelyardError: there is no such model or no such intervention, or the model has no such site.
-        """
-        require(bool(self.model), "is missing", where="--model", hint=_HINT)
-        check_device(self.device)
-        policy = Policy.load(self.model, dtype=self.dtype).placed(self.device)
-        if self.fitted:
-            policy.intervene(read_intervention(Path(self.fitted)))
-        return policy
 
     def asked(self) -> Sequence[Prompt]:
         """The first half of the words of each held-out source text."""
@@ -126,35 +86,26 @@ class SteeringJob:
     def plan(self) -> Mapping[str, JsonObject]:
         """The texts, the model, and the sites."""
         read = self._read()
-        require(bool(self.model), "is missing", where="--model", hint=_HINT)
-        check_device(self.device)
-        place = local_directory(self.model)
-        if place is None:
-            return {"data": self._facts(read), "model": {"model": self.model, "fetches": self.model}}
-        policy = meta_policy(place, dtype=self.dtype)
-        number = policy.num_parameters(trainable=False)
-        device = str(device_of(self.device, number))
-        sizes = {"type": policy.model.config.model_type, "parameters": number, "device": device}
+        policy = self.planned_policy()
+        model = self.planned_model(policy)
+        if policy is None:
+            return {"data": self._facts(read), "model": model}
         longest = self._check(policy, read)
         facts = self._facts(read) | {"longest_tokens": longest, "context": policy.context_length}
         sites = ", ".join(self.steering.sites(policy.model.config.num_hidden_layers))
-        return {"data": facts, "model": {"model": self.model, **sizes}, "sites": {"changed": sites}}
+        return {"data": facts, "model": model, "sites": {"changed": sites}}
 
-    def open(self) -> SteeringWork:
+    def open(self) -> InterventionWork:
         """Read the files and load the model."""
         read = self._read()
         policy = self.policy()
         self._check(policy, read)
-        return SteeringWork(
-            policy,
-            self.steering,
-            read.source,
-            read.target,
-            prompts=[_opening(text) for text in read.source.held_out],
-            max_tokens=self.max_completion_length,
-            seed=self.seed,
-            facts=self._facts(read),
-        )
+        source, target = read.source.fit, read.target.fit
+        fit = None if self.fitted else fit_of(policy, self.steering, source, target, one_by_one=self.one_by_one)
+        prompts = [_opening(text) for text in read.source.held_out]
+        held_out = read.source.held_out, read.target.held_out
+        measure = Preference(policy, *held_out, prompts, self.max_completion_length, self.seed)
+        return InterventionWork(policy, fit, measure, self._facts(read))
 
     def _read(self) -> Files:
         source = read_texts(self.source, "--source", self.column, self.held_out)

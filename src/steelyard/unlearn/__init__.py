@@ -7,6 +7,7 @@ of its own: it is `SFT` on forgotten prompts whose completion is a refusal, besi
 from steelyard.unlearn.all_audits import AllAudits
 from steelyard.unlearn.audit import Audit, Quality, Question, audit, forget_quality, repetition, utility
 from steelyard.unlearn.conceptvectors import ConceptVectors
+from steelyard.unlearn.eco import ECO
 from steelyard.unlearn.gradient_ascent import GradientAscent
 from steelyard.unlearn.in_context import InContext
 from steelyard.unlearn.min_k import MinK
@@ -21,6 +22,7 @@ from steelyard.unlearn.unalignment import Unalignment
 from steelyard.unlearn.ununlearning import Ununlearning
 
 __all__ = [
+    "ECO",
     "NPO",
     "TOFU",
     "AllAudits",

@@ -4,6 +4,7 @@ from cli.wrong.entry import Wrong, change, flip, remove, write
 from cli.wrong.world import FORGETTING
 
 NPO = f"{FORGETTING} --output-dir new"
+ECO = "train eco --model llama --forget forget.jsonl --retain retain.jsonl --output-dir new"
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
@@ -47,6 +48,18 @@ UNLEARNING = [
           write("forget.jsonl", '{"prompt": "1", "answer": " "}')),
     Wrong(NPO, "a prompt with its answer has 102 tokens",
           write("forget.jsonl", f'{{"prompt": "{"1" * 99}", "answer": "2"}}')),
+]  # fmt: skip
+
+INTERVENING = [
+    Wrong("train eco --model llama --forget forget.jsonl", "--retain: is missing; name a file of prompts that are to"),
+    Wrong(ECO, "--max-completion-length: is 64: a prompt of"),
+    Wrong(f"{ECO} --max-completion-length 4 --dims 99", "--dims: is 99; embeddings have"),
+    Wrong(f"{ECO} --threshold 2 --dry-run", "--threshold: is 2.0"),
+    Wrong(f"{ECO} --beta 1", "unknown option --beta"),
+    Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
+    Wrong("train lineas --model llama --source nowhere.jsonl --l1 -1", "--l1: is -1.0; use 0 or more"),
+    Wrong("train lin-act --model llama --source nowhere.jsonl", "nowhere.jsonl: there is no such file"),
+    Wrong("train lin-act --model llama --part head --dry-run", "--part"),
 ]  # fmt: skip
 
 DOCUMENTS = [
@@ -249,6 +262,7 @@ RUNS = [
 
 KINDS = {
     "what is to be forgotten": UNLEARNING,
+    "interventions": INTERVENING,
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
