@@ -97,7 +97,7 @@ def test_the_run_and_all_who_use_it(files, tiny_model_dir, tmp_path, capsys):
 @pytest.mark.parametrize(("changed", "said"), [
     ({"retain": ""}, "--retain: is missing; name a file of prompts that are to be kept"),
     ({"model": ""}, "--model: is missing"),
-    ({"forgetting": ECO(dims=17)}, "--dims: is 17; embeddings have 16 numbers"),
+    ({"forgetting": ECO(dims=17), "max_completion_length": 4}, "--dims: is 17; embeddings have 16 numbers"),
     ({"max_completion_length": 62}, "--max-completion-length: is 62"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(files, tiny_model_dir, changed, said):

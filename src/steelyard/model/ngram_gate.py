@@ -4,6 +4,8 @@
     L        = mean over classes of mean over x of CE(class(x), score(x)) + penalty |weight|^2 / 2
     open     = [score > threshold]
 
+Beside the second kind stands each prompt of both kinds once more, its tokens in another order: the gate opens to what
+tokens say together, and stays closed to a prompt that is like none it was shown. Other words for the same may be such.
 Hashes fall into 2^14 buckets, so two n-grams may share a weight. Both classes weigh alike, however many prompts they
 have. N rows, T tokens, B buckets. No paper; ECO (arXiv:2406.07933) fine-tunes an encoder for this.
 """
@@ -16,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from steelyard.core import require
+from steelyard.core import require, rng
 from steelyard.model.intervention import Pass
 
 BUCKETS = 2**14
@@ -67,7 +69,7 @@ def fit_gate(
     second: Sequence[Sequence[int]],
     *,
     longest: int = 4,
-    penalty: float = 1e-3,
+    penalty: float = 1e-5,
     threshold: float = 0.5,
 ) -> NgramGate:
     """The gate that opens to prompts like the first and not to those like the second; their tokens are given.
@@ -78,6 +80,7 @@ def fit_gate(
     for name, rows in (("to open to", first), ("to stay closed to", second)):
         what = f"there is no prompt {name}" if not rows else "a prompt has no token"
         require(bool(rows) and all(map(len, rows)), what, where="gate", hint="give prompts of both kinds")
+    second = [*second, *_shuffled([*first, *second], apart=first)]
     bag_NB = torch.cat([_bags(first, longest), _bags(second, longest)]).double()
     used_B = bag_NB.any(0)
     target_N = torch.tensor([1.0] * len(first) + [0.0] * len(second), dtype=torch.float64)
@@ -118,6 +121,14 @@ def ngrams(
 def _earlier(x_NT: Tensor, back: int) -> Tensor:
     """What stands so many places earlier; zeros where there is nothing."""
     return torch.nn.functional.pad(x_NT, (back, 0))[:, : x_NT.shape[1]]
+
+
+def _shuffled(rows: Sequence[Sequence[int]], apart: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Each row in another order, but for those that then are one of `apart`."""
+    draws = rng(0, "ngram-gate")
+    found = [[row[i] for i in draws.permutation(len(row)).tolist()] for row in rows]
+    known = {tuple(row) for row in apart}
+    return [row for row in found if tuple(row) not in known]
 
 
 def _bags(rows: Sequence[Sequence[int]], longest: int) -> Float[Tensor, "N B"]:

@@ -29,7 +29,7 @@ from steelyard.core.columns import Column
 from steelyard.core.table import Measure, Table
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
-from steelyard.policy.copied import copied
+from steelyard.policy.running_copy import running_copy
 from steelyard.task.answered import Answered
 from steelyard.unlearn.audit import mean_logp
 from steelyard.unlearn.compared import Compared
@@ -105,7 +105,7 @@ class ConceptVectors(Compared):
 
     def effects(self, policy: Policy, material: Material, places: Sequence[Place]) -> dict[Place, float]:
         """What noise on each vector takes from the forgotten answers and not from those to be kept (nats a token)."""
-        tried = copied(policy)
+        tried = running_copy(policy)
         sides = [(sign, given(tried, rows)) for sign, rows in ((1, material.forget), (-1, material.retain)) if rows]
         before = [float(mean_logp(tried, rows).mean()) for _, rows in sides]
         found = {}
@@ -120,7 +120,7 @@ class ConceptVectors(Compared):
 
     def needle(self, policy: Policy, places: Sequence[Place]) -> Policy:
         """A copy with noise on these vectors alone: what unlearning that finds its target would leave."""
-        pierced = copied(policy)
+        pierced = running_copy(policy)
         for place in places:
             vector_D = value_vectors(pierced, place.layer)[place.number]
             vector_D += self._noise(vector_D, place)

@@ -70,13 +70,13 @@ class ECO(Forgetting):
 
     longest: PositiveInt = 4
     """Tokens of the longest n-gram that the gate reads."""
-    penalty: Positive = 1e-3
+    penalty: Positive = 1e-5
     """Of the gate's weights."""
     threshold: Share = 0.9
     """The gate opens to prompts that it takes for what is to be forgotten with a larger probability."""
     dims: PositiveInt = 1
     """Numbers of each embedding that get noise, the first ones."""
-    start: Positive = 10.0
+    start: Positive = 30.0
     """Strength at which the search begins, in deviations of the embedding table."""
     steps: NonNegativeInt = 10
     """Steps of the search; 0 takes the strength as it is."""

@@ -22,7 +22,7 @@ from steelyard.core.table import Measure, Table
 from steelyard.learner import Adam, Learner, demonstration
 from steelyard.objective import SFT
 from steelyard.policy import Policy
-from steelyard.policy.copied import copied
+from steelyard.policy.running_copy import running_copy
 from steelyard.task.answered import Answered
 from steelyard.unlearn.audit import Question, answers_logp, forget_quality, mean_logp, truth_ratio
 from steelyard.unlearn.material import RECALLED, ForgettingAudit, Material, recalled
@@ -102,7 +102,7 @@ def split_of(rows: Sequence[Answered], most: int) -> Split:
 
 def taught_again(policy: Policy, rows: Sequence[Answered], *, steps: int, learning_rate: float) -> Policy:
     """A copy that has learned the rows, all of them in every step."""
-    taught = copied(policy)
+    taught = running_copy(policy)
     learner = Learner(taught, SFT(), Adam(), learning_rate=learning_rate)
     groups = [[demonstration(policy, row.prompt, row.answer)] for row in rows]
     for _ in range(steps):
