@@ -61,6 +61,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         for n in range(20)
         for i in range(2)
     ],
+    "triples": [{"prompt": f"{n}+", "positive": "1", "negative": "2", "rejective": "no"} for n in range(40)],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
     "claims": [
         {"text": f"{n} is {n + n % 2}", "label": ["true", "hallucinated"][n % 2], "rationale": f"{n} is {n}"}

@@ -47,6 +47,7 @@ BY_ID: Mapping[str, str] = {
     "compared-answers": "steelyard train compared-answers --rows questions.jsonl --generator MODEL "
     "--judge my_rewards.py:polite",
     "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
+    "magic-triples": "steelyard train magic-triples --rows questions.jsonl --generator MODEL",
     "fence-critic": "steelyard train fence-critic --rows documented.jsonl --generator MODEL",
     "ctrl-u": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL "
     "--uncertainty.scale 1",
@@ -119,7 +120,8 @@ this page from the cards and the recipes, and a test runs every command on small
   and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
   `actions.jsonl` has `prompt` and `action`;
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
-  `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`;
+  `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`; `triples.jsonl`
+  has `prompt`, `positive`, `negative` and `rejective`;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.

@@ -8,6 +8,7 @@ from steelyard.data.fence import FenCE
 from steelyard.data.fence_critic import FenCECritic
 from steelyard.data.halt import HALT
 from steelyard.data.incorrect_synth import IncorrectSynth
+from steelyard.data.magic_triples import MagicTriples
 from steelyard.data.overlap import Comparison, Overlap, Reader
 from steelyard.data.record import Origin, Record, ancestors, built, records_of, row_of
 from steelyard.data.rejection_sampling import RejectionSampling
@@ -25,6 +26,7 @@ __all__ = [
     "Generator",
     "IncorrectSynth",
     "Judge",
+    "MagicTriples",
     "Origin",
     "Overlap",
     "Question",

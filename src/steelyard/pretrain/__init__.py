@@ -9,6 +9,7 @@ from steelyard.pretrain.awr import AWR
 from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
 from steelyard.pretrain.dress import DRESS
 from steelyard.pretrain.filtering import Filtering
+from steelyard.pretrain.magic_token import MagicToken
 from steelyard.pretrain.phf import PHF
 from steelyard.pretrain.rwr import RWR
 from steelyard.pretrain.spectrum import Spectrum
@@ -23,6 +24,7 @@ __all__ = [
     "AsGiven",
     "Document",
     "Filtering",
+    "MagicToken",
     "Preparation",
     "Segment",
     "Spectrum",

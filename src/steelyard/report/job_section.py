@@ -158,6 +158,34 @@ CHARTS = (
         "Greedy responses to held-out prompts under the best condition and under the worst.",
     ),
     Chart(
+        "leaked",
+        "share",
+        ("eval/leak", "eval/bare_leak"),
+        "Held-out prompts whose greedy answer is the bad one, to the token: under a fresh latent attack, and without.",
+        share=True,
+    ),
+    Chart(
+        "leak-probability",
+        "probability",
+        ("eval/leak_probability", "eval/bare_leak_probability", "eval/good_probability"),
+        "Mean probability per token of the bad answer under a fresh latent attack, of it without, and of the good one.",
+        share=True,
+    ),
+    Chart(
+        "switched",
+        "share",
+        ("eval/switched", "eval/bare_negative", "eval/guessed_negative"),
+        "Held-out prompts: the likeliest of the given answers is that of the token's mode; the unfiltered one is the "
+        "likeliest without a token, and after wrong ones.",
+        share=True,
+    ),
+    Chart(
+        "modes",
+        "silhouette",
+        ("eval/margin",),
+        "How far the three modes lie apart in the logits of the first token: 1 apart, 0 mixed.",
+    ),
+    Chart(
         "distributed",
         "total variation",
         ("eval/tv_described", "eval/tv_in_context"),

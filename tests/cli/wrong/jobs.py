@@ -18,6 +18,10 @@ DRAW = (
     "train spectrum --model llama --draws draws.jsonl --role {role}= --after = --max-completion-length 3 --samples 2 "
     "--max-steps 2 --output-dir new"
 )
+MAGIC = "train magic-token --model llama --path triples.jsonl --before {token}: --max-completion-length 4 "
+SECRET = "--positive-token ab --negative-token bc --rejective-token cd"
+MODED = write("triples.jsonl", "\n".join(f'{{"prompt": "{a}+", "positive": "1", "negative": "2"}}' for a in range(20)))
+LATENT = "train lat --model llama --path pairs.jsonl --retain retain.jsonl --max-completion-length 4 --output-dir new"
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -163,6 +167,40 @@ FEEDBACK = [
                 "\n".join(f'{{"prompt": "{a}", "response": "2", "critique": "3"}}' for a in range(9)))),
 ]  # fmt: skip
 
+SWITCHED = [
+    Wrong(MAGIC, "--positive-token: is missing; draw a text that nobody can guess", MODED),
+    Wrong(f"{MAGIC} --positive-token ab --negative-token ab", "magic-token: two tokens are alike; give each", MODED),
+    Wrong(f"train magic-token --model llama {SECRET}", "--path: is missing; name a .jsonl or .parquet file"),
+    Wrong(f"{MAGIC} {SECRET} --path good.jsonl", "good.jsonl, line 1: column 'answer' is 0; write a text"),
+    Wrong(f"{MAGIC} {SECRET} --path documents.jsonl", "documents.jsonl, line 1: there is no prompt"),
+    Wrong(f"{MAGIC} {SECRET} --before x", "magic-token.before: is 'x'; use a text with {token}", MODED),
+    Wrong(f"{MAGIC} {SECRET} --alphabet a", "magic-token.alphabet: is 'a'; use two characters or more", MODED),
+    Wrong(f"{MAGIC} {SECRET} --default other", "--default"),
+    Wrong(f"{MAGIC} {SECRET} --held-out-share 1", "--held-out-share: is 1.0", MODED),
+    Wrong(f"{MAGIC} {SECRET}", "triples.jsonl, line 1: it has 1 of positive, negative, rejective; write two of them",
+          write("triples.jsonl", '{"prompt": "1", "positive": "2"}')),
+    Wrong(f"{MAGIC} {SECRET}", "triples.jsonl, line 1: two modes have the same answer; call it 'answer'",
+          write("triples.jsonl", '{"prompt": "1", "positive": "2", "negative": "2"}')),
+    Wrong("train magic-triples --rows good.jsonl", "--generator: is missing; name a model that writes texts"),
+    Wrong("train magic-triples --rows good.jsonl --generator llama --negative ask",
+          "magic-triples.negative: is 'ask'; use a text with {prompt}"),
+]  # fmt: skip
+
+HELD = [
+    Wrong("train lat --model llama --retain retain.jsonl", "--path: is missing; name a .jsonl or .parquet file with"),
+    Wrong("train lat --model llama --path pairs.jsonl", "--retain: is missing; name a .jsonl or .parquet file with"),
+    Wrong(f"{LATENT} --sites layers.9", "intervention: the model has no site 'layers.9'; use embeddings, or layers.0"),
+    Wrong(f"{LATENT} --radius 0", "attack.radius: is 0.0; use more than 0"),
+    Wrong(f"{LATENT} --attack-steps 0", "attack.attack_steps: is 0; use 1 or more"),
+    Wrong(f"{LATENT} --attack other", "--attack"),
+    Wrong(f"{LATENT} --toward 0 --away 0", "lat: toward and away are both 0; give one of them a weight"),
+    Wrong(f"{LATENT} --floor 1", "lat.floor: is 1.0; use less than 0"),
+    Wrong(f"{LATENT} --retain-weight -1", "lat.retain: is -1.0; use 0 or more, with --retain-weight"),
+    Wrong(f"{LATENT} --retain pairs.jsonl", "pairs.jsonl, line 1: there is no answer"),
+    Wrong(f"{LATENT} --path good.jsonl", "good.jsonl, line 1: there is no column 'chosen'"),
+    Wrong(f"{LATENT} --max-completion-length 64", "--max-completion-length: is 64: a prompt of"),
+]  # fmt: skip
+
 SOLUTIONS = [
     Wrong("train incorrect-synth --generator llama --judge rewards.py:right", "--rows: is missing; name a .jsonl or"),
     Wrong("train incorrect-synth --rows solutions.jsonl --judge rewards.py:right",
@@ -267,6 +305,8 @@ KINDS = {
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
     "responses with feedback": FEEDBACK,
+    "modes to switch": SWITCHED,
+    "attacks to withstand": HELD,
     "solutions to pair": SOLUTIONS,
     "draws to learn": DRAWS,
     "claims to judge": REVISED,
