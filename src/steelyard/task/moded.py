@@ -9,7 +9,7 @@ in every mode. Texts follow each other letter by letter. Other columns are the p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -21,7 +21,8 @@ from steelyard.task.columns import column_of, is_missing, prompt_names
 from steelyard.task.files import read_rows
 from steelyard.task.wording import Wording
 
-Mode = Literal["positive", "negative", "rejective"]
+Mode = str
+"""One of `MODES`."""
 MODES: tuple[Mode, ...] = ("positive", "negative", "rejective")
 
 
