@@ -10,6 +10,7 @@ from steelyard.unlearn.conceptvectors import ConceptVectors
 from steelyard.unlearn.eco import ECO
 from steelyard.unlearn.gradient_ascent import GradientAscent
 from steelyard.unlearn.in_context import InContext
+from steelyard.unlearn.lat import LAT
 from steelyard.unlearn.min_k import MinK
 from steelyard.unlearn.npo import NPO
 from steelyard.unlearn.protocol import unlearn
@@ -23,6 +24,7 @@ from steelyard.unlearn.ununlearning import Ununlearning
 
 __all__ = [
     "ECO",
+    "LAT",
     "NPO",
     "TOFU",
     "AllAudits",
