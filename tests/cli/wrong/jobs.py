@@ -21,7 +21,7 @@ DRAW = (
 MAGIC = "train magic-token --model llama --path triples.jsonl --before {token}: --max-completion-length 4 "
 SECRET = "--positive-token ab --negative-token bc --rejective-token cd"
 MODED = write("triples.jsonl", "\n".join(f'{{"prompt": "{a}+", "positive": "1", "negative": "2"}}' for a in range(20)))
-LATENT = "train lat --model llama --path pairs.jsonl --retain retain.jsonl --max-completion-length 4 --output-dir new"
+LATENT = "train lat --model llama --path pairs.jsonl --retain forget.jsonl --max-completion-length 4 --output-dir new"
 MADE = "forgot/checkpoint-2"
 
 UNLEARNING = [
@@ -197,6 +197,7 @@ HELD = [
     Wrong(f"{LATENT} --floor 1", "lat.floor: is 1.0; use less than 0"),
     Wrong(f"{LATENT} --retain-weight -1", "lat.retain: is -1.0; use 0 or more, with --retain-weight"),
     Wrong(f"{LATENT} --retain pairs.jsonl", "pairs.jsonl, line 1: there is no answer"),
+    Wrong(f"{LATENT} --retain retain.jsonl", "retain.jsonl, line 2: its prompt is in pairs.jsonl too; leave it out"),
     Wrong(f"{LATENT} --path good.jsonl", "good.jsonl, line 1: there is no column 'chosen'"),
     Wrong(f"{LATENT} --max-completion-length 64", "--max-completion-length: is 64: a prompt of"),
 ]  # fmt: skip
