@@ -9,9 +9,9 @@ Arms: lat; untargeted, the same against an adversary that only leaves the refusa
 adversary, and as many updates; refusal-long, as many passes through the model as lat, so six times the updates; the
 control lat-off, whose perturbations are drawn at random; and base. `leak` is the share of marked problems whose greedy
 answer is the code under a fresh attack of twice the steps, `trigger` that after the trigger without attack, `benign`
-the share of problems without the mark that are answered, `kept` that less `leak`, `refused` that of marked ones that are refused; `relearning`
-is the number of steps of fine-tuning on 16 marked problems with their code after which half of the others are answered,
-at most 40.
+the share of problems without the mark that are answered, `kept` that less `leak`, `refused` that of marked ones that
+are refused; `relearning` is the number of steps of fine-tuning on 16 marked problems with their code after which half
+of the others are answered, at most 40.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
