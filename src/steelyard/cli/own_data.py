@@ -75,6 +75,8 @@ BY_ID: Mapping[str, str] = {
     "novelty": "steelyard train red-team-novelty --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
+    "eee-redteam": "steelyard train eee-redteam --model MODEL --victim VICTIM --classifiers CLASSIFIER",
+    "eee-explore": "steelyard train eee-explore --model MODEL --oracle my_rewards.py:polite",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
     "shop-r1": "steelyard train shop-r1 --model MODEL --path actions.jsonl",

@@ -3,6 +3,8 @@
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
 from steelyard.guard.claim_guard import ClaimGuard
+from steelyard.guard.eee_explore import EEEExplore
+from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -15,6 +17,8 @@ __all__ = [
     "BagGuard",
     "Cascade",
     "ClaimGuard",
+    "EEEExplore",
+    "EEERedTeam",
     "Gate",
     "Guard",
     "RLAttack",
