@@ -202,6 +202,20 @@ HELD = [
     Wrong(f"{LATENT} --max-completion-length 64", "--max-completion-length: is 64: a prompt of"),
 ]  # fmt: skip
 
+EXPLORED = [
+    Wrong("train eee-explore", "--model: is missing; name a directory, a shipped model or a hub id"),
+    Wrong("train eee-explore --model ./nowhere --output-dir new", "no such directory: './nowhere'"),
+    Wrong("train eee-explore --model llama --oracle right --output-dir new", "it names no function"),
+    Wrong("train eee-explore --model llama --rows nowhere.jsonl --output-dir new", "there is no such file"),
+    Wrong("train eee-explore --model llama --clusters 0 --output-dir new", "eee-explore.clusters: is 0; use 1 or more"),
+    Wrong("train eee-explore --model llama --max-completion-length 64 --output-dir new",
+          "--max-completion-length: is 64: a prompt of"),
+    Wrong("train eee-redteam --model llama --victim llama --classifiers ./nowhere --output-dir new",
+          "no such directory: './nowhere'"),
+    Wrong("train eee-redteam --model llama --victim llama --nearness 0 --output-dir new",
+          "eee-redteam.nearness: is 0.0; use more than 0"),
+]  # fmt: skip
+
 SOLUTIONS = [
     Wrong("train incorrect-synth --generator llama --judge rewards.py:right", "--rows: is missing; name a .jsonl or"),
     Wrong("train incorrect-synth --rows solutions.jsonl --judge rewards.py:right",
@@ -306,6 +320,7 @@ KINDS = {
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
     "responses with feedback": FEEDBACK,
+    "texts to explore": EXPLORED,
     "modes to switch": SWITCHED,
     "attacks to withstand": HELD,
     "solutions to pair": SOLUTIONS,

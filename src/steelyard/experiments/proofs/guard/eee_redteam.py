@@ -114,8 +114,8 @@ class Study:
 def fitted(texts: Sequence[str], bad_N: np.ndarray, seed: int) -> BagGuard:
     """A guard of seven eighths of the texts, of which either kind is there equally often."""
     draws = rng(seed, "eee", "guard")
-    kept = draws.permutation(len(texts))[: max(len(texts) * 7 // 8, 1)]
-    sides = [[i for i in kept if bad_N[i] == bad] or [*kept] for bad in (False, True)]
+    kept: list[int] = draws.permutation(len(texts))[: max(len(texts) * 7 // 8, 1)].tolist()
+    sides = [[i for i in kept if bad_N[i] == bad] or kept for bad in (False, True)]
     chosen = [side[int(draws.integers(len(side)))] for side in sides for _ in range(256)]
     told = torch.tensor([bool(bad_N[i]) for i in chosen])
     shown = [texts[i] for i in chosen]
