@@ -17,7 +17,6 @@ from steelyard.cli import installed, main, own_data
 from steelyard.cli.recipe_needs import needs_of
 from steelyard.core.job import DrivenSettings
 from steelyard.curriculum.mixing_agent import MixingAgent, new_actor
-from steelyard.data.job import Building
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
@@ -63,6 +62,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "triples": [{"prompt": f"{n}+", "positive": "1", "negative": "2", "rejective": "no"} for n in range(40)],
     "labelled": [{"text": f"{n}-1", "label": n % 2} for n in range(40)],
+    "grouped": [{"text": f"{n}-1", "label": n % 2, "group": ["a", ["a", "b"], None][n % 3]} for n in range(60)],
     "claims": [
         {"text": f"{n} is {n + n % 2}", "label": ["true", "hallucinated"][n % 2], "rationale": f"{n} is {n}"}
         | ({"question": f"{n} is?", "answer": str(n)} if n % 3 else {})
@@ -205,7 +205,7 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
             thought = ["--soft-steps", "2"] if hasattr(recipe, "soft") else []
             return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
-        writes = "generator" in recipe.builder.asks() if isinstance(recipe, Building) else False
+        writes = bool(getattr(recipe, "builder", None)) and "generator" in recipe.builder.asks()
         brief += ["--max-completion-length", "4"] if writes or hasattr(recipe, "forgetting") else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"

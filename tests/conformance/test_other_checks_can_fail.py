@@ -15,6 +15,7 @@ from conformance import (  # noqa: F401  (they register strangers)
     broken_diffusion,
     broken_encoder_attention,
     broken_forgetting,
+    broken_guard_audit,
     broken_intervention,
 )
 from conformance.strangers import BROKEN, SOUND, breaks, sound

@@ -19,6 +19,7 @@ from steelyard.check.encoder_attention import ENCODER_ATTENTION_CHECKS
 from steelyard.check.encoder_attention import cost_of as encoder_attention_cost
 from steelyard.check.forgetting import FORGETTING_CHECKS
 from steelyard.check.guard import GATE_CHECKS, TEXT_GATE_CHECKS
+from steelyard.check.guard_audit import GUARD_AUDIT_CHECKS
 from steelyard.check.intervention import INTERVENTION_CHECKS
 from steelyard.check.method import METHOD_CHECKS
 from steelyard.check.objective import OBJECTIVE_CHECKS
@@ -113,6 +114,10 @@ KINDS = (
         lambda cls: hints(cls, "build").get("return") == list[Record], _with(DATA_CHECKS),
     ),
     Kind("audit", "audit(...) gives a Table", lambda cls: issubclass(gives(cls, "audit"), Table), _with(AUDIT_CHECKS)),
+    Kind(
+        "guard audit", "audit_guard(...) gives a Table", lambda cls: issubclass(gives(cls, "audit_guard"), Table),
+        _with(GUARD_AUDIT_CHECKS),
+    ),
     Kind(
         "system", "has reset, step and observe", _is_system, _with(SYSTEM_CHECKS)
     ),

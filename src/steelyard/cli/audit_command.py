@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -13,14 +13,16 @@ from steelyard.cli.flags import choose, parse
 from steelyard.core import cards, find, require
 from steelyard.core.table import Table
 from steelyard.experiments.harness.table import show
+from steelyard.guard.guard_audit import GuardAuditor
+from steelyard.guard.saved import Source
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
-from steelyard.policy.auditor import Auditor
+from steelyard.policy.auditor import Auditor, PlacedRow
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.task.files import read_rows
 
 PURPOSE = (
-    "Audit a model on rows of your own: a table of named rows and columns with units. The model stays as it is.\n"
+    "Audit a model or a guard on rows of your own: a table of named rows and columns with units. It stays as it is.\n"
     "A run's model is in RUN/model, so an audit before and after is two commands."
 )
 ENDINGS = (".csv", ".json")
@@ -45,31 +47,55 @@ class Ask:
     output: str | None = None
     """Also write the table to this file, which is not there yet: .csv, or .json with units and help."""
 
+    def table(self, rows: Sequence[PlacedRow]) -> Table:
+        """What it says of the model."""
+        policy = Policy.load(self.model, dtype=self.dtype).placed(self.device)
+        if self.intervention is not None:
+            policy.intervene(read_intervention(Path(self.intervention)))
+        return self.auditor.audit(policy, rows)
+
+
+@dataclass(frozen=True)
+class AskOfGuard:
+    """Audit a guard on rows of your own."""
+
+    auditor: Annotated[GuardAuditor, tyro.conf.OmitArgPrefixes]
+    """How."""
+    model: str = ""
+    """The run of a guard, or a sequence classifier (directory or hub id)."""
+    model_label: str = ""
+    """The classifier's label that means harm; empty for one that is named so."""
+    data: str = ""
+    """JSONL or Parquet file of the rows."""
+    device: Device = AUTO
+    """Where a classifier computes: auto, cpu, cuda or cuda:NUMBER."""
+    output: str | None = None
+    """Also write the table to this file, which is not there yet: .csv, or .json with units and help."""
+
+    def table(self, rows: Sequence[PlacedRow]) -> Table:
+        """What it says of the guard."""
+        return self.auditor.audit_guard(Source(self.model, self.model_label).load("--model", self.device), rows)
+
 
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the table, and write it where --output says."""
     import_rooms()
-    known = {card.id: card.summary for card in cards() if isinstance(card.cls(), Auditor)}
+    known = {card.id: card.summary for card in cards() if isinstance(card.cls(), Auditor | GuardAuditor)}
     name = choose(words, known, command="audit", what="ID", purpose=PURPOSE)
-    asked = parse(Ask, words[1:], command=f"audit {name}", default=Ask(find(name).cls()), description=known[name])
+    auditor: Any = find(name).cls()
+    ask: Ask | AskOfGuard = AskOfGuard(auditor) if isinstance(auditor, GuardAuditor) else Ask(auditor)
+    asked = parse(type(ask), words[1:], command=f"audit {name}", default=ask, description=known[name])
     require(bool(asked.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
     require(bool(asked.data), "is missing", where="--data", hint="name a .jsonl or .parquet file")
     output = None if asked.output is None else _output(asked.output)
     check_device(asked.device)
     rows = [(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)]
-    table = asked.auditor.audit(_policy(asked), rows)
+    table = asked.table(rows)
     _print(name, asked, table)
     if output is not None:
         output.write_text(_text(table, output), encoding="utf-8")
         print(f"written: {output}")
     return {"audit": name, "model": asked.model, "data": asked.data, "output": asked.output, **table.data()}
-
-
-def _policy(asked: Ask) -> Policy:
-    policy = Policy.load(asked.model, dtype=asked.dtype).placed(asked.device)
-    if asked.intervention is not None:
-        policy.intervene(read_intervention(Path(asked.intervention)))
-    return policy
 
 
 def _output(name: str) -> Path:
@@ -81,7 +107,7 @@ def _output(name: str) -> Path:
     return path
 
 
-def _print(name: str, asked: Ask, table: Table) -> None:
+def _print(name: str, asked: Ask | AskOfGuard, table: Table) -> None:
     """One line for each measure: its names are longer than those of the rows, which stand side by side."""
     cells = [[m.name, m.unit, *(_cell(numbers[i]) for _, numbers in table.rows)] for i, m in enumerate(table.measures)]
     show(f"{name} of {asked.model} on {asked.data}", ["", "unit", *(row for row, _ in table.rows)], cells)

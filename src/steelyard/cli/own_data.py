@@ -61,6 +61,7 @@ BY_ID: Mapping[str, str] = {
     "tofu": "steelyard audit tofu --model MODEL --data forget.jsonl",
     "reworded": "steelyard audit reworded --model MODEL --data forget.jsonl",
     "training-orders": "steelyard audit training-orders --model MODEL --data questions.jsonl",
+    "group-bias": "steelyard audit group-bias --model CLASSIFIER --model-label LABEL_1 --data grouped.jsonl",
     "min-k": "steelyard audit min-k --model MODEL --data parts.jsonl",
     "in-context": "steelyard audit in-context --model MODEL --data forget.jsonl",
     "relearning": "steelyard audit relearning --model MODEL --data forget.jsonl",
@@ -118,8 +119,9 @@ this page from the cards and the recipes, and a test runs every command on small
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
-  `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task` and `output`, perhaps `description`
-  and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has `claim`, `document` and `label`;
+  `grouped.jsonl` also `group`, and `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task`
+  and `output`, perhaps `description` and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has
+  `claim`, `document` and `label`;
   `actions.jsonl` has `prompt` and `action`;
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`; `triples.jsonl`

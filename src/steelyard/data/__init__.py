@@ -7,6 +7,7 @@ from steelyard.data.efl import EFL
 from steelyard.data.fence import FenCE
 from steelyard.data.fence_critic import FenCECritic
 from steelyard.data.halt import HALT
+from steelyard.data.harmaug import HarmAug
 from steelyard.data.incorrect_synth import IncorrectSynth
 from steelyard.data.magic_triples import MagicTriples
 from steelyard.data.overlap import Comparison, Overlap, Reader
@@ -24,6 +25,7 @@ __all__ = [
     "FenCE",
     "FenCECritic",
     "Generator",
+    "HarmAug",
     "IncorrectSynth",
     "Judge",
     "MagicTriples",

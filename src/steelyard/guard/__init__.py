@@ -3,11 +3,14 @@
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
 from steelyard.guard.claim_guard import ClaimGuard
+from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
+from steelyard.guard.group_bias import GroupBias
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
+from steelyard.guard.sparse_distil import SparseDistil
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
@@ -17,15 +20,18 @@ __all__ = [
     "BagGuard",
     "Cascade",
     "ClaimGuard",
+    "DiceLoss",
     "EEEExplore",
     "EEERedTeam",
     "Gate",
+    "GroupBias",
     "Guard",
     "RLAttack",
     "RateFT",
     "Router",
     "Ruling",
     "SafeRoute",
+    "SparseDistil",
     "TextGate",
     "TextRouter",
     "WeakToStrong",

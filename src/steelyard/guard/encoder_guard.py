@@ -2,6 +2,8 @@
 
     L = CE(harm(x), softmax(W_c h(x))),    h(x) the mean hidden state of an encoder (steelyard.model.encoder)
 
+Another loss may stand for CE (`steelyard.guard.label_losses`).
+
 A word is what stands between spaces; unknown ones are one token. The last layer's mean hidden state is the guard's, so
 a router can be fitted to it. N texts, T tokens. No paper.
 """
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from steelyard.core import rng
 from steelyard.guard.base import Ruling
+from steelyard.guard.label_losses import LabelLoss
 from steelyard.learner.fitting import Fitting
 from steelyard.model import Encoder, EncoderSizes
 from steelyard.policy.classifier import Classifier
@@ -45,18 +48,31 @@ class EncoderGuard:
         return sum(p.numel() for p in self.encoder.parameters())
 
     def begin(
-        self, texts: Sequence[str], harm_N: Bool[Tensor, "N"], *, steps: int, batch: int, rate: float, seed: int
+        self,
+        texts: Sequence[str],
+        harm_N: Bool[Tensor, "N"],
+        *,
+        steps: int,
+        batch: int,
+        rate: float,
+        seed: int,
+        loss_of: LabelLoss | None = None,
     ) -> Fitting:
-        """The training by AdamW, before its first step; each step learns from `batch` texts drawn with `seed`."""
+        """The training by AdamW, before its first step; each step learns from `batch` texts drawn with `seed`.
+
+        `loss_of` is what is minimised; None for the encoder's own cross-entropy.
+        """
         device = next(self.encoder.parameters()).device
         tokens_NT, attend_NT = (x.to(device) for x in self.encode(texts))
         draws = rng(seed, "encoder-guard")
         labels_N = harm_N.long().to(device)
+        own = None if loss_of is None else loss_of.over(labels_N)
 
         def loss() -> Tensor:
             of = torch.from_numpy(draws.integers(len(labels_N), size=batch))
             longest = int(attend_NT[of].sum(1).max())
-            return self.encoder.loss(tokens_NT[of, :longest], attend_NT[of, :longest], labels_N[of])
+            read = tokens_NT[of, :longest], attend_NT[of, :longest]
+            return self.encoder.loss(*read, labels_N[of]) if own is None else own(self.encoder(*read), labels_N[of])
 
         adam = torch.optim.AdamW(self.encoder.parameters(), lr=rate, weight_decay=1e-2)
         return Fitting(self.encoder, adam, loss, draws, steps)

@@ -1,19 +1,24 @@
 """A guard that is an encoder, from one's own texts: `steelyard train encoder-guard --texts t.jsonl`.
 
-`--attention` chooses how its layers mix tokens: empty for full attention, `linformer` for long texts. What the run
-writes to RUN/model is a classifier like any other: of a cascade, as a task's judge, as an embedder.
+`--loss` chooses what is minimised, for texts of which few are harmful; `--attention` how its layers mix tokens: empty
+for full attention, `linformer` for long texts. What the run writes to RUN/model is a classifier like any other: of a
+cascade, as a task's judge, as an embedder.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+import tyro
 
 from steelyard.core import Positive, PositiveInt, SteelyardError, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.guard.classifier_guard import ClassifierGuard
+from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.encoder_guard import LABELS, EncoderGuard
+from steelyard.guard.label_losses import NAMED, LabelLoss, LossName
 from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import measured
 from steelyard.guard.settings import GuardSettings
@@ -44,6 +49,10 @@ class FitEncoder(GuardSettings):
     """Heads of a layer."""
     context_length: PositiveInt = 512
     """Longest text (tokens); what is longer loses its end."""
+    loss: LossName = "cross-entropy"
+    """What is minimised; where harm is rare: weighted by how rare a label is, focal (gamma 2), or dice."""
+    dice: Annotated[DiceLoss, tyro.conf.OmitArgPrefixes] = field(default_factory=DiceLoss)
+    """Settings of dice."""
     device: Device = AUTO
     """Where it computes: auto, cpu, cuda or cuda:NUMBER."""
     steps: PositiveInt = 500
@@ -79,9 +88,10 @@ class FitEncoder(GuardSettings):
         """The texts, the network, and how many steps there are."""
         train, _, facts = self.read()
         guard = self._guard(train)
+        _ = self.loss_of
         place = str(device_of(self.device, guard.num_parameters))
         known = {"device": place, "words": guard.encoder.sizes.vocab_size - 2, "attention": self.attention or "full"}
-        network = {**known, "parameters": guard.num_parameters}
+        network = {**known, "parameters": guard.num_parameters, "loss": self.loss}
         return {"data": facts, "guard": network, "steps": {"steps": self.max_steps or self.steps}}
 
     def open(self) -> FittingWork:
@@ -99,8 +109,22 @@ class FitEncoder(GuardSettings):
             batch=self.batch_size,
             rate=self.learning_rate,
             seed=self.seed,
+            loss_of=self.loss_of,
         )
         return FittingWork(fitting, partial(measured, guard, held_out), guard.write, facts)
+
+    @property
+    def loss_of(self) -> LabelLoss | None:
+        """The loss that `loss` names; None for the encoder's own cross-entropy.
+
+        Raises:
+            SteelyardError: settings of dice are given for another loss.
+        """
+        if self.loss == "dice":
+            return self.dice
+        hint = "leave them out, or write --loss dice"
+        require(self.dice == DiceLoss(), "settings of dice are given", where=f"--loss {self.loss}", hint=hint)
+        return NAMED[self.loss] if self.loss != "cross-entropy" else None
 
     def _guard(self, train: Labelled) -> EncoderGuard:
         words = vocabulary(train.texts, self.words)

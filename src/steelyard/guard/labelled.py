@@ -69,7 +69,7 @@ class LabelledFile:
         for place, row in rows:
             where = f"{path}, {place}"
             text = text_of(row, Column(self.columns.text, setting="--columns.text"), where)
-            harm = self._harm(row, where)
+            harm = self.harm(row, where)
             agrees = found.setdefault(text, harm) == harm
             require(agrees, "its text has another label in an earlier row", where=where, hint="decide which is right")
         merged = len(rows) - len(found)
@@ -85,7 +85,12 @@ class LabelledFile:
         held_out = [hash_share(SALT + text) < self.held_out_share for text in texts.texts]
         return _part(texts, held_out, False, path), _part(texts, held_out, True, path)
 
-    def _harm(self, row: DataRow, where: str) -> bool:
+    def harm(self, row: DataRow, where: str) -> bool:
+        """What the label of a row says.
+
+        Raises:
+            SteelyardError: there is none, or it says neither harmful nor harmless.
+        """
         column = self.columns.label
         value = row.get(column)
         hint = "write it, or name its column with --columns.label"

@@ -1,6 +1,7 @@
 """Guards on disk: `guard.json` says what it is, `guard.safetensors` has its numbers.
 
     bag        words and width of a `BagGuard`
+    ngrams     n-grams and width of an `NgramGuard`
     cascade    names of the small and the large guard, the router's settings and seed; the numbers are the gate's
     claims     how a `ClaimGuard` asks its model, which lies in the same directory, and its threshold
 
@@ -22,6 +23,7 @@ from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import Cascade, Guard, TextGate
 from steelyard.guard.claim_guard import FACTS, KIND, ClaimGuard
 from steelyard.guard.classifier_guard import ClassifierGuard
+from steelyard.guard.ngrams import NgramGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.word_route import WordGate, WordRoute
 from steelyard.policy.meta_model import local_directory
@@ -86,7 +88,7 @@ class Source:
         return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label", device)
 
 
-Known = BagGuard | ClassifierGuard | ClaimGuard | Cascade
+Known = BagGuard | NgramGuard | ClassifierGuard | ClaimGuard | Cascade
 """Guards that can be read from a directory."""
 
 
@@ -115,6 +117,11 @@ def write_bag(guard: BagGuard, directory: Path) -> None:
     _write(directory, facts, guard.state_dict())
 
 
+def write_ngrams(guard: NgramGuard, directory: Path) -> None:
+    """Write an n-gram guard likewise."""
+    _write(directory, {"kind": "ngrams", "grams": list(guard.grams), "width": guard.width}, guard.state_dict())
+
+
 def write_cascade(
     cascade: Cascade, small: Source, large: Source, router: SafeRoute | WordRoute, seed: int, directory: Path
 ) -> None:
@@ -130,7 +137,7 @@ def write_cascade(
     _write(directory, facts, module.state_dict())
 
 
-def read_guard(directory: Path) -> BagGuard | ClaimGuard | Cascade:
+def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade:
     """The guard that was written into a directory.
 
     Raises:
@@ -147,6 +154,8 @@ def read_guard(directory: Path) -> BagGuard | ClaimGuard | Cascade:
         tensors = load_file(directory / TENSORS)
         if facts["kind"] == "bag":
             return _bag(facts, tensors)
+        if facts["kind"] == "ngrams":
+            return _ngrams(facts, tensors)
         sources = {name: msgspec.convert(facts[name], Source) for name in ("small", "large")}
         probe = msgspec.convert(facts["probe"], dict[str, list[float]])
         settings = msgspec.convert(facts["router"], dict[str, object])
@@ -162,6 +171,13 @@ def read_guard(directory: Path) -> BagGuard | ClaimGuard | Cascade:
 
 def _bag(facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> BagGuard:
     guard = BagGuard(msgspec.convert(facts["words"], list[str]), width=msgspec.convert(facts["width"], int), seed=0)
+    guard.load_state_dict(dict(tensors))
+    return guard
+
+
+def _ngrams(facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> NgramGuard:
+    grams, width = msgspec.convert(facts["grams"], list[str]), msgspec.convert(facts["width"], int)
+    guard = NgramGuard(grams, width=width, seed=0)
     guard.load_state_dict(dict(tensors))
     return guard
 

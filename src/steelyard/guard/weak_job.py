@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import checked, require
-from steelyard.core.columns import Column, text_of
 from steelyard.core.json import JsonObject
 from steelyard.core.waiting import waiting
 from steelyard.guard.encoder_guard import LABELS
@@ -23,13 +22,13 @@ from steelyard.guard.labelled import Labelled
 from steelyard.guard.saved import Known, Source, planned
 from steelyard.guard.settings import GuardSettings
 from steelyard.guard.student import StudentGuard, Yardstick
+from steelyard.guard.unlabelled import further_texts
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.learner.fitting import Fitting
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
-from steelyard.task.files import read_rows
 
 
 @checked()
@@ -122,7 +121,4 @@ class Teaching(GuardSettings):
             return []
         taught = self.learn_from == "weak"
         require(taught, "have no labels to learn from", where="--unlabelled", hint="leave it out, or learn from weak")
-        column = Column(self.file.columns.text, setting="--columns.text")
-        texts = [text_of(row, column, f"{self.unlabelled}, {place}") for place, row in read_rows(self.unlabelled)]
-        known = {*train.texts, *held_out.texts}
-        return [text for text in dict.fromkeys(texts) if text not in known]
+        return further_texts(self.unlabelled, self.file.columns.text, (*train.texts, *held_out.texts))

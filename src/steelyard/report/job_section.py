@@ -108,8 +108,8 @@ CHARTS = (
     Chart(
         "taught",
         "share",
-        ("eval/right", "eval/right_weak", "eval/right_ceiling"),
-        "Held-out texts that are ruled on rightly: by the student, by its weak teacher, and by the ceiling.",
+        ("eval/right", "eval/right_weak", "eval/right_ceiling", "eval/right_teacher"),
+        "Held-out texts that are ruled on rightly: by the student, its teacher or weak teacher, and the ceiling.",
         share=True,
     ),
     Chart(

@@ -162,6 +162,27 @@ WORDS = [
     Wrong("train wl-ac --texts good.jsonl --weak llama --strong rewards.py:right",
           "--strong: is given beside another weak labeller; leave out --weak and --weak-column"),
     Wrong(
+        "train sparse-distil --texts t.jsonl", "--teacher: is missing; name a classifier, or the run of a guard",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train sparse-distil --texts t.jsonl --learn-from labels --unlabelled good.jsonl",
+        "--unlabelled: have no labels to learn from; leave it out",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train harmaug --texts t.jsonl --teacher llama", "--generator: is missing; name a model that writes texts",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong("train harmaug --example x", "harmaug.example: shows none; write {text} where it belongs"),
+    Wrong("train harmaug --pair x", "harmaug.pair: is 'x'; write {text} and {answer} where they belong"),
+    Wrong(
+        "train encoder-guard --texts t.jsonl --alpha 1", "--loss cross-entropy: settings of dice are given; leave them",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong("train dice-loss --smooth 0", "--smooth: is 0"),
+    Wrong("train sparse-distil --dropout 1", "--dropout: is 1"),
+    Wrong(
         "train word-route --texts t.jsonl --small llama --large llama", "llama",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
@@ -254,6 +275,8 @@ RANGES = [
     Wrong("train tokenbuncher --warmup 0", "tokenbuncher.warmup: is 0; use 1 or more"),
     Wrong("train tokenbuncher --num-generations 1", "--num-generations: is 1; TokenBuncher compares at least 2"),
     Wrong("train tokenbuncher", "--model: is missing; name a directory"),
+    Wrong("audit group-bias --data good.jsonl", "--model: is missing; name a directory"),
+    Wrong("audit group-bias --model llama --data good.jsonl", "llama writes text and has no head that rates one"),
     Wrong("audit rl-attack --model llama --data good.jsonl --samples 1", "rl-attack.samples: is 1; use 2 or more"),
     Wrong("audit rl-attack --model llama --data good.jsonl --reward rewards", "it names no function"),
     Wrong("audit rl-attack --model llama --data documents.jsonl", "there is no prompt or question or problem"),
