@@ -55,6 +55,7 @@ BY_ID: Mapping[str, str] = {
     "reward-model": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL",
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
+    "acu": "steelyard train acu --texts labelled.jsonl --model MODEL --forget labelled.jsonl",
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
     "tokenbuncher": "steelyard train tokenbuncher --model MODEL --path questions.jsonl",

@@ -1,5 +1,6 @@
 """Guards that detect harmful text, and routers that call a large guard only where a small one is not enough."""
 
+from steelyard.guard.acu import ACU
 from steelyard.guard.bag import BagGuard, f1
 from steelyard.guard.base import Cascade, Gate, Guard, Router, Ruling, TextGate, TextRouter, needs_large
 from steelyard.guard.claim_guard import ClaimGuard
@@ -10,12 +11,15 @@ from steelyard.guard.group_bias import GroupBias
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
+from steelyard.guard.sdm import SDM
 from steelyard.guard.sparse_distil import SparseDistil
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
 
 __all__ = [
+    "ACU",
+    "SDM",
     "WLAC",
     "BagGuard",
     "Cascade",

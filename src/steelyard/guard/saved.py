@@ -4,9 +4,10 @@
     ngrams     n-grams and width of an `NgramGuard`
     cascade    names of the small and the large guard, the router's settings and seed; the numbers are the gate's
     claims     how a `ClaimGuard` asks its model, which lies in the same directory, and its threshold
+    head       name of a frozen model, and the method that fitted a head on its states; the numbers are the head's
 
 A cascade does not copy its two guards, which may be large: it names their directories (or hub ids), and notes what they
-say of `PROBES`, so that another guard in the same place is found out.
+say of `PROBES`, so that another guard in the same place is found out. Nor does a head copy its model.
 """
 
 from collections.abc import Mapping
@@ -19,12 +20,15 @@ from torch import Tensor
 
 from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line, require
 from steelyard.core.json import JsonObject
+from steelyard.guard.acu import ACU
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import Cascade, Guard, TextGate
 from steelyard.guard.claim_guard import FACTS, KIND, ClaimGuard
 from steelyard.guard.classifier_guard import ClassifierGuard
+from steelyard.guard.head_guard import FrozenStates, HeadGuard
 from steelyard.guard.ngrams import NgramGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
+from steelyard.guard.sdm import SDM
 from steelyard.guard.word_route import WordGate, WordRoute
 from steelyard.policy.meta_model import local_directory
 
@@ -87,8 +91,20 @@ class Source:
             return read_guard(place)
         return ClassifierGuard.load(self.classifier, self.label, f"{flag}-label", device)
 
+    def states(self, flag: str, device: str = "cpu") -> FrozenStates:
+        """The hidden states of the model, or of the guard, for a head.
 
-Known = BagGuard | NgramGuard | ClassifierGuard | ClaimGuard | Cascade
+        Raises:
+            SteelyardError: there is none, or it is damaged; or there is no such GPU.
+        """
+        require(bool(self.model), "is missing", where=flag, hint="name a model, a classifier, or the run of a guard")
+        if self.saved is None:
+            return FrozenStates.of_model(self.classifier, device)
+        guard = read_guard(self.saved)
+        return FrozenStates(lambda text: guard([text]).state_ND, size_of(guard))
+
+
+Known = BagGuard | NgramGuard | ClassifierGuard | ClaimGuard | Cascade | HeadGuard
 """Guards that can be read from a directory."""
 
 
@@ -137,7 +153,14 @@ def write_cascade(
     _write(directory, facts, module.state_dict())
 
 
-def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade:
+def write_head(guard: HeadGuard, directory: Path) -> None:
+    """Write a head on the states of a model, which is named."""
+    model = Source(guard.model).settled().model
+    facts = {"kind": "head", "model": model, "fitted_by": encode(guard.method), "probe": guard(PROBES).harm_N.tolist()}
+    _write(directory, facts, guard.head.tensors())
+
+
+def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade | HeadGuard:
     """The guard that was written into a directory.
 
     Raises:
@@ -156,6 +179,8 @@ def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade:
             return _bag(facts, tensors)
         if facts["kind"] == "ngrams":
             return _ngrams(facts, tensors)
+        if facts["kind"] == "head":
+            return _head(facts, tensors, where)
         sources = {name: msgspec.convert(facts[name], Source) for name in ("small", "large")}
         probe = msgspec.convert(facts["probe"], dict[str, list[float]])
         settings = msgspec.convert(facts["router"], dict[str, object])
@@ -182,6 +207,16 @@ def _ngrams(facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> Ngram
     return guard
 
 
+def _head(facts: Mapping[str, object], tensors: Mapping[str, Tensor], where: str) -> HeadGuard:
+    method = decode(msgspec.convert(facts["fitted_by"], dict[str, object]), where=where)
+    if not isinstance(method, ACU | SDM):
+        raise ValueError(f"{type(method).__name__} fits no head that is saved")
+    model = msgspec.convert(facts["model"], str)
+    guard = HeadGuard(Source(model).states(f"{where}: model"), method.restored(tensors), method, model)
+    _check_probe(guard, msgspec.convert(facts["probe"], list[float]), f"{where}: model {model}", "head")
+    return guard
+
+
 def _gate(router: Dataclass, facts: Mapping[str, object], tensors: Mapping[str, Tensor]) -> RouteGate | TextGate:
     if isinstance(router, WordRoute):
         return WordGate(_bag({"words": facts["words"], "width": router.width}, tensors), router.threshold)
@@ -190,11 +225,11 @@ def _gate(router: Dataclass, facts: Mapping[str, object], tensors: Mapping[str, 
     raise ValueError(f"{type(router).__name__} is no router that is saved")
 
 
-def _check_probe(guard: Guard, noted: list[float], where: str) -> None:
+def _check_probe(guard: Guard, noted: list[float], where: str, fitted: str = "router") -> None:
     said = guard(PROBES).harm_N
     same = len(noted) == len(said) and bool((said - torch.tensor(noted)).abs().max() <= TOLERANCE)
-    hint = "put the guard back that the router was fitted on, or fit a router again"
-    require(same, "is another guard than the router was fitted on", where=where, hint=hint)
+    hint = f"put the guard back that the {fitted} was fitted on, or fit a {fitted} again"
+    require(same, f"is another guard than the {fitted} was fitted on", where=where, hint=hint)
 
 
 def _write(directory: Path, facts: JsonObject, tensors: Mapping[str, Tensor]) -> None:

@@ -9,10 +9,9 @@ from typing import Annotated, ClassVar
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, checked
-from steelyard.core.job import DrivenSettings
+from steelyard.core.job import DrivenSettings, Work
 from steelyard.core.json import JsonObject
 from steelyard.guard.labelled import Labelled, LabelledFile, counted
-from steelyard.learner.fitting_work import FittingWork
 
 
 @checked()
@@ -45,7 +44,7 @@ class GuardSettings(DrivenSettings, ABC):
         """What `--dry-run` shows beside the settings."""
 
     @abstractmethod
-    def open(self) -> FittingWork:
+    def open(self) -> Work:
         """Read the texts and begin to fit, or measure what `fitted` names."""
 
     def trained(self, model: Path) -> "GuardSettings":

@@ -1,18 +1,43 @@
-"""The fit of one small network as the work of a job."""
+"""A fit as the work of a job: of one small network, or whatever else makes its steps alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from steelyard.core.json import JsonMapping, JsonObject
-from steelyard.learner.fitting import Fitting
+
+
+@runtime_checkable
+class Fit(Protocol):
+    """A fit that can stop after any step and go on; `learner.fitting.Fitting` is one."""
+
+    steps: int
+    """Steps that are made."""
+
+    @property
+    def num_steps(self) -> int:
+        """Steps to make in all."""
+        ...
+
+    def step(self) -> float:
+        """Make one; returns the loss before it."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write all that `restore` needs."""
+        ...
+
+    def restore(self, directory: Path) -> None:
+        """Go on from what `save` wrote."""
+        ...
 
 
 @dataclass
 class FittingWork:
     """A `Work`; without a fitting, one that only measures."""
 
-    fitting: Fitting | None
+    fitting: Fit | None
     """What is fitted."""
     measure: Callable[[], tuple[JsonObject, list[JsonObject]]]
     """Measures what is fitted, as it is."""

@@ -145,6 +145,15 @@ WORDS = [
         "train saferoute --texts t.jsonl --large llama", "--small: is missing; name a classifier, or the run of",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
+    Wrong("train acu --ridge 0", "acu.ridge: is 0"),
+    Wrong(
+        "train acu --texts t.jsonl", "--model: is missing; name a",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train acu --texts t.jsonl --start run", "--forget: is missing; name the rows",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
     Wrong("train weak-to-strong --confidence 2", "--confidence: is 2"),
     Wrong(
         "train weak-to-strong --model llama --texts t.jsonl", "--weak: is missing; name a classifier, or the run of",
