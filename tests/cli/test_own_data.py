@@ -75,6 +75,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "actions": [{"prompt": f"{n}+1=", "action": {"type": "click", "name": f"{n}"}} for n in range(40)],
     "episodes": [{"observations": [0, 1, 2], "actions": [n % 2, 1], "rewards": [0, n % 3]} for n in range(20)],
+    "statements": [{"text": f"{n}+1", "part": ["train", "held-out"][n % 2]} for n in range(9)],
+    "ordered": [{"text": f"{n}+1", "order": n} for n in range(9)],
+    "answered": [{"prompt": f"{n}+1=", "answers": [str(n), str(n + 1)]} for n in range(4)],
     "source": [{"text": f"{n}-1"} for n in range(9)],
     "target": [{"text": f"{n}+1"} for n in range(9)],
 }

@@ -43,7 +43,7 @@ def test_what_is_forgotten_was_never_learned(
     facts = json.loads((result.run_dir / "data.json").read_text())
     assert facts["forgotten"] + facts["notes"][HELD_OUT] == 30
     assert after["eval/learned"] == facts["texts"] - facts["forgotten"]
-    assert after["eval/right"] > 0.9
+    assert after["eval/right"] > 0.8
     job = read_finished_run(result.run_dir).job(base=False)
     assert isinstance(job, Job) and isinstance(job, MeasuresTexts)
     row, _ = job.open().evaluate()

@@ -72,6 +72,9 @@ BY_ID: Mapping[str, str] = {
     "unalignment": "steelyard audit unalignment --model MODEL --data forget.jsonl",
     "all-audits": "steelyard audit all-audits --model MODEL --data parts.jsonl --original MODEL --retrained MODEL",
     "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
+    "must-hallucinate": "steelyard audit must-hallucinate --model MODEL --data statements.jsonl",
+    "palimpsestic": "steelyard audit palimpsestic --model MODEL --data ordered.jsonl",
+    "experts-dont-cheat": "steelyard audit experts-dont-cheat --model MODEL --data answered.jsonl",
     "model-task-alignment": "steelyard audit model-task-alignment --model MODEL --data questions.jsonl",
     "spurious": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]} --reward spurious:majority",
     "novelty": "steelyard train red-team-novelty --model MODEL",
@@ -127,6 +130,8 @@ this page from the cards and the recipes, and a test runs every command on small
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`; `triples.jsonl`
   has `prompt`, `positive`, `negative` and `rejective`;
+  `statements.jsonl` has `text` and `part` (train or held-out), `ordered.jsonl` has `text` and `order`, the time at
+  which a row was trained on, `answered.jsonl` has `prompt` and `answers`, a list;
   `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.

@@ -4,8 +4,11 @@ from steelyard.eval.answers import Answer, Decode, Encode, Examiner
 from steelyard.eval.drift import drift
 from steelyard.eval.estimates import pass_at_k, wilson
 from steelyard.eval.exact import Listable, Rewarded, exact_distance
+from steelyard.eval.experts_dont_cheat import ExpertsDontCheat
 from steelyard.eval.held_out import Evaluation, Styled, TaskWithMetrics, evaluate
 from steelyard.eval.model_task_alignment import ModelTaskAlignment
+from steelyard.eval.must_hallucinate import MustHallucinate
+from steelyard.eval.palimpsestic import Palimpsestic
 
 __all__ = [
     "Answer",
@@ -13,8 +16,11 @@ __all__ = [
     "Encode",
     "Evaluation",
     "Examiner",
+    "ExpertsDontCheat",
     "Listable",
     "ModelTaskAlignment",
+    "MustHallucinate",
+    "Palimpsestic",
     "Rewarded",
     "Styled",
     "TaskWithMetrics",

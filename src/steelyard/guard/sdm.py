@@ -109,7 +109,7 @@ class Support:
 class Distances:
     """eCDF_c: the distances that states of each class have from the nearest training state, sorted."""
 
-    of_class: tuple[Float[Tensor, "K"], ...]
+    of_class: tuple[Float[Tensor, "_"], ...]
 
     @classmethod
     def of(

@@ -127,6 +127,10 @@ class SDMFit:
         known = Distances.of(nearest_T, similarity_T, self.label_N[train], self._classes)
         return Awareness(similarity_T, known.quantile(nearest_T))
 
+    def _calibrated(self, similarity_K: Float[Tensor, "K"], distance_K: Float[Tensor, "K"]) -> Awareness:
+        """Of calibration states."""
+        return Awareness(similarity_K, distance_K)
+
     @torch.no_grad()
     def _keep(self, train: Int64[Tensor, "T"], held: Int64[Tensor, "K"]) -> None:
         """Remember the head, where its calibration loss is the lowest so far."""
@@ -136,7 +140,7 @@ class SDMFit:
         similarity_K, nearest_K = support.near(distilled_KM, logit_KC.argmax(-1))
         label_K = self.label_N[held]
         distances = Distances.of(nearest_K, similarity_K, label_K, self._classes)
-        known = Awareness(similarity_K, distances.quantile(nearest_K))
+        known = self._calibrated(similarity_K, distances.quantile(nearest_K))
         loss_K = loss_of(logit_KC, known, label_K)
         loss = float(torch.stack([loss_K[label_K == c].mean() for c in range(self._classes)]).mean())
         if loss < self.best_loss:

@@ -13,6 +13,7 @@ from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
 from steelyard.worlds.safety import ToySafety
+from steelyard.worlds.sayings import Sayings
 from steelyard.worlds.scratchpad import Scratchpad
 from steelyard.worlds.topics import Topics
 from steelyard.worlds.urns import Urns
@@ -30,6 +31,7 @@ __all__ = [
     "Notes",
     "PageActions",
     "People",
+    "Sayings",
     "Scratchpad",
     "Topics",
     "ToySafety",
