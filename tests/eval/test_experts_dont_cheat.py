@@ -67,7 +67,7 @@ def test_answers_to_one_prompt_are_put_together(policy):
     [
         ([], "there are no rows"),
         ([("line 1", {"prompt": "fact"})], "there is no column 'answers'"),
-        ([("line 1", {"prompt": "fact " * 30, "answers": ["x"]})], "fills the context"),
+        ([("line 1", {"prompt": "fact " * 30, "answers": ["x"]})], "leaves no room for two answers"),
     ],
 )
 def test_wrong_rows_are_refused(policy, rows, told):

@@ -70,7 +70,7 @@ class ExpertsDontCheat(Auditor):
     samples: PositiveInt = 8
     """Answers of the model to each prompt."""
     max_completion_length: PositiveInt = 64
-    """Most tokens of an answer; fewer where the model's context ends before."""
+    """Most tokens of an answer; fewer where the model's context has no room for two."""
     seed: Seed = 0
     """Of the samples."""
     prompt: str = "prompt"
@@ -147,8 +147,10 @@ class ExpertsDontCheat(Auditor):
     def _said(self, policy: Policy, prompt: str) -> list[str]:
         """What the model answers, where it ends."""
         tokens = tuple(policy.encode(self._pair.prompt(policy, prompt, [], "")))
-        left = policy.context_length - len(tokens)
-        require(left > 0, f"the prompt {prompt[:40]!r} fills the context", where=WHERE, hint="shorten it")
+        empty = self._pair.sequence(policy, prompt, [Example(""), Example("")])
+        left = (policy.context_length - len(empty.trajectory.tokens_T)) // 2 if len(empty.outputs) == 2 else 0
+        what = f"the prompt {prompt[:40]!r} leaves no room for two answers"
+        require(left > 0, what, where=WHERE, hint="shorten it, or take a model with a longer context")
         own = copied(policy)
         engine = engine_for(own, self.seed)
         engine.load(Weights.of(own.weights(), 0))

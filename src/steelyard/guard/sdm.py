@@ -232,7 +232,7 @@ class SDM:
     """Passes over the training states of each split."""
     batch: PositiveInt = 50
     """States in a step of Adam."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     """Adam's learning rate."""
 
     def restored(self, tensors: Mapping[str, Tensor]) -> SDMHead:
