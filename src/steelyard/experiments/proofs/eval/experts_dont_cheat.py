@@ -155,5 +155,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(Sayings(subjects=400, liked=12)),
     quick=Setting(Sayings(subjects=400, liked=12), asked=1000),
-    seeds=6,
+    seeds=3,
 )  # fmt: skip

@@ -132,5 +132,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(zipf=(0.0, 1.0, 2.0)),
-    seeds=6,
+    seeds=3,
 )  # fmt: skip
