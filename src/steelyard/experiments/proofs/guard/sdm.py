@@ -178,5 +178,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(ToySafety(requests=6000, cloaked_share=0.1)),
     quick=Setting(ToySafety(requests=4000, cloaked_share=0.1), steps=300),
-    seeds=4,
+    seeds=3,
 )  # fmt: skip
