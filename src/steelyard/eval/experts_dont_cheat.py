@@ -147,10 +147,12 @@ class ExpertsDontCheat(Auditor):
     def _said(self, policy: Policy, prompt: str) -> list[str]:
         """What the model answers, where it ends."""
         tokens = tuple(policy.encode(self._pair.prompt(policy, prompt, [], "")))
+        what = f"the prompt {prompt[:40]!r} leaves no room for two answers"
+        hint = "shorten it, or take a model with a longer context"
+        require(len(tokens) < policy.context_length, what, where=WHERE, hint=hint)
         empty = self._pair.sequence(policy, prompt, [Example(""), Example("")])
         left = (policy.context_length - len(empty.trajectory.tokens_T)) // 2 if len(empty.outputs) == 2 else 0
-        what = f"the prompt {prompt[:40]!r} leaves no room for two answers"
-        require(left > 0, what, where=WHERE, hint="shorten it, or take a model with a longer context")
+        require(left > 0, what, where=WHERE, hint=hint)
         own = copied(policy)
         engine = engine_for(own, self.seed)
         engine.load(Weights.of(own.weights(), 0))
