@@ -14,7 +14,7 @@ import torch
 
 from rollout.drawn import changed, requests_for, run, step_logp
 from steelyard.core import FaultError, Request, Sampling, Weights
-from steelyard.rollout.vllm_check import check_server
+from steelyard.rollout.vllm_check import look_at
 from steelyard.rollout.vllm_client import ServerLostError
 from steelyard.rollout.vllm_http import VllmEngine
 
@@ -35,7 +35,7 @@ def cached(client, tokens):
 
 
 def test_the_server_is_of_the_right_kind(server, model_dir):
-    assert check_server(server.client, str(model_dir)) == 256
+    assert look_at(server.client, str(model_dir)) == 256
     assert server.client.get("/weight_info", deadline_s=5.0).keys() == {"weight_version"}
 
 

@@ -14,14 +14,22 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from steelyard.policy import Policy
+
 VOCABULARY = 28
 KEY = "a key"
 
 
 class FakeVllm:
-    """Its state, and its answers by path. A test may replace an answer, or change the state."""
+    """Its state, and its answers by path. A test may replace an answer, or change the state.
 
-    def __init__(self, model: str) -> None:
+    Args:
+        model: what it says that it serves.
+        policy: computes the log-probabilities, with the weights that it is given; without one all are the same.
+    """
+
+    def __init__(self, model: str, policy: Policy | None = None) -> None:
+        self.policy = policy
         self.version = "0.32.0"
         self.model = model
         self.key: str | None = None
@@ -30,8 +38,8 @@ class FakeVllm:
         self.asked: list[str] = []
         self.held: dict[str, torch.Tensor] = {}
         self.drops_prefixes = True
-        self.generating = 0
         self.hung_up = threading.Event()
+        self._computing = threading.Lock()
         self.answers: dict[str, Callable[[Any], Any]] = {
             "/health": lambda body: {},
             "/version": lambda body: {"version": self.version},
@@ -53,7 +61,15 @@ class FakeVllm:
     def _reload(self, body):
         assert body["method"] == "reload_weights"
         self.held = load_file(Path(body["kwargs"]["weights_path"]) / "model.safetensors")
+        if self.policy is not None:
+            self.take(self.policy)
         return {"results": [None]}
+
+    def take(self, policy: Policy) -> None:
+        """Compute with the weights that it holds."""
+        with torch.no_grad():
+            for name, weight in policy.trainable().items():
+                weight.copy_(self.held[name])
 
     def checksums(self) -> dict[str, str]:
         """As a processor has them: linear layers are packed away, vocabularies are filled up."""
@@ -72,15 +88,31 @@ class FakeVllm:
         tokens: list[int] = []
         while len(tokens) < asked["max_tokens"] and not (tokens and tokens[-1] in asked.get("stop_token_ids", [])):
             tokens.append(draws.randrange(VOCABULARY))
-        return self.answer(tokens, 0.0 if asked.get("top_k") == 1 else -1.5)
+        return self.answer(tokens, self._logp(body["token_ids"], tokens, asked))
 
-    def answer(self, tokens: list[int], logp: float = -1.5, **changes: Any) -> dict[str, Any]:
+    def _logp(self, prompt: list[int], tokens: list[int], asked: dict[str, Any]) -> list[float]:
+        if asked.get("top_k") == 1:
+            return [0.0] * len(tokens)
+        if self.policy is None:
+            return [-1.5] * len(tokens)
+        whole_NT = torch.tensor([[*prompt, *tokens]])
+        action_NT = torch.arange(whole_NT.shape[1])[None] >= len(prompt)
+        with torch.no_grad(), self._computing:
+            found = self.policy.step_logp(
+                whole_NT, torch.ones_like(action_NT), action_NT, temperature=asked.get("temperature", 1.0)
+            )
+        return found.logp_NT[0, len(prompt) :].tolist()
+
+    def answer(self, tokens: list[int], logp: list[float] | None = None, **changes: Any) -> dict[str, Any]:
         """A completion on the wire."""
+        logps = [-1.5] * len(tokens) if logp is None else logp
         choice = {
             "index": 0,
             "token_ids": tokens,
             "finish_reason": "length",
-            "logprobs": {"content": [{"token_id": token, "logprob": logp, "rank": 1} for token in tokens]},
+            "logprobs": {
+                "content": [{"token_id": t, "logprob": p, "rank": 1} for t, p in zip(tokens, logps, strict=True)]
+            },
             "weight_versions": [{"version": self.label, "start": 0, "end": len(tokens)}],
         }
         return {"request_id": "r", "choices": [choice | changes]}

@@ -1,6 +1,6 @@
 import pytest
 
-from rollout.fake_vllm import FakeVllm, Refusal, serving
+from rollout.fake_vllm import FakeVllm, Refusal, serving, slowly
 from steelyard.core import SteelyardError
 from steelyard.rollout.vllm_check import check_server, check_version
 from steelyard.rollout.vllm_client import VllmClient
@@ -13,19 +13,19 @@ def fake(tmp_path):
 
 def refused(fake, model):
     with serving(fake) as url, pytest.raises(SteelyardError) as caught:
-        check_server(VllmClient(url, 2.0), model)
+        check_server(VllmClient(url, 2.0), model, 5.0)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_a_server_of_the_right_kind_says_how_long_its_context_is(fake, tmp_path):
     with serving(fake) as url:
-        assert check_server(VllmClient(url, 2.0), str(tmp_path)) == 64
+        assert check_server(VllmClient(url, 2.0), str(tmp_path), 5.0) == 64
         link = tmp_path.parent / f"{tmp_path.name}-link"
         link.symlink_to(tmp_path)
-        assert check_server(VllmClient(url, 2.0), str(link)) == 64, "the same directory by another name"
+        assert check_server(VllmClient(url, 2.0), str(link), 5.0) == 64, "the same directory by another name"
         fake.model = "owner/name"
-        assert check_server(VllmClient(url, 2.0), "owner/name") == 64
+        assert check_server(VllmClient(url, 2.0), "owner/name", 5.0) == 64
 
 
 @pytest.mark.parametrize("version", ["0.32.0", "0.33.1.dev7+gabc", "1.0"])
@@ -73,7 +73,7 @@ def test_a_server_must_take_tokens(fake, tmp_path):
 
 
 def test_log_probabilities_must_be_those_of_what_is_drawn_from(fake, tmp_path):
-    fake.answers["/inference/v1/generate"] = lambda body: fake.answer([3], -0.7)
+    fake.answers["/inference/v1/generate"] = lambda body: fake.answer([3], [-0.7])
     assert "gives other log-probabilities than those of what it draws from; start it with --logprobs-mode" in (
         refused(fake, str(tmp_path))
     )
@@ -86,8 +86,15 @@ def test_somebody_else_answers(fake, tmp_path):
     assert "answers /version with something that is no object" in refused(fake, str(tmp_path))
 
 
+def test_all_that_is_asked_has_one_deadline(fake, tmp_path):
+    for path in ("/version", "/v1/models", "/get_world_size", "/inference/v1/generate"):
+        fake.answers[path] = slowly(0.5, fake.answers[path])
+    with serving(fake) as url, pytest.raises(SteelyardError, match=r"said nothing to /get_world_size for 0\.[0-9]+ s"):
+        check_server(VllmClient(url, 9.0), str(tmp_path), 1.2)
+
+
 def test_nobody_answers(tmp_path):
     with pytest.raises(
         SteelyardError, match=r"--vllm\.url: http://127.0.0.1:9 cannot be reached.*start the server first"
     ):
-        check_server(VllmClient("http://127.0.0.1:9", 1.0), str(tmp_path))
+        check_server(VllmClient("http://127.0.0.1:9", 1.0), str(tmp_path), 5.0)

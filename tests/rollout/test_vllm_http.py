@@ -18,7 +18,7 @@ EOS = 0
 
 @pytest.fixture
 def fake(llama):
-    return FakeVllm(llama.model.name_or_path if hasattr(llama.model, "name_or_path") else "m")
+    return FakeVllm("m")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_a_completion_that_was_ended_too_early_is_no_completion(engine, fake):
 
 
 def test_logits_that_are_no_numbers_are_refused(engine, fake):
-    fake.answers["/inference/v1/generate"] = lambda body: fake.answer([5, 6], -9999.0)
+    fake.answers["/inference/v1/generate"] = lambda body: fake.answer([5, 6], [-9999.0] * 2)
     with pytest.raises(SteelyardError, match="logits are not finite"):
         list(engine.generate(requests_for(1), Sampling(max_tokens=2)))
 

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -37,7 +36,7 @@ def test_an_own_engine_unless_another_is_named(arithmetic):
 
 
 def test_a_server_that_is_given(arithmetic):
-    fake = FakeVllm(arithmetic.model)
+    fake = FakeVllm(arithmetic.model, make_policy(arithmetic))
     with serving(fake) as url:
         given = with_server(arithmetic, url)
         check_engine(given)
@@ -77,7 +76,7 @@ def silent(fake):
     (wrong_version, "--engine vllm: vLLM 0.11.2 is too old; use vLLM 0.32 or newer"),
     (wrong_model, "serves /models/another, and not "),
     (no_development, "is not in development mode, in which it takes weights"),
-    (silent, "said nothing to /version for 2 s"),
+    (silent, "said nothing to /version for 8 s"),
 ])  # fmt: skip
 def test_a_wrong_server_is_one_line_within_ten_seconds(arithmetic, tmp_path, capfd, harm, said):
     fake = FakeVllm(arithmetic.model)
@@ -94,21 +93,20 @@ def test_a_wrong_server_is_one_line_within_ten_seconds(arithmetic, tmp_path, cap
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("runtime", ["local"])
-def test_a_run_with_a_server_from_beginning_to_end(arithmetic, tmp_path, runtime):
-    """The fake draws at random, so log-probabilities are not the model's: the run is told to bear that."""
-    fake = FakeVllm(arithmetic.model)
+def test_a_run_with_a_server_from_beginning_to_end(arithmetic, tmp_path):
+    """Its tokens are drawn anyhow, and its log-probabilities are right: engine and learner agree in every batch."""
+    fake = FakeVllm(arithmetic.model, make_policy(arithmetic))
     flags = (
-        f"--model {arithmetic.model} --runtime {runtime} --max-steps 3 --num-prompts 2 --search-prompts 2 "
-        "--num-generations 4 --max-completion-length 6 --problems 64 --held-out 16 --replay.warmup 0 --save-steps 0 "
-        "--evaluation.prompts 2 --evaluation.sampled-prompts 1 --evaluation.samples 1 --max-logp-mismatch 100"
+        f"--model {arithmetic.model} --max-steps 3 --num-prompts 2 --search-prompts 2 --num-generations 4 "
+        "--max-completion-length 6 --problems 64 --held-out 16 --replay.warmup 0 --save-steps 0 "
+        "--evaluation.prompts 2 --evaluation.sampled-prompts 1 --evaluation.samples 1 --max-logp-mismatch 0.0001"
     )
     with serving(fake) as url:
         words = f"train arithmetic {flags} --engine vllm --vllm.url {url} --output-dir {tmp_path / 'run'} --json"
         assert main(words.split()) == 0
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["steps"] == 3
-    assert Path(tmp_path / "run/model").is_dir()
+    assert (tmp_path / "run/model").is_dir()
     labels = [label for label in fake.labels if not label.startswith("steelyard")]
+    assert [label.split()[0] for label in labels[:2]] == ["-1", "0"], "a trial comes first"
     assert len(labels) == len(set(labels))
-    assert labels[0].startswith("0 ")

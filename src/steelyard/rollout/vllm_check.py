@@ -4,6 +4,7 @@ Its version, its model, its mode, and one token are looked at. The oldest versio
 Its number format is not told; weights of another one are found by their checksums.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,16 +29,16 @@ def check_version(said: str, where: str = WHERE) -> None:
     require(_numbers(said) >= OLDEST, what, where=where, hint=f"use vLLM {oldest} or newer")
 
 
-def check_server(client: VllmClient, model: str) -> int:
+def check_server(client: VllmClient, model: str, seconds: float) -> int:
     """See that a server is of the right kind for a model, which is a directory or a hub id.
 
-    Returns how many tokens it takes, prompt and completion together.
+    Returns how many tokens it takes, prompt and completion together. The client's deadline shrinks meanwhile.
 
     Raises:
-        SteelyardError: it is not, or nobody answers in time.
+        SteelyardError: it is not, or has not answered everything within so many seconds.
     """
     try:
-        return look_at(client, model)
+        return look_at(client, model, time.monotonic() + seconds)
     except ServerLostError as error:
         hint = "start the server first, see that it is well, and give its address"
         raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
@@ -46,7 +47,7 @@ def check_server(client: VllmClient, model: str) -> int:
         raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
 
 
-def look_at(client: VllmClient, model: str) -> int:
+def look_at(client: VllmClient, model: str, until: float | None = None) -> int:
     """The same, for a server that was there when the run began: that it is gone now is nobody's mistake.
 
     Raises:
@@ -54,17 +55,28 @@ def look_at(client: VllmClient, model: str) -> int:
         ServerLostError: nobody answers in time.
         ServerRefusesError: it does not answer as vLLM does.
     """
+    context = 0
+    for look in (_version, _context, _development, _tokens):
+        if until is not None:
+            client.deadline_s = max(0.1, until - time.monotonic())
+        context = look(client, model) or context
+    return context
+
+
+def _version(client: VllmClient, _: str) -> None:
     check_version(str(client.get("/version").get("version", "")))
+
+
+def _context(client: VllmClient, model: str) -> int:
+    """It serves the model; returns how many tokens it takes."""
     served = _entries(client.get("/v1/models"))
     what = f"{client.url} serves {_named(served)}, and not {model}"
     same = any(_same(str(entry.get("root")), model) for entry in served)
     require(same, what, where="--model", hint="start the server with the model that is trained, or train its model")
-    _check_development(client)
-    _check_tokens(client)
     return min(int(entry.get("max_model_len") or 0) for entry in served)
 
 
-def _check_development(client: VllmClient) -> None:
+def _development(client: VllmClient, _: str) -> None:
     """It takes weights, on one device."""
     try:
         size = client.get("/get_world_size").get("world_size")
@@ -75,7 +87,7 @@ def _check_development(client: VllmClient) -> None:
     require(size == 1, f"{client.url} has {size} devices", where=WHERE, hint=hint)
 
 
-def _check_tokens(client: VllmClient) -> None:
+def _tokens(client: VllmClient, _: str) -> None:
     """It takes tokens, and says of its own what drew them: of one that alone was left, with what probability."""
     sampling = {"max_tokens": 1, "logprobs": 0, "top_k": 1, "detokenize": False}
     try:

@@ -70,7 +70,11 @@ class Command:
     def environment(self, place: Path, key: str) -> dict[str, str]:
         """Its environment: that of this process, less what leads its imports astray."""
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-        defaults = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        defaults = {
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "TORCHINDUCTOR_CACHE_DIR": str(Path.home() / ".cache/vllm/torchinductor"),  # not anew for each server
+        }
         return {
             **defaults,
             **kept,

@@ -12,6 +12,7 @@ from steelyard.rollout.vllm_check import check_server, check_version, look_at
 from steelyard.rollout.vllm_client import VllmClient
 from steelyard.rollout.vllm_http import VllmEngine
 from steelyard.rollout.vllm_server import Command, VllmServer, found_version
+from steelyard.rollout.vllm_trial import try_weights
 from steelyard.runtime.run import Run
 
 LOOK_S = 8.0
@@ -32,7 +33,9 @@ def searching_engine(run: Run, policy: Policy) -> Engine:
     client = VllmClient(str(run.vllm.url), run.vllm.deadline) if server is None else server.client
     with waiting("looking at a vLLM server", ends=True):
         context = look_at(client, _model(run))
-    return VllmEngine(policy, run.seed, client, context=context, keeps=server)
+    engine = VllmEngine(policy, run.seed, client, context=context, keeps=server)
+    try_weights(engine)
+    return engine
 
 
 def check_engine(run: Run) -> None:
@@ -42,7 +45,7 @@ def check_engine(run: Run) -> None:
         SteelyardError: there is not.
     """
     if run.vllm.url is not None:
-        check_server(VllmClient(run.vllm.url, LOOK_S / 4), _model(run))
+        check_server(VllmClient(run.vllm.url, LOOK_S), _model(run), LOOK_S)
     if run.vllm.python is not None:
         check_version(found_version(run.vllm.python, LOOK_S), where="--vllm.python")
 

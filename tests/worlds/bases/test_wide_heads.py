@@ -34,6 +34,7 @@ def test_the_model_is_written(tmp_path: Path, capsys):
     again = Policy.load(str(tmp_path / "wide"))
     assert again.architecture is not None
     assert again.slow_reason is None
+    assert {"lm_head.weight", "model.embed_tokens.weight"} <= again.trainable().keys(), "each is trained by itself"
     ours = Policy.load("steelyard/arithmetic")
     assert again.encode("1+2=") == ours.encode("1+2=")
     with pytest.raises(SteelyardError, match="is not empty"):

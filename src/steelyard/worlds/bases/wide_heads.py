@@ -1,6 +1,7 @@
 """A Llama with wider attention heads that computes the same: `steelyard build-base wide-heads`.
 
-vLLM on a processor takes heads of 32, 64, 80, ... numbers; those of the arithmetic model have 24.
+vLLM on a processor takes heads of 32, 64, 80, ... numbers; those of the arithmetic model have 24. It also keeps an old
+output head where that is the embedding, so the two are parted here.
 
     q, k:   the pair of numbers that RoPE turns, (i, i + d/2), becomes (i, i + D/2); what lies between is 0
     base:   b^(D/d), so that pair i turns as fast as before: (b^(D/d))^(-2i/D) = b^(-2i/d)
@@ -68,7 +69,9 @@ def widened(policy: Policy, width: int) -> Policy:
     plain = rope.get("rope_type", "default") == "default"
     require(plain, "has scaled positions", where="--model", hint="name a Llama with plain RoPE")
     rope["rope_theta"] = rope["rope_theta"] ** (width / old.head_dim)
-    config = transformers.LlamaConfig(**old.to_dict() | {"head_dim": width, "rope_parameters": rope})
+    # A head of its own: on a processor vLLM does not give new weights to one that is the embedding.
+    new = {"head_dim": width, "rope_parameters": rope, "tie_word_embeddings": False}
+    config = transformers.LlamaConfig(**old.to_dict() | new)
     model = transformers.LlamaForCausalLM(config)
     model.load_state_dict({name: _wide(name, w, old, width) for name, w in policy.model.state_dict().items()})
     model.generation_config = policy.model.generation_config
