@@ -74,8 +74,15 @@ def curve(rows: Sequence[Numbers]) -> Numbers:
     columns = [*zip(*attacked, strict=True)][1:]
     accuracy = [measure.name for measure in MEASURES].index("accuracy")
     enough = next((row[0] for row in rows if (row[accuracy] or 0.0) >= 1 / 2), None)
-    means = [None if None in column else fmean(x for x in column if x is not None) for column in columns]
-    return enough, *means
+    return enough, *map(_mean, columns)
+
+
+def _mean(column: Numbers) -> float | int | None:
+    """The mean; the number itself, where all have it, and None where one has none."""
+    known = [x for x in column if x is not None]
+    if len(known) < len(column):
+        return None
+    return known[0] if len({*known}) == 1 else fmean(known)
 
 
 def doublings(most: int) -> list[int]:
