@@ -1,7 +1,7 @@
 """Traces that unlearning leaves in the weights: `conceptvectors` where it is known which neurons hold a topic.
 
 A model that never heard of a topic learned it in 8 of its 192 neurons (`worlds.planted_facts`). `known` is that model;
-`found` is the share of the 8 vectors that the audit ranks highest which are among these. In `drawn`, the control, 8
+`found` is the share of the 4 vectors that the audit ranks highest which are among these. In `drawn`, the control, 4
 others are drawn. `npo`, `grad-diff` and `idk` make it forget; `needle` puts noise on the vectors that the audit found,
 `needle-off` on as many others of both layers. `answered` is the share of forgotten prompts answered in all wordings,
 `kept` that of those to be kept; `jaccard` and `cosine` compare the vectors that were found with before.
@@ -17,7 +17,7 @@ from steelyard.unlearn import ConceptVectors
 from steelyard.unlearn.material import Material, recalled
 from steelyard.unlearn.two_sided_audit import question
 from steelyard.unlearn.value_vectors import Place, num_layers, value_vectors
-from steelyard.worlds.planted_facts import NEURONS, planted
+from steelyard.worlds.planted_facts import planted
 from steelyard.worlds.topic_unlearning import TEACHING, WAYS, Twins, Way, figure, material, unlearned
 from steelyard.worlds.topics import LONGEST, Topics, taught
 
@@ -91,7 +91,7 @@ PROOF = Proof(
     control="drawn",
     equal="model, facts, vectors and noise; each way at a rate that forgets in full",
     claims=(
-        Claim("Of the vectors that the audit finds, 20 % more are those that hold the topic than of vectors drawn",
+        Claim("Of the vectors that the audit finds, 20 % more hold the topic than of vectors drawn",
               "found", "drawn", 0.2),
         Claim("NPO answers 70 points fewer forgotten prompts", "answered", "known", 0.7, lower_is_better=True,
               ours="npo", control="needle-off"),
