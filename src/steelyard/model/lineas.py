@@ -42,10 +42,10 @@ LEAST = 1e-3
 class LinEAS(AffineSteering):
     """How the maps are learned."""
 
-    steps: PositiveInt = 300
+    steps: PositiveInt = 200
     """Steps of proximal gradient descent, each on all texts."""
-    learning_rate: Positive = 0.1
-    """Of these steps."""
+    learning_rate: Positive = 0.05
+    """Of the first step; it falls to 0 in a straight line."""
     l1: NonNegative = 0.0
     """Penalty on each neuron's map: above 0, few neurons are changed."""
     group: NonNegative = 0.0
@@ -55,6 +55,10 @@ class LinEAS(AffineSteering):
         """Maps that change nothing yet."""
         return Learning(self, source, target)
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        return self.learning_rate * (1 - step / self.steps)
+
     def optimizer(self, maps: nn.Module) -> torch.optim.Optimizer:
         """What makes the steps."""
         return ProximalDescent(maps.parameters(), self.learning_rate, self.l1, self.group)
@@ -63,7 +67,8 @@ class LinEAS(AffineSteering):
         """The maps, each site by itself."""
         maps = self.start(source, target)
         descent = self.optimizer(maps)
-        for _ in range(self.steps):
+        for step in range(self.steps):
+            descent.param_groups[0]["lr"] = self.rate(step)
             descent.zero_grad()
             maps.cost({site: maps.mapped(site, states_ND) for site, states_ND in source.items()}).backward()
             descent.step()

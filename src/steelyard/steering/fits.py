@@ -51,6 +51,10 @@ class EndToEnd(Steering, Protocol):
         """The intervention before it changes anything."""
         ...
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        ...
+
     def optimizer(self, maps: nn.Module) -> torch.optim.Optimizer:
         """What makes the steps."""
         ...
@@ -125,7 +129,8 @@ class Through:
         def loss() -> Tensor:
             return maps.cost(moved_states(policy, source, maps))
 
-        self._fitting = Fitting(maps, steering.optimizer(maps), loss, _nothing_is_drawn(), steering.steps)
+        optimizer, steps = steering.optimizer(maps), steering.steps
+        self._fitting = Fitting(maps, optimizer, loss, _nothing_is_drawn(), steps, rate=steering.rate)
 
     @property
     def num_steps(self) -> int:

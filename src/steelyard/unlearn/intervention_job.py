@@ -25,7 +25,7 @@ Plain = tyro.conf.OmitArgPrefixes
 
 @checked()
 @dataclass(frozen=True)
-class ForgetByIntervention(ForgetRequest, InterventionJob):
+class ForgetByIntervention(InterventionJob, ForgetRequest):
     """Have a model run with an intervention that makes it forget the answers to some prompts."""
 
     forgetting: Annotated[Forgetting, Plain] = field(default_factory=ECO)

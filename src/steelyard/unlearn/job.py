@@ -34,7 +34,7 @@ Plain = tyro.conf.OmitArgPrefixes
 
 @checked()
 @dataclass(frozen=True)
-class Unlearning(ForgetRequest, ModelJob):
+class Unlearning(ModelJob, ForgetRequest):
     """Make a model forget the answers to some prompts, and keep those to others."""
 
     objective: Annotated[Objective, Plain] = field(default_factory=NPO)

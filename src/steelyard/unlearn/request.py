@@ -13,7 +13,7 @@ import numpy as np
 import tyro
 from jaxtyping import Float64
 
-from steelyard.core import Group, PositiveInt, Prompt, require
+from steelyard.core import Group, PositiveInt, Prompt, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
@@ -38,9 +38,10 @@ class Files(NamedTuple):
     notes: Counter[str]
 
 
+@checked()
 @dataclass(frozen=True)
 class ForgetRequest:
-    """Files, and audits; limits are checked by the job that derives from it."""
+    """Files, and audits: what every job of forgetting derives from."""
 
     OWN_DATA: ClassVar[str] = "--forget forget.jsonl --retain retain.jsonl"
 
