@@ -162,8 +162,13 @@ def planned_policy(run: Run) -> Policy | None:
     return _prepared(policy, run)
 
 
-def make_policy(run: Run, part: Part = "evaluation") -> Policy:
+def make_policy(run: Run, part: Part = "evaluation", rank: int = 0) -> Policy:
     """The model as it stands before training, on the device of the part that computes with it.
+
+    Args:
+        run: the settings.
+        part: which part.
+        rank: the device's number, where the part has several.
 
     Raises:
         SteelyardError: there is no such GPU; or as for `Policy.load`.
@@ -173,7 +178,7 @@ def make_policy(run: Run, part: Part = "evaluation") -> Policy:
     policy = Policy.load(run.model, lora=run.lora, dtype=run.dtype, seed=run.seed, attention=run.mix)
     if part == "learner" and run.learner.gradient_checkpointing:
         policy.checkpoint_layers()
-    return _prepared(policy.placed(name, flag), run)
+    return _prepared(policy.placed(f"{name}:{rank}" if rank and name == "cuda" else name, flag), run)
 
 
 def _prepared(policy: Policy, run: Run) -> Policy:
@@ -189,18 +194,24 @@ def _prepared(policy: Policy, run: Run) -> Policy:
 
 
 def make_learner(run: Run, policy: Policy) -> Learner:
-    """The learner at version 0."""
-    return Learner(
-        policy,
-        run.objective,
-        run.optimizer,
-        learning_rate=run.learning_rate,
-        temperature=run.temperature,
-        schedules=run.schedules,
-        reference_reset=run.reference_reset,
-        micro_tokens=run.micro_tokens,
-        demonstrations=make_demonstrations(run, policy),
-    )
+    """The learner at version 0; one on several devices starts the processes of the others."""
+    known = {**learner_settings(run), "demonstrations": make_demonstrations(run, policy)}
+    if run.learner.devices > 1:
+        from steelyard.runtime.shards import sharded_learner  # torch.distributed is large
+
+        return sharded_learner(run, policy, **known)
+    return Learner(policy, run.objective, run.optimizer, **known)
+
+
+def learner_settings(run: Run) -> dict[str, Any]:
+    """What every process of a learner has to know besides policy, objective and optimiser."""
+    return {
+        "learning_rate": run.learning_rate,
+        "temperature": run.temperature,
+        "schedules": run.schedules,
+        "reference_reset": run.reference_reset,
+        "micro_tokens": run.micro_tokens,
+    }
 
 
 def make_demonstrations(run: Run, policy: Policy) -> Mapping[str, Trajectory] | None:

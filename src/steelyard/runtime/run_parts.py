@@ -20,6 +20,9 @@ class LearnerPart:
 
     device: Device | None = None
     """The learner's device; None for that of --device."""
+    devices: PositiveInt = 1
+    """Devices that the learner computes on, each with a shard of weights, gradients and Adam's memory (FSDP2): the
+    first so many GPUs, or as many processes on the processor. Tested on processors alone."""
     gradient_checkpointing: bool = False
     """Keep each layer's input alone and compute the layer again for its gradient: less memory, a third more work."""
 

@@ -27,6 +27,7 @@ from steelyard.runtime.factories import (
 from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run_dir.records import check_output
+from steelyard.runtime.shards import check_sharding
 from steelyard.training.device_memory import describe_devices
 from steelyard.training.differing import differing
 from steelyard.training.job_plan import plan_job
@@ -60,6 +61,7 @@ def _plan(run: Run, name: str) -> JsonObject:
     if run.output_dir is not None:
         check_output(Path(run.output_dir))
     check_cluster(run)
+    check_sharding(run)
     check_devices(run)
     check_head(run)
     make_task(run)

@@ -20,6 +20,7 @@ from steelyard.runtime.engines import check_engine
 from steelyard.runtime.factories import make_reward, make_step_labels, planned_policy
 from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run import Part
+from steelyard.runtime.shards import check_sharding
 
 
 def preflight(run: Run) -> None:
@@ -33,6 +34,7 @@ def preflight(run: Run) -> None:
     check_importable(run)
     check_cluster(run)
     check_devices(run)
+    check_sharding(run)
     check_head(run)
     check_engine(run)
     for role, model in auxiliary_models(run).items():

@@ -26,6 +26,9 @@ _LONGEST_S = 3600.0
 _HEAR_S = 30.0
 """Seconds that an actor waits for something to say before it says that there is nothing. Each such answer costs the
 driver half a millisecond: one a second from each of a thousand actors is more than it can take."""
+_SHOWN_AT_ONCE = 64
+"""Actors that are shown new weights between two looks at what has been said. More would hold the learner's word up, and
+with a thousand actors and ten versions a second they would be shown more than anybody can read."""
 
 
 @dataclass(eq=False)
@@ -40,6 +43,8 @@ class ActorChild:
     node: str = ""
     hearing: Any = None
     """None once it has said all or is gone."""
+    shown: dict[str, int] = field(default_factory=dict)
+    """Weights or reference -> the newest version that it was shown."""
     _told: int = field(default=0, repr=False)
 
     @property
@@ -54,6 +59,7 @@ class ActorChild:
 
     def show(self, offer: Offer, reference: Any) -> None:
         """Let it pull these weights."""
+        self.shown[offer[0]] = offer[1]
         self.handle.show.remote(*offer, [reference])
 
     def hear(self) -> None:
@@ -98,7 +104,8 @@ class ActorSupervisor:
         return child
 
     def listen(self, timeout: float) -> Iterator[tuple[ActorChild, Up | Gone]]:
-        """What actors say within `timeout` seconds; the learner's words first.
+        """What actors say within `timeout` seconds; the learner's words first, also those that come meanwhile: behind
+        hundreds of searchers it would wait for seconds.
 
         The learner offers weights after it has announced them. They are shown to others once the announcement has been
         dealt with, which is when this goes on.
@@ -107,8 +114,10 @@ class ActorSupervisor:
             SteelyardError: an actor ended by a mistake that the user can correct, or none of a role found a place.
         """
         for child in self._ready(timeout):
-            if self.children.get(child.name) is child:
+            yield from self._overtaking()
+            if self.children.get(child.name) is child and child.role != "learner":
                 yield from self._words(child)
+        self._show()
         self._check_places()
 
     def speaking(self) -> frozenset[str]:
@@ -169,11 +178,18 @@ class ActorSupervisor:
         child.hear()
         return said, None
 
+    def _overtaking(self) -> Iterator[tuple[ActorChild, Up | Gone]]:
+        """What the learner has said by now."""
+        learner = self.children.get("learner")
+        if learner is not None and learner.hearing is not None and self._ray.wait([learner.hearing], timeout=0)[0]:
+            yield from self._words(learner)
+
     def _words(self, child: ActorChild) -> Iterator[tuple[ActorChild, Up | Gone]]:
         said, gone = self._take(child)
         for what, reference in said:
             if not isinstance(what, bytes):
-                self._forward(what, reference)
+                self._offers[what[0]] = (what, reference)
+                self._show()
                 continue
             message = unpack_up(what)
             if isinstance(message, Placed):
@@ -185,11 +201,14 @@ class ActorSupervisor:
         if gone is not None:
             yield child, gone
 
-    def _forward(self, offer: Offer, reference: Any) -> None:
-        """Show weights of the learner to everybody else, now and to those that come later."""
-        self._offers[offer[0]] = (offer, reference)
-        for child in self.children.values():
-            if child.role != "learner":
+    def _show(self) -> None:
+        """Show the learner's newest weights: to all at once where they are few, to the evaluator in any case, since it
+        may be told next to measure them, and then first to those who have the oldest ones."""
+        for offer, reference in self._offers.values():
+            which, version, _ = offer
+            behind = [c for c in self.children.values() if c.role != "learner" and c.shown.get(which, -1) < version]
+            behind.sort(key=lambda child: (child.role != "evaluator", child.shown.get(which, -1)))
+            for child in behind[:_SHOWN_AT_ONCE]:
                 child.show(offer, reference)
 
     def _check_places(self) -> None:
