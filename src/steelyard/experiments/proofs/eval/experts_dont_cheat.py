@@ -145,9 +145,9 @@ PROOF = Proof(
     control="pairs-off",
     equal="sayings heard in all, answers, and how many of them are kept",
     claims=(
-        Claim("Of what is kept at beta = .1 at most a tenth is impossible", "over", 0.0, 0.0, lower_is_better=True),
+        Claim("Of what is kept at beta = .1 at most a tenth is impossible", "false", 0.1, 0.0, lower_is_better=True),
         Claim("Of as many kept by entropy 3 points more are", "false", "entropy", 0.03, lower_is_better=True),
-        Claim("Of as many kept by the agreement of four predictors 5 points more are", "false", "ensemble", 0.05,
+        Claim("Of as many kept by the agreement of four predictors 10 points more are", "false", "ensemble", 0.1,
               lower_is_better=True),
         Claim("V is the squared error, on average: within a quarter", "gap", 0.25, 0.0, lower_is_better=True),
     ),
@@ -155,5 +155,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(Sayings(subjects=400, liked=12)),
     quick=Setting(Sayings(subjects=400, liked=12), asked=1000),
+    first_seed=3,
     seeds=3,
 )  # fmt: skip
