@@ -17,7 +17,7 @@ Source: Kuditipudi et al. 2025, arXiv:2510.19796, and its code.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -146,7 +146,7 @@ def later_is_larger(time_N: Float64[np.ndarray, "N"], value_N: Float64[np.ndarra
 
     if not np.ptp(time_N) or not np.ptp(value_N):
         return 0.0, 1.0
-    found = spearmanr(time_N, value_N, alternative="greater")
+    found: Any = spearmanr(time_N, value_N, alternative="greater")
     return float(found.statistic), float(found.pvalue)
 
 

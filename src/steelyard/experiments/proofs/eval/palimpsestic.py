@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int64
 
 from steelyard.core import Request, Sampling, Trajectory, Weights, derive, rng
 from steelyard.eval.palimpsestic import document_logp, later_is_larger, rank_p, standardized
@@ -52,7 +53,7 @@ def harmless(text: str) -> float:
     return 0.0
 
 
-def trained(policy: Policy, texts: Sequence[str], order: Sequence[int], batch: int, rate: float) -> Policy:
+def trained(policy: Policy, texts: Sequence[str], order: Int64[np.ndarray, "R"], batch: int, rate: float) -> Policy:
     """A copy that has learned these texts once, in this order, at a constant rate."""
     own = copied(policy)
     rows = [trajectory_of(own, document([text], harmless)) for text in texts]
@@ -81,7 +82,7 @@ class Archive:
         self.alice = self._trained(self.early, self.orders["alice"][self.last :])
         self.reference = self._trained(self.start, self.orders["reference"])
 
-    def _trained(self, policy: Policy, order: Sequence[int]) -> Policy:
+    def _trained(self, policy: Policy, order: Int64[np.ndarray, "R"]) -> Policy:
         return trained(policy, self.texts, order, self.setting.batch, self.rate)
 
     def asked(self, who: Who) -> Policy:
@@ -91,7 +92,7 @@ class Archive:
         if who == "independent":
             return self._trained(self.start, self.orders["other"])
         tuning = self.rate * self.setting.tuning
-        return trained(self.alice, self.more, range(len(self.more)), self.setting.batch, tuning)
+        return trained(self.alice, self.more, np.arange(len(self.more)), self.setting.batch, tuning)
 
     def written(self, policy: Policy) -> list[str]:
         """Rows that a model writes."""
