@@ -115,7 +115,7 @@ class ShardedPolicy(Policy):
         """Of whole parameters."""
         for layer in layers_of(policy.model):
             fully_shard(layer)
-        self._steps = fully_shard(_Steps(policy))
+        self._steps: Any = fully_shard(_Steps(policy))
         for module in self._steps.modules():
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)  # sums: what a mean is taken over, the learner knows

@@ -14,6 +14,7 @@ from steelyard.experiments.bench import (
     generation,
     learner,
     limits,
+    load,
     models,
     profile,
     publish,
@@ -258,3 +259,20 @@ def test_the_parts_of_a_run_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
     assert sum(found.values()) == pytest.approx(whole)
     assert min(found.values()) >= 0
+
+
+# Load
+
+
+def test_a_line_of_the_load_table():
+    def row(searchers: int, step_s: list[float]) -> dict:
+        same = {name: [2.0, 4.0] for name in load._COLUMNS}
+        return {"searchers": searchers, "rate": None, "step_s": step_s, "draws_ms": [[1.0], [3.0]],
+                "waits_ms": [[], []], **same}  # fmt: skip
+
+    columns, lines = load.table([row(1, [0.1, 0.2]), row(1024, [0.2, 0.6])])
+    assert columns[:3] == ["searchers", "offered/s", "stored/s"]
+    assert lines[0][:3] == ["1", "all", "3 [2, 4]"]
+    assert lines[0][-1] == "1"
+    assert lines[1][0] == "1,024"
+    assert lines[1][-3:] == ["2, 2.98", "", "2.5 [2, 3]"]

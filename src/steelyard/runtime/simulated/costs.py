@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from steelyard.core import NonNegative, Positive, PositiveInt, checked
 
 
+@checked("plan")
 @dataclass(frozen=True, kw_only=True)
 class SideCosts:
     """What may cost nothing, in seconds of one core or device."""
