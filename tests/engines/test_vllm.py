@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,10 +12,11 @@ import pytest
 import torch
 
 from rollout.drawn import changed, requests_for, run, step_logp
-from steelyard.core import FaultError, Request, Sampling, Weights
+from steelyard.core import FaultError, Request, Sampling, SteelyardError, Weights
 from steelyard.rollout.vllm_check import look_at
 from steelyard.rollout.vllm_client import ServerLostError
 from steelyard.rollout.vllm_http import VllmEngine
+from steelyard.rollout.vllm_server import Command, VllmServer
 
 SAME_NATS = 1e-4
 LONG = tuple(int(v) for v in np.random.default_rng(0).integers(4, 24, 200))
@@ -150,20 +150,13 @@ def test_a_kill_in_the_middle_of_a_batch(start, policy, model_dir):
 
 
 def test_a_model_that_it_cannot_serve_is_said_in_one_line(vllm_python, tiny_model_dir, tmp_path):
-    words = [
-        sys.executable, "-m", "steelyard", "train", "arithmetic", "--model", str(tiny_model_dir("llama")),
-        "--engine", "vllm", "--vllm.python", vllm_python, "--max-steps", "2", "--output-dir", str(tmp_path / "run"),
-        "--local.deadline", "600", "--vllm.start-deadline", "1000", "--evaluation.prompts", "2",
-    ]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, timeout=1100, check=False)
-    assert done.returncode == 2, done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert "the server ended with exit code 1 (" in last
-    assert "head" in last.lower(), last
+    server = VllmServer(Command(vllm_python, tiny_model_dir("llama"), "float32", 64, 1), tmp_path / "log", 60.0)
+    with pytest.raises(SteelyardError, match=r"the server ended with exit code 1 \(.*[Hh]ead.*\) at its start; see "):
+        server.wait(600.0)
 
 
 def test_a_prompt_that_is_too_long_for_the_server_is_named(engine):
-    with pytest.raises(Exception, match="prompt a: 255 tokens and 2 to generate exceed"):
+    with pytest.raises(SteelyardError, match="prompt a: 255 tokens and 2 to generate exceed"):
         next(engine.generate([Request("a", (5,) * 255, 0)], Sampling(max_tokens=2)))
 
 

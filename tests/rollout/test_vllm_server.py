@@ -166,7 +166,7 @@ def test_the_first_error_of_a_log(tmp_path):
     log = tmp_path / "log"
     log.write_text("INFO well\nTraceback (most recent call last):\nValueError: first\nRuntimeError: second\n")
     assert first_error(log) == "ValueError: first"
-    log.write_text("INFO ErrorHandler is there\n")
+    log.write_text("WARNING this can cause errors like `OSError: [Errno 24]`\nINFO ErrorHandler is there\n")
     assert first_error(log) == ""
 
 

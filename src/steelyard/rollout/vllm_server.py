@@ -168,10 +168,12 @@ class VllmServer:
 
 
 def first_error(log: Path) -> str:
-    """The first line of a log that names an exception, from there on; empty where none does."""
+    """What the first line of a log that names an exception says of it, warnings aside; empty where none does."""
     with log.open("rb") as file:
-        found = _ERROR.search(file.read(_TAIL))
-    return "" if found is None else found[1].decode(errors="replace").strip()[:200]
+        lines = file.read(_TAIL).splitlines()
+    found = (_ERROR.search(line) for line in lines if b"WARNING" not in line)
+    first = next((match for match in found if match is not None), None)
+    return "" if first is None else first[1].decode(errors="replace").strip()[:200]
 
 
 def _end(tie: socket.socket, keeper: "subprocess.Popen[bytes]") -> None:
