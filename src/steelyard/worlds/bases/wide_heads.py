@@ -1,7 +1,7 @@
 """A Llama with wider attention heads that computes the same: `steelyard build-base wide-heads`.
 
-vLLM on a processor takes heads of 32, 64, 80, ... numbers; those of the arithmetic model have 24. It also keeps an old
-output head where that is the embedding, so the two are parted here.
+vLLM's attention on a processor names heads of 32, 64, 80, ... numbers as supported; those of the arithmetic model have
+24. It also keeps an old output head where that is the embedding, so the two are parted here.
 
     q, k:   the pair of numbers that RoPE turns, (i, i + d/2), becomes (i, i + D/2); what lies between is 0
     base:   b^(D/d), so that pair i turns as fast as before: (b^(D/d))^(-2i/D) = b^(-2i/d)
