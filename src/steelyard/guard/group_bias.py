@@ -89,7 +89,7 @@ class GroupBias:
         file = LabelledFile(harmful=self.harmful, columns=TextColumns(self.text_column, self.label_column))
         column = Column(self.text_column, setting="--text-column")
         texts = [text_of(row, column, place) for place, row in rows]
-        truth_N = np.array([file.harm(row, place) for place, row in rows])
+        truth_N = np.array([file.harm(dict(row), place) for place, row in rows])
         about = [self.groups(row, place) for place, row in rows]
         harm_N = guard(texts).harm_N.detach().double().cpu().numpy()
         return self.table(harm_N, truth_N, about)
