@@ -81,6 +81,9 @@ class Attack:
     def __post_init__(self) -> None:
         known = self.judge_kind != "function" or self.judge in JUDGES
         require(known, f"there is no judge {self.judge!r}", where="attack.judge", hint=suggest(self.judge, [*JUDGES]))
+        model = self.judge_kind == "function" or self.judge not in JUDGES
+        what = f"{self.judge} is a function, and no {self.judge_kind}"
+        require(model, what, where="attack.judge", hint="name a model: a directory or a hub id")
 
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
