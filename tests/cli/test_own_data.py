@@ -210,6 +210,7 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         writes = bool(getattr(recipe, "builder", None)) and "generator" in recipe.builder.asks()
         brief += ["--max-completion-length", "4"] if writes or hasattr(recipe, "forgetting") else []
+        brief += ["--examples", "1"] if "harmaug" in words else []
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]

@@ -88,6 +88,16 @@ def _guarded(model: Path, place: Path) -> dict[str, Any]:
     return {"victim": str(model), "judge": str(model), "embedder": embedder, "reply_tokens": 4, "min_tokens": 1}
 
 
+def _twin(model: Path, place: Path) -> dict[str, Any]:
+    """The victim is the attacker's twin, and a function the judge."""
+    return {
+        "victim": str(model),
+        "reply_tokens": 4,
+        "embedder": save_encoder(place / "embedder"),
+        "prompt": "Some words to begin with",
+    }
+
+
 @dataclass(frozen=True)
 class Real:
     """A recipe, what it takes to run it here, and what its plan must say."""
@@ -132,6 +142,11 @@ GPT2 = {
     "--embedder": "sentence-transformers/all-MiniLM-L6-v2",
 }  # fmt: skip
 LLAMA = {**GPT2, "--num-searchers": 6, "--replay.capacity": 130_000, "--replay.recent-probability": 0.6}
+EEE = {
+    "objective": "Reinforce", "replay": "SingleUse", "--max-completion-length": 10,
+    "--model": "openai-community/gpt2-large",
+    "--beta": 0.05, "--reply-tokens": 20,
+}  # fmt: skip
 FALLING = {0: 0.012, 249: 0.012 - 0.008 * 249 / 500, 749: 0.004, 999: 0.004}
 
 RECIPES = {
@@ -146,6 +161,7 @@ RECIPES = {
         )
     },
     "red-team-gpt2": Real("gpt2", _classified, GPT2, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
+    "eee-redteam": Real("gpt2", _twin, EEE, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
     "red-team-llama": Real("llama", _guarded, LLAMA, 640_000, {0: 0.05, 4999: 0.05}, (1, 1)),
 }
 """The settings of the paper's appendix B, its tables and its published code; the m of GPT-2's red-teaming is ours."""

@@ -174,7 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
 def serving(fake: FakeVllm) -> Iterator[str]:
     """The address at which the fake answers."""
     handler = type("Handler", (_Handler,), {"fake": fake})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # As many may connect at once as a searcher asks for; five is the library's own number.
+    waiting = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 256})
+    server = waiting(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -7,7 +7,8 @@ from steelyard.policy import Policy
 from steelyard.policy.copied import copied
 from steelyard.task.answered import Answered
 from steelyard.unlearn import ConceptVectors
-from steelyard.unlearn.conceptvectors import concept_tokens
+from steelyard.unlearn.audit import mean_logp
+from steelyard.unlearn.conceptvectors import concept_tokens, given
 from steelyard.unlearn.material import Material
 from steelyard.unlearn.value_vectors import Place, down_projection, num_layers, projected, value_vectors
 from steelyard.worlds.topic_unlearning import answered
@@ -24,9 +25,17 @@ def material():
 
 @pytest.fixture
 def planted(material):
-    """A model in which one value vector speaks for the forgotten answers."""
+    """A model in which one value vector speaks for the forgotten answers, and its neuron answers to their prompts."""
     policy = untaught(WORLD, seed=0, width=16)
+    part = policy.model.model.layers[PLACE.layer].mlp
+    read: list[torch.Tensor] = []
+    hook = part.register_forward_pre_hook(lambda module, args: read.append(args[0]))
+    mean_logp(policy, given(policy, material.forget))
+    hook.remove()
     with torch.no_grad():
+        direction_D = torch.nn.functional.normalize(torch.cat(read).flatten(0, 1).mean(0), dim=0)
+        for projection in (part.gate_proj, part.up_proj):
+            projection.weight[PLACE.number] = 4 * direction_D
         concept = concept_tokens(policy, material)
         value_vectors(policy, PLACE.layer)[PLACE.number] = 40 * policy.head.weight[concept].mean(0)
     return policy

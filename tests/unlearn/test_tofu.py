@@ -76,7 +76,7 @@ def test_the_command_prints_the_table_and_writes_it(tmp_path, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ([], "audit: ID is missing; name one of model-task-alignment, rl-attack, training-orders, in-context, min-k,"),
+    ([], "audit: ID is missing; name one of experts-dont-cheat, model-task-alignment,"),
     (["tufu"], "unknown ID 'tufu'; did you mean 'tofu'"),
     (["tofu"], "--model: is missing"),
     (["tofu", "--model", "x"], "--data: is missing"),

@@ -15,8 +15,8 @@ from torch import Tensor
 def average_precision(score_N: Float[Tensor, "N"], harm_N: Bool[Tensor, "N"]) -> float:
     """The area; 0 where nothing is harmful.
 
-    >>> average_precision(torch.tensor([0.9, 0.8, 0.7, 0.1]), torch.tensor([True, False, True, False]))
-    0.8333333333333334
+    >>> round(average_precision(torch.tensor([0.9, 0.8, 0.7, 0.1]), torch.tensor([True, False, True, False])), 4)
+    0.8333
     """
     _, inverse_N, number_K = torch.unique(-score_N.double(), return_inverse=True, return_counts=True)
     found_K = torch.zeros(len(number_K), dtype=torch.double).index_add_(0, inverse_N, harm_N.double())

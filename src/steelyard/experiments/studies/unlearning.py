@@ -127,8 +127,8 @@ def _range(values: Sequence[float]) -> str:
     return f"from {min(values):.2f} to {max(values):.2f}"
 
 
-def _cell(values: Sequence[float | None]) -> str:
-    known = [x for x in values if x is not None]
+def _cell(values: Sequence[float | int | None]) -> str:
+    known = [float(x) for x in values if x is not None]
     return spread(values, figures(2)) if known else NOT_MEASURED
 
 
