@@ -128,8 +128,8 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _cell(values: Sequence[float | int | None]) -> str:
-    known = [float(x) for x in values if x is not None]
-    return spread(values, figures(2)) if known else NOT_MEASURED
+    known = [None if x is None else float(x) for x in values]
+    return spread(known, figures(2)) if any(x is not None for x in known) else NOT_MEASURED
 
 
 def _file(root: Path, seed: int) -> Path:
