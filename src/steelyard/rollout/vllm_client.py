@@ -85,8 +85,8 @@ class VllmClient:
             self._open.add(connection)
         try:
             connection.request(method, path, data, self._headers)
-            answer = connection.getresponse()
-            found = answer.read(LARGEST)
+            with connection.getresponse() as answer:  # closed, or its socket stays open where it was not read to its end
+                found = answer.read(LARGEST)
         except TimeoutError as error:
             raise ServerLostError(f"{self.url} said nothing to {path} for {limit_s:g} s") from error
         except (OSError, http.client.HTTPException) as error:
