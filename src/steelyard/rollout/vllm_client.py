@@ -85,7 +85,7 @@ class VllmClient:
             self._open.add(connection)
         try:
             connection.request(method, path, data, self._headers)
-            with connection.getresponse() as answer:  # closed, or its socket stays open where it was not read to its end
+            with connection.getresponse() as answer:  # else an answer that is cut keeps its socket
                 found = answer.read(LARGEST)
         except TimeoutError as error:
             raise ServerLostError(f"{self.url} said nothing to {path} for {limit_s:g} s") from error
