@@ -88,9 +88,5 @@ def _selected(guard: HeadGuard, texts: Labelled) -> tuple[JsonObject, list[JsonO
     if number:
         row |= {"eval/right_admitted": float(right_N[admitted_N].float().mean())}
     shown = examples(ruling.harm_N, texts, None)
-    return row, [one | {"completion": f"{one['completion']}{_note(guard.head, guard, one)}"} for one in shown]
-
-
-def _note(head: SDMHead, guard: HeadGuard, shown: JsonObject) -> str:
-    admitted_N = head.rule(guard.states([shown["prompt"]])).admitted_N
-    return "" if admitted_N is not None and bool(admitted_N[0]) else ", abstains"
+    note = {text: "" if yes else ", abstains" for text, yes in zip(texts.texts, admitted_N.tolist(), strict=True)}
+    return row, [one | {"completion": f"{one['completion']}{note[one['prompt']]}"} for one in shown]

@@ -4,12 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from steelyard.core import require
+from steelyard.core import Trajectory, require
 
 T = TypeVar("T")
 LEFT_OUT = "rows left out because they do not fit the model's context"
 Size = tuple[int, int]
 """Tokens of the prompt, and of the longest sequence of prompt and completion."""
+
+
+def size_of(rows: Sequence[Trajectory]) -> Size:
+    """The largest lengths of a row in all the forms that it is read in."""
+    return max(int((~t.action_T).sum()) for t in rows), max(len(t.tokens_T) for t in rows)
 
 
 def with_room(

@@ -18,7 +18,7 @@ from steelyard.learner.given_data import GivenData, epoch_batch
 from steelyard.learner.model_job import ModelJob
 from steelyard.objective import SFT
 from steelyard.policy import Policy
-from steelyard.pretrain.context_room import Size, with_room
+from steelyard.pretrain.context_room import Size, size_of, with_room
 from steelyard.pretrain.dress import DRESS, Told
 from steelyard.pretrain.held_out_feedback import HeldOutFeedback, check_scorer
 from steelyard.reward import FunctionReward
@@ -147,7 +147,7 @@ class FeedbackTuning(ModelJob):
             every = [self.conditions.response(policy, row, told) for told in tolds]
             if row.turns and self.conditions.refinements:
                 every.append(self.conditions.refined(policy, row.prompt, row.response, row.turns))
-            return max(int((~t.action_T).sum()) for t in every), max(len(t.tokens_T) for t in every)
+            return size_of(every)
 
         room = {"context": policy.context_length, "answer": self.max_completion_length}
         kept, able, left = with_room(splits.train, splits.held_out, size, **room, what="row", path=self.path)

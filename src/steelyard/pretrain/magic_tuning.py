@@ -18,7 +18,7 @@ from steelyard.learner.given_data import GivenData, epoch_batch
 from steelyard.learner.model_job import ModelJob
 from steelyard.objective import SFT
 from steelyard.policy import Policy
-from steelyard.pretrain.context_room import Size, with_room
+from steelyard.pretrain.context_room import Size, size_of, with_room
 from steelyard.pretrain.held_out_modes import HeldOutModes
 from steelyard.pretrain.magic_token import MagicToken
 from steelyard.task.base import key_of, split_keys
@@ -121,7 +121,7 @@ class MagicTuning(ModelJob):
                 for text in texts
                 for token in ("", *self.modes.tokens.values())
             ]
-            return max(int((~t.action_T).sum()) for t in every), max(len(t.tokens_T) for t in every)
+            return size_of(every)
 
         room = {"context": policy.context_length, "answer": self.max_completion_length}
         kept, able, left = with_room(splits.train, splits.held_out, size, **room, what="row", path=self.path)

@@ -22,7 +22,7 @@ from steelyard.learner.model_job import ModelJob
 from steelyard.learner.referred import Referred
 from steelyard.objective import DPO, Objective, WithChosenLikelihood
 from steelyard.policy import Policy
-from steelyard.pretrain.context_room import Size, with_room
+from steelyard.pretrain.context_room import Size, size_of, with_room
 from steelyard.pretrain.format_tokens import format_ids, without_format
 from steelyard.pretrain.held_out_pairs import HeldOutPairs, given_pair, pair_logp
 from steelyard.task.base import key_of, split_keys
@@ -134,8 +134,7 @@ class PreferenceTuning(ModelJob):
         """The pairs that fit the context, held-out prompts with room for a completion; others are counted."""
 
         def size(pair: Preference) -> Size:
-            chosen, rejected = given_pair(policy, pair)
-            return int((~chosen.action_T).sum()), max(len(chosen.tokens_T), len(rejected.tokens_T))
+            return size_of(given_pair(policy, pair))
 
         room = {"context": policy.context_length, "answer": self.max_completion_length}
         kept, able, left = with_room(train, held, size, **room, what="pair", path=self.path)

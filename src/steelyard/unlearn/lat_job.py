@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, NamedTuple
 
 import tyro
 
-from steelyard.core import Group, PositiveInt, Prompt, ShareInside, checked, require
+from steelyard.core import Group, PositiveInt, Prompt, ShareInside, checked
 from steelyard.core.json import JsonObject
 from steelyard.learner import demonstration
 from steelyard.learner.given_data import GivenData
@@ -31,6 +31,7 @@ from steelyard.unlearn.lat import LAT
 from steelyard.unlearn.latent_learner import LatentLearner
 from steelyard.unlearn.material import Material
 from steelyard.unlearn.protocol import Paired
+from steelyard.unlearn.request import check_apart, check_lengths
 
 Plain = tyro.conf.OmitArgPrefixes
 _SHOWN = 4
@@ -135,10 +136,7 @@ class LatentTraining(ModelJob):
         train, notes = self.file.read(self.path, "--path")
         words = {"prompt_template": self.file.prompt_template, "chat": self.file.chat}
         benign, more = AnsweredFile(**words, system_prompt=self.file.system_prompt).read(self.retain, "--retain")
-        both = {one.prompt.id for one in train} & {one.prompt.id for one in benign}
-        twice = next((one for one in benign if one.prompt.id in both), None)
-        place = "" if twice is None else twice.prompt.place
-        require(twice is None, f"its prompt is in {self.path} too", where=place, hint="leave it out of one file")
+        check_apart(benign, train, self.path)
         share = self.held_out_share
         rest, kept = split_keys(benign, lambda row: key_of(row.prompt.text), share, where=self.retain)
         if self.held_out:
@@ -152,14 +150,7 @@ class LatentTraining(ModelJob):
         self.objective.adversary.sites_in(policy)
         pairs = [t for one in (*read.train, *read.held_out) for t in _pair(policy, one)]
         benign = [t for [t] in _benign(policy, [*read.benign, *read.benign_held_out])]
-        longest = max(len(t.tokens_T) for t in (*pairs, *benign))
-        what = f"a prompt with its answer has {longest} tokens, and the model's context {policy.context_length}"
-        fits = longest <= policy.context_length
-        require(fits, what, where="data", hint="shorten the row, or take a model with a longer context")
-        asked = max(int((~t.action_T).sum()) for t in pairs)
-        left = policy.context_length - asked
-        what = f"is {self.max_completion_length}: a prompt of {asked} tokens leaves {left} of the context"
-        require(self.max_completion_length <= left, what, where="--max-completion-length", hint="lower it")
+        check_lengths(policy, [*pairs, *benign], pairs, self.max_completion_length)
 
     def _facts(self, read: Files) -> JsonObject:
         counts = {"train": len(read.train), "held_out": len(read.held_out)}

@@ -5,15 +5,15 @@ Both files hold prompts with answers, and perhaps wrong answers for the audit (`
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import tyro
 from jaxtyping import Float64
 
-from steelyard.core import Group, PositiveInt, Prompt, checked, require
+from steelyard.core import Group, PositiveInt, Prompt, Trajectory, checked, require
 from steelyard.core.json import JsonObject
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
@@ -99,10 +99,7 @@ class ForgetRequest:
         retain, more = self.file.read(self.retain, "--retain") if self.retain else ([], Counter())
         numbers = [same_number_of_wrong(forget, self.forget)]
         numbers += [same_number_of_wrong(retain, self.retain)] if retain else []
-        both = {row.prompt.id for row in forget} & {row.prompt.id for row in retain}
-        twice = next((row for row in retain if row.prompt.id in both), None)
-        place = "" if twice is None else twice.prompt.place
-        require(twice is None, f"its prompt is in {self.forget} too", where=place, hint="leave it out of one file")
+        check_apart(retain, forget, self.forget)
         hint = "add a column wrong to the file to forget, or leave --retrained out"
         able = numbers[0] > 0 or not self.retrained
         require(able, "needs wrong answers for truth ratios", where="--retrained", hint=hint)
@@ -118,12 +115,7 @@ class ForgetRequest:
         if not path:
             return []
         rows, _ = self.file.read(path, f"--{name.replace('_', '-')}")
-        known = {row.prompt.id for row in forget}
-        for row in rows:
-            hint = "leave it out of one file"
-            require(
-                row.prompt.id not in known, f"its prompt is in {self.forget} too", where=row.prompt.place, hint=hint
-            )
+        check_apart(rows, forget, self.forget)
         same_number_of_wrong(rows, path)
         return rows
 
@@ -146,16 +138,55 @@ class ForgetRequest:
         """The longest row (tokens).
 
         Raises:
-            SteelyardError: it does not fit the model's context, or a prompt leaves no room for an answer.
+            SteelyardError: as the function of this name.
         """
         rows = [t for group in groups for t in group]
-        longest = max(len(t.tokens_T) for t in rows)
-        context = policy.context_length
-        what = f"a prompt with its answer has {longest} tokens, and the model's context {context}"
-        hint = "shorten the row, or take a model with a longer context"
-        require(longest <= context, what, where="data", hint=hint)
-        asked = max(len(t.tokens_T) - int(t.action_T.sum()) for t in rows)
-        what = f"is {self.max_completion_length}: a prompt of {asked} tokens leaves {context - asked} of the context"
-        fits = asked + self.max_completion_length <= context
-        require(fits, what, where="--max-completion-length", hint="lower it")
-        return longest
+        return check_lengths(policy, rows, rows, self.max_completion_length)
+
+
+@runtime_checkable
+class Row(Protocol):
+    """What has a prompt."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """It."""
+        ...
+
+
+def check_apart(rows: Iterable[Row], others: Iterable[Row], path: str) -> None:
+    """Refuse a row whose prompt is that of another, which stands in the file `path`.
+
+    Raises:
+        SteelyardError: there is one; its place is told.
+    """
+    known = {other.prompt.id for other in others}
+    for row in rows:
+        hint = "leave it out of one file"
+        require(row.prompt.id not in known, f"its prompt is in {path} too", where=row.prompt.place, hint=hint)
+
+
+def check_lengths(
+    policy: Policy, rows: Iterable[Trajectory], answered: Iterable[Trajectory], max_completion_length: int
+) -> int:
+    """The longest row (tokens).
+
+    Args:
+        policy: its context is to hold them.
+        rows: prompts with their answers.
+        answered: those of them whose prompts are asked.
+        max_completion_length: most tokens of what it then says.
+
+    Raises:
+        SteelyardError: a row does not fit the model's context, or a prompt leaves no room for an answer.
+    """
+    longest = max(len(t.tokens_T) for t in rows)
+    context = policy.context_length
+    what = f"a prompt with its answer has {longest} tokens, and the model's context {context}"
+    hint = "shorten the row, or take a model with a longer context"
+    require(longest <= context, what, where="data", hint=hint)
+    asked = max(len(t.tokens_T) - int(t.action_T.sum()) for t in answered)
+    what = f"is {max_completion_length}: a prompt of {asked} tokens leaves {context - asked} of the context"
+    fits = asked + max_completion_length <= context
+    require(fits, what, where="--max-completion-length", hint="lower it")
+    return longest
