@@ -48,7 +48,8 @@ def test_every_order_and_filter_agrees_with_sql(path, buffer):
         Filter(state="removed"): "gone IS NOT NULL",
         Filter(state="all", reward_low=0.25, reward_high=0.75): "reward BETWEEN 0.25 AND 0.75",
         Filter(state="all", version_low=1, version_high=1, until=20): "version = 1 AND seq <= 20",
-        Filter(state="all", prompt="p2"): "name = 'P2'",
+        Filter(state="all", prompts=frozenset({"P2", "elsewhere"})): "name = 'P2'",
+        Filter(state="all", prompts=frozenset({"P2"}), same=int(index.seq_R[4])): "false",
         Filter(state="all", same=int(index.seq_R[4])): "name = 'P1'",
         Filter(state="all", same=1): "false",
     }

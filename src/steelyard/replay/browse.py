@@ -40,8 +40,8 @@ class StoredRow(NamedTuple):
 class Filter:
     """Which trajectories are asked for; None leaves a bound open."""
 
-    prompt: str = ""
-    """A part of the prompt's id."""
+    prompts: frozenset[str] | None = None
+    """Ids of prompts."""
     same: int | None = None
     """Number of a trajectory: answers to its prompt."""
     state: State = "live"
@@ -65,15 +65,15 @@ class Filter:
         for column_R, low, high in bounds:
             passes_R &= True if low is None else column_R >= low
             passes_R &= True if high is None else column_R <= high
-        if self.prompt or self.same is not None:
+        if self.prompts is not None or self.same is not None:
             passes_R &= np.isin(index.prompt_R, self._prompts(index))
         return passes_R
 
     def _prompts(self, index: RowIndex) -> list[int]:
-        part = self.prompt.casefold()
         named = index.names.items()
         same = None if self.same is None else index.prompt_R[index.places([self.same])].tolist()
-        return [id for id, name in named if part in name.casefold() and (same is None or id in same)]
+        asked = self.prompts
+        return [id for id, name in named if (asked is None or name in asked) and (same is None or id in same)]
 
 
 def sequence(index: RowIndex, asked: Filter, order: Order) -> np.ndarray:

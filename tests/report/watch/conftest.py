@@ -13,6 +13,7 @@ from steelyard.core import Sampling, Trajectory
 from steelyard.policy.loading import SHIPPED
 from steelyard.replay import PrioritizedReplay, ReplayBuffer
 from steelyard.runtime.run_dir.pipeline_file import PipelineState, StageRows, StageState, write_pipeline_file
+from steelyard.task.base import make_prompt
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202egnp.exe"
 
@@ -29,14 +30,15 @@ def byte_tokenizer() -> Tokenizer:
 def episode(
     prompt: str, turns: Sequence[str], *, version: int = 0, reward: float | None = 0.0, sample: int = 0, **more
 ):
-    """An episode of these turns: the prompt's text, then by turns the policy's and the environment's."""
+    """An episode of these turns: the prompt's text, then by turns the policy's and the environment's. The prompt's id
+    is a hash, as that of a task's prompt."""
     parts = [byte_tokenizer().encode(text).ids for text in (prompt, *turns)]
     action_T = np.concatenate([np.full(len(part), i % 2 == 1) for i, part in enumerate(parts)])
     tokens_T = np.concatenate([np.array(part, np.int32) for part in parts])
     logp_T = np.where(action_T, -0.25, 0).astype(np.float32)
     return Trajectory(
-        prompt_id=prompt, tokens_T=tokens_T, action_T=action_T, logp_behaviour_T=logp_T, version=version,
-        digest="0123456789abcdef", sampling=Sampling(), finish="stop", reward=reward, sample=sample,
+        prompt_id=make_prompt(prompt, {}).id, tokens_T=tokens_T, action_T=action_T, logp_behaviour_T=logp_T,
+        version=version, digest="0123456789abcdef", sampling=Sampling(), finish="stop", reward=reward, sample=sample,
         logp_ref_T=np.where(action_T, -0.75, 0).astype(np.float32),
     ).replace(**more)  # fmt: skip
 

@@ -208,7 +208,7 @@ def browse(page, look, buffer, say, evil) -> None:
     until(page, "document.querySelectorAll('.opened [data-seq]').length === 0")
 
     page.locator("[name=text]").fill("21+21=")
-    page.locator("[name=prompt]").fill("21")
+    page.locator("[name=prompt]").fill("21+21")
     page.locator("[name=reward_low]").fill("0")
     page.locator("[name=reward_high]").fill("1")
     page.locator("[name=version_low]").fill("0")
@@ -310,7 +310,7 @@ def test_the_report_as_one_file_browses_what_it_holds(watched, page, evil, monke
     page.wait_for_selector(".opened .turn.environment")
     page.locator("#close").click()
     until(page, "document.querySelectorAll('.opened [data-seq]').length === 0")
-    for name, value, told in (("text", "21+21=", "2 found in 90 of 90"), ("prompt", "31+", "0 found in 3 of 3")):
+    for name, value, told in (("text", "21+21=", "2 found in 90 of 90"), ("prompt", "31+", "0 found in 2 of 2")):
         page.locator(f"[name={name}]").fill(value)
         page.get_by_role("button", name="Filter").click()
         count(told)

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from steelyard.core import SteelyardError, moved
-from steelyard.report.watch import browser
+from steelyard.report.watch import browser, prompt_texts
+from steelyard.report.watch.episode import parts_of
 from steelyard.report.watch.follow import FollowedRows, FollowedRun
 from steelyard.report.watch.loopback import listen
 from steelyard.report.watch.server import HEADERS, make_app
@@ -58,11 +59,13 @@ def test_pages_of_trajectories(client):
     assert last["rows"][-1]["asked"] == "0+0=" and last["rows"][-1]["said"] == "0"
     query = {"prompt": "7+", "order": "reward-high", "version_low": 0, "reward_low": 0.5}
     found = client.get("/secret/api/runs/0/rows", params=query).json()
-    assert {row["prompt_id"] for row in found["rows"]} == {"7+7=", "17+17=", "27+27=", "37+37="}
+    assert {row["asked"] for row in found["rows"]} == {"7+7=", "17+17=", "27+27=", "37+37="}
     assert {row["reward"] for row in found["rows"]} == {1.0}
-    seq = next(row["seq"] for row in found["rows"] if row["prompt_id"] == "7+7=")
+    seq, id = next((row["seq"], row["prompt_id"]) for row in found["rows"] if row["asked"] == "7+7=")
     same = client.get("/secret/api/runs/0/rows", params={"same": seq, "order": "version"}).json()
-    assert {row["prompt_id"] for row in same["rows"]} == {"7+7="}
+    assert {row["asked"] for row in same["rows"]} == {"7+7="}
+    by_id = client.get("/secret/api/runs/0/rows", params={"prompt": id[2:14].upper()}).json()
+    assert by_id["total"] == 3 and {row["prompt_id"] for row in by_id["rows"]} == {id}, "an id is a hash here"
     assert [row["version"] for row in same["rows"]] == [2, 1, 0]
 
 
@@ -75,6 +78,19 @@ def test_a_search_goes_on_where_its_time_ended(client, monkeypatch):
     second = client.get("/secret/api/runs/0/rows", params={**query, "offset": 100, "until": first["until"]}).json()
     assert second["next"] is None
     assert len(first["rows"]) + len(second["rows"]) == 3
+
+
+def test_prompts_are_read_in_steps_once_and_the_text_of_answers_is_not_theirs(client, monkeypatch):
+    monkeypatch.setattr(browser, "BUDGET", 0.0)
+    monkeypatch.setattr(prompt_texts, "_CHUNK", 15)
+    read = []
+    monkeypatch.setattr(prompt_texts, "parts_of", lambda t: read.append(t.prompt_id) or parts_of(t))
+    steps = [client.get("/secret/api/runs/0/rows", params={"prompt": "21+21="}).json() for _ in range(4)]
+    assert [step["unread"] for step in steps] == [26, 11, 0, 0] and len(read) == len(set(read)) == 41
+    assert [len(step["rows"]) for step in steps] == [0, 0, 3, 3]
+    assert (
+        client.get("/secret/api/runs/0/rows", params={"prompt": "look"}).json()["total"] == 0
+    )  # an environment's word
 
 
 def test_a_trajectory_in_full(client, evil):

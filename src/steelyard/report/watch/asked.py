@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from steelyard.core import SteelyardError, require
@@ -11,6 +12,20 @@ MAX_TEXT = 1000
 """Characters of a searched text."""
 MAX_NUMBER = 2**53
 Query = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A page of trajectories that somebody asks for."""
+
+    filter: Filter
+    order: Order
+    text: str = ""
+    """A part of the prompt's or the completion's text."""
+    prompt: str = ""
+    """A part of the prompt's text, or of its id."""
+    offset: int = 0
+    """Number of trajectories that pass the filter before the first one looked at."""
 
 
 def chosen_runs(text: str, count: int) -> list[int]:
@@ -34,15 +49,14 @@ def number(text: str, where: str, *, most: int = MAX_NUMBER) -> int:
     return int(text)
 
 
-def rows_asked(query: Query) -> tuple[Filter, Order, str, int]:
-    """Filter, order, searched text and offset of a page of trajectories.
+def rows_asked(query: Query) -> Asked:
+    """The page of trajectories that a query names.
 
     Raises:
         SteelyardError: a value is not of its kind.
     """
     order = _one_of(query.get("order") or "newest", ORDERS, "order")
-    asked = Filter(
-        prompt=_short(query, "prompt"),
+    bounds = Filter(
         same=_whole(query, "same"),
         state=cast(State, _one_of(query.get("state") or "live", STATES, "state")),
         reward_low=_bound(query, "reward_low"),
@@ -51,7 +65,8 @@ def rows_asked(query: Query) -> tuple[Filter, Order, str, int]:
         version_high=_whole(query, "version_high"),
         until=_whole(query, "until"),
     )
-    return asked, cast(Order, order), _short(query, "text"), _whole(query, "offset") or 0
+    text, prompt = _short(query, "text"), _short(query, "prompt")
+    return Asked(bounds, cast(Order, order), text, prompt, _whole(query, "offset") or 0)
 
 
 def _one_of(text: str, known: tuple[str, ...], where: str) -> str:

@@ -15,12 +15,14 @@ import numpy as np
 from steelyard.core import Trajectory, require
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.replay import browse
-from steelyard.replay.browse import Filter, Order, StoredRow
+from steelyard.replay.browse import Filter, StoredRow
 from steelyard.replay.inspect import View, open_view
 from steelyard.replay.row_index import RowIndex
+from steelyard.report.watch.asked import Asked
 from steelyard.report.watch.buffer_figures import buffer_figures
 from steelyard.report.watch.episode import episode_values, parts_of, turns_of
 from steelyard.report.watch.pace import EVERY, pause
+from steelyard.report.watch.prompt_texts import PromptTexts
 from steelyard.report.watch.texts import Texts
 from steelyard.report.watch.values import figure_values
 from steelyard.runtime.factories import BUFFER
@@ -28,7 +30,7 @@ from steelyard.runtime.factories import BUFFER
 PAGE = 50
 """Most trajectories of a page."""
 BUDGET = 0.1
-"""Seconds that one answer searches texts for; the next one goes on."""
+"""Seconds that one answer reads texts for; the next one goes on."""
 PREVIEW = 240
 """Characters of a prompt or a completion in a list."""
 _CHUNK = 64
@@ -54,6 +56,7 @@ class Browser:
         self._texts = Texts(directory, str(settings.get("model", "")))
         self._beta = _part(settings, "objective").get("beta")
         self._index = RowIndex()
+        self._prompts = PromptTexts(self._texts)
         self._asked: tuple[object, np.ndarray] = (None, np.empty(0, np.int64))
         self._lock = threading.Lock()
         self._made: JsonObject = {}
@@ -65,59 +68,63 @@ class Browser:
         """True where the run has a buffer."""
         return self._path.exists()
 
-    def page(self, asked: Filter, order: Order, *, text: str = "", offset: int = 0) -> JsonObject:
-        """Up to `PAGE` trajectories from the one at `offset` on.
-
-        Args:
-            asked: what else must hold.
-            order: which come first.
-            text: a part of the prompt's or the completion's text; an answer stops looking after `BUDGET` seconds.
-            offset: number of trajectories that pass `asked` before the first one looked at.
+    def page(self, asked: Asked) -> JsonObject:
+        """Up to `PAGE` trajectories. An answer stops reading texts after `BUDGET` seconds.
 
         Returns:
-            `rows`; `total` that pass `asked`; `next`, the offset to go on at, None at the end; `until`, see `Filter`;
-            `newest` number in the file; `problem`, why token ids stand for text.
+            `rows`; `total` that pass the filter; `next`, the offset to go on at, None at the end; `until`, see
+            `Filter`; `newest` number in the file; `problem`, why token ids stand for text; `unread`, how many prompts
+            are to be read before a filter by prompt can answer: while there are any, there are no rows.
 
         Raises:
             SteelyardError: there is no buffer, or its file is damaged.
         """
         with self._lock, open_view(self._path) as view:
+            self._texts.tokenizer()
+            end = time.monotonic() + BUDGET
             self._update(view)
             newest = int(self._index.seq_R[-1]) if len(self._index.seq_R) else 0
-            asked = asked if asked.until is not None else replace(asked, until=newest)
-            ordered = self._sequence(asked, order)
-            if text:
-                seqs, reached = self._search(view, ordered, text, offset)
+            unread = self._prompts.read(view, self._index, end) if asked.prompt else 0
+            wanted = self._filter(asked, newest)
+            ordered = self._sequence(wanted, asked)
+            if unread:
+                seqs, reached = [], asked.offset
+            elif asked.text:
+                seqs, reached = self._search(view, ordered, asked, end)
             else:
-                seqs = ordered[offset : offset + PAGE].tolist()
-                reached = offset + len(seqs)
+                seqs = ordered[asked.offset : asked.offset + PAGE].tolist()
+                reached = asked.offset + len(seqs)
             rows = browse.stored(self._index, seqs)
             bodies = browse.bodies(view, seqs)
         listed = [self._listed(row, bodies[row.seq]) for row in rows if row.seq in bodies]
         following = reached if reached < len(ordered) else None
-        return {"rows": listed, "total": len(ordered), "next": following, "until": asked.until, "newest": newest,
-                "problem": self._texts.problem}  # fmt: skip
+        return {"rows": listed, "total": len(ordered), "next": following, "until": wanted.until, "newest": newest,
+                "problem": self._texts.problem, "unread": unread}  # fmt: skip
+
+    def _filter(self, asked: Asked, newest: int) -> Filter:
+        """What is asked for, with the prompts that it names, up to a trajectory that stays the same."""
+        prompts = self._prompts.having(asked.prompt, self._index) if asked.prompt else None
+        until = newest if asked.filter.until is None else asked.filter.until
+        return replace(asked.filter, prompts=prompts, until=until)
 
     def _update(self, view: View) -> None:
         if self._index.update(view):
             self._texts.forget()
             self._asked = (None, np.empty(0, np.int64))
 
-    def _sequence(self, asked: Filter, order: Order) -> np.ndarray:
+    def _sequence(self, wanted: Filter, asked: Asked) -> np.ndarray:
         """`browse.sequence`, kept for the next page of the same question."""
-        key = (asked, order, self._index.position)
+        key = (wanted, asked.order, self._index.position)
         if self._asked[0] != key:
-            self._asked = (key, browse.sequence(self._index, asked, order))
+            self._asked = (key, browse.sequence(self._index, wanted, asked.order))
         return self._asked[1]
 
-    def _search(self, view: View, ordered: np.ndarray, text: str, offset: int) -> tuple[list[int], int]:
-        """Numbers of the trajectories that have the text, and the offset reached."""
-        self._texts.tokenizer()
-        end = time.monotonic() + BUDGET
-        wanted = text.casefold()
+    def _search(self, view: View, ordered: np.ndarray, asked: Asked, end: float) -> tuple[list[int], int]:
+        """Numbers of the trajectories that have the text, and the offset reached by the moment `end`."""
+        wanted = asked.text.casefold()
         found: list[int] = []
-        reached = offset
-        while reached < len(ordered) and len(found) < PAGE and (reached == offset or time.monotonic() < end):
+        reached = asked.offset
+        while reached < len(ordered) and len(found) < PAGE and (reached == asked.offset or time.monotonic() < end):
             chunk = ordered[reached : reached + _CHUNK].tolist()
             texts = self._whole(view, chunk)
             for seq in chunk:
@@ -159,7 +166,9 @@ class Browser:
         """
         with self._lock, open_view(self._path) as view:
             self._update(view)
-            newest = browse.stored(self._index, self._sequence(Filter(state="all"), "newest")[:rows].tolist())
+            newest = browse.stored(
+                self._index, browse.sequence(self._index, Filter(state="all"), "newest")[:rows].tolist()
+            )
             fit = np.cumsum([row.length for row in newest]) <= tokens
             kept = newest[: max(1, int(fit.sum()))]
             bodies = browse.bodies(view, [row.seq for row in kept])

@@ -102,8 +102,7 @@ class _Answers:
 
     def rows(self, request: Request) -> Response:
         """A page of trajectories."""
-        asked, order, text, offset = rows_asked(request.query_params)
-        return Json(self._browser(request).page(asked, order, text=text, offset=offset))
+        return Json(self._browser(request).page(rows_asked(request.query_params)))
 
     def trajectory(self, request: Request) -> Response:
         """One trajectory in full."""

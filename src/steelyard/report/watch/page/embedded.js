@@ -52,10 +52,21 @@ function rows(run, query) {
 
 const textOf = (run, row) => one(run, row.seq).tokens.text.join("").toLowerCase();
 
+const prompts = new WeakMap();
+function promptOf(run, row) {
+  if (!prompts.has(row)) {
+    const { turns, tokens } = one(run, row.seq);
+    const end = turns[0]?.by === "prompt" ? turns[0].end : 0;
+    prompts.set(row, tokens.text.slice(0, end).join("").toLowerCase());
+  }
+  return prompts.get(row);
+}
+
 function passes(row, query, run) {
+  const prompt = (query.prompt ?? "").toLowerCase();
   const same = query.same ? run.rows.find((other) => other.seq === Number(query.same))?.prompt_id : row.prompt_id;
   return within(row.reward, query.reward_low, query.reward_high) && within(row.version, query.version_low, query.version_high)
-    && row.prompt_id.toLowerCase().includes((query.prompt ?? "").toLowerCase()) && row.prompt_id === same
+    && row.prompt_id === same && (!prompt || row.prompt_id.toLowerCase().includes(prompt) || promptOf(run, row).includes(prompt))
     && ((query.state ?? "all") === "all" || (query.state === "live") === (row.gone === null));
 }
 

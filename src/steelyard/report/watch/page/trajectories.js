@@ -41,7 +41,7 @@ function frame(runs, run, { heading = "h1", note = null, state = "live" }) {
   const form = el("form", { class: "filters", role: "search", "aria-label": "Filter trajectories", onsubmit: (event) => { event.preventDefault(); apply(form); } },
     runs.length > 1 ? labelled("Run", el("select", { name: "run" }, ...runs.map((one, i) => one.buffer && el("option", { value: i }, ...shown(one.name, 80)))), "wide") : null,
     labelled("Search in the text", el("input", { type: "search", name: "text", maxlength: 1000, placeholder: "prompt or completion" }), "wide"),
-    labelled("Prompt's id has", el("input", { type: "search", name: "prompt", maxlength: 1000 })),
+    labelled("Prompt or its id has", el("input", { type: "search", name: "prompt", maxlength: 1000 })),
     labelled("Show", el("select", { name: "state" }, ...states.map(([value, text]) => el("option", { value }, text)))),
     labelled("Order", el("select", { name: "order" }, ...Object.entries(ORDERS).map(([value, text]) => el("option", { value }, text)))),
     range("Reward", "reward", "any"), range("Weight version", "version", "1"),
@@ -98,6 +98,10 @@ async function listRows(place, run, signal) {
   const count = place.querySelector("#count");
   try {
     let found = await ask(`runs/${run}/rows`, query, signal);
+    while (found.unread) {
+      count.textContent = `${number(found.unread)} prompts are yet to be read …`;
+      found = await ask(`runs/${run}/rows`, query, signal);
+    }
     const rows = found.rows;
     while (query.text && rows.length < 50 && found.next !== null) {
       count.textContent = `Searched ${number(found.next)} of ${number(found.total)} …`;
