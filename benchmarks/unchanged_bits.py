@@ -31,8 +31,16 @@ RENAMED: Mapping[str, str] = {
     "search/parity_max": "search/logp_mismatch_max",
 }
 """Metric of the base commit -> its name today."""
-ADDED = ("search/reward/", "search/length_", "search/truncated", "eval/length_stopped", "eval/reflection")
-"""Metrics that the base commit did not have begin so: the parts of the reward, and how completions end."""
+ADDED = (
+    "search/reward/",
+    "search/length_",
+    "search/truncated",
+    "search/entropy",
+    "eval/length_stopped",
+    "eval/reflection",
+)
+"""Metrics that the base commit did not have begin so: the parts of the reward, how completions end, and the
+entropy of their tokens."""
 WHOLE = "state"
 """The field of events that digests whole trajectories. Today these also say what was read as the answer, so it is left
 out; the rows of the buffer are compared field by field."""

@@ -38,6 +38,7 @@ def test_a_summary_worked_by_hand() -> None:
         "search/truncated": 0.0,
         "search/length_mean": 2.0,
         "search/length_stopped": 2.0,
+        "search/entropy": 0.0,
         "search/reward_mean": 0.5,
         "search/errors": 2,
     }
@@ -52,6 +53,22 @@ def test_a_summary_worked_by_hand() -> None:
     assert (
         statistics.why_no_batch({"replay/size": 3.0, "replay/errors": 0.0})
         == "replay: size 3; last verifier error: slow"
+    )
+
+
+def test_the_entropy_of_sampled_tokens_by_hand() -> None:
+    """-(log .5 + log .25) of two tokens and -log .125 of one: 6 log 2 of three tokens, 2 log 2 a token."""
+    action_T = np.array([False, True, True])
+    logp_T = np.log(np.array([1.0, 0.5, 0.25], np.float32))
+    two = Trajectory("p", np.zeros(3, np.int32), action_T, logp_T, 0, "d", Sampling(), "stop")
+    one = two.replace(action_T=action_T & [True, False, True], logp_behaviour_T=np.log(np.float32([1, 1, 0.125])))
+    failed = two.replace(finish="error", info={"error": "slow"})
+    statistics = RunStatistics()
+    statistics.found([two, one, failed, two.replace(action_T=action_T & False)])
+    found = resumed(statistics).stepped({"batch/staleness": {}})["search/entropy"]
+    assert found == pytest.approx(2 * np.log(2))
+    assert "search/entropy" not in statistics.stepped({"batch/staleness": {}}) | resumed(statistics).stepped(
+        {"batch/staleness": {}}
     )
 
 

@@ -243,6 +243,7 @@ def objective(run: RunRecords) -> Section | None:
         Series(run.metrics, "learner/entropy", "entropy of a token", SEARCHER, "--"),
         Series(run.metrics, "objective/entropy", "entropy, objective's", OTHER, ":"),
     ]
+    sampled = [Series(run.metrics, "search/entropy", "mean of -log p", SEARCHER)]
     residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
     clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
     weight = [Series(run.metrics, "learner/ess", "effective sample size", HELD_OUT)]
@@ -253,6 +254,13 @@ def objective(run: RunRecords) -> Section | None:
             "completions: 100% where it has not moved since they were drawn.",
         ),
         figure(lines("nats", "KL and entropy over learner steps.", nats, y="nats"), "Of what the learner drew."),
+        figure(
+            lines(
+                "sampled-entropy", f"Sampled entropy: {_change(run.metrics, *_ENTROPY)}.", sampled, y="nats per token"
+            ),
+            "Mean of -log p over the tokens that searchers just sampled: an estimate of the entropy of the policy that "
+            "samples. Where it goes to 0, samples are all alike.",
+        ),
         figure(
             lines("residual", "Size of the residual over learner steps.", residual, y="reward units"),
             "Root mean square of what trajectory balance drives to 0.",
@@ -293,6 +301,7 @@ def faults(run: RunRecords) -> Section | None:
 
 
 _SHOWN = 20
+_ENTROPY = ("search/entropy", number)
 _MISMATCH = ("search/logp_mismatch_mean", number)
 CHARTS = (
     target,

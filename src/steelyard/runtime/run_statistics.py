@@ -35,7 +35,7 @@ class RunStatistics:
         self._parts: dict[str, tuple[float, int]] = {}
         """Part of a reward -> its sum over what was found since the last step, and how many had it."""
         self._endings: dict[str, tuple[float, int]] = {}
-        """The same of how completions ended: `ending_of`."""
+        """The same of how completions ended: `ending_of`; and of the entropy of tokens."""
 
     def found(self, trajectories: Sequence[Trajectory]) -> None:
         """Count what searchers found."""
@@ -48,10 +48,12 @@ class RunStatistics:
             _add(self._parts, name, float(value))
         for name, value in (gauge for t in trajectories for gauge in ending_of(t).items()):
             _add(self._endings, name, value)
+        for trajectory in trajectories:
+            _add_entropy(self._endings, trajectory)
 
     def stepped(self, metrics: JsonMapping) -> JsonObject:
         """Count a learner step; returns the metrics with the mean reward of what was found since the last one, the mean
-        of each part of it, and how completions ended."""
+        of each part of it, how completions ended, and the entropy of the tokens that were sampled."""
         self.steps += 1
         self.staleness.update({int(s): n for s, n in metrics["batch/staleness"].items()})
         fresh = self._fresh
@@ -153,6 +155,20 @@ def ending_of(trajectory: Trajectory) -> dict[str, float]:
     return {"truncated": float(not stopped), "length_mean": length, **({"length_stopped": length} if stopped else {})}
 
 
-def _add(means: dict[str, tuple[float, int]], name: str, value: float) -> None:
+def _add(means: dict[str, tuple[float, int]], name: str, value: float, weight: int = 1) -> None:
     total, number = means.get(name, (0.0, 0))
-    means[name] = (total + value, number + 1)
+    means[name] = (total + value, number + weight)
+
+
+def _add_entropy(means: dict[str, tuple[float, int]], trajectory: Trajectory) -> None:
+    """Add to `entropy`, the sampled estimate of the policy's entropy in nats per token:
+
+        - sum over sampled tokens of log p(token) / their number
+
+    Its mean is the entropy of the next token where tokens are sampled from p itself: p is what the engine sampled from,
+    at its temperature. Where top-p or top-k cuts p, or a decode rule chooses, it is no estimate of that.
+    """
+    acted_T = trajectory.action_T
+    if trajectory.finish != "error" and acted_T.any():
+        logp = float(trajectory.logp_behaviour_T[acted_T].sum(dtype="float64"))
+        _add(means, "entropy", -logp, int(acted_T.sum()))
