@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from steelyard.cli.run_pace import Pace
 from steelyard.cli.sanitize import plain
 from steelyard.core.json import JsonMapping
 from steelyard.report.format import duration, number, percent
+from steelyard.report.run_pace import Pace
 from steelyard.report.waits import Bottleneck
 
 PER_SECOND = 2

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.live import Live
 
 from steelyard.cli.live_view import NARROWEST, PER_SECOND, live_view, sample_line, time_left, waiting
-from steelyard.cli.run_pace import RunPace
 from steelyard.cli.sanitize import plain
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.report.folding import fold
 from steelyard.report.format import number
 from steelyard.report.measures import headline_of, own
+from steelyard.report.run_pace import RunPace
 
 _WAITING_EVERY = 10.0  # seconds between lines about what a process waits for
 _PLAIN_EVERY = 5.0  # seconds between plain lines; each evaluation also prints one

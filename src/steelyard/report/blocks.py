@@ -62,3 +62,14 @@ class Section:
 def figure(plot: Plot | None, caption: str) -> Figure | None:
     """A plot with its caption; None where there is no plot."""
     return None if plot is None else Figure(plot, caption)
+
+
+def wide(id: str, title: str, figures: Sequence[Figure | None], *tables: Table) -> Section | None:
+    """A section with figures side by side; None where there is nothing to show."""
+    shown = [drawn for drawn in figures if drawn is not None]
+    return Section(id, title, shown, tables) if shown or tables else None
+
+
+def half(id: str, title: str, drawn: Figure | None) -> Section | None:
+    """A section of one figure, half as wide; None without it."""
+    return None if drawn is None else Section(id, title, [drawn], half=True)

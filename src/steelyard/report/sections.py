@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from steelyard.core import SteelyardError
-from steelyard.report.blocks import Figure, Section, Table, figure
+from steelyard.report.blocks import Section, Table, figure, half, wide
 from steelyard.report.format import is_number, number, percent
 from steelyard.report.job_section import drawing, job
+from steelyard.report.pace_section import idle, speed
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
-from steelyard.report.waits import bottleneck_of
 
 
 def held_out(run: RunRecords) -> Section | None:
@@ -33,7 +33,7 @@ def held_out(run: RunRecords) -> Section | None:
         figure(left, "One greedy answer to each held-out prompt. Band: 95% interval (Wilson)."),
         figure(right, "Samples at the training temperature. pass@k: at least one of k is correct."),
     ]
-    return _side_by_side("accuracy", "Held-out accuracy", figures)
+    return wide("accuracy", "Held-out accuracy", figures)
 
 
 def own(run: RunRecords) -> Section | None:
@@ -56,7 +56,7 @@ def own(run: RunRecords) -> Section | None:
             "From the policy to its reference, KL(pi, ref), and back, KL(ref, pi), for a completion.",
         ),
     ]
-    return _side_by_side("own", "What the task measures", figures)
+    return wide("own", "What the task measures", figures)
 
 
 def target(run: RunRecords) -> Section | None:
@@ -73,7 +73,7 @@ def target(run: RunRecords) -> Section | None:
         figure(left, "Between the policy and the target pi*, summed over every completion. 0 is equal, 1 is disjoint."),
         figure(right, "KL from the policy to pi*, and how far its estimate of log Z is from the exact value."),
     ]
-    return _side_by_side("target", "Distance to the exact target", figures)
+    return wide("target", "Distance to the exact target", figures)
 
 
 def reward(run: RunRecords) -> Section | None:
@@ -84,7 +84,7 @@ def reward(run: RunRecords) -> Section | None:
         Series(run.evals, "eval/reward_mean", "held out", HELD_OUT, "-."),
     ]
     plot = lines("rewards", "Mean reward over learner steps.", series, y="mean reward")
-    return _half(
+    return half(
         "reward", "Reward", figure(plot, "Of what the learner drew, what searchers just found, and held-out samples.")
     )
 
@@ -98,7 +98,7 @@ def length(run: RunRecords) -> Section | None:
         Series(run.evals, "eval/length_stopped", "held out, ended by itself", OTHER, ":"),
     ]
     plot = lines("lengths", "Mean completion length over learner steps.", series, y="tokens")
-    return _half("length", "Response length", figure(plot, "Mean number of tokens in a completion."))
+    return half("length", "Response length", figure(plot, "Mean number of tokens in a completion."))
 
 
 def endings(run: RunRecords) -> Section | None:
@@ -110,7 +110,7 @@ def endings(run: RunRecords) -> Section | None:
     ]
     plot = lines("endings", "Shares of completions over learner steps.", series, y="completions", share=True)
     caption = "Completions that reached their limit, and samples that look back at what they say (wait, let me check)."
-    return _half("endings", "Cut off, and reflection", figure(plot, caption))
+    return half("endings", "Cut off, and reflection", figure(plot, caption))
 
 
 def style(run: RunRecords) -> Section | None:
@@ -130,7 +130,7 @@ def style(run: RunRecords) -> Section | None:
     ]
     figures = [figure(plot, f"Of {of}, held out.") for plot, of in zip(plots, groups.values(), strict=True)]
     numbers = Table(["style", *groups.values()], cells, caption="At the last evaluation.")
-    return _side_by_side("style", "How answers are written", figures, numbers)
+    return wide("style", "How answers are written", figures, numbers)
 
 
 def staleness(run: RunRecords) -> Section | None:
@@ -142,7 +142,7 @@ def staleness(run: RunRecords) -> Section | None:
     text = f"{number(counts.total())} uses, mean staleness {number(mean)}, at most {number(max(counts, default=0))}."
     plot = histogram("ages", text, counts, x="versions behind the learner", y="times used")
     caption = f"How many versions old a trajectory's weights were when the learner used it. {text}"
-    return _half("staleness", "Staleness", figure(plot, caption))
+    return half("staleness", "Staleness", figure(plot, caption))
 
 
 def _ages(found: object) -> dict[int, int]:
@@ -152,35 +152,6 @@ def _ages(found: object) -> dict[int, int]:
         what = f"batch/staleness is {found!r}, which is no count of ages"
         hint = "restore the file that the run wrote"
         raise SteelyardError(what, where="metrics.jsonl", hint=hint) from error
-
-
-def idle(run: RunRecords) -> Section | None:
-    """Who waited for whom."""
-    series = [
-        Series(run.timing, "learner_idle", "learner", LEARNER, x="seconds"),
-        Series(run.timing, "searcher_idle", "searchers", SEARCHER, "--", x="seconds"),
-    ]
-    plot = lines("waiting", "Share of time spent waiting.", series, y="idle so far", x="seconds", share=True)
-    last = run.timing[-1] if run.timing else {}
-    text = f"At the end: learner {percent(last.get('learner_idle'))}, searchers {percent(last.get('searcher_idle'))}."
-    return _half(
-        "idle", "Idle time", figure(plot, f"Share of the time so far spent waiting. {text} {_who_waits(last)}")
-    )
-
-
-def _who_waits(last: Row) -> str:
-    """Who waits for whom, and what would change it."""
-    learner, searchers, driver = (
-        found if is_number(found := last.get(key)) else 0.0 for key in ("learner_idle", "searcher_idle", "driver_busy")
-    )
-    bottleneck = bottleneck_of(learner, searchers, driver)
-    if bottleneck is None:
-        return "Neither waits for long."
-    if bottleneck == "driver":
-        return "Both wait for the driver, which stores and hands over what there is: fewer searchers would do as well."
-    if bottleneck == "searchers":
-        return "The learner waits for trajectories: searchers are the bottleneck, and more of them would help."
-    return "Searchers wait for the learner, which max_staleness asks of them: the learner is the bottleneck."
 
 
 def replay(run: RunRecords) -> Section | None:
@@ -199,9 +170,9 @@ def replay(run: RunRecords) -> Section | None:
     shown = figure(plot, "Trajectories that the learner can draw from.")
     counts = figure(counted, "Since the start. Of two equal trajectories of a prompt, a duplicate, one is kept.")
     return (
-        _half("replay", "Replay buffer", shown or counts)
+        half("replay", "Replay buffer", shown or counts)
         if counts is None or shown is None
-        else _side_by_side("replay", "Replay buffer", [shown, counts, drawn])
+        else wide("replay", "Replay buffer", [shown, counts, drawn])
     )
 
 
@@ -217,22 +188,13 @@ def _reuse(run: RunRecords) -> Series:
     return Series(rows, "reuse", "draws", LEARNER)
 
 
-def speed(run: RunRecords) -> Section | None:
-    """How fast completions came."""
-    series = [Series(run.timing, "completions_per_s", "completions", SEARCHER, x="seconds")]
-    plot = lines("speed", "Completions per second over time.", series, y="completions per second", x="seconds")
-    last = run.timing[-1] if run.timing else {}
-    rates = f"{number(last.get('completions_per_s'))} completions and {number(last.get('steps_per_s'))} learner steps"
-    return _half("throughput", "Throughput", figure(plot, f"Mean since the start. At the end {rates} a second."))
-
-
 def loss(run: RunRecords) -> Section | None:
     """Loss and gradient norm."""
     left = lines("losses", "Loss over learner steps.", [Series(run.metrics, "learner/loss", "loss", LEARNER)], y="loss")
     norm = [Series(run.metrics, "learner/grad_norm", "gradient norm", OTHER)]
     right = lines("norms", "Gradient norm over learner steps.", norm, y="gradient norm")
     figures = [figure(left, "Loss of each learner step."), figure(right, "Norm of the gradient of each learner step.")]
-    return _side_by_side("loss", "Loss and gradient", figures)
+    return wide("loss", "Loss and gradient", figures)
 
 
 def objective(run: RunRecords) -> Section | None:
@@ -270,7 +232,7 @@ def objective(run: RunRecords) -> Section | None:
             "Tokens whose importance ratio was clipped: they give no gradient.",
         ),
     ]
-    return _side_by_side("objective", "Objective", figures)
+    return wide("objective", "Objective", figures)
 
 
 def logp_mismatch(run: RunRecords) -> Section | None:
@@ -281,7 +243,7 @@ def logp_mismatch(run: RunRecords) -> Section | None:
     ]
     plot = lines("gauge", "Difference between engine and learner.", series, y="nats per token")
     text = f"Differences of log-probabilities on a few tokens of each batch. {_change(run.metrics, *_MISMATCH)}."
-    return _half("logp-mismatch", "Engine and learner agree", figure(plot, text))
+    return half("logp-mismatch", "Engine and learner agree", figure(plot, text))
 
 
 def faults(run: RunRecords) -> Section | None:
@@ -321,16 +283,6 @@ CHARTS = (
     logp_mismatch,
     faults,
 )
-
-
-def _side_by_side(id: str, title: str, figures: Sequence[Figure | None], *tables: Table) -> Section | None:
-    """A wide section of figures; None where there is nothing to show."""
-    shown = [drawn for drawn in figures if drawn is not None]
-    return Section(id, title, shown, tables) if shown or tables else None
-
-
-def _half(id: str, title: str, drawn: Figure | None) -> Section | None:
-    return None if drawn is None else Section(id, title, [drawn], half=True)
 
 
 def _change(rows: Sequence[Row], key: str, write: Callable[[object], str]) -> str:

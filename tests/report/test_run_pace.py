@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.cli.run_pace import WINDOW, RunPace
+from steelyard.report.run_pace import WINDOW, RunPace
 
 
 def fed(*rows):

@@ -1,4 +1,4 @@
-"""How fast each side of a run goes, when it will end, and who waits for whom: over the last half minute of its rows.
+"""How fast each side of a run goes, when it will end, and who waits for whom: over the last rows of a run.
 
     tokens/s, learner     sum of tokens in the batches of the window's steps / seconds of the window
     tokens/s, searchers   sum of (trajectories that came) * (their mean length) / seconds of the window
@@ -16,7 +16,7 @@ from steelyard.report.format import is_number, number
 from steelyard.report.waits import Bottleneck, bottleneck_of
 
 WINDOW = 30.0
-"""Seconds that the numbers look back."""
+"""Seconds that the numbers of a run that goes on look back."""
 LEAST = 2.0
 """Seconds below which nothing is said: one batch more or less would change it."""
 _CAME = ("replay/admitted", "replay/refused", "replay/unknown_version")
@@ -70,9 +70,14 @@ class Pace:
 
 
 class RunPace:
-    """Keeps the moments of the window."""
+    """Keeps the moments of the window.
 
-    def __init__(self) -> None:
+    Args:
+        window: seconds that the numbers look back.
+    """
+
+    def __init__(self, window: float = WINDOW) -> None:
+        self._window = window
         self._moments: deque[_Moment] = deque()
         self._timing: JsonMapping = {}
         self._came: float | None = None
@@ -85,7 +90,12 @@ class RunPace:
         if file != "metrics" or not is_number(row.get("step")):
             return
         self._moments.append(self._moment(row, now))
-        while len(self._moments) > 2 and self._moments[1].at <= now - WINDOW:
+        while len(self._moments) > 2 and self._moments[1].at <= now - self._window:
+            self._moments.popleft()
+
+    def begin_anew(self) -> None:
+        """Begin another window at the latest moment."""
+        while len(self._moments) > 1:
             self._moments.popleft()
 
     def _moment(self, row: JsonMapping, now: float) -> _Moment:
