@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from steelyard.replay import PrioritizedReplay, ReplayBuffer, SingleUse
-from steelyard.replay.browse import ORDERS, Filter, composition, sequence, stored
+from steelyard.replay.browse import ORDERS, Filter, causes, composition, sequence, stored
 from steelyard.replay.inspect import open_view
 from steelyard.replay.row_index import RowIndex
 
@@ -101,6 +101,45 @@ def test_a_queue_keeps_its_draws_and_a_draw_that_must_wait_is_none(path, make):
         assert queue.sample(2, 2, version=0, draw=0) is None
         assert queue.sample(1, 2, version=0, draw=0) is not None
         assert drawn(index_of(path)) == {0: 1, 1: 1, 2: 0}
+
+
+def why_of(path):
+    """Sample -> why it was removed."""
+    index = index_of(path)
+    with open_view(path) as view:
+        found = causes(view, index.seq_R.tolist())
+    return {row.sample: found[row.seq] for row in stored(index, [*found])}
+
+
+def test_the_file_says_why_each_was_removed(path, make):
+    """A full prompt evicts its oldest, an equal one takes the place of another, and a draw drops what is over age."""
+    settings = PrioritizedReplay(capacity_per_prompt=2)
+    with closing(settings.open(seed=0, path=path, max_staleness=2)) as buffer:
+        buffer.add([make("a", i, version=1, sample=i, reward=1.0) for i in range(3)], version=1)
+        buffer.add([make("b", 9, version=v, sample=v + 5, reward=1.0) for v in (1, 2)], version=2)
+        before = buffer.state()
+        buffer.sample(1, 1, version=4, draw=0)
+        assert why_of(path) == {0: "evicted", 1: "over-age", 2: "over-age", 6: "duplicates"}
+        assert buffer.metrics()["replay/evicted"] == 3
+        buffer.restore(before, keep_later=False)
+        assert why_of(path) == {0: "evicted", 6: "duplicates"}
+
+
+def test_a_queue_says_what_was_used_and_what_was_too_old(path, make):
+    with closing(SingleUse().open(seed=0, path=path, max_staleness=1)) as queue:
+        queue.add([make("a", i, version=i // 2, sample=i, reward=1.0) for i in range(4)], version=1)
+        assert queue.sample(1, 2, version=2, draw=0) is not None
+        assert why_of(path) == {0: "over-age", 1: "over-age", 2: "used", 3: "used"}
+
+
+def test_a_file_of_before_says_no_causes_until_it_is_written(path, buffer):
+    buffer.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("ALTER TABLE rows DROP COLUMN why")
+    assert why_of(path) == {}
+    ReplayBuffer.open(path).close()
+    with open_view(path) as view:
+        assert view.keeps_causes and causes(view, [1, 2, 3]) == {}
 
 
 def test_a_file_that_does_not_keep_draws_says_so_and_keeps_them_once_written(path, buffer):

@@ -32,7 +32,7 @@ def test_every_event_takes_the_next_number(file, make):
     a, b = put(file, make("a"), make("b", reward=0.5), arrived=7)
     with file.transaction() as events:
         events.publish(4, "d")
-        events.remove(a)
+        events.remove(a, "evicted")
     (c,) = put(file, make("a", 1, version=2))
     assert (a.seq, b.seq, c.seq, file.position) == (1, 2, 5, 5)
     assert dump(file)["weights"] == [(4, "d", 3)]
@@ -45,7 +45,7 @@ def test_every_event_takes_the_next_number(file, make):
 def test_who_was_live_when(file, make):
     a, _ = put(file, make("a"), make("b"))
     with file.transaction() as events:
-        events.remove(a)
+        events.remove(a, "evicted")
     put(file, make("c"))
     assert [file.live_at(position) for position in range(6)] == [[], [1], [1, 2], [2], [2, 4], [2, 4]]
 
@@ -55,7 +55,7 @@ def test_going_back_leaves_the_tables_as_they_were(file, make):
     before = dump(file)
     with file.transaction() as events:
         events.publish(1, "e")
-        events.remove(b)
+        events.remove(b, "evicted")
     put(file, make("c"), make("a", 1))
     assert dump(file) != before
     file.roll_back(2, {"admitted": 2})
@@ -67,11 +67,11 @@ def test_putting_back_undoes_removals_alone(file, make):
     (a,) = put(file, make("a"))
     (b,) = put(file, make("b"))
     with file.transaction() as events:
-        events.remove(a)
+        events.remove(a, "evicted")
     (c,) = put(file, make("c"))
     with file.transaction() as events:
-        events.remove(b)
-        events.remove(c)
+        events.remove(b, "evicted")
+        events.remove(c, "evicted")
     file.put_back(3, {"admitted": 3, "evicted": 1})
     assert [row.seq for row in file.live()] == [b.seq, c.seq] and file.position == 6
     assert file.counts == {"admitted": 3, "evicted": 1}
@@ -114,8 +114,8 @@ def test_an_error_in_a_block_leaves_the_file_as_it_was(file, path, make):
 def test_forgetting_ends_at_its_position_exactly(file, make):
     a, b = put(file, make("a"), make("b"))
     with file.transaction() as events:
-        events.remove(a)  # event 3
-        events.remove(b)  # event 4
+        events.remove(a, "evicted")  # event 3
+        events.remove(b, "evicted")  # event 4
     file.forget(3)
     assert [row[0] for row in dump(file)["rows"]] == [row[0] for row in dump(file)["bodies"]] == [b.seq]
     assert file.live_at(3) == [b.seq] and file.remembers(3) and not file.remembers(2)

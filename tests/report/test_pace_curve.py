@@ -54,8 +54,8 @@ def test_both_sections_say_what_windows_tell():
     run = records(METRICS, TIMING)
     now, so_far = idle(run).figures
     assert now.caption == (
-        "Share of each window of 2 s spent waiting. Of 2 windows: in 1 searchers wait for the learner, in 1 the learner "
-        "waits for searchers."
+        "Share of each window of 2 s spent waiting. Of 2 windows: in 1 searchers wait for the learner, in 1 the "
+        "learner waits for searchers."
     )
     assert so_far.caption.endswith("searchers are the bottleneck, and more of them would help.")
     tokens, came = speed(run).figures

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from steelyard.core import Trajectory
+from steelyard.replay.events import Cause
 from steelyard.replay.inspect import View
 from steelyard.replay.row_index import RowIndex
 
@@ -116,6 +117,14 @@ def bodies(view: View, seqs: Sequence[int]) -> dict[int, Trajectory]:
     """The trajectories with these numbers; those that are no longer there are left out."""
     found = view.ask("SELECT seq, data FROM bodies WHERE seq IN (SELECT value FROM json_each(?))", str(list(seqs)))
     return {seq: view.decode(seq, body) for seq, body in found}
+
+
+def causes(view: View, seqs: Sequence[int]) -> dict[int, Cause]:
+    """Why the trajectories with these numbers were removed, of those of which the file says it."""
+    if not view.keeps_causes:
+        return {}
+    query = "SELECT seq, why FROM rows WHERE why IS NOT NULL AND seq IN (SELECT value FROM json_each(?))"
+    return dict(view.ask(query, str(list(seqs))))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from steelyard.replay.database import Database
 from steelyard.replay.draw import Slot, choose_entries, choose_prompts, shuffled
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.entry import Entry
-from steelyard.replay.events import Events
+from steelyard.replay.events import Cause, Events
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.near_duplicate import NearDuplicates
 from steelyard.replay.store import Eviction, Store
@@ -193,13 +193,13 @@ class ReplayBuffer(Durable):
         if capacity is not None and len(store.by_eviction) > capacity:
             self._drop(store.first_evicted(), events, "evicted")
 
-    def _drop(self, entry: Entry, events: Events, counter: str, *, stored: bool = True) -> None:
+    def _drop(self, entry: Entry, events: Events, why: Cause, *, stored: bool = True) -> None:
         if stored:
             self._store.remove(entry)
         if self._near_duplicates is not None:
             self._near_duplicates.remove(entry)
-        events.remove(entry)
-        self._file.counts[counter] += 1
+        events.remove(entry, why)
+        self._file.counts["evicted" if why == "over-age" else why] += 1
 
     def sample(
         self, num_prompts: int, num_generations: int, *, version: int, draw: int
@@ -247,7 +247,7 @@ class ReplayBuffer(Durable):
     ) -> list[list[Entry]] | None:
         floor = self._age.floor(version)
         while self._age.drops and len(self._store) and (entry := self._store.oldest()).version < floor:
-            self._drop(entry, events, "evicted")
+            self._drop(entry, events, "over-age")
         selectable = len(self._store.by_version) - self._store.by_version.bisect_left((floor,))
         enough = num_prompts if self._age.waits else 1
         if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:

@@ -18,7 +18,7 @@ from steelyard.replay.entry import Entry
 from steelyard.replay.events import Events
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.open_file import OpenFile
-from steelyard.replay.schema import create, keep_draws, read_counters, read_metadata
+from steelyard.replay.schema import complete, create, read_counters, read_metadata
 from steelyard.replay.sqlite_file import is_ours
 
 _LIVE = "SELECT version, seq, prompt, arrived, reward, key FROM rows WHERE gone IS NULL ORDER BY seq"
@@ -26,7 +26,7 @@ _BODIES = "SELECT seq, data FROM bodies WHERE seq IN (SELECT value FROM json_eac
 _ADMITTED = "SELECT name, sample FROM rows JOIN prompts ON prompts.id = rows.prompt WHERE seq > ? ORDER BY seq"
 _STATE = "UPDATE state SET position = ?, counts = ?"
 _LIVE_AT = "SELECT seq FROM rows WHERE seq <= ? AND (gone IS NULL OR gone > ?) ORDER BY seq"
-_PUT_BACK = ("UPDATE rows SET gone = NULL WHERE gone > ?",)
+_PUT_BACK = ("UPDATE rows SET gone = NULL, why = NULL WHERE gone > ?",)
 _ROLLBACK = (
     "DELETE FROM bodies WHERE seq > ?",
     "DELETE FROM rows WHERE seq > ?",
@@ -255,7 +255,7 @@ def _metadata(connection: sqlite3.Connection, asked: ReplayMetadata | None, wher
         found = read_metadata(connection, where)
         if asked is not None:
             found.check_same(asked, where)
-        keep_draws(connection)
+        complete(connection)
         return found
     if asked is None:
         raise SteelyardError("is empty", where=where, hint="name the replay.sqlite of a run")

@@ -3,16 +3,20 @@
 import sqlite3
 from collections.abc import Iterable
 from sys import intern
+from typing import Literal
 
 from steelyard.core import Trajectory
 from steelyard.replay.entry import Entry, key_of
 from steelyard.replay.schema import packed
 
+Cause = Literal["evicted", "over-age", "duplicates", "used"]
+"""Why a trajectory was removed: it was the first to go from a full buffer, its weights were too old, an equal or nearly
+equal one took its place, or a queue has given it. But for "over-age", which counts as "evicted", it is the counter."""
 _PROMPT = "INSERT OR IGNORE INTO prompts(id, name) VALUES (?, ?)"
 _ROW = """INSERT INTO rows(seq, prompt, version, arrived, reward, sample, length, key)
     VALUES (?, (SELECT id FROM prompts WHERE name = ?), ?, ?, ?, ?, ?, ?)"""
 _BODY = "INSERT INTO bodies(seq, data) VALUES (?, ?)"
-_GONE = "UPDATE rows SET gone = ? WHERE seq = ?"
+_GONE = "UPDATE rows SET gone = ?, why = ? WHERE seq = ?"
 _DRAW = "INSERT INTO draws(seq, rows) VALUES (?, ?)"
 _WEIGHTS = "INSERT INTO weights(version, digest, born) VALUES (?, ?, ?)"
 
@@ -42,9 +46,9 @@ class Events:
         self._pending[_BODY].append((seq, body))
         return entry
 
-    def remove(self, entry: Entry) -> None:
-        """Record that an entry was evicted, replaced by a duplicate, or used up."""
-        self._pending[_GONE].append((self._next(), entry.seq))
+    def remove(self, entry: Entry, why: Cause) -> None:
+        """Record that an entry was removed, and why."""
+        self._pending[_GONE].append((self._next(), why, entry.seq))
 
     def draw(self, entries: Iterable[Entry]) -> None:
         """Record that these entries were drawn together; one that is given twice was drawn twice."""

@@ -17,7 +17,7 @@ import msgspec
 from steelyard.core import SteelyardError, Trajectory, first_line, from_bytes, require
 from steelyard.core.lock import is_held
 from steelyard.replay.metadata import ReplayMetadata
-from steelyard.replay.schema import has_draws, read_counters, read_metadata
+from steelyard.replay.schema import has_causes, has_draws, read_counters, read_metadata
 from steelyard.replay.sqlite_file import DAMAGED, check_path, connect, is_ours, lock_of, opening, reading_mode
 
 COLUMNS = ("prompt", "version", "reward", "arrived", "length", "sample")
@@ -106,6 +106,8 @@ class View:
         self.metadata = read_metadata(connection, str(path))
         self.keeps_draws = has_draws(connection)
         """Whether the file says what was drawn; those of earlier versions do not."""
+        self.keeps_causes = has_causes(connection)
+        """Whether the file says why a row was removed; those of earlier versions do not."""
 
     def __enter__(self) -> "View":
         return self

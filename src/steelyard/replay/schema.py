@@ -1,6 +1,6 @@
 """The tables. Every change is a numbered event; a row holds the numbers of its arrival and its removal.
 
-    rows      one narrow row per trajectory: what the index needs          seq: arrival; gone: removal, or NULL
+    rows      one narrow row per trajectory: what the index needs          seq: arrival; gone, why: removal, or NULL
     bodies    the trajectory itself, as `core.to_bytes` writes it          same seq
     prompts   each prompt's name, once                                     id: the seq of its first row
     draws     one row per draw: `packed` numbers of the rows drawn          seq: the event of the draw
@@ -9,7 +9,8 @@
               of `sync`; counts: the replay's counters
     meta      how the replay was opened (`ReplayMetadata`, in the column origin)
 
-A row that a draw gave twice is in its draw twice. Files of earlier versions get the table when they are next written.
+A row that a draw gave twice is in its draw twice. Files of earlier versions get draws and causes when they are next
+written; the cause of an earlier removal is NULL.
 
 The rows as of event p are those with seq <= p that were not removed by p. `trajectories` is the view for people.
 """
@@ -33,7 +34,8 @@ CREATE TABLE state(one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT
     synced INTEGER NOT NULL, counts TEXT NOT NULL);
 CREATE TABLE prompts(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE rows(seq INTEGER PRIMARY KEY, prompt INTEGER NOT NULL, version INTEGER NOT NULL, arrived INTEGER NOT NULL,
-    reward REAL, sample INTEGER NOT NULL, length INTEGER NOT NULL, key BLOB NOT NULL, gone INTEGER);
+    reward REAL, sample INTEGER NOT NULL, length INTEGER NOT NULL, key BLOB NOT NULL, gone INTEGER,
+    why TEXT);
 CREATE INDEX removed ON rows(gone) WHERE gone IS NOT NULL;
 CREATE TABLE bodies(seq INTEGER PRIMARY KEY, data BLOB NOT NULL);
 {_DRAWS};
@@ -53,15 +55,22 @@ def create(connection: sqlite3.Connection, metadata: ReplayMetadata) -> None:
     connection.execute("COMMIT")
 
 
-def keep_draws(connection: sqlite3.Connection) -> None:
-    """Let a file of an earlier version keep draws from now on."""
+def complete(connection: sqlite3.Connection) -> None:
+    """Let a file of an earlier version keep draws, and causes of removals, from now on."""
     if not has_draws(connection):
         connection.execute(_DRAWS)
+    if not has_causes(connection):
+        connection.execute("ALTER TABLE rows ADD COLUMN why TEXT")
 
 
 def has_draws(connection: sqlite3.Connection) -> bool:
     """Whether the file keeps what was drawn."""
     return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'draws'").fetchone()[0])
+
+
+def has_causes(connection: sqlite3.Connection) -> bool:
+    """Whether the file keeps why a row was removed."""
+    return bool(connection.execute("SELECT count(*) FROM pragma_table_info('rows') WHERE name = 'why'").fetchone()[0])
 
 
 def packed(seqs: Sequence[int]) -> bytes:

@@ -20,7 +20,7 @@ from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite
 from steelyard.replay.database import Database
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.entry import Entry
-from steelyard.replay.events import Events
+from steelyard.replay.events import Cause, Events
 from steelyard.replay.group_queue import GroupQueue, oldest
 from steelyard.replay.metadata import ReplayMetadata
 
@@ -161,7 +161,7 @@ class SingleUseQueue(Durable):
             self._complete.mark_stale(self._age.floor(version))
             if self._age.drops:
                 for group in self._complete.pop_stale():
-                    self._remove(group, "evicted", events)
+                    self._remove(group, "over-age", events)
             if self._complete.num_usable < num_prompts:
                 return None
             groups = [self._complete.pop_usable() for _ in range(num_prompts)]
@@ -247,10 +247,10 @@ class SingleUseQueue(Durable):
         while self._settings.capacity is not None and len(self._complete) > self._settings.capacity:
             self._remove(self._complete.pop_first(), "evicted", events)
 
-    def _remove(self, group: list[Entry], counter: str, events: Events) -> None:
-        self._file.counts[counter] += len(group)
+    def _remove(self, group: list[Entry], why: Cause, events: Events) -> None:
+        self._file.counts["evicted" if why == "over-age" else why] += len(group)
         for entry in group:
-            events.remove(entry)
+            events.remove(entry, why)
             self._prompts[entry.prompt_id] -= 1
             if not self._prompts[entry.prompt_id]:
                 del self._prompts[entry.prompt_id]

@@ -45,14 +45,15 @@ def episode(
 
 @pytest.fixture
 def watched(make_run, request) -> tuple[Path, ReplayBuffer]:
-    """An invented run with a byte tokenizer, and its open buffer, which holds 120 answers to 40 prompts, the newest of
-    them hostile."""
+    """An invented run with a byte tokenizer, and its open buffer, which holds 120 answers to 40 prompts, and a hostile
+    one, the newest. One that was equal to another has been removed."""
     directory = make_run(steps=8)
     _add_model(directory / "model")
     buffer = PrioritizedReplay().open(seed=0, path=directory / "replay.sqlite")
     request.addfinalizer(buffer.close)
     for version in range(4):
         buffer.publish(version, "0123456789abcdef")
+    buffer.add([episode("0+0=", ["0"], reward=1.0)], version=0)
     for version in range(3):
         rows = [
             episode(f"{i}+{i}=", [f"{i * 2 + version}"], version=version, reward=float(version == 0), sample=version)

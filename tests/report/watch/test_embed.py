@@ -30,7 +30,7 @@ def test_the_page_holds_the_newest_in_full_and_says_that_it_is_a_part(watched, m
     newest = run["episodes"][0]
     assert (newest["version"], newest["reward"], len(newest["turns"])) == (3, 0.5, 4)
     assert len(newest["tokens"]["text"]) == len(newest["tokens"]["logp"]) == newest["length"]
-    note = "The newest 40 of 121 trajectories in the file; steelyard watch shows all."
+    note = "The newest 40 of 122 trajectories in the file; steelyard watch shows all."
     assert f'data-note="{note}"' in page.read_text("utf-8")
 
 
@@ -40,7 +40,7 @@ def test_a_whole_buffer_needs_no_note_and_tokens_have_a_bound(watched):
     found = embed.Browser(directory, {}).newest(200, 30)
     assert len(found["rows"]) == 1 and found["rows"][0]["length"] > 30  # the newest is there anyhow
     more = embed.Browser(directory, {}).newest(200, found["rows"][0]["length"] + 17)
-    assert len(more["rows"]) == 3 and more["total"] == 121
+    assert len(more["rows"]) == 3 and more["total"] == 122
 
 
 def test_what_a_model_wrote_cannot_end_the_data_and_only_one_script_may_run(watched, evil):

@@ -105,6 +105,13 @@ def test_a_trajectory_in_full(client, evil):
     assert client.get("/secret/api/runs/0/rows/999999").json()["error"].startswith("trajectory 999999: is no longer")
 
 
+def test_a_removed_trajectory_says_why(client):
+    found = client.get("/secret/api/runs/0/rows", params={"state": "removed"}).json()
+    (row,) = found["rows"]
+    one = client.get(f"/secret/api/runs/0/rows/{row['seq']}").json()
+    assert one["why"] == "duplicates" and one["gone"] == row["seq"] + 2, "the equal one came, then it was removed"
+
+
 def test_a_search_in_a_file_that_went_back_finds_what_it_holds_now(client, watched, say):
     def found(text: str) -> list[int]:
         answer = client.get("/secret/api/runs/0/rows", params={"text": text, "prompt": "late"}).json()
@@ -129,7 +136,7 @@ def test_two_tabs_make_the_buffers_view_once(client, monkeypatch):
 
 def test_the_buffer_over_time(client):
     found = client.get("/secret/api/runs/0/buffer").json()
-    assert found["facts"]["trajectories"] == 121 and found["facts"]["admitted, so far"] == 121
+    assert found["facts"]["trajectories"] == 121 and found["facts"]["admitted, so far"] == 122
     made = found["figures"][0]
     assert made["name"] == "composition" and made["at"][-1] == 3
     assert [sum(shares) for shares in zip(*made["stacks"], strict=True)] == pytest.approx([1.0] * len(made["at"]))

@@ -171,9 +171,10 @@ class Browser:
             )
             fit = np.cumsum([row.length for row in newest]) <= tokens
             kept = newest[: max(1, int(fit.sum()))]
-            bodies = browse.bodies(view, [row.seq for row in kept])
+            seqs = [row.seq for row in kept]
+            bodies, causes = browse.bodies(view, seqs), browse.causes(view, seqs)
         listed = [self._listed(row, bodies[row.seq]) for row in kept]
-        episodes = [episode_values(row, bodies[row.seq], self._texts, self._beta) for row in kept]
+        episodes = [episode_values(row, bodies[row.seq], self._texts, self._beta, causes.get(row.seq)) for row in kept]
         return {"rows": listed, "episodes": episodes, "total": len(self._index.seq_R),
                 "problem": self._texts.problem, "figures": buffer_figures(self._index)}  # fmt: skip
 
@@ -186,9 +187,9 @@ class Browser:
         with self._lock, open_view(self._path) as view:
             self._update(view)
             rows = browse.stored(self._index, [seq])
-            bodies = browse.bodies(view, [seq])
+            bodies, causes = browse.bodies(view, [seq]), browse.causes(view, [seq])
         require(bool(rows) and seq in bodies, "is no longer in the buffer", where=f"trajectory {seq}", hint="go back")
-        return episode_values(rows[0], bodies[seq], self._texts, self._beta)
+        return episode_values(rows[0], bodies[seq], self._texts, self._beta, causes.get(seq))
 
     def buffer(self) -> JsonObject:
         """Counts, distributions, what the buffer was made of over time, and when to ask again (`again_s`).

@@ -9,13 +9,14 @@ import numpy as np
 from steelyard.core import Trajectory
 from steelyard.core.json import JsonObject
 from steelyard.replay.browse import StoredRow
+from steelyard.replay.events import Cause
 from steelyard.report.watch.texts import Texts
 
 MAX_TOKENS = 20_000
 """Tokens of a trajectory that are shown."""
 
 
-def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object) -> JsonObject:
+def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object, why: Cause | None) -> JsonObject:
     """All that is known of a trajectory.
 
     Args:
@@ -23,6 +24,7 @@ def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object) ->
         t: the trajectory.
         texts: of its run.
         beta: the objective's, where it has one: a number.
+        why: why it was removed, where that is known.
     """
     ids = t.tokens_T[:MAX_TOKENS].tolist()
     columns = {"logp": t.logp_behaviour_T, "logp_ref": t.logp_ref_T, "version": t.version_T, "reward": t.reward_T}
@@ -30,6 +32,7 @@ def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object) ->
     shown = ("digest", "ref_version", "finish", "reward_parts", "info", "labels")
     return {
         **row._asdict(),
+        "why": why,
         "staleness_at_arrival": row.arrived - row.version,
         **{name: getattr(t, name) for name in shown},
         "sampling": asdict(t.sampling),

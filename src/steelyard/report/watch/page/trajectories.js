@@ -5,7 +5,7 @@ import { address, ask, go, view } from "./view.js";
 
 const FILTERS = ["text", "prompt", "same", "state", "order", "reward_low", "reward_high", "version_low", "version_high"];
 const ORDERS = { newest: "newest first", oldest: "oldest first", "reward-high": "highest reward", "reward-low": "lowest reward", version: "newest weights", longest: "longest", shortest: "shortest", "most-drawn": "most often drawn" };
-const STATES = { live: "in the buffer", removed: "evicted or used", all: "all in the file" };
+const STATES = { live: "in the buffer", removed: "removed", all: "all in the file" };
 const MOST_OPEN = 4;
 let listed = [];
 let listedFor = "";

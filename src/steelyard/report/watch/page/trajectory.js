@@ -3,6 +3,7 @@ import { el, facts, number, shown } from "./dom.js";
 import { address, ask, go, view } from "./view.js";
 
 const COLOURS = { none: "nothing", logp: "log-probability", residual: "residual", version: "weight version" };
+const REMOVED = { evicted: "evicted, for the buffer was full", "over-age": "its weights were more versions behind than max_staleness allows", duplicates: "an equal answer, or nearly equal, took its place", used: "used up: a queue gives each once" };
 
 export async function openOnes(place, run, seqs, signal) {
   const asked = JSON.stringify([run, seqs, colour()]);
@@ -53,7 +54,7 @@ function life(one) {
   const steps = [`Sampled by weights ${one.version} (${one.digest.slice(0, 12)}), as sample ${one.sample} of its prompt, at temperature ${number(one.sampling.temperature)}.`,
     `Stored as event ${number(one.seq)}, when the learner had version ${number(one.arrived)}: ${number(one.staleness_at_arrival)} behind.`,
     ...(one.drawn === null ? [] : [one.drawn === 0 ? "Never drawn for the learner yet." : `Drawn for the learner ${number(one.drawn)} ${one.drawn === 1 ? "time" : "times"}.`]),
-    one.gone === null ? "In the buffer: it can be drawn." : `Removed by event ${number(one.gone)}: evicted, replaced or used.`];
+    one.gone === null ? "In the buffer: it can be drawn." : `Removed by event ${number(one.gone)}: ${REMOVED[one.why] ?? "its file does not say why"}.`];
   return el("ol", { class: "life", "aria-label": "Life" }, ...steps.map((step) => el("li", { class: "text" }, ...shown(step))));
 }
 
