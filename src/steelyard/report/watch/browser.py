@@ -16,9 +16,11 @@ from steelyard.core import Trajectory, require
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.replay import browse
 from steelyard.replay.browse import Filter, StoredRow
+from steelyard.replay.events import Cause
 from steelyard.replay.inspect import View, open_view
 from steelyard.replay.row_index import RowIndex
 from steelyard.report.watch.asked import Asked
+from steelyard.report.watch.betas import Betas
 from steelyard.report.watch.buffer_figures import buffer_figures
 from steelyard.report.watch.episode import episode_values, parts_of, turns_of
 from steelyard.report.watch.pace import EVERY, pause
@@ -54,7 +56,7 @@ class Browser:
         settings = _part(config, "run")
         self._path = directory / BUFFER
         self._texts = Texts(directory, str(settings.get("model", "")))
-        self._beta = _part(settings, "objective").get("beta")
+        self._betas = Betas(directory, settings)
         self._index = RowIndex()
         self._prompts = PromptTexts(self._texts)
         self._asked: tuple[object, np.ndarray] = (None, np.empty(0, np.int64))
@@ -174,7 +176,7 @@ class Browser:
             seqs = [row.seq for row in kept]
             bodies, causes = browse.bodies(view, seqs), browse.causes(view, seqs)
         listed = [self._listed(row, bodies[row.seq]) for row in kept]
-        episodes = [episode_values(row, bodies[row.seq], self._texts, self._beta, causes.get(row.seq)) for row in kept]
+        episodes = [self._episode(row, bodies[row.seq], causes.get(row.seq)) for row in kept]
         return {"rows": listed, "episodes": episodes, "total": len(self._index.seq_R),
                 "problem": self._texts.problem, "figures": buffer_figures(self._index)}  # fmt: skip
 
@@ -189,7 +191,10 @@ class Browser:
             rows = browse.stored(self._index, [seq])
             bodies, causes = browse.bodies(view, [seq]), browse.causes(view, [seq])
         require(bool(rows) and seq in bodies, "is no longer in the buffer", where=f"trajectory {seq}", hint="go back")
-        return episode_values(rows[0], bodies[seq], self._texts, self._beta, causes.get(seq))
+        return self._episode(rows[0], bodies[seq], causes.get(seq))
+
+    def _episode(self, row: StoredRow, trajectory: Trajectory, why: Cause | None) -> JsonObject:
+        return episode_values(row, trajectory, self._texts, self._betas.at(row.version), why)
 
     def buffer(self) -> JsonObject:
         """Counts, distributions, what the buffer was made of over time, and when to ask again (`again_s`).

@@ -16,14 +16,14 @@ MAX_TOKENS = 20_000
 """Tokens of a trajectory that are shown."""
 
 
-def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object, why: Cause | None) -> JsonObject:
+def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: float | None, why: Cause | None) -> JsonObject:
     """All that is known of a trajectory.
 
     Args:
         row: where it is stored.
         t: the trajectory.
         texts: of its run.
-        beta: the objective's, where it has one: a number.
+        beta: the objective's at the version of the weights that sampled it, where it has one.
         why: why it was removed, where that is known.
     """
     ids = t.tokens_T[:MAX_TOKENS].tolist()
@@ -44,9 +44,9 @@ def episode_values(row: StoredRow, t: Trajectory, texts: Texts, beta: object, wh
     }
 
 
-def _residual(t: Trajectory, beta: object) -> JsonObject:
+def _residual(t: Trajectory, beta: float | None) -> JsonObject:
     """beta (log pi - log pi_ref) - r of the policy that sampled it, in reward units, where all of it is known."""
-    if not isinstance(beta, int | float) or t.logp_ref_T is None:
+    if beta is None or t.logp_ref_T is None:
         return {}
     ratio = float((t.logp_behaviour_T - t.logp_ref_T)[t.action_T].sum())
     return {"beta": beta, "residual": None if t.reward is None else beta * ratio - t.reward}

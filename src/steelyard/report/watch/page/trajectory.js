@@ -41,7 +41,7 @@ function card(one, run) {
   const others = el("a", { href: address({ same: one.seq, offset: null, until: null, order: "version" }) , onclick: (event) => { event.preventDefault(); go({ same: one.seq, offset: null, until: null, order: "version" }); } }, "All answers to this prompt");
   const earlier = el("button", { type: "button", class: "other", onclick: () => beside(earlier, one, run) }, "Another version beside it");
   const known = [["reward", number(one.reward)], ["version", number(one.version)], ["tokens", number(one.length)], ["finish", one.finish],
-    ...(one.residual === undefined ? [] : [["residual", number(one.residual)]]), ...Object.entries(one.reward_parts).map(([name, value]) => [name, number(value)]),
+    ...(one.residual === undefined ? [] : [["residual", number(one.residual)], ["beta at its version", number(one.beta)]]), ...Object.entries(one.reward_parts).map(([name, value]) => [name, number(value)]),
     ...Object.entries(one.info).filter(([, value]) => value !== null && String(value).length < 200 && typeof value !== "object").map(([name, value]) => [name, String(value)])];
   const scale = scaleOf(one, colour());
   return el("section", { "data-seq": one.seq, "aria-label": title }, el("h2", {}, title), facts(known), life(one), scale && scale.legend,
