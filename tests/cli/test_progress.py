@@ -61,6 +61,10 @@ def timed(monkeypatch, steps):
 
 def test_plain_lines_tell_what_is_left_and_now_and_then_the_speed(monkeypatch):
     lines = watched(timed(monkeypatch, 26), terminal=False).splitlines()
+    warned = [line for line in lines if line.startswith("  warning: ")]
+    assert len(warned) == 1, "it is told once"
+    assert "length 7 learned, 4 sampled: " in warned[0] and "lower --max-staleness" in warned[0]
+    lines.remove(warned[0])
     assert lines[0] == "step 6/150 loss 0.25 length 7 stored 512 2 min 24 s left"
     assert len(lines) == 5
     assert (
@@ -80,7 +84,7 @@ def test_the_live_view_fits_the_terminal(monkeypatch):
     assert "8/150" in last and "2 min 22 s left" in last
     for words in ("40 tokens/s, 10 completions/s, idle 0.0%", "112 tokens/s, 1 steps/s, idle 50.0%",
                   "512 stored, 3 prompts, 170 admitted", "learner waits for searchers 50.0%: try more --num-searchers",
-                  "reward 1: …", "1+1= -> 2␛[2J2"):  # fmt: skip
+                  "length 7 learned, 4 sampled: lower --max-staleness", "reward 1: …", "1+1= -> 2␛[2J2"):  # fmt: skip
         assert words in last
     assert "\x1b[2J" not in last
     assert max(len(line) for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said).replace("\r", "\n").split("\n")) <= 80

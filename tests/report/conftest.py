@@ -46,7 +46,15 @@ def _metrics(steps: int) -> list[dict]:
             "batch/staleness_mean": 2.0,
             "batch/staleness_max": 9,
             "batch/staleness": {str(int(rng.expovariate(0.3))): 64, "1": 192},
+            "batch/trajectories": 256,
+            "objective/kl": 0.02 * s / steps,
+            "learner/entropy": 2 - _share(s, steps),
+            "learner/ess": 0.9 - 0.5 * s / steps,
             "replay/size": min(4096, 48 * s),
+            "replay/admitted": 64 * s,
+            "replay/evicted": max(0, 16 * s - 20),
+            "search/entropy": 2.1 - _share(s, steps) + 0.05 * rng.random(),
+            "search/length_mean": 4.2 + 8 * _share(s, steps),
             "search/reward_mean": _share(s, steps) + 0.06 * rng.random() if s % 3 else None,
         }
         for s in range(1, steps + 1)
@@ -110,7 +118,14 @@ def _write(directory: Path, steps: int) -> Path:
     directory.mkdir()
     evals = [_eval(s, steps) for s in range(0, steps + 1, max(1, steps // 8))]
     samples = _samples(0) + _samples(steps)
-    kinds = {"metrics": _metrics(steps), "timing": _timing(steps), "eval": evals, "samples": samples}
+    failed = [{"prompt_id": "p1", "completion": f"{ATTACK} 41", "error": "no answer within 5 s"}]
+    kinds = {
+        "quarantine": failed,
+        "metrics": _metrics(steps),
+        "timing": _timing(steps),
+        "eval": evals,
+        "samples": samples,
+    }
     for kind, rows in kinds.items():
         (directory / f"{kind}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = {

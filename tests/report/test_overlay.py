@@ -28,7 +28,12 @@ def test_lines_share_a_plot_and_the_rest_stands_side_by_side(make_run, tmp_path)
     assert {s.color for s in reward.series} == set(COLORS[:2])
     loss = found["loss"].figures[0].plot
     assert isinstance(loss, Lines) and [s.label for s in loss.series] == ["run", "two"]
-    assert [f.plot.name for f in found["staleness"].figures] == ["ages-0", "ages-1"]
+    assert [f.plot.name for f in found["staleness"].figures] == [
+        "ages-0",
+        "ages-1",
+        "ages-over-time-0",
+        "ages-over-time-1",
+    ]
     assert len(found["settings"].tables) == 2 and "accuracy" in found
     page = write_comparison([one, two], tmp_path / "both.html").read_text(encoding="utf-8")
     assert (

@@ -14,7 +14,7 @@ from steelyard.report import write_report
 
 VOID = {"meta", "br"}
 SECTIONS = ["accuracy", "reward", "length", "endings", "style", "staleness", "replay", "idle", "throughput", "loss",
-            "evaluations", "samples", "numbers", "settings", "reproduce"]  # fmt: skip
+            "objective", "faults", "evaluations", "samples", "numbers", "settings", "reproduce"]  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -60,9 +60,9 @@ def test_the_page_is_whole(page):
     assert page.elements["title"] == page.elements["h1"] == 1
     assert ("html", "lang", "en") in page.attributes
     assert len(page.ids) == len(set(page.ids)), "an id repeats"
-    assert page.elements["svg"] == page.elements["figure"] == page.elements["figcaption"] == 13
-    assert sum(tag == "svg" and name == "aria-label" and bool(value) for tag, name, value in page.attributes) == 13
-    assert page.elements["table"] == page.elements["caption"] == 4
+    assert page.elements["svg"] == page.elements["figure"] == page.elements["figcaption"] == 21
+    assert sum(tag == "svg" and name == "aria-label" and bool(value) for tag, name, value in page.attributes) == 21
+    assert page.elements["table"] == page.elements["caption"] == 5
 
 
 def test_the_page_tells_the_run(page):
@@ -80,6 +80,45 @@ def test_the_page_tells_the_run(page):
     ):
         assert text in page.text, text
     assert "cut short" not in page.text and "no result.json" not in page.text
+
+
+def test_the_gauges_of_the_objective_and_the_quarantine_are_drawn(page):
+    for text in (
+        "How many samples of the policy itself those of the batch are worth",
+        "KL to the reference",
+        "entropy of a token",
+        "Mean of -log p over the tokens that searchers just sampled",
+        "1 completions without a reward",
+        "no answer within 5 s",
+        "Share of what the learner drew by age",
+        "In each window of",
+        "Share of each window of",
+    ):
+        assert text in page.text, text
+    labels = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
+    for label in (
+        "Effective sample size over",
+        "KL and entropy over",
+        "Sampled entropy: ",
+        "Tokens per second of each",
+    ):
+        assert sum(value.startswith(label) for value in labels) == 1, label
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"learner/ess": 0.02, "objective/ratio": 1.2}, "Effective sample size 2.0%: "),
+        ({"search/length_mean": 40.0}, " learned, 40 sampled: "),
+    ],
+)
+def test_a_gauge_beyond_its_bound_is_a_note_that_says_what_to_change(make_run, change, told):
+    directory = make_run()
+    assert "To change it" not in Page(write_report(directory).read_text(encoding="utf-8")).text
+    rows = [json.loads(line) | change for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = Page(write_report(directory).read_text(encoding="utf-8")).text
+    assert told in text and "lower --max-staleness" in text
 
 
 def test_nothing_leaves_the_page_and_nothing_runs_in_it(page):
@@ -114,7 +153,7 @@ def test_settings_and_style_names_are_text(make_run):
 def test_no_records_no_section(make_run, drop):
     directory = make_run()
     (directory / f"{drop}.jsonl").unlink()
-    gone = {"metrics": {"staleness", "replay", "loss"}, "timing": {"idle", "throughput"},
+    gone = {"metrics": {"staleness", "replay", "loss", "objective"}, "timing": {"idle", "throughput"},
             "eval": {"accuracy", "endings", "style", "evaluations"}, "samples": {"samples"}}[drop]  # fmt: skip
     page = Page(write_report(directory).read_text(encoding="utf-8"))
     assert page.sections == [name for name in SECTIONS if name not in gone]
@@ -222,7 +261,7 @@ def test_a_browser_shows_every_plot(whole_page, tmp_path):
         found = re.search(r"<title>(.*?)</title>", done.stdout)
         assert found is not None
         seen = json.loads(found[1])
-        assert seen == {"wide": True, "plots": 13, "scripts": 1, "hidden": 0}, width
+        assert seen == {"wide": True, "plots": 21, "scripts": 1, "hidden": 0}, width
 
 
 def test_what_a_task_measures_of_its_own_sums_the_run_up_and_is_drawn(make_run):

@@ -3,7 +3,7 @@
 It is drawn at most `PER_SECOND` times a second, and only when a row came: a run's own process draws it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
@@ -24,7 +24,14 @@ _STORED = (("{} stored", "replay/size"), ("{} prompts", "replay/prompts"), ("{} 
 
 
 def live_view(
-    facts: Mapping[str, str], row: JsonMapping, pace: Pace | None, *, steps: int | None, sample: str, width: int
+    facts: Mapping[str, str],
+    row: JsonMapping,
+    pace: Pace | None,
+    *,
+    steps: int | None,
+    sample: str,
+    warned: Sequence[str],
+    width: int,
 ) -> Text:
     """The view, as lines.
 
@@ -34,6 +41,7 @@ def live_view(
         pace: of the last half minute, where it is known.
         steps: learner steps of the run, where it is known.
         sample: the newest sample, in one line; empty where there is none.
+        warned: gauges that are beyond their bounds, a line each.
         width: of the terminal.
     """
     told = {
@@ -47,6 +55,7 @@ def live_view(
     }
     lines = [_step(row["step"], steps, pace)]
     lines += [Text.assemble(_name(name), shown) for name, shown in told.items() if shown]
+    lines += [Text.assemble(_name("warning"), (text, "yellow")) for text in warned]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n").join(lines)

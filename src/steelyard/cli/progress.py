@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import time
+from collections import deque
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,7 @@ from steelyard.cli.sanitize import plain
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.report.folding import fold
 from steelyard.report.format import number
+from steelyard.report.gauges import LOOK_BACK, warnings
 from steelyard.report.measures import headline_of, own
 from steelyard.report.run_pace import RunPace
 
@@ -48,6 +50,10 @@ class Progress:
         )
         self._latest: JsonObject = {}
         self._pace = RunPace()
+        self._rows: deque[JsonMapping] = deque(maxlen=LOOK_BACK)
+        """The last rows of metrics."""
+        self._warned: set[str] = set()
+        """What plain lines have warned of, by what to change."""
         self._sample = ""
         self._printed = time.monotonic()
         self._lines = 0
@@ -97,6 +103,8 @@ class Progress:
         """Show numbers of a step: in the live view, by a line of its own for an evaluation, and else now and then."""
         self._latest.update(row)
         self._pace.take(file, row, now)
+        if file == "metrics":
+            self._rows.append(row)
         if file == "eval":
             self._say(self._evaluation(row))
         elif self._live is not None:
@@ -111,17 +119,22 @@ class Progress:
             return
         self._drawn = now
         pace = self._pace.pace()
-        known = {"steps": self.max_steps, "sample": self._sample, "width": self.console.width}
+        warned = [found.short for found in warnings([*self._rows])]
+        known = {"steps": self.max_steps, "sample": self._sample, "warned": warned, "width": self.console.width}
         live.update(live_view(self._facts(), self._latest, pace, **known), refresh=True)
 
     def _plain_lines(self) -> None:
-        """A line about the step, and now and then one about speed."""
+        """A line about the step, now and then one about speed, and one about a gauge that is first beyond its bound."""
         row = self._latest
         pace = self._pace.pace()
         left = "" if self.max_steps is None else time_left(row["step"], self.max_steps, pace)
         facts = [f"{name} {value}" for name, value in self._facts().items()]
         self._say(" ".join(filter(None, [f"step {row['step']}/{self.max_steps}", *facts, left])))
         self._lines += 1
+        for found in warnings([*self._rows]):
+            if found.change not in self._warned:
+                self._warned.add(found.change)
+                self._say(f"  warning: {found}")
         if pace is not None and self._lines % _PACE_EVERY == 0:
             rates = {"searchers": pace.searcher_tokens_per_s, "learner": pace.learner_tokens_per_s}
             known = [f"{who} {number(round(rate))}" for who, rate in rates.items() if rate is not None]

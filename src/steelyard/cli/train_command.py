@@ -59,6 +59,8 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     evals = read_run(result.run_dir).evals
     say(curve_text(evals))
     say(headline(result.summary, evals))
+    for warned in result.summary.get("warnings", ()):
+        say(f"warning: {warned}")
     made = result.summary.get("product", "model")
     say(f"page: {result.run_dir / 'report.html'}   {made}: {result.run_dir / made}   records: {result.run_dir}")
     return dict(result.summary)

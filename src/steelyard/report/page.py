@@ -7,6 +7,7 @@ from pathlib import Path
 from steelyard.core import SteelyardError
 from steelyard.report.blocks import Section
 from steelyard.report.format import duration, number, percent
+from steelyard.report.gauges import warnings
 from steelyard.report.measures import change, headline_of
 from steelyard.report.overlay import overlay, short_names
 from steelyard.report.records import Row, RunRecords, read_run
@@ -98,13 +99,14 @@ def put_page(page: Path, text: str) -> Path:
 
 
 def _notes(run: RunRecords) -> list[str]:
-    """What a reader must know about records that are not whole."""
+    """What a reader must know: of records that are not whole, and of gauges that are beyond their bounds."""
     data: Row = run.data or {}
     notes = [f"The last line of {name} was cut short and is left out." for name in run.torn]
     notes += [f"Of the data: {number(count)} {what}." for what, count in (data.get("notes") or {}).items()]
     if rule := _method(run.config, "decode"):
         text = "Searchers chose among continuations by {}: engine and learner are not compared on such samples."
         notes.append(text.format(rule))
+    notes += [f"{text[0].upper()}{text[1:]}" for text in map(str, warnings(run.metrics))]
     if run.result is None:
         notes.append("There is no result.json: the run was stopped, or is still going.")
     return notes

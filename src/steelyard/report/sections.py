@@ -3,11 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import msgspec
-
-from steelyard.core import SteelyardError
 from steelyard.report.blocks import Section, Table, figure, half, wide
 from steelyard.report.format import is_number, number, percent
+from steelyard.report.gauges import age_shares, ages_of
 from steelyard.report.job_section import drawing, job
 from steelyard.report.pace_section import idle, speed
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
@@ -134,24 +132,19 @@ def style(run: RunRecords) -> Section | None:
 
 
 def staleness(run: RunRecords) -> Section | None:
-    """How old the trajectories were that the learner used, over the whole run."""
+    """How old the trajectories were that the learner used, over the whole run and over its steps."""
     counts: Counter[int] = Counter()
     for row in run.metrics:
-        counts.update(_ages(row.get("batch/staleness") or {}))
+        counts.update(ages_of(row))
     mean = sum(age * n for age, n in counts.items()) / max(1, counts.total())
     text = f"{number(counts.total())} uses, mean staleness {number(mean)}, at most {number(max(counts, default=0))}."
     plot = histogram("ages", text, counts, x="versions behind the learner", y="times used")
     caption = f"How many versions old a trajectory's weights were when the learner used it. {text}"
-    return half("staleness", "Staleness", figure(plot, caption))
-
-
-def _ages(found: object) -> dict[int, int]:
-    try:
-        return msgspec.convert(found, dict[int, int], strict=False)
-    except msgspec.ValidationError as error:
-        what = f"batch/staleness is {found!r}, which is no count of ages"
-        hint = "restore the file that the run wrote"
-        raise SteelyardError(what, where="metrics.jsonl", hint=hint) from error
+    rows, names = age_shares(run.metrics)
+    over_time = areas("ages-over-time", "Shares of what the learner drew, by age.", rows, "ages", names)
+    drawn = figure(over_time, "Share of what the learner drew by age: how many versions behind the learner it was.")
+    whole = figure(plot, caption)
+    return half("staleness", "Staleness", whole) if drawn is None else wide("staleness", "Staleness", [whole, drawn])
 
 
 def replay(run: RunRecords) -> Section | None:
@@ -207,6 +200,7 @@ def objective(run: RunRecords) -> Section | None:
     ]
     sampled = [Series(run.metrics, "search/entropy", "mean of -log p", SEARCHER)]
     residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
+    moment = [Series(run.metrics, "objective/m2", "second moment", HELD_OUT)]
     clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
     weight = [Series(run.metrics, "learner/ess", "effective sample size", HELD_OUT)]
     figures = [
@@ -222,6 +216,10 @@ def objective(run: RunRecords) -> Section | None:
             ),
             "Mean of -log p over the tokens that searchers just sampled: an estimate of the entropy of the policy that "
             "samples. Where it goes to 0, samples are all alike.",
+        ),
+        figure(
+            lines("moment", "Second moment of the log ratios over learner steps.", moment, y="nats squared"),
+            "Mean square of the log ratio pi / mu of a token: what a trust region on it bounds.",
         ),
         figure(
             lines("residual", "Size of the residual over learner steps.", residual, y="reward units"),

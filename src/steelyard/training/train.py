@@ -16,6 +16,8 @@ from steelyard.core.job import Job
 from steelyard.core.json import JsonMapping
 from steelyard.learner.saved import lacks_masters
 from steelyard.report import write_model_card, write_report
+from steelyard.report.gauges import warnings
+from steelyard.report.records import read_rows
 from steelyard.report.track import Mirror, Tracked, check_trackers
 from steelyard.reward import Closable, named_rewards, reward_function
 from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
@@ -231,7 +233,9 @@ def _carry_out(
         job = not isinstance(run, Run)
         found = JobRun(run, records, newest).train() if job else _post_train(run, records, verifier, newest)
         kind = KIND if job else run.runtime
-        result = {"run_dir": str(directory), "recipe": name, "runtime": kind, **found}
+        warned = [str(found) for found in warnings(read_rows(directory / "metrics.jsonl")[0])]
+        told = {"warnings": warned} if warned else {}
+        result = {"run_dir": str(directory), "recipe": name, "runtime": kind, **found, **told}
         records.write_json(RESULT, result)
     write_model_card(directory)
     if report:

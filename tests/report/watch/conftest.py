@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from steelyard.policy.loading import SHIPPED
 from steelyard.replay import PrioritizedReplay, ReplayBuffer
 from steelyard.runtime.run_dir.pipeline_file import PipelineState, StageRows, StageState, write_pipeline_file
 from steelyard.task.base import make_prompt
+
+sys.path.append(str(Path(__file__).parent))  # in_chromium
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202egnp.exe"
 
@@ -73,6 +76,15 @@ def _add_model(place: Path) -> None:
     (place / "model.safetensors").touch()
     byte_tokenizer().save(str(place / "tokenizer.json"))
     (place / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "TokenizersBackend"}))
+
+
+@pytest.fixture
+def page() -> Iterator[object]:
+    """A page of a real browser."""
+    from in_chromium import opened_page
+
+    with opened_page() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -105,6 +105,17 @@ def test_a_trajectory_in_full(client, evil):
     assert client.get("/secret/api/runs/0/rows/999999").json()["error"].startswith("trajectory 999999: is no longer")
 
 
+def test_a_line_of_a_megabyte_is_listed_found_and_opened_in_part(client, watched, say):
+    watched[1].add([say("long=", [f"{'x' * 2**20}needle"], version=3, reward=1.0)], version=3)
+    listed = client.get("/secret/api/runs/0/rows")
+    (row,) = [row for row in listed.json()["rows"] if row["asked"] == "long="]
+    assert row["length"] == 2**20 + 11 and len(row["said"]) == 240 and len(listed.content) < 100_000
+    found = client.get("/secret/api/runs/0/rows", params={"text": "xneedle", "prompt": "long="}).json()
+    assert [one["seq"] for one in found["rows"]] == [row["seq"]]
+    opened = client.get(f"/secret/api/runs/0/rows/{row['seq']}")
+    assert opened.json()["tokens_left_out"] == 2**20 + 11 - 20_000 and len(opened.content) < 3_000_000
+
+
 def test_a_removed_trajectory_says_why(client):
     found = client.get("/secret/api/runs/0/rows", params={"state": "removed"}).json()
     (row,) = found["rows"]
