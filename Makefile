@@ -3,13 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test dist test-trackers test-environments test-verifiers test-vllm docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-browser dist test-trackers test-environments test-verifiers test-vllm docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
 
 test: .venv/.dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The live page and the report in a real browser: a few minutes. Without one it fails, where make test skips.
+test-browser: .venv/.dev
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+		echo "make test-browser needs a browser: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest -rs --timeout 1200 -m 'long or not long' tests/report/watch tests/report/test_page.py $(ARGS)
 
 fast: .venv/.dev
 	$(BIN)/python -m pytest -n 2 -x tests/core tests/conformance tests/objective tests/replay tests/learner

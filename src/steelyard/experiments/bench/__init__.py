@@ -12,7 +12,7 @@ from steelyard.core import SteelyardError, suggest
 
 PARTS = ("limits", "rollout", "learner", "score", "asynchrony", "replay", "publish", "startup", "profile")
 """In the order in which they run and stand on the page."""
-ALONE = ("pretrained", "gpu", "load")
+ALONE = ("pretrained", "gpu", "load", "watch")
 """Parts that `all` leaves out: not everybody has what they measure."""
 
 
