@@ -21,7 +21,7 @@ def test_the_report_as_one_file_browses_what_it_holds(watched, page, evil, monke
 
     page.goto(address)
     count(page, "1 to 50 of 90")
-    assert "The newest 90 of 121" in page.locator("#trajectories .note").first.inner_text()
+    assert "The newest 90 of 122" in page.locator("#trajectories .note").first.inner_text()
     page.locator("#next").click()
     count(page, "51 to 90 of 90")
     page.locator("#previous").click()

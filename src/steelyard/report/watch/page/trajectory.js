@@ -9,7 +9,9 @@ export async function openOnes(place, run, seqs, signal) {
   const asked = JSON.stringify([run, seqs, colour()]);
   if (place.dataset.drawn === asked) return;
   const found = await Promise.all(seqs.map((seq) => readOne(run, seq, signal)));
+  const held = document.activeElement?.id === "colour";
   place.replaceChildren(...(found.length ? [tools(found)] : []), ...found.map((one) => card(one, run)));
+  if (held) place.querySelector("#colour")?.focus();
   place.dataset.drawn = asked;
 }
 
