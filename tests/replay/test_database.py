@@ -37,8 +37,8 @@ def test_every_event_takes_the_next_number(file, make):
     assert (a.seq, b.seq, c.seq, file.position) == (1, 2, 5, 5)
     assert dump(file)["weights"] == [(4, "d", 3)]
     assert dump(file)["prompts"] == [(1, "a"), (2, "b")], "a prompt has the number of its first row"
-    gone = {seq: gone for seq, *_, gone in dump(file)["rows"]}
-    assert gone == {1: 4, 2: None, 5: None}
+    gone = {seq: (gone, why) for seq, *_, gone, why in dump(file)["rows"]}
+    assert gone == {1: (4, "evicted"), 2: (None, None), 5: (None, None)}
     assert file.live() == [b, c] and b[:5] == (0, 2, "b", 7, 0.5)
 
 

@@ -1,5 +1,7 @@
 """Windows of a run, by hand."""
 
+from pathlib import Path
+
 import pytest
 
 from steelyard.report.pace_curve import pace_rows
@@ -23,7 +25,7 @@ METRICS = [metrics(s) for s in range(1, 7)]
 
 
 def records(metrics, timing):
-    return RunRecords(None, {}, metrics, timing, [], [], [], [], None, None, [])
+    return RunRecords(Path("run"), {}, metrics, timing, [], [], [], [], None, None, [])
 
 
 def test_two_windows_of_two_seconds_and_a_rest_that_is_too_short():
