@@ -1,4 +1,4 @@
-"""What README and the issue promise of the pages themselves: no telemetry, a short guide for agents, a short first file."""
+"""What README and the issue promise of the pages: no telemetry, a short guide for agents, a short first file."""
 
 import re
 import tomllib
