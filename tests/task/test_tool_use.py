@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from steelyard.core import Prompt, Sampling, Score, SteelyardError
+from steelyard.core import Prompt, Sampling, SteelyardError
 from steelyard.policy import Policy
+from steelyard.reward import PlayedScore
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.episodes import Episodes
 from steelyard.task import Calculator, Rows, Tools
@@ -85,7 +86,9 @@ def test_an_episode_by_hand():
         "{'error': \"there is no tool 'reset'\"}",
     ]
     assert {message["role"] for message in told} == {"tool"}
-    assert episode.step("It is 3.") == Score(1.0, read="It is 3.", read_from=LAST)
+    ended = episode.step("It is 3.")
+    assert ended == PlayedScore(1.0, read="It is 3.", read_from=LAST)
+    assert ended.environment.asked == 2, "a reward function can look at the object"
     assert episode.truncate("").value == 1.0
 
 
@@ -129,7 +132,7 @@ def test_the_last_turn_is_checked_where_the_object_gives_no_reward():
     episode = Calculator().environment(question(37, 46), 0)
     assert episode.reset(question(37, 46)) == question(37, 46).text
     assert episode.step(call("37*46")) == [{"role": "tool", "name": "calculate", "content": "1702"}]
-    assert episode.step("1702") == Score(None, read="1702", read_from=LAST)
+    assert episode.step("1702") == PlayedScore(None, read="1702", read_from=LAST)
 
 
 def test_sampled_tokens_stay_and_those_of_the_tool_are_the_templates():
