@@ -1,18 +1,22 @@
 """Tools: what a call is, what the policy is told, how an episode ends, and exact tokens from turn to turn."""
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import steelyard
 from steelyard.core import Prompt, Sampling, SteelyardError
 from steelyard.policy import Policy
 from steelyard.reward import PlayedScore
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.episodes import Episodes
+from steelyard.runtime import HeldOut
 from steelyard.task import Calculator, Rows, Tools
-from steelyard.task.calculator import question
+from steelyard.task.calculator import PocketCalculator, question
 from steelyard.task.tool_use import LAST, Call, ToolEpisode, calls_in, schemas_of
 from steelyard.worlds.bases.calculator import call
 
@@ -172,3 +176,34 @@ def test_a_class_is_loaded_by_its_file_and_rows_go_to_reset(tmp_path):
         with pytest.raises(SteelyardError, match="--environment-factory"):
             _ = replace(task, environment_factory=wrong).tools
     task.close()
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["callable", "named"])
+def test_a_run_is_rewarded_by_what_its_objects_say(named, tmp_path, monkeypatch):
+    """The objects count calls; who called is paid, whatever was answered. Named, the function runs in a worker."""
+    counting = PocketCalculator.calculate
+
+    def calculate(self, expression):
+        self.calls += 1
+        return counting(self, expression)
+
+    calculate.__annotations__, calculate.__doc__ = counting.__annotations__, counting.__doc__
+    monkeypatch.setattr(PocketCalculator, "calculate", calculate)
+    monkeypatch.setattr(PocketCalculator, "calls", 0, raising=False)
+
+    def made_calls(environments, **columns):
+        seen.extend(environments)
+        return [float(environment.calls > 0) for environment in environments]
+
+    seen: list[PocketCalculator] = []
+    monkeypatch.chdir(Path(__file__).parent)
+    small = HeldOut(every=1, prompts=4, sampled_prompts=1, samples=2)
+    sizes = {"max_steps": 1, "num_prompts": 4, "search_prompts": 4, "num_generations": 8, "evaluation": small}
+    reward = "environment_rewards.py:made_calls" if named else made_calls
+    place = str(tmp_path / "run")
+    run = steelyard.train("calculator", reward=reward, runtime="inline", output_dir=place, report=False, **sizes)
+    row = json.loads((run.run_dir / "metrics.jsonl").read_text().splitlines()[0])
+    assert row["search/errors"] == 0
+    assert named or {type(one) for one in seen} == {PocketCalculator}
+    stored = json.loads((run.run_dir / "samples.jsonl").read_text().splitlines()[-1])
+    assert stored["reward"] <= float("<tool_call>" in stored["completion"])
