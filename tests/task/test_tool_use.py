@@ -87,7 +87,7 @@ def test_an_episode_by_hand():
     assert [message["content"] for message in told] == [
         "3",
         "{'error': \"'pears'\"}",
-        "{'error': \"there is no tool 'reset'\"}",
+        "{'error': 'Tool reset not found.'}",
     ]
     assert {message["role"] for message in told} == {"tool"}
     ended = episode.step("It is 3.")
@@ -120,7 +120,7 @@ def test_a_tool_that_hangs_beside_a_coroutine_holds_up_neither_the_next_turn_nor
 
     told = asyncio.run(both())
     assert [message["content"] for message in told][:2] == ["done", "3"]
-    assert "there is no tool" in told[2]["content"]
+    assert told[2]["content"] == "{'error': 'Tool none not found.'}"
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
     let_go.set()
 

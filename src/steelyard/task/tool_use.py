@@ -169,7 +169,7 @@ class ToolEpisode:
 
     def _result(self, call: Call) -> object:
         if call.error or call.name not in self._tools:
-            return {"error": call.error or f"there is no tool {call.name!r}"}
+            return {"error": call.error or f"Tool {call.name} not found."}  # in TRL's words
         try:
             return self._tools[call.name](**call.arguments)
         except Exception as error:  # noqa: BLE001  a tool's error is what the policy is told
