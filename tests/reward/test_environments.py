@@ -8,7 +8,7 @@ import pytest
 
 from steelyard.core import SteelyardError
 from steelyard.core.copies import own_episodes
-from steelyard.reward import FunctionReward, PlayedScore, reward_function
+from steelyard.reward import EnvironmentReward, FunctionReward, PlayedScore, reward_function
 from steelyard.reward.environments import asks_for_environments, plain_attributes
 
 BOTH = pytest.mark.parametrize("named", [False, True], ids=["callable", "named"])
@@ -109,3 +109,12 @@ def test_who_asks_is_known_beforehand():
     assert asks_for_environments(reward_function([hostile_rewards.pid, f]))
     assert not asks_for_environments(reward_function(named))
     assert not asks_for_environments(FunctionReward(min))
+
+
+def test_objects_are_looked_through_for_functions_that_ask_alone(played, monkeypatch):
+    names = ("hostile_rewards:of_environments", "hostile_rewards:pid", "builtins:print", "no_such_module:f")
+    assert [EnvironmentReward(name)._asks for name in names] == [True, False, False, False]
+    monkeypatch.setattr("steelyard.reward.environments.plain_attributes", lambda made: 1 / 0)
+    with given("pid", True) as reward:
+        (score,) = reward([played(Desk())])
+    assert score.error is None

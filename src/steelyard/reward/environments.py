@@ -15,10 +15,13 @@ Source: TRL 1.16's GRPOTrainer, `_calculate_rewards`.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 
 from steelyard.core import Episode, Score
 from steelyard.reward.function import FunctionReward
+from steelyard.reward.pool import START_S, Pool
 from steelyard.reward.weighted import WeightedRewards
 from steelyard.reward.wire_values import unfit
 from steelyard.reward.worker import Reply
@@ -52,9 +55,18 @@ class EnvironmentReward(FunctionReward):
         outcomes = [e.outcome for e in episodes]
         played = [o for o in outcomes if isinstance(o, PlayedScore)]
         taken = any(ENVIRONMENTS in e.prompt.columns for e in episodes)
-        if taken or len(played) < len(episodes):
+        if not played or taken or len(played) < len(episodes) or not self._asks:
             return super().__call__(episodes)
         return super().__call__([_with_environment(e, o) for e, o in zip(episodes, played, strict=True)])
+
+    @cached_property
+    def _asks(self) -> bool:
+        """Whether a named function has the parameter: else no object is looked through; a callable's cost nothing."""
+        if not isinstance(self.function, str):
+            return True
+        with Pool(f"{Path(__file__).with_name('asked.py')}:parameters", memory_mb=self.memory_mb) as worker:
+            reply = worker.call({"target": self.function}, timeout_s=START_S)
+        return isinstance(reply.value, list) and ENVIRONMENTS in reply.value
 
     def _call(self, arguments: dict[str, object], offered: dict[str, object]) -> Reply:
         held = arguments.get(ENVIRONMENTS)
