@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-browser dist test-trackers test-environments test-verifiers test-vllm docs gpu lint fast check types studies results prove chaos bench clean
+.PHONY: demo test test-browser dist test-dist test-real test-trackers test-environments test-verifiers test-trl test-vllm stranger \
+	docs gpu lint fast check types studies results prove chaos bench clean
 
 demo: .venv/.run
 	$(BIN)/steelyard train arithmetic $(ARGS)
@@ -78,6 +79,18 @@ test-verifiers:
 		-e '.[verifiers]' pytest pytest-timeout hypothesis jaxtyping beartype
 	$(VERIFIERS)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_taskset.py
 
+# Tools, rewards and their arguments as TRL's own GRPOTrainer gives them, in an environment of their own: TRL asks for packages
+# that nothing here needs.
+TRL := runs/test-trl
+test-trl:
+	$(PYTHON) -m venv $(TRL)
+	$(TRL)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
+		-e '.[trl]' pytest pytest-timeout hypothesis jaxtyping beartype
+	$(TRL)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_trl_environment.py
+
+# Everything that is tested with the real package of somebody else, and what is handed out, one after the other: an hour.
+test-real: test-trackers test-environments test-verifiers test-trl test-dist
+
 # The engine over vLLM, with the real one on a processor: a server in an environment of its own, which these tests start.
 # Where it does not install that is said, and what needs it is skipped. VLLM_PYTHON names another environment. The table
 # of docs/scale.md is printed.
@@ -99,6 +112,14 @@ dist:
 	$(PYTHON) -m venv runs/build
 	runs/build/bin/python -m pip install --quiet --disable-pip-version-check build
 	runs/build/bin/python -m build --outdir runs/dist
+
+# Both in clean environments, where they train and say what is missing; prints the sizes and times that README states.
+test-dist: dist
+	$(PYTHON) benchmarks/distribution.py runs/dist
+
+# A clone, an installation, and what the pages say to do first, timed: minutes. The table of docs/quickstart.md is printed.
+stranger: .venv/.dev
+	$(BIN)/python benchmarks/strangers_path.py $(ARGS)
 
 # The documentation as a site, in runs/site: open runs/site/index.html. Every warning is an error.
 docs: .venv/.dev

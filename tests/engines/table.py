@@ -16,7 +16,9 @@ class Table:
     def text(self) -> str:
         """The table in Markdown; a dash where an engine was not asked."""
         engines = [
-            name for name in ("native", "transformers", "vllm") if any(name in row for row in self._cells.values())
+            name
+            for name in ("native", "transformers", "vllm", "yours")
+            if any(name in row for row in self._cells.values())
         ]
         lines = [f"| | {' | '.join(engines)} |", "|---" * (1 + len(engines)) + "|"]
         for check, row in self._cells.items():

@@ -1,9 +1,11 @@
 """What every engine does alike: native, transformers, and vLLM where it is installed (make test-vllm).
 
+An engine of one's own is held to it, too, where the variable ENGINE names it: ENGINE=my_engine.py:MyEngine.
 The same policy, prompts and sampling go to each. What they draw may differ; what they say of it may not.
 """
 
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,8 +21,10 @@ from steelyard.core import Engine, Request, Sampling, SteelyardError, Weights
 from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout import NativeEngine, TransformersEngine
 from steelyard.rollout.vllm_http import VllmEngine
+from steelyard.task.loaded import load_callable
 
 EOS = 0
+YOURS = os.environ.get("ENGINE", "")
 SAME_NATS = 1e-4
 """Log-probabilities of an engine and of the learner differ by less than this, at every token, in float32."""
 PROMPT = (5, 14, 6, 16)
@@ -45,8 +49,10 @@ class Kind:
         return Policy.load(self.directory, lora=LoRA(rank=2))
 
 
-@pytest.fixture(params=["native", "transformers", "vllm"])
+@pytest.fixture(params=["native", "transformers", "vllm", *(["yours"] if YOURS else [])])
 def kind(request, model_dir):
+    if request.param == "yours":
+        return Kind("yours", load_callable(YOURS, "ENGINE"), str(model_dir))
     if request.param != "vllm":
         return Kind(
             request.param, {"native": NativeEngine, "transformers": TransformersEngine}[request.param], str(model_dir)

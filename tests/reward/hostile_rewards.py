@@ -311,3 +311,16 @@ def logs_arrays(prompts, completions, log_extra, **columns):
 
     log_extra("read", [numpy.arange(2) for _ in completions])
     return [1.0 for _ in completions]
+
+
+def of_environments(environments, **columns):
+    return [e.reward + e.asked for e in environments]
+
+
+async def of_environments_later(environments, prompts, completions, answer=None):
+    await asyncio.sleep(0)
+    return [e.reward + e.asked for e in environments]
+
+
+def client_of_environments(environments, **columns):
+    return [float(bool(e.client)) for e in environments]

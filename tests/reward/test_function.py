@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from steelyard.core import Episode, Prompt, Reward, Sampling, Score, SteelyardError, Trajectory, from_bytes, to_bytes
-from steelyard.reward import ExactAnswer, FunctionReward, reward_function
+from steelyard.reward import EnvironmentReward, ExactAnswer, FunctionReward, reward_function
 from steelyard.searcher.scoring import attach_score
 
 BOTH = pytest.mark.parametrize("named", [False, True], ids=["callable", "named"])
@@ -146,7 +146,7 @@ def test_a_column_must_not_hide_an_argument(episode):
 
 
 def test_reward_function_keeps_our_verifiers_and_wraps_the_rest():
-    exact, wrapped = ExactAnswer(), FunctionReward("m:f")
+    exact, wrapped = ExactAnswer(), EnvironmentReward("m:f")
     assert reward_function(exact) is exact
     assert reward_function(wrapped) is wrapped
     assert reward_function("m:f") == wrapped

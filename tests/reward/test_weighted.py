@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from steelyard.core import Score, SteelyardError
-from steelyard.reward import ExactAnswer, FunctionReward, WeightedRewards, named_rewards, reward_function
+from steelyard.reward import (
+    EnvironmentReward,
+    ExactAnswer,
+    FunctionReward,
+    WeightedRewards,
+    named_rewards,
+    reward_function,
+)
 from steelyard.reward.score import number_of
 
 
@@ -39,7 +46,7 @@ def test_weights_of_names_and_of_pairs():
     assert named_rewards(["m:f", "m:g=0.5", ("dir/x.py:h=2", -0.5)]) == ("m:f", "m:g=0.5", "dir/x.py:h=-1.0")
     assert named_rewards(["m:f", length]) is None
     both = reward_function(["m:f=0.5", "m:f"], timeout_s=3.0)
-    assert both == WeightedRewards((FunctionReward("m:f", 3.0), FunctionReward("m:f", 3.0)), (0.5, 1.0))
+    assert both == WeightedRewards((EnvironmentReward("m:f", 3.0), EnvironmentReward("m:f", 3.0)), (0.5, 1.0))
     assert both.names == ("f", "f-2")
 
 

@@ -110,3 +110,40 @@ def test_a_run_with_a_server_from_beginning_to_end(arithmetic, tmp_path):
     labels = [label for label in fake.labels if not label.startswith("steelyard")]
     assert [label.split()[0] for label in labels[:2]] == ["-1", "0"], "a trial comes first"
     assert len(labels) == len(set(labels))
+
+
+OWN = """
+class Mine:
+    def __init__(self, policy, seed):
+        self.made_with = policy, seed
+
+    def load(self, weights): ...
+
+    def generate(self, requests, sampling):
+        yield from ()
+
+
+class Half:
+    def __init__(self, policy, seed): ...
+
+    def load(self, weights): ...
+
+
+class Other:
+    def __init__(self, policy): ...
+"""
+
+
+def test_an_engine_of_ones_own_is_made_with_the_policy_and_the_seed(arithmetic, tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    named = {
+        name: replace(arithmetic, seed=5, engine=f"{tmp_path}/mine.py:{name}") for name in ("Mine", "Half", "Other")
+    }
+    policy = make_policy(arithmetic)
+    check_engine(named["Mine"])
+    engine = searching_engine(named["Mine"], policy)
+    assert (type(engine).__name__, engine.made_with) == ("Mine", (policy, 5))
+    with pytest.raises(SteelyardError, match=r"mine.py:Half is no engine; give it load and generate"):
+        searching_engine(named["Half"], policy)
+    with pytest.raises(SteelyardError, match=r"mine.py:Other is not made with a policy and a seed"):
+        check_engine(named["Other"])

@@ -1,17 +1,22 @@
 """Tools: what a call is, what the policy is told, how an episode ends, and exact tokens from turn to turn."""
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from steelyard.core import Prompt, Sampling, Score, SteelyardError
+import steelyard
+from steelyard.core import Prompt, Sampling, SteelyardError
 from steelyard.policy import Policy
+from steelyard.reward import PlayedScore
 from steelyard.rollout import Codec, engine_for
 from steelyard.rollout.episodes import Episodes
+from steelyard.runtime import HeldOut
 from steelyard.task import Calculator, Rows, Tools
-from steelyard.task.calculator import question
+from steelyard.task.calculator import PocketCalculator, question
 from steelyard.task.tool_use import LAST, Call, ToolEpisode, calls_in, schemas_of
 from steelyard.worlds.bases.calculator import call
 
@@ -82,10 +87,12 @@ def test_an_episode_by_hand():
     assert [message["content"] for message in told] == [
         "3",
         "{'error': \"'pears'\"}",
-        "{'error': \"there is no tool 'reset'\"}",
+        "{'error': 'Tool reset not found.'}",
     ]
     assert {message["role"] for message in told} == {"tool"}
-    assert episode.step("It is 3.") == Score(1.0, read="It is 3.", read_from=LAST)
+    ended = episode.step("It is 3.")
+    assert ended == PlayedScore(1.0, read="It is 3.", read_from=LAST)
+    assert ended.environment.asked == 2, "a reward function can look at the object"
     assert episode.truncate("").value == 1.0
 
 
@@ -113,7 +120,7 @@ def test_a_tool_that_hangs_beside_a_coroutine_holds_up_neither_the_next_turn_nor
 
     told = asyncio.run(both())
     assert [message["content"] for message in told][:2] == ["done", "3"]
-    assert "there is no tool" in told[2]["content"]
+    assert told[2]["content"] == "{'error': 'Tool none not found.'}"
     assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
     let_go.set()
 
@@ -129,7 +136,7 @@ def test_the_last_turn_is_checked_where_the_object_gives_no_reward():
     episode = Calculator().environment(question(37, 46), 0)
     assert episode.reset(question(37, 46)) == question(37, 46).text
     assert episode.step(call("37*46")) == [{"role": "tool", "name": "calculate", "content": "1702"}]
-    assert episode.step("1702") == Score(None, read="1702", read_from=LAST)
+    assert episode.step("1702") == PlayedScore(None, read="1702", read_from=LAST)
 
 
 def test_sampled_tokens_stay_and_those_of_the_tool_are_the_templates():
@@ -169,3 +176,34 @@ def test_a_class_is_loaded_by_its_file_and_rows_go_to_reset(tmp_path):
         with pytest.raises(SteelyardError, match="--environment-factory"):
             _ = replace(task, environment_factory=wrong).tools
     task.close()
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["callable", "named"])
+def test_a_run_is_rewarded_by_what_its_objects_say(named, tmp_path, monkeypatch):
+    """The objects count calls; who called is paid, whatever was answered. Named, the function runs in a worker."""
+    counting = PocketCalculator.calculate
+
+    def calculate(self, expression):
+        self.calls += 1
+        return counting(self, expression)
+
+    calculate.__annotations__, calculate.__doc__ = counting.__annotations__, counting.__doc__
+    monkeypatch.setattr(PocketCalculator, "calculate", calculate)
+    monkeypatch.setattr(PocketCalculator, "calls", 0, raising=False)
+
+    def made_calls(environments, **columns):
+        seen.extend(environments)
+        return [float(environment.calls > 0) for environment in environments]
+
+    seen: list[PocketCalculator] = []
+    monkeypatch.chdir(Path(__file__).parent)
+    small = HeldOut(every=1, prompts=4, sampled_prompts=1, samples=2)
+    sizes = {"max_steps": 1, "num_prompts": 4, "search_prompts": 4, "num_generations": 8, "evaluation": small}
+    reward = "environment_rewards.py:made_calls" if named else made_calls
+    place = str(tmp_path / "run")
+    run = steelyard.train("calculator", reward=reward, runtime="inline", output_dir=place, report=False, **sizes)
+    row = json.loads((run.run_dir / "metrics.jsonl").read_text().splitlines()[0])
+    assert row["search/errors"] == 0
+    assert named or {type(one) for one in seen} == {PocketCalculator}
+    stored = json.loads((run.run_dir / "samples.jsonl").read_text().splitlines()[-1])
+    assert stored["reward"] <= float("<tool_call>" in stored["completion"])

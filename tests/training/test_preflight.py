@@ -10,7 +10,7 @@ import steelyard
 from steelyard.core import Prompt, SteelyardError
 from steelyard.objective import VarGradTB
 from steelyard.runtime import Run
-from steelyard.task import Arithmetic, Rows
+from steelyard.task import Arithmetic, Calculator, Rows
 from steelyard.training.preflight import check_columns, preflight
 
 RUN = Run(task=Arithmetic(problems=8, held_out=4), objective=VarGradTB(), model="steelyard/arithmetic")
@@ -99,3 +99,29 @@ def test_what_stands_in_the_program_itself_runs_in_its_own_process_alone(monkeyp
     preflight(replace(RUN, runtime="inline"))
     with pytest.raises(SteelyardError, match=r"task: Arithmetic stands in the program itself.*move it into a module"):
         preflight(RUN)
+
+
+def test_a_reward_may_ask_for_environments_where_there_are_some(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(environments, **columns): return [1.0 for e in environments]\n")
+    run = replace(RUN, reward=f"{tmp_path}/mine.py:f")
+    preflight(replace(run, task=Calculator()))
+    with pytest.raises(SteelyardError, match="missing a required argument: 'environments'"):
+        preflight(run)
+
+
+def test_objects_that_cannot_be_reset_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Calculator, prompt: Prompt) -> None:
+        raise KeyError("stock")
+
+    monkeypatch.setattr(Calculator, "just_reset", broken)
+    with pytest.raises(SteelyardError, match=r"cannot be made and reset: KeyError: 'stock'; see that reset takes"):
+        preflight(replace(RUN, task=Calculator(), reward="builtins:print"))
+
+
+def test_a_callable_sees_no_objects_of_other_processes(tmp_path: Path) -> None:
+    def f(environments: list[object], **columns: object) -> list[float]:
+        return [1.0 for _ in environments]
+
+    with pytest.raises(SteelyardError, match=r"asks for environments.*name it as module:function"):
+        steelyard.train("calculator", reward=f, output_dir=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ import tyro
 from steelyard.cli import installed
 from steelyard.cli.flags import parse
 from steelyard.cli.machine_checks import Check, checks
+from steelyard.cli.other_programs import programs
 from steelyard.cli.recipe_needs import Needs, needs_of
 from steelyard.core import require, suggest
 from steelyard.core.json import JsonObject
@@ -21,6 +22,7 @@ USED_FOR: Mapping[str, str] = {
     "textarena": "its games, train text-game --game textarena:ID",
     "openenv": "its servers, train text-game --game openenv:URL",
     "verifiers": "task sets of verifiers v1, train taskset",
+    "trl": "make test-trl, which compares train tools with its GRPOTrainer",
     "control": "environments of gymnasium, train control-ppo",
     "datasets": "data sets of the hub by their id",
     "ray": "--runtime ray",
@@ -51,7 +53,7 @@ def run(words: Sequence[str]) -> Mapping[str, object]:
     for check in found if asked.recipe is None else [c for c in found if not c.ok]:
         _say_check(check)
     lacks = [check.mend for check in found if check.needed and not check.ok]
-    told = {"checks": [check._asdict() | {"ok": check.ok} for check in found]}
+    told = {"checks": [_check_as_json(check) for check in found]}
     told |= _all() if asked.recipe is None else _one(asked.recipe, lacks)
     print("mend first: " + "\n            ".join(lacks) if lacks else "all that is needed is here")
     return told | {"exit_code": int(bool(lacks))}
@@ -66,9 +68,14 @@ def _all() -> dict[str, object]:
         _say(extra, f"{', '.join(map(str, lacking or parts))} ({USED_FOR.get(extra, f'--track {extra}')})")
         if lacking:
             _say("", f"to have it: {installed.mend(extra)}")
+    print("\nother programs")
+    others = programs()
+    for check in others:
+        _say_check(check, "to have it")
     needs = {name: needs_of(name) for name in names()}
     _say_recipes(needs)
     return {
+        "programs": [_check_as_json(check) for check in others],
         "extras": {extra: _extra(extra, parts) for extra, parts in extras.items()},
         "recipes": {name: _as_json(need) for name, need in needs.items()},
     }
@@ -114,10 +121,14 @@ def _extra(extra: str, parts: Iterable[installed.Package]) -> JsonObject:
     return {"packages": listed, "ok": all(part["ok"] for part in listed), "mend": installed.mend(extra)}
 
 
-def _say_check(check: Check) -> None:
+def _check_as_json(check: Check) -> JsonObject:
+    return check._asdict() | {"ok": check.ok}
+
+
+def _say_check(check: Check, so_that: str = "to mend it") -> None:
     _say(check.name, check.found)
     if not check.ok:
-        _say("", f"to mend it: {check.mend}")
+        _say("", f"{so_that}: {check.mend}")
 
 
 def _say(name: str, text: str) -> None:

@@ -57,7 +57,7 @@ def packages() -> Mapping[str, Sequence[Package]]:
         if name == NAME:
             within.setdefault(extra, []).extend(inner.split(","))
         else:
-            found[extra].append(Package(name, least or "", _version(name)))
+            found[extra].append(Package(name, least or "", version_of(name)))
     for extra, others in within.items():
         found[extra] += [package for other in others for package in found[other]]
     return found
@@ -89,7 +89,8 @@ def _requirements() -> Iterator[tuple[str, str]]:
         yield ((read[4] or "") if read else ""), text
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """The version of a package that is installed here; None where it is not."""
     try:
         return version(name)
     except PackageNotFoundError:

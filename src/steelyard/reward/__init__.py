@@ -6,6 +6,7 @@ from steelyard.reward.causal import CausalRM
 from steelyard.reward.company import compares_samples
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.ctrl_u import CtrlU, Uncertain
+from steelyard.reward.environments import EnvironmentReward, PlayedScore
 from steelyard.reward.exact import ExactAnswer
 from steelyard.reward.final_answer import MARKER, Found, find_after_marker
 from steelyard.reward.formula import stands_in
@@ -36,6 +37,7 @@ __all__ = [
     "Closable",
     "Constrained",
     "CtrlU",
+    "EnvironmentReward",
     "ExactAnswer",
     "Found",
     "FunctionReward",
@@ -43,6 +45,7 @@ __all__ = [
     "MathVerify",
     "Novelty",
     "Pair",
+    "PlayedScore",
     "Pool",
     "RewardModel",
     "ShopR1",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from steelyard.core import Reward, SteelyardError, id_of, require
+from steelyard.reward.environments import EnvironmentReward
 from steelyard.reward.function import FunctionReward
 from steelyard.reward.weighted import WHERE, WeightedRewards
 
@@ -133,14 +134,14 @@ def _weight(value: object) -> float:
 def _one(given: object, timeout_s: float, max_steps: int) -> Reward:
     if isinstance(given, str):
         found = sourced(given)
-        return FunctionReward(given, timeout_s=timeout_s, max_steps=max_steps) if found is None else found
+        return EnvironmentReward(given, timeout_s=timeout_s, max_steps=max_steps) if found is None else found
     if isinstance(given, type) or not callable(given):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"{given!r:.60}"
         raise SteelyardError(f"{what} is no reward", where=WHERE, hint=_FORMS)
     ours = isinstance(given, FunctionReward | WeightedRewards) or id_of(given) is not None
     if ours or _scores_episodes(given):
         return cast(Reward, given)
-    return FunctionReward(given, max_steps=max_steps)
+    return EnvironmentReward(given, max_steps=max_steps)
 
 
 def _scores_episodes(given: Callable[..., object]) -> bool:

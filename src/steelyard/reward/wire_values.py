@@ -1,7 +1,8 @@
 """Values that reach a killable worker unchanged, though msgpack has no form of its own for all of them.
 
     as they are   str, float (nan and infinities too), bool, None, bytes, list, dict with text keys, integers of 64 bits
-    extensions    larger integers, Decimal, datetime, date, time, timedelta, UUID, tuple, set, dict with other keys
+    extensions    larger integers, Decimal, datetime, date, time, timedelta, UUID, tuple, set, dict with other keys,
+                  SimpleNamespace, which arrives as one that tells of what it lacks
 
 Numpy's numbers become Python's, and its arrays lists; a number of another kind (Fraction) becomes a float. Anything
 else is refused by `pack`, and `unfit` names the column that holds it. Without this, msgspec would turn a date or a
@@ -15,6 +16,7 @@ import decimal
 import numbers
 import uuid
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -30,6 +32,14 @@ def _whole(value: int) -> bytes:
 
 def _days(value: datetime.timedelta) -> bytes:
     return f"{value.days} {value.seconds} {value.microseconds}".encode()
+
+
+class PlainAttributes(SimpleNamespace):
+    """The attributes of an object that could be sent, without the object."""
+
+    def __getattr__(self, name: str) -> Any:
+        what = f"there is no {name!r}: in a process of its own a function sees an object's plain attributes alone"
+        raise AttributeError(what, name=name, obj=self)
 
 
 def _items(data: bytes) -> list[Any]:
@@ -48,6 +58,8 @@ _FORMS: tuple[tuple[type, Callable[[Any], bytes], Callable[[bytes], Any]], ...] 
     (frozenset, lambda v: _list(v), lambda data: frozenset(_items(data))),
     (set, lambda v: _list(v), lambda data: set(_items(data))),
     (dict, lambda v: _list([x for pair in v.items() for x in pair]), lambda data: _pairs(_items(data))),
+    (SimpleNamespace, lambda v: _list([x for pair in vars(v).items() for x in pair]),
+        lambda data: PlainAttributes(**_pairs(_items(data)))),
 )  # fmt: skip
 """Type, its bytes, and the value of those; the place in the table is the extension's code."""
 

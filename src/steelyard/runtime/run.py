@@ -99,9 +99,10 @@ class Run:
     runtime: Literal["local", "inline", "ray"] = "local"
     """local: searchers, learner and evaluator in processes of their own. inline: one process on a virtual clock. ray:
     the processes are actors of a Ray cluster."""
-    engine: Literal["own", "vllm"] = "own"
+    engine: str = "own"
     """What searchers generate with. own: the fastest engine of this package for the model. vllm: a vLLM server, that of
-    --vllm.url or those that --vllm.python starts. Evaluation always has an own one."""
+    --vllm.url or those that --vllm.python starts. module:Class or path/to/file.py:Class: an engine of yours, made with
+    the policy and the run's seed. Evaluation always has an own one."""
     num_searchers: PositiveInt = 1
     """Searchers that generate at the same time."""
     max_staleness: NonNegativeInt | None = None
@@ -307,25 +308,33 @@ class Run:
         _require(patient, "search_delay", self.search_delay, hint)
 
     def _check_engine(self) -> None:
-        """A server of vLLM is named, and asked for nothing that it has not."""
+        """A server of vLLM is named, and no engine is asked for what it has not."""
+        known = self.engine in ("own", "vllm") or ":" in self.engine
+        hint = "write own, vllm, or module:Class for an engine of yours"
+        require(known, f"is {self.engine!r}", where="--engine", hint=hint)
         vllm, given = self.engine == "vllm", self.vllm.url is not None or self.vllm.python is not None
         hint = "give --vllm.python PATH, the interpreter of an environment with vLLM, or --vllm.url ADDRESS"
         require(given or not vllm, "is vllm, and names no server", where="--engine", hint=hint)
-        what = "is given, but --engine is own"
+        what = f"is given, but --engine is {self.engine}"
         flag = "--vllm.url" if self.vllm.url is not None else "--vllm.python"
         require(vllm or not given, what, where=flag, hint="add --engine vllm, or leave it out")
         heats = (self.search_temperature or self.temperature, *(self.search_temperatures or ()))
-        for flag, holds in (
-            ("--runtime", self.runtime != "inline"),
-            ("--decode", self.decode is None),
-            ("--in-flight", not self.in_flight),
-            ("--search.head", self.search.head == "own"),
-            ("--attention", self.attention is None),
-            ("--intervention", self.intervention is None),
-            ("--search-temperature", max(heats) < math.inf),
-        ):
-            what = "is set to what a vLLM server does not do"
-            require(holds or not vllm, what, where=flag, hint="leave it out, or take --engine own")
+        ours = {
+            "--decode": self.decode is None,
+            "--in-flight": not self.in_flight,
+            "--search.head": self.search.head == "own",
+        }
+        local = {
+            "--runtime": self.runtime != "inline",
+            "--attention": self.attention is None,
+            "--intervention": self.intervention is None,
+            "--search-temperature": max(heats) < math.inf,
+        }
+        lacking = "a vLLM server does not do" if vllm else "only the engines of this package do"
+        for flag, holds in ours.items() if self.engine != "own" else ():
+            require(holds, f"is set to what {lacking}", where=flag, hint="leave it out, or take --engine own")
+        for flag, holds in local.items() if vllm else ():
+            require(holds, f"is set to what {lacking}", where=flag, hint="leave it out, or take --engine own")
         alone = self.num_searchers == 1 or self.vllm.url is None
         starts, others = self.vllm.start_deadline, 2 * self.local.deadline
         patient = not vllm or starts < others

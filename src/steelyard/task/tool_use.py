@@ -10,7 +10,8 @@ its docstring, and renders what the tools say. What the policy said is never ren
 with `name` and `arguments` (or `parameters`): between the marks above, or as the whole turn. One that cannot be read,
 names no tool, or raises, is answered by {"error": ...}, and the episode goes on.
 
-`get_reward`, where the object has it, scores the episode at its end; else the task judges the last turn.
+`get_reward`, where the object has it, scores the episode at its end; else the task judges the last turn. The score
+brings the object along, so that a reward function can look at it (`reward.environments`).
 Differs from TRL: an object plays one episode, where TRL resets and reuses it; it lives in the searcher's process.
 Source: TRL 1.16's GRPOTrainer.
 """
@@ -39,6 +40,7 @@ from steelyard.core import (
     require,
 )
 from steelyard.core.json import JsonObject
+from steelyard.reward.environments import PlayedScore
 from steelyard.reward.score import score_of
 
 RESET = "reset"
@@ -167,17 +169,22 @@ class ToolEpisode:
 
     def _result(self, call: Call) -> object:
         if call.error or call.name not in self._tools:
-            return {"error": call.error or f"there is no tool {call.name!r}"}
+            return {"error": call.error or f"Tool {call.name} not found."}  # in TRL's words
         try:
             return self._tools[call.name](**call.arguments)
         except Exception as error:  # noqa: BLE001  a tool's error is what the policy is told
             return {"error": str(error)}
 
     def _end(self, said: str) -> Any:
+        unscored = self.so_far(said)
         if not hasattr(self._made, GET_REWARD):
-            return Score(None, read=said, read_from=LAST)
+            return unscored
         value = self._made.get_reward()
-        return _later(value, said) if inspect.isawaitable(value) else _scored(value, said)
+        return _later(value, unscored) if inspect.isawaitable(value) else _scored(value, unscored)
+
+    def so_far(self, said: str = "") -> PlayedScore:
+        """The object as it is now, and a last turn that nobody has judged."""
+        return PlayedScore(None, read=said, read_from=LAST, environment=self._made)
 
 
 def _begun(function: Callable[[Call], object], call: Call) -> Future[object]:
@@ -188,12 +195,13 @@ def _begun(function: Callable[[Call], object], call: Call) -> Future[object]:
     return future
 
 
-async def _later(value: Awaitable[object], said: str) -> Score:
-    return _scored(await value, said)
+async def _later(value: Awaitable[object], unscored: PlayedScore) -> PlayedScore:
+    return _scored(await value, unscored)
 
 
-def _scored(value: object, said: str) -> Score:
-    return replace(score_of(value, GET_REWARD), read=said, read_from=LAST)
+def _scored(value: object, unscored: PlayedScore) -> PlayedScore:
+    given = score_of(value, GET_REWARD)
+    return replace(unscored, value=given.value, error=given.error)
 
 
 def _message(call: Call, result: object) -> dict[str, str]:
@@ -223,6 +231,12 @@ class UsesTools:
     def environment(self, prompt: Prompt, sample: int) -> Environment:
         """An episode with an object of its own."""
         return ToolEpisode(self._make())
+
+    def just_reset(self, prompt: Prompt) -> Score:
+        """The outcome of an episode in which nothing was said, for a look at a reward before the run."""
+        episode = ToolEpisode(self._make())
+        episode.reset(prompt)
+        return episode.so_far()
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """What the objects say, or else the verdict on the last turns."""

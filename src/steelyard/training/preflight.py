@@ -8,19 +8,23 @@ each completion; a column holds what cannot be passed to it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from steelyard.core import Episode, Prompt, SteelyardError, require, settings
+from steelyard.core import Episode, Prompt, Score, SteelyardError, require, settings
+from steelyard.core.copies import own_prompt
 from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
 from steelyard.policy.device import check_device, device_of
 from steelyard.reward import Closable
 from steelyard.reward.wire_values import unfit
 from steelyard.rollout import check_int8_head
+from steelyard.rollout.calls import Calls
 from steelyard.runtime import Run
 from steelyard.runtime.engines import check_engine
 from steelyard.runtime.factories import make_reward, make_step_labels, planned_policy
 from steelyard.runtime.ray.cluster import check_cluster
 from steelyard.runtime.run import Part
 from steelyard.runtime.shards import check_sharding
+from steelyard.task.tool_use import UsesTools
 
 
 def preflight(run: Run) -> None:
@@ -110,7 +114,7 @@ def try_reward(run: Run) -> None:
     if not asked:
         return
     check_columns([*run.task.prompts("train"), *run.task.prompts("held-out")])
-    empty = [Episode.written(prompt, "") for prompt in _with_every_column(run.task.prompts("train"))]
+    empty = _unplayed(run, _with_every_column(run.task.prompts("train")))
     try:
         for part in asked:
             part(empty)
@@ -118,6 +122,27 @@ def try_reward(run: Run) -> None:
         for part in (reward, steps):
             if isinstance(part, Closable):
                 part.close()
+
+
+def _unplayed(run: Run, prompts: Sequence[Prompt]) -> list[Episode]:
+    """Episodes in which nothing was said; where the task has tools, with objects that have just been reset.
+
+    Raises:
+        SteelyardError: an object cannot be made or reset, or takes longer than the task allows.
+    """
+    empty = [Episode.written(prompt, "") for prompt in prompts]
+    if not isinstance(run.task, UsesTools):
+        return empty
+    calls = Calls(run.task.deadline_s)
+    for prompt in prompts:
+        calls.begin(prompt.id, run.task.just_reset, own_prompt(prompt))
+    reset: list[Score] = []
+    for answer in calls.collect("all"):
+        what = f"an object with tools cannot be made and reset: {answer.error}"
+        hint = "see that reset takes the columns of your rows"
+        require(isinstance(answer.value, Score), what, where="environment", hint=hint)
+        reset.append(answer.value)  # pyright: ignore[reportArgumentType]
+    return [replace(episode, outcome=outcome) for episode, outcome in zip(empty, reset, strict=True)]
 
 
 def check_columns(prompts: Sequence[Prompt]) -> None:

@@ -20,6 +20,7 @@ from steelyard.report.gauges import warnings
 from steelyard.report.records import read_rows
 from steelyard.report.track import Mirror, Tracked, check_trackers
 from steelyard.reward import Closable, named_rewards, reward_function
+from steelyard.reward.environments import asks_for_environments
 from steelyard.runtime import Inline, Local, Ray, Records, Run, describe
 from steelyard.runtime.factories import BUFFER, constrained
 from steelyard.runtime.run_dir import checkpoint
@@ -204,7 +205,11 @@ def _verifier(run: Run | Job, reward: object) -> Reward | None:
     if not isinstance(run, Run):
         what = "a job on given data is scored by nothing"
         raise SteelyardError(what, where="reward", hint="leave it out, or choose a recipe that samples")
-    return constrained(run, reward_function(reward, timeout_s=run.reward_timeout, max_steps=run.max_steps))
+    verifier = reward_function(reward, timeout_s=run.reward_timeout, max_steps=run.max_steps)
+    what = "asks for environments, whose objects live in the searchers' processes, and is a callable of this one"
+    hint = "name it as module:function, which sees their plain attributes, or take --runtime inline"
+    require(run.runtime == "inline" or not asks_for_environments(verifier), what, where="reward", hint=hint)
+    return constrained(run, verifier)
 
 
 def _kept(directory: Path, newest: Path, run: Run | Job) -> Mapping[str, int]:

@@ -10,7 +10,11 @@ URL = f"{ROWS} --engine vllm --vllm.url http://127.0.0.1:9"
 
 SERVERS = [
     Wrong(f"{ROWS} --engine vllm", "--engine: is vllm, and names no server; give --vllm.python PATH"),
-    Wrong(f"{ROWS} --engine vlm", "--engine: is 'vlm'"),
+    Wrong(f"{ROWS} --engine vlm", "--engine: is 'vlm'; write own, vllm, or module:Class for an engine of yours"),
+    Wrong(f"{ROWS} --engine nothing:Engine", "--engine: nothing:Engine cannot be loaded (ModuleNotFoundError: "),
+    Wrong(f"{ROWS} --engine shutil:get_archive_formats", "--engine: shutil:get_archive_formats is not made with a po"),
+    Wrong(f"{ROWS} --engine mine:Engine --in-flight", "--in-flight: is set to what only the engines of this package"),
+    Wrong(f"{ROWS} --engine mine:E --vllm.python /bin/true", "--vllm.python: is given, but --engine is mine:E; add"),
     Wrong(f"{ROWS} --vllm.url http://127.0.0.1:9", "--vllm.url: is given, but --engine is own; add --engine vllm"),
     Wrong(f"{ROWS} --vllm.python /bin/true", "--vllm.python: is given, but --engine is own"),
     Wrong(f"{URL} --vllm.python /bin/true", "--vllm.python: is given, and so is --vllm.url"),
