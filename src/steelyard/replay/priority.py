@@ -1,10 +1,11 @@
 """The priority of a prompt's stored trajectories: what they earned, less what their age costs.
 
-Differs: FreshPER and RL-PER draw single trajectories from all that is stored, with replacement, and FreshPER weighs
-them by (N P(i))^-beta; here members of one group are drawn from one prompt, without replacement and without weights,
-for objectives that need none. RL-PER's advantage is that of the group in which a trajectory was sampled; here it is
-that among what the prompt has stored. Its division by the group's standard deviation is left out: within a prompt it is
-a common factor. The exponent and the constant e of RL-PER could not be confirmed; those of FreshPER are taken.
+Differs: FreshPER and RL-PER draw single trajectories from all that is stored, and FreshPER weighs them by
+(N P(i))^-beta; here the members of a group are drawn from one prompt, none twice and without weights, for objectives
+that need none. RL-PER's advantage is that of the group in which a trajectory was sampled; here it is that among what
+its prompt has stored, and is not divided by a standard deviation: that is a common factor. The exponent and the
+constant e of RL-PER could not be confirmed; those of FreshPER are taken. FreshPER's code gives a new trajectory the
+highest priority until its next refresh, and none less than 1e-8; not so here.
 
     s_i = b f_i - l a_i,    a_i = v - v_i,    P(i next) = exp(s_i) / sum over j not yet drawn of exp(s_j)
 
@@ -13,10 +14,10 @@ a common factor. The exponent and the constant e of RL-PER could not be confirme
     abs-reward       log(|r_i| + e)        (|r_i| + e)^b exp(-l a_i)     FreshPER: b = alpha, l = alpha / tau
     abs-advantage    log(|A_i| + e)        (|A_i| + e)^b exp(-l a_i)     RL-PER's |A|; the decay is FreshPER's
 
-N entries of one prompt. r is the reward, A_i = r_i - mean over j of r_j, b the inverse temperature (1 / reward units) or
-the exponent alpha, l the age decay (1 / version), a_i the age of entry i in versions, e = 1e-6. A version is a learner
-step, so a_i is FreshPER's age in gradient steps. Only differences of scores count, and within a prompt the learner's
-version v cancels. With rewards of 0 and 1, abs-reward is reward with b log((1 + e) / e) in place of b.
+N entries of one prompt. r is the reward, A_i = r_i - mean over j of r_j, b the inverse temperature (1 / reward units)
+or the exponent alpha, l the age decay (1 / version), a_i the age of entry i in versions, e = 1e-6. A version is a
+learner step, so a_i is FreshPER's age in gradient steps. Only differences of scores count, and within a prompt the
+learner's version v cancels. With rewards of 0 and 1, abs-reward is reward with b log((1 + e) / e) in place of b.
 
 Weigh by age, or draw by age: let gamma = exp(-l). The first member drawn has the expectation
 
