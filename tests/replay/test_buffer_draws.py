@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from replay.laws import fits
@@ -35,8 +36,9 @@ def test_without_the_newer_settings_the_draws_are_the_earlier_ones(make, digest)
     buffer = PrioritizedReplay(capacity=60, recent_window=2, **settings).open(seed=5, max_staleness=bound)
     drawn = []
     for version in range(12):
-        arrivals = [make(f"p{(5 * version + i) % 13}", i, version=version, reward=float(i % 5)) for i in range(8)]
-        buffer.add([t.replace(tokens_T=t.tokens_T * [0, 1] + [version, 0]) for t in arrivals], version=version)
+        said = [{"tokens_T": np.array([version, i], np.int32), "reward": float(i % 5)} for i in range(8)]
+        arrivals = [make(f"p{(5 * version + i) % 13}", version=version, **one) for i, one in enumerate(said)]
+        buffer.add(arrivals, version=version)
         for d in range(4):
             groups = buffer.sample(3, 5, version=version, draw=10 * version + d)
             drawn.append(groups and [[[t.prompt_id, *t.tokens_T.tolist()] for t in group] for group in groups])
@@ -108,9 +110,8 @@ def aging(path=None, **settings):
 
 
 def ages(buffer, version, prompts=2, draws=60):
-    return {
-        version - t.version for d in range(draws) for g in buffer.sample(prompts, 1, version=version, draw=d) for t in g
-    }
+    batches = [buffer.sample(prompts, 1, version=version, draw=d) for d in range(draws)]
+    return {version - t.version for batch in batches for group in batch for t in group}
 
 
 def test_what_is_too_old_for_the_sample_size_is_not_drawn(make):
@@ -137,7 +138,7 @@ def test_old_siblings_of_a_young_entry_are_left_out_too(make, answers):
 
 
 def test_the_newest_prompts_are_drawn_however_old_they_are(make):
-    """The bound lets in ages up to 4. Of the prompts that are 6 to 9 versions old, a step of two needs the newest two."""
+    """The bound lets in ages up to 4. Of prompts that are 6 to 9 versions old, a step of two needs the newest two."""
     buffer = aging(min_ess=0.2499)
     buffer.add([make(f"p{v}", version=v) for v in range(4)], version=9)
     buffer.report(TOLD)
@@ -172,9 +173,8 @@ def live(buffer, make, bodies, versions):
     """A stretch of a run: arrivals, a draw and a report at each version."""
     drawn = []
     for v in versions:
-        buffer.add(
-            [make("abcdefgh"[(3 * v + i) % 8], 10 * v + i, version=v, reward=float(i % 3)) for i in range(6)], version=v
-        )
+        said = [("abcdefgh"[(3 * v + i) % 8], 10 * v + i, float(i % 3)) for i in range(6)]
+        buffer.add([make(name, answer, version=v, reward=reward) for name, answer, reward in said], version=v)
         drawn.append(bodies(buffer.sample(3, 4, version=v, draw=v)))
         buffer.report({"learner/ess": 1 / (1 + v % 4), "batch/staleness_mean": float(v % 3)})
     return drawn

@@ -62,7 +62,7 @@ def test_coins_come_up_recent_with_probability_m(m):
 
 @pytest.mark.parametrize(("m", "num_prompts"), [(0.0, 4), (0.25, 4), (0.3, 4), (0.7, 3), (1.0, 4)])
 def test_a_count_of_slots_is_as_near_to_its_share_as_it_can_be_and_right_on_average(m, num_prompts):
-    """At m = .3 of 4 slots it is 1 with probability .8 and 2 with .2, whose mean is 1.2; every slot has probability m."""
+    """m = .3 of 4 slots is 1 with probability .8 and 2 with .2: a mean of 1.2; every slot has probability m."""
     drawn = [[s.newest for s in slots(m, num_prompts, "abcdef", "abcdef", i, "count")] for i in range(DRAWS // 2)]
     whole, part = divmod(round(m * num_prompts, 9), 1)
     law = {int(whole): 1 - part, int(whole) + 1: part}
@@ -96,9 +96,8 @@ def test_prompts_by_age_stay_so_when_recent_ones_are_skipped():
     def drawn(i):
         draws = rng(5, i)
         stored = (name for _, name in aged(keys, 0, decay, draws))
-        return tuple(
-            s.prompt_id for s in choose_prompts(2, 0.5, recent=shuffled("ab", 0, draws), stored=stored, rng=draws)
-        )
+        chosen = choose_prompts(2, 0.5, recent=shuffled("ab", 0, draws), stored=stored, rng=draws)
+        return tuple(slot.prompt_id for slot in chosen)
 
     assert sum(law.values()) == pytest.approx(1)
     assert fits(Counter(drawn(i) for i in range(DRAWS)), dict(law))

@@ -34,7 +34,7 @@ def test_shuffled_gives_each_key_of_the_tail_once(n, data):
 
 
 def test_a_hand_worked_order_by_age():
-    """Ages 0, 1, 2 at l = log 2 weigh 4 : 2 : 1, so the first is the youngest with 4/7, then the middle one with 2/3."""
+    """Ages 0, 1, 2 at l = log 2 weigh 4 : 2 : 1: the first is the youngest with 4/7, then the middle one with 2/3."""
     keys = keys_of([5, 6, 7])
     draws = [[version for version, _ in aged(keys, 0, math.log(2), rng(1, i))] for i in range(DRAWS)]
     first = Counter(order[0] for order in draws)
