@@ -14,10 +14,10 @@ E w^2 = exp(k a), and many completions of ages a_i have
     a_max = max(1, floor(-log S_min / k^))                     the limit of age (versions)
 
 a_i is the age of trajectory i in versions, S_min the bound. By Jensen k^ >= k, with equality where all ages are equal.
-So whatever ages up to a_max a batch has, the model gives it S >= exp(-k a_max) >= S_min, where a_max is not 1 for want
-of less. Data of age 1 is always let in: without old data the rate could not be measured again. The estimate of
-one step is as noisy as its S: it is a bound of the model's mean, not of every step. Long completions drift faster, and
-it is whole completions that S weighs, whatever an objective weighs.
+So whatever ages up to a_max a batch has, the model gives it S >= exp(-k a_max) >= S_min. Only where even age 1 falls
+below the bound does it not hold: that age is always let in, for without old data the rate could not be measured again.
+k^ is that of one step and as noisy as its S, so the bound is on what is expected, not on each step. S weighs whole
+completions, and longer ones drift faster, whatever an objective weighs.
 """
 
 import math
