@@ -36,7 +36,7 @@ def sequential(score, number):
     weight = softmax(np.asarray(score, dtype=float))
 
     def probability(order):
-        taken = np.concatenate([[0.0], np.cumsum(weight[list(order)])])
-        return float(np.prod([weight[i] / (1 - taken[k]) for k, i in enumerate(order)]))
+        left = [weight[[j for j in range(len(weight)) if j not in order[:k]]].sum() for k in range(number)]
+        return float(np.prod(weight[list(order)] / left))
 
     return {order: probability(order) for order in itertools.permutations(range(len(weight)), number)}

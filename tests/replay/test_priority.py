@@ -103,7 +103,7 @@ def test_one_draw_by_age_has_the_expectation_of_a_weight_by_age(b):
     assert fits(Counter(firsts), dict(enumerate(weight / weight.sum())))
 
 
-def test_members_drawn_without_replacement_are_more_alike_in_age_than_the_weights():
+def test_members_drawn_without_replacement_are_more_mixed_in_age_than_the_weights():
     """The mean over a group of 1 is the weighed one; of all 4 it is the plain mean, and between them it moves there."""
     law = np.array([-math.log(GAMMA) * v for v in VERSIONS])
     means = []

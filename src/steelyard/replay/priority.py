@@ -23,10 +23,10 @@ Weigh by age, or draw by age: let gamma = exp(-l). The first member drawn has th
 
     E[g] = sum_i gamma^a_i exp(b f_i) g_i / sum_i gamma^a_i exp(b f_i)
 
-of any g, which is that of a draw without decay whose objective weighs each trajectory by gamma^age and divides by the
-sum of the weights. So no objective reads a weight by age. The two agree in one draw alone: members drawn without
-replacement are the more alike in age, the more of a prompt's N are drawn, and G = N draws all whatever l is. To drop
-by age (`max_staleness`) is the weight 1 up to the bound and 0 beyond it, in every draw.
+of any g. That is the expectation of w g under the draw without decay, where w is gamma^age over the mean of gamma^age
+in that draw: to draw by age is to weigh by age, so no objective reads a weight by age. It holds for one draw. Members
+drawn without replacement are more mixed in age, the more of a prompt's N are drawn, and G = N draws all whatever l is.
+To drop by age (`max_staleness`) is the weight 1 up to the bound and 0 beyond it, in every draw.
 Sources: FreshPER, Ma et al. 2026, arXiv:2604.16918, and its code (p_i = (|r_i| + e) exp(-age / tau), P(i) ~ p_i^alpha;
 alpha .6, tau 500); RL-PER, Yoo et al. 2026, arXiv:2606.04560 (abstract alone); Bartoldson et al. 2025,
 arXiv:2503.18929.
