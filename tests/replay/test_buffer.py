@@ -138,7 +138,8 @@ def test_a_wrong_number_leaves_the_buffer_as_it_was(make):
     "wrong",
     [
         {"capacity": 0}, {"capacity_per_prompt": 0}, {"recent_probability": 1.5}, {"recent_window": 0}, {"warmup": -1},
-        {"reward_temperature": -1.0}, {"reward_temperature": float("nan")},
+        {"reward_temperature": -1.0}, {"reward_temperature": float("nan")}, {"age_decay": -0.1}, {"min_ess": 1.0},
+        {"age_decay": float("inf")}, {"newest_share": 1.5}, {"priority": "abs-reward"},
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(wrong):
@@ -146,7 +147,9 @@ def test_settings_out_of_range_are_refused(wrong):
         PrioritizedReplay(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"eviction": "random"}, {"over_age": "keep"}])
+@pytest.mark.parametrize(
+    "wrong", [{"eviction": "random"}, {"over_age": "keep"}, {"priority": "td-error"}, {"recent_slots": "dice"}]
+)
 def test_unknown_rules_are_refused(unchecked, wrong):
     with pytest.raises(SteelyardError, match=r"use \w.* or "):
         unchecked(PrioritizedReplay, **wrong)

@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from steelyard.core import Sampling, SteelyardError, Trajectory, to_bytes
-from steelyard.replay import PrioritizedReplay, ReplayBuffer
+from steelyard.replay import PrioritizedReplay, ReplayBuffer, age_limit, rate_of
 from steelyard.replay.inspect import open_view
 
 COUNTERS = ("admitted", "refused", "unknown_version", "evicted", "duplicates", "errors")
@@ -51,6 +51,8 @@ class Model:
         self.kept: list[Kept] = []
         self.taken: list[tuple[str, int]] = []
         self.ledger: dict[int, str] = {}
+        self.told: dict[str, float] | None = None
+        """The last step that said how fast the effective sample size falls."""
         self.counts = Counter()
 
     def selectable(self, trajectory, version):
@@ -103,6 +105,17 @@ class Model:
             self.kept.remove(min(among, key=lambda k: (k.trajectory.reward if lowest else 0, k.age)))
             self.counts["evicted"] += 1
 
+    def drawable(self, usable, version, num_prompts):
+        """Of what is usable, what the effective sample size lets be drawn, and the newest data of enough prompts."""
+        if not self.config.min_ess or self.told is None or not rate_of(self.told):
+            return usable
+        newest = {k.identity[0]: 0 for k in usable}
+        for k in usable:
+            newest[k.identity[0]] = max(newest[k.identity[0]], k.trajectory.version)
+        needed = sorted(newest.values(), reverse=True)[:num_prompts]
+        floor = min(version - age_limit(self.config.min_ess, rate_of(self.told)), *needed)
+        return [k for k in usable if k.trajectory.version >= floor]
+
     def drop_over_age(self, version):
         usable = [k for k in self.kept if self.selectable(k.trajectory, version)]
         self.counts["evicted"] += len(self.kept) - len(usable)
@@ -131,16 +144,23 @@ configs = st.builds(
     recent_probability=st.sampled_from([0.0, 0.5, 1.0]),
     recent_window=st.integers(1, 3),
     reward_temperature=st.sampled_from([0.0, 3.0]),
+    recent_slots=st.sampled_from(["coin", "count"]),
+    newest_share=st.sampled_from([0.0, 0.0, 0.5]),
+    age_decay=st.sampled_from([0.0, 0.0, 0.5, 20.0]),
+    min_ess=st.sampled_from([0.0, 0.0, 0.3, 0.7]),
     over_age=st.sampled_from(["drop", "wait"]),
     warmup=st.integers(0, 3),
     protected_per_prompt=st.sampled_from([0, 0, 1, 2]),
 )
-with_threshold = st.builds(
-    lambda config, share: replace(
-        config, near_duplicate_threshold=share if config.capacity_per_prompt or config.capacity else 0.0
+related = st.builds(
+    lambda config, share, priority: replace(
+        config,
+        near_duplicate_threshold=share if config.capacity_per_prompt or config.capacity else 0.0,
+        priority=priority if config.reward_temperature else "reward",
     ),
     configs,
     st.sampled_from([0.0, 0.0, 0.25, 0.4]),
+    st.sampled_from(["reward", "abs-reward", "abs-advantage"]),
 )
 arrivals = st.tuples(
     st.sampled_from("abcd"), st.integers(0, 5), st.integers(0, 4), st.sampled_from([None, -1.0, 0.0, 0.5, 1.0]),
@@ -149,7 +169,7 @@ arrivals = st.tuples(
 
 
 class BufferAgainstModel(RuleBasedStateMachine):
-    @initialize(config=with_threshold, max_staleness=st.none() | st.integers(0, 4))
+    @initialize(config=related, max_staleness=st.none() | st.integers(0, 4))
     def begin(self, config, max_staleness):
         self.config, self.max_staleness, self.version, self.sent = config, max_staleness, 0, 0
         self.directory = tempfile.TemporaryDirectory()
@@ -185,6 +205,13 @@ class BufferAgainstModel(RuleBasedStateMachine):
                 self.model.ledger[version] = "d"
             with pytest.raises(SteelyardError, match="is known with digest"):
                 self.buffer.publish(self.version, "e")
+
+    @rule(share=st.none() | st.sampled_from([0.25, 0.9, 1.0]), age=st.sampled_from([0.0, 0.5, 2.0]))
+    def report(self, share, age):
+        told = {"learner/ess": share, "batch/staleness_mean": age}
+        self.buffer.report(told)
+        if self.config.min_ess and share and age:
+            self.model.told = told
 
     @rule()
     def checkpoint(self):
@@ -237,9 +264,11 @@ class BufferAgainstModel(RuleBasedStateMachine):
             assert groups is None
             return
         assert groups is not None
+        drawable = self.model.drawable(usable, self.version, num_prompts)
+        members = Counter(k.identity[0] for k in drawable)
         clone = self.clone().sample(num_prompts, num_generations, version=self.version, draw=draw)
         assert bodies(clone) == bodies(groups), "a draw is a function of the contents, not of the history"
-        self.check(groups, usable, members, num_prompts, num_generations, bounded)
+        self.check(groups, drawable, members, num_prompts, num_generations, bounded)
 
     def check(self, groups, usable, members, num_prompts, num_generations, bounded):
         prompts = Counter(g[0].prompt_id for g in groups)
@@ -268,6 +297,7 @@ class BufferAgainstModel(RuleBasedStateMachine):
         clone = config.open(seed=11, max_staleness=self.max_staleness)
         for kept in sorted(self.model.kept, key=lambda k: k.seq):
             clone.add([kept.trajectory], version=kept.arrived)
+        clone.report(self.model.told or {})
         return clone
 
     @invariant()

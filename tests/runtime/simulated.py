@@ -88,6 +88,16 @@ RECIPES = {
     ),
     "over age is dropped": replace(SMALL, max_staleness=1, inline=SLOW),
     "over age waits": replace(SMALL, max_staleness=1, replay=PrioritizedReplay(over_age="wait"), inline=SLOW),
+    "draws by age and sample size": replace(
+        SMALL,
+        num_searchers=2,
+        max_steps=5,
+        inline=VirtualClock(search_cost=2.5, publication_lag=1),
+        replay=PrioritizedReplay(
+            recent_slots="count", newest_share=0.5, priority="abs-advantage", reward_temperature=0.5, age_decay=0.5,
+            min_ess=0.99,
+        ),
+    ),
     "domains by dump": replace(
         SMALL, task=Parted(), curriculum=Dump(window=8), num_searchers=2, max_steps=5,
         inline=VirtualClock(search_cost=1.5, search_deadline=4.0, faults=Faults(crash=0.1, corrupt=0.1, verifier=0.2)),

@@ -51,6 +51,18 @@ def test_schedules_are_read_where_a_step_uses_them():
     assert found["memory"]["total"] > 0
 
 
+def test_draws_that_spare_old_data_are_said_to():
+    run = load("arithmetic")
+    plain = "\n".join(plan(run, "arithmetic")["staleness"])
+    assert "50% of a step's prompts are drawn by recency, the rest from all that is stored" in plain
+    assert "as it ages" not in plain and "effective sample size" not in plain
+    spared = replace(run, replay=replace(run.replay, recent_slots="count", age_decay=0.02, min_ess=0.3))
+    said = "\n".join(plan(spared, "arithmetic")["staleness"])
+    assert "drawn by recency, a count in each step, the rest" in said
+    assert "drawn less often as it ages: by e in 50 versions" in said
+    assert "too old for an effective sample size of 30%, as steps will measure it, is left out" in said
+
+
 def test_what_is_not_here_is_named_and_not_fetched():
     found = plan(load("math"), "math")
     assert found["model"] == {"model": "Qwen/Qwen2.5-7B", "fetches": "Qwen/Qwen2.5-7B"}

@@ -5,19 +5,26 @@ exactly its G newest trajectories; the published code draws among the newest. Wh
 prompt gives its newest. A short group repeats its members evenly, not at random. The removal of near-duplicates comes
 from arXiv:2405.18540: of two nearly equal completions only the better stays. `protected_per_prompt` is ours. In that
 paper half of the batches bypass the buffer; here the newest trajectories are exempt from eviction and deduplication.
+FreshPER's decay by age (arXiv:2604.16918) is that of single trajectories in the whole buffer; here prompts decay by the
+age of their newest one, and then the trajectories of a prompt by their own. What else differs there is in `priority`.
 
 For each of the P prompt slots of a batch a coin is flipped:
 
     with probability m   a recent prompt (v - arrival < W for its last arrival), then its G newest trajectories
-    otherwise            any stored prompt, then G of its N by sequential softmax without replacement:
-                         P(i next) = exp(b r_i) / sum over j not yet drawn of exp(b r_j)
+    otherwise            any stored prompt, P(x next) = exp(-l a_x) / sum over x' not yet drawn of exp(-l a_x'),
+                         then G of its N by sequential softmax without replacement:
+                         P(i next) = exp(b r_i - l a_i) / sum over j not yet drawn of exp(b r_j - l a_j)
 
 P prompts, G samples per prompt, N stored trajectories of a prompt. r is the reward, b its inverse temperature, v the
-learner's version, W the window in versions. Prompts are uniform, without replacement within the batch. "Newest" and
-"oldest" compare the weights version that sampled a trajectory, then the order of arrival.
+learner's version, W the window in versions, l the age decay: 0, the default, leaves all ages alike. a_i = v - v_i is
+the age of a trajectory in versions, a_x that of a prompt's newest. Prompts are without replacement within the batch,
+and recent ones uniform. "Newest" and "oldest" compare the weights version that sampled a trajectory, then the order of
+arrival. Other priorities than r are in `priority`, coins by count and groups that are partly new in `draw`, and a bound
+on the effective sample size in `sample_size`.
 Source: Bartoldson et al. 2025, arXiv:2503.18929.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +46,15 @@ from steelyard.core import (
 )
 from steelyard.replay.admission import COUNTERS, AgeLimit, OverAge, check_finite, check_request
 from steelyard.replay.database import Database
-from steelyard.replay.draw import Slot, choose_entries, choose_prompts, shuffled
+from steelyard.replay.draw import RecentSlots, Slot, choose_entries, choose_prompts, num_newest
 from steelyard.replay.durable import Durable, Position, read_state
 from steelyard.replay.entry import Entry
 from steelyard.replay.events import Cause, Events
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.near_duplicate import NearDuplicates
+from steelyard.replay.orders import aged, shuffled
+from steelyard.replay.priority import Priority, scores
+from steelyard.replay.sample_size import age_limit, rate_of
 from steelyard.replay.store import Eviction, Store
 
 _COUNTERS = (*COUNTERS, "recent_short", "replaced")
@@ -66,8 +76,23 @@ class PrioritizedReplay:
     """Probability that a prompt slot is filled by recency; otherwise it is filled by reward."""
     recent_window: PositiveInt = 4
     """A prompt is recent while its last arrival is less than this many learner versions ago."""
+    recent_slots: RecentSlots = "coin"
+    """How many slots of a batch are filled by recency: each by a coin of its own, or a count that is as near to their
+    share recent_probability as it can be (a batch that is anchored in fresh data)."""
+    newest_share: Share = 0.0
+    """Share of a group drawn by reward that is its prompt's newest trajectories; the rest is drawn from the others."""
     reward_temperature: NonNegative = 0.0
-    """Inverse temperature of the softmax of reward that chooses trajectories; 0 is uniform."""
+    """Inverse temperature of the softmax of reward that chooses trajectories; 0 is uniform. With another priority its
+    exponent."""
+    priority: Priority = "reward"
+    """What trajectories are chosen by: exp of the reward times reward_temperature; or, to the power of
+    reward_temperature, the reward's size or that of its distance to the mean of the prompt's stored trajectories."""
+    age_decay: NonNegative = 0.0
+    """Rate (1 / version) at which a prompt, and a trajectory among those of its prompt, is drawn less often as it ages,
+    where it is drawn by reward; 0 leaves all ages alike."""
+    min_ess: ShareBelowOne = 0.0
+    """Least effective sample size of a step, as a share of its trajectories: what is too old for it, judged by the
+    learner's last step, is not drawn, unless fewer prompts than a step needs are left. 0 is no bound."""
     over_age: OverAge = "drop"
     """Data beyond max_staleness: drop it and train on the rest, or keep it and wait for newer data."""
     warmup: NonNegativeInt = 0
@@ -84,6 +109,9 @@ class PrioritizedReplay:
         what = f"is {share}, and no capacity bounds the buffer"
         hint = "give a capacity: every arrival is compared with all that its prompt has"
         require(share == 0 or bounded, what, where="replay.near_duplicate_threshold", hint=hint)
+        powered = self.priority == "reward" or self.reward_temperature > 0
+        what = f"is {self.priority}, and reward_temperature is 0: all trajectories are alike"
+        require(powered, what, where="replay.priority", hint="give reward_temperature, the exponent of the priority")
 
     def open(self, *, seed: int, max_staleness: int | None = None, path: Path | None = None) -> "ReplayBuffer":
         """An empty buffer, or the one that `path` holds.
@@ -131,6 +159,7 @@ class ReplayBuffer(Durable):
             protected=settings.protected_per_prompt,
         )
         self._store.load(entries)
+        self._rate = self._file.last_rate() if settings.min_ess else None
         threshold = settings.near_duplicate_threshold
         self._near_duplicates = NearDuplicates(threshold) if threshold else None
         if self._near_duplicates is not None:
@@ -219,11 +248,34 @@ class ReplayBuffer(Durable):
                 events.draw(entry for group in chosen for entry in group)
         return None if chosen is None else [[found[entry.seq] for entry in group] for group in chosen]
 
+    def report(self, metrics: Mapping[str, object]) -> None:
+        """Take note of the learner's last step: under `min_ess` it says how old the data of the next draws may be.
+
+        It is in the file when this returns.
+
+        Raises:
+            SteelyardError: the file cannot be written.
+        """
+        rate = rate_of(metrics) if self._settings.min_ess else None
+        if rate is not None:
+            with self._file.transaction() as events:
+                events.report(rate)
+                self._rate = rate
+
     def metrics(self) -> Mapping[str, float]:
-        """The numbers of stored trajectories and prompts, and all counters; named `replay/...`."""
+        """The numbers of stored trajectories and prompts, and all counters; named `replay/...`.
+
+        Under `min_ess` also the age (versions) beyond which nothing is drawn, once it is known, and how often older
+        data was let in because fewer prompts than a step needs had younger data.
+        """
         self._file.check_usable()
         now = {"replay/size": float(len(self._store)), "replay/prompts": float(len(self._store.prompts))}
-        return now | {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
+        now |= {f"replay/{name}": float(self._file.counts[name]) for name in _COUNTERS}
+        if self._settings.min_ess:
+            now["replay/ess_short"] = float(self._file.counts["ess_short"])
+            if self._rate:
+                now["replay/ess_age"] = age_limit(self._settings.min_ess, self._rate)
+        return now
 
     def state(self) -> dict[str, object]:
         """The position in the file and the counters. Once this returns, all stored data survives a power cut."""
@@ -252,33 +304,53 @@ class ReplayBuffer(Durable):
         enough = num_prompts if self._age.waits else 1
         if self._file.counts["admitted"] < self._settings.warmup or selectable < enough:
             return None
+        floor = max(floor, self._ess_floor(num_prompts, version))
         draws = rng(self._seed, "replay", draw)
-        slots = self._slots(num_prompts, version, draws)
+        slots = self._slots(num_prompts, version, floor, draws)
         return [self._members(slot, num_generations, floor, draws) for slot in slots]
 
-    def _slots(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
+    def _ess_floor(self, num_prompts: int, version: int) -> int | float:
+        """The oldest weights version that `min_ess` lets be drawn; the newest data of P prompts is let in always."""
+        if not self._rate:
+            return -math.inf
+        by_version = self._store.by_version
+        needed = by_version[-min(num_prompts, len(by_version))][0]
+        floor = version - age_limit(self._settings.min_ess, self._rate)
+        self._file.counts["ess_short"] += needed < floor
+        return min(needed, floor)
+
+    def _slots(self, num_prompts: int, version: int, floor: int | float, rng: np.random.Generator) -> list[Slot]:
         """One round of different prompts; without a bound on staleness, further rounds until all slots are filled."""
-        slots = self._round(num_prompts, version, rng)
+        slots = self._round(num_prompts, version, floor, rng)
         distinct = len(slots)
         while len(slots) < num_prompts and self._age.max_staleness is None:
-            slots += self._round(num_prompts - len(slots), version, rng)
+            slots += self._round(num_prompts - len(slots), version, floor, rng)
         self._file.counts["replaced"] += len(slots) - distinct
         self._file.counts["recent_short"] += sum(slot.short for slot in slots)
         return slots
 
-    def _round(self, num_prompts: int, version: int, rng: np.random.Generator) -> list[Slot]:
-        store = self._store
-        floor = self._age.floor(version)
-        since = store.by_arrival.bisect_left((version - self._settings.recent_window + 1,))
+    def _round(self, num_prompts: int, version: int, floor: int | float, rng: np.random.Generator) -> list[Slot]:
+        store, settings = self._store, self._settings
+        since = store.by_arrival.bisect_left((version - settings.recent_window + 1,))
         recent = (p for _, p in shuffled(store.by_arrival, since, rng) if store.prompts[p].newest_version >= floor)
-        stored = (p for _, p in shuffled(store.by_version, store.by_version.bisect_left((floor,)), rng))
-        return list(
-            choose_prompts(num_prompts, self._settings.recent_probability, recent=recent, stored=stored, rng=rng)
-        )
+        first = store.by_version.bisect_left((floor,))
+        decay = settings.age_decay
+        ordered = aged(store.by_version, first, decay, rng) if decay else shuffled(store.by_version, first, rng)
+        stored = (p for _, p in ordered)
+        share, how = settings.recent_probability, settings.recent_slots
+        return list(choose_prompts(num_prompts, share, recent=recent, stored=stored, rng=rng, recent_slots=how))
 
     def _members(self, slot: Slot, num_generations: int, floor: int | float, rng: np.random.Generator) -> list[Entry]:
+        settings = self._settings
         entries = self._store.prompts[slot.prompt_id].since(floor)
         self._file.counts["replaced"] += max(0, num_generations - len(entries))
-        return choose_entries(
-            entries, num_generations, newest=slot.newest, inverse_temperature=self._settings.reward_temperature, rng=rng
+        if slot.newest:
+            return choose_entries(entries, np.zeros(len(entries)), num_generations, num_newest=num_generations, rng=rng)
+        score_N = scores(
+            entries,
+            priority=settings.priority,
+            inverse_temperature=settings.reward_temperature,
+            age_decay=settings.age_decay,
         )
+        newest = num_newest(settings.newest_share, num_generations)
+        return choose_entries(entries, score_N, num_generations, num_newest=newest, rng=rng)

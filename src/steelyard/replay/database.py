@@ -1,8 +1,8 @@
 """The durable half of a replay: one SQLite file, one writer, one transaction per call.
 
-Every arrival, removal, draw and publication is an event and takes the next number. A removal only marks its row, so the
-file can go back to any earlier event until `forget` frees the space. Without a path the same code runs on a store in
-memory.
+Every arrival, removal, draw, report and publication is an event and takes the next number. A removal only marks its
+row, so the file can go back to any earlier event until `forget` frees the space. Without a path the same code runs on a
+store in memory.
 """
 
 import sqlite3
@@ -33,6 +33,7 @@ _ROLLBACK = (
     "DELETE FROM prompts WHERE id > ?",
     "DELETE FROM weights WHERE born > ?",
     "DELETE FROM draws WHERE seq > ?",
+    "DELETE FROM reports WHERE seq > ?",
     *_PUT_BACK,
 )
 _FORGET = (
@@ -142,6 +143,12 @@ class Database:
             return from_bytes(body)
         except (msgspec.DecodeError, ValueError) as error:
             raise self._file.damaged(f"trajectory {seq} cannot be read ({error})") from error
+
+    def last_rate(self) -> float | None:
+        """The rate (1 / version) of the newest report; None while there is none."""
+        with self._file.reading():
+            found = self._connection.execute("SELECT rate FROM reports ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if found is None else found[0]
 
     def admitted_since(self, position: int) -> list[tuple[str, int]]:
         """(prompt id, sample) of each trajectory stored after event `position`, removed ones included."""

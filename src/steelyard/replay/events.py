@@ -1,4 +1,5 @@
-"""The changes of one call: arrivals, removals, draws and publications, numbered as they happen and written together."""
+"""The changes of one call: arrivals, removals, draws, reports and publications, numbered as they happen and written
+together."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ _ROW = """INSERT INTO rows(seq, prompt, version, arrived, reward, sample, length
 _BODY = "INSERT INTO bodies(seq, data) VALUES (?, ?)"
 _GONE = "UPDATE rows SET gone = ?, why = ? WHERE seq = ?"
 _DRAW = "INSERT INTO draws(seq, rows) VALUES (?, ?)"
+_REPORT = "INSERT INTO reports(seq, rate) VALUES (?, ?)"
 _WEIGHTS = "INSERT INTO weights(version, digest, born) VALUES (?, ?, ?)"
 
 
@@ -26,7 +28,7 @@ class Events:
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self._statements = (_PROMPT, _ROW, _BODY, _GONE, _DRAW, _WEIGHTS)
+        self._statements = (_PROMPT, _ROW, _BODY, _GONE, _DRAW, _REPORT, _WEIGHTS)
         self._pending: dict[str, list[tuple[object, ...]]] = {statement: [] for statement in self._statements}
 
     def __bool__(self) -> bool:
@@ -53,6 +55,10 @@ class Events:
     def draw(self, entries: Iterable[Entry]) -> None:
         """Record that these entries were drawn together; one that is given twice was drawn twice."""
         self._pending[_DRAW].append((self._next(), packed([entry.seq for entry in entries])))
+
+    def report(self, rate: float) -> None:
+        """Record the rate at which the learner's last step found the effective sample size to fall (1 / version)."""
+        self._pending[_REPORT].append((self._next(), rate))
 
     def publish(self, version: int, digest: str) -> None:
         """Record that weights were published."""

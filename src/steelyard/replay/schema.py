@@ -4,13 +4,14 @@
     bodies    the trajectory itself, as `core.to_bytes` writes it          same seq
     prompts   each prompt's name, once                                     id: the seq of its first row
     draws     one row per draw: `packed` numbers of the rows drawn          seq: the event of the draw
+    reports   one row per step that was reported: its `sample_size` rate        seq: the event of the report
     weights   the ledger: version and digest of published weights          born: the event of publication
     state     position: number of the last event; forgotten: rows removed up to this event are deleted; synced: calls
               of `sync`; counts: the replay's counters
     meta      how the replay was opened (`ReplayMetadata`, in the column origin)
 
-A row that a draw gave twice is in its draw twice. Files of earlier versions get draws and causes when they are next
-written; the cause of an earlier removal is NULL.
+A row that a draw gave twice is in its draw twice. Files of earlier versions get draws, reports and causes when they are
+next written; the cause of an earlier removal is NULL.
 
 The rows as of event p are those with seq <= p that were not removed by p. `trajectories` is the view for people.
 """
@@ -28,6 +29,7 @@ from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.sqlite_file import APPLICATION_ID, DAMAGED, FORMAT
 
 _DRAWS = "CREATE TABLE IF NOT EXISTS draws(seq INTEGER PRIMARY KEY, rows BLOB NOT NULL)"
+_REPORTS = "CREATE TABLE IF NOT EXISTS reports(seq INTEGER PRIMARY KEY, rate REAL NOT NULL)"
 _TABLES = f"""
 CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK (one = 1), origin TEXT NOT NULL);
 CREATE TABLE state(one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, forgotten INTEGER NOT NULL,
@@ -39,6 +41,7 @@ CREATE TABLE rows(seq INTEGER PRIMARY KEY, prompt INTEGER NOT NULL, version INTE
 CREATE INDEX removed ON rows(gone) WHERE gone IS NOT NULL;
 CREATE TABLE bodies(seq INTEGER PRIMARY KEY, data BLOB NOT NULL);
 {_DRAWS};
+{_REPORTS};
 CREATE TABLE weights(version INTEGER PRIMARY KEY, digest TEXT NOT NULL, born INTEGER NOT NULL);
 CREATE VIEW trajectories AS SELECT name AS prompt, version, reward, arrived, length, sample, seq
     FROM rows JOIN prompts ON prompts.id = rows.prompt WHERE gone IS NULL;
@@ -56,16 +59,22 @@ def create(connection: sqlite3.Connection, metadata: ReplayMetadata) -> None:
 
 
 def complete(connection: sqlite3.Connection) -> None:
-    """Let a file of an earlier version keep draws, and causes of removals, from now on."""
-    if not has_draws(connection):
-        connection.execute(_DRAWS)
+    """Let a file of an earlier version keep draws, reports, and causes of removals, from now on."""
+    for name, made in (("draws", _DRAWS), ("reports", _REPORTS)):
+        if not _has(connection, name):
+            connection.execute(made)
     if not has_causes(connection):
         connection.execute("ALTER TABLE rows ADD COLUMN why TEXT")
 
 
 def has_draws(connection: sqlite3.Connection) -> bool:
     """Whether the file keeps what was drawn."""
-    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'draws'").fetchone()[0])
+    return _has(connection, "draws")
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    (number,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    return bool(number)
 
 
 def has_causes(connection: sqlite3.Connection) -> bool:

@@ -179,9 +179,20 @@ def _staleness(run: Run) -> list[str]:
     replay = settings(run.replay)
     recent = replay.get("recent_probability")
     if recent is not None:
-        lines.append(f"{recent:.0%} of a step's prompts are drawn by recency, the rest from all that is stored")
+        by = "by recency" if replay["recent_slots"] == "coin" else "by recency, a count in each step"
+        lines.append(f"{recent:.0%} of a step's prompts are drawn {by}, the rest from all that is stored")
+        lines += _of_old_data(replay)
     bound = run.max_staleness
     lines.append("no bound is set" if bound is None else f"at most {bound} versions; older data: {replay['over_age']}")
+    return lines
+
+
+def _of_old_data(replay: JsonObject) -> list[str]:
+    """Sentences on how old data is drawn less, or not at all, where it is."""
+    decay, share = replay["age_decay"], replay["min_ess"]
+    lines = [f"what is drawn from it is drawn less often as it ages: by e in {1 / decay:.3g} versions"] if decay else []
+    if share:
+        lines.append(f"data too old for an effective sample size of {share:.0%}, as steps will measure it, is left out")
     return lines
 
 

@@ -172,8 +172,9 @@ def test_groups_are_ragged_and_share_their_prompt():
 # Replay, processes, limits
 
 
-def test_our_buffer_is_filled_and_drawn_from(tmp_path: Path):
-    found = replay.ours(300, tmp_path)
+@pytest.mark.parametrize("store", replay.OURS)
+def test_our_buffer_is_filled_and_drawn_from(store: str, tmp_path: Path):
+    found = replay.ours(store, 300, tmp_path)
     assert found["draws_per_s"] > 0
     assert found["bytes"] > 4 * 3 * replay.STEPS
     assert found.keys() == replay._COLUMNS.keys()

@@ -1,7 +1,8 @@
 """Replay: trajectories stored and drawn per second, and bytes of each, against torchrl's prioritised buffer.
 
 Random trajectories of 64 steps (20 of them prompt), 100 of a prompt, added 64 at a time; draws of 256. Ours draws by
-prompt, 32 prompts x 8 trajectories, and every trajectory is on disk when `add` returns. torchrl draws 256 single ones
+prompt, 32 prompts x 8 trajectories, and every trajectory is on disk when `add` returns; once as its defaults say, once
+by advantage and age, without a coin for recency, which is the dearest of its draws. torchrl draws 256 single ones
 by `PrioritizedSampler`, the reward their priority: from `LazyTensorStorage` (memory) and `LazyMemmapStorage` (files,
 written when the system likes), which hold rows of one length only, and from `ListStorage`, its default, which holds
 trajectories of any length, as ours does. Each run of each is a process of its own with one thread that fills its buffer
@@ -13,7 +14,7 @@ import contextlib
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ import numpy as np
 from msgspec import Meta
 
 from steelyard.core import PositiveInt, Sampling, Trajectory, checked
+from steelyard.core.json import JsonMapping
 from steelyard.experiments.bench.measuring import ratios, resident_mib, seconds
 from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.processes import ask_module, serve
@@ -37,10 +39,16 @@ GENERATIONS = 8
 DRAWS = 200
 STORES = {
     "ours": "ours, on disk, by prompt",
+    "aged": "the same, by advantage and age",
     "tensor": "torchrl, LazyTensorStorage",
     "memmap": "torchrl, LazyMemmapStorage",
     "list": "torchrl, ListStorage",
 }
+OURS: Mapping[str, JsonMapping] = {
+    "ours": {},
+    "aged": {"recent_probability": 0.0, "priority": "abs-advantage", "reward_temperature": 0.6, "age_decay": 0.01},
+}
+"""Our own stores -> what of their settings is not the default."""
 
 
 @checked()
@@ -56,7 +64,7 @@ class Replay:
 
 def measure(settings: Replay, workdir: Path, say: Callable[[str], None]) -> list[Row]:
     """A row for each store at each size."""
-    stores = [store for store in STORES if store == "ours" or _has_torchrl()]
+    stores = [store for store in STORES if store in OURS or _has_torchrl()]
     if len(stores) < len(STORES):
         say('no torchrl: its figures are left out (pip install "steelyard[bench]")')
     rows = []
@@ -107,16 +115,16 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 def cell(store: str, size: int, directory: str) -> dict[str, float]:
     """Fill, then draw."""
-    return ours(size, Path(directory)) if store == "ours" else torchrl(store, size, Path(directory))
+    return ours(store, size, Path(directory)) if store in OURS else torchrl(store, size, Path(directory))
 
 
-def ours(size: int, directory: Path) -> dict[str, float]:
+def ours(store: str, size: int, directory: Path) -> dict[str, float]:
     """The buffer, filled, closed, opened again and drawn from."""
     from steelyard.replay import PrioritizedReplay, ReplayBuffer
 
     path = directory / "replay.sqlite"
     taken = 0.0
-    buffer = PrioritizedReplay().open(seed=0, path=path)
+    buffer = PrioritizedReplay(**OURS[store]).open(seed=0, path=path)
     for numbers in _calls(size):
         arrivals = [trajectory(i) for i in numbers]
         version = _version_of(numbers[0])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from steelyard.core import FaultError, Prompt, Replay, StallError, Trajectory
+from steelyard.replay import HearsOfSteps
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.coordinator.commands import (
     Admit,
@@ -324,6 +325,8 @@ class Coordinator:
         self._patience.wait(self._now)
         self.timers.stepped(message.idle)
         if message.metrics is not None:
+            if isinstance(self.replay, HearsOfSteps):  # before the groups of the next step are drawn
+                self.replay.report(message.metrics)
             self._finish_step(message.metrics)
         self._feed()
 

@@ -7,6 +7,7 @@ What a run would do with so many searchers, on so many cores, with weights publi
 `barrier` is that of the published code: from the beginning of the last step before a synchronisation, searchers stop
 after the batch that they are at; the learner waits for the slowest of them; then weights go out, and all that was found
 since the last synchronisation comes in.
+No effective sample size is measured, so a replay's `min_ess` leaves nothing out here.
 Source: arXiv:2503.18929, and the code that was published with it.
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from steelyard.core import Replay, Trajectory
 from steelyard.core.json import JsonMapping
+from steelyard.replay import HearsOfSteps
 
 
 class Withheld:
@@ -37,6 +38,11 @@ class Withheld:
     ) -> list[list[Trajectory]] | None:
         """Groups of what was let in."""
         return self._replay.sample(num_prompts, num_generations, version=version, draw=draw)
+
+    def report(self, metrics: Mapping[str, object]) -> None:
+        """Hand on the metrics of a step."""
+        if isinstance(self._replay, HearsOfSteps):
+            self._replay.report(metrics)
 
     def metrics(self) -> Mapping[str, float]:
         """Those of what was let in."""
