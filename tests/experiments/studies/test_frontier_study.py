@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200
         {"step": 20 * i, ACCURACY: v, "eval/reward_mean": v, "eval/distinct_correct": 2.0} for i, v in enumerate(values)
     ]
     said = {"run": {"max_steps": steps}}
-    fabricate(root / label(name, seed), rows, seed=seed, config=said, trajectories=trajectories, max_steps=steps)
+    place = fabricate(root / label(name, seed), rows, seed=seed, config=said, trajectories=trajectories)
+    found = [{"step": step, "search/reward_mean": float(step >= 50)} for step in range(1, steps + 1)]
+    (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
 
 
 @pytest.fixture
@@ -74,10 +77,10 @@ def test_dr_grpo_is_divided_by_the_longest_completion_of_the_world():
 
 def test_cells_lie_along_the_axes_and_each_run_has_a_name_of_its_own(tuned: Path):
     cells = along()
-    assert len(cells) == 9
-    assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 8
+    assert len(cells) == 11
+    assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 10
     runs = arms.runs_of(arms.tuned(tuned / "_tuning", "sparse"), "sparse", cells, "base")
-    assert len(runs) == 3 * 9 + 1
+    assert len(runs) == 3 * 11 + 1
 
 
 def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(tuned: Path):
@@ -87,10 +90,11 @@ def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(
         ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.3, 0.4, 0.5, seed=seed)
     found = frontier.section(tuned)
     rows = {tuple(row[:3]): row[3:] for row in found.rows}
-    assert len(rows) == 3 * (3 * 9 + 1)
+    assert len(rows) == 3 * (3 * 11 + 1)
     # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60.
     assert rows["sparse", "lag1, reuse1, searchers1", "tb"][2] == "5120"
     assert rows["sparse", "lag0, reuse1, searchers1", "on-policy"][2] == "7680"
+    assert rows["sparse", "lag1, reuse1, searchers1", "tb"][3] == "6400"  # first found at step 50: a quarter
     assert set(rows["many-answers", "lag1, reuse1, searchers1", "tb"]) == {"not run"}
     assert [claim.shown for claim in found.claims] == [True, False]
     assert found.draw is not None

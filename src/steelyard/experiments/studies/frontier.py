@@ -38,7 +38,7 @@ class Study(study_base.Study):
     reuses: tuple[PositiveInt, ...] = cells.REUSES
     """How often a sample is learned from; divisors of 16."""
     searchers: tuple[PositiveInt, ...] = cells.SEARCHERS
-    """Searchers at the same time."""
+    """Searchers at the same time: alike, and on a ladder of temperatures."""
 
 
 def measure(study: Study) -> Mapping[str, object]:
@@ -112,4 +112,13 @@ def _claims(found: Found) -> list[Judgement]:
                 f"{world}: in its best cell trajectory balance needs at most a third of the anchor's samples to score"
             )
             judged.append(stated(text, f"{best:,.0f} against {own:,.0f}", 3 * best <= own))
+        one, alike, ladder = (
+            found.get((world, "tb", cell), [])
+            for cell in (cells.CENTRE, cells.Cell(searchers=16), cells.Cell(searchers=16, ladder=True))
+        )
+        if one and alike and ladder:
+            first = [middle(runs, "to first", world) for runs in (one, alike, ladder)]
+            text = f"{world}: 16 searchers on a ladder of temperatures find a right answer in half of one's samples"
+            measured = "{:,.0f} samples by one, {:,.0f} by 16 alike, {:,.0f} by 16 on the ladder".format(*first)
+            judged.append(stated(text, measured, 2 * first[2] <= first[0]))
     return judged

@@ -28,6 +28,8 @@ from steelyard.runtime import HeldOut, Run, VirtualClock
 
 PROMPTS = 16
 SAMPLES = 8
+LADDER = (1.0, 3.0)
+"""Temperatures of the first and the last searcher; one alone has the first, which is the policy's."""
 TUNED_AT = Cell(lag=64)
 RATES = (1e-4, 3e-4, 1e-3)
 TUNING_SEEDS = (900, 901)
@@ -82,6 +84,7 @@ def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
         runtime="inline",
         inline=VirtualClock(learn_cost=0.0, publication_lag=here.lag),
         num_searchers=here.searchers,
+        search_ladder=LADDER if here.ladder else None,
         max_steps=steps,
         learning_rate=rate,
         optimizer=Adam(schedule=WarmupStableDecay(warmup=10, stable=steps // 2, decay=steps // 2, floor=0.05)),

@@ -20,11 +20,13 @@ class Cell:
     """Learner steps for each searcher batch of the same size."""
     searchers: int = 1
     """Searchers at the same time."""
+    ladder: bool = False
+    """Each searcher has a temperature of its own; else all are alike."""
 
     @property
     def label(self) -> str:
         """What stands for it in a run's directory."""
-        return f"lag{self.lag}-reuse{self.reuse}-searchers{self.searchers}"
+        return f"lag{self.lag}-reuse{self.reuse}-searchers{self.searchers}{'-ladder' * self.ladder}"
 
 
 CENTRE = Cell()
@@ -35,10 +37,11 @@ FRESH = Cell(lag=0)
 def along(
     lags: Sequence[int] = LAGS, reuses: Sequence[int] = REUSES, searchers: Sequence[int] = SEARCHERS
 ) -> list[Cell]:
-    """The centre, and the cells along each axis.
+    """The centre, and the cells along each axis; several searchers are alike, or have a ladder of temperatures.
 
-    >>> [cell.label for cell in along((1, 16), (1,), (4,))]
-    ['lag1-reuse1-searchers1', 'lag16-reuse1-searchers1', 'lag1-reuse1-searchers4']
+    >>> [cell.label for cell in along((1, 16), (1,), (4,))][1:]
+    ['lag16-reuse1-searchers1', 'lag1-reuse1-searchers4', 'lag1-reuse1-searchers4-ladder']
     """
-    asked = [*(Cell(lag=n) for n in lags), *(Cell(reuse=n) for n in reuses), *(Cell(searchers=n) for n in searchers)]
+    asked = [*(Cell(lag=n) for n in lags), *(Cell(reuse=n) for n in reuses)]
+    asked += [Cell(searchers=n, ladder=ladder) for ladder in (False, True) for n in searchers if n > 1]
     return list(dict.fromkeys([CENTRE, *asked]))

@@ -28,21 +28,28 @@ def read(root: Path) -> Found:
 
 
 def _samples_to(world: Name) -> Read:
-    """Trajectories drawn up to the first evaluation that is good enough; searchers draw as many for every step."""
+    """Trajectories drawn up to the first evaluation that is good enough."""
     reached = steps_to("eval/accuracy", WORLDS[world].enough)
-    drawn = summed_up("trajectories")
-
-    def read(run: RunRecords) -> float:
-        step = reached(run)
-        return math.inf if math.isinf(step) else drawn(run) * step / run.config["run"]["max_steps"]
-
-    return read
+    return lambda run: _drawn(run, reached(run))
 
 
+def _samples_to_first(run: RunRecords) -> float:
+    """Trajectories drawn up to the learner step before which a searcher first found a right answer."""
+    found = (float(row["step"]) for row in run.metrics if (row["search/reward_mean"] or 0) > 0)
+    return _drawn(run, next(found, math.inf))
+
+
+def _drawn(run: RunRecords, step: float) -> float:
+    """Trajectories drawn up to a step: searchers draw as many for every step."""
+    return math.inf if math.isinf(step) else _ALL(run) * step / run.config["run"]["max_steps"]
+
+
+_ALL = summed_up("trajectories")
 COLUMNS: Mapping[str, Callable[[Name], RunMetric]] = {
     "accuracy": lambda world: RunMetric(final("eval/accuracy")),
     "sampled": lambda world: RunMetric(final("eval/reward_mean")),
     "to score": lambda world: RunMetric(_samples_to(world), 0),
+    "to first": lambda world: RunMetric(_samples_to_first, 0),
     "distinct": lambda world: RunMetric(final("eval/distinct_correct"), 2),
     "staleness": lambda world: RunMetric(summed_up("staleness_mean"), 1),
     "seconds": lambda world: RunMetric(summed_up("seconds"), 0),
