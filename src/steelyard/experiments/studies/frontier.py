@@ -44,7 +44,7 @@ class Study(study_base.Study):
 def measure(study: Study) -> Mapping[str, object]:
     """Make the base models, tune, run the cells asked for, print the table, judge the claims."""
     root = study_base.place("frontier", study.output_dir)
-    bases = {world: based(root, world) for world in study.worlds}
+    bases: dict[Name, str] = {world: based(root, world) for world in study.worlds}
     sweep("frontier", arms.tuning(bases), jobs=study.jobs, directory=str(root / TUNING))
     asked = cells.along(study.lags, study.reuses, study.searchers)
     runs = {

@@ -23,6 +23,7 @@ def read(root: Path) -> Found:
         records = read_run(place)
         if records.result is not None:
             by_name.setdefault(place.name.rpartition("-seed")[0], []).append(records)
+    keys: list[tuple[Name, str, Cell]]
     keys = [(w, arm, c) for w in WORLDS for arm in ARMS for c in ([FRESH] if arm == "on-policy" else along())]
     return {key: by_name[name] for key in keys if (name := name_of(*key)) in by_name}
 
