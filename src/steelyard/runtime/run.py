@@ -57,6 +57,7 @@ from steelyard.runtime.run_parts import (
     VirtualClock,
     VllmPart,
 )
+from steelyard.searcher.temperature_ladder import TemperatureLadder
 from steelyard.searcher.temperature_schedule import TemperatureSchedule
 from steelyard.task.base import StopStrings
 
@@ -155,6 +156,9 @@ class Run:
     """Temperature of the searchers, where it differs from the policy's; inf samples uniformly."""
     search_temperatures: tuple[Positive, Positive] | None = None
     """Half of the searchers' batches are drawn at a temperature between these two, the others at the usual one."""
+    search_ladder: tuple[Positive, Positive] | None = None
+    """Each searcher has a temperature of its own, from the first of these to the last in equal quotients; the policy's
+    own completions are then a part of what is found, unless the first is --temperature."""
     search_delay: NonNegative = 0.0
     """Seconds that a searcher waits after each batch: stands in for an engine that takes longer, elsewhere."""
     decode: Annotated[DecodeRule | None, tyro.conf.Suppress] = None
@@ -287,8 +291,12 @@ class Run:
 
     def _check_search(self) -> None:
         heats = self.search_temperatures
-        ordered = heats is None or heats[0] <= heats[1]
-        _require(ordered, "search_temperatures", heats, "give the lower one first")
+        ladder = self.search_ladder
+        for name, pair in (("search_temperatures", heats), ("search_ladder", ladder)):
+            _require(pair is None or pair[0] <= pair[1], name, pair, "give the lower one first")
+        apart = heats is None and self.search_temperature is None
+        what = "is set, and so is another temperature of the search"
+        require(ladder is None or apart, what, where="--search-ladder", hint="leave one of them out")
         hint = "take --runtime local, or leave it out"
         what = "is set, but the weights of an inline run do not change in the middle of a batch"
         require(not (self.in_flight and self.runtime == "inline"), what, where="--in-flight", hint=hint)
@@ -422,6 +430,12 @@ class Run:
         """How the temperature varies between searcher batches, or None where it does not."""
         varied = self.search_temperatures
         return None if varied is None else TemperatureSchedule(*varied, self.seed)
+
+    @property
+    def temperature_ladder(self) -> TemperatureLadder | None:
+        """How the temperature varies between searchers, or None where it does not."""
+        ladder = self.search_ladder
+        return None if ladder is None else TemperatureLadder(*ladder, self.num_searchers)
 
     @property
     def schedules(self) -> dict[str, Schedule]:

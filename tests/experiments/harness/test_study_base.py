@@ -17,7 +17,7 @@ from steelyard.task import Enumerable
 
 ONE = Run(task=Enumerable(), objective=VarGradTB(), model="steelyard/enumerable", runtime="inline")
 ARMS = {"one, slow": ONE, "two": replace(ONE, learning_rate=1e-3)}
-OTHERS = ("wall-clock", "red-team", "diverse", "pretrained", "unlearning")  # more than a sweep
+OTHERS = ("wall-clock", "red-team", "diverse", "pretrained", "unlearning", "frontier")  # more than a sweep
 GRIDS = [name for name in studies.names() if name not in OTHERS]
 
 

@@ -46,6 +46,24 @@ def test_one_seed_gives_the_same_bits(tmp_path: Path) -> None:
         assert a != c, file
 
 
+def test_every_searcher_has_its_rung_of_the_ladder(tmp_path: Path) -> None:
+    """Rungs 1 and 50: half of the batches are next to uniform, so that their samples are much less likely."""
+    heats: list[float] = []
+    run = replace(SMALL, num_searchers=2, search_ladder=(1.0, 50.0))
+    with Records(tmp_path) as records:
+        driver = Inline(run, records)
+        search = driver.searcher.search
+
+        def noted(assignments):
+            heats.append(driver.searcher.sampling.temperature)
+            return search(assignments)
+
+        driver.searcher.search = noted  # type: ignore[method-assign]
+        driver.train()
+    assert set(heats) == {1.0, 50.0}
+    assert heats[:4] == [1.0, 50.0, 1.0, 50.0]
+
+
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_synchronous_staleness_is_exactly_the_lag(tmp_path: Path, lag: int) -> None:
     run = replace(SMALL, replay=SingleUse(), max_steps=6, inline=VirtualClock(learn_cost=0.0, publication_lag=lag))
@@ -131,6 +149,8 @@ def test_settings_out_of_range_name_the_flag() -> None:
         ({"search_generations": 0}, "--search-generations"),
         ({"search_temperatures": (2.0, 0.5)}, "--search-temperatures"),
         ({"search_temperatures": (0.5, float("inf"))}, "--search-temperatures"),
+        ({"search_ladder": (2.0, 0.5)}, "--search-ladder"),
+        ({"search_ladder": (1.0, 2.0), "search_temperature": 1.5}, "--search-ladder"),
         ({"lora_rank": -1}, "--lora-rank"),
         ({"target_beta": 0.0}, "--target-beta"),
     ):

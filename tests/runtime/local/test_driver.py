@@ -70,6 +70,18 @@ def test_a_run_in_processes_learns_asynchronously_and_leaves_nothing_behind(tmp_
     assert shared_blocks() == blocks
 
 
+def test_a_searcher_samples_at_the_temperature_of_its_rung(tmp_path: Path) -> None:
+    """At temperature 1000 every token is as likely as another; the model itself is surer than that."""
+    with Records(tmp_path / "run") as records:
+        Local(replace(SMALL, max_steps=2, search_ladder=(1000.0, 1000.0)), records).train()
+    with open_view(tmp_path / "run/replay.sqlite") as view:
+        stored = [t for _, t in view.trajectories()]
+    logp = np.concatenate([t.logp_behaviour_T[t.action_T] for t in stored])
+    assert stored
+    assert np.ptp(logp) < 0.2
+    assert logp.mean() < -2.0  # -log V of the model's vocabulary, which has more than eight tokens
+
+
 def test_weights_are_taken_in_the_middle_of_a_batch_when_that_is_switched_on(tmp_path: Path) -> None:
     many_small_steps = replace(SMALL, max_steps=40, num_prompts=2, evaluation=HeldOut(every=40, prompts=16, samples=1))
     with Records(tmp_path / "run") as records:

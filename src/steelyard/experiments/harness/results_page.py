@@ -28,6 +28,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
         "ablation-recent", "ablation-sync", "ablation-beta", "ablation-samples", "ablation-searchers",
         "ablation-buffer", "ablation-priority",
     ),
+    "Reuse of data": ("frontier",),
     "Exactness": ("exact", "off-policy"),
 }  # fmt: skip
 OPENING = """# Results

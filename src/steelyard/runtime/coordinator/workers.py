@@ -81,6 +81,16 @@ def workers_of(num_searchers: int) -> dict[str, Worker]:
     names: Iterable[tuple[str, Role]] = [
         ("learner", "learner"),
         ("evaluator", "evaluator"),
-        *((f"searcher {number}", "searcher") for number in range(num_searchers)),
+        *((searcher_name(number), "searcher") for number in range(num_searchers)),
     ]
     return {name: Worker(name, role, label=name, heard=0.0) for name, role in names}
+
+
+def searcher_name(number: int | None) -> str:
+    """The name of a searcher, counted from 0."""
+    return f"searcher {number}"
+
+
+def searcher_number(name: str) -> int:
+    """Which searcher has this name."""
+    return int(name.removeprefix("searcher "))

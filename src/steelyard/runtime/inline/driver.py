@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from steelyard.policy.device import repeat_exactly
 from steelyard.runtime.coordinator import Coordinator, Flight, Profile
 from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
+from steelyard.runtime.coordinator.workers import searcher_name, searcher_number
 from steelyard.runtime.factories import (
     BUFFER,
     check_prompts,
@@ -95,7 +97,7 @@ class Inline:
             "crash": lambda event: self._lose(event, "died"),
             "kill": lambda event: self._lose(event, f"said nothing for {run.inline.search_deadline:g} s"),
             "learn": self._learn,
-            "search": lambda event: self._tell(m.WorkerReady(_name(event.searcher))),
+            "search": lambda event: self._tell(m.WorkerReady(searcher_name(event.searcher))),
         }
         self._commands: dict[type, Callable[[Any], None]] = {
             c.Admit: lambda _: None,
@@ -222,11 +224,11 @@ class Inline:
 
     def _deliver(self, event: Event) -> None:
         [found] = event.groups
-        self._tell(m.Found(_name(event.searcher), found))
+        self._tell(m.Found(searcher_name(event.searcher), found))
         self._at(self.clock.now, "search", searcher=event.searcher)
 
     def _lose(self, event: Event, why: str) -> None:
-        self._tell(m.WorkerLost(_name(event.searcher), why))
+        self._tell(m.WorkerLost(searcher_name(event.searcher), why))
 
     def _learn(self, event: Event) -> None:
         learner = self.learner
@@ -248,12 +250,19 @@ class Inline:
         batch = clock.batches
         clock.batches = clock.batches + 1
         assignments = command.assignments
-        facts = {"searcher": _number(command.worker), "version": self.weights.newest(), "assignments": assignments}
+        facts = {
+            "searcher": searcher_number(command.worker),
+            "version": self.weights.newest(),
+            "assignments": assignments,
+        }
         if run.inline.faults.strikes("crash", run.seed, batch):
             self._at(clock.now + run.inline.search_cost * moment(run.seed, batch), "crash", **facts)
         elif run.inline.faults.strikes("hang", run.seed, batch):
             self._at(clock.now + run.inline.search_deadline, "kill", **facts)
         else:
+            if (ladder := run.temperature_ladder) is not None:
+                heat = ladder.of(searcher_number(command.worker))
+                self.searcher.sampling = replace(self.searcher.sampling, temperature=heat)
             found = [t for part in self.searcher.search(assignments) for t in part]
             found = run.inline.faults.spoil(found, run.seed, batch)
             gap = self.searcher.logp_mismatch
@@ -261,7 +270,7 @@ class Inline:
             self._at(clock.now + run.inline.search_cost, "deliver", **facts, groups=[found])
 
     def _restart(self, command: c.Restart) -> None:
-        self._at(self.clock.now + command.after, "search", searcher=_number(command.worker))
+        self._at(self.clock.now + command.after, "search", searcher=searcher_number(command.worker))
 
     def _feed(self, command: c.Feed) -> None:
         clock = self.clock
@@ -296,8 +305,8 @@ class Inline:
         """What the events to come say of who does what."""
         drawing = [event for event in self.queue if event.kind in ("deliver", "crash", "kill")]
         return Flight(
-            batches={_name(event.searcher): event.assignments for event in drawing},
-            since={_name(event.searcher): event.since for event in drawing},
+            batches={searcher_name(event.searcher): event.assignments for event in drawing},
+            since={searcher_name(event.searcher): event.since for event in drawing},
             waiting_since=None if self.queue.learning else self.clock.waiting_since,
         )
 
@@ -317,11 +326,3 @@ def profile_of(run: Run) -> Profile:
         deadline=run.inline.deadline,
         deadline_flag="--inline.deadline",
     )
-
-
-def _name(searcher: int | None) -> str:
-    return f"searcher {searcher}"
-
-
-def _number(worker: str) -> int:
-    return int(worker.removeprefix("searcher "))

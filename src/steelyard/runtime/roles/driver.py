@@ -23,6 +23,7 @@ from steelyard.runtime.coordinator import commands as c
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.coordinator.flow import Flow
 from steelyard.runtime.coordinator.saved_state import read_coordinator_state
+from steelyard.runtime.coordinator.workers import searcher_number
 from steelyard.runtime.factories import BUFFER, fitting, make_replay, make_task
 from steelyard.runtime.prompt_lengths import described
 from steelyard.runtime.roles import messages as wire
@@ -242,7 +243,9 @@ class Driver(ABC):
             child.tell(message)
 
     def _assign(self, command: c.Assign) -> None:
-        self._child(command.worker, wire.Draw([(a.prompt, a.sample) for a in command.assignments]))
+        ladder = self.run.temperature_ladder
+        heat = None if ladder is None else ladder.of(searcher_number(command.worker))
+        self._child(command.worker, wire.Draw([(a.prompt, a.sample) for a in command.assignments], heat))
 
     def _feed(self, command: c.Feed) -> None:
         groups = [[to_bytes(t) for t in group] for group in command.groups]

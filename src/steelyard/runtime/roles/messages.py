@@ -35,9 +35,10 @@ class Begin(msgspec.Struct, tag=True):
 
 
 class Draw(msgspec.Struct, tag=True):
-    """To a searcher: draw these (prompt, sample) pairs."""
+    """To a searcher: draw these (prompt, sample) pairs; at this temperature, where it has one of its own."""
 
     items: list[tuple[int, int]]
+    temperature: float | None = None
 
 
 class TrainOn(msgspec.Struct, tag=True):

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -83,6 +84,8 @@ def search(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
         message = waiting.popleft()
         got = time.monotonic()
         assert isinstance(message, Draw)
+        if message.temperature is not None:
+            searcher.sampling = replace(searcher.sampling, temperature=message.temperature)
         for found in searcher.search([Assignment(*item) for item in message.items]):
             channel.send(FoundBytes([to_bytes(t) for t in found]))
         gauge = searcher.logp_mismatch

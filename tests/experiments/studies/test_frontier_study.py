@@ -1,0 +1,113 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.fabricated import fabricate
+from steelyard.core import SteelyardError
+from steelyard.experiments.harness.run_index import label
+from steelyard.experiments.studies import frontier
+from steelyard.experiments.studies._frontier import arms
+from steelyard.experiments.studies._frontier.cells import CENTRE, FRESH, LAGS, Cell, along
+from steelyard.experiments.studies._frontier.found import read
+from steelyard.experiments.studies._frontier.worlds import WORLDS
+from steelyard.objective import DrGRPO
+from steelyard.replay import PrioritizedReplay, SingleUse
+
+ACCURACY = "eval/accuracy"
+
+
+def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200, trajectories: int = 25_600) -> None:
+    """A run that ended, with an evaluation every twenty steps."""
+    rows = [
+        {"step": 20 * i, ACCURACY: v, "eval/reward_mean": v, "eval/distinct_correct": 2.0} for i, v in enumerate(values)
+    ]
+    said = {"run": {"max_steps": steps}}
+    place = fabricate(root / label(name, seed), rows, seed=seed, config=said, trajectories=trajectories)
+    found = [{"step": step, "search/reward_mean": float(step >= 50)} for step in range(1, steps + 1)]
+    (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
+
+
+@pytest.fixture
+def tuned(tmp_path: Path) -> Path:
+    """A study whose tuning has ended in one world: .0003 is best for all, and proximal-rloo among the corrected."""
+    for seed in arms.TUNING_SEEDS:
+        for arm in ("tb", "uncorrected", "on-policy", *arms.CORRECTED):
+            for rate in arms.RATES:
+                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm == "proximal-rloo")
+                ended(tmp_path / "_tuning", f"sparse-{arm}-rate{rate:g}", 0.0, score, score, score, seed=seed)
+    return tmp_path
+
+
+def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
+    runs = arms.tuning({"sparse": "base", "many-answers": "base"})
+    assert len(runs) == 2 * (3 + len(arms.CORRECTED)) * len(arms.RATES) * 2
+    assert {run.seed for run in runs.values()} == {900, 901}
+    fresh = {run.inline.publication_lag for name, run in runs.items() if "on-policy" in name}
+    assert fresh == {0}
+    assert {run.inline.publication_lag for name, run in runs.items() if "on-policy" not in name} == {64}
+
+
+def test_the_best_rate_and_the_best_corrected_objective_are_taken(tuned: Path):
+    found = arms.tuned(tuned / "_tuning", "sparse")
+    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {"corrected": "proximal-rloo"}
+    assert {one.rate for one in found.values()} == {3e-4}
+
+
+def test_a_study_without_its_tuning_says_what_is_missing(tmp_path: Path):
+    with pytest.raises(SteelyardError, match="is missing"):
+        arms.tuned(tmp_path, "sparse")
+
+
+def test_a_run_lasts_four_times_its_lag_and_samples_for_its_reuse():
+    far = arms.run_of("uncorrected", "sparse", Cell(lag=512), 1e-3, "base")
+    assert (far.max_steps, far.inline.publication_lag, far.search_prompts) == (2048, 512, 16)
+    assert isinstance(far.replay, SingleUse)
+    again = arms.run_of("uncorrected", "sparse", Cell(reuse=16), 1e-3, "base")
+    assert (again.max_steps, again.search_prompts) == (400, 1)
+    assert isinstance(again.replay, PrioritizedReplay)
+    assert arms.run_of("on-policy", "sparse", Cell(lag=512), 1e-3, "base").inline.publication_lag == 0
+
+
+def test_dr_grpo_is_divided_by_the_longest_completion_of_the_world():
+    objective = arms.run_of("on-policy", "sparse", CENTRE, 1e-3, "base").objective
+    assert objective == replace(DrGRPO(), max_length=WORLDS["sparse"].longest)
+
+
+def test_cells_lie_along_the_axes_and_each_run_has_a_name_of_its_own(tuned: Path):
+    cells = along()
+    assert len(cells) == 11
+    assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 10
+    runs = arms.runs_of(arms.tuned(tuned / "_tuning", "sparse"), "sparse", cells, "base")
+    assert len(runs) == 3 * 11 + 1
+
+
+def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(tuned: Path):
+    for seed in range(3):
+        ended(tuned, arms.name_of("sparse", "tb", CENTRE), 0.0, 0.3, 0.6, 0.9, seed=seed)
+        ended(tuned, arms.name_of("sparse", "tb", Cell(lag=256)), 0.0, 0.3, 0.6, 0.89, seed=seed)
+        ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.3, 0.4, 0.5, seed=seed)
+    found = frontier.section(tuned)
+    rows = {tuple(row[:3]): row[3:] for row in found.rows}
+    assert len(rows) == 3 * (3 * 11 + 1)
+    # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60.
+    assert rows["sparse", "lag1, reuse1, searchers1", "tb"][2] == "5120"
+    assert rows["sparse", "lag0, reuse1, searchers1", "on-policy"][2] == "7680"
+    assert rows["sparse", "lag1, reuse1, searchers1", "tb"][3] == "6400"  # first found at step 50: a quarter
+    assert set(rows["many-answers", "lag1, reuse1, searchers1", "tb"]) == {"not run"}
+    assert [claim.shown for claim in found.claims] == [True, False]
+    assert found.draw is not None
+    found.draw(tuned / "picture.png")
+    assert (tuned / "picture.png").stat().st_size > 5000
+
+
+def test_a_run_that_has_not_ended_is_none(tuned: Path):
+    name = arms.name_of("sparse", "tb", Cell(lag=LAGS[-1]))
+    fabricate(tuned / label(name, 0), [{"step": 0, ACCURACY: 0.1}], ended=False)
+    assert not read(tuned)
+
+
+def test_the_rare_answer_is_one_in_ten_thousand():
+    task = WORLDS["sparse"].task
+    assert task.shares[0] ** task.length == pytest.approx(1e-4)
