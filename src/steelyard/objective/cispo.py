@@ -1,8 +1,8 @@
 """CISPO: the importance ratio that weighs a step is clipped, and the step keeps its gradient.
 
 Differs: the ratio is to the policy that sampled, in whichever version; the paper's is to the policy before the several
-updates that it makes of a batch. Its dynamic sampling and its penalty on length are not here. It does not tell its
-eps_high: 4, a ratio of at most 5, is what TRL gives for ScaleRL (arXiv:2510.13786).
+updates that it makes of a batch. Its dynamic sampling and its penalty on length are not here. It gives no value of
+eps_high: the default of 4, a weight of at most 5, is what TRL recommends after ScaleRL (arXiv:2510.13786).
 
     A_j = (r_j - mean_k r_k) / (std_k r_k + 1e-4)
     w_t = clip(rho_t, 1 - eps_low, 1 + eps_high) A_j,    rho_t = pi(y_t) / mu(y_t),    no gradient
@@ -34,9 +34,9 @@ class CISPO:
     needs: ClassVar[Needs] = Needs(fields=("reward_PG", "logp_behaviour_PGT"), least_group=2)
 
     clip_low: PositiveOrInf = 1.0
-    """eps_low: a ratio weighs at least 1 less this; at 1 there is no lower bound."""
+    """eps_low: a ratio weighs at least 1 minus this; at 1 there is no lower bound."""
     clip_high: PositiveOrInf = 4.0
-    """eps_high: a ratio weighs at most 1 and this; 1e9 never clips."""
+    """eps_high: a ratio weighs at most 1 plus this; 1e9 never clips."""
 
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities.

@@ -10,9 +10,9 @@ paper's own are unconfirmed.
     w_t  = M(rho_t) A_j / |y_j|,    rho_t = pi(y_t) / mu(y_t),    no gradient
     L    = - mean over prompts of mean_j sum_t w_t log pi(y_t)
 
-P prompts, G samples per prompt, T steps; mu is the policy that sampled. `low` and `high` are the paper's alpha and
-beta; [0, inf] is plain importance sampling. Where rho is 1 it is GRPO. `tis` keeps the steps that are masked here, at
-a small or a capped weight.
+P prompts, G samples per prompt, T steps; mu is the policy that sampled. low and high, the paper's alpha and beta, are
+`ratio_low` and `ratio_high`; [0, inf] is plain importance sampling. Where rho is 1 it is GRPO. `tis` keeps the steps
+that are masked here, at a small or a capped weight.
 Source: Ling team 2025, arXiv:2510.18855, and "Small leak can sink a great ship" (ringtech.notion.site/icepop).
 """
 
