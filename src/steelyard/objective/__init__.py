@@ -5,14 +5,17 @@ from steelyard.objective.base import BatchWide, Objective, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
 from steelyard.objective.chosen_likelihood import WithChosenLikelihood
+from steelyard.objective.cispo import CISPO
 from steelyard.objective.codpo import CODPO
 from steelyard.objective.crpg import CRPG
 from steelyard.objective.crraft import CRRAFT
+from steelyard.objective.decoupled_ppo import DecoupledPPO
 from steelyard.objective.dpo import DPO
 from steelyard.objective.dr_grpo import DrGRPO
 from steelyard.objective.grpo import GRPO
 from steelyard.objective.hpt import HPT
 from steelyard.objective.ibpo import IBPO
+from steelyard.objective.icepop import IcePop
 from steelyard.objective.ipo import IPO
 from steelyard.objective.kernels import contrast, one_sided, policy_gradient, squared_residual, weighted_likelihood
 from steelyard.objective.kimi import Kimi
@@ -34,6 +37,7 @@ from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
 from steelyard.objective.sub_tb import SubTB
 from steelyard.objective.tba_prime import TBAPrime
+from steelyard.objective.tis import TIS
 from steelyard.objective.tokenbuncher import TokenBuncher
 from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
@@ -42,6 +46,7 @@ from steelyard.objective.vargrad_tb import VarGradTB
 __all__ = [
     "CANON",
     "CGPO",
+    "CISPO",
     "CODPO",
     "CRPG",
     "CRRAFT",
@@ -58,9 +63,12 @@ __all__ = [
     "PPO",
     "RLOO",
     "SFT",
+    "TIS",
     "TOPR",
     "BatchWide",
+    "DecoupledPPO",
     "DrGRPO",
+    "IcePop",
     "Kimi",
     "LearnedZTB",
     "MessageRLOO",
