@@ -12,7 +12,7 @@ from steelyard.cli import main
 
 ROOT = Path(__file__).parents[2]
 LEFT = ROOT / "docs" / "coming-from.md"
-RECIPES = ("rows", "rows-grpo", "rows-tis", "rows-icepop", "judged-rows", "tools", "text-game")
+RECIPES = ("rows", "rows-grpo", "rows-gspo", "rows-tis", "rows-icepop", "judged-rows", "tools", "text-game")
 """Between them they have every flag of that page."""
 
 

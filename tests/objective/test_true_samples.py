@@ -11,7 +11,7 @@ from steelyard.runtime import Run
 from steelyard.task import Arithmetic
 
 PAIRS = {"codpo", "dpo", "ipo", "kto", "mdpo", "mipo", "step-kto"}
-ANY_SAMPLES = PAIRS | {"crraft", "ibpo", "kimi", "learned-z-tb", "sft", "sub-tb", "vargrad-tb"}
+ANY_SAMPLES = PAIRS | {"asymmetric-reinforce", "crraft", "ibpo", "kimi", "learned-z-tb", "sft", "sub-tb", "vargrad-tb"}
 
 
 def test_every_objective_says_whether_its_samples_must_be_draws_of_a_policy() -> None:

@@ -1,7 +1,8 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
 from steelyard.objective.advantage import centred, reward_of
-from steelyard.objective.base import BatchWide, Objective, StatefulObjective
+from steelyard.objective.asymmetric_reinforce import AsymmetricReinforce
+from steelyard.objective.base import BatchWide, Objective, ScalesRate, StatefulObjective
 from steelyard.objective.canon import CANON
 from steelyard.objective.cgpo import CGPO
 from steelyard.objective.chosen_likelihood import WithChosenLikelihood
@@ -13,6 +14,7 @@ from steelyard.objective.decoupled_ppo import DecoupledPPO
 from steelyard.objective.dpo import DPO
 from steelyard.objective.dr_grpo import DrGRPO
 from steelyard.objective.grpo import GRPO
+from steelyard.objective.gspo import GSPO
 from steelyard.objective.hpt import HPT
 from steelyard.objective.ibpo import IBPO
 from steelyard.objective.icepop import IcePop
@@ -21,6 +23,7 @@ from steelyard.objective.kernels import contrast, one_sided, policy_gradient, sq
 from steelyard.objective.kimi import Kimi
 from steelyard.objective.kto import KTO
 from steelyard.objective.learned_z_tb import LearnedZTB
+from steelyard.objective.m2po import M2PO
 from steelyard.objective.mdpo import MDPO
 from steelyard.objective.message_rloo import MessageRLOO
 from steelyard.objective.mipo import MIPO
@@ -32,6 +35,7 @@ from steelyard.objective.reduce import batch_mean, log_ratio, num_prompts, num_s
 from steelyard.objective.reinforce import Reinforce
 from steelyard.objective.reinforce_ema import ReinforceEMA
 from steelyard.objective.rloo import RLOO
+from steelyard.objective.sao import SAO
 from steelyard.objective.self_certain_grpo import SelfCertainGRPO
 from steelyard.objective.sft import SFT
 from steelyard.objective.step_kto import StepKTO
@@ -42,6 +46,7 @@ from steelyard.objective.tokenbuncher import TokenBuncher
 from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB
+from steelyard.objective.vcpo import VCPO
 
 __all__ = [
     "CANON",
@@ -52,19 +57,24 @@ __all__ = [
     "CRRAFT",
     "DPO",
     "GRPO",
+    "GSPO",
     "HPT",
     "IBPO",
     "IPO",
     "KTO",
+    "M2PO",
     "MDPO",
     "MIPO",
     "NFT",
     "OAPL",
     "PPO",
     "RLOO",
+    "SAO",
     "SFT",
     "TIS",
     "TOPR",
+    "VCPO",
+    "AsymmetricReinforce",
     "BatchWide",
     "DecoupledPPO",
     "DrGRPO",
@@ -76,6 +86,7 @@ __all__ = [
     "ProximalRLOO",
     "Reinforce",
     "ReinforceEMA",
+    "ScalesRate",
     "SelfCertainGRPO",
     "StatefulObjective",
     "StepKTO",

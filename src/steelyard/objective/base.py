@@ -66,3 +66,20 @@ class BatchWide(Protocol):
     def mark(self, batch: Batch) -> Mapping[str, Tensor]:
         """The labels of the batch, whose policy's log-probabilities are not yet known: `logp_PGT` is 0."""
         ...
+
+
+@runtime_checkable
+class ScalesRate(Protocol):
+    """An objective that takes a smaller step where the step's samples are worth few of the policy as it is now.
+
+    The learner asks once in a step, when every micro-batch has its gradient and before the optimiser uses it.
+    """
+
+    def rate_scale(self, ess_share: float) -> float:
+        """What the step's learning rate is multiplied by, 0 or more.
+
+        Args:
+            ess_share: the effective sample size of the step's samples as a share of their number, above 0 and at
+                most 1: ESS / N of the ratios pi / mu of whole completions, over the whole step.
+        """
+        ...
