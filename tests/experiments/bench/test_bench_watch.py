@@ -1,4 +1,4 @@
-"""What `bench watch` builds, in which order it runs, and what it makes of the times; the page itself is not timed here."""
+"""What `bench watch` builds, in which order it runs, and what it makes of the times; the page itself is not timed."""
 
 import pytest
 
