@@ -27,6 +27,8 @@ MOST_APART = 0.2
 """Of the length sampled."""
 LOOK_BACK = 20
 """Steps over which lengths are averaged; the rows that `warnings` looks at."""
+_RATIOS = ("objective/ratio", "objective/m2")
+"""What objectives report that weigh by importance ratios: their mean, or the second moment of their logarithms."""
 _MOMENTS = 40
 _OLDEST = 6
 """Bit length of the ages that share the last group: 32 versions and more."""
@@ -57,7 +59,8 @@ def warnings(rows: Sequence[Row]) -> list[Warned]:
 
 
 def _few_samples(rows: Sequence[Row]) -> Warned | None:
-    shares = [row["learner/ess"] for row in rows if is_number(row.get("learner/ess")) and "objective/ratio" in row]
+    weighed = [row for row in rows if any(key in row for key in _RATIOS)]
+    shares = [row["learner/ess"] for row in weighed if is_number(row.get("learner/ess"))]
     if len(shares) < SEVERAL or max(shares) >= LEAST_ESS:
         return None
     return Warned(
