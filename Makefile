@@ -89,7 +89,11 @@ test-trl:
 	$(TRL)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_trl_environment.py
 
 # Everything that is tested with the real package of somebody else, and what is handed out, one after the other: an hour.
-test-real: test-trackers test-environments test-verifiers test-trl test-dist
+# All are run, and those that failed are named at the end.
+REAL := test-trackers test-environments test-verifiers test-trl test-dist
+test-real:
+	@failed=; for part in $(REAL); do $(MAKE) $$part || failed="$$failed $$part"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 # The engine over vLLM, with the real one on a processor: a server in an environment of its own, which these tests start.
 # Where it does not install that is said, and what needs it is skipped. VLLM_PYTHON names another environment. The table
