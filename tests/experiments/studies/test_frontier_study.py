@@ -31,11 +31,11 @@ def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200
 
 @pytest.fixture
 def tuned(tmp_path: Path) -> Path:
-    """A study whose tuning has ended in one world: .0003 is best for all, and proximal-rloo among the corrected."""
+    """A study whose tuning has ended in one world: .0003 is best for all, and gspo among the corrected."""
     for seed in arms.TUNING_SEEDS:
         for arm in ("tb", "uncorrected", "on-policy", *arms.CORRECTED):
             for rate in arms.RATES:
-                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm == "proximal-rloo")
+                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm == "gspo")
                 ended(tmp_path / "_tuning", f"sparse-{arm}-rate{rate:g}", 0.0, score, score, score, seed=seed)
     return tmp_path
 
@@ -51,7 +51,7 @@ def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
 
 def test_the_best_rate_and_the_best_corrected_objective_are_taken(tuned: Path):
     found = arms.tuned(tuned / "_tuning", "sparse")
-    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {"corrected": "proximal-rloo"}
+    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {"corrected": "gspo"}
     assert {one.rate for one in found.values()} == {3e-4}
 
 

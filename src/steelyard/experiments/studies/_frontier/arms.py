@@ -22,7 +22,7 @@ from steelyard.experiments.harness.run_metrics import late
 from steelyard.experiments.studies._frontier.cells import FRESH, PATIENCE, Cell
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name
 from steelyard.learner import Adam
-from steelyard.objective import GRPO, DrGRPO, Objective, ProximalRLOO, VarGradTB
+from steelyard.objective import CISPO, GRPO, GSPO, M2PO, TIS, DrGRPO, IcePop, Objective, VarGradTB
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime import HeldOut, Run, VirtualClock
 
@@ -37,7 +37,11 @@ SCORE = late("eval/accuracy")
 """What rates and objectives are chosen by: held-out accuracy in the last third of the steps."""
 CORRECTED: Mapping[str, Objective] = {
     "grpo": GRPO(),
-    "proximal-rloo": ProximalRLOO(),
+    "cispo": CISPO(),
+    "gspo": GSPO(),
+    "icepop": IcePop(),
+    "m2po": M2PO(),
+    "tis": TIS(),
 }
 ARMS: Mapping[str, Objective | None] = {
     "tb": VarGradTB(beta=0.1),
@@ -57,10 +61,10 @@ class Tuned:
 
 
 def objective_of(arm: str, world: Name) -> Objective:
-    """The objective of an arm or of a candidate; Dr. GRPO's constant length is the world's longest completion."""
+    """The objective of an arm or of a candidate; where it divides by a constant length, the world's longest one."""
     found = CORRECTED.get(arm) or ARMS[arm]
     assert found is not None, arm
-    return replace(found, max_length=WORLDS[world].longest) if isinstance(found, DrGRPO) else found
+    return replace(found, max_length=WORLDS[world].longest) if isinstance(found, DrGRPO | TIS) else found
 
 
 def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
