@@ -90,7 +90,7 @@ test-trl:
 
 # Everything that is tested with the real package of somebody else, and what is handed out, one after the other: an hour.
 # All are run, and those that failed are named at the end.
-REAL := test-trackers test-environments test-verifiers test-trl test-dist
+REAL := test-trackers test-environments test-verifiers test-trl test-browser test-dist
 test-real:
 	@failed=; for part in $(REAL); do $(MAKE) $$part || failed="$$failed $$part"; done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
