@@ -95,7 +95,7 @@ RECIPES = {
         inline=VirtualClock(search_cost=2.5, publication_lag=1),
         replay=PrioritizedReplay(
             recent_slots="count", newest_share=0.5, priority="abs-advantage", reward_temperature=0.5, age_decay=0.5,
-            min_ess=0.99,
+            min_ess=0.3,
         ),
     ),
     "domains by dump": replace(
