@@ -89,17 +89,33 @@ def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(
         ended(tuned, arms.name_of("sparse", "tb", Cell(lag=256)), 0.0, 0.3, 0.6, 0.89, seed=seed)
         ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.3, 0.4, 0.5, seed=seed)
     found = frontier.section(tuned)
-    rows = {tuple(row[:3]): row[3:] for row in found.rows}
-    assert len(rows) == 3 * (3 * 11 + 1)
-    # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60.
-    assert rows["sparse", "lag1, reuse1, searchers1", "tb"][2] == "5120"
-    assert rows["sparse", "lag0, reuse1, searchers1", "on-policy"][2] == "7680"
-    assert rows["sparse", "lag1, reuse1, searchers1", "tb"][3] == "6400"  # first found at step 50: a quarter
-    assert set(rows["many-answers", "lag1, reuse1, searchers1", "tb"]) == {"not run"}
+    rows = {tuple(row[:2]): row[2:] for row in found.rows}
+    # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60. The first
+    # right answer is found at step 50: a quarter.
+    assert rows["sparse, lag 1", "tb"][2:4] == ["5120", "6400"]
+    assert rows["sparse, fresh", "on-policy"][2] == "7680"
+    assert set(rows["sparse, lag 1", "corrected"]) == {"not run"}
+    assert len(rows) == 3 + 3 + 1
+    assert "sparse: lag 16, lag 64, lag 512, reuse 4, reuse 16, 4 searchers," in found.text
+    assert "many-answers: fresh, lag 1," in found.text
     assert [claim.shown for claim in found.claims] == [True, False]
     assert found.draw is not None
     found.draw(tuned / "picture.png")
     assert (tuned / "picture.png").stat().st_size > 5000
+
+
+def test_a_score_that_nobody_reached_is_not_reached_sooner(tuned: Path):
+    ended(tuned, arms.name_of("sparse", "tb", CENTRE), 0.0, 0.1)
+    ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.1)
+    (claim,) = frontier.section(tuned).claims
+    assert claim.measured == "never against never"
+    assert not claim.shown
+
+
+@pytest.mark.parametrize("asked", [{"lags": (2,)}, {"reuses": (3,)}, {"searchers": (1, 8)}])
+def test_a_cell_that_the_table_has_not_is_refused(asked: dict):
+    with pytest.raises(SteelyardError, match="which is no cell"):
+        frontier.Study(**asked)
 
 
 def test_a_run_that_has_not_ended_is_none(tuned: Path):

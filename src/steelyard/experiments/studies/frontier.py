@@ -7,14 +7,16 @@ on other seeds. The whole study takes hours: it goes on where it was cut short, 
 cells that were not run are shown as such.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from steelyard.core import PositiveInt, checked
+from steelyard.core import PositiveInt, checked, require
 from steelyard.experiments.harness import study_base
 from steelyard.experiments.harness.claim import Judgement, stated
 from steelyard.experiments.harness.section import Section
+from steelyard.experiments.harness.spread import short
 from steelyard.experiments.harness.sweep import sweep
 from steelyard.experiments.studies._frontier import arms, cells, picture
 from steelyard.experiments.studies._frontier.found import COLUMNS, Found, middle, read
@@ -22,6 +24,13 @@ from steelyard.experiments.studies._frontier.worlds import WORLDS, Name, based
 
 TITLE = "The frontier: score and samples by lag, reuse and searchers"
 TUNING = "_tuning"
+ENOUGH = ", ".join(f"{world.enough:.0%} ({name})" for name, world in WORLDS.items())
+TEXT = f"""\
+Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least {cells.PATIENCE} times as many as the lag, which is exact
+(inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the others from
+the single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
+score* counts the samples drawn up to the first evaluation at {ENOUGH}; *to first* those up to the first right answer.
+Distinct are the different right answers among 16 samples."""
 
 
 @checked()
@@ -34,11 +43,17 @@ class Study(study_base.Study):
     worlds: tuple[Name, ...] = tuple(WORLDS)
     """Where."""
     lags: tuple[PositiveInt, ...] = cells.LAGS
-    """Versions by which samples trail; the centre, 1, is always run."""
+    """Versions by which samples trail, of 1, 16, 64, 256 and 512; the centre, 1, is always run."""
     reuses: tuple[PositiveInt, ...] = cells.REUSES
-    """How often a sample is learned from; divisors of 16."""
+    """How often a sample is learned from, of 1, 4 and 16."""
     searchers: tuple[PositiveInt, ...] = cells.SEARCHERS
-    """Searchers at the same time: alike, and on a ladder of temperatures."""
+    """Searchers at the same time, of 1, 4 and 16: alike, and on a ladder of temperatures."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("lags", cells.LAGS), ("reuses", cells.REUSES), ("searchers", cells.SEARCHERS)):
+            other = sorted({*getattr(self, name)} - {*known})
+            hint = f"choose among {', '.join(map(str, known))}"
+            require(not other, f"has {', '.join(map(str, other))}, which is no cell", where=f"--{name}", hint=hint)
 
 
 def measure(study: Study) -> Mapping[str, object]:
@@ -59,17 +74,15 @@ def measure(study: Study) -> Mapping[str, object]:
 def section(root: Path) -> Section:
     """The table by world, axis and arm, and the claims, from the runs in `root` alone."""
     found = read(root)
-    chosen = [f"{w}: {', '.join(_chosen(root, w))}" for w in WORLDS if any(cell[0] == w for cell in found)]
+    every = [(world, cell) for world in WORLDS for cell in (cells.FRESH, *cells.along())]
+    run = [(w, c) for w, c in every if any((w, arm, c) in found for arm in _arms(c))]
+    worlds = [world for world in WORLDS if any(w == world for w, _ in run)]
+    chosen = "; ".join(f"{world}: {', '.join(_chosen(root, world))}" for world in worlds)
     return Section(
         TITLE,
-        f"Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least four times as many as the lag. The lag is exact "
-        "(inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the "
-        "others from the single-use queue; where it is used again, all draw from the buffer. The anchor, on-policy "
-        "Dr. GRPO, has one cell. Accuracy is greedy, over held-out prompts; samples to score are those drawn up to the "
-        "first evaluation at " + ", ".join(f"{w.enough:.0%} ({name})" for name, w in WORLDS.items()) + ". Distinct are "
-        "the different right answers of 16 samples. Objective and rate by tuning: " + "; ".join(chosen) + ".",
-        ["world", "cell", "arm", *COLUMNS],
-        [_row(world, cell, arm, found) for world in WORLDS for cell in _listed() for arm in _arms(cell)],
+        f"{TEXT} Objective and rate by tuning: {chosen}.{_not_run([one for one in every if one not in run])}",
+        ["world and cell", "arm", *COLUMNS],
+        [_row(world, cell, arm, found) for world, cell in run for arm in _arms(cell)],
         _claims(found),
         draw=lambda path: picture.draw(path, found),
     )
@@ -79,8 +92,11 @@ def _chosen(root: Path, world: Name) -> list[str]:
     return [f"{arm} {one.objective} {one.rate:g}" for arm, one in arms.tuned(root / TUNING, world).items()]
 
 
-def _listed() -> list[cells.Cell]:
-    return [cells.FRESH, *cells.along()]
+def _not_run(left: Sequence[tuple[Name, cells.Cell]]) -> str:
+    """The cells of which there is nothing, world by world."""
+    by_world = {world: [cell.name for w, cell in left if w == world] for world in WORLDS}
+    said = "; ".join(f"{world}: {', '.join(names)}" for world, names in by_world.items() if names)
+    return f" Not run: {said}." if said else ""
 
 
 def _arms(cell: cells.Cell) -> list[str]:
@@ -90,7 +106,7 @@ def _arms(cell: cells.Cell) -> list[str]:
 def _row(world: Name, cell: cells.Cell, arm: str, found: Found) -> list[str]:
     runs = found.get((world, arm, cell), [])
     said = [column(world).over(runs) if runs else "not run" for column in COLUMNS.values()]
-    return [world, cell.label.replace("-", ", "), arm, *said]
+    return [f"{world}, {cell.name}", arm, *said]
 
 
 def _claims(found: Found) -> list[Judgement]:
@@ -111,7 +127,8 @@ def _claims(found: Found) -> list[Judgement]:
             text = (
                 f"{world}: in its best cell trajectory balance needs at most a third of the anchor's samples to score"
             )
-            judged.append(stated(text, f"{best:,.0f} against {own:,.0f}", 3 * best <= own))
+            reached = math.isfinite(best) and 3 * best <= own
+            judged.append(stated(text, f"{short(best)} against {short(own)}", reached))
         one, alike, ladder = (
             found.get((world, "tb", cell), [])
             for cell in (cells.CENTRE, cells.Cell(searchers=16), cells.Cell(searchers=16, ladder=True))
@@ -119,6 +136,6 @@ def _claims(found: Found) -> list[Judgement]:
         if one and alike and ladder:
             first = [middle(runs, "to first", world) for runs in (one, alike, ladder)]
             text = f"{world}: 16 searchers on a ladder of temperatures find a right answer in half of one's samples"
-            measured = "{:,.0f} samples by one, {:,.0f} by 16 alike, {:,.0f} by 16 on the ladder".format(*first)
-            judged.append(stated(text, measured, 2 * first[2] <= first[0]))
+            measured = "{} samples by one, {} by 16 alike, {} by 16 on the ladder".format(*map(short, first))
+            judged.append(stated(text, measured, math.isfinite(first[2]) and 2 * first[2] <= first[0]))
     return judged

@@ -24,6 +24,17 @@ class Cell:
     """Each searcher has a temperature of its own; else all are alike."""
 
     @property
+    def name(self) -> str:
+        """What is other than at the centre.
+
+        >>> Cell(lag=16).name, Cell(searchers=4, ladder=True).name, Cell().name
+        ('lag 16', '4 searchers, ladder', 'lag 1')
+        """
+        if self.searchers > 1:
+            return f"{self.searchers} searchers{', ladder' * self.ladder}"
+        return f"reuse {self.reuse}" if self.reuse > 1 else f"lag {self.lag}" if self.lag else "fresh"
+
+    @property
     def label(self) -> str:
         """What stands for it in a run's directory."""
         return f"lag{self.lag}-reuse{self.reuse}-searchers{self.searchers}{'-ladder' * self.ladder}"

@@ -28,7 +28,7 @@ def draw(path: Path, found: Found) -> None:
                 _line(ax, found, world, arm, name)
             _anchor(ax, found, world)
             ax.set_xscale("log", base=2)
-            ax.set_xticks(LAGS, [*map(str, LAGS)])
+            ax.set_xticks(LAGS, [*map(str, LAGS)], fontsize=7.5)
             ax.set(title=world, xlabel="lag (versions)", ylim=(0, 1.02))
         figure.axes[0].set_ylabel("held-out accuracy (greedy)")
         figure.axes[0].legend(fontsize=8)
