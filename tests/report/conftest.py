@@ -108,7 +108,7 @@ def _timing(steps: int) -> list[dict]:
             "learner_idle": 0.4 / (1 + s / 20),
             "searcher_idle": 0.02,
             "steps_per_s": 1.25,
-            "completions_per_s": 210.0,
+            "completions_per_s": 80.0,
         }
         for s in range(1, steps + 1)
     ]

@@ -76,7 +76,7 @@ class Areas:
     stacks: Sequence[Sequence[int | float]]
     ends: tuple[int, int]
     """First and last step of the axis: plots of one run line up."""
-    y: str = "share of samples"
+    y: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,15 @@ def lines(
     return Lines(name, alt, drawn, y, x, share) if drawn else None
 
 
-def areas(name: str, alt: str, rows: Sequence[JsonMapping], key: str, styles: Sequence[str]) -> Areas | None:
+def areas(
+    name: str,
+    alt: str,
+    rows: Sequence[JsonMapping],
+    key: str,
+    styles: Sequence[str],
+    *,
+    y: str = "share of samples",
+) -> Areas | None:
     """Shares stacked over steps; None with fewer than two rows that have them.
 
     Args:
@@ -123,6 +131,7 @@ def areas(name: str, alt: str, rows: Sequence[JsonMapping], key: str, styles: Se
         rows: with `step` and, under `key`, shares by style.
         key: of the shares.
         styles: every style on the page, so that a colour means one style; those after the sixth are drawn as one.
+        y: label of the vertical axis.
     """
     known = [row for row in rows if row.get(key)]
     if len(known) < 2:
@@ -132,7 +141,7 @@ def areas(name: str, alt: str, rows: Sequence[JsonMapping], key: str, styles: Se
     if rest:
         shown = [*shown, "other"]
         stacks.append([sum(row[key].get(style, 0.0) for style in rest) for row in known])
-    return Areas(name, alt, _column(known, "step"), shown, stacks, (rows[0]["step"], rows[-1]["step"]))
+    return Areas(name, alt, _column(known, "step"), shown, stacks, (rows[0]["step"], rows[-1]["step"]), y)
 
 
 def histogram(name: str, alt: str, counts: Mapping[int, int], *, x: str, y: str) -> Bars | None:

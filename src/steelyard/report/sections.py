@@ -141,7 +141,7 @@ def staleness(run: RunRecords) -> Section | None:
     plot = histogram("ages", text, counts, x="versions behind the learner", y="times used")
     caption = f"How many versions old a trajectory's weights were when the learner used it. {text}"
     rows, names = age_shares(run.metrics)
-    over_time = areas("ages-over-time", "Shares of what the learner drew, by age.", rows, "ages", names)
+    over_time = areas("ages-over-time", "Shares of draws, by age.", rows, "ages", names, y="share of draws")
     drawn = figure(over_time, "Share of what the learner drew by age: how many versions behind the learner it was.")
     whole = figure(plot, caption)
     return half("staleness", "Staleness", whole) if drawn is None else wide("staleness", "Staleness", [whole, drawn])

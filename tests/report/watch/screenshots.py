@@ -40,7 +40,7 @@ def main(run: Path, place: Path) -> None:
                 page.screenshot(path=place / f"open-{number}-{size}-{colours}.png")
             page.goto(report)
             page.screenshot(path=place / f"report-{size}-{colours}.png", full_page=True)
-        page.goto("about:blank")  # nothing is asked while the server ends
+        page.close()  # nothing is asked while the server ends
     print(f"pictures: {place}")
 
 

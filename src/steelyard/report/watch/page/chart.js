@@ -1,7 +1,7 @@
 // Lines, stacked areas and bars as SVG, from the values of report/watch/values.py.
 import { el, number, shown, svg } from "./dom.js";
 
-const W = 480, H = 250, RIGHT = 10, TOP = 8, BOTTOM = 38;
+const W = 480, H = 250, RIGHT = 20, TOP = 8, BOTTOM = 38;
 const DASHES = { "-": "", "--": "7 4", "-.": "8 3 2 3", ":": "2 3" };
 const color = (hex) => `var(--c-${hex.slice(1)}, ${hex})`;
 
@@ -113,7 +113,7 @@ function axes(figure, [x0, x1], [y0, y1]) {
   if (x0 === x1) { x0 -= 0.5; x1 += 0.5; }
   const write = (tick) => (figure.share ? `${Number((100 * tick).toPrecision(3))}%` : number(tick));
   const rises = ticks(y0, y1, 4);
-  const left = 30 + 8 * Math.max(...rises.map((tick) => write(tick).length));
+  const left = 34 + 9 * Math.max(...rises.map((tick) => write(tick).length));
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (W - left - RIGHT);
   const y = (value) => H - BOTTOM - ((value - y0) / (y1 - y0)) * (H - TOP - BOTTOM);
   const marks = [];
