@@ -265,7 +265,7 @@ TYPES = [
     Wrong("sample run --device cuda:99", "is cuda:99, but "),
     Wrong("train arithmetic --replay.over-age keep", "--replay.over-age: is 'keep'; choose drop or wait"),
     Wrong("train arithmetic --replay.recent-slots dice", "--replay.recent-slots: is 'dice'; choose coin or count"),
-    Wrong("train arithmetic --replay.priority size", "--replay.priority: is 'size'; choose reward or abs-reward or abs-advantage"),
+    Wrong("train arithmetic --replay.priority size", "--replay.priority: is 'size'; choose reward or abs-reward or"),
     Wrong("train arithmetic --replay.age-decay fast", "--replay.age-decay: is 'fast'; give a number"),
     Wrong("sample run --temperature warm", "--temperature: is 'warm'; give None or a number"),
     Wrong("replay run --prompts all", "--prompts: is 'all'; give a whole number"),
