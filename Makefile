@@ -136,7 +136,7 @@ prove: .venv/.run
 # Every measured claim: hours, not part of the tests; what has ended there is not repeated. One: make studies STUDIES=lag.
 STUDIES ?= lag diverse wall-clock styles seeds preference red-team red-team-scale unlearning \
 	ablation-recent ablation-sync ablation-beta ablation-samples ablation-searchers ablation-buffer ablation-priority \
-	exact off-policy
+	frontier exact off-policy
 # This one needs a model and TRL: make studies STUDIES=pretrained ARGS="--model DIR --peer-python PYTHON"
 MODEL_STUDIES := pretrained
 studies: .venv/.run

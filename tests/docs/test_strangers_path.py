@@ -57,6 +57,7 @@ def test_the_commands_are_whole(path):
 
 def test_both_commands_can_be_run(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a game's module is looked for here, and not in later tests
     (tmp_path / "mine.py").write_text(path.own_reward())
     (tmp_path / "my_game.py").write_text(path.own_game())
     (tmp_path / "questions.jsonl").write_text(path.rows())
