@@ -26,6 +26,9 @@ function plotOf(figure) {
   return figure.kind === "areas" ? areas(figure) : bars(figure);
 }
 
+// Values that differ by rounding alone have no room for ticks between them.
+const flat = (low, high) => high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+
 const known = (values) => values.filter((value) => value !== null);
 function ends(values) {
   let low = Infinity, high = -Infinity;
@@ -37,7 +40,7 @@ function lines(figure) {
   const shownValues = figure.series.flatMap((s) => known([...(s.faint ? quantiles(s.faint) : []), ...s.values, ...(s.low ?? []), ...(s.high ?? [])]));
   let [low, high] = ends(shownValues);
   if (figure.share) { low = 0; high = Math.min(1, high * 1.05 || 1); }
-  if (low === high) { low -= Math.abs(low) * 0.1 || 0.5; high += Math.abs(high) * 0.1 || 0.5; }
+  if (flat(low, high)) { low -= Math.abs(low) * 0.1 || 0.5; high += Math.abs(high) * 0.1 || 0.5; }
   const room = figure.share ? 0 : (high - low) * 0.05;
   const frame = axes(figure, ends(figure.series.flatMap((s) => known(s.at))), [low - room, high + room]);
   for (const s of figure.series) {
@@ -110,7 +113,7 @@ function bars(figure) {
 
 let clips = 0;
 function axes(figure, [x0, x1], [y0, y1]) {
-  if (x0 === x1) { x0 -= 0.5; x1 += 0.5; }
+  if (flat(x0, x1)) { x0 -= 0.5; x1 += 0.5; }
   const write = (tick) => (figure.share ? `${Number((100 * tick).toPrecision(3))}%` : number(tick));
   const rises = ticks(y0, y1, 4);
   const left = 34 + 9 * Math.max(...rises.map((tick) => write(tick).length));
