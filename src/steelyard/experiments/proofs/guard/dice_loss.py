@@ -168,5 +168,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(texts=6000, steps=200),
     rates=dict.fromkeys(ARMS, 1e-2),
-    seeds=5,
+    first_seed=20,
+    seeds=12,
 )

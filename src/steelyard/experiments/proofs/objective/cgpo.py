@@ -122,5 +122,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=350, steps=16),
     rates=dict.fromkeys(ARMS, 3e-3) | dict.fromkeys(("rloo-kl", "crraft"), 6e-3),
-    first_seed=10,
+    first_seed=20,
+    seeds=6,
 )

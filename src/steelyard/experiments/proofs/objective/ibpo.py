@@ -164,6 +164,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(imitation=250, half=3),
     rates=dict.fromkeys(ARMS, 4e-4),
-    first_seed=10,
-    seeds=5,
+    first_seed=20,
+    seeds=8,
 )

@@ -104,5 +104,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(teaching=300),
-    seeds=4,
+    first_seed=10,
+    seeds=10,
 )  # fmt: skip

@@ -133,4 +133,6 @@ PROOF = Proof(
     setting=Setting(Facts(subjects=60), teaching=250),
     quick=Setting(Facts(subjects=40), teaching=150),
     rates={"npo": 4e-4, "ga-rt": 2e-4},
+    first_seed=10,
+    seeds=12,
 )  # fmt: skip

@@ -78,5 +78,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(teaching=300),
-    seeds=3,
+    first_seed=10,
+    seeds=10,
 )  # fmt: skip
