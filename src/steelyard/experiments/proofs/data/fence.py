@@ -178,4 +178,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(samples=2),
     rates=dict.fromkeys(ARMS, 1e-3),
+    first_seed=10,
+    seeds=8,
 )  # fmt: skip
