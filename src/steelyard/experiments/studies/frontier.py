@@ -74,9 +74,11 @@ def measure(study: Study) -> Mapping[str, object]:
 def section(root: Path) -> Section:
     """The table by world, axis and arm, and the claims, from the runs in `root` alone."""
     found = read(root)
+    every: list[tuple[Name, cells.Cell]]
     every = [(world, cell) for world in WORLDS for cell in (cells.FRESH, *cells.along())]
+    run: list[tuple[Name, cells.Cell]]
     run = [(w, c) for w, c in every if any((w, arm, c) in found for arm in _arms(c))]
-    worlds = [world for world in WORLDS if any(w == world for w, _ in run)]
+    worlds: list[Name] = [world for world in WORLDS if any(w == world for w, _ in run)]
     chosen = "; ".join(f"{world}: {', '.join(_chosen(root, world))}" for world in worlds)
     return Section(
         TITLE,
