@@ -71,22 +71,24 @@ test-environments:
 	$(ENVIRONMENTS)/bin/python -m pytest -rs -p no:cacheprovider tests/task/test_text_game.py tests/task/test_gymnasium_game.py \
 		tests/task/test_textarena_game.py tests/task/test_openenv_game.py
 
+# $(call tested-apart,DIRECTORY,EXTRA,TEST): a test in an environment of its own that has one extra.
+define tested-apart
+$(PYTHON) -m venv $(1)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
+	-e '.[$(2)]' pytest pytest-timeout hypothesis jaxtyping beartype
+$(1)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= $(3)
+endef
+
 # Task sets of verifiers, which pins packages that others want newer: likewise in an environment of their own.
 VERIFIERS := runs/test-verifiers
 test-verifiers:
-	$(PYTHON) -m venv $(VERIFIERS)
-	$(VERIFIERS)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
-		-e '.[verifiers]' pytest pytest-timeout hypothesis jaxtyping beartype
-	$(VERIFIERS)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_taskset.py
+	$(call tested-apart,$(VERIFIERS),verifiers,tests/task/test_taskset.py)
 
 # Tools, rewards and their arguments as TRL's own GRPOTrainer gives them, in an environment of their own: TRL asks for packages
 # that nothing here needs.
 TRL := runs/test-trl
 test-trl:
-	$(PYTHON) -m venv $(TRL)
-	$(TRL)/bin/python -m pip install --quiet --disable-pip-version-check $(shell grep ^torch== constraints.txt) \
-		-e '.[trl]' pytest pytest-timeout hypothesis jaxtyping beartype
-	$(TRL)/bin/python -m pytest -rs -p no:cacheprovider -o filterwarnings= tests/task/test_trl_environment.py
+	$(call tested-apart,$(TRL),trl,tests/task/test_trl_environment.py)
 
 # Everything that is tested with the real package of somebody else, and what is handed out, one after the other: an hour.
 # All are run, and those that failed are named at the end.

@@ -22,6 +22,7 @@ from typing import ClassVar
 from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import exp_ratio, unclipped
+from steelyard.objective.importance import log_importance
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
@@ -50,7 +51,7 @@ class GSPO:
         Metrics: `objective/clip_share` the share of clipped samples, `objective/ratio` the mean of s.
         """
         advantage_PG = standardised(reward_of(batch), batch.valid_PG, self.eps)
-        ratio_PG = exp_ratio(mean_steps((batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach(), batch))
+        ratio_PG = exp_ratio(mean_steps(log_importance(batch), batch))
         up_PG, above_PG = unclipped(advantage_PG.clamp(min=0), ratio_PG, self.clip_high)
         down_PG, below_PG = unclipped(advantage_PG.clamp(max=0), ratio_PG, self.clip_low)
         metrics = {

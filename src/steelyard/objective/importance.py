@@ -21,13 +21,22 @@ from steelyard.objective.reduce import mean_steps, metric, steps_of
 Level = Literal["token", "sequence"]
 
 
+def log_importance(batch: Batch) -> Float[Tensor, "P G T"]:
+    """log rho of each action (nats), 0 elsewhere; no gradient.
+
+    Raises:
+        ValueError: the batch lacks `logp_behaviour_PGT`.
+    """
+    return _gap(batch, batch.logp_PGT, batch.field("logp_behaviour_PGT"))
+
+
 def importance_ratio(batch: Batch, level: Level = "token") -> Float[Tensor, "P G T"]:
     """rho of the policy to the one that sampled; entries that are no action may be anything.
 
     Raises:
         ValueError: the batch lacks `logp_behaviour_PGT`.
     """
-    gap_PGT = _gap(batch, batch.logp_PGT, batch.field("logp_behaviour_PGT"))
+    gap_PGT = log_importance(batch)
     return exp_ratio(gap_PGT if level == "token" else gap_PGT.sum(-1, keepdim=True).expand_as(gap_PGT))
 
 

@@ -27,8 +27,9 @@ from torch import Tensor
 from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import exp_ratio
+from steelyard.objective.importance import log_importance, step_mean
 from steelyard.objective.kernels import weighted_likelihood
-from steelyard.objective.reduce import mean_steps, metric, num_prompts, steps_of
+from steelyard.objective.reduce import num_prompts, steps_of
 
 
 @method(
@@ -55,14 +56,14 @@ class M2PO:
         """
         steps_PGT = steps_of(batch)
         advantage_PG1 = standardised(reward_of(batch), batch.valid_PG, self.eps)[..., None]
-        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach().where(steps_PGT, 0.0)
+        gap_PGT = log_importance(batch)
         m2_PGT = gap_PGT.square()
         away_PGT = steps_PGT & (advantage_PG1.sign() * gap_PGT > 0)
         masked_PGT = beyond_bound(m2_PGT.flatten(1), away_PGT.flatten(1), self.threshold).view_as(m2_PGT)
         weight_PGT = (exp_ratio(gap_PGT) * advantage_PG1).where(~masked_PGT, 0.0)
         metrics = {
-            "objective/masked_share": metric(mean_steps(masked_PGT.to(m2_PGT.dtype), batch), batch.valid_PG),
-            "objective/m2": metric(mean_steps(m2_PGT, batch), batch.valid_PG),
+            "objective/masked_share": step_mean(masked_PGT, batch),
+            "objective/m2": step_mean(m2_PGT, batch),
         }
         num_steps_P11 = steps_PGT.sum((1, 2), keepdim=True).clamp(min=1)
         return weighted_likelihood(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, method
 from steelyard.objective.advantage import leave_one_out, shaped_reward
 from steelyard.objective.clipping import exp_ratio, unclipped
+from steelyard.objective.importance import log_importance
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric, sum_steps
 
@@ -46,8 +47,7 @@ class ProximalRLOO:
         `objective/ratio` the mean of rho.
         """
         reward_PG = shaped_reward(batch, self.beta)
-        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
-        ratio_PG = exp_ratio(sum_steps(gap_PGT, batch))
+        ratio_PG = exp_ratio(sum_steps(log_importance(batch), batch))
         weight_PG, clipped_PG = unclipped(leave_one_out(reward_PG, batch.valid_PG), ratio_PG, self.clip)
         metrics = {
             "objective/shaped_reward": metric(reward_PG, batch.valid_PG),

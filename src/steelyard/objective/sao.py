@@ -28,8 +28,8 @@ from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of
-from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.heads import LinearHead
+from steelyard.objective.importance import importance_ratio
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
 from steelyard.objective.value import gae, last_action, value_error
@@ -68,8 +68,7 @@ class SAO:
         reward_PG1 = reward_of(batch)[..., None]
         delta_PGT = gae(reward_PG1.where(last_action(batch), 0.0), value_PGT, steps_PGT, 1.0, 0.0)
         advantage_PGT = length_adaptive(delta_PGT, steps_PGT, self.alpha)
-        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
-        ratio_PGT = exp_ratio(gap_PGT.where(steps_PGT, 0.0))
+        ratio_PGT = importance_ratio(batch)
         kept_PGT = (ratio_PGT > 1 - self.clip_low) & (ratio_PGT < 1 + self.clip_high)
         num = float(steps_PGT.sum())
         surrogate = weighted_likelihood(batch, (ratio_PGT * advantage_PGT).where(kept_PGT, 0.0), normaliser=num)

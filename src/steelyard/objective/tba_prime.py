@@ -18,9 +18,9 @@ from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import centred, shaped_reward
-from steelyard.objective.clipping import exp_ratio
+from steelyard.objective.importance import importance_ratio, step_mean
 from steelyard.objective.kernels import policy_gradient
-from steelyard.objective.reduce import log_ratio, mean_steps, metric, steps_of
+from steelyard.objective.reduce import log_ratio, metric
 
 
 @method("tba-prime", paper="arXiv:2503.18929")
@@ -42,13 +42,11 @@ class TBAPrime:
         a token, `objective/clamped` the share of tokens whose ratio was clamped; means over samples, then prompts.
         """
         advantage_PG = centred(shaped_reward(batch, self.beta), batch.valid_PG)
-        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach().where(steps_of(batch), 0.0)
-        free_PGT = exp_ratio(gap_PGT)
+        free_PGT = importance_ratio(batch)
         ratio_PGT = free_PGT.clamp(max=self.clamp)
-        clamped_PGT = (free_PGT > self.clamp).to(ratio_PGT.dtype)
         metrics = {
             "objective/kl": metric(log_ratio(batch), batch.valid_PG),
-            "objective/ratio": metric(mean_steps(ratio_PGT, batch), batch.valid_PG),
-            "objective/clamped": metric(mean_steps(clamped_PGT, batch), batch.valid_PG),
+            "objective/ratio": step_mean(ratio_PGT, batch),
+            "objective/clamped": step_mean(free_PGT > self.clamp, batch),
         }
         return policy_gradient(batch, advantage_PG[..., None] * ratio_PGT, metrics)

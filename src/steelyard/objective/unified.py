@@ -29,6 +29,7 @@ from torch import Tensor
 from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
 from steelyard.objective.advantage import centred, reward_of, standardised
 from steelyard.objective.clipping import exp_ratio
+from steelyard.objective.importance import log_importance
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
 
@@ -92,7 +93,7 @@ class Unified:
     def _ratio(self, batch: Batch) -> Float[Tensor, "P G T"]:
         if self.denominator == "current":
             return torch.ones_like(batch.logp_PGT)
-        gap_PGT = (batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach()
+        gap_PGT = log_importance(batch)
         if self.denominator == "sequence":
             return exp_ratio(mean_steps(gap_PGT, batch))[..., None].expand_as(gap_PGT)
-        return exp_ratio(gap_PGT.where(steps_of(batch), 0.0))
+        return exp_ratio(gap_PGT)

@@ -28,6 +28,7 @@ from torch import Tensor
 from steelyard.core import Batch, Loss, Needs, PositiveOrInf, ShareAboveZero, method
 from steelyard.objective.advantage import reward_of
 from steelyard.objective.clipping import exp_ratio
+from steelyard.objective.importance import log_importance
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import metric, steps_of, sum_steps
 
@@ -63,7 +64,7 @@ class VCPO:
         `objective/capped` the share of samples whose ratio is above the cap.
         """
         reward_PG = reward_of(batch)
-        log_ratio_PG = sum_steps((batch.logp_PGT - batch.field("logp_behaviour_PGT")).detach(), batch)
+        log_ratio_PG = sum_steps(log_importance(batch), batch)
         baseline_P1 = least_variance_baseline(reward_PG, log_ratio_PG, steps_of(batch).sum(-1))
         ratio_PG = exp_ratio(log_ratio_PG)
         capped_PG = ratio_PG.clamp(max=self.cap)

@@ -431,11 +431,10 @@ class Run:
         varied = self.search_temperatures
         return None if varied is None else TemperatureSchedule(*varied, self.seed)
 
-    @property
-    def temperature_ladder(self) -> TemperatureLadder | None:
-        """How the temperature varies between searchers, or None where it does not."""
+    def rung(self, searcher: int) -> float | None:
+        """The temperature of one searcher, counted from 0; None where all have the same."""
         ladder = self.search_ladder
-        return None if ladder is None else TemperatureLadder(*ladder, self.num_searchers)
+        return None if ladder is None else TemperatureLadder(*ladder, self.num_searchers).of(searcher)
 
     @property
     def schedules(self) -> dict[str, Schedule]:

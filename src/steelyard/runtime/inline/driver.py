@@ -260,8 +260,7 @@ class Inline:
         elif run.inline.faults.strikes("hang", run.seed, batch):
             self._at(clock.now + run.inline.search_deadline, "kill", **facts)
         else:
-            if (ladder := run.temperature_ladder) is not None:
-                heat = ladder.of(searcher_number(command.worker))
+            if (heat := run.rung(searcher_number(command.worker))) is not None:
                 self.searcher.sampling = replace(self.searcher.sampling, temperature=heat)
             found = [t for part in self.searcher.search(assignments) for t in part]
             found = run.inline.faults.spoil(found, run.seed, batch)

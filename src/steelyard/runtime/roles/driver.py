@@ -243,8 +243,7 @@ class Driver(ABC):
             child.tell(message)
 
     def _assign(self, command: c.Assign) -> None:
-        ladder = self.run.temperature_ladder
-        heat = None if ladder is None else ladder.of(searcher_number(command.worker))
+        heat = self.run.rung(searcher_number(command.worker))
         self._child(command.worker, wire.Draw([(a.prompt, a.sample) for a in command.assignments], heat))
 
     def _feed(self, command: c.Feed) -> None:

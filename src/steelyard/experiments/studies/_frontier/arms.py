@@ -11,8 +11,9 @@ learned from again, all draw from the buffer. Every arm has one learning rate fo
 the same runs, so it has more tries; that favours it.
 """
 
+import itertools
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,15 +104,11 @@ def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
 
 def tuning(worlds: Mapping[Name, str]) -> dict[str, Run]:
     """The runs that rates and the corrected arm's objective are chosen by; world -> its base model."""
-    return {label(f"{w}-{arm}-rate{rate:g}", run.seed): run for w, arm, rate, run in _tuning(worlds)}
-
-
-def _tuning(worlds: Mapping[Name, str]) -> Iterator[tuple[Name, str, float, Run]]:
-    for seed in TUNING_SEEDS:
-        for world, base in worlds.items():
-            for arm in _tried():
-                for rate in RATES:
-                    yield world, arm, rate, replace(run_of(arm, world, TUNED_AT, rate, base), seed=seed)
+    tried = itertools.product(TUNING_SEEDS, worlds.items(), _tried(), RATES)
+    return {
+        label(f"{world}-{arm}-rate{rate:g}", seed): replace(run_of(arm, world, TUNED_AT, rate, base), seed=seed)
+        for seed, (world, base), arm, rate in tried
+    }
 
 
 def _tried() -> list[str]:
