@@ -201,7 +201,11 @@ def objective(run: RunRecords) -> Section | None:
     sampled = [Series(run.metrics, "search/entropy", "mean of -log p", SEARCHER)]
     residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
     moment = [Series(run.metrics, "objective/m2", "second moment", HELD_OUT)]
-    clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
+    clipped = [
+        Series(run.metrics, "objective/clip_share", "clipped", LEARNER),
+        Series(run.metrics, "objective/masked_share", "masked", SEARCHER, "--"),
+        Series(run.metrics, "objective/clamped", "weight clamped", HELD_OUT, "-."),
+    ]
     weight = [Series(run.metrics, "learner/ess", "effective sample size", HELD_OUT)]
     figures = [
         figure(
@@ -226,8 +230,9 @@ def objective(run: RunRecords) -> Section | None:
             "Root mean square of what trajectory balance drives to 0.",
         ),
         figure(
-            lines("clipped", "Share of clipped tokens.", clipped, y="tokens", share=True),
-            "Tokens whose importance ratio was clipped: they give no gradient.",
+            lines("clipped", "Share of tokens that a bound holds.", clipped, y="tokens", share=True),
+            "Tokens whose importance ratio is beyond a bound. Clipped and masked ones give no gradient; clamped ones "
+            "keep theirs, at the weight of the bound.",
         ),
     ]
     return wide("objective", "Objective", figures)
