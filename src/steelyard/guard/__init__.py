@@ -8,6 +8,7 @@ from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.group_bias import GroupBias
+from steelyard.guard.lm_fact_check import LMFactCheck
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -30,6 +31,7 @@ __all__ = [
     "Gate",
     "GroupBias",
     "Guard",
+    "LMFactCheck",
     "RLAttack",
     "RateFT",
     "Router",
