@@ -1,6 +1,6 @@
 """The mean over classes of F1, so that a rare class counts as much as a common one. N examples.
 
-    F1_c = 2 |said c and is c| / (|said c| + |is c|),    over the classes that occur among labels or answers
+F1_c = 2 |said c and is c| / (|said c| + |is c|),    over the classes that occur among labels or answers
 """
 
 import torch

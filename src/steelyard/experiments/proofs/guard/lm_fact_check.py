@@ -25,7 +25,6 @@ from torch.nn.functional import cross_entropy
 
 from steelyard.core import derive, rng
 from steelyard.experiments.harness import Arm, Claim, Proof, share
-from steelyard.guard.fact_claims import FactClaims
 from steelyard.guard.fact_guard import Evidence, FactGuard
 from steelyard.guard.lm_fact_check import LMFactCheck, zero_shot
 from steelyard.model import Encoder, EncoderSizes
@@ -117,7 +116,9 @@ class Desk:
         self.tokenizer = tokenizer_of(words)
         self.claimed = claims_of(self.facts, rng(seed, "claims"))
         taught = {name for name, i in self.rank.items() if i % 2 == seed % 2}
-        self.train, self.asked = ([i for i, c in enumerate(self.claimed) if (c.fact.subject in taught) == t] for t in (True, False))
+        self.train, self.asked = (
+            [i for i, c in enumerate(self.claimed) if (c.fact.subject in taught) == t] for t in (True, False)
+        )
 
     @cached_property
     def memory(self) -> MaskedModel:
