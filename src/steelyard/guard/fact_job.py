@@ -1,6 +1,6 @@
 """Check claims from a language model's memory: `steelyard train lm-fact-check --model MASKED --texts claims.jsonl`.
 
-    eval/accuracy    share of held-out claims whose verdict is right, of all labels; `eval/macro_f1` over those that occur
+    eval/accuracy    share of held-out claims whose verdict is right; `eval/macro_f1` is the mean over verdicts
     eval/zero_shot   share that is right without anything fitted, of claims that are supported or refuted; chance is 1/2
     eval/recalled    share of the supported claims whose hidden words the model fills in
 
@@ -156,7 +156,7 @@ def checked_facts(
 
 
 def _examples(share_NV: Float[Tensor, "N V"], claims: FactClaims, evidence: Evidence) -> list[JsonObject]:
-    """Some claims with evidence and verdict, to read: wrong ones first. Their reward is 1 where the verdict is right."""
+    """Some claims with evidence and verdict, wrong ones first. Their reward is 1 where the verdict is right."""
     said_N = share_NV.argmax(-1)
     right = (said_N == claims.verdict_N).tolist()
     order = sorted(range(len(right)), key=lambda i: right[i])

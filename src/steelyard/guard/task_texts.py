@@ -129,9 +129,5 @@ def _of_labels(own: Mapping[str, str]) -> TaskTexts:
 def counted(train: Tasks, held_out: Tasks, notes: Counter[str]) -> JsonObject:
     """What data.json and the plan say of them."""
     own = {name: len(task.texts) for name, task in train.items()}
-    return {
-        "texts": sum(own.values()),
-        "held_out": sum(len(t.texts) for t in held_out.values()),
-        **own,
-        "notes": dict(notes),
-    }
+    asked = sum(len(task.texts) for task in held_out.values())
+    return {"texts": sum(own.values()), "held_out": asked, **own, "notes": dict(notes)}

@@ -126,7 +126,7 @@ class Unifying(DrivenSettings):
 
 
 def measured_tasks(guard: UnifiedGuard, tasks: Tasks) -> tuple[JsonObject, list[JsonObject]]:
-    """How it does on each task, and some texts to read: wrong ones first. Their reward is 1 where the label is right."""
+    """How it does on each task, and some texts, wrong ones first. Their reward is 1 where the label is right."""
     row: JsonObject = {}
     shown: list[JsonObject] = []
     each = []

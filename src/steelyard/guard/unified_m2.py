@@ -1,10 +1,10 @@
 """UnifiedM2: one encoder with a head for each of several tasks, which learn together and help each other.
 
-Differs: no early stopping by a validation set (the authors stop when macro-F1 has not risen for 5 epochs) and no clipping
-of gradients; the run's evaluations show where it would have stopped. A step takes 32 texts of each task at once, where
-their code sums the gradients of 4 batches of 8. In their code an epoch ends with the first task's texts, although the
-paper speaks of all data; `epoch` chooses. Their order of a task's texts is drawn anew in each epoch, and so is ours.
-Unconfirmed: the numbers that they gain.
+Differs: no early stopping by a validation set (the authors stop when macro-F1 has not risen for 5 epochs) and no
+clipping of gradients; the run's evaluations show where it would have stopped. A step takes 32 texts of each task at
+once, where their code sums the gradients of 4 batches of 8. In their code the first task's texts end an epoch, unless a
+flag says that the longest task's do; `epoch` chooses. Unconfirmed: the numbers that they gain, and which of the two
+epochs the paper's numbers are from.
 
     head_t(x) = W_2 drop(tanh(W_1 drop(h_1(x)) + b_1)) + b_2          h_1 the last hidden state of the first token
     L         = sum over tasks t that have a batch left in this epoch of mean over it of CE(y, softmax(head_t(x)))
@@ -61,7 +61,7 @@ class TaskHead(nn.Module):
 @method(
     "unified-m2",
     paper="arXiv:2104.05243",
-    claim="Tasks that share an encoder do as well as apart or better, and teach it what a new task with few labels needs",
+    claim="Tasks that share an encoder do as well as apart or better, and a new task with few labels gains from it",
 )
 @checked()
 @dataclass(frozen=True)

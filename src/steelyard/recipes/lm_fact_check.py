@@ -1,4 +1,4 @@
-"""Claims checked from a masked language model's memory: steelyard train lm-fact-check --model MASKED --texts c.jsonl."""
+"""Claims checked from a language model's memory: steelyard train lm-fact-check --model MASKED --texts c.jsonl."""
 
 from steelyard.guard.fact_job import FactChecking
 

@@ -64,7 +64,7 @@ class Setting:
     """What all arms have in common."""
 
     world: Facts
-    reads: int = 300
+    reads: int = 250
     """Steps in which the memory reads 64 sentences."""
     pairs: int = 200
     """Steps in which the entailment model learns from 64 pairs."""
@@ -116,9 +116,8 @@ class Desk:
         self.tokenizer = tokenizer_of(words)
         self.claimed = claims_of(self.facts, rng(seed, "claims"))
         taught = {name for name, i in self.rank.items() if i % 2 == seed % 2}
-        self.train, self.asked = (
-            [i for i, c in enumerate(self.claimed) if (c.fact.subject in taught) == t] for t in (True, False)
-        )
+        self.train = [i for i, claim in enumerate(self.claimed) if claim.fact.subject in taught]
+        self.asked = [i for i, claim in enumerate(self.claimed) if claim.fact.subject not in taught]
 
     @cached_property
     def memory(self) -> MaskedModel:
@@ -278,12 +277,12 @@ PROOF = Proof(
         Claim("Fitted, it is right 10 points more often than chance, of three verdicts", "accuracy", 1 / 3, 0.1),
         Claim("and 5 points more often than the same head on the claim alone", "accuracy", "claim-only", 0.05),
         Claim("What an oracle finds is worth 10 points more", "accuracy", "lm-fact-check", 0.1, ours="retrieval"),
-        Claim("Of common facts it knows 5 points more than of rare ones", "fades", 0.0, 0.05, kind="ablation"),
+        Claim("Common facts it checks rightly 3 points more often than rare ones", "fades", 0.0, 0.03, kind="ablation"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(Facts(60, 2, 8, 1.0, known=0.0, forget=1 / 3)),
     quick=Setting(Facts(30, 2, 8, 1.0, known=0.0, forget=1 / 3), reads=100),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates=dict.fromkeys(ARMS, 1e-3),
     seeds=8,
 )

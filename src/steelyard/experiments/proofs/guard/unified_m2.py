@@ -13,7 +13,7 @@ the arm's encoder; single begins there as pretrained. Steps and batches of a tas
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -63,7 +63,7 @@ class Setting:
     """Steps of pretraining, on 128 texts each."""
     steps: int = 250
     """Steps of all fits."""
-    learning: UnifiedM2 = UnifiedM2(epoch="longest", batch=32)
+    learning: UnifiedM2 = field(default_factory=lambda: UnifiedM2(epoch="longest", batch=32))
 
 
 ARMS: Mapping[str, Kind] = {
@@ -132,9 +132,8 @@ class School:
         self.seed = seed
         draws = rng(seed, "texts")
         every = (*NAMES, FIFTH)
-        self.train = {
-            n: written(setting, i, size, draws) for i, (n, size) in enumerate(zip(NAMES, setting.sizes, strict=True))
-        }
+        sizes = enumerate(zip(NAMES, setting.sizes, strict=True))
+        self.train = {name: written(setting, i, size, draws) for i, (name, size) in sizes}
         self.fifth = written(setting, len(NAMES), setting.many, draws)
         self.asked = {name: written(setting, i, setting.asked, draws) for i, name in enumerate(every)}
 
@@ -211,10 +210,8 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Kind]]) -> Iterator[
         row = {f"f1_{name}": value for name, value in found.items()}
         if len(found) == len(NAMES):
             row |= {"f1": float(np.mean([*found.values()])), "f1_small": (found["third"] + found["fourth"]) / 2}
-        new = {
-            name: school.new(number, arm.rate, encoder)
-            for name, number in (("few", setting.few), ("many", setting.many))
-        }
+        sizes = {"few": setting.few, "many": setting.many}
+        new = {name: school.new(number, arm.rate, encoder) for name, number in sizes.items()}
         yield arm.name, {**row, **new}
 
 
