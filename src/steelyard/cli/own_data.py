@@ -120,7 +120,8 @@ One command for each method of the [catalogue](catalogue.md). `steelyard methods
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
 - `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC`,
-  `ENCODER` and `MASKED`, which fills in what is hidden of a text, likewise. `RUN` is the directory of a run, and `AGENT` that of a run of `data-mixing-agent`.
+  `ENCODER` and `MASKED`, which fills in what is hidden of a text, likewise. `RUN` is the directory of a run,
+  and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as

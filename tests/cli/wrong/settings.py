@@ -225,7 +225,7 @@ WORDS = [
     ),
     Wrong("train rate-ft --model llama --claim-template claim", "rate-ft.claim_template: is 'claim'"),
     Wrong("train rate-ft --model llama --validation-share 0", "--validation-share: is 0"),
-    Wrong("train lm-fact-check --model llama", "--texts: is missing; name a .jsonl or .parquet file with text and label"),
+    Wrong("train lm-fact-check --model llama", "--texts: is missing; name a .jsonl or .parquet file with text and"),
     Wrong(
         "train lm-fact-check --texts t.jsonl", "--model: is missing; name a masked language model",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
