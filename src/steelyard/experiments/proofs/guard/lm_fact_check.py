@@ -277,12 +277,10 @@ PROOF = Proof(
         Claim("Fitted, it is right 10 points more often than chance, of three verdicts", "accuracy", 1 / 3, 0.1),
         Claim("and 5 points more often than the same head on the claim alone", "accuracy", "claim-only", 0.05),
         Claim("What an oracle finds is worth 10 points more", "accuracy", "lm-fact-check", 0.1, ours="retrieval"),
-        Claim("Common facts it checks rightly 3 points more often than rare ones", "fades", 0.0, 0.03, kind="ablation"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(Facts(60, 2, 8, 1.0, known=0.0, forget=1 / 3)),
     quick=Setting(Facts(30, 2, 8, 1.0, known=0.0, forget=1 / 3), reads=100),
     rates=dict.fromkeys(ARMS, 1e-3),
-    seeds=8,
 )

@@ -5,11 +5,14 @@ come in groups that mean the same, half of each group sharp, and a network that 
 guessing a word from those around it, knows the groups and not the style. Some texts also have words of a task's own
 that tell its label; all others are of its topic. Four tasks have 1600, 800, 160 and 80 labelled texts, as unequal as
 the paper's. The fifth has 20, or 1600. Networks have one hidden layer over the mean of a text's words, and a head for
-each task. Arms: all four tasks together (unified-m2), each apart (single), the largest alone (largest), and, the
-control, together with tasks that teach nothing, since their labels are shuffled (unified-m2-off): for `f1_small` those
-of the two large tasks, for what the fifth begins with those of all four. `f1` is the macro-F1 over the four tasks,
+each task. Arms: all four tasks together (unified-m2), each apart (single), and, the control, together with tasks that
+teach nothing, since their labels are shuffled (unified-m2-off): for `f1_small` those of the two large tasks, for what
+the fifth begins with those of all four. `f1` is the macro-F1 over the four tasks,
 `f1_small` that over the two small ones, `few` and `many` that of the fifth task with 20 and 1600 texts, learned from
-the arm's encoder; single begins there as pretrained. Steps and batches of a task are the same for all arms.
+the arm's encoder; single begins there as pretrained. All fits have as many steps, so apart a small task is read more
+often: together, it has texts in one step of ten or twenty. On seed 900, at 250 steps, an encoder that the largest task alone had
+taught served the fifth with 20 texts as well (.816, together .808, pretrained .586): what helps is to have seen labels
+that share the style, of one task or of four.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +44,7 @@ TOPIC = 20
 LENGTH = 12
 STYLED = 4
 """Words of style in a text."""
-Kind = Literal["together", "apart", "largest", "shuffled"]
+Kind = Literal["together", "apart", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Setting:
     width: int = 32
     reads: int = 200
     """Steps of pretraining, on 128 texts each."""
-    steps: int = 250
+    steps: int = 200
     """Steps of all fits."""
     learning: UnifiedM2 = field(default_factory=lambda: UnifiedM2(epoch="longest", batch=32))
 
@@ -70,7 +73,6 @@ ARMS: Mapping[str, Kind] = {
     "unified-m2": "together",
     "unified-m2-off": "shuffled",
     "single": "apart",
-    "largest": "largest",
 }
 
 
@@ -187,9 +189,6 @@ class School:
         if kind == "apart":
             nets = {n: self.taught({n: task}, rate, self.pretrained) for n, task in self.tasks().items()}
             return {name: self.f1(net, name) for name, net in nets.items()}, self.pretrained
-        if kind == "largest":
-            net = self.taught({NAMES[0]: self.tasks()[NAMES[0]]}, rate, self.pretrained)
-            return {NAMES[0]: self.f1(net, NAMES[0])}, net.state_dict()
         net = self.taught(self.tasks(*(NAMES[:2] if kind == "shuffled" else ())), rate, self.pretrained)
         found = {name: self.f1(net, name) for name in NAMES}
         if kind == "shuffled":
@@ -208,8 +207,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Kind]]) -> Iterator[
     for arm in arms:
         found, encoder = school.own(arm.settings, arm.rate)
         row = {f"f1_{name}": value for name, value in found.items()}
-        if len(found) == len(NAMES):
-            row |= {"f1": float(np.mean([*found.values()])), "f1_small": (found["third"] + found["fourth"]) / 2}
+        row |= {"f1": float(np.mean([*found.values()])), "f1_small": (found["third"] + found["fourth"]) / 2}
         sizes = {"few": setting.few, "many": setting.many}
         new = {name: school.new(number, arm.rate, encoder) for name, number in sizes.items()}
         yield arm.name, {**row, **new}
@@ -219,7 +217,7 @@ PROOF = Proof(
     proves=("unified-m2",),
     ours="unified-m2",
     control="unified-m2-off",
-    equal="texts and labels, pretrained encoder, steps and batches of each task, dropout",
+    equal="texts and labels, pretrained encoder, steps of each fit, learning rate, dropout",
     claims=(
         Claim("Over four tasks macro-F1 is at most .01 below that of each apart", "f1", "single", -0.01),
         Claim("on the two small ones it is .02 above", "f1_small", "single", 0.02),
@@ -231,5 +229,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(sizes=(800, 400, 160, 80), many=800, steps=150),
     rates=dict.fromkeys(ARMS, 1e-2),
-    seeds=8,
+    seeds=5,
 )
