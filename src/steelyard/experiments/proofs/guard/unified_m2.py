@@ -7,12 +7,12 @@ that tell its label; all others are of its topic. Four tasks have 1600, 800, 160
 the paper's. The fifth has 20, or 1600. Networks have one hidden layer over the mean of a text's words, and a head for
 each task. Arms: all four tasks together (unified-m2), each apart (single), and, the control, together with tasks that
 teach nothing, since their labels are shuffled (unified-m2-off): for `f1_small` those of the two large tasks, for what
-the fifth begins with those of all four. `f1` is the macro-F1 over the four tasks,
-`f1_small` that over the two small ones, `few` and `many` that of the fifth task with 20 and 1600 texts, learned from
-the arm's encoder; single begins there as pretrained. All fits have as many steps, so apart a small task is read more
-often: together, it has texts in one step of ten or twenty. On seed 900, at 250 steps, an encoder that the largest task alone had
-taught served the fifth with 20 texts as well (.816, together .808, pretrained .586): what helps is to have seen labels
-that share the style, of one task or of four.
+the fifth begins with those of all four. `f1` is the macro-F1 over the four tasks, `f1_small` that over the two small
+ones, `few` and `many` that of the fifth task with 20 and 1600 texts, learned from the arm's encoder; single begins
+there as pretrained. All fits have as many steps, so apart a small task is read more often: together, it has texts in
+one step of ten or twenty. On seed 900, at 250 steps, an encoder that the largest task alone had taught served the fifth
+with 20 texts as well (.816, together .808, pretrained .586): what helps is to have seen labels that share the style, of
+one task or of four.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
