@@ -7,12 +7,12 @@ from steelyard.core import SteelyardError
 from steelyard.guard import LMFactCheck
 from steelyard.guard.fact_guard import Evidence, FactGuard
 from steelyard.guard.lm_fact_check import FactHead, zero_shot
-from steelyard.policy.masked_model import Filled
+from steelyard.policy.masked_model import Filled, MaskedModel
 
 SAME, OTHER = Filled("a b", True, 0.0), Filled("a c", False, -2.5)
 
 
-class Memory:
+class Memory(MaskedModel):
     """Fills nothing that it was not told."""
 
     num_parameters = 3

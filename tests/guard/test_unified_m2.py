@@ -98,9 +98,10 @@ def test_one_task_is_plain_fine_tuning():
 def test_another_task_moves_what_is_shared_and_dropout_repeats():
     both = {"a": task(8), "b": task(5)}
     assert not torch.equal(fitted(Net("a", "b"), both), fitted(Net("a", "b"), {"a": task(8)}))
+    nets = [Net("a", dropout=0.5) for _ in range(2)]
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    one, same = (fitted(Net("a", dropout=0.5), {"a": task(8)}) for _ in range(2))
+    one, same = (fitted(net, {"a": task(8)}) for net in nets)
     assert torch.equal(one, same)
     assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
 
