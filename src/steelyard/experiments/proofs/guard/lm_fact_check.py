@@ -64,7 +64,7 @@ class Setting:
     """What all arms have in common."""
 
     world: Facts
-    reads: int = 250
+    reads: int = 300
     """Steps in which the memory reads 64 sentences."""
     pairs: int = 200
     """Steps in which the entailment model learns from 64 pairs."""
@@ -283,4 +283,6 @@ PROOF = Proof(
     setting=Setting(Facts(60, 2, 8, 1.0, known=0.0, forget=1 / 3)),
     quick=Setting(Facts(30, 2, 8, 1.0, known=0.0, forget=1 / 3), reads=100),
     rates=dict.fromkeys(ARMS, 1e-3),
+    first_seed=10,
+    seeds=4,
 )
