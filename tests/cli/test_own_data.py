@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import steelyard
-from policy.encoders import save_encoder
+from policy.encoders import save_encoder, save_masked
 from policy.printable import save_model
 from steelyard.cli import installed, main, own_data
 from steelyard.cli.recipe_needs import needs_of
@@ -68,6 +68,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         | ({"question": f"{n} is?", "answer": str(n)} if n % 3 else {})
         for n in range(60)
     ],
+    "checked": [{"text": f"{n} is {n + n % 2}", "label": ["true", "false", "unknown"][n % 3]} for n in range(60)],
+    "tasks": [{"text": f"{n}-1", "label": n % 2, "task": "ab"[n % 3 // 2]} for n in range(80)],
     "draws": [{"task": t, "description": f"{t}+", "output": (t + n % 2) % 9} for t in range(12) for n in range(9)],
     "sourced": [{"prompt": f"{n}+1=", "documents": [f"{n}+1={n + 1}"]} for n in range(4)],
     "documented": [
@@ -167,6 +169,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"VICTIM {family}"] = made[f"MODEL {family}"]
         made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
+        made[f"MASKED {family}"] = save_masked(here / "masked")
         made[f"AGENT {family}"] = str(here / "agent")
     MixingAgent(new_actor(0), 4).save(here / "agent")
     return {"here": str(here), **made}

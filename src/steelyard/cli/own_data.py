@@ -81,6 +81,8 @@ BY_ID: Mapping[str, str] = {
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "eee-redteam": "steelyard train eee-redteam --model MODEL --victim VICTIM --classifiers CLASSIFIER",
+    "lm-fact-check": "steelyard train lm-fact-check --model MASKED --texts checked.jsonl --entailment CLASSIFIER",
+    "unified-m2": "steelyard train unified-m2 --model ENCODER --texts tasks.jsonl",
     "eee-explore": "steelyard train eee-explore --model MODEL --oracle my_rewards.py:polite",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
@@ -117,13 +119,15 @@ HEAD = """# Every method on your own data
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
-- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC` and
-  `ENCODER` likewise. `RUN` is the directory of a run, and `AGENT` that of a run of `data-mixing-agent`.
+- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC`,
+  `ENCODER` and `MASKED`, which fills in what is hidden of a text, likewise. `RUN` is the directory of a run,
+  and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
   `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
-  `grouped.jsonl` also `group`, and `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task`
+  `grouped.jsonl` also `group`, `tasks.jsonl` also `task`, and `claims.jsonl` also `rationale`, `question` and `answer`;
+  `checked.jsonl` has `text`, `label` (supported, refuted or unknown) and perhaps `masked`; `draws.jsonl` has `task`
   and `output`, perhaps `description` and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has
   `claim`, `document` and `label`;
   `actions.jsonl` has `prompt` and `action`;
