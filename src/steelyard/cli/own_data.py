@@ -120,7 +120,8 @@ this page from the cards and the recipes, and a test runs every command on small
 - `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC` and
   `ENCODER` likewise. `RUN` is the directory of a run, and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
-  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
+  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`, `named.jsonl` also `subject`, the name that a row asks
+  about, and `NAME` is another name; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
   `grouped.jsonl` also `group`, and `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task`
