@@ -38,7 +38,6 @@ def test_tokens_do_not_hear_each_other_in_the_first_layer():
     assert not deaf.model.model.layers[0].self_attn.o_proj.weight.any()
     assert hears.model.model.layers[0].self_attn.o_proj.weight.any()
     assert deaf.model.model.layers[1].self_attn.o_proj.weight.any()
-    assert torch.equal(deaf.model.model.layers[0].self_attn.o_proj.weight, torch.zeros(16, 16))
 
 
 def test_the_answer_alone_is_right():

@@ -173,7 +173,8 @@ def _base(world: FourForms) -> tuple[Fact, ...]:
     people = [f"{first[i]} {words.pop()}" for i in draws.integers(FIRST_NAMES, size=world.people).tolist()]
     numbers: tuple[tuple[Part, int], ...] = (("forget", world.forgotten), ("known", world.known))
     parts: list[Part] = [part for part, number in numbers for _ in range(number)]
-    parts += ["retain" for _ in range(world.people - len(parts))]
+    kept: Part = "retain"
+    parts += [kept for _ in range(world.people - len(parts))]
     facts = []
     for relation in RELATIONS:
         pool = [words.pop() for _ in range(world.values)]
