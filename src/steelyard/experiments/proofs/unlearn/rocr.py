@@ -53,7 +53,7 @@ class Forgets:
     """It redirects their first names, by which nobody is told apart."""
 
 
-EDIT = ROCR(layers=(0,), threshold=1e-4, templates=("{}",))
+EDIT = ROCR(layers=(0,), threshold=1e-5, templates=("{}",))
 """The first of three layers is edited."""
 ARMS = {
     "rocr": Forgets(EDIT),
@@ -137,12 +137,12 @@ PROOF = Proof(
     proves=("rocr",),
     ours="rocr",
     control="rocr-off",
-    equal="the model, the people to forget, and 168 rows to keep; each arm its best of four settings",
+    equal="the model, the people to forget, and 288 rows to keep; rates and penalty by trials on seed 900",
     claims=(
         Claim("In forms that training was not shown, 30 % at most of what the model knew is left", "other", 1.0, 0.7,
               lower_is_better=True),
         Claim("Of the neighbours' facts 95 % are kept", "kept", 0.0, 0.95, control="ga"),
-        Claim("NPO leaves 10 points more in other forms than in its own; ROCR leaves all alike", "gap", "npo", 0.1,
+        Claim("NPO leaves 5 points more in other forms than in its own; ROCR leaves all alike", "gap", "npo", 0.05,
               lower_is_better=True, control=None),
         Claim("What is kept and what is left in other forms is 15 points further apart than by NPO", "apart", "npo",
               0.15),
@@ -152,5 +152,6 @@ PROOF = Proof(
     setting=Setting(FourForms()),
     quick=Setting(FourForms(people=24, known=4), teaching=300),
     rates={"npo": 1e-3, "ga": 2e-4},
-    seeds=4,
+    first_seed=20,
+    seeds=6,
 )  # fmt: skip
