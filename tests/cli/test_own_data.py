@@ -23,6 +23,7 @@ from steelyard.reward.scorer import Scorer
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Rows
 from steelyard.training.pipeline import Pipeline
+from steelyard.unlearn.request import ForgetRequest
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("llama", "gpt2")
@@ -47,6 +48,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "forget": [
         {"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"], "reworded": [f"1+{n}="]} for n in range(4)
     ],
+    "named": [{"prompt": f"{n}+1=", "answer": str(n + 1), "subject": str(n)} for n in range(4)],
     "parts": [{"prompt": f"{n}+2=", "answer": n + 2, "part": ["forget", "held-out"][n % 2]} for n in range(6)],
     "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
@@ -170,6 +172,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
         made[f"MASKED {family}"] = save_masked(here / "masked")
+        made[f"NAME {family}"] = "7"
         made[f"AGENT {family}"] = str(here / "agent")
     MixingAgent(new_actor(0), 4).save(here / "agent")
     return {"here": str(here), **made}
@@ -212,8 +215,9 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
             return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         writes = bool(getattr(recipe, "builder", None)) and "generator" in recipe.builder.asks()
-        brief += ["--max-completion-length", "4"] if writes or hasattr(recipe, "forgetting") else []
+        brief += ["--max-completion-length", "4"] if writes or isinstance(recipe, ForgetRequest) else []
         brief += ["--examples", "1"] if "harmaug" in words else []
+        brief += ["--ends", "1e-3"] if "skill-unlearn" in words else []  # weights drawn at random: nothing is likely
         return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]

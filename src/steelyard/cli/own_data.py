@@ -123,7 +123,8 @@ this page from the cards and the recipes, and a test runs every command on small
   `ENCODER` and `MASKED`, which fills in what is hidden of a text, likewise. `RUN` is the directory of a run,
   and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
-  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
+  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`, `named.jsonl` also `subject`, the name that a row asks
+  about, and `NAME` is another name; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
   `grouped.jsonl` also `group`, `tasks.jsonl` also `task`, and `claims.jsonl` also `rationale`, `question` and `answer`;

@@ -5,6 +5,11 @@ from cli.wrong.world import FORGETTING
 
 NPO = f"{FORGETTING} --output-dir new"
 ECO = "train eco --model llama --forget forget.jsonl --retain retain.jsonl --output-dir new"
+KSD = ECO.replace("eco", "skill-unlearn") + " --max-completion-length 4"
+ROCR = ECO.replace("eco", "rocr") + " --max-completion-length 4"
+NAMED = write(
+    "forget.jsonl", "\n".join(f'{{"prompt": "{a}-1=", "answer": "{a - 1}", "subject": "{a}"}}' for a in (1, 2))
+)
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
@@ -61,9 +66,26 @@ INTERVENING = [
     Wrong(f"{ECO} --threshold 2 --dry-run", "--threshold: is 2.0"),
     Wrong(f"{ECO} --beta 1", "unknown option --beta"),
     Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
+    Wrong(f"{KSD} --scale 0", "--scale: is 0.0; use more than 0"),
+    Wrong(f"{KSD} --share 1", "unknown option --share"),
+    Wrong(KSD, "skill-unlearn: one prompt has no deviation", write("forget.jsonl", '{"prompt": "1", "answer": "2"}')),
+    Wrong(f"{KSD.replace('skill-unlearn', 'neuron-adjust')} --share 2", "--share: is 2.0"),
+    Wrong("train neuron-adjust --model llama --forget forget.jsonl", "--retain: is missing"),
     Wrong("train lineas --model llama --source nowhere.jsonl --l1 -1", "--l1: is -1.0; use 0 or more"),
     Wrong("train lin-act --model llama --source nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong("train lin-act --model llama --part head --dry-run", "--part"),
+]  # fmt: skip
+
+REDIRECTING = [
+    Wrong("train rocr --model llama --retain retain.jsonl", "--redirect: is missing; name whom"),
+    Wrong(f"{ROCR} --redirect 7", "forget.jsonl, line 1: there is no column 'subject'"),
+    Wrong(f"{ROCR} --redirect 2", "forget.jsonl, line 2: its subject is --redirect '2'", NAMED),
+    Wrong(f"{ROCR} --redirect z", "rocr: 'z' is not found in '{}' as the model reads it", NAMED),
+    Wrong(f"{ROCR} --redirect 7 --layers 1 3", "rocr.layers: is (1, 3); name layers that follow each other, from 0"),
+    Wrong(f"{ROCR} --redirect 7 --layers 2", "--layers: is 2, and the model has 2 layers; name some of 0 to 1", NAMED),
+    Wrong(f"{ROCR} --redirect 7 --penalty 0", "--penalty: is 0.0; use more than 0"),
+    Wrong(f"{ROCR} --redirect 7 --templates ab", "rocr.templates: 'ab' has not one {}; write {} once in each"),
+    Wrong(f"{ROCR} --redirect 7 --epochs 2", "unknown option --epochs"),
 ]  # fmt: skip
 
 DOCUMENTS = [
@@ -316,6 +338,7 @@ RUNS = [
 KINDS = {
     "what is to be forgotten": UNLEARNING,
     "interventions": INTERVENING,
+    "redirections": REDIRECTING,
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
