@@ -13,6 +13,7 @@ from steelyard.unlearn.in_context import InContext
 from steelyard.unlearn.lat import LAT
 from steelyard.unlearn.min_k import MinK
 from steelyard.unlearn.npo import NPO
+from steelyard.unlearn.o3 import O3
 from steelyard.unlearn.protocol import unlearn
 from steelyard.unlearn.refusal_dpo import RefusalDPO
 from steelyard.unlearn.relearning import Relearning
@@ -26,6 +27,7 @@ __all__ = [
     "ECO",
     "LAT",
     "NPO",
+    "O3",
     "TOFU",
     "AllAudits",
     "Audit",
