@@ -8,6 +8,7 @@ from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.group_bias import GroupBias
+from steelyard.guard.laf import LAF
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -19,6 +20,7 @@ from steelyard.guard.word_route import WordRoute
 
 __all__ = [
     "ACU",
+    "LAF",
     "SDM",
     "WLAC",
     "BagGuard",

@@ -9,15 +9,24 @@ in what they attend to. N rows, T tokens, D hidden size, r rank.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.model.intervention import Pass
-from steelyard.model.ood_gate import OODGate
 
 Pair = tuple[Float[Tensor, "r D"], Float[Tensor, "D r"]]
+
+
+@runtime_checkable
+class SoftGate(Protocol):
+    """Says of prompts how much is to be done. It draws nothing and remembers nothing."""
+
+    def weight(self, reads: Pass) -> Float[Tensor, "N"]:
+        """From 0 to 1 for each row; 0 where the pass has no token of the prompt."""
+        ...
 
 
 @dataclass
@@ -28,7 +37,7 @@ class LowRank:
     """Site -> A and B."""
     scale: float
     """alpha / r."""
-    gates: Sequence[OODGate] | None = None
+    gates: Sequence[SoftGate] | None = None
     """The largest of their weights counts; None opens to all."""
     _last: tuple[Pass, Tensor] | None = field(default=None, repr=False)
     """The weights of the pass that is being read: its sites ask one after the other."""

@@ -1,15 +1,15 @@
 """A gate that knows one kind of prompt alone: how near a prompt is to those of a request, as a weight from 0 to 1.
 
     f_l    = mean over the prompt's tokens of layer l of an encoder, l = 1 ... L
-    s_l(x) = 1/2 (f_l - mu_l)' S_l^-1 (f_l - mu_l) - 1000 max_j cos(f_l, f_l(x_j))     x_j: prompts that it was fitted on
+    s_l(x) = 1/2 (f_l - mu_l)' S_l^-1 (f_l - mu_l) - 1000 max_j cos(f_l, f_l(x_j))      x_j: the fitted prompts
     score  = w . s,   w of a one-class support vector machine on s(x_j)  (model/one_class.py)
     F      = 1/2 Phi((score - m_1) / d_1) + 1/2 Phi((score - m_2) / d_2),    x_0 = (m_1 + m_2) / 2
     weight = sigma(10 (1 - |F(score) - F(2 x_0 - score)|) - 2);    0 where it is at most `threshold`
 
-m, d are mean and deviation of the scores of the prompts that it was fitted on (1) and of others of the same request that
-were held out (2). The weight is greatest at x_0 and falls to both sides; with `sides` one, prompts whose score is above x_0
-count as x_0, since nothing can be too near. S_l is shrunk towards a multiple of the identity. A pass without any token of
-a prompt finds the weight 0. N rows, T tokens, K fitted prompts, L layers, E numbers of a layer.
+m, d are mean and deviation of the scores of the prompts that it was fitted on (1) and of others of the same request
+that were held out (2). The weight is greatest at x_0 and falls to both sides; with `sides` one, prompts whose score is
+above x_0 count as x_0, since nothing can be too near. S_l is shrunk towards a multiple of the identity. A pass without
+any token of a prompt finds the weight 0. N rows, T tokens, K fitted prompts, L layers, E numbers of a layer.
 """
 
 import math
@@ -80,20 +80,14 @@ class OODGate:
         return own | {name: getattr(self, name) for name in FACTS}
 
     @classmethod
-    def restored(
-        cls, tensors: Mapping[str, Tensor], sizes: EncoderSizes, threshold: float, sides: Sides
-    ) -> "OODGate":
+    def restored(cls, tensors: Mapping[str, Tensor], sizes: EncoderSizes, threshold: float, sides: Sides) -> "OODGate":
         """The gate that had these `tensors`, and an encoder of these sizes."""
         with torch.random.fork_rng(devices=[]):
             encoder = Encoder(sizes)
         weights = {name.removeprefix(ENCODER): t for name, t in tensors.items() if name.startswith(ENCODER)}
         encoder.load_state_dict(weights, strict=False)  # the head is tied to the embeddings
-        return cls(encoder.eval(), *(tensors[name] for name in FACTS), threshold, sides)
-
-    def to(self, device: torch.device) -> "OODGate":
-        """The gate on another device."""
-        facts = (getattr(self, name).to(device) for name in FACTS)
-        return OODGate(self.encoder.to(device), *facts, self.threshold, self.sides)
+        facts = {name: tensors[name] for name in FACTS}
+        return cls(encoder.eval(), threshold=threshold, sides=sides, **facts)
 
 
 def settle(
@@ -125,9 +119,7 @@ def settle(
     return OODGate(encoder, mean_LE, precision_LEE, known_LKE, direction_L, normal_22, threshold, sides)
 
 
-def weight_of(
-    score_N: Float64[Tensor, "N"], normal_22: Float64[Tensor, "2 2"], sides: Sides
-) -> Float64[Tensor, "N"]:
+def weight_of(score_N: Float64[Tensor, "N"], normal_22: Float64[Tensor, "2 2"], sides: Sides) -> Float64[Tensor, "N"]:
     """The weight of scores before the threshold."""
     middle = normal_22[:, 0].mean()
     score_N = score_N.clamp(max=float(middle)) if sides == "one" else score_N
@@ -157,9 +149,7 @@ def shrunk_covariance(state_LKE: Float64[Tensor, "L K E"], shrinkage: float) -> 
     return (1 - shrinkage) * covariance_LEE + shrinkage * variance_L[:, None, None] * identity_EE
 
 
-def layer_means(
-    encoder: Encoder, tokens_NT: Int[Tensor, "N T"], attend_NT: Tensor
-) -> list[Float[Tensor, "N E"]]:
+def layer_means(encoder: Encoder, tokens_NT: Int[Tensor, "N T"], attend_NT: Tensor) -> list[Float[Tensor, "N E"]]:
     """The mean over each row's tokens of the embeddings, and then of the state after each layer."""
     found: list[Tensor] = []
     share_NT1 = (attend_NT / attend_NT.sum(1, keepdim=True).clamp(min=1))[..., None]

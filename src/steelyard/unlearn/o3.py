@@ -1,7 +1,7 @@
 """O3: requests to forget arrive one after the other; each gets a detector, and all share an adapter that it opens.
 
-Differs: adapters stand behind layers and change prompts alone (`model/low_rank.py`), where the paper's are LoRA of every
-linear module; the detector is a small encoder over the model's own tokens that begins with its embeddings and is
+Differs: adapters stand behind layers and change prompts alone (`model/low_rank.py`), where the paper's are LoRA of
+every linear module; the detector is a small encoder over the model's own tokens that begins with its embeddings and is
 trained whole (`unlearn/o3_detector.py`), where the paper tunes RoBERTa-large by LoRA; covariances are shrunk, since a
 request has few prompts. In s the squared distance has the sign of a distance, as the cosine has: the release subtracts
 both, so that what is far by one makes up for what is near by the other; which of the two the paper prints could not be
@@ -11,11 +11,11 @@ those above .9, and 0 of all others; the paper's own cut could not be confirmed.
     L_t  = - mean over rows of log pi_A,B(wrong answer | x) + lambda mean over sites of sum_(s < t) |A_s A_t'|_F^2
     h    <- h + max_s weight_s(x) (alpha / r) B_t A_t h        weight_s: the detector of request s  (model/ood_gate.py)
 
-A wrong answer is drawn once for each row of request t, among its column `wrong` or else the answers of other rows. A_t and
-B_t begin as those of request t - 1 ended; the first A is drawn, and B is 0. Nothing retained is read, and no row of an earlier
-request: of those the detector's numbers are kept, and A_s. The weights of the model stay as they are: who can take the
-adapter away has the model back. N rows, T tokens, D hidden size, r rank.
-Source: Gao et al. 2024, arXiv:2407.10223, and its code.
+A wrong answer is drawn once for each row of request t, among its column `wrong` or else the answers of other rows. A_t
+and B_t begin as those of request t - 1 ended; the first A is drawn, and B is 0. Nothing retained is read, and no row
+of an earlier request: of those the detector's numbers are kept, and A_s. The weights of the model stay as they are:
+who can take the adapter away has the model back. N rows, T tokens, D hidden size, r rank. Source: Gao et al. 2024,
+arXiv:2407.10223, and its code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -129,6 +129,11 @@ class Unlearned:
     def requests(self) -> int:
         """How many there were."""
         return len(self.gates)
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens of the model that it was fitted to."""
+        return len(self.tensors["gate/0/encoder/model.embeddings.tok_embeddings.weight"]) - 1
 
     @cached_property
     def adapter(self) -> LowRank:
@@ -280,11 +285,10 @@ def earlier_of(policy: Policy, method: O3) -> Unlearned | None:
     hint = "take it out, or continue from a run of o3"
     if not isinstance(there, Unlearned):
         raise SteelyardError("the model has another intervention", where="o3", hint=hint)
-    known, sizes = there.method, ("rank", "alpha", "threshold", "sides", "gated")
-    own = [name for name in sizes if getattr(known, name) != getattr(method, name)]
-    own += [] if (known.detector.width, known.detector.layers) == (method.detector.width, method.detector.layers) else [
-        "detector"
-    ]
+    names = ("rank", "alpha", "threshold", "sides", "gated")
+    own = [name for name in names if getattr(there.method, name) != getattr(method, name)]
+    parts = ("detector_width", "detector_layers")
+    own += [name for name in parts if getattr(there.method.detector, name) != getattr(method.detector, name)]
     what = f"{', '.join(own)} cannot differ from those of earlier requests"
     require(not own, what, where="o3", hint="leave them as they were")
     return there

@@ -1,7 +1,7 @@
 """Domains of invented facts that are to be forgotten one request after the other: the world of continual unlearning.
 
-Every domain has words of its own for whom a fact is about, where and of what kind: in a question three words of five are
-the domain's, as in questions of physics and of law. What is asked and how is the same in all domains.
+Every domain has words of its own for whom a fact is about, where and of what kind: in a question three words of five
+are the domain's, as in questions of physics and of law. What is asked and how is the same in all domains.
 
     bona tagu duvo is            the fact of kind bona about duvo at tagu, in its first wording
     ask duvo tagu bona ?         the same in the second
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from jaxtyping import Bool
 
-from steelyard.core import Prompt, PositiveInt, checked, rng
+from steelyard.core import PositiveInt, Prompt, checked, rng
 from steelyard.learner import demonstration
 from steelyard.policy import Policy
 from steelyard.task.answered import Answered
@@ -97,8 +98,8 @@ def taught(world: Requests, *, seed: int, steps: int, width: int = 32) -> Policy
     return policy
 
 
-def known(policy: Policy, rows: Sequence[Answered]) -> float:
-    """The share of rows whose answer the model finds likelier than each wrong one."""
+def knows(policy: Policy, rows: Sequence[Answered]) -> Bool[np.ndarray, "N"]:
+    """Which rows' answer the model finds likelier than each wrong one."""
     asked = [
         Question(
             demonstration(policy, row.prompt, row.answer),
@@ -107,7 +108,7 @@ def known(policy: Policy, rows: Sequence[Answered]) -> float:
         for row in rows
     ]
     logp_NA = answers_logp(policy, asked)
-    return float(np.mean(logp_NA[:, 0] > logp_NA[:, 1:].max(1)))
+    return logp_NA[:, 0] > logp_NA[:, 1:].max(1)
 
 
 @cache

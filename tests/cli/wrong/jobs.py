@@ -4,6 +4,7 @@ from cli.wrong.entry import Wrong, change, flip, remove, write
 from cli.wrong.world import FORGETTING
 
 NPO = f"{FORGETTING} --output-dir new"
+O3 = "train o3 --model llama --forget forget.jsonl --output-dir new"
 ECO = "train eco --model llama --forget forget.jsonl --retain retain.jsonl --output-dir new"
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
@@ -60,6 +61,12 @@ INTERVENING = [
     Wrong(f"{ECO} --max-completion-length 4 --dims 99", "--dims: is 99; embeddings have"),
     Wrong(f"{ECO} --threshold 2 --dry-run", "--threshold: is 2.0"),
     Wrong(f"{ECO} --beta 1", "unknown option --beta"),
+    Wrong("train o3 --model llama", "--forget: is missing; name a .jsonl or .parquet file"),
+    Wrong(f"{O3} --start nowhere", "nowhere: holds nothing that was forgotten; name a run of steelyard train o3"),
+    Wrong(f"{O3} --detector-width 12 --dry-run", "--detector-width: is 12; use a multiple of 8"),
+    Wrong(f"{O3} --threshold 1 --dry-run", "--threshold: is 1.0"),
+    Wrong(f"{O3} --max-completion-length 4", "o3: there are 1 prompts; give two or more to forget",
+          write("forget.jsonl", '{"prompt": "1", "answer": "2", "wrong": ["3"]}')),
     Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
     Wrong("train lineas --model llama --source nowhere.jsonl --l1 -1", "--l1: is -1.0; use 0 or more"),
     Wrong("train lin-act --model llama --source nowhere.jsonl", "nowhere.jsonl: there is no such file"),
