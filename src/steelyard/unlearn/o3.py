@@ -14,8 +14,8 @@ those above .9, and 0 of all others; the paper's own cut could not be confirmed.
 A wrong answer is drawn once for each row of request t, among its column `wrong` or else the answers of other rows. A_t
 and B_t begin as those of request t - 1 ended; the first A is drawn, and B is 0. Nothing retained is read, and no row
 of an earlier request: of those the detector's numbers are kept, and A_s. The weights of the model stay as they are:
-who can take the adapter away has the model back. N rows, T tokens, D hidden size, r rank. Source: Gao et al. 2024,
-arXiv:2407.10223, and its code.
+who can take the adapter away has the model back. N rows, T tokens, D hidden size, r rank.
+Source: Gao et al. 2024, arXiv:2407.10223, and its code.
 """
 
 from collections.abc import Mapping, Sequence
