@@ -110,7 +110,7 @@ PROOF = Proof(
     proves=("o3",),
     ours="o3",
     control="o3-off",
-    equal="the model, the requests and their rows, steps, rows in a step, as many rates tried for o3 as for any or fewer",
+    equal="the model, the requests and their rows, steps, rows in a step, as many rates tried for any as for o3",
     claims=(
         Claim("Kept less remembered is 15 points above GradDiff's, which sees a kept domain", "balance", "grad-diff",
               0.15),
