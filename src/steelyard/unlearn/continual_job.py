@@ -52,22 +52,22 @@ class ForgetContinually(ForgetByIntervention):
     def open(self) -> InterventionWork:
         """Read the files, load the model with what was forgotten before, and begin to fit."""
         read = self._files()
+        earlier = None if self.fitted else self._read_start()
         policy = self.policy()
         self._longest(policy, read)
         fit = None
         if not self.fitted:
-            self._continue(policy)
+            self._continue(policy, earlier)
             fit = self.forgetting.begin(policy, read.forget, read.retain, seed=self.seed)
         measure = self.audit(policy, read, Ends(fit), dtype=self.dtype, device=self.device)
         return InterventionWork(policy, fit, measure, self.facts(read))
 
-    def _continue(self, policy: Policy) -> None:
+    def _continue(self, policy: Policy, earlier: Unlearned | None) -> None:
         """Put what was fitted for earlier requests into the model.
 
         Raises:
-            SteelyardError: there is none, or it is of another model.
+            SteelyardError: it is of another model.
         """
-        earlier = self._read_start()
         if earlier is None:
             return
         policy.check_sites(earlier.sites(policy.model.config.num_hidden_layers))
@@ -90,4 +90,7 @@ class ForgetContinually(ForgetByIntervention):
         return found
 
     def _files(self) -> Files:
-        return self.read()
+        read = self.read()
+        hint = "give two or more: the detector is measured on some that it did not learn from"
+        require(len(read.forget) > 1, "holds a single row", where=self.forget, hint=hint)
+        return read

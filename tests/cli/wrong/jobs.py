@@ -65,7 +65,7 @@ INTERVENING = [
     Wrong(f"{O3} --start nowhere", "nowhere: holds nothing that was forgotten; name a run of steelyard train o3"),
     Wrong(f"{O3} --detector-width 12 --dry-run", "--detector-width: is 12; use a multiple of 8"),
     Wrong(f"{O3} --threshold 1 --dry-run", "--threshold: is 1.0"),
-    Wrong(f"{O3} --max-completion-length 4", "o3: there are 1 prompts; give two or more to forget",
+    Wrong(O3, "forget.jsonl: holds a single row; give two or more",
           write("forget.jsonl", '{"prompt": "1", "answer": "2", "wrong": ["3"]}')),
     Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
     Wrong("train lineas --model llama --source nowhere.jsonl --l1 -1", "--l1: is -1.0; use 0 or more"),
