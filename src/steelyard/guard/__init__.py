@@ -10,6 +10,7 @@ from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.fact_guard import FactGuard
 from steelyard.guard.group_bias import GroupBias
 from steelyard.guard.lm_fact_check import LMFactCheck
+from steelyard.guard.laf import LAF
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -23,6 +24,7 @@ from steelyard.guard.word_route import WordRoute
 
 __all__ = [
     "ACU",
+    "LAF",
     "SDM",
     "WLAC",
     "BagGuard",

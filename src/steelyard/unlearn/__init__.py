@@ -14,6 +14,7 @@ from steelyard.unlearn.lat import LAT
 from steelyard.unlearn.min_k import MinK
 from steelyard.unlearn.neuron_adjust import NeuronAdjust
 from steelyard.unlearn.npo import NPO
+from steelyard.unlearn.o3 import O3
 from steelyard.unlearn.protocol import unlearn
 from steelyard.unlearn.refusal_dpo import RefusalDPO
 from steelyard.unlearn.relearning import Relearning
@@ -30,6 +31,7 @@ __all__ = [
     "LAT",
     "NPO",
     "ROCR",
+    "O3",
     "TOFU",
     "AllAudits",
     "Audit",

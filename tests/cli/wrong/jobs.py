@@ -4,6 +4,7 @@ from cli.wrong.entry import Wrong, change, flip, remove, write
 from cli.wrong.world import FORGETTING
 
 NPO = f"{FORGETTING} --output-dir new"
+O3 = "train o3 --model llama --forget forget.jsonl --output-dir new"
 ECO = "train eco --model llama --forget forget.jsonl --retain retain.jsonl --output-dir new"
 KSD = ECO.replace("eco", "skill-unlearn") + " --max-completion-length 4"
 ROCR = ECO.replace("eco", "rocr") + " --max-completion-length 4"
@@ -65,6 +66,12 @@ INTERVENING = [
     Wrong(f"{ECO} --max-completion-length 4 --dims 99", "--dims: is 99; embeddings have"),
     Wrong(f"{ECO} --threshold 2 --dry-run", "--threshold: is 2.0"),
     Wrong(f"{ECO} --beta 1", "unknown option --beta"),
+    Wrong("train o3 --model llama", "--forget: is missing; name a .jsonl or .parquet file"),
+    Wrong(f"{O3} --start nowhere", "nowhere: holds nothing that was forgotten; name a run of steelyard train o3"),
+    Wrong(f"{O3} --detector-width 12 --dry-run", "--detector-width: is 12; use a multiple of 8"),
+    Wrong(f"{O3} --threshold 1 --dry-run", "--threshold: is 1.0"),
+    Wrong(O3, "forget.jsonl: holds a single row; give two or more",
+          write("forget.jsonl", '{"prompt": "1", "answer": "2", "wrong": ["3"]}')),
     Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
     Wrong(f"{KSD} --scale 0", "--scale: is 0.0; use more than 0"),
     Wrong(f"{KSD} --share 1", "unknown option --share"),

@@ -154,6 +154,15 @@ WORDS = [
         "train acu --texts t.jsonl --start run", "--forget: is missing; name the rows",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
+    Wrong("train laf --temperature 0", "--temperature: is 0"),
+    Wrong(
+        "train laf --texts t.jsonl --model llama", "--forget: is missing; name a .jsonl or .parquet file with a column",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train laf --texts t.jsonl --forget t.jsonl", "t.jsonl: all texts to learn from are to be forgotten",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
     Wrong("train sdm --level 1", "--level: is 1"),
     Wrong(
         "train sdm --texts t.jsonl", "--model: is missing; name a",
