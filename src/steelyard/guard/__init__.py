@@ -8,11 +8,13 @@ from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.group_bias import GroupBias
+from steelyard.guard.patchsearch import PatchSearch
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
 from steelyard.guard.sdm import SDM
 from steelyard.guard.sparse_distil import SparseDistil
+from steelyard.guard.t2ue import T2UE
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
@@ -20,6 +22,7 @@ from steelyard.guard.word_route import WordRoute
 __all__ = [
     "ACU",
     "SDM",
+    "T2UE",
     "WLAC",
     "BagGuard",
     "Cascade",
@@ -30,6 +33,7 @@ __all__ = [
     "Gate",
     "GroupBias",
     "Guard",
+    "PatchSearch",
     "RLAttack",
     "RateFT",
     "Router",
