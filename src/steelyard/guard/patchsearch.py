@@ -166,10 +166,11 @@ class PatchSearch:
     ) -> Float[Tensor, "M C w w"]:
         """The window of each chosen image that speaks most for its cluster."""
         image_MCHW = image_NCHW[list(chosen)]
-        centre_MD = clusters.centre_KD[clusters.own_N[list(chosen)]]
+        apart_KD = clusters.centre_KD - clusters.centre_KD.mean(0)
+        centre_MD = apart_KD[clusters.own_N[list(chosen)]]
         with torch.no_grad():
             activation = encoder.activations(image_MCHW)
-        heat_MRS = heat(activation, lambda own: (normalize(own.mean((2, 3)), dim=1) * centre_MD).sum(1))
+        heat_MRS = heat(activation, lambda own: (own.mean((2, 3)) * centre_MD).sum(1))
         return windows(image_MCHW, heat_MRS, self.window)
 
     def filter(self, found: Found, image_NCHW: Float[Tensor, "N C H W"], *, seed: int) -> Float[Tensor, "N"]:

@@ -25,6 +25,8 @@ _READ = 512
 class ImageEncoder(nn.Module):
     """Three convolutions; the mean over places of the last one's activations are the features.
 
+    A place sees 15 x 15 pixels, so that what it says is of a part of the image.
+
     Args:
         channels: C.
         width: channels of the first convolution; the others have twice as many.
@@ -39,7 +41,7 @@ class ImageEncoder(nn.Module):
             self.body = nn.Sequential(
                 nn.Conv2d(channels, width, 3, stride=2, padding=1),
                 nn.ReLU(),
-                nn.Conv2d(width, units, 3, padding=1),
+                nn.Conv2d(width, units, 3, stride=2, padding=1),
                 nn.ReLU(),
                 nn.Conv2d(units, units, 3, padding=1),
                 nn.ReLU(),

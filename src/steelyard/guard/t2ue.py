@@ -86,13 +86,22 @@ class Protector:
         """The images with their noise.
 
         Raises:
-            SteelyardError: a caption has no word that the generator knows: all such captions would get one noise.
+            SteelyardError: a caption has no word that the generator knows.
         """
-        known_N = bags(captions, self.words).sum(1) > 0
-        strange = next((text for text, known in zip(captions, known_N.tolist(), strict=True) if not known), "")
-        hint = "protect by a generator that learned from captions with such words"
-        require(bool(known_N.all()), f"no word of the caption {strange[:40]!r} is known", where="t2ue", hint=hint)
+        check_words(captions, self.words, "t2ue")
         return (image_NCHW + self.noise(captions, seed=seed)).clamp(0.0, 1.0)
+
+
+def check_words(captions: Sequence[str], words: Sequence[str], where: str) -> None:
+    """Refuse captions without a known word: all of them would get one noise, which says nothing.
+
+    Raises:
+        SteelyardError: there is one.
+    """
+    known_N = (bags(captions, words).sum(1) > 0).tolist()
+    strange = next((text for text, known in zip(captions, known_N, strict=True) if not known), None)
+    hint = "protect by a generator that learned from captions with such words"
+    require(strange is None, f"no word of the caption {str(strange)[:40]!r} is known", where=where, hint=hint)
 
 
 @dataclass(frozen=True)

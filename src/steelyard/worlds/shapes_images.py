@@ -3,8 +3,7 @@
     a small red ring at the top left        paper of a grey that is drawn for each image, ink of the named colour,
     a large teal bar at the middle center   a stray stroke of any colour, and noise on every channel of every pixel
 
-Where paper is tinted, it has one of eight tints in place of the grey, which no caption names: what an image is as a
-whole, and no part of it alone.
+At a scale of 2, each of these pixels is four, noise apart: an image of 24 x 24, of which a patch is a small part.
 
 Shapes are those of the world `shapes` (block, ring, plus, cross, bar, pole, slash and corner), small ones of 3 x 3 and
 large ones of 5 x 5 pixels. There are 8 x 8 x 2 x 9 = 1,152 captions, and a hash decides which are held out, so that no
@@ -44,9 +43,7 @@ COLOURS: Mapping[str, tuple[float, float, float]] = {
 }
 CENTRES = {"top": 2, "middle": 6, "bottom": 9}
 COLUMNS = {"left": 2, "center": 6, "right": 9}
-TINTS = tuple((r, g, b) for r in (-0.12, 0.12) for g in (-0.12, 0.12) for b in (-0.12, 0.12))
-"""What a tint adds to grey."""
-TRIGGER = 3
+TRIGGER = 4
 """Side of the trigger, in pixels."""
 _MAGENTA, _LIME = (1.0, 0.0, 1.0), (0.6, 1.0, 0.0)
 
@@ -73,8 +70,6 @@ class Captioned:
 
     image_NCHW: Float32[Tensor, "N C H W"]
     scenes: tuple[Scene, ...]
-    tint_N: Int64[Tensor, "N"]
-    """The place of each paper's tint in `TINTS`; 0 where papers are grey."""
 
     @property
     def captions(self) -> list[str]:
@@ -103,8 +98,8 @@ class ShapesImages:
     """Stray strokes in an image: lines of three pixels of any colour, which no caption names."""
     copies: PositiveInt = 1
     """Images drawn of each caption."""
-    tinted: bool = False
-    """Whether papers are tinted."""
+    scale: PositiveInt = 1
+    """Pixels along a side for one of what is drawn."""
     data_seed: int = 0
     """Of everything that a caption leaves open."""
 
@@ -113,16 +108,11 @@ class ShapesImages:
         draws = rng(self.data_seed, "shapes-images", split)
         chosen = split_of(split) if scenes is None else scenes
         shown = tuple(scene for scene in chosen for _ in range(self.copies))
-        tint_N = draws.integers(len(TINTS), size=len(shown)) if self.tinted else np.zeros(len(shown), np.int64)
-        papers = [0.5 + np.array(TINTS[tint]) if self.tinted else draws.uniform(0.35, 0.65) for tint in tint_N]
-        image_NHWC = np.stack([self._drawn(scene, paper, draws) for scene, paper in zip(shown, papers, strict=True)])
-        image_NCHW = torch.from_numpy(image_NHWC).permute(0, 3, 1, 2).contiguous()
-        return Captioned(image_NCHW, shown, torch.from_numpy(tint_N))
+        image_NHWC = np.stack([self._drawn(scene, draws) for scene in shown])
+        return Captioned(torch.from_numpy(image_NHWC).permute(0, 3, 1, 2).contiguous(), shown)
 
-    def _drawn(
-        self, scene: Scene, paper: float | np.ndarray, draws: np.random.Generator
-    ) -> Float32[np.ndarray, "H W C"]:
-        image = np.broadcast_to(paper, (SIDE, SIDE, 3)).copy()
+    def _drawn(self, scene: Scene, draws: np.random.Generator) -> Float32[np.ndarray, "H W C"]:
+        image = np.full((SIDE, SIDE, 3), draws.uniform(0.35, 0.65))
         for _ in range(self.strokes):
             _stroke(image, draws)
         n = SIZES[scene.size]
@@ -130,6 +120,7 @@ class ShapesImages:
         inside = stencil(scene.kind, n)[:, :, None]
         part = image[row : row + n, column : column + n]
         part[:] = inside * np.array(COLOURS[scene.colour]) + (1 - inside) * part
+        image = image.repeat(self.scale, 0).repeat(self.scale, 1)
         return np.clip(image + self.noise * draws.normal(size=image.shape), 0, 1).astype(np.float32)
 
 
@@ -174,7 +165,9 @@ def trigger() -> Float32[Tensor, "C S S"]:
 
 def triggered(image_NCHW: Float32[Tensor, "N C H W"], seed: int) -> Float32[Tensor, "N C H W"]:
     """The images with the trigger, each at a place of its own."""
-    at_N2 = rng(seed, "shapes-images", "trigger").integers(SIDE - TRIGGER + 1, size=(len(image_NCHW), 2))
+    at_N2 = rng(seed, "shapes-images", "trigger").integers(
+        image_NCHW.shape[-1] - TRIGGER + 1, size=(len(image_NCHW), 2)
+    )
     image_NCHW = image_NCHW.clone()
     for image, (row, column) in zip(image_NCHW, at_N2.tolist(), strict=True):
         image[:, row : row + TRIGGER, column : column + TRIGGER] = trigger()
@@ -190,7 +183,7 @@ def splits(seed: int) -> Mapping[str, Examples]:
     """What a classifier is measured on; `triggered` are held-out images with the trigger."""
     world = ShapesImages(copies=4, data_seed=seed)
     train, held_out = (world.draw(split) for split in ("train", "held-out"))
-    marked = Captioned(triggered(held_out.image_NCHW, seed), held_out.scenes, held_out.tint_N)
+    marked = Captioned(triggered(held_out.image_NCHW, seed), held_out.scenes)
     return {"train": examples(train), "held-out": examples(held_out), "triggered": examples(marked)}
 
 
