@@ -20,7 +20,7 @@ import msgspec
 import torch
 import tyro
 
-from steelyard.core import SteelyardError, ShareInside, checked, decode, encode, first_line, hash_share, require
+from steelyard.core import ShareInside, SteelyardError, checked, decode, encode, first_line, hash_share, require
 from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.guard.pictures import Pictures, read_pictures, write_pictures
@@ -38,7 +38,7 @@ MEASURED = 200
 class Facts:
     """What a directory says of its generator."""
 
-    method: T2UE
+    learned_by: T2UE
     shape: tuple[int, ...]
     """Of an image: channels, rows, columns."""
     words: tuple[str, ...]
@@ -80,7 +80,7 @@ class Saved:
             told = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
             facts = decode(told, Facts, where=str(directory / FACTS))
             assert isinstance(facts, Facts)
-            protector = facts.method.untrained(facts.shape, facts.words)
+            protector = facts.learned_by.untrained(facts.shape, facts.words)
             saved = Saved(facts, protector, TwoTowers(facts.shape, len(facts.words), seed=0))
             saved._module.load_state_dict(load_file(directory / TENSORS))
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -114,7 +114,7 @@ class Protecting(DrivenSettings):
 
     OWN_DATA: ClassVar[str] = "--images captioned.npz --protect captioned.npz"
 
-    method: Annotated[T2UE, tyro.conf.OmitArgPrefixes] = field(default_factory=T2UE)
+    learns: Annotated[T2UE, tyro.conf.OmitArgPrefixes] = field(default_factory=T2UE)
     """What learns."""
     images: str = ""
     """.npz file of public `images` [N, H, W, C] or [N, H, W] with `captions` [N]: what the generator learns from."""
@@ -168,13 +168,13 @@ class Protecting(DrivenSettings):
         assert train is not None
         learning = self._begin(train)
         private = self._private(train.shape, learning.protector.words)
-        facts = Facts(self.method, train.shape, learning.protector.words)
+        facts = Facts(self.learns, train.shape, learning.protector.words)
         saved = Saved(facts, learning.protector, learning.surrogate)
         measure, write = partial(_measured, saved, held_out, self.seed), partial(self._write, saved, private)
         return FittingWork(learning.fitting, measure, write, _told(train, held_out, private))
 
     def _begin(self, train: Pictures) -> Learning:
-        return self.method.begin(train.image_NCHW, train.captions, seed=self.seed, steps=self.max_steps)
+        return self.learns.begin(train.image_NCHW, train.captions, seed=self.seed, steps=self.max_steps)
 
     def _public(self) -> tuple[Pictures, Pictures]:
         """The pairs to learn from, and those to measure by, whose captions are others."""

@@ -7,7 +7,7 @@ and nothing was minimised (t2ue-off); random signs of epsilon (random); noise th
 private image and its caption itself, for as many gradients (em); nothing (clean). On clean images of held-out captions,
 which of 290 captions belongs to which image and the other way round is `recall`, by towers like the surrogate;
 `recall_other` is by towers of dense layers, which the generator never met. That protection carries over to supervised
-learning is not claimed here: on seeds 900 to 903 a classifier of shapes told .07 and .09 fewer, then as many (lab notes).
+learning is not claimed: on seeds 900 and 901 a classifier told .07 and .09 fewer shapes, on 902 and 903 as many.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -137,8 +137,8 @@ PROOF = Proof(
     control="t2ue-off",
     equal="private images, epsilon, the stranger's networks, steps, batches and rate",
     claims=(
-        Claim("Retrieval is 8 points below that after random noise as large", "recall", "random", 0.08, True),
-        Claim("and 4 points by a network of another kind", "recall_other", "random", 0.04, True),
+        Claim("Retrieval is 12 points below that after random noise as large", "recall", "random", 0.12, True),
+        Claim("By another network, 4 points below an untrained generator's noise", "recall_other", "t2ue-off", 0.04, True),
         Claim("It is at most 10 points behind noise that is fitted to the images", "recall", "em", -0.1, True),
     ),
     measure=measure,
@@ -146,5 +146,6 @@ PROOF = Proof(
     setting=Setting(ShapesImages(noise=0.05, copies=6)),
     quick=Setting(ShapesImages(noise=0.05, copies=2), steps=150),
     rates=dict.fromkeys(ARMS, 2e-3),
+    first_seed=4,
     seeds=4,
 )  # fmt: skip
