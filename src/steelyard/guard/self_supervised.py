@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
-from steelyard.core import NonNegative, Positive, PositiveInt, ShareAboveZero, checked, derive
+from steelyard.core import NonNegative, Positive, PositiveInt, Share, ShareAboveZero, checked, derive
 from steelyard.learner.fitting import Fitting
 
 _READ = 512
@@ -39,11 +39,14 @@ class ImageEncoder(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "image encoder"))
             self.body = nn.Sequential(
-                nn.Conv2d(channels, width, 3, stride=2, padding=1),
+                nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
                 nn.ReLU(),
-                nn.Conv2d(width, units, 3, stride=2, padding=1),
+                nn.Conv2d(width, units, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(units),
                 nn.ReLU(),
-                nn.Conv2d(units, units, 3, padding=1),
+                nn.Conv2d(units, units, 3, padding=1, bias=False),
+                nn.BatchNorm2d(units),
                 nn.ReLU(),
             )
             self.head = nn.Sequential(nn.Linear(units, units), nn.ReLU(), nn.Linear(units, units))
@@ -54,7 +57,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image_NCHW: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
         """Features."""
-        return self.activations(image_NCHW).mean((2, 3))
+        return self.activations(image_NCHW).amax((2, 3))
 
     @torch.no_grad()
     def features(self, image_NCHW: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D"]:
@@ -79,6 +82,8 @@ class SelfSupervised:
     """Temperature of the similarities."""
     crop: ShareAboveZero = 0.5
     """Smallest share of a side that a view shows."""
+    invert: Share = 0.5
+    """Probability that a channel of a view is inverted; channels also change places."""
     light: NonNegative = 0.2
     """Most that a view is darker or brighter, as a share."""
 
@@ -100,7 +105,7 @@ class SelfSupervised:
         fitting = self.begin(image_NCHW, seed=seed)
         fitting.run()
         assert isinstance(fitting.module, ImageEncoder)
-        return fitting.module
+        return fitting.module.eval()
 
     def view(self, image_NCHW: Float[Tensor, "N C H W"], draws: torch.Generator) -> Float[Tensor, "N C H W"]:
         """One view of each image."""
@@ -113,6 +118,11 @@ class SelfSupervised:
         turn_N23[:, 1, 1] = scale_N
         turn_N23[:, :, 2] = shift_N2
         grid = affine_grid(turn_N23, list(image_NCHW.shape), align_corners=False)
+        channels = image_NCHW.shape[1]
+        turned_NC = torch.rand(size, channels, generator=draws).argsort(1)
+        image_NCHW = image_NCHW.gather(1, turned_NC[:, :, None, None].expand_as(image_NCHW))
+        inverted_NC = (torch.rand(size, channels, generator=draws) < self.invert)[:, :, None, None]
+        image_NCHW = torch.where(inverted_NC, 1 - image_NCHW, image_NCHW)
         light_N = 1 + self.light * (2 * torch.rand(size, generator=draws) - 1)
         seen = grid_sample(image_NCHW, grid, padding_mode="border", align_corners=False)
         return (seen * light_N[:, None, None, None]).clamp(0.0, 1.0)

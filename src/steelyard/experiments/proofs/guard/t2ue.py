@@ -138,7 +138,7 @@ PROOF = Proof(
     equal="private images, epsilon, the stranger's networks, steps, batches and rate",
     claims=(
         Claim("Retrieval is 12 points below that after random noise as large", "recall", "random", 0.12, True),
-        Claim("By another network, 4 points below an untrained generator's noise", "recall_other", "t2ue-off", 0.04, True),
+        Claim("By another network, 4 points below untrained noise", "recall_other", "t2ue-off", 0.04, True),
         Claim("It is at most 10 points behind noise that is fitted to the images", "recall", "em", -0.1, True),
     ),
     measure=measure,
