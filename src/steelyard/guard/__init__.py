@@ -8,7 +8,6 @@ from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
 from steelyard.guard.group_bias import GroupBias
-from steelyard.guard.patchsearch import PatchSearch
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -33,7 +32,6 @@ __all__ = [
     "Gate",
     "GroupBias",
     "Guard",
-    "PatchSearch",
     "RLAttack",
     "RateFT",
     "Router",
