@@ -18,6 +18,7 @@ from steelyard.guard.sdm import SDM
 from steelyard.guard.sparse_distil import SparseDistil
 from steelyard.guard.unified_guard import UnifiedGuard
 from steelyard.guard.unified_m2 import UnifiedM2
+from steelyard.guard.t2ue import T2UE
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
@@ -26,6 +27,7 @@ __all__ = [
     "ACU",
     "LAF",
     "SDM",
+    "T2UE",
     "WLAC",
     "BagGuard",
     "Cascade",

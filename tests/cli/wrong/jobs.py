@@ -324,6 +324,17 @@ PLAYED = [
     Wrong(f"{LUCK} --env Nothing-v1", "--env: Nothing-v1 cannot be made"),
 ]  # fmt: skip
 
+PROTECTED = [
+    Wrong("train t2ue", "--images: is missing; name a .npz file"),
+    Wrong("train t2ue --images nowhere.npz", "nowhere.npz: there is no such file"),
+    Wrong("train t2ue --images text.txt", "text.txt: .txt is not read"),
+    Wrong("train t2ue --images broken.npz", "broken.npz: cannot be read", write("broken.npz", "no archive")),
+    Wrong("train t2ue --start run", "--protect: is missing; name the images that are to be protected"),
+    Wrong("train t2ue --images a.npz --epsilon 2", "t2ue.epsilon: is 2.0; use"),
+    Wrong("train t2ue --images a.npz --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong("train t2ue --images a.npz --steps 0", "t2ue.steps: is 0; use 1 or more"),
+]  # fmt: skip
+
 RUNS = [
     Wrong("train --resume forgot", "forgot: has reached its end"),
     Wrong("train --resume forgot --max-steps 2", "--max-steps: is 2, and 2 steps are made"),
@@ -358,5 +369,6 @@ KINDS = {
     "claims to judge": REVISED,
     "episodes that were played": PLAYED,
     "soft thoughts": THOUGHTS,
+    "images to protect": PROTECTED,
     "runs of jobs": RUNS,
 }
