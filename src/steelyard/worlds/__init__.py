@@ -9,9 +9,11 @@ from steelyard.worlds.habits import Habits
 from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
 from steelyard.worlds.many_answers import ManyAnswers
+from steelyard.worlds.moods import Moods
 from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
+from steelyard.worlds.private_codes import PrivateCodes
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.sayings import Sayings
 from steelyard.worlds.scratchpad import Scratchpad
@@ -28,9 +30,11 @@ __all__ = [
     "HiddenSums",
     "Loophole",
     "ManyAnswers",
+    "Moods",
     "Notes",
     "PageActions",
     "People",
+    "PrivateCodes",
     "Sayings",
     "Scratchpad",
     "Topics",
