@@ -9,7 +9,6 @@ from steelyard.worlds.habits import Habits
 from steelyard.worlds.hidden_sums import HiddenSums
 from steelyard.worlds.loophole import Loophole
 from steelyard.worlds.many_answers import ManyAnswers
-from steelyard.worlds.moods import Moods
 from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
@@ -30,7 +29,6 @@ __all__ = [
     "HiddenSums",
     "Loophole",
     "ManyAnswers",
-    "Moods",
     "Notes",
     "PageActions",
     "People",
