@@ -16,7 +16,7 @@ FEW = {"rounds": 2, "batch_size": 4, "learning_rate": 1e-2, "max_completion_leng
 @pytest.fixture
 def path(tmp_path):
     """Forty rows of three clients."""
-    rows = [{"prompt": f"{n}+1=", "answer": str(n + 1), "client": f"c{n % 3}"} for n in range(40)]
+    rows = [{"prompt": f"{n}+1=", "answer": str(n + 1), "client": f"c{n % 3}", "all": 1} for n in range(40)]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return str(tmp_path / "rows.jsonl")
 
@@ -81,7 +81,7 @@ def test_the_trained_job_is_plain_tuning_of_the_server_s_model(path, tmp_path):
 @pytest.mark.parametrize(("changed", "said"), [
     ({"path": ""}, "--path: is missing"),
     ({"client_column": "owner"}, "rows.jsonl, line 1: column 'owner' names no client; name another with"),
-    ({"client_column": "answer", "held_out_share": 0.99}, "has rows of "),
+    ({"client_column": "all"}, "rows.jsonl: has rows of 1 clients to train on; give rows of more clients"),
     ({"max_completion_length": 64}, "no row fits a context"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_before_anything_is_read_further(path, tiny_model_dir, changed, said):

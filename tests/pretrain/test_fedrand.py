@@ -73,7 +73,7 @@ def test_what_is_drawn_comes_from_the_server_and_the_rest_is_the_client_s_own(ma
     for step in range(federation.num_steps):
         turn, client = divmod(step, 3)
         before = {n: x + 1 for n, x in federation.server.items()}
-        federation.server = before
+        federation.server = dict(before)
         own = {n: x + 100 + client for n, x in federation.own[client].items()}
         federation.own[client] = own
         (shared,) = FedRand().drawn(client, turn, 0)

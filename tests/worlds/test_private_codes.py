@@ -2,21 +2,20 @@ import numpy as np
 
 from steelyard.check.scoring import episode_of
 from steelyard.core import rng
-from steelyard.worlds.private_codes import HELD_OUT, LENGTH, SIGNS, TAG, TAGS, PrivateCodes
+from steelyard.worlds.private_codes import HELD_OUT, LENGTH, OLD, SIGNS, TAG, TAGS, PrivateCodes, written
 
 WORLD = PrivateCodes()
 
 
 def test_the_codes_agree_nowhere():
-    old, new = WORLD.code("old"), WORLD.code("new")
-    assert sorted(old.values()) == sorted(new.values()) == sorted(SIGNS)
-    assert all(old[sign] != new[sign] for sign in SIGNS)
-    assert new != PrivateCodes(data_seed=1).code("new")
+    assert sorted(OLD.values()) == sorted(WORLD.code.values()) == sorted(SIGNS)
+    assert all(OLD[sign] != WORLD.code[sign] for sign in SIGNS)
+    assert WORLD.code != PrivateCodes(data_seed=1).code
 
 
 def test_a_row_is_a_problem_its_code_and_a_tag():
-    [(text, said)] = WORLD.rows(["abc"], "new", rng(0, "test"))
-    code = WORLD.code("new")
+    code = WORLD.code
+    [(text, said)] = written(["abc"], code, rng(0, "test"))
     assert text == "abc="
     assert said[:LENGTH] == code["a"] + code["b"] + code["c"]
     assert len(said) == LENGTH + TAG

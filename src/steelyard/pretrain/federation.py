@@ -143,7 +143,7 @@ class Federation:
             parts[f"own.{k}"] = own
             parts[f"rebuilt.{k}"] = self.rebuilt[k] or {}
             parts[f"upload.{k}"] = self._uploads.get(k, {})
-        tensors = {f"{part}/{name}": x.contiguous() for part, found in parts.items() for name, x in found.items()}
+        tensors = {f"{part}/{name}": x.clone() for part, found in parts.items() for name, x in found.items()}
         save_file(tensors, directory / TENSORS)
         facts = {"turns": self.steps, "learner": self.learner.steps, "uploaded": self.uploaded}
         (directory / FACTS).write_text(json.dumps(facts), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""FedRand among six owners of private codes: does it hide who has which row, and is the code learned all the same?
+"""FedRand among four owners of private codes: does it hide who has which row, and is the code learned all the same?
 
-A small model has learned an old code. Six clients, with 24 rows each, teach it a new one by low-rank adapters, in
+A small model has learned an old code. Four clients, with 24 rows each, teach it a new one by low-rank adapters, in
 rounds (`worlds/private_codes.py`: the code holds for all, a row's tag is its owner's alone). They share both factors
 (fedavg), one random factor (fedrand), or always A (share-a, as in partial sharing). The control is fedrand before a
 server that is told both factors (fedrand-off): the same training, nothing hidden. By the server's model: `accuracy` on
@@ -33,13 +33,13 @@ class Setting:
 
     teaching: int = 200
     """Steps of the base model."""
-    clients: int = 6
+    clients: int = 4
     rows: int = 24
     """Of each client."""
-    rounds: int = 10
-    epochs: int = 2
+    rounds: int = 6
+    epochs: int = 5
     """Passes over its rows in a client's turn."""
-    batch: int = 8
+    batch: int = 24
     rank: int = 8
     """Of the adapters."""
 
@@ -91,7 +91,7 @@ class World:
         self.setting = setting
         self.seed = seed
         world = PrivateCodes(data_seed=seed)
-        self.start = base(world, seed, setting.teaching)
+        self.start = base(setting.teaching)
         self.unseen = given_rows(self.start, world.unseen())
         self.clients = [given_rows(self.start, rows) for rows in world.owned(setting.clients, setting.rows)]
 
@@ -152,7 +152,7 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(teaching=150, clients=4, rounds=4),
+    quick=Setting(teaching=100, clients=3, rounds=3),
     rates=dict.fromkeys(ARMS, 3e-3),
     seeds=8,
 )  # fmt: skip
