@@ -109,12 +109,14 @@ def test_the_attack_by_hand(made):
     for _ in range(3):
         federation.step()
     found = Exposure.of(federation, others)
+    assert found is not None
+    assert same(taken(federation.learner.policy), federation.server), "afterwards the policy is the server's"
     expected = []
     for rows, guess in zip(federation.clients, federation.rebuilt, strict=True):
+        assert guess is not None
         put(federation.learner.policy, guess)
         expected.append(auc(*(total_logp(federation.learner.policy, p) / num_actions(p) for p in (rows, others))))
     assert found.rebuilt == pytest.approx(sum(expected) / 3)
-    assert same(taken(federation.learner.policy), guess)
 
 
 def test_it_goes_on_bit_for_bit(made, tmp_path):
