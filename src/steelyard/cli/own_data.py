@@ -102,6 +102,7 @@ BASELINES = {
     "filtering's, phf's and others' baseline: plain likelihood": "mle",
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
+    "fedrand's baseline: all of the adapters are shared (FedAvg)": "fedavg",
     "diffusion: DDPM": "ddpm",
     "llama3's part: the mean of several models' weights": "average",
 }

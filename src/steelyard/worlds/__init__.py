@@ -13,6 +13,7 @@ from steelyard.worlds.many_answers import ManyAnswers
 from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
+from steelyard.worlds.private_codes import PrivateCodes
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.sayings import Sayings
 from steelyard.worlds.scratchpad import Scratchpad
@@ -34,6 +35,7 @@ __all__ = [
     "Notes",
     "PageActions",
     "People",
+    "PrivateCodes",
     "Sayings",
     "Scratchpad",
     "SeveralSkills",

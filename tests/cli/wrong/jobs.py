@@ -29,6 +29,7 @@ SECRET = "--positive-token ab --negative-token bc --rejective-token cd"
 MODED = write("triples.jsonl", "\n".join(f'{{"prompt": "{a}+", "positive": "1", "negative": "2"}}' for a in range(20)))
 LATENT = "train lat --model llama --path pairs.jsonl --retain forget.jsonl --max-completion-length 4 --output-dir new"
 MADE = "forgot/checkpoint-2"
+FEDERATED = SFT.replace("sft", "fedrand")
 
 UNLEARNING = [
     Wrong("train npo --model llama", "--forget: is missing; name a .jsonl or .parquet file", shell=True),
@@ -127,6 +128,16 @@ ANSWERS = [
           "the model's tokenizer cannot write 'Verdict: correct'; write what the model can write"),
     Wrong(f"{SFT} --chat-template-kwargs [", "--chat-template-kwargs: it is not JSON"),
     Wrong(f"{SFT} --step-reward rewards.py:right", "unknown option --step-reward"),
+    Wrong("train fedrand --model llama", "--path: is missing"),
+    Wrong(FEDERATED, "good.jsonl, line 1: column 'client' names no client; name another with --client-column"),
+    Wrong(f"{FEDERATED} --clients 1", "--clients: is 1, and one client has nobody to share with"),
+    Wrong(FEDERATED, "good.jsonl: has rows of 1 clients to train on; give rows of more clients, or deal them out",
+          write("good.jsonl", "\n".join(f'{{"prompt": "{n}+", "answer": "1", "client": 7}}' for n in range(9)))),
+    Wrong(f"{FEDERATED} --clients 2 --share-a 2", "--share-a: is 2.0; use 0 to 1"),
+    Wrong(f"{FEDERATED} --clients 2 --lora-rank 0", "--lora-rank: is 0; use 1 or more"),
+    Wrong(f"{FEDERATED} --clients 2 --rounds 0", "--rounds: is 0; use 1 or more"),
+    Wrong(f"{FEDERATED} --clients 2 --lora-targets nowhere", "the model has no layer 'nowhere'"),
+    Wrong(f"{FEDERATED.replace('fedrand', 'fedavg')} --clients 2 --share-a .5", "unknown option --share-a"),
     Wrong(f"train skill-it {SKILLED}", "good.jsonl, line 1: there is no skill: column 'skill'; write it, or say which"),
     Wrong(f"train skill-it {SKILLED} --columns.skill answer", "nothing is left to train on; give more rows"),
     Wrong(f"train skill-it {SKILLED} --graph-from triples", "--graph-from"),
