@@ -20,6 +20,9 @@ from steelyard.policy.loading import load_encoder, quiet
 from steelyard.policy.lora import LoRA, adapt, merged
 from steelyard.policy.own_encoder import OwnEncoder
 
+KNOWN = 100_000
+"""Texts whose tokens are kept, at most."""
+
 
 class Read(NamedTuple):
     """What was read of N texts."""
@@ -50,12 +53,8 @@ class TextStates(nn.Module):
         self.net = net.eval()
         self.tokenizer = tokenizer
         self._adapted = None if lora is None else adapt(self.net, lora, seed)
-        self._form = {
-            "padding": True,
-            "padding_side": "right",
-            "truncation": True,
-            "max_length": cut_at(net, tokenizer),
-        }
+        self._most = cut_at(net, tokenizer)
+        self._known: dict[str, list[int]] = {}
 
     @classmethod
     def load(cls, model: str, lora: LoRA | None = None, *, seed: int = 0, device: str = "cpu") -> "TextStates":
@@ -75,13 +74,27 @@ class TextStates(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Read:
         """The states of some texts."""
-        read = self.tokenizer(list(texts), return_tensors="pt", **self._form).to(self.net.device)
-        if not read["input_ids"].numel():  # nothing but empty texts, and a tokenizer that puts nothing around them
+        tokens = self._tokens(texts)
+        longest = max(map(len, tokens), default=0)
+        said_NT = torch.tensor([[t < len(row) for t in range(longest)] for row in tokens]).to(self.net.device)
+        if not longest:  # nothing but empty texts, and a tokenizer that puts nothing around them
             nothing = torch.zeros(len(texts), 1, self.width, device=self.net.device)
             return Read(nothing, torch.zeros(len(texts), 1, dtype=torch.bool, device=self.net.device))
-        said_NT = read["attention_mask"].bool()
-        state_NTD = self.net(**read)[0].float()
+        # Padding goes behind, whatever the tokenizer says: places are counted from the front.
+        pad = self.tokenizer.pad_token_id
+        token_NT = torch.tensor([row + [pad] * (longest - len(row)) for row in tokens]).to(self.net.device)
+        state_NTD = self.net(input_ids=token_NT, attention_mask=said_NT.long())[0].float()
         return Read(state_NTD.masked_fill(~said_NT.unsqueeze(-1), 0.0), said_NT)
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text; a fit reads the same texts again and again."""
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        new = [*{text for text in texts if text not in self._known}]
+        if new:
+            read = self.tokenizer(new, truncation=True, max_length=self._most)["input_ids"]
+            self._known.update(zip(new, read, strict=True))
+        return [self._known[text] for text in texts]
 
     def save(self, directory: Path) -> None:
         """Write a directory that `load` reads, and transformers where the encoder is one of its own; adapters are

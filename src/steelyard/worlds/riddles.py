@@ -39,13 +39,13 @@ class Riddle(NamedTuple):
 class Riddles:
     """People, what is told of them, and questions about them."""
 
-    first: PositiveInt = 16
+    first: PositiveInt = 12
     """First names."""
-    second: PositiveInt = 16
+    second: PositiveInt = 12
     """Second names."""
-    relations: PositiveInt = 4
+    relations: PositiveInt = 3
     """That are told of everybody."""
-    values: PositiveInt = 40
+    values: PositiveInt = 24
     """That a relation may have."""
     data_seed: int = 0
     """Of the words, the facts and who is held out."""

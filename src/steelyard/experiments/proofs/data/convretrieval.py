@@ -214,5 +214,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(conversations=500, held_out=100),
     rates=dict.fromkeys(ARMS, 3e-3),
-    seeds=4,
+    seeds=3,
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """KARD on riddles whose facts are told by other words: does it matter who finds the passage, and that there is one?
 
-The world is `riddles`: 1024 facts, and questions that share one word with their own and with 63 others. A small model
+The world is `riddles`: 432 facts, and questions that share one word with their own and with 35 others. A small model
 has read all of the facts, more than it keeps. Students are tuned on it with the questions about three people of four,
 and are asked about the others. kard learns rationales beside the passage that the rationale finds, and answers beside
 what a reranker finds, which learned with it. bm25 is the same student with the best passage for the question by BM25,
@@ -39,12 +39,13 @@ Passages = Literal["rationale", "reranker", "question", "lot", "none"]
 class Setting:
     """What all arms have in common."""
 
-    asked: int = 128
-    base_steps: int = 100
-    steps: int = 300
+    asked: int = 108
+    base_steps: int = 60
+    steps: int = 160
     batch: int = 32
     width: int = 64
     reranker_rate: float = 1e-2
+    reranker_epochs: int = 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Study:
         self.index = BM25().index(self.world.passages)
         self.rule = KARD(
             reranker_rate=setting.reranker_rate,
+            reranker_epochs=setting.reranker_epochs,
             reranker_temperature=1.0,
             width=32,
             votes=1,
@@ -187,7 +189,7 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(asked=64),
-    rates=dict.fromkeys(ARMS, 3e-3),
-    seeds=4,
+    quick=Setting(asked=54),
+    rates=dict.fromkeys(ARMS, 6e-3),
+    seeds=3,
 )  # fmt: skip
