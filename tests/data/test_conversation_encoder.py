@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from policy.encoders import save_encoder
 from steelyard.core import SteelyardError
 from steelyard.data.conversation_encoder import ConversationEncoder, Selector
+from steelyard.policy.text_states import TextStates
 from steelyard.worlds.word_encoder import word_states
 
 TURNS = [("a b", "c", "a"), ("b",), ("c c", "b")]
@@ -48,7 +50,7 @@ def test_company_and_batches_change_nothing() -> None:
 
 
 def test_what_is_saved_embeds_the_same(tmp_path: Path) -> None:
-    made = encoder()
+    made = ConversationEncoder(TextStates.load(save_encoder(tmp_path / "bert")), seed=0)
     with torch.no_grad():
         made.gate[2].weight.normal_()
     made.save(tmp_path / "e")

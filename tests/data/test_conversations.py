@@ -43,5 +43,5 @@ def test_wrong_rows(rows: list[dict[str, Any]], message: str, tmp_path: Path) ->
 
 
 def test_no_file() -> None:
-    with pytest.raises(SteelyardError, match="--path: is missing; name a .jsonl or .parquet file with turns"):
+    with pytest.raises(SteelyardError, match="--path: is missing; name a"):
         ConversationColumns().read("", "--path")

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from policy.encoders import save_encoder
 from steelyard.core import SteelyardError
 from steelyard.data.late_interaction import LateInteraction
-from steelyard.policy.text_states import Read
-from steelyard.worlds.word_encoder import word_states
+from steelyard.policy.text_states import Read, TextStates
 
 VECTORS = {"x": (1.0, 0.0), "y": (0.0, 1.0), "z": (2.0, 3.0)}
 
@@ -56,8 +56,7 @@ def test_padding_says_nothing_and_the_order_is_that_of_the_scores() -> None:
 
 
 def test_what_is_saved_ranks_the_same(tmp_path: Path) -> None:
-    words = word_states(["a", "b", "c"], width=8, layers=1, context=4, seed=0)
-    made = LateInteraction(words, width=3, seed=5)
+    made = LateInteraction(TextStates.load(save_encoder(tmp_path / "bert")), width=3, seed=5)
     asked = (["a b"], [["a", "b c", "c"]])
     made.save(tmp_path / "r")
     again = LateInteraction.load(tmp_path / "r")
