@@ -1,6 +1,7 @@
 """`steelyard train convretrieval` on one's own conversations: the run, a kill and a resume, what it wrote, its plan."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_examples_end_with_who_asks(run: Path) -> None:
 def test_a_kill_and_a_resume_change_nothing(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = settings | {"max_steps": 6, "eval_steps": 3, "save_steps": 2, "encoder_lora_rank": 2}
+    own: dict[str, Any] = settings | {"max_steps": 6, "eval_steps": 3, "save_steps": 2, "encoder_lora_rank": 2}
     whole = steelyard.train("convretrieval", report=False, output_dir=str(tmp_path / "whole"), **own).run_dir
     cut = tmp_path / "cut"
     cut_short(monkeypatch, FittingWork, 3, "convretrieval", output_dir=str(cut), **own)
@@ -77,4 +78,4 @@ def test_the_plan_says_what_is_learned_from(settings: dict[str, Any]) -> None:
     assert plan["data"]["train"] + plan["data"]["held_out"] == 32
     assert plan["data"]["states"] == 4
     assert plan["steps"] == {"steps": 7}
-    assert RetrieverJob(**settings | {"encoder": "some/body"}).plan()["encoder"]["fetches"] == "some/body"
+    assert replace(RetrieverJob(**settings), encoder="some/body").plan()["encoder"]["fetches"] == "some/body"

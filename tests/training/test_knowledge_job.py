@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_both_learn_and_what_was_saved_measures_the_same(run: Path, capsys: pyte
 def test_a_kill_and_a_resume_change_nothing(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = settings | {"eval_steps": 3, "save_steps": 2}
+    own: dict[str, Any] = settings | {"eval_steps": 3, "save_steps": 2}
     whole = steelyard.train("kard", report=False, output_dir=str(tmp_path / "whole"), **own).run_dir
     cut = tmp_path / "cut"
     cut_short(monkeypatch, KnowledgeWork, 3, "kard", output_dir=str(cut), **own)
@@ -67,7 +68,7 @@ def test_a_kill_and_a_resume_change_nothing(
 
 
 def test_without_an_encoder_words_find_the_passage(settings: dict[str, Any]) -> None:
-    job = KnowledgeTuning(**settings | {"encoder": ""})
+    job = replace(KnowledgeTuning(**settings), encoder="")
     work = job.open()
     assert work.reranker is None
     assert "reranker/loss" not in work.step()
@@ -83,7 +84,7 @@ def test_the_plan(settings: dict[str, Any]) -> None:
     assert plan["data"]["passages"] == 24, "equal ones once"
     train = plan["data"]["train"]
     assert plan["steps"] == {"steps": -(-train // 4), "epochs": 1, "reranker's": -(-train // 4)}
-    assert KnowledgeTuning(**settings | {"encoder": "some/body"}).plan()["reranker"]["fetches"] == "some/body"
+    assert replace(KnowledgeTuning(**settings), encoder="some/body").plan()["reranker"]["fetches"] == "some/body"
 
 
 @pytest.mark.parametrize(("row", "message"), [

@@ -41,9 +41,10 @@ class ConversationEncoder(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "conversation-gate") % 2**63)
             D = states.width
-            gate = nn.Sequential(nn.Linear(3 * D, D), nn.Tanh(), nn.Linear(D, 1))
-        nn.init.zeros_(gate[2].weight)
-        nn.init.zeros_(gate[2].bias)
+            last = nn.Linear(D, 1)
+            gate = nn.Sequential(nn.Linear(3 * D, D), nn.Tanh(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
         self.gate = gate.to(states.net.device)
 
     def forward(self, conversations: Sequence[Sequence[str]]) -> Float[Tensor, "N D"]:

@@ -143,7 +143,7 @@ class Study:
         """What it takes to write the summaries of as many conversations (seconds of the processor)."""
         writer = tiny_policy(self.world.vocabulary, seed=0, width=self.setting.width, layers=1, context=96, spaced=True)
         some = self.held[:TIMED]
-        asked = [Request(str(i), tuple(writer.encode(" ".join(one.turns)))) for i, one in enumerate(some)]
+        asked = [Request(str(i), tuple(writer.encode(" ".join(one.turns))), 0) for i, one in enumerate(some)]
         tokens = sum(len(writer.encode(one.summary)) + 1 for one in some)
         began = time.process_time()
         drawn = list(engine_for(writer, 0).generate(asked, Sampling(max_tokens=tokens // len(some))))
