@@ -166,7 +166,10 @@ class KARD:
 
         learned = [p for p in reranker.parameters() if p.requires_grad]
         adam = torch.optim.AdamW(learned, lr=self.reranker_rate, weight_decay=1e-2)
-        rate = lambda step: self.reranker_rate * self._rise((step + 0.5) / num_steps)  # noqa: E731
+
+        def rate(step: int) -> float:
+            return self.reranker_rate * self._rise((step + 0.5) / num_steps)
+
         return Fitting(reranker, adam, loss, draws, num_steps, rate=rate)
 
     def reranker_steps(self, questions: int) -> int:

@@ -6,6 +6,7 @@ N texts, T tokens, D numbers of a state. It is read without dropout in training 
 after a resume; what is too long for the network loses its end. `Embedder` reads a finished one.
 """
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from steelyard.policy.classifier import cut_at
 from steelyard.policy.device import moved
 from steelyard.policy.loading import load_encoder, quiet
-from steelyard.policy.lora import LoRA, adapt, merged
+from steelyard.policy.lora import LoRA, adapt
 from steelyard.policy.own_encoder import OwnEncoder
 
 KNOWN = 100_000
@@ -52,7 +53,8 @@ class TextStates(nn.Module):
         super().__init__()
         self.net = net.eval()
         self.tokenizer = tokenizer
-        self._adapted = None if lora is None else adapt(self.net, lora, seed)
+        # In a tuple: as a part of this module its weights would be saved twice.
+        self._adapted = () if lora is None else (adapt(self.net, lora, seed),)
         self._most = cut_at(net, tokenizer)
         self._known: dict[str, list[int]] = {}
 
@@ -99,7 +101,7 @@ class TextStates(nn.Module):
     def save(self, directory: Path) -> None:
         """Write a directory that `load` reads, and transformers where the encoder is one of its own; adapters are
         merged."""
-        net = self.net if self._adapted is None else merged(self._adapted)
+        net = copy.deepcopy(self._adapted[0]).merge_and_unload() if self._adapted else self.net
         with quiet():
             if isinstance(net, OwnEncoder):
                 net.encoder.save(directory)

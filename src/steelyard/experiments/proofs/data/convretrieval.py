@@ -203,7 +203,7 @@ PROOF = Proof(
               "labels", 0.2),
         Claim("It finds no 10 points less than the summaries of those who ask", "recall", "explicit", -0.1,
               control="convretrieval-off"),
-        Claim("and makes queries at least three times as fast as a model writes summaries", "per_s", "explicit", 2.0,
+        Claim("and makes queries at least twice as fast as a model writes summaries", "per_s", "explicit", 1.0,
               relative=True, control=None),
         Claim("About places that it has not learned of it finds 20 points more than BM25", "new", "bm25", 0.2),
         Claim("With the soft selector it finds 15 points more than with all turns alike", "recall", "mean", 0.15,
@@ -213,6 +213,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(conversations=500, held_out=100),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates={**dict.fromkeys(ARMS, 3e-3), "mean": 5e-3},
     seeds=3,
 )  # fmt: skip
