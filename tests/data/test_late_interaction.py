@@ -1,5 +1,6 @@
 """A reranker that compares token by token: a score by hand, padding, order, and what is saved."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from steelyard.policy.text_states import Read, TextStates
 VECTORS = {"x": (1.0, 0.0), "y": (0.0, 1.0), "z": (2.0, 3.0)}
 
 
-class Given(nn.Module):
+class Given(TextStates):
     """States that are known: those of single letters."""
 
-    width = 2
-
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.net: Any = nn.Linear(1, 1)
         self.net.device = torch.device("cpu")
 
-    def forward(self, texts: list[str]) -> Read:
+    @property
+    def width(self) -> int:
+        return 2
+
+    def forward(self, texts: Sequence[str]) -> Read:
         most = max(len(text) for text in texts)
         states = torch.tensor([[VECTORS.get(c, (9.0, 9.0)) for c in text.ljust(most)] for text in texts])
         said = torch.tensor([[t < len(text) for t in range(most)] for text in texts])
@@ -33,7 +36,7 @@ class Given(nn.Module):
 
 
 def given() -> LateInteraction:
-    made = LateInteraction(Given(), width=2, seed=0)  # pyright: ignore[reportArgumentType]
+    made = LateInteraction(Given(), width=2, seed=0)
     with torch.no_grad():
         made.compressor.weight.copy_(torch.eye(2))
         made.compressor.bias.zero_()

@@ -214,17 +214,16 @@ class KnowledgeWork:
         return self.student.evaluate()
 
     def save(self, directory: Path) -> None:
-        """Write both."""
+        """Write both, whose files have different names."""
         self.student.save(directory)
         if self.fitting is not None:
-            (directory / RERANKER).mkdir()
-            self.fitting.save(directory / RERANKER)
+            self.fitting.save(directory)
 
     def restore(self, directory: Path) -> None:
         """Go on with both."""
         self.student.restore(directory)
         if self.fitting is not None:
-            self.fitting.restore(directory / RERANKER)
+            self.fitting.restore(directory)
 
     def save_model(self, directory: Path) -> None:
         """Write the language model, and the reranker in a directory of it."""
