@@ -41,7 +41,7 @@ class Setting:
 
     asked: int = 108
     base_steps: int = 60
-    steps: int = 160
+    steps: int = 320
     batch: int = 32
     width: int = 64
     reranker_rate: float = 1e-2
