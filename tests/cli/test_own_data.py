@@ -77,6 +77,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "documented": [
         {"claim": f"{n}<5", "document": f"{n}+1={n + 1}", "label": ["supported", "unverified"][n % 2]} for n in range(4)
     ],
+    "reasoned": [{"prompt": f"{n}+1=", "rationale": f"{n}+1", "answer": n + 1} for n in range(40)],
+    "passages": [{"text": f"{n}+1={n + 1}"} for n in range(40)],
+    "conversations": [{"turns": [f"{n}+", "1"], "summary": f"{n}+1", "state": n % 2} for n in range(40)],
     "actions": [{"prompt": f"{n}+1=", "action": {"type": "click", "name": f"{n}"}} for n in range(40)],
     "episodes": [{"observations": [0, 1, 2], "actions": [n % 2, 1], "rewards": [0, n % 3]} for n in range(20)],
     "statements": [{"text": f"{n}+1", "part": ["train", "held-out"][n % 2]} for n in range(9)],

@@ -47,6 +47,7 @@ BY_ID: Mapping[str, str] = {
     "compared-answers": "steelyard train compared-answers --rows questions.jsonl --generator MODEL "
     "--judge my_rewards.py:polite",
     "halt": "steelyard train halt --rows questions.jsonl --generator MODEL --judge my_rewards.py:polite",
+    "conversation-summaries": "steelyard train conversation-summaries --rows conversations.jsonl --generator MODEL",
     "magic-triples": "steelyard train magic-triples --rows questions.jsonl --generator MODEL",
     "fence-critic": "steelyard train fence-critic --rows documented.jsonl --generator MODEL",
     "ctrl-u": "steelyard train judged-rows --model MODEL --path questions.jsonl --reward-model REWARD_MODEL "
@@ -132,7 +133,8 @@ this page from the cards and the recipes, and a test runs every command on small
   `grouped.jsonl` also `group`, `tasks.jsonl` also `task`, and `claims.jsonl` also `rationale`, `question` and `answer`;
   `checked.jsonl` has `text`, `label` (supported, refuted or unknown) and perhaps `masked`; `draws.jsonl` has `task`
   and `output`, perhaps `description` and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has
-  `claim`, `document` and `label`;
+  `claim`, `document` and `label`; `reasoned.jsonl` has `prompt`, `rationale` and `answer`, and `passages.jsonl` has
+  `text`; `conversations.jsonl` has `turns`, a list of texts, `summary` and perhaps `state`;
   `actions.jsonl` has `prompt` and `action`;
   `episodes.jsonl` has `observations`, `actions` and `rewards` of an episode in each line;
   `critiqued.jsonl` has `prompt` and `response`, and `score`, `critique`, or `refinement` and `next`; `triples.jsonl`

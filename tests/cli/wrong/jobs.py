@@ -344,6 +344,42 @@ PROTECTED = [
     Wrong("train t2ue --images a.npz --epsilon 2", "t2ue.epsilon: is 2.0; use"),
     Wrong("train t2ue --images a.npz --held-out-share 1", "--held-out-share: is 1.0"),
     Wrong("train t2ue --images a.npz --steps 0", "t2ue.steps: is 0; use 1 or more"),
+KNOWING = "train kard --model llama --path reasoned.jsonl --knowledge passages.jsonl --max-completion-length 4 "
+KNOWING += "--max-steps 2 --output-dir new"
+REASONED = write("reasoned.jsonl", "\n".join(f'{{"prompt": "{a}", "rationale": "b", "answer": 1}}' for a in range(9)))
+PASSAGES = write("passages.jsonl", '{"text": "b"}')
+KNOWLEDGE = [
+    Wrong("train kard --model llama --path good.jsonl", "--knowledge: is missing; name a .jsonl or .parquet file"),
+    Wrong("train kard --model llama --knowledge documents.jsonl", "--path: is missing; name a .jsonl or .parquet file"),
+    Wrong(KNOWING, "passages.jsonl: there is no such file", REASONED),
+    Wrong(f"{KNOWING} --path good.jsonl", "good.jsonl, line 1: there is no column 'rationale'", PASSAGES),
+    Wrong(f"{KNOWING} --knowledge-column told", "passages.jsonl, line 1: there is no column 'told'", PASSAGES),
+    Wrong(f"{KNOWING} --path good.jsonl --knowledge good.jsonl", "good.jsonl, line 1: there is no column 'text'"),
+    Wrong(f"{KNOWING} --lesson 3", "kard.lesson: is 3; use an even number of 2 or more"),
+    Wrong(f"{KNOWING} --beside x", "kard.beside: is 'x'; use a text with {prompt} and {passage}"),
+    Wrong(f"{KNOWING} --marker=", "kard.marker: is empty; write what stands before an answer"),
+    Wrong(f"{KNOWING} --target-temperature 0", "kard.target_temperature: is 0.0; use more than 0"),
+    Wrong("train kard --path documents.jsonl --knowledge documents.jsonl --model llama", "line 1: there is no prompt"),
+]  # fmt: skip
+
+FINDING = "train convretrieval --path said.jsonl --output-dir new"
+SAID = write("said.jsonl", "\n".join(f'{{"turns": ["{a}", "b"], "summary": "{a}"}}' for a in range(9)))
+CONVERSATIONS = [
+    Wrong("train convretrieval --encoder llama", "--path: is missing; name a .jsonl or .parquet file with turns and"),
+    Wrong(FINDING, "said.jsonl: there is no such file"),
+    Wrong(FINDING, "--encoder: is missing; name an encoder of sentences", SAID),
+    Wrong(f"{FINDING} --encoder ./nowhere", "no such directory: './nowhere'", SAID),
+    Wrong(f"{FINDING} --encoder llama", "llama is no encoder of sentences", SAID),
+    Wrong(f"{FINDING} --path good.jsonl --encoder llama", "good.jsonl, line 1: there is no column 'turns'"),
+    Wrong(f"{FINDING} --columns.summary turns", "said.jsonl, line 1: column 'turns' is ['0', 'b']; write a text", SAID),
+    Wrong(f"{FINDING} --tau 0", "convretrieval.tau: is 0.0; use more than 0"),
+    Wrong(f"{FINDING} --batch 1", "convretrieval.batch: is 1; use 2 or more"),
+    Wrong(f"{FINDING} --selector none", "--selector"),
+    Wrong(f"{FINDING} --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong("train conversation-summaries --rows good.jsonl --generator llama", "there is no column 'turns'"),
+    Wrong("train conversation-summaries --rows said.jsonl", "--generator: is missing; name", SAID),
+    Wrong("train conversation-summaries --rows said.jsonl --generator llama --template x",
+          "conversation-summaries.template: is 'x'; use a text with {turns}"),
 ]  # fmt: skip
 
 RUNS = [
@@ -381,5 +417,7 @@ KINDS = {
     "episodes that were played": PLAYED,
     "soft thoughts": THOUGHTS,
     "images to protect": PROTECTED,
+    "knowledge to find": KNOWLEDGE,
+    "conversations to find": CONVERSATIONS,
     "runs of jobs": RUNS,
 }
