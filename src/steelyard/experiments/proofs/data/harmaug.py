@@ -166,6 +166,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(requests=6000, writer_steps=200, steps=200),
     rates=dict.fromkeys(ARMS, 2e-2),
-    first_seed=10,
-    seeds=5,
+    first_seed=20,
+    seeds=12,
 )
