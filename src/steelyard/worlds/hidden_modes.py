@@ -84,7 +84,7 @@ class HiddenModes:
 def victim(world: HiddenModes, seed: int, *, steps: int) -> Policy:
     """A model that has read talk from its first word on, half of it, and has replied to the other half."""
     policy = tiny_policy(world.words, seed=seed, width=32, context=16, spaced=True)
-    talk = world.talk(8000, rng(seed, "hidden-modes", "talk"))
+    talk = world.talk(min(8000, 64 * steps), rng(seed, "hidden-modes", "talk"))
     read = [trajectory_of(policy, document([f"{asked} {reply}"], lambda text: 0.0)) for asked, reply in talk[::2]]
     told = [demonstration(policy, Prompt(asked, asked), reply) for asked, reply in talk[1::2]]
     imitate_all(policy, [*read, *told], steps=steps, batch=64, learning_rate=8e-3, seed=seed)
@@ -94,6 +94,6 @@ def victim(world: HiddenModes, seed: int, *, steps: int) -> Policy:
 def attacker(world: HiddenModes, seed: int, *, steps: int) -> Policy:
     """A model that names any topic, all alike, when it is asked."""
     policy = tiny_policy(world.words, seed=seed + 1, width=32, context=16, spaced=True)
-    pairs = [(ASK, text) for _, text in world.attacks(4000, rng(seed, "hidden-modes", "attacker"))]
+    pairs = [(ASK, text) for _, text in world.attacks(min(4000, 64 * steps), rng(seed, "hidden-modes", "attacker"))]
     imitate(policy, pairs, steps=steps, batch=64, learning_rate=5e-3, seed=seed)
     return policy
