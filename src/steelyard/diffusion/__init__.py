@@ -6,7 +6,9 @@ A denoising step is a step like any other: T counts them, and the objectives of 
 
 from steelyard.diffusion.ddpm import DDPM
 from steelyard.diffusion.denoiser import MLPDenoiser
+from steelyard.diffusion.esd import ESD
 from steelyard.diffusion.generation import Diffusion, NoisePredictor, Path, batch_of
 from steelyard.diffusion.schedule import NoiseSchedule
+from steelyard.diffusion.sfd import SFD
 
-__all__ = ["DDPM", "Diffusion", "MLPDenoiser", "NoisePredictor", "NoiseSchedule", "Path", "batch_of"]
+__all__ = ["DDPM", "ESD", "SFD", "Diffusion", "MLPDenoiser", "NoisePredictor", "NoiseSchedule", "Path", "batch_of"]
