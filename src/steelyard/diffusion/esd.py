@@ -2,8 +2,8 @@
 
     L = E |eps_theta(x_t, t, c_f) - (eps(x_t, t, any) - eta (eps(x_t, t, c_f) - eps(x_t, t, any)))|^2
 
-eps is the model that knows, frozen; the learning rate falls linearly to 0; x_t are its own rows of c_f, noised to a place t that is drawn alike. N rows in a
-batch, X numbers, C classes.
+eps is the model that knows, frozen; x_t are its own rows of c_f, noised to a place t that is drawn alike. N rows in a
+batch, X numbers, C classes. The learning rate falls linearly to 0.
 Source: Gandikota et al. 2023, arXiv:2303.07345; the equation as arXiv:2405.15234 quotes it.
 Differs: all weights are tuned (the paper also tunes those of attention alone); x_t is a finished row that is noised,
 where the paper stops generation at t.

@@ -1,6 +1,7 @@
 """SFD, score forgetting distillation: a model becomes a generator of one step that has forgotten classes.
 
-    G_theta(c) = xhat_theta(sqrt(1 - abar_t0) z, t_0, c),     x_0 = G_theta(c_S),  x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) e
+    G_theta(c) = xhat_theta(sqrt(1 - abar_t0) z, t_0, c)
+    x_0 = G_theta(c_S),     x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) e
     psi:    E |e - eps_psi(x_t, t, c)|^2                                            x_0 without a gradient
     theta:  E (f(x_t, c_T) - f_psi(x_t, c_S)) . ((f(x_t, c_T) - x_0) - alpha (f(x_t, c_T) - f_psi(x_t, c_S))) / omega
     omega = mean over X of |f(x_t, c_T) - x_0|,  without a gradient, at least 1e-5
@@ -78,7 +79,7 @@ class SFD(ClassForgetting):
         told_NX: Float[Tensor, "N X"],
         seen_NX: Float[Tensor, "N X"],
     ) -> Float[Tensor, ""]:
-        """The generator's loss on its rows, what the model that knows makes of them, and what the second network does."""
+        """The generator's loss on its rows, and what the model that knows and the second network make of them."""
         omega_N1 = (told_NX - made_NX).abs().mean(1, keepdim=True).clamp(min=SMALLEST).detach()
         apart_NX = told_NX - seen_NX
         return (apart_NX * ((told_NX - made_NX) - self.alpha * apart_NX) / omega_N1).sum(1).mean()

@@ -102,7 +102,7 @@ PROOF = Proof(
     proves=("sfd",),
     ours="sfd",
     control="sfd-off",
-    equal="the model that knows, and no image; each arm that learns its best of three rates; 250 steps (sfd), 200 (esd)",
+    equal="the model that knows, and no image; each arm that learns its best of three rates; 250 steps, esd 200",
     claims=(
         Claim("SFD forgets: 50 points fewer of the images asked for as rings show one than without forgetting", "left",
               "sfd-off", 0.5, lower_is_better=True),
