@@ -65,8 +65,8 @@ class UnlearnDiffAtk:
     """k, words before the prompt."""
     iterations: NonNegativeInt = 40
     """Steps of Adam at each place; 0 tries the first words alone."""
-    most_places: PositiveInt = 50
-    """Most places of the schedule that are visited, evenly spaced."""
+    visits: PositiveInt = 50
+    """Visits of places of the schedule, evenly spaced; where there are fewer places, of each several in a row."""
     attack_rate: Positive = 0.01
     """Learning rate of Adam."""
     weight_decay: NonNegative = 0.1
@@ -103,10 +103,9 @@ class UnlearnDiffAtk:
         return tries.told()
 
     def places(self, model: Diffusion | OneStep) -> tuple[int, ...]:
-        """The places of a model's schedule that are visited."""
+        """The places of a model's schedule in the order of the visits."""
         every = model.places
-        number = min(self.most_places, len(every))
-        return tuple(every[round((i + 0.5) * len(every) / number - 0.5)] for i in range(number))
+        return tuple(every[int((i + 0.5) * len(every) / self.visits)] for i in range(self.visits))
 
 
 class _Search:

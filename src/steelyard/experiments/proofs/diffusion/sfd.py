@@ -106,7 +106,8 @@ PROOF = Proof(
     claims=(
         Claim("SFD forgets: 50 points fewer of the images asked for as rings show one than before", "left", "before",
               0.5, lower_is_better=True),
-        Claim("of the other shapes it generates as many right as without forgetting, but for 5 points", "kept", "sfd-off", -0.05),
+        Claim("of the other shapes it generates as many right as without forgetting, but for 5 points", "kept",
+              "sfd-off", -0.05),
         Claim("ESD keeps 10 points fewer of them", "kept", "esd", 0.1, control=None),
         Claim("and its images of them are twice as far from held-out ones", "distance", "esd", 0.5,
               lower_is_better=True, relative=True, control=None),
