@@ -71,6 +71,7 @@ BY_ID: Mapping[str, str] = {
     "ununlearning": "steelyard audit ununlearning --model MODEL --data forget.jsonl",
     "unalignment": "steelyard audit unalignment --model MODEL --data forget.jsonl",
     "all-audits": "steelyard audit all-audits --model MODEL --data parts.jsonl --original MODEL --retrained MODEL",
+    "unlearndiffatk": "steelyard audit unlearndiffatk --model DIFFUSION --data prompted.npz --concept block",
     "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
     "must-hallucinate": "steelyard audit must-hallucinate --model MODEL --data statements.jsonl",
     "palimpsestic": "steelyard audit palimpsestic --model MODEL --data ordered.jsonl",
@@ -100,6 +101,7 @@ BASELINES = {
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
     "diffusion: DDPM": "ddpm",
+    "adapt-unlearn's model: a small GAN": "gan",
     "llama3's part: the mean of several models' weights": "average",
 }
 """What papers compare with, and the recipe."""
@@ -132,7 +134,8 @@ this page from the cards and the recipes, and a test runs every command on small
   has `prompt`, `positive`, `negative` and `rejective`;
   `statements.jsonl` has `text` and `part` (train or held-out), `ordered.jsonl` has `text` and `order`, the time at
   which a row was trained on, `answered.jsonl` has `prompt` and `answers`, a list;
-  `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
+  `images.npz` has arrays `images` and `labels`, and `prompted.npz` also `prompts`: see [data.md](data.md); `DIFFUSION`
+  is the `model` of a run of `train ddpm` on such a file, and `GAN` of one of `train gan`. `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its

@@ -47,6 +47,11 @@ class DDPM(DiffusionTrainer):
     prompts: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
     """What is said for each class; empty for a network that knows classes by number."""
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The prompts."""
+        return self.prompts
+
     def reading(self, prompts: tuple[str, ...]) -> "DDPM":
         """The same, of a network that reads what is said for each class."""
         return replace(self, prompts=prompts)

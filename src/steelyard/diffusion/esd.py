@@ -5,11 +5,13 @@
 eps is the model that knows, frozen; x_t are its own rows of c_f, noised to a place t that is drawn alike. N rows in a
 batch, X numbers, C classes. The learning rate falls linearly to 0.
 Source: Gandikota et al. 2023, arXiv:2303.07345; the equation as arXiv:2405.15234 quotes it.
-Differs: all weights are tuned (the paper also tunes those of attention alone); x_t is a finished row that is noised,
+Differs: what is tuned is the whole network, or the reader of prompts alone, where the paper's choice is the layers of
+cross-attention, by which its network hears the prompt, or all others; x_t is a finished row that is noised,
 where the paper stops generation at t.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from torch import Tensor
 from steelyard.core import NonNegative, PositiveInt, derive, method
 from steelyard.diffusion.class_forgetting import ClassForgetting, ForgetClasses, Forgotten, drawn_from, network_of
 from steelyard.diffusion.generation import Diffusion
+from steelyard.diffusion.one_step import reader_of
 from steelyard.learner.fitting import Fitting
 
 
@@ -25,6 +28,8 @@ from steelyard.learner.fitting import Fitting
 class ESD(ClassForgetting):
     """Tune a model away from classes."""
 
+    tuned: Literal["all", "reader"] = "all"
+    """What of the network: all, or the reader of prompts alone (ESD-x in small)."""
     eta: NonNegative = 1.0
     """How far beyond "any" the noise for a forgotten class is pushed."""
     rows: PositiveInt = 512
@@ -35,6 +40,8 @@ class ESD(ClassForgetting):
     def begin(self, knowing: Diffusion, request: ForgetClasses, *, seed: int, steps: int | None = None) -> Forgotten:
         """Generate the rows, and begin to tune."""
         network = network_of(knowing)
+        if self.tuned == "reader":
+            reader_of(Diffusion(network, knowing.schedule, knowing.size)).body.requires_grad_(False)
         draws = torch.Generator().manual_seed(derive(seed, "esd"))
         label_N = drawn_from(request.forget, self.rows, draws)
         data_NX = knowing.rows(label_N, seed=derive(seed, "esd rows"))
@@ -50,7 +57,7 @@ class ESD(ClassForgetting):
             found_BX = network(noisy_BX, place_B, label_N[of_B])
             return (found_BX - aim_BX).square().mean()
 
-        adam = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        adam = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=self.learning_rate)
         fit = Fitting(network, adam, loss, draws, whole, rate=lambda step: self.learning_rate * (1 - step / whole))
         return Forgotten(Diffusion(network, schedule, knowing.size), network, fit)
 

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from steelyard.core import derive
-from steelyard.diffusion.generation import NoisePredictor
+from steelyard.core import SteelyardError, derive
+from steelyard.diffusion.generation import Diffusion, NoisePredictor
+from steelyard.diffusion.prompted import PromptDenoiser
 from steelyard.diffusion.schedule import NoiseSchedule
 
 
@@ -63,3 +64,15 @@ def place_of(schedule: NoiseSchedule, ratio: float) -> int:
     """The place of the schedule whose noise is nearest to `ratio` times its signal, on the log scale."""
     found_T = ((1 - schedule.bar_T) / schedule.bar_T).log() / 2
     return int((found_T - torch.tensor(ratio).log()).abs().argmin())
+
+
+def reader_of(model: Diffusion | OneStep) -> PromptDenoiser:
+    """The network of a model that reads prompts.
+
+    Raises:
+        SteelyardError: it knows classes by number.
+    """
+    if not isinstance(model.predictor, PromptDenoiser):
+        what = "knows classes by number, and words are searched"
+        raise SteelyardError(what, where="--model", hint="name a model that was trained with `prompts`")
+    return model.predictor

@@ -42,6 +42,11 @@ class DiffusionTrainer(ABC):
             steps: how many to make; None for as many as the settings say.
         """
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What is said for each class; empty where its network knows classes by number."""
+        return ()
+
     def reading(self, prompts: tuple[str, ...]) -> "DiffusionTrainer":
         """The same, of a network that reads what is said for each class.
 

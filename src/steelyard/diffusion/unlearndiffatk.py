@@ -20,10 +20,23 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from steelyard.core import NonNegative, NonNegativeInt, Positive, PositiveInt, SteelyardError, derive, method, require
+from steelyard.core import (
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Seed,
+    derive,
+    method,
+    require,
+)
+from steelyard.core.table import Table
 from steelyard.diffusion.generation import Diffusion
-from steelyard.diffusion.one_step import OneStep
+from steelyard.diffusion.images import Images
+from steelyard.diffusion.one_step import OneStep, reader_of
+from steelyard.diffusion.prompt_attacks import begun, told
 from steelyard.diffusion.prompted import PromptDenoiser, Told
+from steelyard.diffusion.saved import SavedDiffusion
 from steelyard.diffusion.simplex import one_drawn, projected
 
 Shows = Callable[[Float[Tensor, "A X"]], Bool[Tensor, "A"]]
@@ -71,6 +84,31 @@ class UnlearnDiffAtk:
     """Learning rate of Adam."""
     weight_decay: NonNegative = 0.1
     """Of Adam: it pulls u to 0 before the projection."""
+    concept: str = ""
+    """Word of the prompts that was to be forgotten; empty for the class of each image that is attacked with."""
+    attacks: PositiveInt = 64
+    """Most images that an audit attacks with."""
+    seed: Seed = 0
+    """Of an audit's draws and of what it generates."""
+
+    def audit_diffusion(self, saved: SavedDiffusion, images: Images) -> Table:
+        """No attack, random words and searched ones, side by side.
+
+        Raises:
+            SteelyardError: the model reads no prompts, or the images are not like the model's.
+        """
+        start = begun(saved, images, self.concept, self.attacks)
+        target = Target(start.images.data_NX[start.chosen_A], start.prompts)
+        found = self.attack(saved.model, target, start.shows, seed=self.seed)
+        drawn = random_words(saved.model, target, start.shows, words=self.words, tries=self.visits, seed=self.seed)
+        none_A = torch.zeros_like(found.tried_A)
+        return told(
+            [
+                ("no attack", found.before_A, none_A),
+                ("random words", drawn.after_A, drawn.tried_A),
+                ("searched words", found.after_A, found.tried_A),
+            ]
+        )
 
     def attack(
         self,
@@ -161,8 +199,8 @@ class _Search:
     def rows(self, word_AL: Int64[Tensor, "A L"]) -> Float[Tensor, "A X"]:
         """What the model generates from prompts, always from the same noise."""
         with torch.no_grad():
-            told = Told(self.reader.body, self.reader.read(word_AL))
-        return replace(self.model, predictor=told).rows(torch.arange(len(word_AL)), seed=self.seed)
+            told_by = Told(self.reader.body, self.reader.read(word_AL))
+        return replace(self.model, predictor=told_by).rows(torch.arange(len(word_AL)), seed=self.seed)
 
 
 class Tries:
@@ -198,23 +236,11 @@ def random_words(
 ) -> Attacked:
     """The paper's baseline: as many prompts are tried, of words that are drawn alike."""
     search = _Search(UnlearnDiffAtk(words=words, iterations=0), reader_of(model), model, target, seed)
-    told = Tries(search, shows)
+    tries_made = Tries(search, shows)
     for _ in range(tries):
         shape = (len(target.prompts), words)
-        told.check(torch.randint(1, len(search.reader.words) + 1, shape, generator=search.draws))
-    return told.told()
-
-
-def reader_of(model: Diffusion | OneStep) -> PromptDenoiser:
-    """The network of a model that reads prompts.
-
-    Raises:
-        SteelyardError: it knows classes by number.
-    """
-    if not isinstance(model.predictor, PromptDenoiser):
-        what = "knows classes by number, and words are searched"
-        raise SteelyardError(what, where="--model", hint="name a model that was trained with `prompts`")
-    return model.predictor
+        tries_made.check(torch.randint(1, len(search.reader.words) + 1, shape, generator=search.draws))
+    return tries_made.told()
 
 
 def said(reader: PromptDenoiser, prompts: Sequence[str]) -> Int64[Tensor, "A L"]:
