@@ -134,8 +134,9 @@ this page from the cards and the recipes, and a test runs every command on small
   has `prompt`, `positive`, `negative` and `rejective`;
   `statements.jsonl` has `text` and `part` (train or held-out), `ordered.jsonl` has `text` and `order`, the time at
   which a row was trained on, `answered.jsonl` has `prompt` and `answers`, a list;
-  `images.npz` has arrays `images` and `labels`, and `prompted.npz` also `prompts`: see [data.md](data.md); `DIFFUSION`
-  is the `model` of a run of `train ddpm` on such a file, and `GAN` of one of `train gan`. `my_rewards.py` holds functions of yours, and
+  `images.npz` has arrays `images` and `labels`, and `prompted.npz` also `prompts`: see [data.md](data.md).
+  `DIFFUSION` is the `model` of a run of `train ddpm` on such a file, and `GAN` of one of `train gan`.
+  `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its

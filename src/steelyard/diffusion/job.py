@@ -135,7 +135,9 @@ def drawn_images(saved: SavedDiffusion, number: int, seed: int, output: str) -> 
     label_N = torch.arange(saved.facts.classes).repeat_interleave(number)
     image_N = saved.images(label_N, seed=seed).numpy()
     if output:
-        np.savez_compressed(place, images=image_N, labels=label_N.numpy(), **_said(saved))
+        prompts = saved.facts.trainer.said
+        arrays = {"images": image_N, "labels": label_N.numpy()} | ({"prompts": np.array(prompts)} if prompts else {})
+        np.savez_compressed(place, allow_pickle=False, **arrays)
     return [shown(saved, label, image) for label, image in zip(label_N.tolist(), image_N, strict=True)]
 
 
@@ -143,11 +145,6 @@ def shown(saved: SavedDiffusion, label: int, image: np.ndarray) -> JsonObject:
     """An image to look at, with what was asked for."""
     prompts = saved.facts.trainer.said
     return {"prompt": prompts[label] if prompts else f"class {label}", "completion": picture(image)}
-
-
-def _said(saved: SavedDiffusion) -> dict[str, np.ndarray]:
-    prompts = saved.facts.trainer.said
-    return {"prompts": np.array(prompts)} if prompts else {}
 
 
 def _told(train: Images, held_out: Images) -> JsonObject:
