@@ -1,7 +1,8 @@
 """Diffusion and GANs: models that generate rows of numbers, and ways to make them forget.
 
 A denoising step has a log-probability and is a step like any other: T counts them, and the objectives of
-`steelyard.objective` learn from them by `batch_of`. Data are rows of X numbers with a class each, such as the 8 x 8 images of `worlds.shapes`.
+`steelyard.objective` learn from them by `batch_of`. Data are rows of X numbers with a class each, such as the 8 x 8
+images of `worlds.shapes`.
 """
 
 from steelyard.diffusion.adapt_unlearn import AdaptUnlearn
