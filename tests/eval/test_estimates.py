@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.core import SteelyardError
 from steelyard.eval import pass_at_k, wilson
+from steelyard.eval.estimates import mean_interval
 
 counts = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -67,3 +68,13 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_correct_one(case):
 def test_impossible_counts_are_refused(call):
     with pytest.raises(SteelyardError):
         call()
+
+
+def test_an_interval_of_a_mean_by_hand():
+    assert mean_interval([0.5, 1.5]) == pytest.approx((1 - 1.96 * 0.5, 1 + 1.96 * 0.5))
+    assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+    assert mean_interval([1.0]) is None
+
+
+def test_wilson_of_shares_is_that_of_as_many_hits():
+    assert wilson(0.25 + 0.75 + 1.0, 4) == wilson(2, 4)

@@ -81,13 +81,19 @@ def measure(table=TABLE, task=None, prompts=PROMPTS, k=4, **kwargs):
     ), engine
 
 
+def ends(key, interval):
+    return {f"{key}_low": interval[0], f"{key}_high": interval[1]}
+
+
 def test_every_metric_by_hand():
     result, engine = measure()
     low, high = wilson(1, 2)
     assert result.metrics == {
         "eval/accuracy": 0.5, "eval/accuracy_low": low, "eval/accuracy_high": high, "eval/prompts": 2,
         "eval/reward_mean": pytest.approx((3 + 5 * 0.25) / 8),
+        "eval/reward_mean_low": pytest.approx(-0.02), "eval/reward_mean_high": pytest.approx(1.0825),
         "eval/pass_at_1": pytest.approx((3 / 4 + 0) / 2), "eval/pass_at_4": 0.5,
+        **ends("eval/pass_at_1", wilson(3 / 4, 2)), **ends("eval/pass_at_4", wilson(1, 2)),
         "eval/distinct_correct": 1.0,  # "2" and "1+1=2" for a, none for b
         "eval/length_mean": pytest.approx((1 + 5 + 1 + 1 + 6 + 1 + 1 + 2) / 8), "eval/truncated": pytest.approx(1 / 8),
         "eval/length_stopped": pytest.approx((1 + 5 + 1 + 1 + 1 + 1 + 2) / 7),

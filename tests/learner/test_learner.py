@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from steelyard.core import Request, Sampling, Schedule, SteelyardError, Trajectory, WarmupStableDecay, Weights
+from steelyard.core import (
+    Batch,
+    Loss,
+    Request,
+    Sampling,
+    Schedule,
+    SteelyardError,
+    Trajectory,
+    WarmupStableDecay,
+    Weights,
+)
 from steelyard.learner import Adam, Learner
-from steelyard.objective import LearnedZTB, Reinforce, ReinforceEMA, StepKTO, VarGradTB
+from steelyard.objective import VCPO, LearnedZTB, Reinforce, ReinforceEMA, StepKTO, VarGradTB
 from steelyard.policy import Policy
 from steelyard.policy.reference import reference_logp
 from steelyard.rollout import engine_for
@@ -149,3 +159,27 @@ def test_labels_that_an_objective_needs_reach_it_and_a_missing_field_is_one_line
     learner, groups = make(StepKTO())
     with pytest.raises(SteelyardError, match="StepKTO: needs reward_PGT"):
         learner.step(groups)
+
+
+def test_an_objective_scales_the_step_by_the_effective_sample_size(make: Callable[..., Made]) -> None:
+    ours, groups = make(VCPO())
+    aged = [[t.replace(logp_behaviour_T=t.logp_behaviour_T - 0.3 * i) for i, t in enumerate(g)] for g in groups]
+    metrics = ours.step(aged)
+    assert 0 < metrics["learner/ess"] < 0.95
+    assert metrics["learner/learning_rate"] == pytest.approx(0.01 * metrics["learner/ess"] ** 0.5)
+    # A learner whose rate is that from the beginning makes the same step, and one step on fresh data is not scaled.
+    same, _ = make(Unscaled(), learning_rate=metrics["learner/learning_rate"])
+    same.step(aged)
+    assert np.array_equal(ours.policy.weights(), same.policy.weights())
+    fresh, groups = make(VCPO())
+    assert fresh.step(groups)["learner/learning_rate"] == pytest.approx(0.01, rel=1e-3)
+
+
+class Unscaled:
+    """VCPO's loss at a rate that nothing scales."""
+
+    needs = VCPO.needs
+
+    def __call__(self, batch: Batch) -> Loss:
+        """The loss."""
+        return VCPO()(batch)

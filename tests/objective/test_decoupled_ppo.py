@@ -34,7 +34,7 @@ def test_gradient_is_that_of_the_decoupled_surrogate(cap, seed):
     assert torch.allclose(got.by_logp_PGT, expected, atol=1e-12)
     assert expected.abs().max() > 0.001
     assert 0 < got.loss.metrics["objective/clip_share"] < 1
-    assert (got.loss.metrics["objective/masked"] > 0) == (cap == 1.0)
+    assert (got.loss.metrics["objective/masked_share"] > 0) == (cap == 1.0)
 
 
 def test_by_hand(batch_of, grad):
@@ -50,7 +50,7 @@ def test_by_hand(batch_of, grad):
     loss = DecoupledPPO()(batch)
     assert grad(loss.value, batch).flatten().tolist() == pytest.approx([0.0, 0.5, -0.75, 0.0], rel=1e-3)
     assert loss.weight == 4.0
-    shares = {"objective/clip_share": 0.25, "objective/masked": 0.25}
+    shares = {"objective/clip_share": 0.25, "objective/masked_share": 0.25}
     assert loss.metrics == pytest.approx({"objective/ratio": 1.5, "objective/behaviour_ratio": 3.25, **shares})
 
 

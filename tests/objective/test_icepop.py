@@ -14,7 +14,7 @@ def test_by_hand(batch_of, grad):
     batch = batch_of([[-1.0] * 4], [[1.0, 0.0, 1.0, 0.0]], behaviour=behaviour)
     loss = IcePop()(batch)
     assert grad(loss.value, batch).flatten().tolist() == pytest.approx([0.0, 0.5, -0.15625, 0.0], rel=1e-3)
-    assert loss.metrics == pytest.approx({"objective/ratio": 2.71875, "objective/clip_share": 0.5})
+    assert loss.metrics == pytest.approx({"objective/ratio": 2.71875, "objective/masked_share": 0.5})
     assert loss.weight == 1.0
 
 
@@ -24,7 +24,7 @@ def test_a_masked_step_leaves_the_others_as_they_are():
     kept_PGT = some.by_logp_PGT != 0
     assert 0 < kept_PGT.sum() < (whole.by_logp_PGT != 0).sum()
     assert torch.equal(some.by_logp_PGT[kept_PGT], whole.by_logp_PGT[kept_PGT])
-    assert whole.loss.metrics["objective/clip_share"] == 0.0
+    assert whole.loss.metrics["objective/masked_share"] == 0.0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -46,7 +46,7 @@ def test_where_all_is_masked_nothing_is_learned():
     got = outcome(IcePop(ratio_low=1e3, ratio_high=1e4), random_batch())
     assert not got.by_logp_PGT.any()
     assert got.loss.weight > 0
-    assert got.loss.metrics["objective/clip_share"] == pytest.approx(1.0)
+    assert got.loss.metrics["objective/masked_share"] == pytest.approx(1.0)
 
 
 def test_ratios_stay_finite_without_bounds():

@@ -20,7 +20,7 @@ def test_by_hand(batch_of, grad):
     expected = [-(1 - b) / 3, 2 * b / 3, -8 * (1 - b) / 3]
     assert grad(loss.value, batch).flatten().tolist() == pytest.approx(expected)
     assert loss.metrics == pytest.approx(
-        {"objective/baseline": b, "objective/ratio": 11 / 3, "objective/capped": 1 / 3}
+        {"objective/baseline": b, "objective/ratio": 11 / 3, "objective/clamped": 1 / 3}
     )
 
 

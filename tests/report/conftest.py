@@ -68,13 +68,11 @@ def _eval(step: int, steps: int) -> dict:
     return {
         "step": step,
         "version": step,
-        "eval/accuracy": rate,
-        "eval/accuracy_low": rate - 0.05,
-        "eval/accuracy_high": rate + 0.05,
+        **_between("eval/accuracy", rate),
         "eval/prompts": 256,
-        "eval/reward_mean": rate + 0.02,
-        "eval/pass_at_1": 0.9 * rate,
-        "eval/pass_at_8": min(1.0, 1.3 * rate),
+        **_between("eval/reward_mean", rate + 0.02),
+        **_between("eval/pass_at_1", 0.9 * rate),
+        **_between("eval/pass_at_8", min(1.0, 1.3 * rate)),
         "eval/distinct_correct": 1 + 2 * rate,
         "eval/length_mean": 4 + 8 * rate,
         "eval/truncated": 0.01,
@@ -82,6 +80,11 @@ def _eval(step: int, steps: int) -> dict:
         "eval/styles": styles,
         **({"eval/correct_styles": styles} if step else {}),
     }
+
+
+def _between(key: str, value: float) -> dict:
+    """A measure with its interval."""
+    return {key: value, f"{key}_low": value - 0.05, f"{key}_high": value + 0.05}
 
 
 def _samples(step: int) -> list[dict]:

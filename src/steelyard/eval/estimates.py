@@ -1,17 +1,20 @@
-"""Estimates from counts: an interval for a success rate, and pass@k without bias."""
+"""Estimates from counts and samples: intervals for a success rate and for a mean, and pass@k without bias."""
 
 import math
+import statistics
+from collections.abc import Sequence
 
 from steelyard.core import require
 
 
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(successes: float | int, trials: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's score interval for a success rate: the p with (s/n - p)^2 <= z^2 p (1 - p) / n.
 
         center = (s + z^2/2) / (n + z^2),   half-width = z sqrt(s (n - s) / n + z^2/4) / (n + z^2)
 
     Args:
-        successes: s, how many trials succeeded.
+        successes: s, how many trials succeeded. Where a trial has a share between 0 and 1 in place of a hit or a miss,
+            the sum of the shares: they vary at most as much as hits would, so the interval is then too wide at worst.
         trials: n; with n = 0 the interval is (0, 1).
         z: normal quantile; 1.96 gives 95 %.
 
@@ -30,6 +33,19 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     low = 0.0 if successes == 0 else max(0.0, center - half)
     high = 1.0 if successes == trials else min(1.0, center + half)
     return low, high
+
+
+def mean_interval(values: Sequence[float], z: float = 1.96) -> tuple[float, float] | None:
+    """A normal interval for the mean of independent values: mean +- z s / sqrt(n); None of fewer than two values.
+
+    >>> [round(end, 3) for end in mean_interval([0.0, 1.0, 2.0]) or ()]
+    [-0.132, 2.132]
+    """
+    if len(values) < 2:
+        return None
+    half = z * statistics.stdev(values) / math.sqrt(len(values))
+    center = statistics.fmean(values)
+    return center - half, center + half
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:

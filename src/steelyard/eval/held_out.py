@@ -6,12 +6,15 @@
 A completion is correct if its score is at least `correct_at`. If the verifier or the generation failed, there is no
 score: such completions are counted in `eval/errors` and left out of every rate, never scored as 0. Of samples,
 `eval/truncated` is the share that reached the limit, `eval/length_stopped` the mean length of those that ended by
-themselves, and `eval/reflection` the share with a word of `reflection.py`.
+themselves, and `eval/reflection` the share with a word of `reflection.py`. `NAME_low` and `NAME_high` are the ends of
+a 95 % interval over prompts: Wilson's of pass@k, where a prompt's estimate stands for a hit, and mean +- 1.96 s /
+sqrt(prompts) of the reward.
 
 What is measured is what is trained on. Where a reward of the user's own trains in place of the task's verifier, scores
 are its scores, and the verifier's greedy accuracy stands beside them as `eval/verifier_accuracy`.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +37,7 @@ from steelyard.core import (
 )
 from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.eval.answers import Answer, Decode, Encode, Examiner
-from steelyard.eval.estimates import pass_at_k, wilson
+from steelyard.eval.estimates import mean_interval, pass_at_k, wilson
 from steelyard.eval.reflection import reflection
 from steelyard.rollout.episodes import Codec, turns_of
 from steelyard.searcher.scoring import reading_of
@@ -162,13 +165,8 @@ def _accuracy(greedy: Sequence[Sequence[Answer]]) -> JsonObject:
     if not scored:
         return {"eval/prompts": 0}
     correct = sum(answer.correct for answer in scored)
-    low, high = wilson(correct, len(scored))
-    return {
-        "eval/accuracy": correct / len(scored),
-        "eval/accuracy_low": low,
-        "eval/accuracy_high": high,
-        "eval/prompts": len(scored),
-    }
+    found = {"eval/accuracy": correct / len(scored), "eval/prompts": len(scored)}
+    return found | _ends("eval/accuracy", wilson(correct, len(scored)))
 
 
 def _verifier(greedy: Sequence[Sequence[Answer]]) -> dict[str, float]:
@@ -200,11 +198,19 @@ def _sampled(samples: Sequence[Sequence[Answer]], k: int) -> JsonObject:
     found = {"eval/length_stopped": _mean(map(float, stopped)) if stopped else None}
     found |= {"eval/reflection": reflection([a.completion for a in flat])}
     metrics |= {name: value for name, value in found.items() if value is not None}
+    means = [_mean(a.value for a in group if a.value is not None) for group in groups]
+    metrics |= _ends("eval/reward_mean", mean_interval(means))
     for attempts in sorted({1, k}):
         counts = [(len(group), sum(a.correct for a in group)) for group in groups if len(group) >= attempts]
         if counts:
-            metrics[f"eval/pass_at_{attempts}"] = _mean(pass_at_k(n, c, attempts) for n, c in counts)
+            solved = [pass_at_k(n, c, attempts) for n, c in counts]
+            metrics[f"eval/pass_at_{attempts}"] = _mean(solved)
+            metrics |= _ends(f"eval/pass_at_{attempts}", wilson(math.fsum(solved), len(solved)))
     return metrics
+
+
+def _ends(name: str, interval: tuple[float, float] | None) -> dict[str, float]:
+    return {} if interval is None else {f"{name}_low": interval[0], f"{name}_high": interval[1]}
 
 
 def _styles(task: Styled, samples: Sequence[Sequence[Answer]]) -> JsonObject:

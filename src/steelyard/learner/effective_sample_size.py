@@ -7,7 +7,8 @@ N trajectories of the batch that count, demonstrations left out: nobody sampled 
 mu the distribution that sampled, as the trajectory's log-probabilities say; t are actions. The share is 1 where the
 policy has moved away from no sample more than from another, and 1 / N where a single sample has all the weight. The
 weights are those of whole completions: long ones spread them, also where an objective weighs single tokens or
-none at all. It is a gauge; no objective reads it. Under a decode rule mu is the policy before the rule chose.
+none at all. It is a gauge, and what an objective that scales its step is told. Under a decode rule mu is the policy
+before the rule chose.
 """
 
 from collections.abc import Sequence

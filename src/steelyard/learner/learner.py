@@ -29,7 +29,7 @@ from steelyard.learner.batch_wide import marked
 from steelyard.learner.collate import collate, micro_batches
 from steelyard.learner.effective_sample_size import effective_share, log_ratios
 from steelyard.learner.optimizer import Adam, memory, remember
-from steelyard.objective import Objective, StatefulObjective
+from steelyard.objective import Objective, ScalesRate, StatefulObjective
 from steelyard.policy import Policy
 from steelyard.policy.master_weights import MasterWeights
 from steelyard.policy.reference import reference_logp
@@ -114,6 +114,9 @@ class Learner:
             losses = [self._backward(objective, part) for part in parts]
         weights = [loss.weight for loss in losses]
         metrics = _means(({"learner/loss": float(loss.value), **loss.metrics} for loss in losses), weights)
+        share = effective_share(self._log_ratios)
+        if isinstance(objective, ScalesRate) and share is not None:
+            rate = rate * objective.rate_scale(share)
         norm = self._update(metrics, rate, sum(weights))
         if isinstance(objective, StatefulObjective) and sum(weights) > 0:
             self.state = objective.update(self.state, _means((loss.stats for loss in losses), weights))
@@ -123,7 +126,6 @@ class Learner:
         if self.reference_reset and self.steps % self.reference_reset == 0:
             self.reference = Weights.of(self.policy.weights(), self.version)
         changing = {f"learner/{name}": schedule(self.steps - 1) for name, schedule in self.schedules.items()}
-        share = effective_share(self._log_ratios)
         own = {"learner/grad_norm": norm, "learner/learning_rate": rate, **changing}
         return {**metrics, **own, **({} if share is None else {"learner/ess": share}), **staleness}
 

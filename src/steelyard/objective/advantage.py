@@ -15,6 +15,9 @@ from torch import Tensor
 from steelyard.core import Batch
 from steelyard.objective.reduce import log_ratio, num_samples, prompt_mean
 
+EPS = 1e-4
+"""Added to a group's standard deviation, as GRPO does."""
+
 
 def reward_of(batch: Batch) -> Float[Tensor, "P G"]:
     """The rewards of valid trajectories, 0 elsewhere."""

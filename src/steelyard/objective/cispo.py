@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
-from steelyard.objective.advantage import reward_of, standardised
+from steelyard.objective.advantage import EPS, reward_of, standardised
 from steelyard.objective.importance import importance_ratio, step_mean
-from steelyard.objective.kernels import weighted_likelihood
-from steelyard.objective.reduce import num_prompts, steps_of
-from steelyard.objective.unified import EPS
+from steelyard.objective.kernels import token_gradient
 
 
 @method("cispo", paper="arXiv:2506.13585")
@@ -51,6 +49,4 @@ class CISPO:
             "objective/ratio": step_mean(ratio_PGT, batch),
             "objective/clamped": step_mean(weight_PGT != ratio_PGT, batch),
         }
-        num_tokens_P11 = steps_of(batch).sum((-2, -1), keepdim=True).clamp(min=1)
-        weight_PGT = advantage_PG[..., None] * weight_PGT / num_tokens_P11
-        return weighted_likelihood(batch, weight_PGT, normaliser=num_prompts(batch.valid_PG), metrics=metrics)
+        return token_gradient(batch, advantage_PG[..., None] * weight_PGT, metrics)

@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
-from steelyard.objective.advantage import reward_of, standardised
+from steelyard.objective.advantage import EPS, reward_of, standardised
 from steelyard.objective.clipping import unclipped
 from steelyard.objective.importance import masked, step_ratio
 from steelyard.objective.kernels import weighted_likelihood
 from steelyard.objective.reduce import steps_of
-from steelyard.objective.unified import EPS
 
 
 @method("decoupled-ppo", paper="arXiv:2505.24298")
@@ -48,7 +47,7 @@ class DecoupledPPO:
 
         Metrics, all means over actions: `objective/ratio` rho, `objective/clip_share` the share that is clipped,
         `objective/behaviour_ratio` the ratio of the proximal policy to the one that sampled, and
-        `objective/masked` the share that is left out for it.
+        `objective/masked_share` the share that is left out for it.
         """
         steps_PGT = steps_of(batch)
         logp_prox_PGT = batch.field("logp_ref_PGT")
@@ -61,7 +60,7 @@ class DecoupledPPO:
             "ratio": ratio_PGT,
             "clip_share": clipped_PGT,
             "behaviour_ratio": behaviour_PGT,
-            "masked": behaviour_PGT > self.ratio_cap,
+            "masked_share": behaviour_PGT > self.ratio_cap,
         }
         num = float(steps_PGT.sum())
         means = {f"objective/{name}": float(x_PGT[steps_PGT].sum()) / (num or 1.0) for name, x_PGT in parts.items()}

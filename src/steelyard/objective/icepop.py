@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from steelyard.core import Batch, Loss, Needs, NonNegative, PositiveOrInf, method, require
-from steelyard.objective.advantage import reward_of, standardised
+from steelyard.objective.advantage import EPS, reward_of, standardised
 from steelyard.objective.importance import importance_ratio, masked, step_mean
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import steps_of
-from steelyard.objective.unified import EPS
 
 
 @method("icepop", paper="arXiv:2510.18855")
@@ -47,7 +46,7 @@ class IcePop:
     def __call__(self, batch: Batch) -> Loss:
         """The loss; needs rewards and behaviour log-probabilities.
 
-        Metrics: `objective/ratio` the mean rho, masked or not, `objective/clip_share` the share of tokens that are
+        Metrics: `objective/ratio` the mean rho, masked or not, `objective/masked_share` the share of tokens that are
         masked; means over samples, then prompts.
         """
         advantage_PG = standardised(reward_of(batch), batch.valid_PG, EPS)
@@ -55,7 +54,7 @@ class IcePop:
         weight_PGT = masked(ratio_PGT, self.ratio_low, self.ratio_high)
         metrics = {
             "objective/ratio": step_mean(ratio_PGT, batch),
-            "objective/clip_share": step_mean(weight_PGT != ratio_PGT, batch),
+            "objective/masked_share": step_mean(weight_PGT != ratio_PGT, batch),
         }
         length_PG1 = steps_of(batch).sum(-1, keepdim=True).clamp(min=1)
         return policy_gradient(batch, advantage_PG[..., None] * weight_PGT / length_PG1, metrics)

@@ -50,6 +50,19 @@ def policy_gradient(
     return weighted_likelihood(batch, weight_PGT, normaliser=num_prompts(batch.valid_PG), metrics=metrics)
 
 
+def token_gradient(
+    batch: Batch, weight_PGT: Float[Tensor, "P G T"], metrics: Mapping[str, float] | None = None
+) -> Loss:
+    """Weighted likelihood, averaged over all steps of a prompt's valid samples and then over prompts.
+
+    A long sample has more of it than a short one, unlike in `policy_gradient`.
+    """
+    num_steps_P11 = steps_of(batch).sum((-2, -1), keepdim=True).clamp(min=1)
+    return weighted_likelihood(
+        batch, weight_PGT / num_steps_P11, normaliser=num_prompts(batch.valid_PG), metrics=metrics
+    )
+
+
 def squared_residual(
     residual_PK: Float[Tensor, "P K"], mask_PK: Bool[Tensor, "P K"], metrics: Mapping[str, float] | None = None
 ) -> Loss:

@@ -28,8 +28,8 @@ from steelyard.core import Batch, Loss, Needs, Positive, PositiveOrInf, method
 from steelyard.objective.advantage import reward_of, standardised
 from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.importance import log_importance, step_mean
-from steelyard.objective.kernels import weighted_likelihood
-from steelyard.objective.reduce import num_prompts, steps_of
+from steelyard.objective.kernels import token_gradient
+from steelyard.objective.reduce import steps_of
 
 
 @method(
@@ -54,21 +54,17 @@ class M2PO:
         Metrics, means per trajectory: `objective/masked_share` the share of masked steps, `objective/m2` the mean of m
         over all steps (nats^2).
         """
-        steps_PGT = steps_of(batch)
         advantage_PG1 = standardised(reward_of(batch), batch.valid_PG, self.eps)[..., None]
         gap_PGT = log_importance(batch)
         m2_PGT = gap_PGT.square()
-        away_PGT = steps_PGT & (advantage_PG1.sign() * gap_PGT > 0)
+        away_PGT = steps_of(batch) & (advantage_PG1.sign() * gap_PGT > 0)
         masked_PGT = beyond_bound(m2_PGT.flatten(1), away_PGT.flatten(1), self.threshold).view_as(m2_PGT)
         weight_PGT = (exp_ratio(gap_PGT) * advantage_PG1).where(~masked_PGT, 0.0)
         metrics = {
             "objective/masked_share": step_mean(masked_PGT, batch),
             "objective/m2": step_mean(m2_PGT, batch),
         }
-        num_steps_P11 = steps_PGT.sum((1, 2), keepdim=True).clamp(min=1)
-        return weighted_likelihood(
-            batch, weight_PGT / num_steps_P11, normaliser=num_prompts(batch.valid_PG), metrics=metrics
-        )
+        return token_gradient(batch, weight_PGT, metrics)
 
 
 def beyond_bound(x_PK: Float[Tensor, "P K"], mask_PK: Bool[Tensor, "P K"], bound: float) -> Bool[Tensor, "P K"]:

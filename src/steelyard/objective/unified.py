@@ -27,14 +27,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import Batch, Loss, Needs, PositiveOrInf, method
-from steelyard.objective.advantage import centred, reward_of, standardised
+from steelyard.objective.advantage import EPS, centred, reward_of, standardised
 from steelyard.objective.clipping import exp_ratio
 from steelyard.objective.importance import log_importance
 from steelyard.objective.kernels import policy_gradient
 from steelyard.objective.reduce import mean_steps, metric, steps_of
-
-EPS = 1e-4
-"""Added to a group's standard deviation, as GRPO does."""
 
 
 @method(

@@ -3,7 +3,7 @@
 Differs: the baseline weighs samples by the squared norm of grad log pi(y|x) by the parameters, which takes a gradient
 for each sample. Here |y| stands for it, as in OPO (arXiv:2505.23585): the gradients of tokens are taken for orthogonal
 and equally long. The published recipes also divide r - b by the group's standard deviation and log pi by |y|; the
-paper's equations do neither. The learner does not ask for `rate_scale` yet, so the step is not scaled.
+paper's equations do neither.
 
     w_j = pi(y_j|x) / mu(y_j|x)
     b   = sum_k w_k^2 |y_k| r_k / sum_k w_k^2 |y_k|
@@ -61,7 +61,7 @@ class VCPO:
         """The loss; needs rewards and behaviour log-probabilities.
 
         Metrics: `objective/baseline` the mean of b (reward units), `objective/ratio` the mean of min(w, cap), and
-        `objective/capped` the share of samples whose ratio is above the cap.
+        `objective/clamped` the share of samples whose ratio is above the cap.
         """
         reward_PG = reward_of(batch)
         log_ratio_PG = sum_steps(log_importance(batch), batch)
@@ -71,7 +71,7 @@ class VCPO:
         metrics = {
             "objective/baseline": metric(baseline_P1.expand_as(reward_PG), batch.valid_PG),
             "objective/ratio": metric(capped_PG, batch.valid_PG),
-            "objective/capped": metric((ratio_PG > self.cap).to(ratio_PG.dtype), batch.valid_PG),
+            "objective/clamped": metric((ratio_PG > self.cap).to(ratio_PG.dtype), batch.valid_PG),
         }
         weight_PG = capped_PG * (reward_PG - baseline_P1)
         return policy_gradient(batch, weight_PG[..., None].expand_as(batch.logp_PGT), metrics)

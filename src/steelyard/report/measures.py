@@ -6,6 +6,8 @@ from steelyard.report.format import is_number, number, percent
 from steelyard.report.records import Row
 
 Write = Callable[[object], str]
+PASS_AT = "eval/pass_at_"
+"""What stands before the k of pass@k in its key."""
 
 HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/total_variation", "total variation to pi*", number),
@@ -220,6 +222,16 @@ IN_ONE_LINE = (
     "eval/loved",
     "eval/loved_predicted",
 )
+
+
+def attempts_of(rows: Sequence[Row]) -> list[int]:
+    """The k of every pass@k in the rows, rising.
+
+    >>> attempts_of([{"eval/pass_at_8": 0.5, "eval/pass_at_8_low": 0.4}, {"eval/pass_at_1": 0.2}])
+    [1, 8]
+    """
+    ends = {key.removeprefix(PASS_AT) for row in rows for key in row if key.startswith(PASS_AT)}
+    return sorted(int(end) for end in ends if end.isdigit())
 
 
 def headline_of(rows: Sequence[Row]) -> tuple[str, str, Write, list[Row]] | None:

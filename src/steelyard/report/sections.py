@@ -7,6 +7,7 @@ from steelyard.report.blocks import Section, Table, figure, half, wide
 from steelyard.report.format import is_number, number, percent
 from steelyard.report.gauges import age_shares, ages_of
 from steelyard.report.job_section import drawing, job
+from steelyard.report.measures import PASS_AT, attempts_of
 from steelyard.report.pace_section import idle, speed
 from steelyard.report.plots import HELD_OUT, LEARNER, OTHER, SEARCHER, Series, areas, histogram, lines
 from steelyard.report.records import Row, RunRecords
@@ -16,22 +17,29 @@ def held_out(run: RunRecords) -> Section | None:
     """Accuracy with its interval, and pass@k at the training temperature; not where the exact distance says more."""
     if any("eval/total_variation" in row for row in run.evals):
         return None
-    interval = ("eval/accuracy_low", "eval/accuracy_high")
-    accuracy = Series(run.evals, "eval/accuracy", "accuracy", HELD_OUT, band=interval)
-    keys = {key for row in run.evals for key in row if key.startswith("eval/pass_at_")}
-    attempts = sorted(int(key.rpartition("_")[2]) for key in keys)
+    accuracy = Series(run.evals, "eval/accuracy", "accuracy", HELD_OUT, band=_ends("eval/accuracy"))
     looks = ((LEARNER, "-"), (SEARCHER, "--"), (OTHER, ":"))
     tries = [
-        Series(run.evals, f"eval/pass_at_{k}", f"pass@{k}", *look) for k, look in zip(attempts, looks, strict=False)
+        Series(run.evals, f"{PASS_AT}{k}", f"pass@{k}", *look, band=_ends(f"{PASS_AT}{k}"))
+        for k, look in zip(attempts_of(run.evals), looks, strict=False)
     ]
     alt = f"Greedy held-out accuracy: {_change(run.evals, 'eval/accuracy', percent)}."
     left = lines("accuracy", alt, [accuracy], y="accuracy", share=True)
     right = lines("pass", "Share of held-out prompts that k samples solve.", tries, y="prompts solved", share=True)
     figures = [
         figure(left, "One greedy answer to each held-out prompt. Band: 95% interval (Wilson)."),
-        figure(right, "Samples at the training temperature. pass@k: at least one of k is correct."),
+        figure(
+            right,
+            "Samples at the training temperature. pass@k: at least one of k is correct. Bands: 95% intervals over "
+            "prompts.",
+        ),
     ]
     return wide("accuracy", "Held-out accuracy", figures)
+
+
+def _ends(key: str) -> tuple[str, str]:
+    """Keys of the interval of a held-out measure."""
+    return f"{key}_low", f"{key}_high"
 
 
 def own(run: RunRecords) -> Section | None:
@@ -79,7 +87,7 @@ def reward(run: RunRecords) -> Section | None:
     series = [
         Series(run.metrics, "batch/reward_mean", "learner's batch", LEARNER),
         Series(run.metrics, "search/reward_mean", "just found", SEARCHER, "--"),
-        Series(run.evals, "eval/reward_mean", "held out", HELD_OUT, "-."),
+        Series(run.evals, "eval/reward_mean", "held out", HELD_OUT, "-.", band=_ends("eval/reward_mean")),
     ]
     plot = lines("rewards", "Mean reward over learner steps.", series, y="mean reward")
     return half(
@@ -201,7 +209,11 @@ def objective(run: RunRecords) -> Section | None:
     sampled = [Series(run.metrics, "search/entropy", "mean of -log p", SEARCHER)]
     residual = [Series(run.metrics, "objective/residual_rms", "residual", LEARNER)]
     moment = [Series(run.metrics, "objective/m2", "second moment", HELD_OUT)]
-    clipped = [Series(run.metrics, "objective/clip_share", "clipped", LEARNER)]
+    clipped = [
+        Series(run.metrics, "objective/clip_share", "clipped", LEARNER),
+        Series(run.metrics, "objective/masked_share", "masked", SEARCHER, "--"),
+        Series(run.metrics, "objective/clamped", "weight clamped", HELD_OUT, "-."),
+    ]
     weight = [Series(run.metrics, "learner/ess", "effective sample size", HELD_OUT)]
     figures = [
         figure(
@@ -226,8 +238,9 @@ def objective(run: RunRecords) -> Section | None:
             "Root mean square of what trajectory balance drives to 0.",
         ),
         figure(
-            lines("clipped", "Share of clipped tokens.", clipped, y="tokens", share=True),
-            "Tokens whose importance ratio was clipped: they give no gradient.",
+            lines("clipped", "Share of tokens that a bound holds.", clipped, y="tokens", share=True),
+            "Tokens whose importance ratio is beyond a bound. Clipped and masked ones give no gradient; clamped ones "
+            "keep theirs, at the weight of the bound.",
         ),
     ]
     return wide("objective", "Objective", figures)

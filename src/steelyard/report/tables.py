@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from steelyard.report.blocks import Sample, Section, Table
 from steelyard.report.format import flatten, is_number, number, percent
-from steelyard.report.measures import OWN
+from steelyard.report.measures import OWN, PASS_AT, attempts_of
 from steelyard.report.records import Row, RunRecords
 
 LONG_TABLE = 12
@@ -32,7 +32,7 @@ def evaluations(run: RunRecords) -> Section | None:
         return None
     seconds = {0: 0.0} | {row.get("step"): row.get("seconds") for row in run.timing} if run.timing else {}
     keys = dict.fromkeys(key for row in run.evals for key in row)
-    tries = {key: (f"pass@{key.rpartition('_')[2]}", percent) for key in keys if key.startswith("eval/pass_at_")}
+    tries = {f"{PASS_AT}{k}": (f"pass@{k}", percent) for k in attempts_of(run.evals)}
     columns = {key: look for key, look in (COLUMNS | tries).items() if key in keys}
     head = ["step", *(["seconds"] if seconds else []), *(name for name, _ in columns.values())]
     rows = [

@@ -23,7 +23,19 @@ from steelyard.experiments.harness.run_metrics import late
 from steelyard.experiments.studies._frontier.cells import FRESH, PATIENCE, Cell
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name
 from steelyard.learner import Adam
-from steelyard.objective import CISPO, GRPO, GSPO, M2PO, TIS, DrGRPO, IcePop, Objective, VarGradTB
+from steelyard.objective import (
+    CISPO,
+    GRPO,
+    GSPO,
+    M2PO,
+    TIS,
+    VCPO,
+    AsymmetricReinforce,
+    DrGRPO,
+    IcePop,
+    Objective,
+    VarGradTB,
+)
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime import HeldOut, Run, VirtualClock
 
@@ -37,12 +49,14 @@ TUNING_SEEDS = (900, 901)
 SCORE = late("eval/accuracy")
 """What rates and objectives are chosen by: held-out accuracy in the last third of the steps."""
 CORRECTED: Mapping[str, Objective] = {
+    "asymmetric-reinforce": AsymmetricReinforce(),
     "grpo": GRPO(),
     "cispo": CISPO(),
     "gspo": GSPO(),
     "icepop": IcePop(),
     "m2po": M2PO(),
     "tis": TIS(),
+    "vcpo": VCPO(),
 }
 ARMS: Mapping[str, Objective | None] = {
     "tb": VarGradTB(beta=0.1),
