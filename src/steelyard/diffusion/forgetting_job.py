@@ -46,7 +46,7 @@ class ForgettingJob(DrivenSettings):
 
     OWN_DATA: ClassVar[str] = "--diffusion DIFFUSION --forget 1"
 
-    forgetting: Annotated[ClassForgetting, tyro.conf.OmitArgPrefixes] = field(default_factory=SFD)
+    way: Annotated[ClassForgetting, tyro.conf.OmitArgPrefixes] = field(default_factory=SFD)
     """How."""
     diffusion: str = ""
     """The model that knows: RUN/model of `steelyard train ddpm`."""
@@ -60,7 +60,7 @@ class ForgettingJob(DrivenSettings):
     @property
     def title(self) -> str:
         """What is forgotten, by what."""
-        return f"{type(self.forgetting).__name__}: {self.diffusion} forgets {' '.join(map(str, self.forget))}"
+        return f"{type(self.way).__name__}: {self.diffusion} forgets {' '.join(map(str, self.forget))}"
 
     def trained(self, model: Path) -> "ForgettingJob":
         """The same job on what it wrote."""
@@ -108,7 +108,7 @@ class ForgettingJob(DrivenSettings):
         request = self._request()
         model = self._knowing.model
         assert isinstance(model, Diffusion)
-        return request, self.forgetting.begin(model, request, seed=self.seed, steps=self.max_steps)
+        return request, self.way.begin(model, request, seed=self.seed, steps=self.max_steps)
 
     def _told(self, request: ForgetClasses) -> JsonObject:
         facts = self._knowing.facts

@@ -3,4 +3,4 @@
 from steelyard.diffusion.esd import ESD
 from steelyard.diffusion.forgetting_job import ForgettingJob
 
-RECIPE = ForgettingJob(forgetting=ESD())
+RECIPE = ForgettingJob(way=ESD())

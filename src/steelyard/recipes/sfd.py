@@ -3,4 +3,4 @@
 from steelyard.diffusion.forgetting_job import ForgettingJob
 from steelyard.diffusion.sfd import SFD
 
-RECIPE = ForgettingJob(forgetting=SFD())
+RECIPE = ForgettingJob(way=SFD())
