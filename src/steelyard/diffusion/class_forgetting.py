@@ -8,7 +8,6 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from jaxtyping import Int64
@@ -91,7 +90,7 @@ class ClassForgetting(ABC):
             steps: how many to make; None for as many as the settings say.
         """
 
-    def at(self, rate: float) -> Self:
+    def at(self, rate: float) -> "ClassForgetting":
         """The same at another learning rate."""
         return replace(self, learning_rate=rate)
 

@@ -119,5 +119,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(images=2048, train_steps=400, each=50),
     rates={"sfd": 3e-4, "sfd-off": 3e-4, "esd": 1e-4},
-    seeds=4,
+    seeds=3,
 )  # fmt: skip

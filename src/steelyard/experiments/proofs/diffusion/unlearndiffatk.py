@@ -168,5 +168,5 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(images=2048, train_steps=300, attacked=24),
-    seeds=4,
+    seeds=3,
 )  # fmt: skip
