@@ -78,6 +78,6 @@ def test_images_that_are_marked_are_unlearned(
 def test_a_damaged_gan_is_refused(trained: Path, tmp_path: Path) -> None:
     GanJob(images=str(trained / "images.npz"), settings=SMALL).open().save_model(tmp_path / "model")
     read_gan(tmp_path / "model")
-    (tmp_path / "model" / "gan.json").write_text("{}")
+    (tmp_path / "model" / "gan.safetensors").write_bytes(b"")
     with pytest.raises(SteelyardError, match="no GAN can be read"):
         read_gan(tmp_path / "model")
