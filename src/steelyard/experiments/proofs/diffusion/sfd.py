@@ -120,5 +120,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(images=2048, train_steps=400, each=50),
     rates={"sfd": 3e-4, "sfd-off": 3e-4, "esd": 1e-4},
-    seeds=3,
+    first_seed=6,
+    seeds=4,
 )  # fmt: skip
