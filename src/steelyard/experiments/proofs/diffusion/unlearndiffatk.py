@@ -2,11 +2,12 @@
 
 A denoiser of 16 steps reads captions of small images. ESD, the paper's first victim, tunes it away from all captions
 that name a ring; sfd distils it without rings; retrained has learned from images without rings alone. Each attack
-begins with 48 images of rings and their captions, and looks for five words before each caption: unlearndiffatk by the
-victim's own denoising error, p4d by what the model before unlearning says of the bare caption, random by drawing words.
-All try 16 prompts an image and generate from the same noise. `asr` is the share of images for which the caption or a
-prompt that was tried shows a ring, by the nearest clean image; `before` that of the captions alone, and `left` and
-`kept` say what the victim generates of rings and of the other shapes when it is asked for them.
+begins with 96 images of rings and their captions, and looks for five words before each caption: unlearndiffatk by the
+victim's own denoising error, random by drawing words. All try 16 prompts an image and generate from the same noise.
+`asr` is the share of images for which the caption or a prompt that was tried shows a ring, by the nearest clean image;
+`before` that of the captions alone, and `left` and `kept` say what the victim generates of rings and of the other
+shapes when it is asked for them. P4D, whose aim is the model before unlearning, was measured on the first seeds
+(docs/lab-notes.md).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,9 +39,9 @@ class Setting:
 
     images: int = 4096
     """That the model that knows has learned from."""
-    train_steps: int = 450
+    train_steps: int = 900
     """Of the model that knows, and of the one that was retrained."""
-    attacked: int = 48
+    attacked: int = 96
     """Images that attacks begin with."""
     esd_rate: float = 1e-4
     sfd_rate: float = 3e-4
@@ -51,13 +52,12 @@ class Attack:
     """Who is attacked, and how."""
 
     victim: Literal["esd", "sfd", "retrained"]
-    how: Literal["searched", "p4d", "random", "none"]
+    how: Literal["searched", "random", "none"]
 
 
 ARMS = {
     "no-attack": Attack("esd", "none"),
     "random": Attack("esd", "random"),
-    "p4d": Attack("esd", "p4d"),
     "unlearndiffatk": Attack("esd", "searched"),
     "retrained": Attack("retrained", "searched"),
     "sfd": Attack("sfd", "searched"),
@@ -115,8 +115,7 @@ class Case:
         tries = 0 if attack.how == "none" else ATTACK.visits
         if attack.how in ("none", "random"):
             return random_words(victim, self.target, shows, words=ATTACK.words, tries=tries, seed=self.seed)
-        original = self.knowing if attack.how == "p4d" else None
-        return ATTACK.attack(victim, self.target, shows, seed=self.seed, original=original)
+        return ATTACK.attack(victim, self.target, shows, seed=self.seed)
 
 
 def shows(made_AX: Tensor) -> Bool[Tensor, "A"]:
@@ -167,5 +166,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(images=2048, train_steps=300, attacked=24),
-    seeds=3,
+    first_seed=3,
+    seeds=4,
 )  # fmt: skip
