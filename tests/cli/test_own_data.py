@@ -17,6 +17,10 @@ from steelyard.cli import installed, main, own_data
 from steelyard.cli.recipe_needs import needs_of
 from steelyard.core.job import DrivenSettings
 from steelyard.curriculum.mixing_agent import MixingAgent, new_actor
+from steelyard.diffusion import DDPM
+from steelyard.diffusion.gan import GanSettings
+from steelyard.diffusion.gan_job import GanJob
+from steelyard.diffusion.job import DiffusionJob
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
@@ -170,6 +174,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         images=np.random.default_rng(0).random((60, 8, 8, 3), np.float32),
         captions=np.array(captioned),
     )
+    pictures = {"images": np.eye(16).reshape(16, 4, 4), "labels": np.arange(16) % 2}
+    np.savez(here / "images.npz", allow_pickle=False, **pictures)
+    np.savez(here / "prompted.npz", allow_pickle=False, prompts=np.array(["a ring", "a block"]), **pictures)
     made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:
         (here / family / "chat_template.jinja").write_text(TEMPLATE)
@@ -184,6 +191,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"NAME {family}"] = "7"
         made[f"AGENT {family}"] = str(here / "agent")
     MixingAgent(new_actor(0), 4).save(here / "agent")
+    prompted = DiffusionJob(trainer=DDPM(width=16, layers=1), images=str(here / "prompted.npz"))
+    prompted.open().save_model(here / "diffusion")
+    GanJob(settings=GanSettings(width=16), images=str(here / "images.npz")).open().save_model(here / "gan")
+    made |= {f"DIFFUSION {family}": str(here / "diffusion") for family in FAMILIES}
+    made |= {f"GAN {family}": str(here / "gan") for family in FAMILIES}
     return {"here": str(here), **made}
 
 

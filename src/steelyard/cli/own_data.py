@@ -73,6 +73,7 @@ BY_ID: Mapping[str, str] = {
     "ununlearning": "steelyard audit ununlearning --model MODEL --data forget.jsonl",
     "unalignment": "steelyard audit unalignment --model MODEL --data forget.jsonl",
     "all-audits": "steelyard audit all-audits --model MODEL --data parts.jsonl --original MODEL --retrained MODEL",
+    "unlearndiffatk": "steelyard audit unlearndiffatk --model DIFFUSION --data prompted.npz --concept block",
     "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
     "must-hallucinate": "steelyard audit must-hallucinate --model MODEL --data statements.jsonl",
     "palimpsestic": "steelyard audit palimpsestic --model MODEL --data ordered.jsonl",
@@ -105,6 +106,7 @@ BASELINES = {
     "saferoute's small guard: a bag of words": "bag-guard",
     "fedrand's baseline: all of the adapters are shared (FedAvg)": "fedavg",
     "diffusion: DDPM": "ddpm",
+    "adapt-unlearn's model: a small GAN": "gan",
     "llama3's part: the mean of several models' weights": "average",
 }
 """What papers compare with, and the recipe."""
@@ -141,7 +143,9 @@ this page from the cards and the recipes, and a test runs every command on small
   has `prompt`, `positive`, `negative` and `rejective`;
   `statements.jsonl` has `text` and `part` (train or held-out), `ordered.jsonl` has `text` and `order`, the time at
   which a row was trained on, `answered.jsonl` has `prompt` and `answers`, a list;
-  `images.npz` has arrays `images` and `labels`, `captioned.npz` `images` and `captions`: see [data.md](data.md).
+  `images.npz` has arrays `images` and `labels`, `prompted.npz` also `prompts`, and `captioned.npz` `images` and
+  `captions`: see [data.md](data.md).
+  `DIFFUSION` is the `model` of a run of `train ddpm` on such a file, and `GAN` of one of `train gan`.
   `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.

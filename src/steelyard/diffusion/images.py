@@ -3,11 +3,11 @@
     x = (v - mean) / spread,    mean and spread of all numbers of the file together
 
 v are the file's numbers, of any scale. A .npy file holds one array [N, ...]; a .npz file holds `images` [N, ...], and
-perhaps `labels` [N], whole numbers from 0. Arrays of Python objects are never read: they would be pickles. The split is
-by hash of a row, so that equal rows are on one side.
+perhaps `labels` [N], whole numbers from 0, and `prompts` [C], what is said for each class. Arrays of Python objects are
+never read: they would be pickles. The split is by hash of a row, so that equal rows are on one side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from steelyard.core import hash_share, require
 from steelyard.core.array_file import LABELS, image_array, label_array, read_arrays
 
+PROMPTS = "prompts"
 LARGEST = 3072
 """Most numbers of a row: a network of dense layers reads it."""
 
@@ -33,16 +34,23 @@ class Images:
     """What was subtracted from the file's numbers."""
     spread: float
     """What they were divided by."""
+    prompts: tuple[str, ...] = ()
+    """What is said for each class; empty where classes are known by number."""
 
     @property
     def classes(self) -> int:
         """C: the largest class is C - 1."""
-        return int(self.label_N.max()) + 1
+        return len(self.prompts) or int(self.label_N.max()) + 1
+
+    def on_scale(self, mean: float, spread: float) -> "Images":
+        """The same images, scaled by another file's mean and spread."""
+        data_NX = (self.data_NX * self.spread + self.mean - mean) / spread
+        return replace(self, data_NX=data_NX, mean=mean, spread=spread)
 
     def part(self, wanted_N: np.ndarray) -> "Images":
         """Some of the rows."""
         chosen_N = torch.from_numpy(wanted_N)
-        return Images(self.data_NX[chosen_N], self.label_N[chosen_N], self.shape, self.mean, self.spread)
+        return replace(self, data_NX=self.data_NX[chosen_N], label_N=self.label_N[chosen_N])
 
 
 def read_images(path: str) -> Images:
@@ -60,7 +68,9 @@ def read_images(path: str) -> Images:
     what = f"an image has {rows_NX.shape[1]:,} numbers, and at most {LARGEST:,} are read"
     require(rows_NX.shape[1] <= LARGEST, what, where=path, hint="give smaller images")
     label_N = label_array(found[LABELS], len(images), path) if LABELS in found else np.zeros(len(images), np.int64)
-    return Images(torch.from_numpy(rows_NX), torch.from_numpy(label_N), images.shape[1:], mean, spread)
+    classes = int(label_N.max()) + 1
+    prompts = _prompts(found[PROMPTS], classes, path) if PROMPTS in found else ()
+    return Images(torch.from_numpy(rows_NX), torch.from_numpy(label_N), images.shape[1:], mean, spread, prompts)
 
 
 def split_images(images: Images, held_out_share: float, path: str) -> tuple[Images, Images]:
@@ -78,3 +88,12 @@ def split_images(images: Images, held_out_share: float, path: str) -> tuple[Imag
     what = f"class {missing[0] if missing else ''} is only among the images that are held out"
     require(not missing, what, where=path, hint="give more images of it")
     return train, held_out
+
+
+def _prompts(prompts: np.ndarray, classes: int, path: str) -> tuple[str, ...]:
+    fits = prompts.dtype.kind == "U" and prompts.ndim == 1 and len(prompts) >= classes
+    what = f"{PROMPTS} is an array of {prompts.dtype} with the shape {prompts.shape}, and there are {classes} classes"
+    require(fits, what, where=path, hint="give one text for each class, in the order of the classes")
+    empty = next((i for i, prompt in enumerate(prompts.tolist()) if not prompt.split()), None)
+    require(empty is None, f"the prompt of class {empty} has no words", where=path, hint="say what it shows")
+    return tuple(prompts.tolist())

@@ -344,6 +344,8 @@ PROTECTED = [
     Wrong("train t2ue --images a.npz --epsilon 2", "t2ue.epsilon: is 2.0; use"),
     Wrong("train t2ue --images a.npz --held-out-share 1", "--held-out-share: is 1.0"),
     Wrong("train t2ue --images a.npz --steps 0", "t2ue.steps: is 0; use 1 or more"),
+]  # fmt: skip
+
 KNOWING = "train kard --model llama --path reasoned.jsonl --knowledge passages.jsonl --max-completion-length 4 "
 KNOWING += "--max-steps 2 --output-dir new"
 REASONED = write("reasoned.jsonl", "\n".join(f'{{"prompt": "{a}", "rationale": "b", "answer": 1}}' for a in range(9)))
