@@ -37,7 +37,7 @@ def settings(claims, tmp_path_factory, classifier_of):
 
 def test_a_head_is_fitted_and_checks_as_a_reward(settings, tmp_path):
     result = steelyard.train("lm-fact-check", output_dir=str(tmp_path / "run"), max_steps=5, **settings, **FEW)
-    assert {"eval/accuracy", "eval/macro_f1", "eval/zero_shot", "eval/recalled"} <= {*result.summary["after"]}
+    assert {"eval/right", "eval/f1", "eval/zero_shot", "eval/recalled"} <= {*result.summary["after"]}
     job = read_finished_run(result.run_dir).job(base=False)
     assert isinstance(job, Job)
     row, shown = job.open().evaluate()

@@ -51,8 +51,8 @@ def test_tasks_learn_and_a_new_one_begins_there(encoder, write, tmp_path):
     learning = steelyard.recipes.find("unified-m2").learning.__class__(learning_rate=5e-3)
     result = steelyard.train("unified-m2", output_dir=str(tmp_path / "run"), learning=learning, **own, **FEW)
     after = result.summary["after"]
-    assert after["eval/macro_f1"] > 0.9
-    assert after["eval/macro_f1"] == pytest.approx((after["eval/macro_f1_bait"] + after["eval/macro_f1_bias"]) / 2)
+    assert after["eval/f1"] > 0.9
+    assert after["eval/f1"] == pytest.approx((after["eval/f1_bait"] + after["eval/f1_bias"]) / 2)
     job = read_finished_run(result.run_dir).job(base=False)
     assert isinstance(job, Job)
     row, _ = job.open().evaluate()

@@ -1,6 +1,6 @@
 """Check claims from a language model's memory: `steelyard train lm-fact-check --model MASKED --texts claims.jsonl`.
 
-    eval/accuracy    share of held-out claims whose verdict is right; `eval/macro_f1` is the mean over verdicts
+    eval/right       share of held-out claims whose verdict is right; `eval/f1` is the mean of F1 over the verdicts
     eval/zero_shot   share that is right without anything fitted, of claims that are supported or refuted; chance is 1/2
     eval/recalled    share of the supported claims whose hidden words the model fills in
 
@@ -143,8 +143,8 @@ def checked_facts(
     same_N = zero_shot(evidence.filled)
     supported_N = claims.verdict_N == 0
     row = {
-        "eval/accuracy": float(right_N.float().mean()),
-        "eval/macro_f1": macro_f1(share_NV.argmax(-1), claims.verdict_N),
+        "eval/right": float(right_N.float().mean()),
+        "eval/f1": macro_f1(share_NV.argmax(-1), claims.verdict_N),
         "eval/texts": len(claims.texts),
     }
     decided_N = claims.verdict_N < 2

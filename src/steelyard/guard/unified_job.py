@@ -1,7 +1,7 @@
 """One encoder for several tasks: `steelyard train unified-m2 --model ENCODER --texts tasks.jsonl`.
 
-    eval/macro_f1          macro-F1 on held-out texts, the mean over tasks; `eval/macro_f1_TASK` is that of one
-    eval/accuracy_TASK     share of a task's texts whose label is right
+    eval/f1           macro-F1 on held-out texts, the mean over tasks; `eval/f1_TASK` is that of one
+    eval/right_TASK   share of a task's texts whose label is right
 
 `--model` may be an earlier run of the same: then its encoder learns on, heads of tasks with the same name and labels
 stay, and a task that it does not know gets a new one. So a task with few labels learns from an encoder that others have
@@ -134,14 +134,14 @@ def measured_tasks(guard: UnifiedGuard, tasks: Tasks) -> tuple[JsonObject, list[
         share_NL = guard.shares(name, task.texts)
         said_N = share_NL.argmax(-1)
         each.append(macro_f1(said_N, task.label_N))
-        row[f"eval/macro_f1_{name}"] = each[-1]
-        row[f"eval/accuracy_{name}"] = float((said_N == task.label_N).float().mean())
+        row[f"eval/f1_{name}"] = each[-1]
+        row[f"eval/right_{name}"] = float((said_N == task.label_N).float().mean())
         right = (said_N == task.label_N).tolist()
         for i in sorted(range(len(right)), key=lambda i: right[i])[: max(1, SHOWN // len(tasks))]:
             said = f"{name}: {task.labels[said_N[i]]} ({float(share_NL[i].max()):.2f})"
             shown.append({"prompt": task.texts[i], "completion": said, "reward": float(right[i])})
     texts = sum(len(task.texts) for task in tasks.values())
-    return {"eval/macro_f1": sum(each) / len(each), **row, "eval/texts": texts}, shown
+    return {"eval/f1": sum(each) / len(each), **row, "eval/texts": texts}, shown
 
 
 def _check_known(guard: UnifiedGuard, tasks: Mapping[str, TaskTexts], path: str) -> None:

@@ -11,8 +11,8 @@ the fifth begins with those of all four. `f1` is the macro-F1 over the four task
 ones, `few` and `many` that of the fifth task with 20 and 1600 texts, learned from the arm's encoder; single begins
 there as pretrained. All fits have as many steps, so apart a small task is read more often: together, it has texts in
 one step of ten or twenty. On seed 900, at 250 steps, an encoder that the largest task alone had taught served the fifth
-with 20 texts as well (.816, together .808, pretrained .586): what helps is to have seen labels that share the style, of
-one task or of four.
+with 20 texts as well (.816, together .808, pretrained .586), so what helps
+may be labels that share the style, be they of one task or of four.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
