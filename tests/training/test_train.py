@@ -8,9 +8,10 @@ import pytest
 
 import steelyard
 from steelyard.core import SteelyardError
-from steelyard.objective import VarGradTB
+from steelyard.objective import TIS, VarGradTB
+from steelyard.replay import SingleUse
 from steelyard.replay.inspect import open_view
-from steelyard.runtime import HeldOut, Run
+from steelyard.runtime import HeldOut, Run, VirtualClock
 from steelyard.task import Gym, Rows
 from steelyard.training.run_directory import read_finished_run
 
@@ -157,3 +158,18 @@ def test_adapters_are_trained_and_merged(tiny_model_dir: Callable[[str], Path], 
     changed = {name for name in before if not before[name].equal(after[name])}
     assert changed
     assert all("proj" in name for name in changed)
+
+
+@pytest.mark.parametrize(("rate", "warned"), [(5e-3, 1), (1e-7, 0)])
+def test_a_gauge_beyond_its_bound_is_in_the_result(rate: float, warned: int, tmp_path: Path) -> None:
+    """Weights that move far between a sample and its step leave a few samples with all the weight; others do not."""
+    result = steelyard.train(
+        "arithmetic", objective=TIS(max_length=20), runtime="inline", learning_rate=rate, report=False, max_steps=12,
+        inline=VirtualClock(learn_cost=0.0, publication_lag=6), replay=SingleUse(), num_prompts=16, search_prompts=16,
+        num_generations=8, evaluation=HeldOut(every=12, prompts=4, sampled_prompts=2, samples=2),
+        output_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    stored = json.loads((result.run_dir / "result.json").read_text())
+    few = [text for text in stored.get("warnings", []) if text.startswith("effective sample size")]
+    assert len(few) == warned
+    assert all("lower --max-staleness or --learning-rate" in text for text in few)

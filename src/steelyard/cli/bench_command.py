@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import tyro
 
 from steelyard.cli.flags import choose, parse
-from steelyard.core import PositiveInt, checked
+from steelyard.core import PositiveInt, SteelyardError, checked
 from steelyard.core.json import JsonMapping
 from steelyard.experiments.bench import PARTS, part, settings_of, summaries
 from steelyard.experiments.bench.page import check_page, write_block
-from steelyard.experiments.bench.record import carry_out, command_of, name_of
+from steelyard.experiments.bench.record import BenchRecord, carry_out, command_of, name_of
 from steelyard.experiments.harness.table import show
+from steelyard.runtime.run_dir.disk import writing
 
 PURPOSE = "Measure speed side by side with what people run today: every run's figure is kept, medians are shown."
 
@@ -87,11 +88,20 @@ def _measure(chosen: Mapping[ModuleType, Any], output_dir: str | None, page: str
         record = carry_out(module, settings, directory, _say)
         columns, lines = module.table(record.rows)
         show(module.TITLE, columns, lines)
+        _draw(module, record, directory / f"{record.part}.png")
         if page is not None:
             write_block(Path(page), record, (columns, lines))
+            _draw(module, record, Path(page).parent / "results" / f"{record.part}.png")
         found[record.part] = {"command": record.command, "seconds": record.seconds, "rows": record.rows}
     print(f"records: {directory}")
     return {"output_dir": str(directory), "parts": found}
+
+
+def _draw(module: ModuleType, record: BenchRecord, path: Path) -> None:
+    if hasattr(module, "draw"):
+        with writing(path, SteelyardError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            module.draw(record.rows, path)
 
 
 def _say(line: str) -> None:

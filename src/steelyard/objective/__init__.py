@@ -1,6 +1,7 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
 from steelyard.objective.advantage import centred, reward_of
+from steelyard.objective.anchored_tb import AnchoredTB
 from steelyard.objective.asymmetric_reinforce import AsymmetricReinforce
 from steelyard.objective.base import BatchWide, Objective, ScalesRate, StatefulObjective
 from steelyard.objective.canon import CANON
@@ -74,6 +75,7 @@ __all__ = [
     "TIS",
     "TOPR",
     "VCPO",
+    "AnchoredTB",
     "AsymmetricReinforce",
     "BatchWide",
     "DecoupledPPO",

@@ -31,18 +31,18 @@ def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200
 
 @pytest.fixture
 def tuned(tmp_path: Path) -> Path:
-    """A study whose tuning has ended in one world: .0003 is best for all, and gspo among the corrected."""
+    """A study whose tuning has ended in one world: .0003 is best for all, and gspo and learned-z-tb of their kinds."""
     for seed in arms.TUNING_SEEDS:
-        for arm in ("tb", "uncorrected", "on-policy", *arms.CORRECTED):
+        for arm in arms.TRIED:
             for rate in arms.RATES:
-                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm == "gspo")
+                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm in ("gspo", "learned-z-tb"))
                 ended(tmp_path / "_tuning", f"sparse-{arm}-rate{rate:g}", 0.0, score, score, score, seed=seed)
     return tmp_path
 
 
 def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
     runs = arms.tuning({"sparse": "base", "many-answers": "base"})
-    assert len(runs) == 2 * (3 + len(arms.CORRECTED)) * len(arms.RATES) * 2
+    assert len(runs) == 2 * 13 * len(arms.RATES) * 2
     assert {run.seed for run in runs.values()} == {900, 901}
     fresh = {run.inline.publication_lag for name, run in runs.items() if "on-policy" in name}
     assert fresh == {0}
@@ -51,7 +51,10 @@ def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
 
 def test_the_best_rate_and_the_best_corrected_objective_are_taken(tuned: Path):
     found = arms.tuned(tuned / "_tuning", "sparse")
-    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {"corrected": "gspo"}
+    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {
+        "held-z": "learned-z-tb",
+        "corrected": "gspo",
+    }
     assert {one.rate for one in found.values()} == {3e-4}
 
 
@@ -80,7 +83,7 @@ def test_cells_lie_along_the_axes_and_each_run_has_a_name_of_its_own(tuned: Path
     assert len(cells) == 11
     assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 10
     runs = arms.runs_of(arms.tuned(tuned / "_tuning", "sparse"), "sparse", cells, "base")
-    assert len(runs) == 3 * 11 + 1
+    assert len(runs) == 4 * 11 + 1
 
 
 def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(tuned: Path):
@@ -95,7 +98,7 @@ def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(
     assert rows["sparse, lag 1", "tb"][2:4] == ["5120", "6400"]
     assert rows["sparse, fresh", "on-policy"][2] == "7680"
     assert set(rows["sparse, lag 1", "corrected"]) == {"not run"}
-    assert len(rows) == 3 + 3 + 1
+    assert len(rows) == 4 + 4 + 1
     assert "sparse: lag 16, lag 64, lag 512, reuse 4, reuse 16, 4 searchers," in found.text
     assert "many-answers: fresh, lag 1," in found.text
     assert [claim.shown for claim in found.claims] == [True, False]

@@ -2,7 +2,8 @@
 
 A part is a module here, named in `PARTS`: its docstring says what is measured and how; `TITLE` stands above its table;
 a frozen dataclass, called as the part is, holds its settings; `measure(settings, workdir, say)` returns rows that hold
-every single run's figure; `table(rows)` makes columns and lines of them, with medians and spread.
+every single run's figure; `table(rows)` makes columns and lines of them, with medians and spread. Where it has
+`draw(rows, path)`, that is a picture.
 """
 
 import importlib
@@ -12,7 +13,7 @@ from steelyard.core import SteelyardError, suggest
 
 PARTS = ("limits", "rollout", "learner", "score", "asynchrony", "replay", "publish", "startup", "profile")
 """In the order in which they run and stand on the page."""
-ALONE = ("pretrained", "gpu", "load", "watch")
+ALONE = ("pretrained", "gpu", "load", "watch", "growth")
 """Parts that `all` leaves out: not everybody has what they measure."""
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from steelyard.core import FaultError, Sampling, Trajectory
 from steelyard.core.json import JsonObject
+from steelyard.experiments.bench.measuring import seconds
 from steelyard.experiments.harness.processes import environment
 from steelyard.replay import PrioritizedReplay
 
@@ -30,18 +31,30 @@ _DEADLINE = 120.0
 
 def make_run(directory: Path, rows: int, tokens: int) -> Path:
     """A run directory whose buffer holds so many trajectories of so many tokens, ten of a prompt."""
-    directory.mkdir()
+    fill(made_up(directory), rows, tokens)
+    return directory
+
+
+def made_up(directory: Path) -> Path:
+    """A run directory without a buffer."""
+    directory.mkdir(parents=True)
     settings = {"model": MODEL, "objective": {"method": "vargrad-tb", "beta": 0.05}}
     (directory / "config.json").write_text(json.dumps({"recipe": "made-up", "seed": 0, "run": settings}))
     metrics = [{"step": step, "version": step, "learner/loss": 1 / step} for step in range(1, 1001)]
     (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
-    buffer = PrioritizedReplay().open(seed=0, path=directory / "replay.sqlite")
+    return directory
+
+
+def fill(run: Path, rows: int, tokens: int) -> list[float]:
+    """Give a run its buffer of so many trajectories; returns the seconds of each, call by call of `add`."""
+    buffer = PrioritizedReplay().open(seed=0, path=run / "replay.sqlite")
+    taken: list[float] = []
     for first in range(0, rows, _CALL):
         version = first // _CALL
         made = [_trajectory(i, tokens, version) for i in range(first, min(first + _CALL, rows))]
-        buffer.add(made, version=version)
+        taken.append(seconds(lambda m=made, v=version: buffer.add(m, version=v)) / len(made))
     buffer.close()
-    return directory
+    return taken
 
 
 def _trajectory(number: int, tokens: int, version: int) -> Trajectory:

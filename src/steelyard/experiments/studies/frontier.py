@@ -1,10 +1,10 @@
 """How often, and how late, can data be used? Score, samples and diversity by lag, reuse and number of searchers.
 
 One axis at a time from one centre (lag 1, each sample used once, one searcher; inline, exact lags), in three worlds:
-trajectory balance, the best of the corrected baselines, Dr. GRPO without correction, and Dr. GRPO on fresh data, whose
-one cell is the anchor. A run has at least four times as many steps as its lag. All arms are tuned with the same budget
-on other seeds. The whole study takes hours: it goes on where it was cut short, what has ended is not repeated, and
-cells that were not run are shown as such.
+trajectory balance as published and with its log Z held, the best of the corrected baselines, Dr. GRPO without
+correction, and Dr. GRPO on fresh data, whose one cell is the anchor. A run has at least four times as many steps as its
+lag. All arms are tuned with the same budget on other seeds. The whole study takes hours: it goes on where it was cut
+short, what has ended is not repeated, and cells that were not run are shown as such.
 """
 
 import math
@@ -27,8 +27,8 @@ TUNING = "_tuning"
 ENOUGH = ", ".join(f"{world.enough:.0%} ({name})" for name, world in WORLDS.items())
 TEXT = f"""\
 Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least {cells.PATIENCE} times as many as the lag, which is exact
-(inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the others from
-the single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
+(inline, synchronous clock). Where a sample is used once, `tb` draws from its buffer and the others from the
+single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
 score* counts the samples drawn up to the first evaluation at {ENOUGH}; *to first* those up to the first right answer.
 Distinct are the different right answers among 16 samples."""
 

@@ -1,14 +1,15 @@
 """The arms of the frontier study, as runs, and how they are tuned.
 
-    tb             trajectory balance, from its replay buffer
+    tb             trajectory balance as published, from its replay buffer
+    held-z         the best of the ways to hold its log Z on late data, each tuned as the others are
     corrected      the best of the objectives that correct for old data, each tuned as the others are
     uncorrected    Dr. GRPO without importance ratio: old data is taken as if it were fresh
     on-policy      Dr. GRPO on fresh data: the anchor, which no axis moves
 
-Where each sample is learned from once, all but trajectory balance take it from the single-use queue; where it is
+Where each sample is learned from once, all but `tb` take it from the single-use queue; where it is
 learned from again, all draw from the buffer. Every arm has one learning rate for each world: the best of `RATES` at lag
-64 (the anchor: at lag 0) over two seeds that no cell has. The corrected arm chooses its objective among `CORRECTED` in
-the same runs, so it has more tries; that favours it.
+64 (on-policy: at lag 0) over two seeds that no cell has. An arm of `CHOSEN` takes its objective in the same runs, so it
+has more tries than the others, and the corrected one most; that favours it.
 """
 
 import itertools
@@ -30,9 +31,11 @@ from steelyard.objective import (
     M2PO,
     TIS,
     VCPO,
+    AnchoredTB,
     AsymmetricReinforce,
     DrGRPO,
     IcePop,
+    LearnedZTB,
     Objective,
     VarGradTB,
 )
@@ -48,23 +51,32 @@ RATES = (1e-4, 3e-4, 1e-3)
 TUNING_SEEDS = (900, 901)
 SCORE = late("eval/accuracy")
 """What rates and objectives are chosen by: held-out accuracy in the last third of the steps."""
-CORRECTED: Mapping[str, Objective] = {
-    "asymmetric-reinforce": AsymmetricReinforce(),
-    "grpo": GRPO(),
-    "cispo": CISPO(),
-    "gspo": GSPO(),
-    "icepop": IcePop(),
-    "m2po": M2PO(),
-    "tis": TIS(),
-    "vcpo": VCPO(),
+BETA = 0.1
+"""Of every form of trajectory balance: distance from the reference against reward."""
+CHOSEN: Mapping[str, Mapping[str, Objective]] = {
+    "held-z": {"anchored-tb": AnchoredTB(beta=BETA), "learned-z-tb": LearnedZTB(beta=BETA)},
+    "corrected": {
+        "asymmetric-reinforce": AsymmetricReinforce(),
+        "grpo": GRPO(),
+        "cispo": CISPO(),
+        "gspo": GSPO(),
+        "icepop": IcePop(),
+        "m2po": M2PO(),
+        "tis": TIS(),
+        "vcpo": VCPO(),
+    },
 }
-ARMS: Mapping[str, Objective | None] = {
-    "tb": VarGradTB(beta=0.1),
-    "corrected": None,
+"""Arm -> the objectives that tuning chooses among."""
+GIVEN: Mapping[str, Objective] = {
+    "tb": VarGradTB(beta=BETA),
     "uncorrected": DrGRPO(importance_ratio=False),
     "on-policy": DrGRPO(),
 }
-"""Arm -> its objective; None is chosen by tuning."""
+"""Arm -> its objective."""
+ARMS = ("tb", "held-z", "corrected", "uncorrected", "on-policy")
+"""As they stand in the table."""
+TRIED: Mapping[str, Objective] = {**GIVEN, **{name: one for some in CHOSEN.values() for name, one in some.items()}}
+"""All that are tuned."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +89,7 @@ class Tuned:
 
 def objective_of(arm: str, world: Name) -> Objective:
     """The objective of an arm or of a candidate; where it divides by a constant length, the world's longest one."""
-    found = CORRECTED.get(arm) or ARMS[arm]
-    assert found is not None, arm
+    found = TRIED[arm]
     return replace(found, max_length=WORLDS[world].longest) if isinstance(found, DrGRPO | TIS) else found
 
 
@@ -86,7 +97,7 @@ def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
     """An arm in a cell.
 
     Args:
-        arm: a name of `ARMS` but the chosen one, or of `CORRECTED`.
+        arm: one of `TRIED`.
         world: where it learns.
         cell: under which conditions; the on-policy arm has those of `FRESH`.
         rate: learning rate.
@@ -118,15 +129,11 @@ def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
 
 def tuning(worlds: Mapping[Name, str]) -> dict[str, Run]:
     """The runs that rates and the corrected arm's objective are chosen by; world -> its base model."""
-    tried = itertools.product(TUNING_SEEDS, worlds.items(), _tried(), RATES)
+    tried = itertools.product(TUNING_SEEDS, worlds.items(), TRIED, RATES)
     return {
         label(f"{world}-{arm}-rate{rate:g}", seed): replace(run_of(arm, world, TUNED_AT, rate, base), seed=seed)
         for seed, (world, base), arm, rate in tried
     }
-
-
-def _tried() -> list[str]:
-    return [*(arm for arm, objective in ARMS.items() if objective is not None), *CORRECTED]
 
 
 def tuned(root: Path, world: Name) -> dict[str, Tuned]:
@@ -135,11 +142,10 @@ def tuned(root: Path, world: Name) -> dict[str, Tuned]:
     Raises:
         SteelyardError: a run of the tuning is missing, unfinished or damaged.
     """
-    scores = {(arm, rate): _score(root, f"{world}-{arm}-rate{rate:g}") for arm in _tried() for rate in RATES}
-    best = {arm: max(RATES, key=lambda rate, arm=arm: scores[arm, rate]) for arm in _tried()}
-    chosen = max(CORRECTED, key=lambda arm: scores[arm, best[arm]])
-    found = {arm: Tuned(arm, best[arm]) for arm in ARMS if arm in best}
-    return {**found, "corrected": Tuned(chosen, best[chosen])}
+    scores = {(arm, rate): _score(root, f"{world}-{arm}-rate{rate:g}") for arm in TRIED for rate in RATES}
+    best = {arm: max(RATES, key=lambda rate, arm=arm: scores[arm, rate]) for arm in TRIED}
+    taken = {arm: max(some, key=lambda name: scores[name, best[name]]) for arm, some in CHOSEN.items()}
+    return {arm: Tuned(name := taken.get(arm, arm), best[name]) for arm in ARMS}
 
 
 def _score(root: Path, arm: str) -> float:

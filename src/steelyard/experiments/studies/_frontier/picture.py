@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = {"tb": "#0072B2", "corrected": "#009E73", "uncorrected": "#D55E00", "on-policy": "#5b6570"}
-NAMES = {"tb": "trajectory balance", "corrected": "best corrected baseline", "uncorrected": "Dr. GRPO, uncorrected"}
+COLORS = {
+    "tb": "#0072B2",
+    "held-z": "#CC79A7",
+    "corrected": "#009E73",
+    "uncorrected": "#D55E00",
+    "on-policy": "#5b6570",
+}
+NAMES = {
+    "tb": "trajectory balance",
+    "held-z": "the same, log Z held",
+    "corrected": "best corrected baseline",
+    "uncorrected": "Dr. GRPO, uncorrected",
+}
 
 
 def draw(path: Path, found: Found) -> None:
