@@ -213,8 +213,8 @@ PROOF = Proof(
     equal="the model, 32 foul and 32 polite texts, at most 5 % more perplexity of other polite replies",
     claims=(
         Claim("LinEAS takes a half of the foul language away", "removed", 0.0, 0.5),
-        Claim("and leaves a twentieth less of it than Lin-AcT, whose maps are fitted layer after layer", "foul", "lin-act",
-              0.05, lower_is_better=True, relative=True),
+        Claim("and leaves a twentieth less of it than Lin-AcT, whose maps are fitted layer after layer", "foul",
+              "lin-act", 0.05, lower_is_better=True, relative=True),
         Claim("With a penalty it takes 80 % as much away", "removed", "lineas", -0.2, ours="lineas-sparse",
               relative=True),
         Claim("by a tenth of the neurons", "changed", 1.0, 0.9, ours="lineas-sparse", lower_is_better=True,
