@@ -239,7 +239,7 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
         brief += ["--max-completion-length", "4"] if writes or isinstance(recipe, ForgetRequest) else []
         brief += ["--examples", "1"] if "harmaug" in words else []
         brief += ["--ends", "1e-3"] if "skill-unlearn" in words else []  # weights drawn at random: nothing is likely
-        return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
+        return [*brief, *(["--max-steps", "1"] if isinstance(recipe, DrivenSettings) else [])]
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]
     return [*FEW.split(), *length, *([] if queued else WARM.split())]
