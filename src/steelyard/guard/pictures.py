@@ -9,6 +9,7 @@ v are the file's numbers. `images` [N, H, W] or [N, H, W, C] has bytes, or fract
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def write_pictures(pictures: Pictures, path: Path) -> None:
     image_NHWC = pictures.image_NCHW.permute(0, 2, 3, 1).numpy()
     whole = np.dtype(pictures.form).kind in "bui"
     numbers = np.rint(image_NHWC * 255) if whole else image_NHWC
-    arrays = {IMAGES: (numbers[..., 0] if pictures.grey else numbers).astype(pictures.form)}
+    arrays: dict[str, Any] = {IMAGES: (numbers[..., 0] if pictures.grey else numbers).astype(pictures.form)}
     arrays |= {CAPTIONS: np.array(pictures.captions)} if pictures.captions else {}
     arrays |= {LABELS: pictures.label_N.numpy()} if pictures.label_N is not None else {}
     np.savez_compressed(path, **arrays)
