@@ -9,7 +9,7 @@ import pytest
 from steelyard.core import SteelyardError
 from steelyard.data.conversations import Conversation, ConversationColumns
 
-ROW = {"turns": ["hello", "a room"], "summary": "wants a room", "state": 3}
+ROW = {"turns": ["hello", "a room"], "summary": "wants a room", "state": 0}
 
 
 def write(place: Path, *rows: dict[str, Any]) -> str:
@@ -21,8 +21,8 @@ def write(place: Path, *rows: dict[str, Any]) -> str:
 def test_rows_in_order_with_or_without_states(tmp_path: Path) -> None:
     path = write(tmp_path, ROW, ROW | {"state": "four"})
     read = ConversationColumns().read(path, "--path")
-    assert [one.state for one in read] == ["3", "four"]
-    assert read[0] == Conversation(("hello", "a room"), "wants a room", "3")
+    assert [one.state for one in read] == ["0", "four"]
+    assert read[0] == Conversation(("hello", "a room"), "wants a room", "0")
     assert read[0].text == "hello\na room"
     bare = {"said": ["x"], "gist": "y", "state": None}
     (one,) = ConversationColumns("said", "gist").read(write(tmp_path, bare), "--path")

@@ -72,4 +72,5 @@ class ConversationColumns:
         state = Column(self.state, "label", "--columns.state")
         check_row(row, [*wanted, *([state] if row.get(self.state) is not None else [])], where)
         turns: Sequence[str] = row[self.turns]
-        return Conversation(tuple(turns), str(row[self.summary]), str(row.get(self.state) or ""))
+        told = row.get(self.state)  # 0 is a state, too
+        return Conversation(tuple(turns), str(row[self.summary]), "" if told is None else str(told))
