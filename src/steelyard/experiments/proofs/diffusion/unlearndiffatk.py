@@ -158,14 +158,14 @@ PROOF = Proof(
     control="retrained",
     equal="the victim, the images with their captions, five words, 16 prompts tried an image, noise of generation",
     claims=(
-        Claim("Searched words bring back rings for 10 points more of the images than captions alone", "asr",
-              "no-attack", 0.1),
-        Claim("and for 10 points more than random words do", "asr", "random", 0.1),
+        Claim("Searched words bring back rings for 20 points more of the images than captions alone", "asr",
+              "no-attack", 0.2),
+        Claim("and for 20 points more than random words do", "asr", "random", 0.2),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(images=2048, train_steps=300, attacked=24),
-    first_seed=3,
+    first_seed=7,
     seeds=4,
 )  # fmt: skip
