@@ -168,7 +168,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (here / "my_game.py").write_text(GAME)
     (here / "my_tasks.py").write_text(TASKS)
     np.savez(here / "images.npz", images=np.eye(16).reshape(16, 4, 4), labels=np.arange(16) % 2)
-    captioned = [f"{a} {b}" for a in ("red", "blue", "teal") for b in ("bar", "ring", "pole", "plus", "cross")] * 4
+    captioned = [f"{a} {b} {n}" for a in ("red", "blue") for b in ("bar", "ring", "pole") for n in range(10)]
     np.savez(
         here / "captioned.npz",
         images=np.random.default_rng(0).random((60, 8, 8, 3), np.float32),

@@ -92,6 +92,7 @@ def test_strange_images_are_refused_before_the_run(images: str, tmp_path: Path) 
         ({"images": images, "protect": str(tmp_path / "c.npz")}, "no word of the caption 'cat' is known"),
         ({"images": images, "start": "nowhere", "protect": images}, "--images: is given, and nothing is learned"),
         ({"start": "nowhere"}, "--protect: is missing"),
+        ({}, "--images: is missing"),
         ({"start": "nowhere", "protect": images}, "no generator of noise can be read"),
         ({"images": str(tmp_path / "b.npz"), "held_out_share": 0.01}, "different captions are learned from"),
     ):

@@ -161,11 +161,11 @@ class Protecting(DrivenSettings):
             private = self._private(saved.facts.shape, saved.facts.words)
             write = partial(self._write, saved, private)
             return FittingWork(Nothing(), lambda: ({}, []), write, _told(None, None, private))
-        train, held_out = self._public() if self.images else (None, None)
         if self.fitted:
+            train, held_out = self._public() if self.images else (None, None)
             measure = partial(_measured, Saved.read(Path(self.fitted)), held_out, self.seed)
             return FittingWork(None, measure, unwritten, _told(train, held_out, None))
-        assert train is not None
+        train, held_out = self._public()
         learning = self._begin(train)
         private = self._private(train.shape, learning.protector.words)
         facts = Facts(self.learns, train.shape, learning.protector.words)

@@ -146,6 +146,6 @@ PROOF = Proof(
     setting=Setting(ShapesImages(noise=0.05, copies=6)),
     quick=Setting(ShapesImages(noise=0.05, copies=2), steps=150),
     rates=dict.fromkeys(ARMS, 2e-3),
-    first_seed=4,
-    seeds=4,
+    first_seed=12,
+    seeds=12,
 )  # fmt: skip
