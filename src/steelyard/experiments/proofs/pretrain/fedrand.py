@@ -36,7 +36,7 @@ class Setting:
     clients: int = 4
     rows: int = 24
     """Of each client."""
-    rounds: int = 6
+    rounds: int = 8
     epochs: int = 5
     """Passes over its rows in a client's turn."""
     batch: int = 24
@@ -154,5 +154,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(teaching=100, clients=3, rounds=3),
     rates=dict.fromkeys(ARMS, 3e-3),
+    first_seed=16,
     seeds=8,
 )  # fmt: skip
