@@ -166,6 +166,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(images=2048, train_steps=300, attacked=24),
-    first_seed=7,
-    seeds=4,
+    first_seed=11,
+    seeds=10,
 )  # fmt: skip
