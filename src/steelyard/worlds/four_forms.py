@@ -174,7 +174,7 @@ def _base(world: FourForms) -> tuple[Fact, ...]:
     numbers: tuple[tuple[Part, int], ...] = (("forget", world.forgotten), ("known", world.known))
     parts: list[Part] = [part for part, number in numbers for _ in range(number)]
     kept: Part = "retain"
-    parts += [kept for _ in range(world.people - len(parts))]
+    parts += [kept for _ in range(world.people - len(parts))]  # pyright: ignore[reportAssignmentType]
     facts = []
     for relation in RELATIONS:
         pool = [words.pop() for _ in range(world.values)]
