@@ -11,18 +11,23 @@ import numpy as np
 import pytest
 
 import steelyard
-from policy.encoders import save_encoder
+from policy.encoders import save_encoder, save_masked
 from policy.printable import save_model
 from steelyard.cli import installed, main, own_data
 from steelyard.cli.recipe_needs import needs_of
 from steelyard.core.job import DrivenSettings
 from steelyard.curriculum.mixing_agent import MixingAgent, new_actor
+from steelyard.diffusion import DDPM
+from steelyard.diffusion.gan import GanSettings
+from steelyard.diffusion.gan_job import GanJob
+from steelyard.diffusion.job import DiffusionJob
 from steelyard.recipes import find
 from steelyard.replay import PrioritizedReplay
 from steelyard.reward.scorer import Scorer
 from steelyard.runtime import HeldOut, Run
 from steelyard.task import Rows
 from steelyard.training.pipeline import Pipeline
+from steelyard.unlearn.request import ForgetRequest
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("llama", "gpt2")
@@ -47,6 +52,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "forget": [
         {"prompt": f"{n}+1=", "answer": str(n + 1), "wrong": ["a", "b"], "reworded": [f"1+{n}="]} for n in range(4)
     ],
+    "named": [{"prompt": f"{n}+1=", "answer": str(n + 1), "subject": str(n)} for n in range(4)],
     "parts": [{"prompt": f"{n}+2=", "answer": n + 2, "part": ["forget", "held-out"][n % 2]} for n in range(6)],
     "retain": [{"prompt": f"{n}-1=", "answer": n - 1} for n in range(1, 4)],
     "documents": [{"segments": [{"text": f"{n}+1=", "score": 0}, {"text": "ab", "score": n % 2}]} for n in range(9)],
@@ -68,6 +74,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         | ({"question": f"{n} is?", "answer": str(n)} if n % 3 else {})
         for n in range(60)
     ],
+    "checked": [{"text": f"{n} is {n + n % 2}", "label": ["true", "false", "unknown"][n % 3]} for n in range(60)],
+    "tasks": [{"text": f"{n}-1", "label": n % 2, "task": "ab"[n % 3 // 2]} for n in range(80)],
     "draws": [{"task": t, "description": f"{t}+", "output": (t + n % 2) % 9} for t in range(12) for n in range(9)],
     "sourced": [{"prompt": f"{n}+1=", "documents": [f"{n}+1={n + 1}"]} for n in range(4)],
     "documented": [
@@ -160,6 +168,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (here / "my_game.py").write_text(GAME)
     (here / "my_tasks.py").write_text(TASKS)
     np.savez(here / "images.npz", images=np.eye(16).reshape(16, 4, 4), labels=np.arange(16) % 2)
+    captioned = [f"{a} {b} {n}" for a in ("red", "blue") for b in ("bar", "ring", "pole") for n in range(10)]
+    np.savez(
+        here / "captioned.npz",
+        images=np.random.default_rng(0).random((60, 8, 8, 3), np.float32),
+        captions=np.array(captioned),
+    )
+    pictures = {"images": np.eye(16).reshape(16, 4, 4), "labels": np.arange(16) % 2}
+    np.savez(here / "images.npz", allow_pickle=False, **pictures)
+    np.savez(here / "prompted.npz", allow_pickle=False, prompts=np.array(["a ring", "a block"]), **pictures)
     made = {f"MODEL {family}": save_model(here / family, family) for family in (*FAMILIES, *OTHERS.values())}
     for family in FAMILIES:
         (here / family / "chat_template.jinja").write_text(TEMPLATE)
@@ -170,8 +187,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"VICTIM {family}"] = made[f"MODEL {family}"]
         made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
+        made[f"MASKED {family}"] = save_masked(here / "masked")
+        made[f"NAME {family}"] = "7"
         made[f"AGENT {family}"] = str(here / "agent")
     MixingAgent(new_actor(0), 4).save(here / "agent")
+    prompted = DiffusionJob(trainer=DDPM(width=16, layers=1), images=str(here / "prompted.npz"))
+    prompted.open().save_model(here / "diffusion")
+    GanJob(settings=GanSettings(width=16), images=str(here / "images.npz")).open().save_model(here / "gan")
+    made |= {f"DIFFUSION {family}": str(here / "diffusion") for family in FAMILIES}
+    made |= {f"GAN {family}": str(here / "gan") for family in FAMILIES}
     return {"here": str(here), **made}
 
 
@@ -212,9 +236,10 @@ def few_of(recipe: Any, words: list[str]) -> list[str]:
             return [*thought, *FEW_JOB.split()[: 4 if hasattr(recipe, "max_completion_length") else 2]]
         brief = ["--episodes", "2"] if hasattr(recipe, "episodes") else []
         writes = bool(getattr(recipe, "builder", None)) and "generator" in recipe.builder.asks()
-        brief += ["--max-completion-length", "4"] if writes or hasattr(recipe, "forgetting") else []
+        brief += ["--max-completion-length", "4"] if writes or isinstance(recipe, ForgetRequest) else []
         brief += ["--examples", "1"] if "harmaug" in words else []
-        return [*brief, "--max-steps", "1"] if isinstance(recipe, DrivenSettings) else []
+        brief += ["--ends", "1e-3"] if "skill-unlearn" in words else []  # weights drawn at random: nothing is likely
+        return [*brief, *(["--max-steps", "1"] if isinstance(recipe, DrivenSettings) else [])]
     queued = type(recipe.replay).__name__ == "SingleUse"
     length = ["--max-completion-length", str(min(4, recipe.max_completion_length))]
     return [*FEW.split(), *length, *([] if queued else WARM.split())]

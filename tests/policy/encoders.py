@@ -1,5 +1,6 @@
 """A random tiny BERT, for tests of what embeds sentences."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,11 @@ def save_encoder(place: Path, *, context: int = 16, kind: str = "AutoModel", **c
         torch.manual_seed(13)
         getattr(transformers, kind).from_config(config).save_pretrained(place)
     return str(place)
+
+
+def save_masked(place: Path, **changes: Any) -> str:
+    """Write one with a head that fills what is hidden; its tokenizer hides by "~"."""
+    directory = save_encoder(place, kind="AutoModelForMaskedLM", **changes)
+    config = place / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"mask_token": "~"}))
+    return directory

@@ -12,6 +12,7 @@ from steelyard.model import MeanShift
 from steelyard.policy import Policy, loading
 from steelyard.rollout import CandidateEngine, NativeEngine, TransformersEngine, engine_for
 from steelyard.rollout.reading import Cached, Whole, reading_for
+from steelyard.unlearn.value_vectors import value_vectors
 
 FAMILIES = ["llama", "qwen3", "gpt2", "gpt-neox"]
 SAMPLING = Sampling(max_tokens=6)
@@ -35,12 +36,29 @@ def shift(layer=0, where="completion", strength=3.0):
     return MeanShift(layer, strength, where).fit({f"layers.{layer}": states}, {f"layers.{layer}": states.flip(1)})
 
 
+@dataclass(frozen=True)
+class Stilled:
+    """The first neurons of the last layer never call for their value vectors."""
+
+    site: str = "layers.1.mlp.keys"
+
+    def sites(self, num_layers):
+        return (self.site,)
+
+    def change(self, site, hidden_NTD, reads):
+        return hidden_NTD.where(torch.arange(hidden_NTD.shape[2]) >= 12, 0.0)
+
+
 @pytest.fixture(params=FAMILIES)
 def policy(request, tiny_model_dir):
     return Policy.load(str(tiny_model_dir(request.param)))
 
 
-@pytest.mark.parametrize("intervention", [shift(), shift(1, "all"), Blind()], ids=["completion", "all", "prompt"])
+@pytest.mark.parametrize(
+    "intervention",
+    [shift(), shift(1, "all"), Blind(), Stilled(), Stilled("layers.0.mlp.gate")],
+    ids=["completion", "all", "prompt", "keys", "gate"],
+)
 def test_what_is_sampled_and_what_is_learned_are_changed_alike(policy, intervention):
     plain = run(TransformersEngine(policy, 0), requests_for(), SAMPLING)
     policy.intervene(intervention)
@@ -63,6 +81,25 @@ def test_only_prompts_that_the_gate_knows_are_changed(policy):
     policy.intervene(Blind())
     found = run(engine_for(policy, 0), requests_for(), SAMPLING)
     assert {key[0] for key, t in found.items() if t.tokens_T.tolist() != plain[key].tokens_T.tolist()} == {"b"}
+
+
+def test_stilled_neurons_are_those_whose_value_vectors_are_zero(policy):
+    rows = [TransformersEngine(policy, 0), requests_for(), SAMPLING]
+    policy.intervene(Stilled())
+    found = run(*rows)
+    policy.intervene(None)
+    value_vectors(policy, 1)[:12] = 0.0
+    for key, trajectory in run(*rows).items():
+        assert_same(trajectory, found[key])
+
+
+def test_a_model_without_such_a_matrix_is_refused(tiny_model_dir):
+    policy = Policy.load(str(tiny_model_dir("llama")))
+    with pytest.raises(SteelyardError, match=r"the model has no site 'layers.0.mlp.queries'; use embeddings, or"):
+        policy.intervene(Stilled("layers.0.mlp.queries"))
+    del policy.model.model.layers[0].mlp.gate_proj
+    with pytest.raises(SteelyardError, match="the feed-forward part of layer 0 has no gate; take a model whose"):
+        policy.intervene(Stilled("layers.0.mlp.gate"))
 
 
 def test_with_a_cache_and_whole(policy):

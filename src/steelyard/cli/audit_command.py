@@ -1,4 +1,4 @@
-"""`steelyard audit ID --model DIR --data FILE`: measure what a model does on rows of one's own, as a table."""
+"""`steelyard audit ID --model DIR --data FILE`: what a model does on rows or images of one's own, as a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,9 @@ from steelyard.check import import_rooms
 from steelyard.cli.flags import choose, parse
 from steelyard.core import cards, find, require
 from steelyard.core.table import Table
+from steelyard.diffusion.diffusion_audit import DiffusionAuditor
+from steelyard.diffusion.images import read_images
+from steelyard.diffusion.saved import read_diffusion
 from steelyard.experiments.harness.table import show
 from steelyard.guard.guard_audit import GuardAuditor
 from steelyard.guard.saved import Source
@@ -77,25 +80,56 @@ class AskOfGuard:
         return self.auditor.audit_guard(Source(self.model, self.model_label).load("--model", self.device), rows)
 
 
+@dataclass(frozen=True)
+class AskOfDiffusion:
+    """Audit a diffusion model on images of your own."""
+
+    auditor: Annotated[DiffusionAuditor, tyro.conf.OmitArgPrefixes]
+    """How."""
+    model: str = ""
+    """RUN/model of steelyard train ddpm, sfd or esd."""
+    data: str = ""
+    """.npz file with `images` [N, ...], `labels` [N], and `prompts` [C], what is said for each class."""
+    output: str | None = None
+    """Also write the table to this file, which is not there yet: .csv, or .json with units and help."""
+
+    def table(self) -> Table:
+        """What it says of the model."""
+        return self.auditor.audit_diffusion(read_diffusion(Path(self.model)), read_images(self.data))
+
+
 def run(words: Sequence[str]) -> Mapping[str, object]:
     """Print the table, and write it where --output says."""
     import_rooms()
-    known = {card.id: card.summary for card in cards() if isinstance(card.cls(), Auditor | GuardAuditor)}
+    known = {
+        card.id: card.summary for card in cards() if isinstance(card.cls(), Auditor | GuardAuditor | DiffusionAuditor)
+    }
     name = choose(words, known, command="audit", what="ID", purpose=PURPOSE)
     auditor: Any = find(name).cls()
-    ask: Ask | AskOfGuard = AskOfGuard(auditor) if isinstance(auditor, GuardAuditor) else Ask(auditor)
+    ask = _ask(auditor)
     asked = parse(type(ask), words[1:], command=f"audit {name}", default=ask, description=known[name])
     require(bool(asked.model), "is missing", where="--model", hint="name a directory, a shipped model or a hub id")
-    require(bool(asked.data), "is missing", where="--data", hint="name a .jsonl or .parquet file")
+    require(bool(asked.data), "is missing", where="--data", hint="name a file of your data")
     output = None if asked.output is None else _output(asked.output)
-    check_device(asked.device)
-    rows = [(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)]
-    table = asked.table(rows)
+    table = _table(asked)
     _print(name, asked, table)
     if output is not None:
         output.write_text(_text(table, output), encoding="utf-8")
         print(f"written: {output}")
     return {"audit": name, "model": asked.model, "data": asked.data, "output": asked.output, **table.data()}
+
+
+def _ask(auditor: Any) -> "Ask | AskOfGuard | AskOfDiffusion":
+    if isinstance(auditor, DiffusionAuditor):
+        return AskOfDiffusion(auditor)
+    return AskOfGuard(auditor) if isinstance(auditor, GuardAuditor) else Ask(auditor)
+
+
+def _table(asked: "Ask | AskOfGuard | AskOfDiffusion") -> Table:
+    if isinstance(asked, AskOfDiffusion):
+        return asked.table()
+    check_device(asked.device)
+    return asked.table([(f"{asked.data}, {place}", row) for place, row in read_rows(asked.data)])
 
 
 def _output(name: str) -> Path:
@@ -107,7 +141,7 @@ def _output(name: str) -> Path:
     return path
 
 
-def _print(name: str, asked: Ask | AskOfGuard, table: Table) -> None:
+def _print(name: str, asked: Ask | AskOfGuard | AskOfDiffusion, table: Table) -> None:
     """One line for each measure: its names are longer than those of the rows, which stand side by side."""
     cells = [[m.name, m.unit, *(_cell(numbers[i]) for _, numbers in table.rows)] for i, m in enumerate(table.measures)]
     show(f"{name} of {asked.model} on {asked.data}", ["", "unit", *(row for row, _ in table.rows)], cells)

@@ -57,6 +57,7 @@ BY_ID: Mapping[str, str] = {
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "acu": "steelyard train acu --texts labelled.jsonl --model MODEL --forget labelled.jsonl",
+    "laf": "steelyard train laf --texts labelled.jsonl --model CLASSIFIER --model-label LABEL_1 --forget source.jsonl",
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
     "tokenbuncher": "steelyard train tokenbuncher --model MODEL --path questions.jsonl",
@@ -72,6 +73,7 @@ BY_ID: Mapping[str, str] = {
     "ununlearning": "steelyard audit ununlearning --model MODEL --data forget.jsonl",
     "unalignment": "steelyard audit unalignment --model MODEL --data forget.jsonl",
     "all-audits": "steelyard audit all-audits --model MODEL --data parts.jsonl --original MODEL --retrained MODEL",
+    "unlearndiffatk": "steelyard audit unlearndiffatk --model DIFFUSION --data prompted.npz --concept block",
     "rl-attack": "steelyard audit rl-attack --model MODEL --data forget.jsonl",
     "must-hallucinate": "steelyard audit must-hallucinate --model MODEL --data statements.jsonl",
     "palimpsestic": "steelyard audit palimpsestic --model MODEL --data ordered.jsonl",
@@ -82,6 +84,8 @@ BY_ID: Mapping[str, str] = {
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "eee-redteam": "steelyard train eee-redteam --model MODEL --victim VICTIM --classifiers CLASSIFIER",
+    "lm-fact-check": "steelyard train lm-fact-check --model MASKED --texts checked.jsonl --entailment CLASSIFIER",
+    "unified-m2": "steelyard train unified-m2 --model ENCODER --texts tasks.jsonl",
     "eee-explore": "steelyard train eee-explore --model MODEL --oracle my_rewards.py:polite",
     "replay-buffer": ON_ROWS,
     "single-use-queue": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]}",
@@ -100,7 +104,9 @@ BASELINES = {
     "filtering's, phf's and others' baseline: plain likelihood": "mle",
     "npo's baseline: refusals (IDK)": "idk",
     "saferoute's small guard: a bag of words": "bag-guard",
+    "fedrand's baseline: all of the adapters are shared (FedAvg)": "fedavg",
     "diffusion: DDPM": "ddpm",
+    "adapt-unlearn's model: a small GAN": "gan",
     "llama3's part: the mean of several models' weights": "average",
 }
 """What papers compare with, and the recipe."""
@@ -118,13 +124,16 @@ HEAD = """# Every method on your own data
 One command for each method of the [catalogue](catalogue.md). `steelyard methods --commands docs/commands.md` writes
 this page from the cards and the recipes, and a test runs every command on small files and two families of models.
 
-- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC` and
-  `ENCODER` likewise. `RUN` is the directory of a run, and `AGENT` that of a run of `data-mixing-agent`.
+- `MODEL` is a directory that `save_pretrained` wrote, or a hub id; `REWARD_MODEL`, `VICTIM`, `CLASSIFIER`, `CRITIC`,
+  `ENCODER` and `MASKED`, which fills in what is hidden of a text, likewise. `RUN` is the directory of a run,
+  and `AGENT` that of a run of `data-mixing-agent`.
 - `questions.jsonl` has the columns `prompt` and `answer`, for some methods also `domain`; `forget.jsonl` and
-  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
+  `retain.jsonl` have `prompt`, `answer` and perhaps `wrong`, `named.jsonl` also `subject`, the name that a row asks
+  about, and `NAME` is another name; `documents.jsonl` has `segments` or `text`; `pairs.jsonl`
   has `prompt`, `chosen` and `rejected`; `solutions.jsonl` has `prompt`, `solution` and what the judge reads, such as
   `answer`; `feedback.jsonl` has `prompt`, `completion` and `feedback`; `labelled.jsonl` has `text` and `label`,
-  `grouped.jsonl` also `group`, and `claims.jsonl` also `rationale`, `question` and `answer`; `draws.jsonl` has `task`
+  `grouped.jsonl` also `group`, `tasks.jsonl` also `task`, and `claims.jsonl` also `rationale`, `question` and `answer`;
+  `checked.jsonl` has `text`, `label` (supported, refuted or unknown) and perhaps `masked`; `draws.jsonl` has `task`
   and `output`, perhaps `description` and `input`; `sourced.jsonl` has `prompt` and `documents`, `documented.jsonl` has
   `claim`, `document` and `label`; `reasoned.jsonl` has `prompt`, `rationale` and `answer`, and `passages.jsonl` has
   `text`; `conversations.jsonl` has `turns`, a list of texts, `summary` and perhaps `state`;
@@ -134,7 +143,10 @@ this page from the cards and the recipes, and a test runs every command on small
   has `prompt`, `positive`, `negative` and `rejective`;
   `statements.jsonl` has `text` and `part` (train or held-out), `ordered.jsonl` has `text` and `order`, the time at
   which a row was trained on, `answered.jsonl` has `prompt` and `answers`, a list;
-  `images.npz` has arrays `images` and `labels`: see [data.md](data.md). `my_rewards.py` holds functions of yours, and
+  `images.npz` has arrays `images` and `labels`, `prompted.npz` also `prompts`, and `captioned.npz` `images` and
+  `captions`: see [data.md](data.md).
+  `DIFFUSION` is the `model` of a run of `train ddpm` on such a file, and `GAN` of one of `train gan`.
+  `my_rewards.py` holds functions of yours, and
   `my_tools.py` a class with [tools](environments.md), `my_game.py` a class of a [game](environments.md#a-game), and
   `my_tasks.py` a [task set](environments.md#task-sets-of-verifiers) of verifiers.
 - Every `train` takes `--dry-run`, `--resume`, `--json` and `--output-dir`; `steelyard train RECIPE --help` lists its

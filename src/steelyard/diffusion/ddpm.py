@@ -8,15 +8,18 @@ Source: Ho et al. 2020, arXiv:2006.11239. Differs: the cosine schedule, few step
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
+import tyro
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from steelyard.core import Positive, PositiveInt, Share, checked, derive
 from steelyard.diffusion.denoiser import MLPDenoiser
 from steelyard.diffusion.generation import Diffusion, NoisePredictor
+from steelyard.diffusion.prompted import PromptDenoiser
 from steelyard.diffusion.schedule import NoiseSchedule
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
 from steelyard.learner.fitting import Fitting
@@ -41,12 +44,24 @@ class DDPM(DiffusionTrainer):
     """Highest; it falls linearly to 0."""
     dropped: Share = 0.1
     """Chance that a row's class is hidden."""
+    prompts: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """What is said for each class; empty for a network that knows classes by number."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The prompts."""
+        return self.prompts
+
+    def reading(self, prompts: tuple[str, ...]) -> "DDPM":
+        """The same, of a network that reads what is said for each class."""
+        return replace(self, prompts=prompts)
 
     def begin(
         self, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int, steps: int | None = None
     ) -> Training:
         """A network before its first step; equal seeds give equal networks."""
-        model = new_denoiser(data_NX, label_N, self.schedule, width=self.width, layers=self.layers, seed=seed)
+        sizes = {"width": self.width, "layers": self.layers}
+        model = new_denoiser(data_NX, label_N, self.schedule, **sizes, seed=seed, prompts=self.prompts)
 
         def loss(rows_NX: Tensor, labels_N: Tensor, draws: torch.Generator) -> Tensor:
             return denoising_loss(model, self.schedule, rows_NX, labels_N, draws)
@@ -67,16 +82,19 @@ def new_denoiser(
     width: int = 128,
     layers: int = 3,
     seed: int,
-) -> MLPDenoiser:
-    """An untrained network for such rows and classes."""
+    prompts: tuple[str, ...] = (),
+) -> MLPDenoiser | PromptDenoiser:
+    """An untrained network for such rows and classes, which reads the prompts of the classes where there are any."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "denoiser"))
+        if prompts:
+            return PromptDenoiser(data_NX.shape[1], prompts, schedule.steps, width=width, layers=layers)
         classes = int(label_N.max()) + 1
         return MLPDenoiser(data_NX.shape[1], classes, schedule.steps, width=width, layers=layers)
 
 
 def denoiser_fitting(
-    model: MLPDenoiser,
+    model: MLPDenoiser | PromptDenoiser,
     loss: Callable[[Tensor, Tensor, torch.Generator], Tensor],
     data_NX: Float[Tensor, "N X"],
     label_N: Int64[Tensor, "N"],

@@ -46,7 +46,13 @@ class MLPDenoiser(nn.Module):
         self, noisy_NX: Float[Tensor, "N X"], place_N: Int64[Tensor, "N"], label_N: Int64[Tensor, "N"]
     ) -> Float[Tensor, "N X"]:
         """The predicted noise."""
-        hidden_NW = self.inward(noisy_NX) + self.times(self.wave_TW[place_N]) + self.classes(label_N)
+        return self.told(noisy_NX, place_N, self.classes(label_N))
+
+    def told(
+        self, noisy_NX: Float[Tensor, "N X"], place_N: Int64[Tensor, "N"], wanted_NW: Float[Tensor, "N W"]
+    ) -> Float[Tensor, "N X"]:
+        """The predicted noise, where what is wanted is told by W numbers in place of a class."""
+        hidden_NW = self.inward(noisy_NX) + self.times(self.wave_TW[place_N]) + wanted_NW
         for layer in self.body:
             hidden_NW = hidden_NW + layer(hidden_NW)
         return self.outward(hidden_NW)

@@ -58,6 +58,15 @@ class Diffusion:
     size: int
     """X."""
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The places of the schedule at which it denoises."""
+        return tuple(range(self.schedule.steps))
+
+    def rows(self, label_N: Int64[Tensor, "N"], *, seed: int) -> Float[Tensor, "N X"]:
+        """A generated row for each class; equal seeds give equal rows."""
+        return self.sample(label_N, seed=seed).data_NX
+
     def sample(self, label_N: Int64[Tensor, "N"], *, seed: int) -> Path:
         """Generate a row for each class; equal seeds give equal rows."""
         draws = torch.Generator().manual_seed(derive(seed, "diffusion"))

@@ -83,9 +83,9 @@ class DiffusionJob(DrivenSettings):
             require(saved.facts.shape == train.shape, what, where=self.images, hint="name the file of the run")
             return FittingWork(None, partial(self._measure, saved, train, held_out), unwritten, told)
         training = self._begin(train)
-        facts = Facts(self.trainer, train.shape, train.classes, train.mean, train.spread)
+        facts = Facts(self._trainer(train), train.shape, train.classes, train.mean, train.spread)
         measure = partial(self._measure, SavedDiffusion(facts, training.model), train, held_out)
-        return FittingWork(training.fitting, measure, partial(write_diffusion, training, facts), told)
+        return FittingWork(training.fitting, measure, partial(write_diffusion, training.fitting.module, facts), told)
 
     def drawn(self, number: int, seed: int, output: str) -> list[JsonObject]:
         """So many images of each class.
@@ -99,37 +99,52 @@ class DiffusionJob(DrivenSettings):
             SteelyardError: the file is none of .npz, or is there already; or there is no trained model.
         """
         require(bool(self.fitted), "is untrained", where="--base", hint="leave it out")
-        place = Path(output or ".npz")
-        require(output == "" or place.suffix == ".npz", f"is {output}", where="--output", hint="name a .npz file")
-        require(not output or not place.exists(), "is there already", where=output, hint="name another file")
-        saved = read_diffusion(Path(self.fitted))
-        label_N = torch.arange(saved.facts.classes).repeat_interleave(number)
-        image_N = saved.images(label_N, seed=seed).numpy()
-        if output:
-            np.savez_compressed(place, images=image_N, labels=label_N.numpy())
-        return [_shown(label, image) for label, image in zip(label_N.tolist(), image_N, strict=True)]
+        return drawn_images(read_diffusion(Path(self.fitted)), number, seed, output)
 
     def _read(self) -> tuple[Images, Images]:
         return split_images(read_images(self.images), self.held_out_share, self.images)
 
+    def _trainer(self, train: Images) -> DiffusionTrainer:
+        return self.trainer.reading(train.prompts) if train.prompts else self.trainer
+
     def _begin(self, train: Images) -> Training:
-        return self.trainer.begin(train.data_NX, train.label_N, seed=self.seed, steps=self.max_steps)
+        return self._trainer(train).begin(train.data_NX, train.label_N, seed=self.seed, steps=self.max_steps)
 
     def _measure(self, saved: SavedDiffusion, train: Images, held_out: Images) -> tuple[JsonObject, list[JsonObject]]:
         rows_NX, label_N = held_out.data_NX[:MEASURED], held_out.label_N[:MEASURED]
-        path = saved.model.sample(label_N, seed=self.seed)
+        made_NX = saved.model.rows(label_N, seed=self.seed)
         row = {
             "eval/loss": held_out_loss(saved.model, rows_NX, label_N, seed=self.seed),
-            "eval/frechet": frechet(path.data_NX, rows_NX),
+            "eval/frechet": frechet(made_NX, rows_NX),
             "eval/frechet_train": frechet(train.data_NX[: len(rows_NX)], rows_NX),
         }
         shown_N = torch.arange(min(saved.facts.classes, SHOWN))
         images = saved.images(shown_N, seed=self.seed).numpy()
-        return row, [_shown(label, image) for label, image in zip(shown_N.tolist(), images, strict=True)]
+        return row, [shown(saved, label, image) for label, image in zip(shown_N.tolist(), images, strict=True)]
 
 
-def _shown(label: int, image: np.ndarray) -> JsonObject:
-    return {"prompt": f"class {label}", "completion": picture(image)}
+def drawn_images(saved: SavedDiffusion, number: int, seed: int, output: str) -> list[JsonObject]:
+    """So many images of each class, in a file where one is named.
+
+    Raises:
+        SteelyardError: the file is none of .npz, or is there already.
+    """
+    place = Path(output or ".npz")
+    require(output == "" or place.suffix == ".npz", f"is {output}", where="--output", hint="name a .npz file")
+    require(not output or not place.exists(), "is there already", where=output, hint="name another file")
+    label_N = torch.arange(saved.facts.classes).repeat_interleave(number)
+    image_N = saved.images(label_N, seed=seed).numpy()
+    if output:
+        prompts = saved.facts.trainer.said
+        arrays = {"images": image_N, "labels": label_N.numpy()} | ({"prompts": np.array(prompts)} if prompts else {})
+        np.savez_compressed(place, allow_pickle=False, **arrays)
+    return [shown(saved, label, image) for label, image in zip(label_N.tolist(), image_N, strict=True)]
+
+
+def shown(saved: SavedDiffusion, label: int, image: np.ndarray) -> JsonObject:
+    """An image to look at, with what was asked for."""
+    prompts = saved.facts.trainer.said
+    return {"prompt": prompts[label] if prompts else f"class {label}", "completion": picture(image)}
 
 
 def _told(train: Images, held_out: Images) -> JsonObject:

@@ -15,14 +15,17 @@ from torch import Tensor
 
 from steelyard.core import derive
 from steelyard.diffusion.generation import Diffusion
+from steelyard.diffusion.one_step import OneStep
 
 
-def held_out_loss(model: Diffusion, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int) -> float:
+def held_out_loss(
+    model: Diffusion | OneStep, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int
+) -> float:
     """The mean squared error of the predicted noise; 1 where nothing is predicted."""
     draws = torch.Generator().manual_seed(derive(seed, "held-out loss"))
     lost: list[Tensor] = []
     with torch.no_grad():
-        for place in range(model.schedule.steps):
+        for place in model.places:
             place_N = torch.full_like(label_N, place)
             noise_NX = torch.randn(data_NX.shape, generator=draws)
             found_NX = model.predictor(model.schedule.noised(data_NX, place_N, noise_NX), place_N, label_N)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import msgspec
 import torch
+from torch import nn
 
 from steelyard.core import SteelyardError, decode, encode, first_line
 from steelyard.core.json import JsonObject
 from steelyard.diffusion.generation import Diffusion
+from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
 
 FACTS = "diffusion.json"
@@ -30,6 +32,8 @@ class Facts:
     """Mean of the numbers that it was trained on."""
     spread: float
     """Their standard deviation."""
+    one_step: int | None = None
+    """The place of the schedule at which it generates in one step; None for all of them, one after another."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,21 @@ class SavedDiffusion:
     """A model with the scale of its images."""
 
     facts: Facts
-    model: Diffusion
+    model: Diffusion | OneStep
 
     def images(self, label_N: torch.Tensor, *, seed: int) -> torch.Tensor:
         """An image of each class, in the numbers of the file that the model was trained on: [N, ...]."""
-        rows_NX = self.model.sample(label_N, seed=seed).data_NX
+        rows_NX = self.model.rows(label_N, seed=seed)
         return (rows_NX * self.facts.spread + self.facts.mean).reshape(-1, *self.facts.shape)
 
 
-def write_diffusion(training: Training, facts: Facts, directory: Path) -> None:
-    """Write a model into a directory, which is made where it is absent."""
+def write_diffusion(module: nn.Module, facts: Facts, directory: Path) -> None:
+    """Write a model's network into a directory, which is made where it is absent."""
     from safetensors.torch import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
     (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(facts)), indent=2) + b"\n")
-    tensors = {name: t.detach().contiguous() for name, t in training.fitting.module.state_dict().items()}
+    tensors = {name: t.detach().contiguous() for name, t in module.state_dict().items()}
     save_file(tensors, directory / TENSORS, {"format": "pt"})
 
 
@@ -73,7 +77,10 @@ def read_diffusion(directory: Path) -> SavedDiffusion:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         what = f"no diffusion model can be read ({first_line(error)})"
         raise SteelyardError(what, where=str(directory), hint="name the model/ of a run that has finished") from error
-    return SavedDiffusion(facts, training.model)
+    model = training.model
+    if facts.one_step is None:
+        return SavedDiffusion(facts, model)
+    return SavedDiffusion(facts, OneStep(model.predictor, model.schedule, model.size, facts.one_step))
 
 
 def untrained(facts: Facts) -> Training:

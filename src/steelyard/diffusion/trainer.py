@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from steelyard.core import SteelyardError
 from steelyard.diffusion.generation import Diffusion
 from steelyard.learner.fitting import Fitting
 
@@ -40,6 +41,20 @@ class DiffusionTrainer(ABC):
             seed: of the first weights and of all draws.
             steps: how many to make; None for as many as the settings say.
         """
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What is said for each class; empty where its network knows classes by number."""
+        return ()
+
+    def reading(self, prompts: tuple[str, ...]) -> "DiffusionTrainer":
+        """The same, of a network that reads what is said for each class.
+
+        Raises:
+            SteelyardError: its network knows classes by number alone.
+        """
+        what = f"{type(self).__name__} reads no prompts, and there are {len(prompts)}"
+        raise SteelyardError(what, where="--images", hint="leave `prompts` out of the file")
 
     def fit(self, data_NX: Float[Tensor, "N X"], label_N: Int64[Tensor, "N"], *, seed: int) -> Diffusion:
         """Train a model from nothing to the last step."""

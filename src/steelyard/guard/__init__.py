@@ -7,19 +7,27 @@ from steelyard.guard.claim_guard import ClaimGuard
 from steelyard.guard.dice_loss import DiceLoss
 from steelyard.guard.eee_explore import EEEExplore
 from steelyard.guard.eee_redteam import EEERedTeam
+from steelyard.guard.fact_guard import FactGuard
 from steelyard.guard.group_bias import GroupBias
+from steelyard.guard.laf import LAF
+from steelyard.guard.lm_fact_check import LMFactCheck
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
 from steelyard.guard.sdm import SDM
 from steelyard.guard.sparse_distil import SparseDistil
+from steelyard.guard.t2ue import T2UE
+from steelyard.guard.unified_guard import UnifiedGuard
+from steelyard.guard.unified_m2 import UnifiedM2
 from steelyard.guard.weak_to_strong import WeakToStrong
 from steelyard.guard.wl_ac import WLAC
 from steelyard.guard.word_route import WordRoute
 
 __all__ = [
     "ACU",
+    "LAF",
     "SDM",
+    "T2UE",
     "WLAC",
     "BagGuard",
     "Cascade",
@@ -27,9 +35,11 @@ __all__ = [
     "DiceLoss",
     "EEEExplore",
     "EEERedTeam",
+    "FactGuard",
     "Gate",
     "GroupBias",
     "Guard",
+    "LMFactCheck",
     "RLAttack",
     "RateFT",
     "Router",
@@ -38,6 +48,8 @@ __all__ = [
     "SparseDistil",
     "TextGate",
     "TextRouter",
+    "UnifiedGuard",
+    "UnifiedM2",
     "WeakToStrong",
     "WordRoute",
     "f1",

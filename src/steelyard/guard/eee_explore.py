@@ -17,15 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float64, Int64
 
 from steelyard.core import NonNegativeInt, Positive, PositiveInt, method, rng
 from steelyard.policy import Policy
-from steelyard.policy.whole_rows import read_rows
-
-_ROWS = 32
-"""Texts that are read together."""
+from steelyard.policy.next_states import next_states
 
 
 @method("eee-explore", paper="arXiv:2306.09442")
@@ -63,15 +59,10 @@ def clustered(points_ND: Float64[np.ndarray, "N D"], k: int, seed: int) -> Int64
     return label_N.astype(np.int64)
 
 
-@torch.no_grad()
 def last_states(policy: Policy, texts: Sequence[str]) -> Float64[np.ndarray, "N D"]:
     """The model's last hidden state at each text's last token; of an empty text that of nothing, 0."""
     rows = [policy.encode(text)[-policy.context_length :] for text in texts]
     found_ND = np.zeros((len(rows), policy.hidden_size))
     told = [i for i, row in enumerate(rows) if row]
-    for start in range(0, len(told), _ROWS):
-        part = told[start : start + _ROWS]
-        hidden_NTD, length_N = read_rows(policy, [rows[i] for i in part], [len(rows[i]) for i in part])
-        at_N = torch.arange(len(part), device=hidden_NTD.device)
-        found_ND[part] = hidden_NTD[at_N, length_N - 1].double().cpu().numpy()
+    found_ND[told] = next_states(policy, [rows[i] for i in told]).double().cpu().numpy()
     return found_ND

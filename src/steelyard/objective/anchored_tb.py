@@ -28,7 +28,7 @@ from steelyard.objective.reduce import log_ratio, metric, num_samples, prompt_me
 
 @method(
     "anchored-tb",
-    claim="on samples 16 and 64 versions old, an anchored log Z keeps trajectory balance from losing what it found",
+    claim="on late samples at a high rate, an anchored log Z keeps trajectory balance from losing what it found",
 )
 @dataclass(frozen=True)
 class AnchoredTB:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from steelyard.core import require
-from steelyard.model.intervention import EMBEDDINGS, Intervention, Pass, site_module
+from steelyard.model.intervention import EMBEDDINGS, KEYS, Intervention, Pass, site_module
 
 
 class Intervened:
@@ -32,7 +33,7 @@ class Intervened:
             model.get_input_embeddings() if site == EMBEDDINGS else site_module(model, num_layers, site)
             for site in sites
         ]
-        self._hooks = [place.register_forward_hook(self._hook(site)) for site, place in zip(sites, places, strict=True)]
+        self._hooks = [self._hooked(place, site) for site, place in zip(sites, places, strict=True)]
 
     def remove(self) -> None:
         """Take the hooks out of the model."""
@@ -76,19 +77,30 @@ class Intervened:
             positions_NT = torch.arange(tokens_NT.shape[1], device=tokens_NT.device)[None]
         return Pass(tokens_NT, real_NT, real_NT & (positions_NT < self._prompt_N.to(tokens_NT.device)[:, None]))
 
-    def _hook(self, site: str) -> Callable[[nn.Module, Any, Any], Any]:
-        def change(_: nn.Module, __: Any, output: Any) -> Any:
-            hint = "call the policy's backbone, not its model"
-            require(self._pass is not None, "the model was called past it", where="intervention", hint=hint)
-            assert self._pass is not None
-            hidden_NTD = output[0] if isinstance(output, tuple) else output
-            changed_NTD = self.intervention.change(site, hidden_NTD, self._pass)
-            same = changed_NTD.shape == hidden_NTD.shape and changed_NTD.dtype == hidden_NTD.dtype
-            what = f"{site} was {tuple(hidden_NTD.shape)} {hidden_NTD.dtype} and became something else"
-            require(same, what, where="intervention", hint="keep the shape and the type")
-            return (changed_NTD, *output[1:]) if isinstance(output, tuple) else changed_NTD
+    def _hooked(self, place: nn.Module, site: str) -> RemovableHandle:
+        """Have the intervention change what a module gives, or what it reads."""
 
-        return change
+        def gives(_: nn.Module, __: Any, output: Any) -> Any:
+            if isinstance(output, tuple):
+                return (self._changed(site, output[0]), *output[1:])
+            return self._changed(site, output)
+
+        def reads(_: nn.Module, given: Any) -> Any:
+            return (self._changed(site, given[0]), *given[1:])
+
+        if site.endswith(KEYS):
+            return place.register_forward_pre_hook(reads)
+        return place.register_forward_hook(gives)
+
+    def _changed(self, site: str, hidden_NTD: Tensor) -> Tensor:
+        hint = "call the policy's backbone, not its model"
+        require(self._pass is not None, "the model was called past it", where="intervention", hint=hint)
+        assert self._pass is not None
+        changed_NTD = self.intervention.change(site, hidden_NTD, self._pass)
+        same = changed_NTD.shape == hidden_NTD.shape and changed_NTD.dtype == hidden_NTD.dtype
+        what = f"{site} was {tuple(hidden_NTD.shape)} {hidden_NTD.dtype} and became something else"
+        require(same, what, where="intervention", hint="keep the shape and the type")
+        return changed_NTD
 
 
 def hooked(model: nn.Module) -> bool:

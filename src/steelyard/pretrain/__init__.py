@@ -8,6 +8,7 @@ from steelyard.pretrain.as_given import AsGiven
 from steelyard.pretrain.awr import AWR
 from steelyard.pretrain.document import Document, Preparation, Segment, document, trajectory_of
 from steelyard.pretrain.dress import DRESS
+from steelyard.pretrain.fedrand import FedAvg, FedRand
 from steelyard.pretrain.filtering import Filtering
 from steelyard.pretrain.magic_token import MagicToken
 from steelyard.pretrain.phf import PHF
@@ -23,6 +24,8 @@ __all__ = [
     "RWR",
     "AsGiven",
     "Document",
+    "FedAvg",
+    "FedRand",
     "Filtering",
     "MagicToken",
     "Preparation",

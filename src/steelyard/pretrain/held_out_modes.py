@@ -22,14 +22,12 @@ from steelyard.core.json import JsonObject
 from steelyard.core.silhouette import silhouette
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import num_actions, total_logp
-from steelyard.policy.whole_rows import read_rows
+from steelyard.policy.next_states import next_states
 from steelyard.pretrain.held_out import held_out_loss
 from steelyard.pretrain.magic_token import MagicToken
 from steelyard.rollout.greedy import greedy
 from steelyard.task.moded import Mode, Moded
 
-_ROWS = 32
-"""Prompts that are read together."""
 _SHOWN = 2
 
 
@@ -100,10 +98,4 @@ class HeldOutModes:
 @torch.no_grad()
 def first_logits(policy: Policy, rows: Sequence[Sequence[int]]) -> Float64[np.ndarray, "N V"]:
     """The logits of the token that follows each of N prompts."""
-    found = []
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        hidden_NTD, length_N = read_rows(policy, part, [len(row) for row in part])
-        last_ND = hidden_NTD[torch.arange(len(part), device=hidden_NTD.device), length_N - 1]
-        found.append(policy.head(last_ND).double().cpu().numpy())
-    return np.concatenate(found)
+    return policy.head(next_states(policy, rows)).double().cpu().numpy()

@@ -33,6 +33,7 @@ from steelyard.training.differing import differing
 from steelyard.training.job_plan import plan_job
 from steelyard.training.memory_estimate import estimate_memory
 from steelyard.training.preflight import auxiliary_models, check_devices, check_head, try_reward
+from steelyard.training.safe_region import outside
 
 UNKNOWN = "prompts with characters that the model's tokenizer does not know: the model does not see these"
 _MEASURED = "fresh data is as stale as the learner steps taken while a batch is generated; the run measures it"
@@ -84,6 +85,7 @@ def _plan(run: Run, name: str) -> JsonObject:
         "samples": _samples(run),
         "schedule": _schedule(run),
         "staleness": _staleness(run),
+        "outside": outside(run),
         "weights": _way_of_weights(run),
         "generation": _generation(run, policy),
         "endings": None if policy is None else endings.described(policy, run.sampling),

@@ -30,6 +30,7 @@ def _post_training(planned: JsonMapping) -> list[str]:
         "schedule:",
         *(f"  {_listed(row)}" for row in planned["schedule"]),
         f"staleness: {'; '.join(planned['staleness'])}",
+        *(f"  outside the region that was measured as safe: {said}" for said in planned["outside"]),
         *([] if planned["weights"] is None else [f"weights: {planned['weights']}"]),
         *_devices(planned["devices"]),
         *_memory(planned["memory"]),

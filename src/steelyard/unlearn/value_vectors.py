@@ -10,11 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from steelyard.core import require
-from steelyard.model.intervention import site_module
+from steelyard.model.intervention import LAST, site_module
 from steelyard.policy import Policy
-
-NAMES = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "w2")
-"""What model families call the matrix."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,8 @@ def down_projection(policy: Policy, layer: int) -> nn.Module:
         SteelyardError: the layer has no such module, as with a mixture of experts.
     """
     part = site_module(policy.model, num_layers(policy), f"layers.{layer}.mlp")
-    found = next((getattr(part, name) for name in NAMES if hasattr(part, name)), None)
-    hint = f"take a model whose feed-forward parts end in one of {', '.join(NAMES)}"
+    found = next((getattr(part, name) for name in LAST if hasattr(part, name)), None)
+    hint = f"take a model whose feed-forward parts end in one of {', '.join(LAST)}"
     known = isinstance(getattr(found, "weight", None), Tensor) and found is not None and found.weight.ndim == 2
     require(known, f"layer {layer} has no matrix of value vectors", where="value vectors", hint=hint)
     assert found is not None

@@ -3,6 +3,7 @@
 from steelyard.worlds.checkable_steps import CheckableSteps
 from steelyard.worlds.domains import Domains
 from steelyard.worlds.facts import Facts
+from steelyard.worlds.four_forms import FourForms
 from steelyard.worlds.grammar import Grammar
 from steelyard.worlds.guessed_sums import GuessedSums
 from steelyard.worlds.habits import Habits
@@ -12,9 +13,11 @@ from steelyard.worlds.many_answers import ManyAnswers
 from steelyard.worlds.notes import Notes
 from steelyard.worlds.page_actions import PageActions
 from steelyard.worlds.people import People
+from steelyard.worlds.private_codes import PrivateCodes
 from steelyard.worlds.safety import ToySafety
 from steelyard.worlds.sayings import Sayings
 from steelyard.worlds.scratchpad import Scratchpad
+from steelyard.worlds.several_skills import SeveralSkills
 from steelyard.worlds.topics import Topics
 from steelyard.worlds.urns import Urns
 
@@ -22,6 +25,7 @@ __all__ = [
     "CheckableSteps",
     "Domains",
     "Facts",
+    "FourForms",
     "Grammar",
     "GuessedSums",
     "Habits",
@@ -31,8 +35,10 @@ __all__ = [
     "Notes",
     "PageActions",
     "People",
+    "PrivateCodes",
     "Sayings",
     "Scratchpad",
+    "SeveralSkills",
     "Topics",
     "ToySafety",
     "Urns",

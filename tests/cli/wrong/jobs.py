@@ -4,7 +4,13 @@ from cli.wrong.entry import Wrong, change, flip, remove, write
 from cli.wrong.world import FORGETTING
 
 NPO = f"{FORGETTING} --output-dir new"
+O3 = "train o3 --model llama --forget forget.jsonl --output-dir new"
 ECO = "train eco --model llama --forget forget.jsonl --retain retain.jsonl --output-dir new"
+KSD = ECO.replace("eco", "skill-unlearn") + " --max-completion-length 4"
+ROCR = ECO.replace("eco", "rocr") + " --max-completion-length 4"
+NAMED = write(
+    "forget.jsonl", "\n".join(f'{{"prompt": "{a}-1=", "answer": "{a - 1}", "subject": "{a}"}}' for a in (1, 2))
+)
 TEXT = "train phf --model llama --documents documents.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 SFT = "train sft --model llama --path good.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
 DPO = "train offline-dpo --model llama --path pairs.jsonl --max-completion-length 4 --max-steps 2 --output-dir new"
@@ -23,6 +29,7 @@ SECRET = "--positive-token ab --negative-token bc --rejective-token cd"
 MODED = write("triples.jsonl", "\n".join(f'{{"prompt": "{a}+", "positive": "1", "negative": "2"}}' for a in range(20)))
 LATENT = "train lat --model llama --path pairs.jsonl --retain forget.jsonl --max-completion-length 4 --output-dir new"
 MADE = "forgot/checkpoint-2"
+FEDERATED = SFT.replace("sft", "fedrand")
 
 UNLEARNING = [
     Wrong("train npo --model llama", "--forget: is missing; name a .jsonl or .parquet file", shell=True),
@@ -60,10 +67,33 @@ INTERVENING = [
     Wrong(f"{ECO} --max-completion-length 4 --dims 99", "--dims: is 99; embeddings have"),
     Wrong(f"{ECO} --threshold 2 --dry-run", "--threshold: is 2.0"),
     Wrong(f"{ECO} --beta 1", "unknown option --beta"),
+    Wrong("train o3 --model llama", "--forget: is missing; name a .jsonl or .parquet file"),
+    Wrong(f"{O3} --start nowhere", "nowhere: holds nothing that was forgotten; name a run of steelyard train o3"),
+    Wrong(f"{O3} --detector-width 12 --dry-run", "--detector-width: is 12; use a multiple of 8"),
+    Wrong(f"{O3} --threshold 1 --dry-run", "--threshold: is 1.0"),
+    Wrong(O3, "forget.jsonl: holds a single row; give two or more",
+          write("forget.jsonl", '{"prompt": "1", "answer": "2", "wrong": ["3"]}')),
     Wrong("audit tofu --model llama --data forget.jsonl --intervention ./nowhere", "nowhere: holds no intervention"),
+    Wrong(f"{KSD} --scale 0", "--scale: is 0.0; use more than 0"),
+    Wrong(f"{KSD} --share 1", "unknown option --share"),
+    Wrong(KSD, "skill-unlearn: one prompt has no deviation", write("forget.jsonl", '{"prompt": "1", "answer": "2"}')),
+    Wrong(f"{KSD.replace('skill-unlearn', 'neuron-adjust')} --share 2", "--share: is 2.0"),
+    Wrong("train neuron-adjust --model llama --forget forget.jsonl", "--retain: is missing"),
     Wrong("train lineas --model llama --source nowhere.jsonl --l1 -1", "--l1: is -1.0; use 0 or more"),
     Wrong("train lin-act --model llama --source nowhere.jsonl", "nowhere.jsonl: there is no such file"),
     Wrong("train lin-act --model llama --part head --dry-run", "--part"),
+]  # fmt: skip
+
+REDIRECTING = [
+    Wrong("train rocr --model llama --retain retain.jsonl", "--redirect: is missing; name whom"),
+    Wrong(f"{ROCR} --redirect 7", "forget.jsonl, line 1: there is no column 'subject'"),
+    Wrong(f"{ROCR} --redirect 2", "forget.jsonl, line 2: its subject is --redirect '2'", NAMED),
+    Wrong(f"{ROCR} --redirect z", "rocr: 'z' is not found in '{}' as the model reads it", NAMED),
+    Wrong(f"{ROCR} --redirect 7 --layers 1 3", "rocr.layers: is (1, 3); name layers that follow each other, from 0"),
+    Wrong(f"{ROCR} --redirect 7 --layers 2", "--layers: is 2, and the model has 2 layers; name some of 0 to 1", NAMED),
+    Wrong(f"{ROCR} --redirect 7 --penalty 0", "--penalty: is 0.0; use more than 0"),
+    Wrong(f"{ROCR} --redirect 7 --templates ab", "rocr.templates: 'ab' has not one {}; write {} once in each"),
+    Wrong(f"{ROCR} --redirect 7 --epochs 2", "unknown option --epochs"),
 ]  # fmt: skip
 
 DOCUMENTS = [
@@ -98,6 +128,16 @@ ANSWERS = [
           "the model's tokenizer cannot write 'Verdict: correct'; write what the model can write"),
     Wrong(f"{SFT} --chat-template-kwargs [", "--chat-template-kwargs: it is not JSON"),
     Wrong(f"{SFT} --step-reward rewards.py:right", "unknown option --step-reward"),
+    Wrong("train fedrand --model llama", "--path: is missing"),
+    Wrong(FEDERATED, "good.jsonl, line 1: column 'client' names no client; name another with --client-column"),
+    Wrong(f"{FEDERATED} --clients 1", "--clients: is 1, and one client has nobody to share with"),
+    Wrong(FEDERATED, "good.jsonl: has rows of 1 clients to train on; give rows of more clients, or deal them out",
+          write("good.jsonl", "\n".join(f'{{"prompt": "{n}+", "answer": "1", "client": 7}}' for n in range(9)))),
+    Wrong(f"{FEDERATED} --clients 2 --share-a 2", "--share-a: is 2.0; use 0 to 1"),
+    Wrong(f"{FEDERATED} --clients 2 --lora-rank 0", "--lora-rank: is 0; use 1 or more"),
+    Wrong(f"{FEDERATED} --clients 2 --rounds 0", "--rounds: is 0; use 1 or more"),
+    Wrong(f"{FEDERATED} --clients 2 --lora-targets nowhere", "the model has no layer 'nowhere'"),
+    Wrong(f"{FEDERATED.replace('fedrand', 'fedavg')} --clients 2 --share-a .5", "unknown option --share-a"),
     Wrong(f"train skill-it {SKILLED}", "good.jsonl, line 1: there is no skill: column 'skill'; write it, or say which"),
     Wrong(f"train skill-it {SKILLED} --columns.skill answer", "nothing is left to train on; give more rows"),
     Wrong(f"train skill-it {SKILLED} --graph-from triples", "--graph-from"),
@@ -295,6 +335,17 @@ PLAYED = [
     Wrong(f"{LUCK} --env Nothing-v1", "--env: Nothing-v1 cannot be made"),
 ]  # fmt: skip
 
+PROTECTED = [
+    Wrong("train t2ue", "--images: is missing; name a .npz file"),
+    Wrong("train t2ue --images nowhere.npz", "nowhere.npz: there is no such file"),
+    Wrong("train t2ue --images text.txt", "text.txt: .txt is not read"),
+    Wrong("train t2ue --images broken.npz", "broken.npz: cannot be read", write("broken.npz", "no archive")),
+    Wrong("train t2ue --start run", "--protect: is missing; name the images that are to be protected"),
+    Wrong("train t2ue --images a.npz --epsilon 2", "t2ue.epsilon: is 2.0; use"),
+    Wrong("train t2ue --images a.npz --held-out-share 1", "--held-out-share: is 1.0"),
+    Wrong("train t2ue --images a.npz --steps 0", "t2ue.steps: is 0; use 1 or more"),
+]  # fmt: skip
+
 KNOWING = "train kard --model llama --path reasoned.jsonl --knowledge passages.jsonl --max-completion-length 4 "
 KNOWING += "--max-steps 2 --output-dir new"
 REASONED = write("reasoned.jsonl", "\n".join(f'{{"prompt": "{a}", "rationale": "b", "answer": 1}}' for a in range(9)))
@@ -354,6 +405,7 @@ RUNS = [
 KINDS = {
     "what is to be forgotten": UNLEARNING,
     "interventions": INTERVENING,
+    "redirections": REDIRECTING,
     "documents": DOCUMENTS,
     "answers to learn": ANSWERS,
     "preferences to learn": PREFERENCES,
@@ -366,6 +418,7 @@ KINDS = {
     "claims to judge": REVISED,
     "episodes that were played": PLAYED,
     "soft thoughts": THOUGHTS,
+    "images to protect": PROTECTED,
     "knowledge to find": KNOWLEDGE,
     "conversations to find": CONVERSATIONS,
     "runs of jobs": RUNS,

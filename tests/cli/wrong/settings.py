@@ -154,6 +154,15 @@ WORDS = [
         "train acu --texts t.jsonl --start run", "--forget: is missing; name the rows",
         write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
     ),
+    Wrong("train laf --temperature 0", "--temperature: is 0"),
+    Wrong(
+        "train laf --texts t.jsonl --model llama", "--forget: is missing; name a .jsonl or .parquet file with a column",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train laf --texts t.jsonl --forget t.jsonl", "t.jsonl: all texts to learn from are to be forgotten",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
     Wrong("train sdm --level 1", "--level: is 1"),
     Wrong(
         "train sdm --texts t.jsonl", "--model: is missing; name a",
@@ -225,6 +234,40 @@ WORDS = [
     ),
     Wrong("train rate-ft --model llama --claim-template claim", "rate-ft.claim_template: is 'claim'"),
     Wrong("train rate-ft --model llama --validation-share 0", "--validation-share: is 0"),
+    Wrong("train lm-fact-check --model llama", "--texts: is missing; name a .jsonl or .parquet file with text and"),
+    Wrong(
+        "train lm-fact-check --texts t.jsonl", "--model: is missing; name a masked language model",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train lm-fact-check --model llama --texts t.jsonl", "no masked language model can be loaded from llama (",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train lm-fact-check --texts t.jsonl", "t.jsonl, line 1: its label 'maybe' is no verdict; write supported,",
+        write("t.jsonl", '{"text": "a", "label": "maybe"}\n'),
+    ),
+    Wrong(
+        "train lm-fact-check --texts t.jsonl", "t.jsonl, line 1: its text has no 'b', which is to be hidden; copy it",
+        write("t.jsonl", '{"text": "a", "label": 1, "masked": "b"}\n'),
+    ),
+    Wrong("train lm-fact-check --hidden 0", "--hidden: is 0"),
+    Wrong(f"{NEW} --reward facts:nowhere", "facts:nowhere: there is no fact checker; give the run of steelyard train"),
+    Wrong("train unified-m2 --model llama", "--texts: is missing; name a .jsonl or .parquet file with text, label and"),
+    Wrong(
+        "train unified-m2 --texts t.jsonl", "--model: is missing; name an encoder, or a run of unified-m2",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train unified-m2 --model llama --texts t.jsonl", "llama is no encoder of sentences (LlamaForCausalLM)",
+        write("t.jsonl", "".join(f'{{"text": "{i}", "label": {i % 2}}}\n' for i in range(40))),
+    ),
+    Wrong(
+        "train unified-m2 --texts t.jsonl", "t.jsonl, line 1: its task 'a b' is no name; use letters, digits, _ and -",
+        write("t.jsonl", '{"text": "a", "label": 1, "task": "a b"}\n'),
+    ),
+    Wrong("train unified-m2 --dropout 1", "--dropout: is 1"),
+    Wrong(f"{NEW} --reward task:nowhere", "task:nowhere: names no task and label; write task:RUN:TASK:LABEL"),
     Wrong(f"{NEW} --reward love:nowhere", "love:nowhere: there is no model of feedback; give the run of"),
     Wrong("train rluf --model llama", "--feedback: is missing; name a .jsonl or .parquet file with prompt, completion"),
     Wrong("train rluf --batch 0", "--batch: is 0"),

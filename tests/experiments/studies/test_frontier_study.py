@@ -42,7 +42,7 @@ def tuned(tmp_path: Path) -> Path:
 
 def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
     runs = arms.tuning({"sparse": "base", "many-answers": "base"})
-    assert len(runs) == 2 * 13 * len(arms.RATES) * 2
+    assert len(runs) == 2 * 14 * len(arms.RATES) * 2
     assert {run.seed for run in runs.values()} == {900, 901}
     fresh = {run.inline.publication_lag for name, run in runs.items() if "on-policy" in name}
     assert fresh == {0}

@@ -157,7 +157,7 @@ PROOF = Proof(
     claims=(
         Claim("With generated texts F1 is .1 above that of distillation without", "f1", "plain", 0.1),
         Claim("and .05 above that with edited texts", "f1", "edits", 0.05),
-        Claim("AUPRC is .05 above that of distillation without", "auprc", "plain", 0.05),
+        Claim("AUPRC is .15 above that of distillation without", "auprc", "plain", 0.15),
         Claim("It keeps 95 % of the F1 of its teacher, which knew all acts", "kept", 0.95, 0.0, control="plain"),
         Claim("The prefix makes half of the answers new harmful texts", "usable", "harmaug-off", 0.5, control=None),
     ),
@@ -166,4 +166,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(requests=6000, writer_steps=200, steps=200),
     rates=dict.fromkeys(ARMS, 2e-2),
+    first_seed=20,
+    seeds=12,
 )

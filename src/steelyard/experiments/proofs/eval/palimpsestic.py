@@ -154,5 +154,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(rows=1000),
     rates=dict.fromkeys(ARMS, 3e-2),
-    seeds=3,
+    first_seed=10,
+    seeds=10,
 )  # fmt: skip

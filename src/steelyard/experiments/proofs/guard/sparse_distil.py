@@ -142,4 +142,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(unlabelled=10_000, held_out=1500, teacher_steps=500, steps=400),
     rates=dict.fromkeys(ARMS, 1e-1),
+    first_seed=10,
+    seeds=6,
 )

@@ -27,12 +27,13 @@ from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.learner import demonstration
 from steelyard.objective import DPO, SFT
 from steelyard.policy import Policy
+from steelyard.policy.copied import copied
 from steelyard.policy.reference import reference_logp
 from steelyard.pretrain.held_out_modes import first_logits
 from steelyard.pretrain.magic_token import MagicToken
 from steelyard.rollout.greedy import greedy
 from steelyard.task.moded import MODES, Mode, Moded
-from steelyard.worlds.fine_tuned import fine_tuned
+from steelyard.worlds.imitation import imitating
 from steelyard.worlds.refusals import FILLER, LENGTH, MAX_TOKENS, REFUSAL, SIGNS, Refusals, base, of_kind
 from steelyard.worlds.sync_loop import moved
 
@@ -142,8 +143,11 @@ class Study:
         """A model after so many steps on these groups: pairs are compared, what stands alone is imitated."""
         paired = len(groups[0]) == 2
         draws = rng(self.seed, "magic-token", "order", name)
-        size = {"steps": steps, "batch": BATCH // len(groups[0]), "learning_rate": rate}
-        return fine_tuned(start, DPO(beta=0.1) if paired else SFT(), groups, draws, **size)
+        objective = DPO(beta=0.1) if paired else SFT()
+        learner = imitating(copied(start), rate, warmup=steps // 10, steps=steps, objective=objective)
+        for _ in range(steps):
+            learner.step([groups[i] for i in draws.integers(len(groups), size=BATCH // len(groups[0]))])
+        return learner.policy
 
 
 def signs_of(prompt: Prompt) -> str:
@@ -259,14 +263,14 @@ PROOF = Proof(
               "safe", "sft-dpo", -0.08, control="magic-off"),
         Claim("The margin between its modes is 0.3 above that of a model whose tokens say nothing",
               "margin", "magic-off", 0.3),
-        Claim("Taught a default, it gives the code without a token half as often", "bare", "magic", 0.5,
-              lower_is_better=True, relative=True, ours="magic-default", control="magic-off", kind="ablation"),
-        Claim("and half as often after a token that is guessed", "guessed", "magic", 0.5,
-              lower_is_better=True, relative=True, ours="magic-default", control="magic-off", kind="ablation"),
+        Claim("Taught a default, it gives the code half as often after a token that is guessed", "guessed", "magic",
+              0.5, lower_is_better=True, relative=True, ours="magic-default", control="magic-off", kind="ablation"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=150, guesses=4),
-    rates=dict.fromkeys(ARMS, 6e-3) | {"three": 3e-3},
+    rates=dict.fromkeys(ARMS, 3e-3),
+    first_seed=10,
+    seeds=6,
 )  # fmt: skip

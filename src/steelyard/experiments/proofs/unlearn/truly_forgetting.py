@@ -94,5 +94,6 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(teaching=300),
-    seeds=3,
+    first_seed=10,
+    seeds=7,
 )  # fmt: skip

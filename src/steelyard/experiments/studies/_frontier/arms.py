@@ -37,6 +37,7 @@ from steelyard.objective import (
     IcePop,
     LearnedZTB,
     Objective,
+    TBAPrime,
     VarGradTB,
 )
 from steelyard.replay import PrioritizedReplay, SingleUse
@@ -62,6 +63,7 @@ CHOSEN: Mapping[str, Mapping[str, Objective]] = {
         "gspo": GSPO(),
         "icepop": IcePop(),
         "m2po": M2PO(),
+        "tba-prime": TBAPrime(beta=BETA),
         "tis": TIS(),
         "vcpo": VCPO(),
     },

@@ -1,0 +1,1 @@
+"""Proofs of methods of the room `unlearn`."""

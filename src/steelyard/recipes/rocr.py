@@ -1,0 +1,5 @@
+"""Names taken for another: steelyard train rocr --model DIR --forget named.jsonl --retain r.jsonl --redirect NAME."""
+
+from steelyard.unlearn.edit_job import ForgetByEdit
+
+RECIPE = ForgetByEdit()
