@@ -50,7 +50,7 @@ class RetrieverJob(DrivenSettings):
     """How it learns."""
     path: str = ""
     """JSONL or Parquet file with columns turns and summary, and perhaps state."""
-    columns: ConversationColumns = field(default_factory=ConversationColumns)
+    columns: Annotated[ConversationColumns, Plain] = field(default_factory=ConversationColumns)
     """Which column plays which role."""
     held_out_share: ShareInside = 0.1
     """Share of the conversations held out of training, chosen by hash of their turns."""
