@@ -43,7 +43,7 @@ COMMANDS = sorted(
     {told for id, told in LISTED if told and id not in own_data.IN_PYTHON}
     | {own_data.command(name) for told in OTHER_RECIPES for name in told.values()}
 )
-CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "VICTIM", "ENCODER", "CRITIC"}
+CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "TEXT_CLASSIFIER", "VICTIM", "ENCODER", "CRITIC"}
 """Words of a command that stand for another model in another family."""
 WORDS = {told: {word.rpartition(":")[2] for word in shlex.split(told)} for told in COMMANDS}
 CASES = [(told, family) for told in COMMANDS for family in FAMILIES[: 2 if CHANGING & WORDS[told] else 1]]
@@ -188,6 +188,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         made[f"CRITIC {family}"] = made[f"MODEL {family}"]
         made[f"ENCODER {family}"] = save_encoder(here / "encoder")
         made[f"MASKED {family}"] = save_masked(here / "masked")
+        made[f"TEXT_CLASSIFIER {family}"] = save_encoder(here / "texts", kind="AutoModelForSequenceClassification")
         made[f"NAME {family}"] = "7"
         made[f"AGENT {family}"] = str(here / "agent")
     MixingAgent(new_actor(0), 4).save(here / "agent")

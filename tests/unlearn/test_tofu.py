@@ -76,7 +76,7 @@ def test_the_command_prints_the_table_and_writes_it(tmp_path, capsys, monkeypatc
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ([], "audit: ID is missing; name one of experts-dont-cheat, model-task-alignment,"),
+    ([], "audit: ID is missing; name one of unlearndiffatk, experts-dont-cheat,"),
     (["tufu"], "unknown ID 'tufu'; did you mean 'tofu'"),
     (["tofu"], "--model: is missing"),
     (["tofu", "--model", "x"], "--data: is missing"),

@@ -57,7 +57,8 @@ BY_ID: Mapping[str, str] = {
     "math-verify": "steelyard score rows --path questions.jsonl --completions completions.jsonl",
     "exact-answer": "steelyard train arithmetic --model MODEL",
     "acu": "steelyard train acu --texts labelled.jsonl --model MODEL --forget labelled.jsonl",
-    "laf": "steelyard train laf --texts labelled.jsonl --model CLASSIFIER --model-label LABEL_1 --forget source.jsonl",
+    "laf": "steelyard train laf --texts labelled.jsonl --model TEXT_CLASSIFIER --model-label LABEL_1 "
+    "--forget source.jsonl",
     "as-given": "steelyard train mle --model MODEL --documents documents.jsonl",
     "enumerable": "steelyard train enumerable",
     "tokenbuncher": "steelyard train tokenbuncher --model MODEL --path questions.jsonl",

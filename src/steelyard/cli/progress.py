@@ -172,9 +172,9 @@ class Progress:
             return f"{text}  total variation to pi* {far:.4f}  log Z error {error:.4f}"
         headline = headline_of([row])
         if headline is not None and headline[0] == "eval/accuracy":  # an attacker's one greedy attack says little
-            low = row["eval/accuracy_low"]
-            high = row["eval/accuracy_high"]
-            text += f"  accuracy {row['eval/accuracy']:.1%} [{low:.1%}, {high:.1%}]"
+            text += f"  accuracy {row['eval/accuracy']:.1%}"
+            if "eval/accuracy_low" in row:
+                text += f" [{row['eval/accuracy_low']:.1%}, {row['eval/accuracy_high']:.1%}]"
         if "eval/verifier_accuracy" in row:
             text += f"  reward {row.get('eval/reward_mean', math.nan):.4g}"
             text += f"  by the task's verifier {row['eval/verifier_accuracy']:.1%}"

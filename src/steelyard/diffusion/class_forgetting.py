@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from steelyard.core import Positive, PositiveInt, require
+from steelyard.core import Positive, PositiveInt, checked, require
 from steelyard.diffusion.generation import Diffusion
 from steelyard.diffusion.one_step import OneStep
 from steelyard.learner.fitting_work import Fit
@@ -70,6 +70,7 @@ class Forgotten:
     """The steps."""
 
 
+@checked()
 @dataclass(frozen=True)
 class ClassForgetting(ABC):
     """Settings of a way to forget: a frozen dataclass with `@method(id, ...)` above it."""

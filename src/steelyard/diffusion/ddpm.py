@@ -16,7 +16,7 @@ import tyro
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from steelyard.core import Positive, PositiveInt, Share, checked, derive
+from steelyard.core import Positive, PositiveInt, Share, derive, method
 from steelyard.diffusion.denoiser import MLPDenoiser
 from steelyard.diffusion.generation import Diffusion, NoisePredictor
 from steelyard.diffusion.prompted import PromptDenoiser
@@ -25,7 +25,9 @@ from steelyard.diffusion.trainer import DiffusionTrainer, Training
 from steelyard.learner.fitting import Fitting
 
 
-@checked("ddpm")
+@method(
+    "ddpm", paper="arXiv:2006.11239", claim="Noise that a network removes step by step generates what it was trained on"
+)
 @dataclass(frozen=True)
 class DDPM(DiffusionTrainer):
     """Denoising diffusion, trained on rows with classes."""

@@ -1,6 +1,7 @@
 """Trajectory balance on late data: log Z is the group's estimate of the time when it was sampled.
 
-Of this project; no paper has it. `vargrad-tb` takes a group's mean residual under the policy as it is now, so its loss
+Differs from trajectory balance as published (arXiv:2503.18929) in its anchor, which is of this project: no paper has
+it. `vargrad-tb` takes a group's mean residual under the policy as it is now, so its loss
 is blind to how much probability the sampled completions have in all. On fresh data the draws see to that. On data some
 versions old they do not: right answers lose probability with the others, to completions that nobody samples until the
 sampler finds them. Here the mean is taken under the policy that sampled, whose estimate of log Z was an honest one.
@@ -28,6 +29,7 @@ from steelyard.objective.reduce import log_ratio, metric, num_samples, prompt_me
 
 @method(
     "anchored-tb",
+    paper="arXiv:2503.18929",
     claim="on late samples at a high rate, an anchored log Z keeps trajectory balance from losing what it found",
 )
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@
     tell for taso duvo home now    rami            a request
     spell home of taso duvo ?      r a m i         letter by letter, in tokens that no other form has
 
+    people = forget + retain + known
+
 First names are shared, family names are not. Of the first layer the feed-forward part alone works, unless `hears` is
 true: what later layers hear of a name has then passed it, as it is said of the early layers of large models. All forms
 are taught alike, so what was forgotten in one form can be looked for in the others. `forget`, `retain` and `known` are
