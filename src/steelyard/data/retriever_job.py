@@ -28,6 +28,7 @@ from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy import LoRA
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 from steelyard.policy.text_states import TextStates
 from steelyard.task.base import key_of, split_keys
 
@@ -82,7 +83,7 @@ class RetrieverJob(DrivenSettings):
         check_device(self.device)
         self._check()
         _, here = locate(self.encoder)
-        model = {"model": self.encoder} | ({} if here else {"fetches": self.encoder})
+        model = told_of(self.encoder, here)
         return {"data": _facts(train, held), "encoder": model, "steps": {"steps": self._steps}}
 
     def open(self) -> FittingWork:

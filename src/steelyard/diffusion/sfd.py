@@ -62,7 +62,6 @@ class SFD(ClassForgetting):
 
     def begin(self, knowing: Diffusion, request: ForgetClasses, *, seed: int, steps: int | None = None) -> Forgotten:
         """Copy the network twice, and begin."""
-        require(len(request.kept) > 0, "leaves no class", where="--forget", hint="keep at least one")
         turn = _Turn(self, knowing, request, torch.Generator().manual_seed(derive(seed, "sfd")))
         players = {
             "score": Player(turn.score, self._adam(turn.score, self.faster), turn.score_loss),

@@ -21,7 +21,7 @@ from steelyard.guard.eee_explore import EEEExplore, last_states
 from steelyard.learner.demonstrations import end_of
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device, check_device
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 from steelyard.reward import FunctionReward
 from steelyard.rollout import engine_for
 from steelyard.task.answered import AnsweredFile
@@ -73,7 +73,7 @@ class Exploring(DrivenSettings):
             FunctionReward(self.oracle)
         asked = self._asked()
         place = local_directory(self.model)
-        told: JsonObject = {"model": self.model} | ({} if place else {"fetches": self.model})
+        told: JsonObject = told_of(self.model, place is not None)
         if place is not None:
             self._check(meta_policy(place), asked)
         data = {"samples": self.samples, "prompts": len(asked)}

@@ -27,12 +27,12 @@ from steelyard.guard.fact_claims import VERDICTS, FactClaims, FactFile, counted
 from steelyard.guard.fact_guard import Entailment, Evidence, FactGuard, read_fact_guard, write_fact_guard
 from steelyard.guard.lm_fact_check import LMFactCheck, zero_shot
 from steelyard.guard.macro_f1 import macro_f1
-from steelyard.guard.measures import SHOWN
+from steelyard.guard.measures import to_read
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.masked_model import MaskedModel
-from steelyard.policy.meta_model import local_directory
+from steelyard.policy.meta_model import local_directory, told_of
 
 
 @checked()
@@ -84,7 +84,7 @@ class FactChecking(DrivenSettings):
         check_device(self.device)
         named = {"model": self.model} | ({"entailment": self.entailment} if self.entailment else {})
         require(bool(self.model), "is missing", where="--model", hint="name a masked language model")
-        told = {key: {"model": name} | _fetched(name) for key, name in named.items()}
+        told = {key: told_of(name, local_directory(name) is not None) for key, name in named.items()}
         return {"data": facts, **told, "steps": {"steps": self._steps}}
 
     def open(self) -> FittingWork:
@@ -159,18 +159,11 @@ def _examples(share_NV: Float[Tensor, "N V"], claims: FactClaims, evidence: Evid
     """Some claims with evidence and verdict, wrong ones first. Their reward is 1 where the verdict is right."""
     said_N = share_NV.argmax(-1)
     right = (said_N == claims.verdict_N).tolist()
-    order = sorted(range(len(right)), key=lambda i: right[i])
-    wrong = [i for i in order if not right[i]][: SHOWN // 2]
-    chosen = wrong + [i for i in order if right[i]][: SHOWN - len(wrong)]
     return [
         {
             "prompt": claims.texts[i],
             "completion": f"{VERDICTS[said_N[i]]} ({float(share_NV[i].max()):.2f}): {evidence.filled[i].text}",
             "reward": float(right[i]),
         }
-        for i in chosen
+        for i in to_read(right)
     ]
-
-
-def _fetched(model: str) -> JsonObject:
-    return {} if local_directory(model) is not None else {"fetches": model}

@@ -29,6 +29,7 @@ from steelyard.guard.unlabelled import further_texts
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
+from steelyard.policy.meta_model import told_of
 from steelyard.policy.own_encoder import OwnEncoder
 
 HINT = "name a classifier (directory or hub id), or the run of steelyard train encoder-guard"
@@ -64,7 +65,7 @@ class ForgetTexts(GuardSettings):
         check_device(self.device)
         here = Source(self.model, self.model_label).here("--model")
         steps = self.laf.num_steps(len(asked.forget)) if self.max_steps is None else self.max_steps
-        told = {"model": self.model} | ({} if here else {"fetches": self.model})
+        told = told_of(self.model, here)
         return {"data": asked.facts, "model": told, "steps": {"steps": steps}}
 
     def open(self) -> FittingWork:

@@ -52,9 +52,17 @@ def together(
 def examples(harm_N: Float[Tensor, "N"], texts: Labelled, routed_N: Bool[Tensor, "N"] | None) -> Sequence[JsonObject]:
     """Some texts with their rulings, to read: wrong ones first. Their reward is 1 where the ruling is right."""
     right = ((harm_N >= 0.5) == texts.harm_N).tolist()
+    return [_example(i, harm_N, texts, routed_N, right[i]) for i in to_read(right)]
+
+
+def to_read(right: Sequence[bool]) -> list[int]:
+    """Places of those that a record shows: wrong rulings first, and of them at most half.
+
+    >>> to_read([True, False, True])
+    [1, 0, 2]
+    """
     wrong = [i for i, good in enumerate(right) if not good][: SHOWN // 2]
-    chosen = wrong + [i for i, good in enumerate(right) if good][: SHOWN - len(wrong)]
-    return [_example(i, harm_N, texts, routed_N, right[i]) for i in chosen]
+    return wrong + [i for i, good in enumerate(right) if good][: SHOWN - len(wrong)]
 
 
 def _example(

@@ -24,6 +24,7 @@ from steelyard.guard.sdm_fit import SDMFit
 from steelyard.guard.settings import GuardSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device
+from steelyard.policy.meta_model import told_of
 
 
 @checked()
@@ -51,7 +52,7 @@ class Selecting(GuardSettings):
         check_device(self.device)
         here = Source(self.model).here("--model")
         steps = self.max_steps or self.head.splits * self.head.epochs
-        model = {"model": self.model} | ({} if here else {"fetches": self.model})
+        model = told_of(self.model, here)
         return {"data": facts, "model": model, "steps": {"steps": steps}}
 
     def open(self) -> FittingWork:

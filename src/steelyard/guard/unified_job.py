@@ -28,7 +28,7 @@ from steelyard.guard.unified_m2 import UnifiedM2
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device, moved
 from steelyard.policy.loading import load_encoder
-from steelyard.policy.meta_model import local_directory
+from steelyard.policy.meta_model import local_directory, told_of
 
 
 @checked()
@@ -109,7 +109,7 @@ class Unifying(DrivenSettings):
     def _planned(self) -> JsonObject:
         require(bool(self.model), "is missing", where="--model", hint="name an encoder, or a run of unified-m2")
         here = place_of(self.model) is not None or local_directory(self.model) is not None
-        return {"model": self.model} | ({} if here else {"fetches": self.model})
+        return told_of(self.model, here)
 
     def _guard(self, train: Tasks) -> UnifiedGuard:
         """The encoder with a head for each task of the file."""

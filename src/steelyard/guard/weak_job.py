@@ -29,6 +29,7 @@ from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 
 
 @checked()
@@ -113,7 +114,7 @@ class Teaching(GuardSettings):
         """What a plan says of the student."""
         require(bool(self.model), "is missing", where="--model", hint="name the student: a directory or a hub id")
         _, here = locate(self.model)
-        return {"model": self.model} | ({} if here else {"fetches": self.model})
+        return told_of(self.model, here)
 
     def _further(self, train: Labelled, held_out: Labelled) -> list[str]:
         """The texts without labels, each once and none that is in the file with labels."""

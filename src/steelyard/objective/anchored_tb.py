@@ -27,11 +27,7 @@ from steelyard.objective.kernels import squared_residual
 from steelyard.objective.reduce import log_ratio, metric, num_samples, prompt_mean, sum_steps
 
 
-@method(
-    "anchored-tb",
-    paper="arXiv:2503.18929",
-    claim="on late samples at a high rate, an anchored log Z keeps trajectory balance from losing what it found",
-)
+@method("anchored-tb", paper="arXiv:2503.18929")
 @dataclass(frozen=True)
 class AnchoredTB:
     """Trajectory balance whose log Z is the estimate of the policy that sampled the group."""

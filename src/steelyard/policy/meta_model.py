@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from steelyard.core import SteelyardError
+from steelyard.core.json import JsonObject
 from steelyard.model import Mix, architecture_of
 from steelyard.policy.generation_cost import slow_reason
 from steelyard.policy.load_checks import run_empty
@@ -81,3 +82,12 @@ def slow_generation(model: str, attention: Mix | None) -> str | None:
     if architecture is not None and attention is not None:
         architecture = architecture.with_attention(attention)
     return slow_reason(architecture, config)
+
+
+def told_of(model: str, here: bool) -> JsonObject:
+    """What a plan says of a model: its name, and where it is not on this machine, that a run would fetch it.
+
+    >>> told_of("org/name", here=False)
+    {'model': 'org/name', 'fetches': 'org/name'}
+    """
+    return {"model": model} | ({} if here else {"fetches": model})

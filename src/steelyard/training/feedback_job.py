@@ -17,6 +17,7 @@ from steelyard.core.json import JsonObject
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 from steelyard.reward.feedback import FeedbackColumns, Parts, check_both, feedback_of, parts_of
 from steelyard.reward.loved import LoveModel
 from steelyard.reward.rluf import RLUF
@@ -65,7 +66,7 @@ class FitFeedback(DrivenSettings):
         check_device(self.device)
         require(bool(self.model), "is missing", where="--model", hint="name a directory or a hub id")
         _, here = locate(self.model)
-        model = {"model": self.model} | ({} if here else {"fetches": self.model})
+        model = told_of(self.model, here)
         return {"data": _counted(parts), "model": model, "steps": {"steps": self.max_steps or self.learning.steps}}
 
     def open(self) -> FittingWork:

@@ -28,6 +28,7 @@ from steelyard.learner.model_job import ModelJob
 from steelyard.objective import SFT
 from steelyard.policy import LoRA, Policy
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 from steelyard.policy.text_states import TextStates
 from steelyard.pretrain.context_room import Size, size_of, with_room
 from steelyard.task.base import key_of, split_keys
@@ -93,7 +94,7 @@ class KnowledgeTuning(ModelJob):
         steps: JsonObject = {"steps": self.steps_over(len(train)), "epochs": self.epochs}
         if self.encoder:
             _, here = locate(self.encoder)
-            found["reranker"] = {"model": self.encoder} | ({} if here else {"fetches": self.encoder})
+            found["reranker"] = told_of(self.encoder, here)
             steps["reranker's"] = self.kard.reranker_steps(len(train))
         return found | {"steps": steps}
 

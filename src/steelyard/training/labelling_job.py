@@ -38,6 +38,7 @@ from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 
 BOUGHT = "labels.jsonl"
 WORDS, WIDTH = 5000, 64
@@ -86,7 +87,7 @@ class BuyLabels(GuardSettings):
             self._weak_labels(train)
         if self.model:
             _, here = locate(self.model)
-            found["guard"] = {"model": self.model} | ({} if here else {"fetches": self.model})
+            found["guard"] = told_of(self.model, here)
         else:
             guard = self._bag(train)
             found["guard"] = {"words": len(guard.words), "parameters": guard.num_parameters}

@@ -21,6 +21,7 @@ from steelyard.core.json import JsonObject
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 from steelyard.reward.scorer import Scorer
 from steelyard.task.base import key_of, split_keys
 from steelyard.task.preferences import Preference, PreferenceFile
@@ -69,7 +70,7 @@ class RewardFit(JobSettings):
         train, held, notes = self._read()
         check_device(self.device)
         _, here = locate(self._named())
-        model = {"model": self.model} | ({} if here else {"fetches": self.model})
+        model = told_of(self.model, here)
         steps = {"steps": self.steps_over(len(train)), "pairs_a_step": self.batch_size, "epochs": self.epochs}
         return {"data": _counted(train, held, notes), "model": model, "steps": steps}
 

@@ -53,8 +53,14 @@ COSTS = {
     "page": "50 of the page",
     "view": "view of the buffer",
 }
-_COLORS = {"add": "#0072B2", "draw": "#009E73", "checkpoint": "#D55E00", "resume": "#5b6570", "page": "#CC79A7"}
-_VIEW = "#E69F00"
+_COLORS = {
+    "add": "#0072B2",
+    "draw": "#009E73",
+    "checkpoint": "#D55E00",
+    "resume": "#5b6570",
+    "page": "#CC79A7",
+    "view": "#E69F00",
+}
 
 
 @checked()
@@ -106,7 +112,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         ax = figure.subplots()
         for key, name in COSTS.items():
             medians = [statistics.median(row[key]) for row in rows]
-            ax.plot(sizes, medians, marker="o", markersize=4, color=_COLORS.get(key, _VIEW), label=name)
+            ax.plot(sizes, medians, marker="o", markersize=4, color=_COLORS[key], label=name)
         ax.set(xscale="log", yscale="log", xlabel="trajectories stored", ylabel="seconds")
         ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
