@@ -113,7 +113,12 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for key, name in COSTS.items():
             medians = [statistics.median(row[key]) for row in rows]
             ax.plot(sizes, medians, marker="o", markersize=4, color=_COLORS[key], label=name)
-        ax.set(xscale="log", yscale="log", xlabel="trajectories stored", ylabel="seconds")
+        ax.set(xscale="log", yscale="log", xlabel="trajectories stored", ylabel="time")
+        low, high = (math.floor(math.log10(end)) for end in ax.get_ylim())
+        times = [10.0**power for power in range(low + 1, high + 1)]
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.set_yticks(times, [*map(_span, times)])
+        ax.minorticks_off()
         ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     save_figure(path, lines, (6.4, 3.6))
