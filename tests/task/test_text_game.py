@@ -35,7 +35,8 @@ class Countdown:
 
 class Random(Countdown):
     def reset(self, seed=None, options=None):
-        return super().reset()
+        self.now = random.SystemRandom().randrange(10**12)
+        return f"{self.now}+", {}
 
 
 class Old(Countdown):

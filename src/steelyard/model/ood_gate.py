@@ -9,7 +9,9 @@
 m, d are mean and deviation of the scores of the prompts that it was fitted on (1) and of others of the same request
 that were held out (2). The weight is greatest at x_0 and falls to both sides; with `sides` one, prompts whose score is
 above x_0 count as x_0, since nothing can be too near. S_l is shrunk towards a multiple of the identity. A pass without
-any token of a prompt finds the weight 0. N rows, T tokens, K fitted prompts, L layers, E numbers of a layer.
+any token of a prompt finds the weight 0. All of it is computed in double precision: where a request has few prompts, d
+is small beside 1000 times the rounding of a cosine, and a row's weight would depend on its company. N rows, T tokens,
+K fitted prompts, L layers, E numbers of a layer.
 """
 
 import math
@@ -41,7 +43,7 @@ class OODGate:
     """A fitted gate."""
 
     encoder: Encoder
-    """In evaluation mode; it reads the model's tokens."""
+    """In double precision and evaluation mode; it reads the model's tokens."""
     mean_LE: Float64[Tensor, "L E"]
     precision_LEE: Float64[Tensor, "L E E"]
     known_LKE: Float64[Tensor, "L K E"]
@@ -60,7 +62,7 @@ class OODGate:
         weight_N = torch.zeros(len(read_N), dtype=torch.float64)
         if bool(read_N.any()):
             tokens_NT, prompt_NT = (x[read_N].to(self.mean_LE.device) for x in (reads.tokens_NT, reads.prompt_NT))
-            state_LNE = torch.stack(layer_means(self.encoder, tokens_NT, prompt_NT)[1:]).double()
+            state_LNE = torch.stack(layer_means(self.encoder, tokens_NT, prompt_NT)[1:])
             weight_N[read_N.cpu()] = self.weight_of(self.scores(state_LNE)).cpu()
         return weight_N.to(reads.tokens_NT.device)
 
@@ -76,7 +78,7 @@ class OODGate:
     @property
     def tensors(self) -> Mapping[str, Tensor]:
         """Its numbers."""
-        own = {f"{ENCODER}{name}": p.detach() for name, p in self.encoder.named_parameters()}
+        own = {f"{ENCODER}{name}": p.detach().float() for name, p in self.encoder.named_parameters()}
         return own | {name: getattr(self, name) for name in FACTS}
 
     @classmethod
@@ -87,7 +89,7 @@ class OODGate:
         weights = {name.removeprefix(ENCODER): t for name, t in tensors.items() if name.startswith(ENCODER)}
         encoder.load_state_dict(weights, strict=False)  # the head is tied to the embeddings
         facts = {name: tensors[name] for name in FACTS}
-        return cls(encoder.eval(), threshold=threshold, sides=sides, **facts)
+        return cls(encoder.double().eval(), threshold=threshold, sides=sides, **facts)
 
 
 def settle(
@@ -107,7 +109,7 @@ def settle(
     """
     for name, rows in (("to fit on", fitted), ("that is held out", held_out)):
         require(bool(rows), f"there is no prompt {name}", where="gate", hint="give more prompts")
-    encoder = encoder.eval()
+    encoder = encoder.double().eval()
     state_LKE, other_LNE = (states_of(encoder, rows) for rows in (fitted, held_out))
     mean_LE = state_LKE.mean(1)
     precision_LEE = torch.linalg.inv(shrunk_covariance(state_LKE, shrinkage))
@@ -171,7 +173,7 @@ def layer_means(encoder: Encoder, tokens_NT: Int[Tensor, "N T"], attend_NT: Tens
 @torch.no_grad()
 def states_of(encoder: Encoder, rows: Sequence[Sequence[int]]) -> Float64[Tensor, "L N E"]:
     """f of prompts at each layer."""
-    return torch.stack(layer_means(encoder, *padded(rows))[1:]).double()
+    return torch.stack(layer_means(encoder, *padded(rows))[1:])
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "N T"], Tensor]:

@@ -1,5 +1,6 @@
 """How times are taken: works in turn, so that a slow minute of the machine hits all of them, and the middle of many."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,12 @@ def seconds(work: Callable[[], object]) -> float:
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     """Round by round: what was measured one after the other is compared, not the best of one with the worst of all."""
     return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def processor_seconds(process: int) -> float:
+    """What a process has used of the processor so far, by itself and for the system."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(name: str = "VmRSS") -> float:

@@ -9,13 +9,14 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from steelyard.core import FaultError, Sampling, Trajectory
 from steelyard.core.json import JsonObject
-from steelyard.experiments.bench.measuring import seconds
+from steelyard.experiments.bench.measuring import processor_seconds, seconds
 from steelyard.experiments.harness.processes import environment
 from steelyard.replay import PrioritizedReplay
 
@@ -80,9 +81,11 @@ class Client:
 
     Args:
         address: as `steelyard watch` prints it.
+        process: the id of the one that serves it.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, process: int) -> None:
+        self.process = process
         found = urllib.parse.urlsplit(address)
         self._path = found.path
         self._connection = http.client.HTTPConnection(found.netloc, timeout=_DEADLINE)
@@ -119,31 +122,42 @@ def served(run: Path) -> Iterator[Client]:
             line = process.stdout.readline()
             if not line.startswith("watch: "):
                 raise FaultError("the page did not begin", where=str(run), hint="run steelyard watch alone to see more")
-            client = Client(line.removeprefix("watch: ").strip())
+            client = Client(line.removeprefix("watch: ").strip(), process.pid)
             yield client
             client.close()
         finally:
             process.terminate()
 
 
+@dataclass
+class Looked:
+    """A page that is looked at."""
+
+    seen: threading.Event = field(default_factory=threading.Event)
+    """Set once curves and buffer have both been answered."""
+    process: int = 0
+    """The id of the one that serves the page, from then on."""
+
+
 @contextmanager
-def open_page(run: Path) -> Iterator[threading.Event]:
-    """A page of the run that is looked at all the time, as a browser with the curves and one with the buffer open do;
-    what it yields is set once both have been answered."""
-    seen, done = threading.Event(), threading.Event()
+def open_page(run: Path) -> Iterator[Looked]:
+    """A page of the run that is looked at all the time, as a browser with the curves and one with the buffer open
+    do."""
+    page, done = Looked(), threading.Event()
     problems: list[BaseException] = []
 
     def look() -> None:
         try:
             with served(run) as client:
-                _look(client, seen, done)
+                page.process = client.process
+                _look(client, page.seen, done)
         except FaultError as error:
             problems.append(error)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield seen
+        yield page
     finally:
         done.set()
         thread.join(_DEADLINE)
@@ -164,8 +178,11 @@ def _look(client: Client, seen: threading.Event, done: threading.Event) -> None:
         done.wait(0.05)
 
 
-def train(recipe: str, steps: int, place: Path, looked_at: bool) -> float:
-    """Seconds that an inline run takes for the last three quarters of its steps, with its page open or alone.
+def train(recipe: str, steps: int, place: Path, looked_at: bool) -> tuple[float, float]:
+    """An inline run, with its page open or alone.
+
+    Returns:
+        The seconds of the last three quarters of its steps, and what the page used of the processor meanwhile.
 
     Raises:
         FaultError: it ends early or does not end, or the page was not there before the first quarter was done.
@@ -175,22 +192,24 @@ def train(recipe: str, steps: int, place: Path, looked_at: bool) -> float:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(1)) as process:
         try:
             if not looked_at:
-                return _timed(process, place, steps, lambda: True)
+                return _timed(process, place, steps, None)
             _until(process, lambda: _lines(place / "metrics.jsonl") > 0)
-            with open_page(place) as seen:
-                return _timed(process, place, steps, seen.is_set)
+            with open_page(place) as page:
+                return _timed(process, place, steps, page)
         finally:
             process.terminate()
 
 
-def _timed(process: subprocess.Popen[bytes], place: Path, steps: int, ready: Callable[[], bool]) -> float:
+def _timed(process: subprocess.Popen[bytes], place: Path, steps: int, page: Looked | None) -> tuple[float, float]:
     metrics = place / "metrics.jsonl"
     _until(process, lambda: _lines(metrics) >= steps // 4)
     began = time.perf_counter()
-    if not ready():
+    if page and not page.seen.is_set():
         raise FaultError("the page came too late", where="bench watch", hint="raise --steps")
+    used = processor_seconds(page.process) if page else 0.0
     _until(process, lambda: _lines(metrics) >= steps)
-    return time.perf_counter() - began
+    took = time.perf_counter() - began
+    return took, processor_seconds(page.process) - used if page else 0.0
 
 
 def _until(process: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:

@@ -16,7 +16,8 @@ def listen(port: int) -> socket.socket:
     Raises:
         SteelyardError: the port is taken.
     """
-    opened = socket.socket()
+    # The protocol is named, since asyncio turns Nagle's algorithm off for no other: every answer would take 40 ms more.
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind(("127.0.0.1", port))
