@@ -102,6 +102,7 @@ def _listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.long  # two runs of a real command
 def test_ctrl_c_says_what_is_on_record_in_one_line_and_the_same_command_goes_on(tmp_path):
     """Three arms of a proof of one's own at two seeds: the sixth cell never ends, until the file `go` is there."""
     (tmp_path / "toy_slow.py").write_text(SLOW)

@@ -109,6 +109,7 @@ def test_a_round_hands_on_what_its_stages_make(files, tiny_model_dir, tmp_path):
     assert stage["train"] == len(learned)
 
 
+@pytest.mark.long  # a pipeline, twice
 def test_a_kill_while_records_are_built_and_a_resume_change_nothing(files, tiny_model_dir, tmp_path, monkeypatch):
     model = tiny_model_dir("llama")
     (tmp_path / "whole").mkdir()

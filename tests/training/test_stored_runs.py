@@ -20,7 +20,7 @@ def rows(directory: Path, name: str) -> list[dict]:
     return [json.loads(line) for line in (directory / f"{name}.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("runtime", ["inline", "local"])
+@pytest.mark.parametrize("runtime", ["inline", pytest.param("local", marks=pytest.mark.long)])
 def test_a_run_of_an_earlier_version_goes_on_to_its_end(runtime: str, tmp_path: Path) -> None:
     with tarfile.open(STORED / f"enumerable-{runtime}.tar.xz") as stored:
         stored.extractall(tmp_path, filter="data")

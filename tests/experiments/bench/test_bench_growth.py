@@ -33,6 +33,7 @@ def test_the_plot_has_a_line_for_each_cost(tmp_path):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long  # processes for every size
 def test_a_small_buffer_end_to_end(tmp_path, capsys):
     words = ["--sizes", "300", "600", "--runs", "1", "--output-dir", str(tmp_path), "--json"]
     assert main(["bench", "growth", *words]) == 0

@@ -71,6 +71,7 @@ def test_the_rate_of_the_highest_mean_accuracy_is_taken():
     }
 
 
+@pytest.mark.long  # a model of many more words
 def test_a_run_is_trained_for_its_time_measured_and_kept(tmp_path: Path):
     # Stop strings are a tuple here and a list in the file that is kept.
     run = replace(RECIPE, stop=("pp",), evaluation=HeldOut(prompts=16, sampled_prompts=4, samples=2))

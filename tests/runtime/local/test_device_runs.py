@@ -55,6 +55,7 @@ def test_a_searcher_that_dies_is_started_again_and_opens_the_same_memory(slots: 
     assert max(row["search/logp_mismatch_max"] or 0 for row in metrics) < 1e-3, "the engine has what was published"
 
 
+@pytest.mark.long  # two runs in processes
 def test_after_the_learners_death_the_resumed_run_has_memory_of_its_own(slots: Path, tmp_path: Path) -> None:
     def hurt(local: Local) -> None:
         at_step(local, 6)

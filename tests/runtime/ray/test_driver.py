@@ -82,6 +82,7 @@ def test_a_run_on_ray_learns_asynchronously_and_its_actors_end(tmp_path: Path, c
     check_books(tmp_path / "run", acked)
 
 
+@pytest.mark.long  # half a minute of kills; the local runtime's run every time
 def test_killed_actors_of_each_kind_lose_nothing_and_double_nothing(tmp_path: Path, cluster: Any, acked: Acked) -> None:
     """Searcher, evaluator, and in the end the learner, which ends the run; then it is resumed, and hurt again."""
     patient = Processes()  # on a busy machine a searcher may be silent for the three seconds of other tests
@@ -157,6 +158,7 @@ def test_a_frozen_searcher_is_killed_and_its_work_is_drawn_again(tmp_path: Path,
     check_books(tmp_path / "run", acked)
 
 
+@pytest.mark.long  # a cluster of its own, for a quarter of a minute
 def test_a_mistake_of_a_part_ends_the_run_with_its_line(tmp_path: Path, cluster: Any) -> None:
     with pytest.raises(SteelyardError, match="no-such-model"):
         Ray(replace(ON_RAY, model="./no-such-model"), Records(tmp_path / "run")).train()
