@@ -46,11 +46,9 @@ COMMANDS = sorted(
 CHANGING = {"MODEL", "RUN", "REWARD_MODEL", "CLASSIFIER", "TEXT_CLASSIFIER", "VICTIM", "ENCODER", "CRITIC"}
 """Words of a command that stand for another model in another family."""
 WORDS = {told: {word.rpartition(":")[2] for word in shlex.split(told)} for told in COMMANDS}
-CASES = [(told, FAMILIES[0]) for told in COMMANDS]
+CASES: list[Any] = [(told, FAMILIES[0]) for told in COMMANDS]
 # The same commands on another family of models, which `make chaos` runs.
-CASES += [
-    pytest.param(told, FAMILIES[1], marks=pytest.mark.long) for told in COMMANDS if CHANGING & WORDS[told]
-]
+CASES += [pytest.param(told, FAMILIES[1], marks=pytest.mark.long) for told in COMMANDS if CHANGING & WORDS[told]]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "questions": [{"prompt": f"{n}+1=", "answer": str(n + 1), "domain": "ab"[n % 2]} for n in range(40)],
     "forget": [
