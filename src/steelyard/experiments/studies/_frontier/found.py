@@ -14,6 +14,8 @@ from steelyard.report import RunRecords, read_run
 
 Found = Mapping[tuple[Name, str, Cell], Sequence[RunRecords]]
 """World, arm and cell -> the runs that have ended."""
+ACCURACY = "eval/accuracy"
+"""Greedy, on held-out prompts."""
 
 
 def read(root: Path) -> Found:
@@ -30,24 +32,24 @@ def read(root: Path) -> Found:
 
 def _samples_to(world: Name) -> Read:
     """Trajectories drawn up to the first evaluation that is good enough."""
-    reached = steps_to("eval/accuracy", WORLDS[world].enough)
-    return lambda run: _drawn(run, reached(run))
+    reached = steps_to(ACCURACY, WORLDS[world].enough)
+    return lambda run: drawn(run, reached(run))
 
 
 def _samples_to_first(run: RunRecords) -> float:
     """Trajectories drawn up to the learner step before which a searcher first found a right answer."""
     found = (float(row["step"]) for row in run.metrics if (row["search/reward_mean"] or 0) > 0)
-    return _drawn(run, next(found, math.inf))
+    return drawn(run, next(found, math.inf))
 
 
-def _drawn(run: RunRecords, step: float) -> float:
+def drawn(run: RunRecords, step: float) -> float:
     """Trajectories drawn up to a step: searchers draw as many for every step."""
     return math.inf if math.isinf(step) else _ALL(run) * step / run.config["run"]["max_steps"]
 
 
 _ALL = summed_up("trajectories")
 COLUMNS: Mapping[str, Callable[[Name], RunMetric]] = {
-    "accuracy": lambda world: RunMetric(final("eval/accuracy")),
+    "accuracy": lambda world: RunMetric(final(ACCURACY)),
     "sampled": lambda world: RunMetric(final("eval/reward_mean")),
     "to score": lambda world: RunMetric(_samples_to(world), 0),
     "to first": lambda world: RunMetric(_samples_to_first, 0),

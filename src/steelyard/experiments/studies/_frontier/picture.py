@@ -1,5 +1,9 @@
-"""The frontier in one picture: accuracy at the end by lag, world by world; the anchor is a line across."""
+"""The frontier in one picture, a row for each world: accuracy over completions drawn, lag by lag, and its end by lag.
 
+Lines are medians over the seeds and bands their range; the anchor, Dr. GRPO on fresh data, is dashed, the same in all.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,8 +11,9 @@ import numpy as np
 
 from steelyard.experiments.harness.figure import save_figure
 from steelyard.experiments.studies._frontier.cells import FRESH, LAGS, Cell
-from steelyard.experiments.studies._frontier.found import COLUMNS, Found
+from steelyard.experiments.studies._frontier.found import ACCURACY, COLUMNS, Found, drawn
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name
+from steelyard.report import RunRecords
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,41 +32,64 @@ NAMES = {
     "corrected": "best corrected baseline",
     "uncorrected": "Dr. GRPO, uncorrected",
 }
+ANCHOR = "Dr. GRPO on fresh data"
+PANEL = (2.7, 3.1)
+"""Width and height of a panel (inches)."""
 
 
 def draw(path: Path, found: Found) -> None:
-    """Write the picture as PNG: median and range of the seeds."""
+    """Write the picture as PNG."""
     shown: list[Name] = [world for world in WORLDS if any(key[0] == world for key in found)]
+    lags = [lag for lag in LAGS if any(key[2] == Cell(lag=lag) for key in found)]
 
     def fill(figure: "Figure") -> None:
-        for ax, world in zip(figure.subplots(1, len(shown), squeeze=False, sharey=True)[0], shown, strict=True):
-            for arm, name in NAMES.items():
-                _line(ax, found, world, arm, name)
-            _anchor(ax, found, world)
-            ax.set_xscale("log", base=2)
-            ax.set_xticks(LAGS, [*map(str, LAGS)], fontsize=7.5)
-            ax.set(title=world, xlabel="lag (versions)", ylim=(0, 1.02))
-        figure.axes[0].set_ylabel("held-out accuracy (greedy)")
-        figure.axes[0].legend(fontsize=8)
+        rows = figure.subplots(len(shown), len(lags) + 1, squeeze=False, sharey=True)
+        for row, world in zip(rows, shown, strict=True):
+            for ax, lag in zip(row, lags, strict=False):
+                _over_completions(ax, found, world, lag)
+            _by_lag(row[-1], found, world)
+            row[0].set_ylabel(f"{world}: held-out accuracy (greedy)", fontsize=8.5)
+        lines = {line.get_label(): line for ax in figure.axes for line in ax.get_lines()}
+        figure.legend([*lines.values()], [*map(str, lines)], loc="outside lower center", ncols=5, fontsize=8)
 
-    save_figure(path, fill, (3.4 * max(len(shown), 1), 3.4))
+    save_figure(path, fill, (PANEL[0] * (len(lags) + 1), PANEL[1] * max(len(shown), 1) + 0.3))
+
+
+def _over_completions(ax: "Axes", found: Found, world: Name, lag: int) -> None:
+    """The curves at one lag."""
+    for arm, name in NAMES.items():
+        _curve(ax, found.get((world, arm, Cell(lag=lag)), []), name, COLORS[arm])
+    _curve(ax, found.get((world, "on-policy", FRESH), []), ANCHOR, COLORS["on-policy"], "--")
+    ax.set(title=f"lag {lag}", xlabel="completions drawn (thousands)", ylim=(0, 1.02), xlim=(0, None))
+
+
+def _curve(ax: "Axes", runs: Sequence[RunRecords], name: str, color: str, style: str = "-") -> None:
+    """Over the evaluations that every seed has."""
+    if not runs:
+        return
+    by_step = [{row["step"]: row[ACCURACY] for row in run.evals} for run in runs]
+    steps = sorted(set.intersection(*map(set, by_step)))
+    values_SE = np.array([[rows[step] for step in steps] for rows in by_step])
+    at_E = [drawn(runs[0], float(step)) / 1000 for step in steps]
+    ax.plot(at_E, np.median(values_SE, axis=0), color=color, linestyle=style, label=name)
+    ax.fill_between(at_E, values_SE.min(axis=0), values_SE.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
 def _values(found: Found, world: Name, arm: str, cell: Cell) -> list[float]:
     return [*map(COLUMNS["accuracy"](world).read, found.get((world, arm, cell), []))]
 
 
-def _line(ax: "Axes", found: Found, world: Name, arm: str, name: str) -> None:
-    by_lag = {lag: values for lag in LAGS if (values := _values(found, world, arm, Cell(lag=lag)))}
-    if not by_lag:
-        return
-    color = COLORS[arm]
-    low, middle, high = (np.array([of(v) for v in by_lag.values()]) for of in (min, np.median, max))
-    ax.plot([*by_lag], middle, color=color, marker="o", markersize=4, label=name)
-    ax.fill_between([*by_lag], low, high, color=color, alpha=0.15, linewidth=0)
-
-
-def _anchor(ax: "Axes", found: Found, world: Name) -> None:
-    values = _values(found, world, "on-policy", FRESH)
-    if values:
-        ax.axhline(float(np.median(values)), color=COLORS["on-policy"], linestyle="--", label="Dr. GRPO on fresh data")
+def _by_lag(ax: "Axes", found: Found, world: Name) -> None:
+    """Where each arm ends."""
+    for arm, name in NAMES.items():
+        by_lag = {lag: values for lag in LAGS if (values := _values(found, world, arm, Cell(lag=lag)))}
+        if not by_lag:
+            continue
+        low, middle, high = (np.array([of(v) for v in by_lag.values()]) for of in (min, np.median, max))
+        ax.plot([*by_lag], middle, color=COLORS[arm], marker="o", markersize=4, label=name)
+        ax.fill_between([*by_lag], low, high, color=COLORS[arm], alpha=0.15, linewidth=0)
+    if values := _values(found, world, "on-policy", FRESH):
+        ax.axhline(float(np.median(values)), color=COLORS["on-policy"], linestyle="--", label=ANCHOR)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(LAGS, [*map(str, LAGS)], fontsize=7.5)
+    ax.set(title="at the end", xlabel="lag (versions)")
