@@ -65,7 +65,7 @@ def test_tab_alone_reaches_everything_on_the_way_to_a_token(watching):
     until(page, f"{OPEN} !== null")
     tab_to(page, "#colour")
     page.keyboard.press("ArrowDown")
-    until(page, "location.search.includes('colour=residual')")
+    until(page, "document.querySelector('.scale')?.textContent.includes('below the reference')")
     tab_to(page, ".tokens")
     tab_to(page, ".copy")
     page.keyboard.press("Enter")
