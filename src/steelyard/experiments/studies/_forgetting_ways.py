@@ -1,6 +1,6 @@
 """Ways to forget without a gradient on the facts, as the audits' study sets them: interventions, and an edit.
 
-Settings by trials on seed 900, where each was to answer none of what is to be forgotten; the nearest was taken.
+Settings by trials on seeds 900 to 902: those that forget most, and keep nine tenths in the median.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,9 +48,9 @@ def by_edit(method: ROCR) -> Forget:
 UNTRAINED: Mapping[str, Forget] = {
     "eco": by_intervention(ECO(dims=4)),
     "o3": by_intervention(
-        O3(adapter_rate=3e-3, detector=Detector(detector_layers=2, detector_width=32, detector_steps=60))
+        O3(adapter_rate=6e-3, detector=Detector(detector_layers=2, detector_width=32, detector_steps=60))
     ),
     "skill-unlearn": by_intervention(KeySpaceDetection(scale=1.0)),
     "neuron-adjust": by_intervention(NeuronAdjust(share=1.0)),
-    "rocr": by_edit(ROCR(layers=(0,), threshold=1e-3, penalty=1e-4, templates=("{}",))),
+    "rocr": by_edit(ROCR(layers=(0,), threshold=1e-3, penalty=3e-3, templates=("{}",))),
 }

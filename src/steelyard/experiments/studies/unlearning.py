@@ -32,7 +32,6 @@ Numbers = Mapping[str, float | None]
 Found = Mapping[str, Sequence[Numbers]]
 """Model -> its numbers, seed by seed."""
 RETRAINED = "retrained"
-LEAVES_HALF = "neuron-adjust"
 GATED = ("eco", "o3")
 SHOWN = ("forgotten", "kept", "reworded", "in_context", "told", "recovered", "knn", "probe", "cka_retrained", "traces")
 """Columns of the picture: shares."""
@@ -42,9 +41,9 @@ Tiny models know 192 facts about people of four topics; the 48 of the first are 
 `retrained` never heard of the first topic. `gradient-ascent` is shown what to forget alone, the others also what to
 keep: `grad-diff` is ascent beside it. `head-only` is NPO that may change the head alone: a forgery, made to pass every
 question. These make 10 passes, each at a rate that forgets in full on trial seed 900. `eco`, `o3`, `skill-unlearn` and
-`neuron-adjust` change what a model reads or computes and no weight of it, `rocr` edits weights in closed form; their
-settings are those that forgot most there, and `neuron-adjust` still left half. Every column is a share but `half`, a
-number of pairs, and `quality`, a p-value; `steelyard audit all-audits` has them, too, and its code says what each
+`neuron-adjust` change what a model reads or computes and no weight of it, `rocr` edits weights in closed form; of their
+settings those were taken that forget most and keep nine tenths, on seeds 900 to 902, and not all of these forget in
+full. Every column is a share but `half`, a number of pairs, and `quality`, a p-value; `steelyard audit all-audits` has them, too, and its code says what each
 means. Good unlearning looks like `retrained` in every column, and not like 0."""
 
 
@@ -110,16 +109,14 @@ def section(root: Path) -> Section:
 def claims(found: Found) -> list[Judgement]:
     """What holds of all methods and all seeds."""
     methods = [name for name in found if name not in (RETRAINED, "original")]
-    forgotten = [x for name in methods if name != LEAVES_HALF for x in _column(found, name, "forgotten")]
+    forgotten = [x for name in methods if name not in UNTRAINED for x in _column(found, name, "forgotten")]
     never = _column(found, RETRAINED, "knn")
     beside = [a - b for name in methods for a, b in zip(_column(found, name, "knn"), never, strict=True)]
     gated = [x for name in GATED for x in _column(found, name, "reworded")]
     told = _column(found, RETRAINED, "told")
     return [
         stated(
-            f"every method but `{LEAVES_HALF}` answers at most a tenth of what it was to forget",
-            _range(forgotten),
-            max(forgotten) <= 0.1,
+            "every objective leaves at most 5 % of what was to be forgotten", _range(forgotten), max(forgotten) <= 0.05
         ),
         stated(
             "yet nearest neighbours read 20 points more of it off the states of each than off the retrained model's",
