@@ -43,8 +43,8 @@ keep: `grad-diff` is ascent beside it. `head-only` is NPO that may change the he
 question. These make 10 passes, each at a rate that forgets in full on trial seed 900. `eco`, `o3`, `skill-unlearn` and
 `neuron-adjust` change what a model reads or computes and no weight of it, `rocr` edits weights in closed form; of their
 settings those were taken that forget most and keep nine tenths, on seeds 900 to 902, and not all of these forget in
-full. Every column is a share but `half`, a number of pairs, and `quality`, a p-value; `steelyard audit all-audits` has them, too, and its code says what each
-means. Good unlearning looks like `retrained` in every column, and not like 0."""
+full. Every column is a share but `half`, a number of pairs, and `quality`, a p-value; `steelyard audit all-audits` has
+them, too, and its code says what each means. Good unlearning looks like `retrained` in every column, and not like 0."""
 
 
 @checked()
