@@ -39,7 +39,7 @@ class Setting:
     """What all arms have in common."""
 
     world: ShapesImages
-    method: T2UE = field(default_factory=lambda: T2UE(epsilon=0.08, steps=400, batch=64, width=16))
+    method: T2UE = field(default_factory=lambda: T2UE(epsilon=0.08, steps=1200, batch=64, width=16))
     steps: int = 300
     batch: int = 64
     rounds: int = 4
@@ -144,8 +144,8 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(ShapesImages(noise=0.05, copies=6)),
-    quick=Setting(ShapesImages(noise=0.05, copies=2), steps=150),
+    quick=Setting(ShapesImages(noise=0.05, copies=2), T2UE(epsilon=0.08, steps=400, batch=64, width=16), steps=150),
     rates=dict.fromkeys(ARMS, 2e-3),
-    first_seed=12,
+    first_seed=24,
     seeds=12,
 )  # fmt: skip
