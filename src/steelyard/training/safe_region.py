@@ -4,9 +4,10 @@
     weighs by the sampler      what reads the log-probabilities of the policy that sampled
     takes any sampler's        the others: trajectory balance, pairs, demonstrations
 
-The bounds are those of small models (docs/results.md): a larger one moves less from version to version, so for it they
-are cautious. How late samples are is known before a run where a bound is set, or where the clock is virtual; elsewhere
-the run measures it.
+The bounds are those up to which the medians of one world lose at most two points of accuracy, at rates that were tuned
+on late data (docs/reuse.md). A larger model, or a smaller rate, moves less from version to version: for it they are
+cautious. How late samples are is known before a run where a bound is set, or where the clock is virtual; elsewhere the
+run measures it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from steelyard.runtime import Run
 
 @dataclass(frozen=True)
 class Region:
-    """Up to where an objective lost nothing."""
+    """Up to where an objective lost next to nothing."""
 
     how: str
     """It takes old samples."""
@@ -31,10 +32,10 @@ class Region:
 
 
 FRESH = Region(
-    "takes samples for fresh ones", 1, 1, "take an objective that weighs by the policy that sampled, such as cispo"
+    "takes samples for fresh ones", 1, 4, "take an objective that weighs by the policy that sampled, such as tis"
 )
-ANY = Region("takes any sampler's samples", 16, 4, "take anchored-tb with --replay single-use")
-WEIGHS = Region("weighs samples by the policy that sampled", 256, 4, "lower --learning-rate")
+ANY = Region("takes any sampler's samples", 1, 4, "take tis with --replay single-use, or lower --learning-rate")
+WEIGHS = Region("weighs samples by the policy that sampled", 64, 4, "lower --learning-rate")
 
 
 def region_of(objective: object) -> Region:
@@ -52,7 +53,7 @@ def outside(run: Run) -> list[str]:
     found = []
     if lag is not None and lag > region.lag:
         found.append(
-            f"samples up to {lag} versions old, and the objective {region.how}: up to {region.lag} nothing was lost; "
+            f"samples up to {lag} versions old, and the objective {region.how}: up to {region.lag} next to nothing was lost; "
             f"set --max-staleness {region.lag}, or {region.change}"
         )
     if lag is None and region is FRESH:
@@ -62,7 +63,7 @@ def outside(run: Run) -> list[str]:
         )
     if reuse is not None and reuse > region.reuse:
         found.append(
-            f"each sample is learned from {reuse:g} times, and up to {region.reuse} nothing was lost; "
+            f"each sample is learned from {reuse:g} times, and up to {region.reuse} next to nothing was lost; "
             f"raise --search-prompts"
         )
     return found
