@@ -1,12 +1,14 @@
 """Palimpsestic, on sayings of which each is read once: is a fine-tuned copy told by the order of its forebear's data?
 
 Alice's small model learns 2000 sayings, each of a subject of its own with one of 24 words, once and in a random order,
-at a constant rate. Bob's is a copy of it that was fine-tuned on 200 others at a tenth of the rate. `query` is -log10 of
-the p-value of the query test on the model that is asked, `query_rho` its rho, against a reference that learned the same
-sayings in another order; `bare` is -log10 p without a reference. Arms: `derived`, Bob's; `own`, Alice's; and the
-control, a model that learned the same sayings in an order of its own. `off_tenth` is how far the share of p-values
-below .1, by 400 orders that Alice might have drawn, is from a tenth. `z` is that of the reshuffled test on 200 sayings
-that the model made, against six models whose last tenth came in another order; nothing is claimed of it.
+at a constant rate. Bob's is a copy of it that was fine-tuned on 200 others at a tenth of the rate. `query_rho` is
+Spearman's rho of the query test on the model that is asked, against a reference that learned the same sayings in
+another order, and `query` -log10 of its p-value; `bare` is -log10 p without a reference. With 2000 rows p is below 1e-4
+where rho is above .083, and so rho is what is claimed: its mean says how surely a model is told, and that of -log10 p,
+which has no upper end, only how surely the surest one is. Arms: `derived`, Bob's; `own`, Alice's; and the control, a
+model that learned the same sayings in an order of its own. `off_tenth` is how far the share of p-values below .1, by
+400 orders that Alice might have drawn, is from a tenth. `z` is that of the reshuffled test on 200 sayings that the
+model made, against six models whose last tenth came in another order; nothing is claimed of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +34,8 @@ Who = Literal["derived", "own", "independent"]
 ARMS: Mapping[str, Who] = {"derived": "derived", "own": "own", "independent": "independent"}
 ORDERS = 400
 RESHUFFLED = 6
+TOLD = 0.084
+"""A rho whose p-value is below 1e-4, from 2000 rows."""
 
 
 @dataclass(frozen=True)
@@ -144,16 +148,16 @@ PROOF = Proof(
     control="independent",
     equal="rows, network, steps, learning rate; the order alone differs",
     claims=(
-        Claim("A fine-tuned copy is told with p below 1e-4 from 2000 rows", "query", 0.0, 4.0),
+        Claim("A fine-tuned copy is told with p below 1e-4 from 2000 rows", "query_rho", 0.0, TOLD),
         Claim("P-values of orders that were not Alice's are uniform: those below .1 are a tenth, within 5 points",
               "off_tenth", 0.05, 0.0, lower_is_better=True),
-        Claim("Alice's own model is told with p below 1e-4", "query", 0.0, 4.0, ours="own"),
+        Claim("Alice's own model is told with p below 1e-4", "query_rho", 0.0, TOLD, ours="own"),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(),
     quick=Setting(rows=1000),
-    rates=dict.fromkeys(ARMS, 3e-2),
-    first_seed=10,
-    seeds=10,
+    rates=dict.fromkeys(ARMS, 1e-3),
+    first_seed=20,
+    seeds=5,
 )  # fmt: skip

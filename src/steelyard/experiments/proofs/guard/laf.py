@@ -53,7 +53,9 @@ class Setting:
     teaching: int = 300
     """Steps of the network that knows all, and of those that are retrained."""
     batch: int = 128
-    laf: LAF = field(default_factory=lambda: LAF(epochs=40))
+    laf: LAF = field(default_factory=lambda: LAF(epochs=60, coding_epochs=100))
+    unlearn_share: float = 0.03
+    """The rate of the step that makes unlike, as a share of that of the step that aligns."""
     repair: int = 100
     """Steps of the head, where it is repaired."""
 
@@ -138,7 +140,9 @@ class Bench:
             [*network.head.parameters()],
         )
         repair = self.setting.repair if way == "laf-r" else 0
-        method = replace(self.setting.laf, unlearn_rate=rate / 10, align_rate=rate, repair=repair)
+        method = replace(
+            self.setting.laf, unlearn_rate=rate * self.setting.unlearn_share, align_rate=rate, repair=repair
+        )
         method.begin(parts, forget, keep, seed=self.seed, labelled=(few, self.train.label_N[few])).run()
 
     def _by_labels(
@@ -223,6 +227,7 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(teaching=200),
-    rates={"laf": 6e-3, "laf-r": 6e-3, "laf-off": 6e-3, "neg-grad": 1e-4, "few-tune": 6e-3},
-    seeds=6,
+    rates={"laf": 3e-3, "laf-r": 3e-3, "laf-off": 3e-3, "neg-grad": 3e-5, "few-tune": 6e-3},
+    first_seed=6,
+    seeds=12,
 )  # fmt: skip
