@@ -41,11 +41,11 @@ class Setting:
 
     asked: int = 108
     base_steps: int = 60
-    steps: int = 320
+    steps: int = 480
     batch: int = 32
     width: int = 64
     reranker_rate: float = 1e-2
-    reranker_epochs: int = 5
+    reranker_epochs: int = 10
 
 
 @dataclass(frozen=True)
@@ -191,5 +191,5 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(asked=54),
     rates=dict.fromkeys(ARMS, 6e-3),
-    seeds=3,
+    seeds=4,
 )  # fmt: skip
