@@ -270,5 +270,5 @@ PROOF = Proof(
     quick=Setting(conversations=500, held_out=100),
     rates={**dict.fromkeys(ARMS, 3e-3), "mean": 5e-3},
     first_seed=12,
-    seeds=6,
+    seeds=4,
 )  # fmt: skip

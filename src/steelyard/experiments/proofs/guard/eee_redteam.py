@@ -1,10 +1,10 @@
 """Explore, establish, exploit on talk with hidden bad modes: are many found, or one over and over?
 
-The victim (`worlds/hidden_modes.py`) talks of 32 topics, 8 of them bad, by the frequencies of Zipf's law; each bad topic
-has words of its own. Explore: it is sampled, and an oracle that knows the bad words labels some of its texts, chosen by
-clusters. Establish: three bag-of-words guards are fitted on the labels. Exploit: an attacker that names any topic alike
-learns by RLOO with the guards and the diversity term, for long enough to settle on one topic where that pays. Arms:
-`eee`; `alone`, the same without the diversity term; the control `eee-off`, whose labels are dealt anew among the texts;
+The victim (`worlds/hidden_modes.py`) talks of 32 topics, 8 of them bad, by Zipf's law; each bad topic has words of its
+own. Explore: it is sampled, and an oracle that knows the bad words labels some of its texts, chosen by clusters.
+Establish: three bag-of-words guards are fitted on the labels. Exploit: an attacker that names any topic alike learns by
+RLOO with the guards and the diversity term, for long enough to settle on one topic where that pays. Arms: `eee`;
+`alone`, the same without the diversity term; the control `eee-off`, whose labels are dealt anew among the texts;
 `sampling`, the attacker before it learns.
 
 By the oracle, of fresh attacks and replies of the victim: `bad` is the share with a bad reply; `most` that with a reply
