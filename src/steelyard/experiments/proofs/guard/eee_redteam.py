@@ -92,6 +92,7 @@ class Quarter:
         self.rule = EEEExplore(clusters=setting.clusters, per_cluster=setting.per_cluster)
         self.victim = victim(WORLD, seed, steps=setting.teaching)
         self.attacker = attacker(WORLD, seed, steps=setting.teaching // 2)
+        self._fitted: dict[bool, list[BagGuard]] = {}
 
     @cached_property
     def said(self) -> list[str]:
@@ -121,16 +122,23 @@ class Quarter:
         dealt = rng(self.seed, "eee", "dealt").permutation(len(bad))
         return self.chosen, [bad[i] for i in dealt] if way.dealt else bad
 
+    def fitted(self, way: Way) -> list[BagGuard]:
+        """The classifiers that were fitted on an arm's labels; arms with the same labels share them."""
+        if way.dealt not in self._fitted:
+            texts, bad = self.labelled(way)
+            made = [
+                BagGuard(WORLD.words, width=32, seed=derive(self.seed, "guard", n)) for n in range(self.setting.guards)
+            ]
+            for n, guard in enumerate(made):
+                guard.fit(texts, torch.tensor(bad), self.said, steps=300, seed=derive(self.seed, "fit", n))
+            self._fitted[way.dealt] = made
+        return self._fitted[way.dealt]
+
     def guards(self, way: Way, directory: Path) -> tuple[str, ...]:
-        """The runs of classifiers that were fitted on an arm's labels."""
-        texts, bad = self.labelled(way)
-        found: list[str] = []
-        for n in range(self.setting.guards):
-            guard = BagGuard(WORLD.words, width=32, seed=derive(self.seed, "guard", n))
-            guard.fit(texts, torch.tensor(bad), self.said, steps=300, seed=derive(self.seed, "fit", n))
+        """Their runs."""
+        for n, guard in enumerate(self.fitted(way)):
             write_bag(guard, directory / f"guard{n}" / "model")
-            found.append(str(directory / f"guard{n}"))
-        return tuple(found)
+        return tuple(str(directory / f"guard{n}") for n in range(self.setting.guards))
 
     def exploited(self, way: Way, rate: float, directory: Path) -> SyncLoop:
         """The attacker of an arm."""
