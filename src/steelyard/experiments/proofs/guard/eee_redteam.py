@@ -220,6 +220,7 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(teaching=150, steps=20),
+    quick=Setting(teaching=150, samples=1500, steps=60),
     rates=dict.fromkeys(("eee", "alone", "eee-off"), 3e-3),
+    seeds=6,
 )  # fmt: skip
