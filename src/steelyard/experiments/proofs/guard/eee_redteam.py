@@ -76,7 +76,7 @@ class Setting:
     clusters: int = 100
     per_cluster: int = 4
     guards: int = 3
-    steps: int = 120
+    steps: int = 400
     """Of the attacker, on 64 attacks each."""
     nearness: float = 10.0
     asked: int = 512
@@ -220,7 +220,8 @@ PROOF = Proof(
     measure=measure,
     arms=ARMS,
     setting=Setting(),
-    quick=Setting(teaching=150, samples=1500, steps=60),
-    rates=dict.fromkeys(("eee", "alone", "eee-off"), 3e-3),
-    seeds=6,
+    quick=Setting(teaching=150, samples=1500, steps=100),
+    rates=dict.fromkeys(("eee", "alone", "eee-off"), 1e-3),
+    first_seed=6,
+    seeds=4,
 )  # fmt: skip
