@@ -9,10 +9,18 @@ weighs all turns alike. convretrieval-off learns from summaries that were dealt 
 
 Measured: `recall` at 5; `nearest`, how often the nearest conversation has the very state, a tracker that copies it;
 `new`, recall where all conversations are about places that no arm has learned of. `per_s` is how many conversations are
-made a query in a second of the processor: for explicit a decoder of the encoder's width and depth writes as many tokens
-as a summary has, untrained, since what it writes does not change what a token costs.
+made a query in a second of the processor, 64 at once; `mflop` what one costs by 2 x parameters x tokens (10^6
+operations). `faster` is how many times as fast that is as to write the 64 summaries and to embed them: the median of
+interleaved pairs in one process, of the processor's time, which others on the machine change less than the clock's.
+
+The writer. The paper's smallest language model has 2.7 billion parameters (GPT-Neo) and its encoder is "light-weight";
+an encoder of base size has .11 billion (which one it was could not be read), a 25th. So the writer here has at least 25
+times the parameters of the encoder. It writes what a summary has, 6 tokens with the end, after some 20 of conversation;
+in the paper too a summary is a sentence and a conversation many. It is untrained: what it writes does not change what a
+token costs.
 """
 
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,9 +46,9 @@ from steelyard.worlds.word_encoder import word_states
 
 FOUND = 5
 TIMED = 64
-"""Conversations that are made queries to be timed."""
-TIMES = 10
-"""How often."""
+"""Conversations that are made queries at once to be timed."""
+PAIRS = 21
+"""How often, each time with summaries written beside."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Setting:
     steps: int = 200
     batch: int = 24
     width: int = 32
+    writer_width: int = 128
+    writer_layers: int = 3
 
 
 @dataclass(frozen=True)
@@ -128,40 +138,71 @@ class Study:
             return made.embedded_keys([one.summary for one in asking])
         return made.encoder.embed([one.turns for one in asking])
 
-    def per_s(self, way: Way, rate: float) -> float:
-        """Conversations that are made queries in a second of the processor."""
+    def speed(self, way: Way, rate: float) -> dict[str, float]:
+        """How fast conversations are made queries, and what one costs."""
         if way.asks == "words":
-            return 0.0
+            return {}
         made = self.retriever(way, rate)
         some = self.held[:TIMED]
-        texts = [one.summary for one in some] if way.asks == "summary" else [t for one in some for t in one.turns]
+        turns = [turn for one in some for turn in one.turns]
+        summaries = [one.summary for one in some]
 
-        def ask() -> None:
-            made.encoder.states.tokenizer(texts)  # the encoder keeps the tokens of what it has read
-            self.queries(made, way, some)
+        def ask(texts: Sequence[str], asks: Way) -> int:
+            read = made.encoder.states.tokenizer(texts)  # the encoder keeps the tokens of what it has read
+            self.queries(made, asks, some)
+            return sum(map(len, read["input_ids"]))
 
-        return len(some) / (least_s(ask) + (self.writing_s if way.asks == "summary" else 0.0))
+        def write() -> int:
+            self.writer.write()
+            return ask(summaries, Way(asks="summary"))
+
+        turn_tokens, summary_tokens = ask(turns, Way()), write()
+        pairs = [(spent_s(lambda: ask(turns, Way())), spent_s(write)) for _ in range(PAIRS)]
+        parameters = sum(p.numel() for p in made.encoder.parameters())
+        if way.asks == "summary":
+            flops = 2 * (parameters * summary_tokens + self.writer.parameters * self.writer.tokens)
+            return {
+                "per_s": TIMED / statistics.median(write_s for _, write_s in pairs),
+                "mflop": flops / TIMED / 1e6,
+                "writer": float(self.writer.parameters),
+            }
+        return {
+            "per_s": TIMED / statistics.median(ask_s for ask_s, _ in pairs),
+            "faster": statistics.median(write_s / ask_s for ask_s, write_s in pairs),
+            "mflop": 2 * parameters * turn_tokens / TIMED / 1e6,
+        }
 
     @cached_property
-    def writing_s(self) -> float:
-        """What it takes to write the summaries of as many conversations (seconds of the processor)."""
-        writer = tiny_policy(self.world.vocabulary, seed=0, width=self.setting.width, layers=1, context=96, spaced=True)
-        some = self.held[:TIMED]
-        asked = [Request(str(i), tuple(writer.encode(" ".join(one.turns))), 0) for i, one in enumerate(some)]
-        tokens = sum(len(writer.encode(one.summary)) + 1 for one in some)
-        said = Sampling(max_tokens=tokens // len(some))
-        written = sum(len(t.completion_T) for t in engine_for(writer, 0).generate(asked, said))
-        return least_s(lambda: list(engine_for(writer, 0).generate(asked, said))) * tokens / written
+    def writer(self) -> "Writer":
+        """Who would write the summaries of as many conversations."""
+        return Writer(self.setting, self.world.vocabulary, self.held[:TIMED])
 
 
-def least_s(work: Callable[[], object]) -> float:
-    """The least time of the processor that some work took, of several times: others who compute make it longer."""
-    spent: list[float] = []
-    for _ in range(TIMES):
-        began = time.process_time()
-        work()
-        spent.append(time.process_time() - began)
-    return min(spent)
+class Writer:
+    """An untrained language model that reads conversations and writes as many tokens as their summaries have."""
+
+    def __init__(self, setting: Setting, words: Sequence[str], some: Sequence[Conversation]) -> None:
+        width, layers = setting.writer_width, setting.writer_layers
+        policy = tiny_policy(words, seed=0, width=width, layers=layers, context=96, spaced=True)
+        self._asked = [Request(str(i), tuple(policy.encode(" ".join(one.turns))), 0) for i, one in enumerate(some)]
+        written = [len(policy.encode(one.summary)) + 1 for one in some]
+        self._said = Sampling(max_tokens=sum(written) // len(some))
+        self._engine = engine_for(policy, 0)
+        self.parameters = policy.num_parameters()
+        self.tokens = sum(len(one.tokens) for one in self._asked) + sum(written) - len(some)
+        """What it has to read of itself and of others: the last token that it writes is not read."""
+
+    def write(self) -> None:
+        """Write all summaries at once; a few end early, by chance."""
+        for _ in self._engine.generate(self._asked, self._said):
+            pass
+
+
+def spent_s(work: Callable[[], object]) -> float:
+    """The time of the processor that some work takes: of all threads of this process, and of nobody else."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def by_states(rule: ConvRetrieval, made: Retriever, pool: Sequence[Conversation], rate: float, seed: int) -> Fitting:
@@ -197,7 +238,7 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[Way]]) -> Iterator[t
                 "recall": recall_at(found_QK, right_QN),
                 "nearest": float(first_Q.mean()),
                 "new": recall_at(new_QK, new_QN),
-                "per_s": study.per_s(way, arm.rate),
+                **study.speed(way, arm.rate),
                 "parameters": 0.0 if made is None else float(sum(p.numel() for p in made.encoder.parameters())),
             },
         )
@@ -217,8 +258,8 @@ PROOF = Proof(
               "labels", 0.2),
         Claim("It finds no 10 points less than the summaries of those who ask", "recall", "explicit", -0.1,
               control="convretrieval-off"),
-        Claim("and makes queries at least twice as fast as a model writes summaries", "per_s", "explicit", 1.0,
-              relative=True, control=None),
+        Claim("and makes queries at least twice as fast as a model of 25 times its size writes the summaries", "faster",
+              1.0, 1.0, relative=True, control=None),
         Claim("About places that it has not learned of it finds 20 points more than BM25", "new", "bm25", 0.2),
         Claim("With the soft selector it finds 15 points more than with all turns alike", "recall", "mean", 0.15,
               kind="ablation"),
@@ -228,6 +269,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(conversations=500, held_out=100),
     rates={**dict.fromkeys(ARMS, 3e-3), "mean": 5e-3},
-    first_seed=6,
-    seeds=3,
+    first_seed=12,
+    seeds=4,
 )  # fmt: skip
