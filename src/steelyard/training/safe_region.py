@@ -53,7 +53,8 @@ def outside(run: Run) -> list[str]:
     found = []
     if lag is not None and lag > region.lag:
         found.append(
-            f"samples up to {lag} versions old, and the objective {region.how}: up to {region.lag} next to nothing was lost; "
+            f"samples up to {lag} versions old, and the objective {region.how}: "
+            f"up to {region.lag} next to nothing was lost; "
             f"set --max-staleness {region.lag}, or {region.change}"
         )
     if lag is None and region is FRESH:
