@@ -117,7 +117,7 @@ PROOF = Proof(
     proves=("adapt-unlearn",),
     ours="adapt-unlearn",
     control="tuned",
-    equal="the GAN and its marked images; 500 steps for arms that train, of three rates each arm's best",
+    equal="the GAN and its marked images; 500 steps at one rate for arms that train",
     claims=(
         Claim("Adapt-then-Unlearn leaves a fifth of the undesired images that there were", "undesired", "before", 0.8,
               lower_is_better=True, relative=True),
