@@ -76,7 +76,7 @@ class Setting:
     clusters: int = 100
     per_cluster: int = 4
     guards: int = 3
-    steps: int = 400
+    steps: int = 800
     """Of the attacker, on 64 attacks each."""
     nearness: float = 10.0
     asked: int = 512
@@ -222,6 +222,6 @@ PROOF = Proof(
     setting=Setting(),
     quick=Setting(teaching=150, samples=1500, steps=100),
     rates=dict.fromkeys(("eee", "alone", "eee-off"), 1e-3),
-    first_seed=6,
-    seeds=4,
+    first_seed=10,
+    seeds=5,
 )  # fmt: skip
