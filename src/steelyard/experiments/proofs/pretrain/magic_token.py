@@ -270,7 +270,7 @@ PROOF = Proof(
     arms=ARMS,
     setting=Setting(),
     quick=Setting(steps=150, guesses=4),
-    rates=dict.fromkeys(ARMS, 3e-3),
+    rates=dict.fromkeys(ARMS, 3e-3) | dict.fromkeys(("magic", "magic-off", "sft-dpo"), 6e-3),
     first_seed=10,
     seeds=6,
 )  # fmt: skip
