@@ -22,6 +22,7 @@ import numpy as np
 
 from steelyard.core import Sampling, Trajectory, to_bytes
 from steelyard.core.json import JsonObject
+from steelyard.experiments.bench.measuring import processor_use, resident_mib
 from steelyard.runtime import Ray
 from steelyard.runtime.coordinator import messages as m
 from steelyard.runtime.coordinator.workers import Worker
@@ -336,15 +337,7 @@ def servers_seconds() -> float:
     """The same of Ray's two servers, which are children of this process where it has started them."""
     found = 0.0
     for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        if name.partition("(")[2] in ("raylet", "gcs_server"):
-            words = rest.split()
-            found += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        name, used_s = processor_use(int(pid))
+        if name in ("raylet", "gcs_server"):
+            found += used_s
     return found
-
-
-def resident_mib() -> float:
-    """Memory of this process now."""
-    from steelyard.experiments.bench import measuring
-
-    return measuring.resident_mib()

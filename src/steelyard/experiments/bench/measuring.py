@@ -32,10 +32,10 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def processor_seconds(process: int) -> float:
-    """What a process has used of the processor so far, by itself and for the system."""
-    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
+def processor_use(process: int) -> tuple[str, float]:
+    """The name of a process, and the seconds of the processor that it has used, by itself and for the system."""
+    name, _, rest = Path(f"/proc/{process}/stat").read_text().rpartition(")")
+    return name.partition("(")[2], sum(map(int, rest.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(name: str = "VmRSS") -> float:

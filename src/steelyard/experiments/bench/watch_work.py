@@ -16,7 +16,7 @@ import numpy as np
 
 from steelyard.core import FaultError, Sampling, Trajectory
 from steelyard.core.json import JsonObject
-from steelyard.experiments.bench.measuring import processor_seconds, seconds
+from steelyard.experiments.bench.measuring import processor_use, seconds
 from steelyard.experiments.harness.processes import environment
 from steelyard.replay import PrioritizedReplay
 
@@ -206,10 +206,11 @@ def _timed(process: subprocess.Popen[bytes], place: Path, steps: int, page: Look
     began = time.perf_counter()
     if page and not page.seen.is_set():
         raise FaultError("the page came too late", where="bench watch", hint="raise --steps")
-    used = processor_seconds(page.process) if page else 0.0
+    _, before_s = processor_use(page.process) if page else ("", 0.0)
     _until(process, lambda: _lines(metrics) >= steps)
     took = time.perf_counter() - began
-    return took, processor_seconds(page.process) - used if page else 0.0
+    _, after_s = processor_use(page.process) if page else ("", 0.0)
+    return took, after_s - before_s
 
 
 def _until(process: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
 """A study in one picture: each arm's curve over learner steps, and beside it where its seeds ended."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ def draw_curves(
     def fill(figure: "Figure") -> None:
         left, *rest = figure.subplots(1, 2 if points else 1, squeeze=False)[0]
         for color, style, (arm, runs) in zip(colors, itertools.cycle(STYLES), arms.items(), strict=False):
-            _curve(left, runs, key, arm, color, style)
+            curve(left, runs, key, arm, color, style)
         left.set(xlabel="learner step", ylabel=NAMES.get(key, key), yscale="log" if logarithmic else "linear")
         if bound is not None:
             left.axhline(bound, color="#8a929b", linewidth=0.8)
@@ -82,13 +82,32 @@ def draw_curves(
     save_figure(path, fill, (9.6 if points else 6.4, 3.6))
 
 
-def _curve(ax: "Axes", runs: Sequence[RunRecords], key: str, name: str, color: Color, style: str) -> None:
-    """Over the steps that every seed was evaluated at."""
+def curve(
+    ax: "Axes",
+    runs: Sequence[RunRecords],
+    key: str,
+    name: str,
+    color: Color | str,
+    style: str,
+    at: Callable[[float], float] = float,
+) -> None:
+    """The median of the seeds and their range, over the steps that every seed was evaluated at.
+
+    Args:
+        ax: where it is drawn.
+        runs: the seeds.
+        key: of the evaluations.
+        name: of the curve.
+        color: its color.
+        style: of its line.
+        at: step -> place on the horizontal axis.
+    """
     by_step = [dict(zip((row["step"] for row in run.evals), series(run, key), strict=True)) for run in runs]
     steps = sorted(set.intersection(*(set(rows) for rows in by_step)))
     values = np.array([[rows[step] for step in steps] for rows in by_step])
-    ax.plot(steps, np.median(values, axis=0), color=color, linestyle=style, label=name, linewidth=1.6)
-    ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
+    places = [at(float(step)) for step in steps]
+    ax.plot(places, np.median(values, axis=0), color=color, linestyle=style, label=name, linewidth=1.6)
+    ax.fill_between(places, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
 
 
 def _points(ax: "Axes", points: Points, colors: Sequence[Color]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from steelyard.experiments.harness.curves import curve
 from steelyard.experiments.harness.figure import save_figure
 from steelyard.experiments.studies._frontier.cells import FRESH, LAGS, Cell
 from steelyard.experiments.studies._frontier.found import ACCURACY, COLUMNS, Found, drawn
@@ -64,15 +65,9 @@ def _over_completions(ax: "Axes", found: Found, world: Name, lag: int) -> None:
 
 
 def _curve(ax: "Axes", runs: Sequence[RunRecords], name: str, color: str, style: str = "-") -> None:
-    """Over the evaluations that every seed has."""
-    if not runs:
-        return
-    by_step = [{row["step"]: row[ACCURACY] for row in run.evals} for run in runs]
-    steps = sorted(set.intersection(*map(set, by_step)))
-    values_SE = np.array([[rows[step] for step in steps] for rows in by_step])
-    at_E = [drawn(runs[0], float(step)) / 1000 for step in steps]
-    ax.plot(at_E, np.median(values_SE, axis=0), color=color, linestyle=style, label=name)
-    ax.fill_between(at_E, values_SE.min(axis=0), values_SE.max(axis=0), color=color, alpha=0.15, linewidth=0)
+    """Accuracy over thousands of completions; nothing where there are no runs."""
+    if runs:
+        curve(ax, runs, ACCURACY, name, color, style, at=lambda step: drawn(runs[0], step) / 1000)
 
 
 def _values(found: Found, world: Name, arm: str, cell: Cell) -> list[float]:
