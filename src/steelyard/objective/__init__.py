@@ -1,7 +1,6 @@
 """What is minimised: each method maps a batch to a loss, by the rule for its weights, residuals or scores."""
 
 from steelyard.objective.advantage import centred, reward_of
-from steelyard.objective.anchored_tb import AnchoredTB
 from steelyard.objective.asymmetric_reinforce import AsymmetricReinforce
 from steelyard.objective.base import BatchWide, Objective, ScalesRate, StatefulObjective
 from steelyard.objective.canon import CANON
@@ -48,6 +47,7 @@ from steelyard.objective.topr import TOPR
 from steelyard.objective.unified import Unified
 from steelyard.objective.vargrad_tb import VarGradTB
 from steelyard.objective.vcpo import VCPO
+from steelyard.objective.weighted_tb import WeightedTB
 
 __all__ = [
     "CANON",
@@ -75,7 +75,6 @@ __all__ = [
     "TIS",
     "TOPR",
     "VCPO",
-    "AnchoredTB",
     "AsymmetricReinforce",
     "BatchWide",
     "DecoupledPPO",
@@ -97,6 +96,7 @@ __all__ = [
     "TokenBuncher",
     "Unified",
     "VarGradTB",
+    "WeightedTB",
     "WithChosenLikelihood",
     "batch_mean",
     "centred",

@@ -7,7 +7,7 @@ import pytest
 from experiments.fabricated import fabricate
 from steelyard.core import SteelyardError
 from steelyard.experiments.harness.run_index import label
-from steelyard.experiments.studies import frontier
+from steelyard.experiments.studies import frontier, frontier_sparse
 from steelyard.experiments.studies._frontier import arms
 from steelyard.experiments.studies._frontier.cells import CENTRE, FRESH, LAGS, Cell, along
 from steelyard.experiments.studies._frontier.found import read
@@ -31,36 +31,46 @@ def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200
 
 @pytest.fixture
 def tuned(tmp_path: Path) -> Path:
-    """A study whose tuning has ended in one world: .0003 is best for all, and gspo and learned-z-tb of their kinds."""
+    """A study whose tuning has ended: .0003 is best for all, and gspo and the middle beta of their kinds."""
+    best = ("gspo", "vargrad-tb-beta0.03", "weighted-tb-beta0.03")
     for seed in arms.TUNING_SEEDS:
-        for arm in arms.TRIED:
+        for name in arms.TRIED:
             for rate in arms.RATES:
-                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (arm in ("gspo", "learned-z-tb"))
-                ended(tmp_path / "_tuning", f"sparse-{arm}-rate{rate:g}", 0.0, score, score, score, seed=seed)
+                score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (name in best)
+                ended(tmp_path / "_tuning", f"{name}-rate{rate:g}", 0.0, score, score, score, seed=seed)
     return tmp_path
 
 
-def test_tuning_tries_every_arm_as_often_and_on_seeds_that_no_cell_has():
-    runs = arms.tuning({"sparse": "base", "many-answers": "base"})
-    assert len(runs) == 2 * 14 * len(arms.RATES) * 2
+def test_tuning_tries_each_candidate_as_often_and_on_seeds_that_no_cell_has():
+    runs = arms.tuning("sparse", "base")
+    assert len(runs) == (3 + 3 + 9 + 1 + 1) * len(arms.RATES) * 2
     assert {run.seed for run in runs.values()} == {900, 901}
     fresh = {run.inline.publication_lag for name, run in runs.items() if "on-policy" in name}
     assert fresh == {0}
     assert {run.inline.publication_lag for name, run in runs.items() if "on-policy" not in name} == {64}
 
 
-def test_the_best_rate_and_the_best_corrected_objective_are_taken(tuned: Path):
-    found = arms.tuned(tuned / "_tuning", "sparse")
-    assert {arm: one.objective for arm, one in found.items() if arm != one.objective} == {
-        "held-z": "learned-z-tb",
+def test_the_best_candidate_and_its_rate_are_taken(tuned: Path):
+    found = arms.tuned(tuned / "_tuning")
+    assert {arm: one.objective for arm, one in found.items()} == {
+        "tb": "vargrad-tb-beta0.03",
+        "weighted-tb": "weighted-tb-beta0.03",
         "corrected": "gspo",
+        "uncorrected": "uncorrected",
+        "on-policy": "on-policy",
     }
     assert {one.rate for one in found.values()} == {3e-4}
 
 
 def test_a_study_without_its_tuning_says_what_is_missing(tmp_path: Path):
     with pytest.raises(SteelyardError, match="is missing"):
-        arms.tuned(tmp_path, "sparse")
+        arms.tuned(tmp_path)
+
+
+def test_trajectory_balance_draws_from_its_buffer_also_where_samples_are_used_once():
+    runs = {name: arms.run_of(name, "sparse", CENTRE, 1e-3, "base") for name in arms.TRIED}
+    buffered = {name for name, run in runs.items() if isinstance(run.replay, PrioritizedReplay)}
+    assert buffered == {*arms.CANDIDATES["tb"], *arms.CANDIDATES["weighted-tb"]}
 
 
 def test_a_run_lasts_four_times_its_lag_and_samples_for_its_reuse():
@@ -82,35 +92,47 @@ def test_cells_lie_along_the_axes_and_each_run_has_a_name_of_its_own(tuned: Path
     cells = along()
     assert len(cells) == 11
     assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 10
-    runs = arms.runs_of(arms.tuned(tuned / "_tuning", "sparse"), "sparse", cells, "base")
+    runs = arms.runs_of(arms.tuned(tuned / "_tuning"), "sparse", cells, "base")
     assert len(runs) == 4 * 11 + 1
 
 
 def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(tuned: Path):
     for seed in range(3):
-        ended(tuned, arms.name_of("sparse", "tb", CENTRE), 0.0, 0.3, 0.6, 0.9, seed=seed)
-        ended(tuned, arms.name_of("sparse", "tb", Cell(lag=256)), 0.0, 0.3, 0.6, 0.89, seed=seed)
-        ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.3, 0.4, 0.5, seed=seed)
-    found = frontier.section(tuned)
+        ended(tuned, arms.name_of("tb", CENTRE), 0.0, 0.3, 0.6, 0.9, seed=seed)
+        ended(tuned, arms.name_of("tb", Cell(lag=256)), 0.0, 0.3, 0.6, 0.89, seed=seed)
+        ended(tuned, arms.name_of("on-policy", FRESH), 0.0, 0.3, 0.4, 0.5, seed=seed)
+    found = frontier_sparse.section(tuned)
     rows = {tuple(row[:2]): row[2:] for row in found.rows}
     # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60. The first
     # right answer is found at step 50: a quarter.
-    assert rows["sparse, lag 1", "tb"][2:4] == ["5120", "6400"]
-    assert rows["sparse, fresh", "on-policy"][2] == "7680"
-    assert set(rows["sparse, lag 1", "corrected"]) == {"not run"}
+    assert rows["lag 1", "tb"][2:4] == ["5120", "6400"]
+    assert rows["fresh", "on-policy"][2] == "7680"
+    assert set(rows["lag 1", "corrected"]) == {"not run"}
     assert len(rows) == 4 + 4 + 1
-    assert "sparse: lag 16, lag 64, lag 512, reuse 4, reuse 16, 4 searchers," in found.text
-    assert "many-answers: fresh, lag 1," in found.text
+    assert "Not run: lag 16, lag 64, lag 512, reuse 4, reuse 16, 4 searchers," in found.text
+    assert "tb vargrad-tb-beta0.03 0.0003" in found.text
     assert [claim.shown for claim in found.claims] == [True, False]
     assert found.draw is not None
     found.draw(tuned / "picture.png")
     assert (tuned / "picture.png").stat().st_size > 5000
 
 
+def test_a_ladder_that_finds_in_half_the_samples_is_judged_by_arm(tuned: Path):
+    for cell, trajectories in (
+        (CENTRE, 25_600),
+        (Cell(searchers=16), 25_600),
+        (Cell(searchers=16, ladder=True), 12_800),
+    ):
+        ended(tuned, arms.name_of("weighted-tb", cell), 0.0, 0.1, trajectories=trajectories)
+    (claim,) = frontier_sparse.section(tuned).claims
+    assert claim.measured == "6,400 samples by one, 6,400 by 16 alike, 3,200 by 16 on the ladder"
+    assert claim.shown
+
+
 def test_a_score_that_nobody_reached_is_not_reached_sooner(tuned: Path):
-    ended(tuned, arms.name_of("sparse", "tb", CENTRE), 0.0, 0.1)
-    ended(tuned, arms.name_of("sparse", "on-policy", FRESH), 0.0, 0.1)
-    (claim,) = frontier.section(tuned).claims
+    ended(tuned, arms.name_of("tb", CENTRE), 0.0, 0.1)
+    ended(tuned, arms.name_of("on-policy", FRESH), 0.0, 0.1)
+    (claim,) = frontier_sparse.section(tuned).claims
     assert claim.measured == "never against never"
     assert not claim.shown
 
@@ -122,7 +144,7 @@ def test_a_cell_that_the_table_has_not_is_refused(asked: dict):
 
 
 def test_a_run_that_has_not_ended_is_none(tuned: Path):
-    name = arms.name_of("sparse", "tb", Cell(lag=LAGS[-1]))
+    name = arms.name_of("tb", Cell(lag=LAGS[-1]))
     fabricate(tuned / label(name, 0), [{"step": 0, ACCURACY: 0.1}], ended=False)
     assert not read(tuned)
 

@@ -28,7 +28,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
         "ablation-recent", "ablation-sync", "ablation-beta", "ablation-samples", "ablation-searchers",
         "ablation-buffer", "ablation-priority",
     ),
-    "Reuse of data": ("frontier",),
+    "Reuse of data": ("frontier", "frontier-answers", "frontier-sparse"),
     "Exactness": ("exact", "off-policy"),
 }  # fmt: skip
 OPENING = """# Results

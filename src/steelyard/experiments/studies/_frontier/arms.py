@@ -1,15 +1,15 @@
 """The arms of the frontier study, as runs, and how they are tuned.
 
     tb             trajectory balance as published, from its replay buffer
-    held-z         the best of the ways to hold its log Z on late data, each tuned as the others are
-    corrected      the best of the objectives that correct for old data, each tuned as the others are
+    weighted-tb    the same with importance weights
+    corrected      the best of the policy gradients that correct for old data
     uncorrected    Dr. GRPO without importance ratio: old data is taken as if it were fresh
     on-policy      Dr. GRPO on fresh data: the anchor, which no axis moves
 
-Where each sample is learned from once, all but `tb` take it from the single-use queue; where it is
-learned from again, all draw from the buffer. Every arm has one learning rate for each world: the best of `RATES` at lag
-64 (on-policy: at lag 0) over two seeds that no cell has. An arm of `CHOSEN` takes its objective in the same runs, so it
-has more tries than the others, and the corrected one most; that favours it.
+Where each sample is learned from once, trajectory balance takes it from its buffer and the others from the single-use
+queue; where it is learned from again, all draw from the buffer. Every arm has one setting for each world: the best of
+its candidates and of `RATES` at lag 64 (on-policy: at lag 0) over two seeds that no cell has. The candidates of
+trajectory balance are three betas, those of `corrected` nine objectives, so that one has most tries.
 """
 
 import itertools
@@ -31,14 +31,13 @@ from steelyard.objective import (
     M2PO,
     TIS,
     VCPO,
-    AnchoredTB,
     AsymmetricReinforce,
     DrGRPO,
     IcePop,
-    LearnedZTB,
     Objective,
     TBAPrime,
     VarGradTB,
+    WeightedTB,
 )
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.runtime import HeldOut, Run, VirtualClock
@@ -52,65 +51,63 @@ RATES = (1e-4, 3e-4, 1e-3)
 TUNING_SEEDS = (900, 901)
 SCORE = late("eval/accuracy")
 """What rates and objectives are chosen by: held-out accuracy in the last third of the steps."""
-BETA = 0.1
-"""Of every form of trajectory balance: distance from the reference against reward."""
-CHOSEN: Mapping[str, Mapping[str, Objective]] = {
-    "held-z": {"anchored-tb": AnchoredTB(beta=BETA), "learned-z-tb": LearnedZTB(beta=BETA)},
+BETAS = (0.1, 0.03, 0.01)
+"""Of trajectory balance: distance from the reference against reward."""
+CANDIDATES: Mapping[str, Mapping[str, Objective]] = {
+    "tb": {f"vargrad-tb-beta{beta:g}": VarGradTB(beta=beta) for beta in BETAS},
+    "weighted-tb": {f"weighted-tb-beta{beta:g}": WeightedTB(beta=beta) for beta in BETAS},
     "corrected": {
         "asymmetric-reinforce": AsymmetricReinforce(),
-        "grpo": GRPO(),
         "cispo": CISPO(),
+        "grpo": GRPO(),
         "gspo": GSPO(),
         "icepop": IcePop(),
         "m2po": M2PO(),
-        "tba-prime": TBAPrime(beta=BETA),
+        "tba-prime": TBAPrime(beta=BETAS[-1]),
         "tis": TIS(),
         "vcpo": VCPO(),
     },
+    "uncorrected": {"uncorrected": DrGRPO(importance_ratio=False)},
+    "on-policy": {"on-policy": DrGRPO()},
 }
-"""Arm -> the objectives that tuning chooses among."""
-GIVEN: Mapping[str, Objective] = {
-    "tb": VarGradTB(beta=BETA),
-    "uncorrected": DrGRPO(importance_ratio=False),
-    "on-policy": DrGRPO(),
-}
-"""Arm -> its objective."""
-ARMS = ("tb", "held-z", "corrected", "uncorrected", "on-policy")
-"""As they stand in the table."""
-TRIED: Mapping[str, Objective] = {**GIVEN, **{name: one for some in CHOSEN.values() for name, one in some.items()}}
+"""Arm -> what tuning chooses among; arms as they stand in the table."""
+ARMS = tuple(CANDIDATES)
+TRIED: Mapping[str, Objective] = {name: one for some in CANDIDATES.values() for name, one in some.items()}
 """All that are tuned."""
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning chose for an arm in a world."""
+    """What tuning chose for an arm."""
 
     objective: str
+    """Of `TRIED`."""
     rate: float
 
 
-def objective_of(arm: str, world: Name) -> Objective:
-    """The objective of an arm or of a candidate; where it divides by a constant length, the world's longest one."""
-    found = TRIED[arm]
+def objective_of(candidate: str, world: Name) -> Objective:
+    """A candidate's objective; where it divides by a constant length, the world's longest one."""
+    found = TRIED[candidate]
     return replace(found, max_length=WORLDS[world].longest) if isinstance(found, DrGRPO | TIS) else found
 
 
-def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
-    """An arm in a cell.
+def run_of(candidate: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
+    """A candidate in a cell.
 
     Args:
-        arm: one of `TRIED`.
+        candidate: one of `TRIED`.
         world: where it learns.
-        cell: under which conditions; the on-policy arm has those of `FRESH`.
+        cell: under which conditions; on-policy has those of `FRESH`.
         rate: learning rate.
         base: directory of the world's base model.
     """
-    here = FRESH if arm == "on-policy" else cell
+    here = FRESH if candidate == "on-policy" else cell
+    objective = objective_of(candidate, world)
     steps = max(WORLDS[world].steps, PATIENCE * here.lag)
-    again = here.reuse > 1 or arm == "tb"
+    again = here.reuse > 1 or isinstance(objective, VarGradTB | WeightedTB)
     return Run(
         task=WORLDS[world].task,
-        objective=objective_of(arm, world),
+        objective=objective,
         model=base,
         replay=PrioritizedReplay(warmup=PROMPTS * SAMPLES) if again else SingleUse(),
         runtime="inline",
@@ -129,40 +126,40 @@ def run_of(arm: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
     )
 
 
-def tuning(worlds: Mapping[Name, str]) -> dict[str, Run]:
-    """The runs that rates and the corrected arm's objective are chosen by; world -> its base model."""
-    tried = itertools.product(TUNING_SEEDS, worlds.items(), TRIED, RATES)
+def tuning(world: Name, base: str) -> dict[str, Run]:
+    """The runs that candidates and rates are chosen by."""
     return {
-        label(f"{world}-{arm}-rate{rate:g}", seed): replace(run_of(arm, world, TUNED_AT, rate, base), seed=seed)
-        for seed, (world, base), arm, rate in tried
+        label(f"{name}-rate{rate:g}", seed): replace(run_of(name, world, TUNED_AT, rate, base), seed=seed)
+        for seed, name, rate in itertools.product(TUNING_SEEDS, TRIED, RATES)
     }
 
 
-def tuned(root: Path, world: Name) -> dict[str, Tuned]:
-    """What tuning chose in a world, by arm, read from its runs in `root`.
+def tuned(root: Path) -> dict[str, Tuned]:
+    """What tuning chose, by arm, read from its runs in `root`.
 
     Raises:
         SteelyardError: a run of the tuning is missing, unfinished or damaged.
     """
-    scores = {(arm, rate): _score(root, f"{world}-{arm}-rate{rate:g}") for arm in TRIED for rate in RATES}
-    best = {arm: max(RATES, key=lambda rate, arm=arm: scores[arm, rate]) for arm in TRIED}
-    taken = {arm: max(some, key=lambda name: scores[name, best[name]]) for arm, some in CHOSEN.items()}
-    return {arm: Tuned(name := taken.get(arm, arm), best[name]) for arm in ARMS}
+    scores = {Tuned(name, rate): _score(root, f"{name}-rate{rate:g}") for name in TRIED for rate in RATES}
+    return {
+        arm: max((one for one in scores if one.objective in some), key=scores.__getitem__)
+        for arm, some in CANDIDATES.items()
+    }
 
 
-def _score(root: Path, arm: str) -> float:
-    return statistics.fmean(SCORE(ended(root / label(arm, seed))) for seed in TUNING_SEEDS)
+def _score(root: Path, name: str) -> float:
+    return statistics.fmean(SCORE(ended(root / label(name, seed))) for seed in TUNING_SEEDS)
 
 
 def runs_of(tuned: Mapping[str, Tuned], world: Name, cells: list[Cell], base: str) -> dict[str, Run]:
-    """Arm by cell in a world, by the first part of the run's label; the anchor has one cell."""
+    """Arm by cell, by the first part of the run's label; the anchor has one cell."""
     return {
-        name_of(world, arm, cell): run_of(choice.objective, world, cell, choice.rate, base)
+        name_of(arm, cell): run_of(choice.objective, world, cell, choice.rate, base)
         for arm, choice in tuned.items()
         for cell in ([FRESH] if arm == "on-policy" else cells)
     }
 
 
-def name_of(world: Name, arm: str, cell: Cell) -> str:
+def name_of(arm: str, cell: Cell) -> str:
     """What stands before a run's seed in the label of its directory."""
-    return f"{world}-{arm}-{(FRESH if arm == 'on-policy' else cell).label}"
+    return f"{arm}-{(FRESH if arm == 'on-policy' else cell).label}"

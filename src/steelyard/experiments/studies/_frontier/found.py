@@ -1,4 +1,4 @@
-"""The frontier's runs, read back, and what each is measured by."""
+"""The runs of a world's frontier, read back, and what each is measured by."""
 
 import math
 import statistics
@@ -12,8 +12,8 @@ from steelyard.experiments.studies._frontier.cells import FRESH, Cell, along
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name
 from steelyard.report import RunRecords, read_run
 
-Found = Mapping[tuple[Name, str, Cell], Sequence[RunRecords]]
-"""World, arm and cell -> the runs that have ended."""
+Found = Mapping[tuple[str, Cell], Sequence[RunRecords]]
+"""Arm and cell -> the runs that have ended."""
 ACCURACY = "eval/accuracy"
 """Greedy, on held-out prompts."""
 
@@ -25,8 +25,7 @@ def read(root: Path) -> Found:
         records = read_run(place)
         if records.result is not None:
             by_name.setdefault(place.name.rpartition("-seed")[0], []).append(records)
-    keys: list[tuple[Name, str, Cell]]
-    keys = [(w, arm, c) for w in WORLDS for arm in ARMS for c in ([FRESH] if arm == "on-policy" else along())]
+    keys = [(arm, cell) for arm in ARMS for cell in ([FRESH] if arm == "on-policy" else along())]
     return {key: by_name[name] for key in keys if (name := name_of(*key)) in by_name}
 
 
