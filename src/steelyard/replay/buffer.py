@@ -163,7 +163,7 @@ class ReplayBuffer(Durable):
         threshold = settings.near_duplicate_threshold
         self._near_duplicates = NearDuplicates(threshold) if threshold else None
         if self._near_duplicates is not None:
-            known = self._file.trajectories(entries)
+            known = self._file.trajectories(entries, once=True)
             self._near_duplicates.load((entry, known[entry.seq]) for entry in entries)
 
     def add(self, trajectories: Sequence[Trajectory], *, version: int) -> int:

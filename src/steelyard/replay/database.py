@@ -18,6 +18,7 @@ from steelyard.replay.entry import Entry
 from steelyard.replay.events import Events
 from steelyard.replay.metadata import ReplayMetadata
 from steelyard.replay.open_file import OpenFile
+from steelyard.replay.read_before import ReadBefore
 from steelyard.replay.schema import complete, create, read_counters, read_metadata
 from steelyard.replay.sqlite_file import is_ours
 
@@ -41,6 +42,8 @@ _FORGET = (
     "DELETE FROM rows WHERE gone <= ?",
     "UPDATE state SET forgotten = max(forgotten, ?)",
 )
+READ_BEFORE = 32 * 2**20
+"""Bytes of trajectories that stay decoded: thirty thousand of 64 tokens."""
 
 
 class Database:
@@ -56,6 +59,7 @@ class Database:
         self.where = file.where
         self._file = file
         self._connection = file.connection
+        self._read_before = ReadBefore(READ_BEFORE)
         self._read_state()
 
     @classmethod
@@ -128,15 +132,24 @@ class Database:
             except KeyError as error:
                 raise self._file.damaged("names of prompts are missing") from error
 
-    def trajectories(self, entries: Iterable[Entry]) -> dict[int, Trajectory]:
-        """The trajectories of some entries by `seq`; each is read once."""
+    def trajectories(self, entries: Iterable[Entry], *, once: bool = False) -> dict[int, Trajectory]:
+        """The trajectories of some entries by `seq`; each is read once.
+
+        Args:
+            entries: whose.
+            once: they will not be asked for again, so they need not stay decoded.
+        """
         seqs = sorted({entry.seq for entry in entries})
+        found = self._read_before.take(seqs)
+        asked = [seq for seq in seqs if seq not in found] if found else seqs
         with self._file.reading():
-            found = {seq: self._decode(seq, body) for seq, body in self._connection.execute(_BODIES, (str(seqs),))}
-            missing = next((seq for seq in seqs if seq not in found), None)
+            read = {seq: self._decode(seq, body) for seq, body in self._connection.execute(_BODIES, (str(asked),))}
+            missing = next((seq for seq in asked if seq not in read), None)
             if missing is not None:
                 raise self._file.damaged(f"trajectory {missing} is missing")
-        return found
+        if not once:
+            self._read_before.put(read)
+        return found | read
 
     def _decode(self, seq: int, body: bytes) -> Trajectory:
         try:
@@ -248,7 +261,8 @@ class Database:
         self._file.check_usable()
 
     def _read_state(self) -> None:
-        """Read position, counters and ledger from the file."""
+        """Read position, counters and ledger from the file, and forget what was read of it before."""
+        self._read_before.clear()
         position, self._forgotten, counts = read_counters(self._connection, self.where)
         self._events = Events(position)
         self.counts: Counter[str] = Counter(counts)

@@ -165,7 +165,7 @@ class SingleUseQueue(Durable):
             if self._complete.num_usable < num_prompts:
                 return None
             groups = [self._complete.pop_usable() for _ in range(num_prompts)]
-            found = self._file.trajectories(entry for group in groups for entry in group)
+            found = self._file.trajectories((entry for group in groups for entry in group), once=True)
             events.draw(entry for group in groups for entry in group)
             for group in groups:
                 self._remove(group, "used", events)
