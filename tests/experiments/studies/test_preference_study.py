@@ -8,7 +8,8 @@ from experiments.fabricated import fabricate
 from steelyard.experiments.harness.frontier import common_levels, frontier
 from steelyard.experiments.harness.run_index import label
 from steelyard.experiments.studies import preference
-from steelyard.experiments.studies.preference import LAGS, METHODS
+from steelyard.experiments.studies._preference.comparison import LAGS
+from steelyard.experiments.studies.preference import COMPARISON, METHODS
 from steelyard.recipes import load
 
 PATH = [(0.0, 0.5), (2.0, 0.7), (6.0, 0.8), (10.0, 0.4)]
@@ -69,7 +70,7 @@ def test_a_baseline_above_is_said_so(tmp_path):
 
 
 def test_methods_learn_from_as_many_samples_of_one_start():
-    runs = [preference.run_of(method, 15, 100) for method in METHODS]
+    runs = [COMPARISON.run_of(method, 15, 100) for method in METHODS]
     assert len({run.num_prompts * run.num_generations for run in runs}) == 1
     assert len({run.search_prompts * run.num_generations for run in runs}) == 1
     assert len({(run.task, run.model, run.inline, run.evaluation, run.max_completion_length) for run in runs}) == 1

@@ -1,0 +1,1 @@
+"""What the preference studies are made of: the grid of methods and lags, its claims, its picture."""
