@@ -1,5 +1,7 @@
 """The preference study reads its runs, judges by the frontier, and draws; its recipes are what it says."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from experiments.fabricated import fabricate
 from steelyard.experiments.harness.frontier import common_levels, frontier
 from steelyard.experiments.harness.run_index import label
-from steelyard.experiments.studies import preference
+from steelyard.experiments.studies import preference, preference_recurring
 from steelyard.experiments.studies._preference.comparison import LAGS
 from steelyard.experiments.studies.preference import COMPARISON, METHODS
 from steelyard.recipes import load
@@ -78,3 +80,24 @@ def test_methods_learn_from_as_many_samples_of_one_start():
     assert tba.replay.warmup <= tba.search_prompts * tba.num_generations  # so the first batch is learned from too
     tldr = load("tldr")
     assert tldr.num_prompts * tldr.num_generations * tldr.max_steps == 40_960
+
+
+def test_where_prompts_recur_each_is_visited_several_times_and_methods_differ_in_nothing_else():
+    runs = {name: preference_recurring.COMPARISON.run_of(name, 15, 100) for name in preference_recurring.METHODS}
+    assert [*runs] == ["weighted TBA", *METHODS]
+    assert len({(run.task, run.model, run.inline, run.evaluation) for run in runs.values()}) == 1
+    tba, weighted = runs["TBA"], runs["weighted TBA"]
+    assert weighted == replace(tba, objective=weighted.objective)
+    prompts = len(tba.task.prompts("train"))
+    assert 4 <= tba.search_prompts * tba.max_steps / prompts <= 6
+
+
+def test_each_of_ours_is_compared_with_each_of_theirs(tmp_path):
+    for lag in LAGS:
+        for method in preference_recurring.METHODS:
+            fabricate(tmp_path / label(f"{method}-lag{lag}", 0), rows(PATH), trajectories=12_800)
+    section = preference_recurring.section(tmp_path)
+    assert len(section.claims) == 2 * 3 + 1
+    assert sum("weighted TBA's" in claim.text for claim in section.claims) == 3
+    assert section.draw is not None
+    section.draw(tmp_path / "picture.png")

@@ -21,7 +21,7 @@ from steelyard.runtime.run_dir.disk import put, writing
 TOPICS: Mapping[str, Sequence[str]] = {
     "A pretrained model": ("pretrained",),
     "Mathematics": ("lag", "diverse", "wall-clock", "styles", "seeds"),
-    "Preference tuning": ("preference",),
+    "Preference tuning": ("preference", "preference-recurring"),
     "Red-teaming": ("red-team", "red-team-scale"),
     "Unlearning": ("unlearning",),
     "Ablations": (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 KL = "eval/kl_to_reference"
 
 
@@ -34,7 +34,7 @@ def draw(
         first = next(iter(found))
         for ax, key, name in zip(below, ("eval/proxy", "eval/gold"), ("proxy score", "gold reward"), strict=False):
             _panel(ax, found[first], key, f"lag {first}: {name}", name)
-        for (method, values), color in zip(curves.items(), COLORS, strict=True):
+        for (method, values), color in zip(curves.items(), COLORS, strict=False):
             below[-1].plot(levels, values, color=color, marker="o", markersize=3, label=method)
         title = f"lag {list(found)[-1]}: best within a KL"
         below[-1].set(xlabel="KL(pi, ref), nats", ylabel="gold win rate", title=title)
@@ -45,7 +45,7 @@ def draw(
 
 def _panel(ax: "Axes", by_method: Mapping[str, Sequence[RunRecords]], key: str, title: str, name: str) -> None:
     """Each method's path, seed by seed, faint, and that of the median over seeds at each evaluation."""
-    for (method, runs), color in zip(by_method.items(), COLORS, strict=True):
+    for (method, runs), color in zip(by_method.items(), COLORS, strict=False):
         paths = [(series(run, KL), series(run, key)) for run in runs]
         for kl, value in paths:
             ax.plot(kl, value, color=color, alpha=0.25, linewidth=0.9)
