@@ -2,9 +2,10 @@
 
 The runs of one seed come one after another, each alone on the machine in a process of its own: local, inline, TRL, and
 then the next seed. All begin with the same weights, ask the same training prompts, score with the task's own verifier
-and take 8 completions of a prompt, with AdamW. Twice:
+and take 8 completions of a prompt, with AdamW. Three times:
 
     recipe       everybody at the recipe's learning rate, 1e-4, and batch, 32 x 8: who makes a step faster
+    weighted     the same, ours with importance weights (`arithmetic-weighted-tb`)
     tuned        either side at the settings that were fastest in trials of its own (docs/lab-notes.md)
 
     seconds      the clock starts with the first generation: imports and loading are not on it, learning is
@@ -29,6 +30,7 @@ from steelyard.experiments.bench.record import Row
 from steelyard.experiments.harness.spread import spread
 from steelyard.learner import Adam
 from steelyard.objective import VarGradTB
+from steelyard.recipes import arithmetic_weighted_tb
 from steelyard.recipes.arithmetic import RECIPE
 from steelyard.replay import PrioritizedReplay
 
@@ -38,8 +40,10 @@ FIRST_SEED = 100  # settings were tuned on others
 SYSTEMS = ("local", "inline", "trl")
 PROMPTS = 256
 
+_PEER = TrlGrpo(learning_rate=RECIPE.learning_rate, stable_steps=None)
 CONTESTS = {
-    "recipe": Contest(RECIPE, TrlGrpo(learning_rate=RECIPE.learning_rate, stable_steps=None), 80, 4),
+    "recipe": Contest(RECIPE, _PEER, 80, 4),
+    "weighted": Contest(arithmetic_weighted_tb.RECIPE, _PEER, 80, 4),
     "tuned": Contest(
         # A few large steps find the habit; at a sixteenth of them it settles.
         replace(
@@ -66,7 +70,7 @@ class Score:
     runs: PositiveInt = 5
     """Of each system, with seeds 100, 101, ...; settings were tuned on others."""
     contests: tuple[str, ...] = tuple(CONTESTS)
-    """recipe, tuned."""
+    """recipe, weighted, tuned."""
     steps: PositiveInt | None = None
     """Steps of each run, in place of the contest's own."""
     peer_python: str | None = None
