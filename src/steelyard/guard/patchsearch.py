@@ -1,11 +1,11 @@
 """PatchSearch: find images with a trigger by pasting what an encoder looks at into other images; then leave them out.
 
 Differs: the encoder is the images' tower of a small CLIP (`two_towers`) that learns from images and captions, not a ViT
-or ResNet trained by MoCo-v3 on images alone; no SimCLR encoder that was small enough to train here learned a trigger.
+or ResNet that MoCo-v3 trained on images alone; no SimCLR encoder that was small enough to train here learned a trigger.
 The poison classifier is a small network without normalisation, not a ResNet, and sees images as they are, not cropped
 and recoloured; a round drops at least one cluster, where the released code ends at three; images are assigned by the
-angle to a centre, not by the distance. Not confirmed, since of the paper we have the abstract and the released code: its
-tables, and how much a second window of an image would add.
+angle to a centre, not by the distance. Not confirmed, since of the paper we have the abstract and the released code:
+its tables.
 
     c(x) = argmax_k cos(f(x), centre_k)                     clusters of the encoder's features by k-means
     patch(x) = hottest w x w window of x for its own cluster, by Grad-CAM (`patches`)
@@ -22,6 +22,7 @@ N images of C channels, H x W pixels; K clusters, T test images, M patches, E un
 Source: Tejankar et al. 2023, arXiv:2304.01482, and the authors' released code.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

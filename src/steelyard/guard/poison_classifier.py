@@ -30,7 +30,7 @@ class PoisonClassifier:
 
     models: PositiveInt = 5
     """Classifiers of the ensemble."""
-    iterations: PositiveInt = 300
+    iterations: PositiveInt = 200
     """Steps of each, at most."""
     classifier_batch: PositiveInt = 32
     """Images in a step."""

@@ -2,8 +2,9 @@
 
     s_ij = exp(tau) cos(f(x_i), g(t_j)),    L = 1/2 mean_i (CE(s_i., i) + CE(s_.i, i))
 
-f are three convolutions with places of their own (`convolutions`) or without (`pooled`), or dense `layers`; g reads a caption as a bag of words. tau is learned, and its
-exponential is at most 100. Rows of a batch with equal captions count as each other's negatives, as they do in CLIP.
+f are three convolutions, with places of their own (`convolutions`) or without (`pooled`), or dense `layers`, or what is
+given in their place; g reads a caption as a bag of words. tau is learned, and its exponential is at most 100. Rows of a
+batch with equal captions count as each other's negatives, as they do in CLIP.
 N images of C channels, H x W pixels; V words, E units of an embedding.
 Source: Radford et al. 2021, arXiv:2103.00020.
 """

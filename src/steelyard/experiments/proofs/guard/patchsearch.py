@@ -1,4 +1,4 @@
-"""PatchSearch on images of shapes: is the trigger found, and is a model that learns from the rest as good as a clean one?
+"""PatchSearch on images of shapes: is the trigger found, and is a model that learns from the rest like a clean one?
 
 Captions name a large shape of 15 x 15 pixels in an image of 36 x 36, "a ring". Which shape is the target is drawn for a
 seed, of all but the block, which any window of its inside tells. Half of the target's images, a sixteenth of all, carry
@@ -82,24 +82,36 @@ class Studio:
         self.image_NCHW = train.image_NCHW
         self.image_NCHW[chosen] = triggered(self.image_NCHW[chosen], seed, setting.trigger)
         self.bag_KV = bags(CAPTIONS, SHAPES)
+        self.known: dict[float, TwoTowers] = {}
 
-    def towers(self, kept_M: Int64[Tensor, "M"], rate: float, mixed: bool = False) -> TwoTowers:
-        """Towers that have learned from these images."""
+    def defended(self, how: How, rate: float) -> TwoTowers:
+        """Towers that have learned from what is left."""
+        if how == "all":
+            return self.undefended(rate)
+        _, gone_N = self.left_out(how)
+        return self._trained(torch.nonzero(~gone_N)[:, 0], rate, mixed=how == "mixed")
+
+    def undefended(self, rate: float) -> TwoTowers:
+        """Towers that have learned from all images, made once for each rate."""
+        if rate not in self.known:
+            self.known[rate] = self._trained(torch.arange(len(self.kind_N)), rate)
+        return self.known[rate]
+
+    def _trained(self, kept_M: Int64[Tensor, "M"], rate: float, mixed: bool = False) -> TwoTowers:
         towers = TwoTowers(tuple(self.image_NCHW.shape[1:]), len(SHAPES), body=pooled, seed=self.seed)
         image_MCHW, bag_MV = self.image_NCHW[kept_M], self.bag_KV[self.kind_N[kept_M]]
         if mixed:
             cutmix(towers, image_MCHW, bag_MV, self.setting, rate, self.seed).run()
         else:
-            own = {"steps": self.setting.steps, "batch": self.setting.batch, "rate": rate}
-            towers.begin(image_MCHW, bag_MV, seed=self.seed, **own).run()
+            own = {"steps": self.setting.steps, "batch": self.setting.batch}
+            towers.begin(image_MCHW, bag_MV, rate=rate, seed=self.seed, **own).run()
         return towers
 
     @cached_property
     def found(self) -> tuple[Int64[Tensor, "M"], Bool[Tensor, "N"]]:
         """The images with the highest scores, and which are flagged."""
         method = self.setting.method
-        everything = torch.arange(len(self.kind_N))
-        encoder = SplitEncoder.of(self.towers(everything, self.setting.searched_rate).images)
+        encoder = SplitEncoder.of(self.undefended(self.setting.searched_rate).images)
         found = method.search(encoder, self.image_NCHW, seed=self.seed)
         flagged_N = method.filter(found, self.image_NCHW, seed=self.seed) >= FLAGGED_FROM
         return found.scores.order_N[:TOP], flagged_N
@@ -172,11 +184,10 @@ def measure(seed: int, setting: Setting, arms: Iterable[Arm[How]]) -> Iterator[t
     poisoned_N = studio.poisoned_N
     for arm in arms:
         suspects_M, gone_N = studio.left_out(arm.settings)
-        towers = studio.towers(torch.nonzero(~gone_N)[:, 0], arm.rate, mixed=arm.settings == "mixed")
         yield (
             arm.name,
             {
-                **studio.told(towers),
+                **studio.told(studio.defended(arm.settings, arm.rate)),
                 **(share("precision", int(poisoned_N[suspects_M].sum()), TOP) if len(suspects_M) else {}),
                 **share("recall", int((gone_N & poisoned_N).sum()), int(poisoned_N.sum())),
                 **share("removed", int((gone_N & ~poisoned_N).sum()), int((~poisoned_N).sum())),
@@ -189,18 +200,22 @@ PROOF = Proof(
     proves=("patchsearch",),
     ours="patchsearch",
     control="patchsearch-off",
-    equal="images with their captions, towers, steps, batches and rate; as many images are left out with the method switched off",
+    equal="images with captions, towers, steps, batches and rate; the control leaves out as many images as the method",
     claims=(
         Claim("Of the 20 highest scores, 17 are of poisoned images", "precision", 0.0, 0.85),
-        Claim("A model of what is left is fooled 50 points less often than with no defence", "attacked", "none", 0.5, True),
-        Claim("It is fooled 25 points less often than by CutMix", "attacked", "cutmix", 0.25, True),
-        Claim("It is fooled at most 5 points more often than without the poisoned images", "attacked", "oracle", -0.05, True),
-        Claim("It tells triggered images 50 points more often than with no defence", "triggered", "none", 0.5),
-        Claim("It tells images without a trigger within 2 points of no defence", "accuracy", "none", -0.02),
+        Claim("Trained on what is left, 50 points fewer are fooled than undefended", "attacked", "none", 0.5, True),
+        Claim("25 points fewer are fooled than where images are mixed", "attacked", "cutmix", 0.25, True),
+        Claim("At most 5 points more are fooled than without all poison", "attacked", "oracle", -0.05, True),
+        Claim("Of triggered images 50 points more are told rightly than undefended", "triggered", "none", 0.5),
+        Claim("Of clean images at most 2 points fewer are told rightly than undefended", "accuracy", "none", -0.02),
     ),
     measure=measure,
     arms=ARMS,
     setting=Setting(ShapesImages(noise=0.05, copies=4, scale=3)),
-    quick=Setting(ShapesImages(noise=0.05, copies=2, scale=3), PatchSearch(classifier=PoisonClassifier(models=2, iterations=100)), steps=300),
+    quick=Setting(
+        ShapesImages(noise=0.05, copies=2, scale=3),
+        PatchSearch(classifier=PoisonClassifier(models=2, iterations=100)),
+        steps=300,
+    ),
     rates=dict.fromkeys(ARMS, 2e-3),
-)  # fmt: skip
+)
