@@ -87,14 +87,8 @@ class PatchSearch:
         Raises:
             SteelyardError: they are.
         """
-        least = 2 * self.top
-        hint = f"give {least} or more, or lower --top"
-        require(
-            number >= least and number * (1 - self.doubtful) >= self.top + 1,
-            f"has {number} images",
-            where=where,
-            hint=hint,
-        )
+        least = max(2 * self.top, math.ceil((self.top + 1) / (1 - self.doubtful)))
+        require(number >= least, f"has {number} images", where=where, hint=f"give {least} or more, or lower --top")
 
     def search(self, encoder: SplitEncoder, image_NCHW: Float[Tensor, "N C H W"], *, seed: int) -> Found:
         """Score the images that are most likely to hold a trigger.
