@@ -6,6 +6,9 @@ The poison classifier is a small network without normalisation, not a ResNet, an
 and recoloured; a round drops at least one cluster, where the released code ends at three; images are assigned by the
 angle to a centre, not by the distance. Not confirmed, since of the paper we have the abstract and the released code:
 its tables.
+It finds what fits into a patch and moves others. So do images of a class that a patch shows whole, such as a plain
+square: their clean images get scores like those of poisoned ones. Of clean data, too, some images have the highest
+scores. Look at the patches before you believe the flags.
 
     c(x) = argmax_k cos(f(x), centre_k)                     clusters of the encoder's features by k-means
     patch(x) = hottest w x w window of x for its own cluster, by Grad-CAM (`patches`)
@@ -49,6 +52,8 @@ class Found:
     """Poison scores of the images: test images that moved into the image's cluster."""
     patch_MCWW: Float[Tensor, "M C w w"]
     """The patches of the images with the highest scores, the highest first."""
+    test_images: int
+    """T: no score is higher."""
 
 
 @method(
@@ -109,7 +114,7 @@ class PatchSearch:
 
         scores = search(clusters.own_N, score, per_round=self.per_round, drop=self.drop, seed=seed)
         best = scores.order_N[: self.top].tolist()
-        return Found(scores, self.patches(encoder, clusters, image_NCHW, best))
+        return Found(scores, self.patches(encoder, clusters, image_NCHW, best), len(test_T))
 
     def patches(
         self, encoder: SplitEncoder, clusters: Clusters, image_NCHW: Float[Tensor, "N C H W"], chosen: Sequence[int]
