@@ -1,5 +1,8 @@
 """PatchSearch: a score by hand, a whole search on an encoder made by hand, and what is left out."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -13,7 +16,7 @@ from steelyard.guard.poison_classifier import PoisonClassifier
 from steelyard.guard.split_encoder import SplitEncoder
 
 SMALL = PatchSearch(
-    clusters=2, test_images=20, top=6, window=3 / 8, classifier=PoisonClassifier(models=2, iterations=80)
+    clusters=2, test_images=20, top=3, window=3 / 8, classifier=PoisonClassifier(models=2, iterations=80)
 )
 
 
@@ -54,17 +57,22 @@ def poisoned() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_trigger_is_found_and_its_images_are_flagged() -> None:
     image, poisoned_N = poisoned()
-    found = SMALL.search(bright_or_dark(), image, seed=0)
-    first = found.scores.order_N[:2]
-    assert poisoned_N[first].all() and (found.scores.score_N[first] == 10).all(), "ten dark test images have moved"
-    assert found.test_images == 20
-    assert found.patch_MCWW.shape == (6, 1, 3, 3)
-    assert (found.patch_MCWW[:2].flatten(1) == 1).sum(1).tolist() == [4, 4], "the square is in its window"
-    everything = PatchSearch(**{**vars(SMALL), "per_round": 60})
-    found = everything.search(bright_or_dark(), image, seed=0)
-    assert poisoned_N[found.scores.order_N[:6]].all()
-    flagged = everything.filter(found, image, seed=0) >= FLAGGED_FROM
+    found = replace(SMALL, per_round=60).search(bright_or_dark(), image, seed=0)
+    first = found.scores.order_N[:3]
+    assert poisoned_N[first].all() and (found.scores.score_N[first] == 10).all(), "the ten dark test images have moved"
+    assert found.scores.tried_N.all() and found.test_images == 20
+    assert found.patch_MCWW.shape == (3, 1, 3, 3)
+    assert (found.patch_MCWW.flatten(1) == 1).sum(1).tolist() == [4, 4, 4], "the square is in its window"
+    flagged = replace(SMALL, per_round=60).filter(found, image, seed=0) >= FLAGGED_FROM
     assert torch.equal(flagged, poisoned_N)
+
+
+def test_a_search_by_rounds_finds_the_same_first() -> None:
+    image, poisoned_N = poisoned()
+    found = SMALL.search(bright_or_dark(), image, seed=0)
+    assert found.scores.tried_N.sum() < 10
+    moved = found.scores.score_N == 10
+    assert moved.any() and poisoned_N[moved].all()
 
 
 def test_equal_seeds_repeat_and_images_stay_as_they_are() -> None:
@@ -82,7 +90,7 @@ def test_the_side_follows_the_image() -> None:
     assert sides == [60, 10, 6, 2]
 
 
-@pytest.mark.parametrize(("method", "least"), [(PatchSearch(top=20), 40), (PatchSearch(top=3, doubtful=0.9), 40)])
+@pytest.mark.parametrize(("method", "least"), [(PatchSearch(top=20), 40), (PatchSearch(top=3, doubtful=0.9), 31)])
 def test_too_few_images_are_refused(method: PatchSearch, least: int) -> None:
     method.check(least)
     with pytest.raises(SteelyardError, match=f"has {least - 1} images; give {least} or more"):
@@ -90,6 +98,6 @@ def test_too_few_images_are_refused(method: PatchSearch, least: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"window": 1.0}, {"drop": 1.0}, {"top": 0}, {"clusters": 0}])
-def test_settings_have_ranges(wrong: dict[str, float]) -> None:
-    with pytest.raises(SteelyardError, match=rf"patchsearch\.{[*wrong][0]}"):
+def test_settings_have_ranges(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SteelyardError, match=rf"patchsearch\.{next(iter(wrong))}"):
         PatchSearch(**wrong)

@@ -1,4 +1,4 @@
-"""Finding poisoned images as a job: what a run writes, a resume, its own product measured again, and what is refused."""
+"""Finding poisoned images as a job: what a run writes, a resume, what is measured again, and what is refused."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_run_writes_what_is_left_and_why(images: str, tmp_path: Path) -> None:
     row, shown = job.open().evaluate()
     last = json.loads((run / "eval.jsonl").read_text().splitlines()[-1])
     assert {**row, "step": 12} == last, "what was saved says what was measured"
-    assert row["eval/flagged"] == 1 - len(kept) / 40
+    assert row["eval/flagged"] == (40 - len(kept)) / 40
     assert row["eval/tried"] == sum(row["tried"] for row in table)
     assert shown[0]["prompt"] == table[0]["caption"]
 
@@ -86,13 +86,14 @@ def test_strange_images_are_refused_before_the_run(images: str, tmp_path: Path) 
     np.savez(tmp_path / "b.npz", images=np.zeros((15, 8, 8, 3)), captions=np.array(WORDS[:15]))
     np.savez(tmp_path / "c.npz", images=np.zeros((40, 8, 8, 3)), captions=np.array(["red bar"] * 40))
     np.savez(tmp_path / "d.npz", images=np.zeros((40, 8, 8, 3)))
-    for settings, said in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "--images: is missing"),
         ({"images": str(tmp_path / "b.npz")}, "has 15 images; give 16 or more, or lower --top"),
         ({"images": str(tmp_path / "c.npz")}, "there are 1 different captions"),
         ({"images": str(tmp_path / "d.npz")}, "it holds no array 'captions'"),
         ({"images": images, "fitted": str(tmp_path)}, "no towers can be read"),
-    ):
+    ]
+    for settings, said in cases:
         job = Searching(finds=SMALL, **settings)
         with pytest.raises(SteelyardError, match=said):
             job.open()

@@ -25,9 +25,8 @@ def test_the_parts_make_the_features(body) -> None:
 
 
 def test_a_part_by_hand() -> None:
-    one = nn.Conv2d(1, 1, 1)
+    one = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(one.weight, 2.0)
-    nn.init.zeros_(one.bias)
     split = SplitEncoder.of(nn.Sequential(one, nn.ReLU(), nn.Flatten()))
     image = torch.tensor([[[[1.0, 0.25]]]])
     assert split.activations(image).tolist() == [[[[1.0, 0.0]]]]

@@ -25,7 +25,6 @@ N images of C channels, H x W pixels; K clusters, T test images, M patches, E un
 Source: Tejankar et al. 2023, arXiv:2304.01482, and the authors' released code.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -92,7 +91,7 @@ class PatchSearch:
         Raises:
             SteelyardError: they are.
         """
-        least = max(2 * self.top, math.ceil((self.top + 1) / (1 - self.doubtful)))
+        least = max(2 * self.top, int(self.top / (1 - self.doubtful)) + 1)
         require(number >= least, f"has {number} images", where=where, hint=f"give {least} or more, or lower --top")
 
     def search(self, encoder: SplitEncoder, image_NCHW: Float[Tensor, "N C H W"], *, seed: int) -> Found:
