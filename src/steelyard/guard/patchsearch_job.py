@@ -52,11 +52,11 @@ class TowerTraining:
 
     words: PositiveInt = 2000
     """Most frequent words of the captions that are read."""
-    steps: PositiveInt = 1000
+    steps: PositiveInt = 600
     """Steps of Adam."""
     batch: PositiveInt = 64
     """Pairs in a step."""
-    rate: Positive = 2e-3
+    rate: Positive = 1e-3
     """Learning rate."""
 
 
