@@ -2,16 +2,18 @@
 
 Differs: the encoder is the images' tower of a small CLIP (`two_towers`) that learns from images and captions, not a ViT
 or ResNet that MoCo-v3 trained on images alone; no SimCLR encoder that was small enough to train here learned a trigger.
-The poison classifier is a small network without normalisation, not a ResNet, and sees images as they are, not cropped
-and recoloured; a round drops at least one cluster, where the released code ends at three; images are assigned by the
-angle to a centre, not by the distance. Not confirmed, since of the paper we have the abstract and the released code:
-its tables.
+Grad-CAM asks how much an activation adds to f(x) . centre, not to the cosine, whose slope is 0 or turned round where
+an image lies at its centre or beyond: half of the triggers were missed so. The poison classifier is a small network
+without normalisation, not a ResNet; it sees images as they are, not cropped and recoloured, and keeps its best weights,
+where the released code stops once they change little. A round drops at least one cluster, where that code ends at
+three. Images are assigned by the angle to a centre, not by the distance. Not confirmed, since of the paper we have the
+abstract and the released code: its tables.
 It finds what fits into a patch and moves others. So do images of a class that a patch shows whole, such as a plain
 square: their clean images get scores like those of poisoned ones. Of clean data, too, some images have the highest
 scores. Look at the patches before you believe the flags.
 
     c(x) = argmax_k cos(f(x), centre_k)                     clusters of the encoder's features by k-means
-    patch(x) = hottest w x w window of x for its own cluster, by Grad-CAM (`patches`)
+    patch(x) = hottest w x w window of x, by Grad-CAM of f(x) . centre_c(x) (`patches`)
     score(x) = #{j: c(t_j + patch(x)) = c(x)} - #{j: c(t_j) = c(x)},      t_j test images, those nearest to centres
     search   score `per_round` images of each cluster that is left; drop the share `drop` of clusters whose best
              score is lowest; until no cluster or no image is left (`cluster_search`)
@@ -123,7 +125,7 @@ class PatchSearch:
         centre_ME = clusters.centre_KE[clusters.own_N[list(chosen)]]
         with torch.no_grad():
             activation = encoder.activations(image_MCHW)
-        heat_MRS = heat(activation, lambda own: (encoder.directions(own) * centre_ME).sum(1))
+        heat_MRS = heat(activation, lambda own: (encoder.head(own) * centre_ME).sum(1))
         return windows(image_MCHW, heat_MRS, self.side(image_NCHW.shape[1:]))
 
     def filter(self, found: Found, image_NCHW: Float[Tensor, "N C H W"], *, seed: int) -> Float[Tensor, "N"]:
