@@ -72,7 +72,7 @@ class PatchSearch:
     """Side of a patch, as a share of an image's shorter side; somewhat more than the trigger's."""
     test_images: PositiveInt = 200
     """Images that each patch is pasted into, about; the paper takes 1000."""
-    per_round: PositiveInt = 2
+    per_round: PositiveInt = 4
     """Images of each cluster whose patches are tried in a round."""
     drop: ShareBelowOne = 0.25
     """Share of the clusters that a round drops."""
