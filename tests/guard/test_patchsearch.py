@@ -69,7 +69,7 @@ def test_the_trigger_is_found_and_its_images_are_flagged() -> None:
 
 def test_a_search_by_rounds_finds_the_same_first() -> None:
     image, poisoned_N = poisoned()
-    found = SMALL.search(bright_or_dark(), image, seed=0)
+    found = replace(SMALL, per_round=2).search(bright_or_dark(), image, seed=0)
     assert found.scores.tried_N.sum() < 10
     moved = found.scores.score_N == 10
     assert moved.any() and poisoned_N[moved].all()

@@ -5,9 +5,10 @@ or ResNet that MoCo-v3 trained on images alone; no SimCLR encoder that was small
 Grad-CAM asks how much an activation adds to f(x) . centre, not to the cosine, whose slope is 0 or turned round where
 an image lies at its centre or beyond: half of the triggers were missed so. The poison classifier is a small network
 without normalisation, not a ResNet; it sees images as they are, not cropped and recoloured, and keeps its best weights,
-where the released code stops once they change little. A round drops at least one cluster, where that code ends at
-three. Images are assigned by the angle to a centre, not by the distance. Not confirmed, since of the paper we have the
-abstract and the released code: its tables.
+where the released code stops once they change little. A round tries four images of a cluster, where the paper tries two
+of each of a thousand, and drops at least one cluster, where the released code ends at three. Images are assigned by the
+angle to a centre, not by the distance. Not confirmed, since of the paper we have the abstract and the released code:
+its tables.
 It finds what fits into a patch and moves others. So do images of a class that a patch shows whole, such as a plain
 square: their clean images get scores like those of poisoned ones. Of clean data, too, some images have the highest
 scores. Look at the patches before you believe the flags.
