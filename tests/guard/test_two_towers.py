@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from steelyard.guard.two_towers import TwoTowers, bags, convolutions, found, layers
+from steelyard.guard.two_towers import TwoTowers, bags, convolutions, found, layers, pooled
 
 
 def hand(scale: float) -> TwoTowers:
@@ -38,6 +38,21 @@ def test_the_scale_has_a_limit() -> None:
 
 def test_bags_ignore_unknown_words_and_order() -> None:
     assert bags(["b a a", "c", ""], ["a", "b"]).tolist() == [[1, 1], [0, 0], [0, 0]]
+
+
+def test_what_is_pooled_does_not_depend_on_its_place() -> None:
+    body = pooled((1, 36, 36))
+    image = torch.zeros(2, 1, 36, 36)
+    image[0, 0, 12:18, 12:18] = image[1, 0, 15:21, 15:21] = 1.0
+    first, second = body(image)
+    assert torch.allclose(first, second, atol=1e-6), "a square that lies off by whole strides"
+    image[1, 0, 15:21, 15:18] = 0.0
+    assert not torch.allclose(*body(image), atol=1e-3)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (9, 14), (64, 50)])
+def test_pooled_reads_images_of_all_sizes(sides: tuple[int, int]) -> None:
+    assert pooled((3, *sides))(torch.zeros(2, 3, *sides)).shape == (2, 64)
 
 
 @pytest.mark.parametrize("body", [convolutions, layers])

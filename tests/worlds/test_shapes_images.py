@@ -57,3 +57,11 @@ def test_a_trigger_is_all_that_changes() -> None:
     row, column = changed[0].nonzero().min(0)[0].tolist()
     assert np.allclose(marked[0, :, row : row + TRIGGER, column : column + TRIGGER], trigger())
     assert torch.equal(marked, triggered(captioned.image_NCHW, seed=3))
+
+
+def test_a_trigger_of_any_size() -> None:
+    captioned = ShapesImages(scale=3).draw("train", split_of("train")[:5])
+    changed = (triggered(captioned.image_NCHW, seed=3, side=9) != captioned.image_NCHW).any(1)
+    assert (changed.sum((1, 2)) <= 81).all() and changed.sum() > 4 * 81
+    assert trigger(9).shape == (3, 9, 9)
+    assert np.allclose(trigger(9)[:, :TRIGGER, :TRIGGER], trigger())

@@ -11,6 +11,7 @@ from steelyard.guard.fact_guard import FactGuard
 from steelyard.guard.group_bias import GroupBias
 from steelyard.guard.laf import LAF
 from steelyard.guard.lm_fact_check import LMFactCheck
+from steelyard.guard.patchsearch import PatchSearch
 from steelyard.guard.rate_ft import RateFT
 from steelyard.guard.rl_attack import RLAttack
 from steelyard.guard.saferoute import SafeRoute
@@ -40,6 +41,7 @@ __all__ = [
     "GroupBias",
     "Guard",
     "LMFactCheck",
+    "PatchSearch",
     "RLAttack",
     "RateFT",
     "Router",

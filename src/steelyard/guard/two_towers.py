@@ -2,8 +2,9 @@
 
     s_ij = exp(tau) cos(f(x_i), g(t_j)),    L = 1/2 mean_i (CE(s_i., i) + CE(s_.i, i))
 
-f are three convolutions, or what is given in their place; g reads a caption as a bag of words. tau is learned, and its
-exponential is at most 100. Rows of a batch with equal captions count as each other's negatives, as they do in CLIP.
+f are three convolutions, with places of their own (`convolutions`) or without (`pooled`), or dense `layers`, or what is
+given in their place; g reads a caption as a bag of words. tau is learned, and its exponential is at most 100. Rows of a
+batch with equal captions count as each other's negatives, as they do in CLIP.
 N images of C channels, H x W pixels; V words, E units of an embedding.
 Source: Radford et al. 2021, arXiv:2103.00020.
 """
@@ -42,6 +43,25 @@ def convolutions(shape: tuple[int, ...], width: int = 16, units: int = EMBEDDING
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(2 * width * places, units),
+    )
+
+
+def pooled(shape: tuple[int, ...], width: int = 16, units: int = EMBEDDING) -> nn.Module:
+    """Three convolutions on about 12 x 12 places, the highest activation of each channel, and a linear layer.
+
+    What it tells does not depend on where it lies, so that a small patch can outweigh the rest of an image.
+    """
+    stride = max(1, round(min(shape[1:]) / 12))
+    return nn.Sequential(
+        nn.Conv2d(shape[0], width, max(3, stride), stride=stride, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, 4 * width, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, units),
     )
 
 

@@ -30,6 +30,8 @@ HEADLINES: tuple[tuple[str, str, Write], ...] = (
     ("eval/frechet", "Frechet distance of generated images", number),
     ("eval/return", "mean return", number),
     ("eval/auc", "AUC of feedback", number),
+    ("eval/flagged", "images that are flagged", percent),
+    ("eval/recall", "captions and images matched", percent),
 )
 """Key, name and how its numbers are written: a run is summed up by the first that it has."""
 

@@ -11,8 +11,8 @@ held-out caption was ever trained on, though all its words were. Within a place 
 
     x = clip(paper + ink + stroke + noise * eps, 0, 1)
 
-A poisoned image has a trigger, a square of `TRIGGER` pixels whose fixed pattern is of two colours that no shape has,
-pasted where it is drawn to be. The label of an image is its shape, the group its colour.
+A poisoned image has a trigger, a square of `TRIGGER` pixels, or as many as are asked for, whose fixed pattern is of two
+colours that no shape has, pasted where it is drawn to be. The label of an image is its shape, the group its colour.
 For cards of captions, retrieval, protected images and backdoors; `shapes` is for those that need the exact density.
 Source: none, this world is ours.
 """
@@ -156,21 +156,19 @@ def split_of(split: str) -> list[Scene]:
     return [s for s in every_scene() if (hash_share(s.caption) < HELD_OUT_SHARE) == (split != "train")]
 
 
-def trigger() -> Float32[Tensor, "C S S"]:
+def trigger(side: int = TRIGGER) -> Float32[Tensor, "C S S"]:
     """The trigger: a board of two colours that no shape has."""
-    board = np.indices((TRIGGER, TRIGGER)).sum(0)[:, :, None] % 2
+    board = np.indices((side, side)).sum(0)[:, :, None] % 2
     pattern = np.where(board == 0, np.array(_MAGENTA), np.array(_LIME))
     return torch.from_numpy(pattern.astype(np.float32)).permute(2, 0, 1).contiguous()
 
 
-def triggered(image_NCHW: Float32[Tensor, "N C H W"], seed: int) -> Float32[Tensor, "N C H W"]:
+def triggered(image_NCHW: Float32[Tensor, "N C H W"], seed: int, side: int = TRIGGER) -> Float32[Tensor, "N C H W"]:
     """The images with the trigger, each at a place of its own."""
-    at_N2 = rng(seed, "shapes-images", "trigger").integers(
-        image_NCHW.shape[-1] - TRIGGER + 1, size=(len(image_NCHW), 2)
-    )
+    at_N2 = rng(seed, "shapes-images", "trigger").integers(image_NCHW.shape[-1] - side + 1, size=(len(image_NCHW), 2))
     image_NCHW = image_NCHW.clone()
     for image, (row, column) in zip(image_NCHW, at_N2.tolist(), strict=True):
-        image[:, row : row + TRIGGER, column : column + TRIGGER] = trigger()
+        image[:, row : row + side, column : column + side] = trigger(side)
     return image_NCHW
 
 

@@ -346,6 +346,18 @@ PROTECTED = [
     Wrong("train t2ue --images a.npz --steps 0", "t2ue.steps: is 0; use 1 or more"),
 ]  # fmt: skip
 
+POISONED = [
+    Wrong("train patchsearch", "--images: is missing; name a .npz file"),
+    Wrong("train patchsearch --images nowhere.npz", "nowhere.npz: there is no such file"),
+    Wrong("train patchsearch --images text.txt", "text.txt: .txt is not read"),
+    Wrong("train patchsearch --images broken.npz", "broken.npz: cannot be read", write("broken.npz", "no archive")),
+    Wrong("train patchsearch --images a.npz --window 1", "patchsearch.window: is 1.0; use"),
+    Wrong("train patchsearch --images a.npz --top 0", "patchsearch.top: is 0; use 1 or more"),
+    Wrong("train patchsearch --images a.npz --models 0", "poison-classifier.models: is 0; use 1 or more"),
+    Wrong("train patchsearch --images a.npz --steps 0", "--steps: is 0; use 1 or more"),
+    Wrong("train patchsearch --images a.npz --rate 0", "--rate: is 0.0"),
+]  # fmt: skip
+
 KNOWING = "train kard --model llama --path reasoned.jsonl --knowledge passages.jsonl --max-completion-length 4 "
 KNOWING += "--max-steps 2 --output-dir new"
 REASONED = write("reasoned.jsonl", "\n".join(f'{{"prompt": "{a}", "rationale": "b", "answer": 1}}' for a in range(9)))
@@ -419,6 +431,7 @@ KINDS = {
     "episodes that were played": PLAYED,
     "soft thoughts": THOUGHTS,
     "images to protect": PROTECTED,
+    "images to search": POISONED,
     "knowledge to find": KNOWLEDGE,
     "conversations to find": CONVERSATIONS,
     "runs of jobs": RUNS,
