@@ -1,4 +1,4 @@
-"""Trajectory balance whose samples are weighted by how likely they still are: for old data and high rates.
+"""Trajectory balance whose samples are weighted by how likely they still are: for old data.
 
 Differs: the weight is FlowRL's (arXiv:2509.15207), here without a lower bound. log Z is the group's own estimate, as in
 `vargrad-tb`, where FlowRL learns it with a network, and nothing is divided by the length. That the mean is weighted,
