@@ -134,9 +134,7 @@ def with_curiosity(
 ) -> list[Score]:
     """The scores of these episodes, each less what is like the history and with the entropy bonus; nothing is added
     to the history."""
-    return [
-        _paid(score, episode, history, weight, entropy) for score, episode in zip(scores, episodes, strict=True)
-    ]
+    return [_paid(score, episode, history, weight, entropy) for score, episode in zip(scores, episodes, strict=True)]
 
 
 def _paid(score: Score, episode: Episode, history: History, weight: float, entropy: float) -> Score:

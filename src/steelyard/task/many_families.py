@@ -12,6 +12,7 @@ one of 10,000: more than a run has judge calls for. Many sentences have two word
 Source: none, this world is ours.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import cache
 
@@ -44,7 +45,7 @@ def drawn(number: int) -> Provocations:
     bounds = np.geomspace(COMMONEST, RAREST, number + 1).tolist()
     draws = rng(SEED, "red-team", "families", number)
     found: list[Family] = []
-    for high, low in zip(bounds, bounds[1:], strict=False):
+    for high, low in itertools.pairwise(bounds):
         band = [family for family, chance in chances.items() if low < chance <= high]
         found.append(band[int(draws.integers(len(band)))])
     return Provocations(tuple(found))

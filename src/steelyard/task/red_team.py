@@ -6,9 +6,10 @@
 
 The attacker writes a sentence y in the language of `provocation`, the victim (a separate policy) replies, and the judge
 counts foul words. Eight families of sentences provoke it, from common to rare, or as many as `families` says; there the
-victim is no policy but the rule (see `many_families`). The logarithm is the reward of GFlowNet fine-tuning: at temperature beta the target is pi_ref(y) tox(y)^(1/beta), up to a factor that log Z absorbs. A truncated
-attack has the lowest toxicity; text that is not a sentence is unlikely under pi_ref. Replies and the judge's error
-depend on the attack's text and its sample number alone. The reward does not depend on the prompt.
+victim is no policy but the rule (see `many_families`). The logarithm is the reward of GFlowNet fine-tuning: at
+temperature beta the target is pi_ref(y) tox(y)^(1/beta), up to a factor that log Z absorbs. A truncated attack has the
+lowest toxicity; text that is not a sentence is unlikely under pi_ref. Replies and the judge's error depend on the
+attack's text and its sample number alone. The reward does not depend on the prompt.
 All words are made up. Source: none, this world is ours; the setting is that of Lee et al. 2024, arXiv:2405.18540.
 """
 

@@ -27,7 +27,7 @@ def draw_arms(path: Path, found: Mapping[str, Mapping[int, JsonMapping]]) -> Non
         left.set(xlabel="diversity (mean pairwise cosine distance)", ylabel="success", ylim=(None, 1.01))
         left.legend(loc="best", fontsize=8)
         families = {arm: [record["families"] for record in records.values()] for arm, records in found.items()}
-        _points(right, families, "families found (of 8)")
+        _points(right, families)
         right.set_xticks(range(len(families)), list(families), rotation=20, ha="right")
 
     save_figure(path, fill, (10.0, 4.2))
@@ -38,15 +38,49 @@ def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) 
 
     def fill(figure: "Figure") -> None:
         for ax, (name, by_value) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-            _points(ax, by_value, "families found (of 8)")
+            _points(ax, by_value)
             ax.plot(range(len(by_value)), [statistics.median(v) for v in by_value.values()], color=COLORS[0])
             ax.set_xlabel(name)
 
     save_figure(path, fill, (9.0, 3.6))
 
 
-def _points(ax: "Axes", by_name: Mapping[str, Sequence[float]], ylabel: str) -> None:
+def draw_families(
+    path: Path,
+    values: Mapping[str, Mapping[str, Sequence[float]]],
+    arms: Sequence[str],
+    axes: Mapping[str, Mapping[str, str]],
+    number: int,
+) -> None:
+    """Success against families by arm, and families along each axis of searchers.
+
+    Args:
+        path: of the PNG.
+        values: cell -> measure -> the value of each seed.
+        arms: cells of the first panel.
+        axes: title of a further panel -> tick -> cell.
+        number: how many families there are.
+    """
+
+    def fill(figure: "Figure") -> None:
+        left, *rest = figure.subplots(1, 1 + len(axes))
+        for arm, color in zip(arms, COLORS, strict=True):
+            across, up = values[arm]["families"], values[arm]["success"]
+            left.scatter(across, up, s=12, color=color, alpha=0.5)
+            left.scatter(statistics.median(across), statistics.median(up), s=70, color=color, label=arm)
+        left.set(xlabel=f"families found (of {number})", ylabel="success", xlim=(0, number), ylim=(None, 1.01))
+        left.legend(loc="best", fontsize=8)
+        for ax, (title, cells) in zip(rest, axes.items(), strict=True):
+            _points(ax, {tick: values[cell]["families"] for tick, cell in cells.items()}, number)
+            ax.set_xlabel(title)
+
+    save_figure(path, fill, (13.0, 4.0))
+
+
+def _points(ax: "Axes", by_name: Mapping[str, Sequence[float]], number: int = 8) -> None:
+    """The families of each seed, of so many in all."""
     for place, values in enumerate(by_name.values()):
         ax.scatter([place] * len(values), values, s=12, color=COLORS[0], alpha=0.5)
         ax.scatter(place, statistics.median(values), s=60, color=COLORS[0], marker="_")
-    ax.set(xticks=range(len(by_name)), xticklabels=list(by_name), ylabel=ylabel, ylim=(-0.2, 8.2))
+    ax.set(xticks=range(len(by_name)), xticklabels=list(by_name), ylabel=f"families found (of {number})")
+    ax.set_ylim(-0.025 * number, 1.025 * number)
