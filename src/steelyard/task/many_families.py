@@ -13,6 +13,7 @@ Source: none, this world is ours.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -70,7 +71,7 @@ def _chances() -> dict[Family, float]:
 
 def _habit(act: int, thing: int) -> float:
     """The share of an act's clauses in which habit chooses this thing."""
-    return sum(share for offset, share in HABITS if habitual_thing(act, offset) == thing)
+    return math.fsum(share for offset, share in HABITS if habitual_thing(act, offset) == thing)
 
 
 class RuleVictim:
