@@ -74,5 +74,5 @@ def test_a_trained_victim_knows_eight_alone():
     with pytest.raises(
         SteelyardError, match=r"red-team\.families: is 64, but steelyard/red-team-victim was trained on 8"
     ):
-        RedTeam(families=64)
+        RedTeam(families=64).score([RedTeam.attack(saying(0))])
     assert RedTeam(victim="rule").provocations is EIGHT

@@ -65,16 +65,17 @@ class RedTeam:
     families: Annotated[int, Meta(ge=1, le=256)] = 8
     """Families of sentences that provoke the victim; with any other number than 8 they are drawn, by --victim rule."""
 
-    def __post_init__(self) -> None:
-        what = f"is {self.families}, but {self.victim} was trained on {len(EIGHT.families)}"
-        known = self.victim == RULE or self.families == len(EIGHT.families)
-        require(known, what, where="red-team.families", hint=f"take the victim {RULE}")
-
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
-        """The models that the task loads, by their role; the rule is none."""
+        """The models that the task loads, by their role; the rule is none.
+
+        Raises:
+            SteelyardError: a model is to be the victim of more families than a victim is trained on, or fewer.
+        """
         if self.victim == RULE:
             return {}
+        what = f"is {self.families}, but {self.victim} was trained on {len(EIGHT.families)}"
+        require(self.families == len(EIGHT.families), what, where="red-team.families", hint=f"take the victim {RULE}")
         return {"victim": AuxiliaryModel(self.victim, device=self.models_device)}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
@@ -160,7 +161,7 @@ class RedTeam:
     def _victim(self) -> Victim | RuleVictim:
         if self.victim == RULE:
             return RuleVictim(self.provocations)
-        return Victim(Policy.load(self.victim).placed(self.models_device, DEVICE_FLAG), ANSWER)
+        return Victim(Policy.load(self.models["victim"].model).placed(self.models_device, DEVICE_FLAG), ANSWER)
 
 
 def diversity(texts: Sequence[str]) -> float:
