@@ -90,6 +90,7 @@ def section(root: Path) -> Section:
         for cell, runs in found.items()
     }
     rows = [[cell, *(one.write(values[cell][name]) for name, one in MEASURES.items())] for cell in found]
+    tried = {arm: [*many.tried(root / TUNING, arm).values()] for arm in many.ARMS}
     chosen = "; ".join(f"{arm} {one.name}" for arm, one in many.tuned(root / TUNING).items())
     return Section(
         "Red-teaming with 64 families: replay, searchers and curiosity",
@@ -97,7 +98,7 @@ def section(root: Path) -> Section:
         ["arm or searchers", *MEASURES],
         rows,
         _claims(values),
-        draw=lambda path: draw_families(path, values, many.ARMS, _axes(), many.FAMILIES),
+        draw=lambda path: draw_families(path, values, tried, _axes(), many.FAMILIES),
     )
 
 
@@ -187,5 +188,6 @@ Median [lowest, highest] over seeds.
 
 Every arm had {len(many.RATES) * 2} tries (rates {", ".join(f"{rate:g}" for rate in many.RATES)} by two settings of its
 own) on seeds {" and ".join(map(str, many.TUNING_SEEDS))}; chosen is the one with most families among those of a success
-of {many.ENOUGH:g}, or else the one that succeeds most. REINFORCE has no replay; novelty (weight per batch) and
-curiosity (weight against all earlier attacks, entropy bonus .01) are REINFORCE with that bonus and beta .1."""
+of {many.ENOUGH:g}, or else the one that succeeds most. Rings in the picture are all settings that were tried. REINFORCE
+has no replay; novelty (weight per batch) and curiosity (weight against all earlier attacks, entropy bonus .01) are
+REINFORCE with that bonus and beta .1."""

@@ -115,10 +115,20 @@ def tuned(root: Path) -> dict[str, Setting]:
     return {arm: max(settings(arm), key=lambda one, arm=arm: _worth(root, arm, one)) for arm in ARMS}
 
 
-def _worth(root: Path, arm: str, setting: Setting) -> tuple[bool, float]:
-    """Success comes first up to `ENOUGH`, then the families."""
+def tried(root: Path, arm: str) -> dict[Setting, tuple[float, float]]:
+    """The success and the families of each setting of an arm, the mean over the seeds of the tuning."""
+    return {one: _found(root, arm, one) for one in settings(arm)}
+
+
+def _found(root: Path, arm: str, setting: Setting) -> tuple[float, float]:
     runs = [ended(root / label(f"{arm} {setting.name}", seed)) for seed in TUNING_SEEDS]
     success, families = (statistics.fmean(map(final(f"eval/{key}"), runs)) for key in ("success", "families"))
+    return success, families
+
+
+def _worth(root: Path, arm: str, setting: Setting) -> tuple[bool, float]:
+    """Success comes first up to `ENOUGH`, then the families."""
+    success, families = _found(root, arm, setting)
     return (True, families) if success >= ENOUGH else (False, success)
 
 

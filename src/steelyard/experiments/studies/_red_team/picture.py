@@ -48,28 +48,29 @@ def draw_scale(path: Path, panels: Mapping[str, Mapping[str, Sequence[float]]]) 
 def draw_families(
     path: Path,
     values: Mapping[str, Mapping[str, Sequence[float]]],
-    arms: Sequence[str],
+    tried: Mapping[str, Sequence[tuple[float, float]]],
     axes: Mapping[str, Mapping[str, str]],
     number: int,
 ) -> None:
-    """Success against families by arm, and families along each axis of searchers.
+    """Success against families by arm, with the settings that were tried, and families along each axis of searchers.
 
     Args:
         path: of the PNG.
         values: cell -> measure -> the value of each seed.
-        arms: cells of the first panel.
+        tried: cells of the first panel -> success and families of each setting of the tuning.
         axes: title of a further panel -> tick -> cell.
         number: how many families there are.
     """
 
     def fill(figure: "Figure") -> None:
         left, *rest = figure.subplots(1, 1 + len(axes))
-        for arm, color in zip(arms, COLORS, strict=True):
+        for (arm, others), color in zip(tried.items(), COLORS, strict=True):
             across, up = values[arm]["families"], values[arm]["success"]
             left.scatter(across, up, s=12, color=color, alpha=0.5)
+            left.scatter([f for _, f in others], [s for s, _ in others], s=22, facecolors="none", edgecolors=color)
             left.scatter(statistics.median(across), statistics.median(up), s=70, color=color, label=arm)
-        left.set(xlabel=f"families found (of {number})", ylabel="success", xlim=(0, number), ylim=(None, 1.01))
-        left.legend(loc="best", fontsize=8)
+        left.set(xlabel=f"families found (of {number})", ylabel="success", xlim=(-1, number + 1), ylim=(-0.03, 1.03))
+        left.legend(loc="lower left", fontsize=7.5)
         for ax, (title, cells) in zip(rest, axes.items(), strict=True):
             _points(ax, {tick: values[cell]["families"] for tick, cell in cells.items()}, number)
             ax.set_xlabel(title)
