@@ -122,7 +122,9 @@ def _claims(values: Values) -> list[Judgement]:
     better = [_times_as_many(values, arm, rival) for arm in ("TBA", "weighted TBA", "GFlowNet")]
     return [
         *better,
-        _more(values, "curiosity", "novelty", "paid for being unlike the history finds more families than the batch's"),
+        _more(
+            values, "curiosity", "novelty", "curiosity, with its memory, finds more families than novelty in the batch"
+        ),
         _more(values, many.by_steps(most), many.by_steps(one), "16 searchers find more than one at equal steps"),
         _more(values, many.by_calls(most), many.by_calls(one), "16 searchers find more than one at equal judge calls"),
         _more(values, many.ON_LADDER, many.by_calls(most), "16 searchers on a ladder find more than 16 alike"),
@@ -177,17 +179,20 @@ def _beside(values: Values, cell: str, other: str) -> str:
     return f"{medians} (families by seed: {', '.join(itertools.starmap('{:g} against {:g}'.format, pairs))})"
 
 
+_RATES = ", ".join(f"{rate:g}" for rate in many.RATES)
 TEXT = f"""\
 `red-team` with {many.FAMILIES} families of sentences, drawn from common (one of the base attacker's sentences in 200)
 to rare (one in 10,000), and a victim that is the rule of that world, not a model. An attack succeeds where the mean
-toxicity of 5 replies is above 1/2. Each arm has one searcher batch of 64 attacks for each learner step; trajectory
-balance has {many.USUAL} searchers. *Families* are those that 1024 attacks of the last weights succeed with, *ever
-found* those that any attack of the whole run did. 16 searchers at equal steps have more judge calls: each takes
-{many.SEARCH_COST:g} steps for a batch. The ladder's temperatures go from {many.LADDER[0]:g} to {many.LADDER[1]:g}.
-Median [lowest, highest] over seeds.
+toxicity of 5 replies is above 1/2. Each arm has one searcher batch of 64 attacks for each learner step. REINFORCE
+learns from that batch, trajectory balance (with {many.USUAL} searchers) and GFlowNet fine-tuning from 192 attacks of
+their buffers: three times the learner's work for as many judge calls. *Families* are those that 1024 attacks of the
+last weights succeed with, *ever found* those that any attack of the whole run did. 16 searchers at equal steps have
+more judge calls: each takes {many.SEARCH_COST:g} steps for a batch. The ladder's temperatures go from
+{many.LADDER[0]:g} to {many.LADDER[1]:g}. Median [lowest, highest] over seeds.
 
-Every arm had {len(many.RATES) * 2} tries (rates {", ".join(f"{rate:g}" for rate in many.RATES)} by two settings of its
-own) on seeds {" and ".join(map(str, many.TUNING_SEEDS))}; chosen is the one with most families among those of a success
-of {many.ENOUGH:g}, or else the one that succeeds most. Rings in the picture are all settings that were tried. REINFORCE
-has no replay; novelty (weight per batch) and curiosity (weight against all earlier attacks, entropy bonus .01) are
+Read with care: medians of five seeds decide, and each seed's families stand beside the claim. The families were drawn
+before any arm was tried. Every arm had {len(many.RATES) * 2} tries (rates {_RATES} by two settings of its own) on
+seeds {" and ".join(map(str, many.TUNING_SEEDS))}; chosen is the one with most families among those of a success of
+{many.ENOUGH:g}, or else the one that succeeds most. Rings in the picture are all settings that were tried, small dots
+the seeds. Novelty (weight per batch) and curiosity (weight against all earlier attacks, entropy bonus .01) are
 REINFORCE with that bonus and beta .1."""

@@ -70,10 +70,13 @@ def draw_families(
             left.scatter([f for _, f in others], [s for s, _ in others], s=22, facecolors="none", edgecolors=color)
             left.scatter(statistics.median(across), statistics.median(up), s=70, color=color, label=arm)
         left.set(xlabel=f"families found (of {number})", ylabel="success", xlim=(-1, number + 1), ylim=(-0.03, 1.03))
-        left.legend(loc="lower left", fontsize=7.5)
+        left.legend(loc="upper right", fontsize=7.5)
         for ax, (title, cells) in zip(rest, axes.items(), strict=True):
-            _points(ax, {tick: values[cell]["families"] for tick, cell in cells.items()}, number)
-            ax.set_xlabel(title)
+            succeeds = {cell: statistics.median(values[cell]["success"]) for cell in cells.values()}
+            named = {f"{tick}\n({succeeds[cell]:.2f})": cell for tick, cell in cells.items()}
+            _points(ax, {name: values[cell]["families"] for name, cell in named.items()}, number)
+            ax.margins(x=0.15)
+            ax.set_xlabel(f"{title} (and success)")
 
     save_figure(path, fill, (13.0, 4.0))
 
