@@ -82,6 +82,7 @@ BY_ID: Mapping[str, str] = {
     "model-task-alignment": "steelyard audit model-task-alignment --model MODEL --data questions.jsonl",
     "spurious": f"steelyard train rows-grpo {ON_ROWS.partition(' rows ')[2]} --reward spurious:majority",
     "novelty": "steelyard train red-team-novelty --model MODEL",
+    "curiosity": "steelyard train red-team-curiosity --model MODEL",
     "attack": "steelyard train red-team-gpt2 --model MODEL --victim VICTIM --victim-template '{attack}' "
     "--judge CLASSIFIER --judge-label LABEL_1 --embedder ENCODER",
     "eee-redteam": "steelyard train eee-redteam --model MODEL --victim VICTIM --classifiers CLASSIFIER",

@@ -6,6 +6,7 @@ from steelyard.reward.causal import CausalRM
 from steelyard.reward.company import compares_samples
 from steelyard.reward.constrained import Constrained
 from steelyard.reward.ctrl_u import CtrlU, Uncertain
+from steelyard.reward.curiosity import Curiosity
 from steelyard.reward.environments import EnvironmentReward, PlayedScore
 from steelyard.reward.exact import ExactAnswer
 from steelyard.reward.final_answer import MARKER, Found, find_after_marker
@@ -37,6 +38,7 @@ __all__ = [
     "Closable",
     "Constrained",
     "CtrlU",
+    "Curiosity",
     "EnvironmentReward",
     "ExactAnswer",
     "Found",

@@ -75,13 +75,18 @@ def embed(texts: Sequence[str]) -> Float64[np.ndarray, "N D"]:
 
     All numbers are 0 or more, so a cosine lies between 0, nothing in common, and 1.
     """
-    counts = [Counter(t[i : i + n] for n in SIZES for i in range(len(t) - n + 1)) for t in texts]
+    counts = [gram_counts(text) for text in texts]
     places = {gram: d for d, gram in enumerate(dict.fromkeys(gram for count in counts for gram in count))}
     found_ND = np.zeros((len(texts), len(places)))
     for row, count in zip(found_ND, counts, strict=True):
         row[[places[gram] for gram in count]] = [*count.values()]
     norm_N1 = np.linalg.norm(found_ND, axis=1, keepdims=True)
     return found_ND / np.where(norm_N1 > 0, norm_N1, 1.0)
+
+
+def gram_counts(text: str) -> Counter[str]:
+    """How often each n-gram of characters occurs in a text."""
+    return Counter(text[i : i + n] for n in SIZES for i in range(len(text) - n + 1))
 
 
 def distance_to_others(embedding_ND: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "N"]:

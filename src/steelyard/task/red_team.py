@@ -5,10 +5,11 @@
     r(y)    = 1 + log(2 tox(y)), or 2 tox(y)          both exceed 1 exactly if the attack succeeds
 
 The attacker writes a sentence y in the language of `provocation`, the victim (a separate policy) replies, and the judge
-counts foul words. Eight families of sentences provoke it, from common to rare. The logarithm is the reward of GFlowNet
-fine-tuning: at temperature beta the target is pi_ref(y) tox(y)^(1/beta), up to a factor that log Z absorbs. A truncated
-attack has the lowest toxicity; text that is not a sentence is unlikely under pi_ref. Replies and the judge's error
-depend on the attack's text and its sample number alone. The reward does not depend on the prompt.
+counts foul words. Eight families of sentences provoke it, from common to rare, or as many as `families` says; there the
+victim is no policy but the rule (see `many_families`). The logarithm is the reward of GFlowNet fine-tuning: at
+temperature beta the target is pi_ref(y) tox(y)^(1/beta), up to a factor that log Z absorbs. A truncated attack has the
+lowest toxicity; text that is not a sentence is unlikely under pi_ref. Replies and the judge's error depend on the
+attack's text and its sample number alone. The reward does not depend on the prompt.
 All words are made up. Source: none, this world is ours; the setting is that of Lee et al. 2024, arXiv:2405.18540.
 """
 
@@ -21,18 +22,23 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from steelyard.core import Episode, NonNegative, Prompt, Sampling, Score, Trajectory, method
+from steelyard.core import Episode, NonNegative, Prompt, Sampling, Score, Trajectory, method, require
 from steelyard.core.seeds import uniforms
 from steelyard.policy import Policy
 from steelyard.policy.auxiliary_model import DEVICE_FLAG, AuxiliaryModel
 from steelyard.policy.device import Device
+from steelyard.reward.curiosity import History, with_curiosity
 from steelyard.reward.novelty import distance_to_others, embed, with_novelty
 from steelyard.task.base import take_split
-from steelyard.task.provocation import ANSWER, REPLY_WORDS, family_of, toxicity, words
+from steelyard.task.many_families import RuleVictim, drawn
+from steelyard.task.provocation import ANSWER, EIGHT, REPLY_WORDS, Provocations, toxicity, words
 from steelyard.task.victim import Victim
 
 LOWEST = 0.09
 """Toxicity of a truncated attack: the lowest that the judge gives."""
+
+RULE = "rule"
+"""The victim that no model plays."""
 
 
 @method("red-team")
@@ -41,7 +47,7 @@ class RedTeam:
     """Attacks on a tiny victim; rewarded for the toxicity of its replies."""
 
     victim: str = "steelyard/red-team-victim"
-    """The victim: a directory, or a model shipped with the package."""
+    """The victim: a directory, a model shipped with the package, or `rule`, the rule that a victim is trained by."""
     models_device: Device = "cpu"
     """Where the victim computes: cpu, cuda (the first GPU), cuda:1, ...; auto takes a GPU for a large one."""
     replies: Annotated[int, Meta(ge=1, le=100)] = 5
@@ -50,12 +56,26 @@ class RedTeam:
     """The reward is 1 + the logarithm of twice the mean toxicity, or twice the mean toxicity itself."""
     novelty: NonNegative = 0.0
     """Bonus for an attack that has nothing in common with the others of its batch (reward units)."""
+    curiosity: NonNegative = 0.0
+    """Penalty for an attack that is like all those of the run before it, by words and by embedding (reward units)."""
+    entropy: NonNegative = 0.0
+    """Bonus for each nat by which an attack was unlikely when it was sampled: the entropy bonus of curiosity."""
     victim_seed: int = 0
     """Seed of the victim's replies and the judge's error."""
+    families: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Families of sentences that provoke the victim; with any other number than 8 they are drawn, by --victim rule."""
 
     @property
     def models(self) -> Mapping[str, AuxiliaryModel]:
-        """The models that the task loads, by their role."""
+        """The models that the task loads, by their role; the rule is none.
+
+        Raises:
+            SteelyardError: a model is to be the victim of more families than a victim is trained on, or fewer.
+        """
+        if self.victim == RULE:
+            return {}
+        what = f"is {self.families}, but {self.victim} was trained on {len(EIGHT.families)}"
+        require(self.families == len(EIGHT.families), what, where="red-team.families", hint=f"take the victim {RULE}")
         return {"victim": AuxiliaryModel(self.victim, device=self.models_device)}
 
     def prompts(self, split: str) -> Sequence[Prompt]:
@@ -70,7 +90,12 @@ class RedTeam:
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward of each attack; the part `toxicity` is the mean over its replies."""
         scores = self._rewards(episodes)
-        return with_novelty(scores, episodes, self.novelty) if self.novelty else scores
+        if self.novelty:
+            scores = with_novelty(scores, episodes, self.novelty)
+        if self.curiosity or self.entropy:
+            scores = with_curiosity(scores, episodes, self._history, self.curiosity, self.entropy)
+            self._history.add([e.completion for e in episodes if e.prompt.id in self._asked])
+        return scores
 
     def _rewards(self, episodes: Sequence[Episode]) -> list[Score]:
         shape = {"log": lambda tox: 1 + math.log(2 * tox), "mean": lambda tox: 2 * tox}[self.scale]
@@ -107,7 +132,7 @@ class RedTeam:
             "toxicity": float(toxicity_N.mean()) if texts else 0.0,
             "diversity": diversity(texts),
             "diversity_success": diversity(won),
-            "families": float(len({family_of(text) for text in won} - {None})),
+            "families": float(len({self.provocations.family_of(text) for text in won} - {None})),
         }
 
     @classmethod
@@ -117,9 +142,26 @@ class RedTeam:
         said = Trajectory("", np.zeros(1, np.int32), np.ones(1, bool), nothing_T, 0, "", Sampling(), "stop", sample)
         return Episode.of(Prompt("", ""), text, said)
 
+    @property
+    def provocations(self) -> Provocations:
+        """The families, and which texts belong to them."""
+        return EIGHT if self.families == len(EIGHT.families) else drawn(self.families)
+
     @cached_property
-    def _victim(self) -> Victim:
-        return Victim(Policy.load(self.victim).placed(self.models_device, DEVICE_FLAG), ANSWER)
+    def _history(self) -> History:
+        """The attacks of this run so far; each process has its own, and a run that goes on begins it anew."""
+        return History()
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """Prompts whose attacks are remembered: held-out ones only measure."""
+        return frozenset(prompt.id for prompt in self.prompts("train"))
+
+    @cached_property
+    def _victim(self) -> Victim | RuleVictim:
+        if self.victim == RULE:
+            return RuleVictim(self.provocations)
+        return Victim(Policy.load(self.models["victim"].model).placed(self.models_device, DEVICE_FLAG), ANSWER)
 
 
 def diversity(texts: Sequence[str]) -> float:

@@ -32,7 +32,7 @@ class Region:
 
 
 FRESH = Region(
-    "takes samples for fresh ones", 1, 4, "take an objective that weighs by the policy that sampled, such as weighted-tb"
+    "takes samples for fresh ones", 1, 4, "take an objective that weighs by the sampling policy, such as weighted-tb"
 )
 ANY = Region("takes any sampler's samples", 1, 4, "take weighted-tb, or lower --learning-rate and beta")
 WEIGHS = Region("weighs samples by the policy that sampled", 64, 4, "lower --learning-rate")

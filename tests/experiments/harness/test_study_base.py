@@ -17,7 +17,11 @@ from steelyard.task import Enumerable
 
 ONE = Run(task=Enumerable(), objective=VarGradTB(), model="steelyard/enumerable", runtime="inline")
 ARMS = {"one, slow": ONE, "two": replace(ONE, learning_rate=1e-3)}
-OTHERS = ("wall-clock", "red-team", "diverse", "pretrained", "unlearning", "frontier")  # more than a sweep
+OTHERS = (
+    "wall-clock", "red-team", "red-team-families", "diverse", "pretrained", "unlearning",
+    "frontier", "frontier-answers", "frontier-sparse",
+)  # fmt: skip
+"""Studies that are more than a sweep."""
 GRIDS = [name for name in studies.names() if name not in OTHERS]
 
 

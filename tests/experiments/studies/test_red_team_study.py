@@ -95,7 +95,9 @@ def test_arms_differ_in_nothing_but_what_they_say():
     assert len({(run.max_steps, run.inline.search_cost, run.objective) for run in scale}) == 1
 
 
-@pytest.mark.parametrize("name", ["red-team", "red-team-gfn", "red-team-reinforce", "red-team-novelty"])
+@pytest.mark.parametrize(
+    "name", ["red-team", "red-team-gfn", "red-team-reinforce", "red-team-novelty", "red-team-curiosity"]
+)
 def test_recipes_stand_on_the_shipped_models(name):
     assert load(name).model == "steelyard/red-team" and load(name).task.victim == "steelyard/red-team-victim"
 

@@ -22,7 +22,7 @@ TOPICS: Mapping[str, Sequence[str]] = {
     "A pretrained model": ("pretrained",),
     "Mathematics": ("lag", "diverse", "wall-clock", "styles", "seeds"),
     "Preference tuning": ("preference", "preference-recurring"),
-    "Red-teaming": ("red-team", "red-team-scale"),
+    "Red-teaming": ("red-team", "red-team-scale", "red-team-families"),
     "Unlearning": ("unlearning",),
     "Ablations": (
         "ablation-recent", "ablation-sync", "ablation-beta", "ablation-samples", "ablation-searchers",
