@@ -136,9 +136,9 @@ prove: .venv/.run
 	$(BIN)/steelyard prove $(or $(ARGS),--all)
 
 # Every measured claim: hours, not part of the tests; what has ended there is not repeated. One: make studies STUDIES=lag.
-STUDIES ?= lag diverse wall-clock styles seeds preference red-team red-team-scale red-team-families \
+STUDIES ?= lag diverse wall-clock styles seeds preference preference-recurring red-team red-team-scale red-team-families \
 	unlearning ablation-recent ablation-sync ablation-beta ablation-samples ablation-searchers ablation-buffer \
-	ablation-priority frontier exact off-policy
+	ablation-priority frontier frontier-answers frontier-sparse exact off-policy
 # This one needs a model and TRL: make studies STUDIES=pretrained ARGS="--model DIR --peer-python PYTHON"
 MODEL_STUDIES := pretrained
 studies: .venv/.run
