@@ -13,7 +13,8 @@ def test_the_books_of_a_real_run_hold_while_a_searcher_dies(tmp_path: Path) -> N
         send(local.supervisor.children["searcher 0"].pid, SIGKILL)
         until(lambda: local.coordinator.failures.total, "a failure")
 
-    run = replace(SMALL, num_searchers=2, search_delay=0.1, local=Processes())  # patient: the machine may be busy
+    # Patient, since the machine may be busy, and long enough that it has a window of a second on a fast one.
+    run = replace(SMALL, num_searchers=2, search_delay=0.1, local=Processes(), max_steps=200)
     local_run(run, tmp_path / "run", hurt)
     (fault,) = rows(tmp_path / "run", "faults")
     assert fault["who"].startswith("searcher 0"), "and nothing is said of the books"
