@@ -1,9 +1,10 @@
-"""Labelled texts of a small vocabulary, and tiny random classifiers of two families."""
+"""Labelled texts of a small vocabulary, captioned images, and tiny random classifiers of two families."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,3 +44,17 @@ def classifier_of(
         return made[family, seed]
 
     return directory
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> str:
+    """A file of forty captioned images of bytes, with labels; each caption is that of two."""
+    draws = np.random.default_rng(0)
+    words = [f"{a} {b}" for a in ("red", "blue", "green", "white") for b in ("bar", "ring", "block", "plus", "pole")]
+    np.savez(
+        tmp_path / "a.npz",
+        images=draws.integers(256, size=(40, 8, 8, 3), dtype=np.uint8),
+        captions=np.array(words * 2),
+        labels=np.arange(40) % 2,
+    )
+    return str(tmp_path / "a.npz")

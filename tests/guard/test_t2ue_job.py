@@ -18,20 +18,6 @@ from steelyard.training.run_directory import read_finished_run
 
 SMALL = T2UE(epsilon=0.1, width=4, steps=12, batch=8)
 QUIET: dict[str, Any] = {"report": False, "threads": 1, "learns": SMALL}
-WORDS = [f"{a} {b}" for a in ("red", "blue", "green", "white") for b in ("bar", "ring", "block", "plus", "pole")]
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> str:
-    """Forty captioned images of bytes."""
-    draws = np.random.default_rng(0)
-    np.savez(
-        tmp_path / "a.npz",
-        images=draws.integers(256, size=(40, 8, 8, 3), dtype=np.uint8),
-        captions=np.array(WORDS * 2),
-        labels=np.arange(40) % 2,
-    )
-    return str(tmp_path / "a.npz")
 
 
 def test_settings_are_a_job_and_what_they_open_is_work(images: str) -> None:

@@ -34,7 +34,7 @@ def draw(
         first = next(iter(found))
         for ax, key, name in zip(below, ("eval/proxy", "eval/gold"), ("proxy score", "gold reward"), strict=False):
             _panel(ax, found[first], key, f"lag {first}: {name}", name)
-        for (method, values), color in zip(curves.items(), COLORS, strict=False):
+        for (method, values), color in zip(curves.items(), COLORS[: len(curves)], strict=True):
             below[-1].plot(levels, values, color=color, marker="o", markersize=3, label=method)
         title = f"lag {list(found)[-1]}: best within a KL"
         below[-1].set(xlabel="KL(pi, ref), nats", ylabel="gold win rate", title=title)
@@ -45,7 +45,7 @@ def draw(
 
 def _panel(ax: "Axes", by_method: Mapping[str, Sequence[RunRecords]], key: str, title: str, name: str) -> None:
     """Each method's path, seed by seed, faint, and that of the median over seeds at each evaluation."""
-    for (method, runs), color in zip(by_method.items(), COLORS, strict=False):
+    for (method, runs), color in zip(by_method.items(), COLORS[: len(by_method)], strict=True):
         paths = [(series(run, KL), series(run, key)) for run in runs]
         for kl, value in paths:
             ax.plot(kl, value, color=color, alpha=0.25, linewidth=0.9)
