@@ -3,14 +3,15 @@
     stream = prompt_1 .. prompt_P | rest_1 .. rest_R,   all tokens in one sequence without padding
     a token of a prompt sees its prompt up to itself; a token of a rest also sees the whole prompt of its row
 
-A row's prompt ends before its first action; equal prompts are one prompt, wherever their rows stand. The last action of
-a row is not fed in, since nothing is predicted from it. Everything but attention runs on the stream. For attention,
+A row's prompt ends before its first action; equal prompts are one prompt, wherever their rows stand, and so are equal
+rests of one prompt: a policy that knows its answer gives the same one many times. The last action of a row is not fed
+in, since nothing is predicted from it, so rows that differ in it alone share their rest. Everything but attention runs on the stream. For attention,
 queries, keys and values are gathered into two padded rectangles, and any attention variant mixes them there. Masks hide
 the padding, and no gradient comes out of it, so the result is that of padded rows.
-Shapes: N rows, T steps, P prompts, R rows that have a rest, S tokens in the stream, D hidden size, M actions.
+Shapes: N rows, T steps, P prompts, R different rests, S tokens in the stream, D hidden size, M actions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ def shared_states(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Where each row's prompt and rest end, and which rows share a prompt."""
+    """Where each row's prompt and rest end, and which rows share them."""
 
     tokens_NT: np.ndarray
     action_NT: np.ndarray
@@ -58,6 +59,10 @@ class _Rows:
     """The index of its prompt."""
     first_P: np.ndarray
     """The first row that has the prompt."""
+    rest_N: np.ndarray
+    """The index of its prompt and rest."""
+    first_R: np.ndarray
+    """The first row that has the prompt and the rest, which may be empty."""
 
     @classmethod
     def of(cls, tokens: Tensor, attend: Tensor, action: Tensor) -> "_Rows | None":
@@ -70,11 +75,17 @@ class _Rows:
         right = bool((attend_NT[:, 1:] <= attend_NT[:, :-1]).all())
         if not right or not len(start_N) or start_N.min() == 0:
             return None
-        known: dict[bytes, int] = {}
-        keys = [row[:start].tobytes() for row, start in zip(tokens_NT, start_N, strict=True)]
-        prompt_N = np.array([known.setdefault(key, len(known)) for key in keys])
-        first_P = np.unique(prompt_N, return_index=True)[1]
-        return cls(tokens_NT, action_NT, start_N, end_N, prompt_N, first_P)
+        prompt_N, first_P = _same([row[:start].tobytes() for row, start in zip(tokens_NT, start_N, strict=True)])
+        whole = [row[:end].tobytes() for row, end in zip(tokens_NT, end_N, strict=True)]
+        rest_N, first_R = _same([*zip(prompt_N.tolist(), whole, strict=True)])
+        return cls(tokens_NT, action_NT, start_N, end_N, prompt_N, first_P, rest_N, first_R)
+
+
+def _same(keys: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each key, equal keys having one, and where each number stands first."""
+    known: dict[Hashable, int] = {}
+    number_N = np.array([known.setdefault(key, len(known)) for key in keys])
+    return number_N, np.unique(number_N, return_index=True)[1]
 
 
 @dataclass(frozen=True)
@@ -96,8 +107,8 @@ class _Stream:
     def of(cls, rows: _Rows) -> "_Stream":
         T = rows.tokens_NT.shape[1]
         length_P = rows.start_N[rows.first_P]
-        rest_N = rows.end_N - rows.start_N
-        some = np.flatnonzero(rest_N)
+        length_R = (rows.end_N - rows.start_N)[rows.first_R]
+        some = rows.first_R[length_R > 0]
         steps_T = np.arange(T)
         of_prompts = steps_T < length_P[:, None]
         of_rests = (steps_T >= rows.start_N[some, None]) & (steps_T < rows.end_N[some, None])
@@ -106,11 +117,11 @@ class _Stream:
         # Actions follow the token before them: the prompt's last, or one of the rest.
         row_M, step_M = np.nonzero(rows.action_NT)
         begin_P = _begins(length_P)
-        begin_N = length_P.sum() + _begins(rest_N)
+        begin_N = (length_P.sum() + _begins(length_R))[rows.rest_N]
         prompt_M = rows.prompt_N[row_M]
         back_M = step_M - 1 - rows.start_N[row_M]
         source_M = np.where(back_M < 0, begin_P[prompt_M] + length_P[prompt_M] - 1, begin_N[row_M] + back_M)
-        rest_RL = _places(rest_N[some], begin=int(length_P.sum()))
+        rest_RL = _places(length_R[length_R > 0], begin=int(length_P.sum()))
         return cls(
             np.concatenate(tokens),
             np.concatenate(positions),

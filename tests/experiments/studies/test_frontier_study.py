@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,23 +19,31 @@ from steelyard.replay import PrioritizedReplay, SingleUse
 ACCURACY = "eval/accuracy"
 
 
-def ended(root: Path, name: str, *values: float, seed: int = 0, steps: int = 200, trajectories: int = 25_600) -> None:
-    """A run that ended, with an evaluation every twenty steps."""
+def ended(
+    root: Path,
+    name: str,
+    *values: float,
+    seed: int = 0,
+    steps: int = 200,
+    trajectories: int = 25_600,
+    right: Callable[[int], float] = lambda step: float(step >= 50),
+) -> None:
+    """A run that ended, with an evaluation every twenty steps, and what share of a step's samples is right."""
     rows = [
         {"step": 20 * i, ACCURACY: v, "eval/reward_mean": v, "eval/distinct_correct": 2.0} for i, v in enumerate(values)
     ]
     said = {"run": {"max_steps": steps}}
     place = fabricate(root / label(name, seed), rows, seed=seed, config=said, trajectories=trajectories)
-    found = [{"step": step, "search/reward_mean": float(step >= 50)} for step in range(1, steps + 1)]
+    found = [{"step": step, "search/reward_mean": right(step)} for step in range(1, steps + 1)]
     (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
 
 
 @pytest.fixture
 def tuned(tmp_path: Path) -> Path:
     """A study whose tuning has ended: .0003 is best for all, and gspo and the middle beta of their kinds."""
-    best = ("gspo", "vargrad-tb-beta0.03", "weighted-tb-beta0.03")
+    best = ("gspo", "vargrad-tb-beta0.001", "weighted-tb-beta0.001")
     for seed in arms.TUNING_SEEDS:
-        for name in arms.TRIED:
+        for name in arms.tried("sparse"):
             for rate in arms.RATES:
                 score = 0.5 + 0.2 * (rate == 3e-4) + 0.1 * (name in best)
                 ended(tmp_path / "_tuning", f"{name}-rate{rate:g}", 0.0, score, score, score, seed=seed)
@@ -51,10 +60,10 @@ def test_tuning_tries_each_candidate_as_often_and_on_seeds_that_no_cell_has():
 
 
 def test_the_best_candidate_and_its_rate_are_taken(tuned: Path):
-    found = arms.tuned(tuned / "_tuning")
+    found = arms.tuned(tuned / "_tuning", "sparse")
     assert {arm: one.objective for arm, one in found.items()} == {
-        "tb": "vargrad-tb-beta0.03",
-        "weighted-tb": "weighted-tb-beta0.03",
+        "tb": "vargrad-tb-beta0.001",
+        "weighted-tb": "weighted-tb-beta0.001",
         "corrected": "gspo",
         "uncorrected": "uncorrected",
         "on-policy": "on-policy",
@@ -64,13 +73,13 @@ def test_the_best_candidate_and_its_rate_are_taken(tuned: Path):
 
 def test_a_study_without_its_tuning_says_what_is_missing(tmp_path: Path):
     with pytest.raises(SteelyardError, match="is missing"):
-        arms.tuned(tmp_path)
+        arms.tuned(tmp_path, "sparse")
 
 
 def test_trajectory_balance_draws_from_its_buffer_also_where_samples_are_used_once():
-    runs = {name: arms.run_of(name, "sparse", CENTRE, 1e-3, "base") for name in arms.TRIED}
+    runs = {name: arms.run_of(name, "sparse", CENTRE, 1e-3, "base") for name in arms.tried("sparse")}
     buffered = {name for name, run in runs.items() if isinstance(run.replay, PrioritizedReplay)}
-    assert buffered == {*arms.CANDIDATES["tb"], *arms.CANDIDATES["weighted-tb"]}
+    assert buffered == {name for name in runs if "tb-beta" in name}
 
 
 def test_a_run_lasts_four_times_its_lag_and_samples_for_its_reuse():
@@ -92,7 +101,7 @@ def test_cells_lie_along_the_axes_and_each_run_has_a_name_of_its_own(tuned: Path
     cells = along()
     assert len(cells) == 11
     assert sum((c.lag != 1) + (c.reuse != 1) + (c.searchers != 1) for c in cells) == 10
-    runs = arms.runs_of(arms.tuned(tuned / "_tuning"), "sparse", cells, "base")
+    runs = arms.runs_of(arms.tuned(tuned / "_tuning", "sparse"), "sparse", cells, "base")
     assert len(runs) == 4 * 11 + 1
 
 
@@ -104,28 +113,35 @@ def test_what_was_not_run_is_shown_as_such_and_samples_are_counted_to_the_score(
     found = frontier_sparse.section(tuned)
     rows = {tuple(row[:2]): row[2:] for row in found.rows}
     # Half is reached at step 40 of 200, after a fifth of 25,600 samples; the anchor reaches it at step 60. The first
-    # right answer is found at step 50: a quarter.
-    assert rows["lag 1", "tb"][2:4] == ["5120", "6400"]
+    # 12,800 are those of 100 steps, of which the last 51 find nothing but right answers.
+    assert rows["lag 1", "tb"][2:4] == ["5120", "6528"]
     assert rows["fresh", "on-policy"][2] == "7680"
     assert set(rows["lag 1", "corrected"]) == {"not run"}
     assert len(rows) == 4 + 4 + 1
     assert "Not run: lag 16, lag 64, lag 512, reuse 4, reuse 16, 4 searchers," in found.text
-    assert "tb vargrad-tb-beta0.03 0.0003" in found.text
+    assert "tb vargrad-tb-beta0.001 0.0003" in found.text
     assert [claim.shown for claim in found.claims] == [True, False]
     assert found.draw is not None
     found.draw(tuned / "picture.png")
     assert (tuned / "picture.png").stat().st_size > 5000
 
 
-def test_a_ladder_that_finds_in_half_the_samples_is_judged_by_arm(tuned: Path):
-    for cell, trajectories in (
-        (CENTRE, 25_600),
-        (Cell(searchers=16), 25_600),
-        (Cell(searchers=16, ladder=True), 12_800),
-    ):
-        ended(tuned, arms.name_of("weighted-tb", cell), 0.0, 0.1, trajectories=trajectories)
+def test_a_ladder_that_finds_twice_as_many_of_as_many_samples_is_judged_by_arm(tuned: Path):
+    found = {CENTRE: 0.01, Cell(searchers=16): 0.02, Cell(searchers=16, ladder=True): 0.03}
+    for cell, share in found.items():
+        for seed in (0, 1):
+            ended(
+                tuned,
+                arms.name_of("weighted-tb", cell),
+                0.0,
+                0.1,
+                seed=seed,
+                trajectories=25_600 * cell.searchers,
+                right=lambda step, seed=seed, share=share: 2 * seed * share,
+            )
     (claim,) = frontier_sparse.section(tuned).claims
-    assert claim.measured == "6,400 samples by one, 6,400 by 16 alike, 3,200 by 16 on the ladder"
+    # Of 12,800 samples, which 16 searchers have drawn after 6 of 200 steps of 2,048.
+    assert claim.measured == "in 12,800: 128 by one, 246 by 16 alike, 369 by 16 on the ladder"
     assert claim.shown
 
 

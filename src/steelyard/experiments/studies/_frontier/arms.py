@@ -51,29 +51,40 @@ RATES = (1e-4, 3e-4, 1e-3)
 TUNING_SEEDS = (900, 901)
 SCORE = late("eval/accuracy")
 """What rates and objectives are chosen by: held-out accuracy in the last third of the steps."""
-BETAS = (0.1, 0.03, 0.01)
-"""Of trajectory balance: distance from the reference against reward."""
-CANDIDATES: Mapping[str, Mapping[str, Objective]] = {
-    "tb": {f"vargrad-tb-beta{beta:g}": VarGradTB(beta=beta) for beta in BETAS},
-    "weighted-tb": {f"weighted-tb-beta{beta:g}": WeightedTB(beta=beta) for beta in BETAS},
-    "corrected": {
+ARMS = ("tb", "weighted-tb", "corrected", "uncorrected", "on-policy")
+"""As they stand in the table."""
+
+
+def candidates(world: Name) -> dict[str, Mapping[str, Objective]]:
+    """Arm -> what tuning chooses among; one that divides by a constant length takes the world's longest."""
+    betas, longest = WORLDS[world].betas, WORLDS[world].longest
+    some = (
+        {f"vargrad-tb-beta{beta:g}": VarGradTB(beta=beta) for beta in betas},
+        {f"weighted-tb-beta{beta:g}": WeightedTB(beta=beta) for beta in betas},
+        _corrected(longest),
+        {"uncorrected": DrGRPO(importance_ratio=False, max_length=longest)},
+        {"on-policy": DrGRPO(max_length=longest)},
+    )
+    return dict(zip(ARMS, some, strict=True))
+
+
+def _corrected(longest: int) -> dict[str, Objective]:
+    return {
         "asymmetric-reinforce": AsymmetricReinforce(),
         "cispo": CISPO(),
         "grpo": GRPO(),
         "gspo": GSPO(),
         "icepop": IcePop(),
         "m2po": M2PO(),
-        "tba-prime": TBAPrime(beta=BETAS[-1]),
-        "tis": TIS(),
+        "tba-prime": TBAPrime(beta=0.01),
+        "tis": TIS(max_length=longest),
         "vcpo": VCPO(),
-    },
-    "uncorrected": {"uncorrected": DrGRPO(importance_ratio=False)},
-    "on-policy": {"on-policy": DrGRPO()},
-}
-"""Arm -> what tuning chooses among; arms as they stand in the table."""
-ARMS = tuple(CANDIDATES)
-TRIED: Mapping[str, Objective] = {name: one for some in CANDIDATES.values() for name, one in some.items()}
-"""All that are tuned."""
+    }
+
+
+def tried(world: Name) -> dict[str, Objective]:
+    """All that are tuned."""
+    return {name: one for some in candidates(world).values() for name, one in some.items()}
 
 
 @dataclass(frozen=True)
@@ -81,28 +92,22 @@ class Tuned:
     """What tuning chose for an arm."""
 
     objective: str
-    """Of `TRIED`."""
+    """Of `tried`."""
     rate: float
-
-
-def objective_of(candidate: str, world: Name) -> Objective:
-    """A candidate's objective; where it divides by a constant length, the world's longest one."""
-    found = TRIED[candidate]
-    return replace(found, max_length=WORLDS[world].longest) if isinstance(found, DrGRPO | TIS) else found
 
 
 def run_of(candidate: str, world: Name, cell: Cell, rate: float, base: str) -> Run:
     """A candidate in a cell.
 
     Args:
-        candidate: one of `TRIED`.
+        candidate: one of `tried`.
         world: where it learns.
         cell: under which conditions; on-policy has those of `FRESH`.
         rate: learning rate.
         base: directory of the world's base model.
     """
     here = FRESH if candidate == "on-policy" else cell
-    objective = objective_of(candidate, world)
+    objective = tried(world)[candidate]
     steps = max(WORLDS[world].steps, PATIENCE * here.lag)
     again = here.reuse > 1 or isinstance(objective, VarGradTB | WeightedTB)
     return Run(
@@ -130,20 +135,20 @@ def tuning(world: Name, base: str) -> dict[str, Run]:
     """The runs that candidates and rates are chosen by."""
     return {
         label(f"{name}-rate{rate:g}", seed): replace(run_of(name, world, TUNED_AT, rate, base), seed=seed)
-        for seed, name, rate in itertools.product(TUNING_SEEDS, TRIED, RATES)
+        for seed, name, rate in itertools.product(TUNING_SEEDS, tried(world), RATES)
     }
 
 
-def tuned(root: Path) -> dict[str, Tuned]:
-    """What tuning chose, by arm, read from its runs in `root`.
+def tuned(root: Path, world: Name) -> dict[str, Tuned]:
+    """What tuning chose in a world, by arm, read from its runs in `root`.
 
     Raises:
         SteelyardError: a run of the tuning is missing, unfinished or damaged.
     """
-    scores = {Tuned(name, rate): _score(root, f"{name}-rate{rate:g}") for name in TRIED for rate in RATES}
+    scores = {Tuned(name, rate): _score(root, f"{name}-rate{rate:g}") for name in tried(world) for rate in RATES}
     return {
         arm: max((one for one in scores if one.objective in some), key=scores.__getitem__)
-        for arm, some in CANDIDATES.items()
+        for arm, some in candidates(world).items()
     }
 
 

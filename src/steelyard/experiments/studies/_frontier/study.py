@@ -6,6 +6,7 @@ ended is not repeated, and cells that were not run are shown as such.
 """
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.spread import short
 from steelyard.experiments.harness.sweep import sweep
 from steelyard.experiments.studies._frontier import arms, cells, picture
-from steelyard.experiments.studies._frontier.found import COLUMNS, Found, middle, read
+from steelyard.experiments.studies._frontier.found import COLUMNS, Found, early, middle, read
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name, based
 
 TUNING = "_tuning"
@@ -58,7 +59,7 @@ class Frontier:
         base = based(root, self.world)
         sweep(self.name, arms.tuning(self.world, base), jobs=study.jobs, directory=str(root / TUNING))
         asked = cells.along(study.lags, study.reuses, study.searchers)
-        runs = arms.runs_of(arms.tuned(root / TUNING), self.world, asked, base)
+        runs = arms.runs_of(arms.tuned(root / TUNING, self.world), self.world, asked, base)
         grid = study_base.grid(runs, study.seeds, study.first_seed)
         return study_base.carry_out(self.name, grid, self.section, replace(study, output_dir=str(root)))
 
@@ -67,7 +68,7 @@ class Frontier:
         found = read(root)
         every = [cells.FRESH, *cells.along()]
         run = [cell for cell in every if any((arm, cell) in found for arm in _arms(cell))]
-        chosen = ", ".join(f"{arm} {_said(one)}" for arm, one in arms.tuned(root / TUNING).items())
+        chosen = ", ".join(f"{arm} {_said(one)}" for arm, one in arms.tuned(root / TUNING, self.world).items())
         left = ", ".join(cell.name for cell in every if cell not in run)
         return Section(
             f"The frontier in {self.world}: score and samples by lag, reuse and searchers",
@@ -88,8 +89,8 @@ def _text(world: Name) -> str:
 Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least {cells.PATIENCE} times as many as the lag, which is exact
 (inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the others from
 the single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
-score* counts the samples drawn up to the first evaluation at {WORLDS[world].enough:.0%}; *to first* those up to the
-first right answer. Distinct are the different right answers among 16 samples."""
+score* counts the samples drawn up to the first evaluation at {WORLDS[world].enough:.0%}; *found* are the right answers
+among the first {early(world):,} samples, or among all where fewer are drawn. Distinct are the different right answers among 16 samples."""
 
 
 def _said(one: arms.Tuned) -> str:
@@ -132,14 +133,15 @@ def _sooner(found: Found, arm: str, world: Name) -> Judgement | None:
 
 
 def _finds(found: Found, arm: str, world: Name) -> Judgement | None:
-    """By the samples to the first right answer: one searcher, sixteen alike, sixteen on the ladder."""
+    """By right answers among as many samples, all seeds together: one searcher, sixteen alike, sixteen on the ladder."""
     places = (cells.CENTRE, cells.Cell(searchers=16), cells.Cell(searchers=16, ladder=True))
     groups = [found.get((arm, cell), []) for cell in places]
     if not all(groups):
         return None
-    one, alike, ladder = (middle(runs, "to first", world) for runs in groups)
+    read = COLUMNS["found"](world).read
+    one, alike, ladder = (statistics.fmean(map(read, runs)) for runs in groups)
     return stated(
-        f"{arm}: 16 searchers on a ladder of temperatures find a right answer in half of one's samples",
-        f"{short(one)} samples by one, {short(alike)} by 16 alike, {short(ladder)} by 16 on the ladder",
-        math.isfinite(ladder) and 2 * ladder <= one,
+        f"{arm}: of as many samples 16 searchers on a ladder of temperatures find twice as many right answers as one",
+        f"in {early(world):,}: {short(one)} by one, {short(alike)} by 16 alike, {short(ladder)} by 16 on the ladder",
+        ladder > 0 and ladder >= 2 * one,
     )

@@ -32,15 +32,19 @@ class World:
     """Held-out accuracy (greedy) at which generations are counted."""
     steps: int = 200
     """Learner steps at the centre."""
+    betas: tuple[float, float, float] = (0.1, 0.03, 0.01)
+    """Of trajectory balance, to be tuned: distance from the reference against reward."""
 
 
 _SKILL = latent_skill.LatentSkill()
 _ANSWERS = many_answers.ManyAnswers()
 _RARE = habits.Habits(shares=(0.1,), length=4)
+_FAINT = (1e-2, 1e-3, 1e-4)
+"""Where most groups hold no right answer, the pull to the reference is all that most steps have."""
 WORLDS: Mapping[Name, World] = {
     "latent-skill": World(_SKILL, lambda: latent_skill.base(_SKILL, 0), 2 * latent_skill.MOST, enough=0.8),
     "many-answers": World(_ANSWERS, lambda: many_answers.base(_ANSWERS, 0), 6, enough=0.9),
-    "sparse": World(_RARE, lambda: habits.base(_RARE, 0), 5, enough=0.5, steps=400),
+    "sparse": World(_RARE, lambda: habits.base(_RARE, 0), 5, enough=0.5, steps=400, betas=_FAINT),
 }
 
 
