@@ -58,13 +58,24 @@ def test_micro_batches_keep_groups_whole_and_within_budget(shapes: list[tuple[in
         assert padded <= budget or len(part) == 1
 
 
-@given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 200))
-def test_shared_prompts_count_once_and_padding_not_at_all(shapes: list[tuple[int, int]], budget: int) -> None:
-    groups = [[trajectory(f"p{i}", length)] * size for i, (length, size) in enumerate(shapes)]
+def _saying(trajectory: Trajectory, token: int) -> Trajectory:
+    """The same with another first action."""
+    tokens_T = trajectory.tokens_T.copy()
+    tokens_T[-2] = token
+    return trajectory.replace(tokens_T=tokens_T)
+
+
+@given(
+    st.lists(st.tuples(st.integers(3, 30), st.lists(st.integers(0, 2), min_size=1, max_size=5)), min_size=1),
+    st.integers(1, 200),
+)
+def test_shared_prompts_and_rests_count_once_and_padding_not_at_all(shapes: list, budget: int) -> None:
+    groups = [[_saying(trajectory(f"p{i}", n), said) for said in all_said] for i, (n, all_said) in enumerate(shapes)]
     parts = list(micro_batches(groups, budget, shared=True))
     assert sorted(g[0].prompt_id for part in parts for g in part) == sorted(g[0].prompt_id for g in groups)
     for part in parts:
-        computed = sum(len(g[0].tokens_T) - 2 + len(g) for g in part)  # of two actions the first is fed in
+        # Of two actions the first is fed in, once for all that say the same.
+        computed = sum(len(g[0].tokens_T) - 2 + len({int(t.tokens_T[-2]) for t in g}) for g in part)
         assert computed <= budget or len(part) == 1
 
 

@@ -51,6 +51,8 @@ CASES = {
     "mixed up": [_row(B, (3, 3)), _row(A, (1, 2, 0)), _row(B, (3, 4)), _row(A, (2,)), _row((6,), (1, 0))],
     "single actions": [_row(A, (1,)), _row(A, (2,)), _row(B, (3,))],
     "turns": [(A, (1, 8, 8, 2), (1, 0, 0, 1)), (A, (1, 8, 2), (1, 0, 1)), (B, (4, 5, 6), (1, 0, 0))],
+    "rests that are alike": [_row(A, (1, 2, 0)), _row(B, (1, 2, 0)), *[_row(A, (1, 2, 3))] * 2, _row(A, (1, 2))],
+    "alike, with other actions": [(A, (1, 8, 2), (1, 0, 1)), (A, (1, 8, 2), (1, 1, 1)), (A, (1, 8, 2), (1, 1, 0))],
     "rows without actions": [_row(A, (1, 2)), (A, (), ()), ((1,), (), ()), _row(A, (3, 0))],
 }
 
@@ -117,10 +119,12 @@ def test_is_close_in_bfloat16():
         ("no two alike", 4 + 2 + 1 + (1 + 0 + 2)),
         ("single actions", 4 + 2),
         ("turns", 4 + 2 + (3 + 2 + 0)),
+        ("rests that are alike", 4 + 2 + (2 + 2 + 1)),
+        ("alike, with other actions", 4 + (2 + 1)),
         ("rows without actions", 4 + 1 + (1 + 1)),
     ],
 )
-def test_computes_each_prompt_once_and_no_padding(monkeypatch, name, tokens):
+def test_computes_each_prompt_and_each_rest_once_and_no_padding(monkeypatch, name, tokens):
     decoder, seen = _decoder(), []
     inner = decoder.hidden
     monkeypatch.setattr(decoder, "hidden", lambda t, *rest: seen.append(t.shape) or inner(t, *rest))

@@ -12,7 +12,7 @@ from steelyard.learner.label_columns import collate_label
 def micro_batches(groups: Sequence[Group], max_tokens: int, *, shared: bool = False) -> Iterator[list[Group]]:
     """Cut `groups` into runs whose computed tokens stay within `max_tokens`, longest first so that padding is least.
 
-    Computed is the padded rectangle or, with `shared`, each prompt of a group once and what follows it in every row.
+    Computed is the padded rectangle or, with `shared`, each prompt of a group and each of its different rests once.
     A group larger than the budget stands alone: a group is never split.
     """
     ordered = sorted(groups, key=_longest, reverse=True)
@@ -82,15 +82,15 @@ def _longest(group: Group) -> int:
 
 
 def _without_padding(group: Group) -> int:
-    """Tokens that `steelyard.policy.prefix_sharing` feeds in: prompts once, and no row's last action."""
+    """Tokens that `steelyard.policy.prefix_sharing` feeds in: each prompt and each rest once, and no last action."""
     prompts: dict[bytes, int] = {}
-    rest = 0
+    rests: dict[tuple[int, bytes], int] = {}
     for t in group:
         (steps,) = np.nonzero(t.action_T)
         start, end = (int(steps[0]), int(steps[-1])) if len(steps) else (len(t.tokens_T),) * 2
         prompts[t.tokens_T[:start].tobytes()] = start
-        rest += end - start
-    return sum(prompts.values()) + rest
+        rests[start, t.tokens_T[:end].tobytes()] = end - start
+    return sum(prompts.values()) + sum(rests.values())
 
 
 def _zeros(trajectory: Trajectory) -> np.ndarray:

@@ -55,8 +55,8 @@ class Learner:
         schedules: numeric setting of the objective -> its schedule over steps; others stay as they are.
         reference_reset: the reference becomes the policy every so many steps; 0 never.
         demonstrations: a prompt's id -> its given completion, which joins the prompt's group at each step.
-        micro_tokens: tokens computed per forward pass: each prompt once and no padding where the policy shares
-            prompts, else the padded rectangle. A group is never split.
+        micro_tokens: tokens computed per forward pass: equal prompts and rests once and no padding where the policy
+            shares prompts, else the padded rectangle. A group is never split.
     """
 
     def __init__(

@@ -256,7 +256,7 @@ class Policy:
 
     @property
     def shares_prompts(self) -> bool:
-        """True where `step_logp` computes each prompt once for all its rows, without padding; see `prefix_sharing`."""
+        """True where `step_logp` computes equal prompts and rests once, without padding; see `prefix_sharing`."""
         return self._decoder is not None and self._intervened is None and not self.hooked
 
     @cached_property

@@ -5,9 +5,9 @@
 
 A row's prompt ends before its first action; equal prompts are one prompt, wherever their rows stand, and so are equal
 rests of one prompt: a policy that knows its answer gives the same one many times. The last action of a row is not fed
-in, since nothing is predicted from it, so rows that differ in it alone share their rest. Everything but attention runs on the stream. For attention,
-queries, keys and values are gathered into two padded rectangles, and any attention variant mixes them there. Masks hide
-the padding, and no gradient comes out of it, so the result is that of padded rows.
+in, since nothing is predicted from it, so rows that differ in it alone share their rest. Everything but attention runs
+on the stream. For attention, queries, keys and values are gathered into two padded rectangles, and any attention
+variant mixes them there. Masks hide the padding, and no gradient comes out of it, so the result is that of padded rows.
 Shapes: N rows, T steps, P prompts, R different rests, S tokens in the stream, D hidden size, M actions.
 """
 

@@ -90,7 +90,8 @@ Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least {cells.PATIENCE} time
 (inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the others from
 the single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
 score* counts the samples drawn up to the first evaluation at {WORLDS[world].enough:.0%}; *found* are the right answers
-among the first {early(world):,} samples, or among all where fewer are drawn. Distinct are the different right answers among 16 samples."""
+among the first {early(world):,} samples, or among all where fewer are drawn. *Distinct* are the different right answers
+among 16 samples."""
 
 
 def _said(one: arms.Tuned) -> str:
@@ -133,7 +134,7 @@ def _sooner(found: Found, arm: str, world: Name) -> Judgement | None:
 
 
 def _finds(found: Found, arm: str, world: Name) -> Judgement | None:
-    """By right answers among as many samples, all seeds together: one searcher, sixteen alike, sixteen on the ladder."""
+    """By right answers among as many samples, a mean over the seeds: one, sixteen alike, sixteen on the ladder."""
     places = (cells.CENTRE, cells.Cell(searchers=16), cells.Cell(searchers=16, ladder=True))
     groups = [found.get((arm, cell), []) for cell in places]
     if not all(groups):
