@@ -15,7 +15,7 @@ from steelyard.experiments.harness.run_index import by_seed
 from steelyard.experiments.harness.run_metrics import SPENT, RunMetric, final, lowest, summed_up
 from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.study_base import Study, carry_out, grid
-from steelyard.objective import GRPO, OAPL, RLOO, DrGRPO, Kimi, Reinforce, VarGradTB
+from steelyard.objective import GRPO, OAPL, RLOO, DrGRPO, Kimi, Reinforce, VarGradTB, WeightedTB
 from steelyard.recipes import enumerable
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.report import RunRecords
@@ -37,6 +37,7 @@ OWN = SingleUse(capacity=4)
 # oapl the better of the first two; the others have the rate of the enumerable recipe.
 ARMS: dict[str, Run] = {
     "vargrad-tb": replace(BASE, objective=VarGradTB(beta=BETA), learning_rate=4e-3),
+    "weighted-tb": replace(BASE, objective=WeightedTB(beta=BETA), learning_rate=4e-3),
     "rloo": replace(BASE, objective=RLOO(beta=BETA), learning_rate=4e-3),
     "oapl": replace(BASE, objective=OAPL(beta=BETA), learning_rate=1.2e-3),
     "kimi": replace(BASE, objective=Kimi(beta=BETA), learning_rate=4e-3),
@@ -46,7 +47,7 @@ ARMS: dict[str, Run] = {
     "vargrad-tb, own data": replace(BASE, objective=VarGradTB(beta=BETA), replay=OWN, learning_rate=4e-3),
     "oapl, own data": replace(BASE, objective=OAPL(beta=BETA), replay=OWN, learning_rate=4e-3),
 }
-REACH = ("vargrad-tb", "rloo", "oapl")
+REACH = ("vargrad-tb", "weighted-tb", "rloo", "oapl")
 MISS = ("grpo", "dr-grpo", "reinforce")
 COLUMNS = {
     "before": RunMetric(summed_up("total_variation_before")),
@@ -62,7 +63,8 @@ development seed, `oapl` the better of two; the others have the recipe's own, un
 
 The residuals of trajectory balance can all be 0, at pi* and nowhere else, whoever sampled. `rloo` on the KL-shaped
 reward r - beta log(pi/pi_ref) has the same gradient up to a constant: what trajectory balance takes off each residual,
-the group's mean, is the mean baseline. Without it (`reinforce`) the same rewards push up whatever was drawn often.
+the group's mean, is the mean baseline. `weighted-tb` has the same zero: its weights say how much a residual counts, and
+where all are 0 that makes no difference. Without the mean (`reinforce`) the same rewards push up whatever was drawn often.
 `grpo` and `dr-grpo` centre the reward but not the log-ratio, and their clip holds the policy near the one that sampled.
 GRPO's k3 estimates the KL only on the policy's own samples; its weight, 0.7, is beta over the deviation of rewards in a
 group, so that on fresh data its target would be pi*. Dr. GRPO has no reference, and none such target.
