@@ -83,6 +83,24 @@ def test_a_batch_without_rewards_has_no_weight(make: Callable[..., Made]) -> Non
     assert np.array_equal(before, learner.policy.weights())
 
 
+def test_masked_completions_that_were_cut_off_count_as_without_reward(make: Callable[..., Made]) -> None:
+    learner, groups = make(mask_truncated=True)
+    other, _ = make()
+    some = [[t.replace(finish="length" if i in (1, 2) else "stop") for i, t in enumerate(g)] for g in groups]
+    masked = learner.step(some)
+    without = other.step([[t if t.finish == "stop" else t.replace(reward=None) for t in g] for g in some])
+    assert np.array_equal(learner.policy.weights(), other.policy.weights())
+    assert masked["learner/loss"] == without["learner/loss"]
+    assert masked["batch/reward_mean"] == pytest.approx(np.mean([t.reward for g in some for t in g]))
+
+
+def test_a_step_of_completions_that_were_all_cut_off_changes_nothing(make: Callable[..., Made]) -> None:
+    learner, groups = make(mask_truncated=True)
+    before = learner.policy.weights()
+    assert learner.step([[t.replace(finish="length") for t in g] for g in groups])["learner/grad_norm"] == 0.0
+    assert np.array_equal(before, learner.policy.weights())
+
+
 def test_schedules_of_rate_and_beta(make: Callable[..., Made]) -> None:
     schedule = WarmupStableDecay(warmup=1, stable=1, decay=2)
     learner, groups = make(optimizer=Adam(schedule=schedule), schedules={"beta": Schedule(0.4, 0.2, 2)})

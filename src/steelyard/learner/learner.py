@@ -57,6 +57,7 @@ class Learner:
         demonstrations: a prompt's id -> its given completion, which joins the prompt's group at each step.
         micro_tokens: tokens computed per forward pass: equal prompts and rests once and no padding where the policy
             shares prompts, else the padded rectangle. A group is never split.
+        mask_truncated: nothing is learned from completions that were cut off at a limit.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Learner:
         reference_reset: int = 0,
         micro_tokens: int = 16384,
         demonstrations: Mapping[str, Trajectory] | None = None,
+        mask_truncated: bool = False,
     ) -> None:
         self.policy = policy
         self.objective = objective
@@ -80,6 +82,7 @@ class Learner:
         self.schedules = dict(schedules or {})
         self.reference_reset = reference_reset
         self.micro_tokens = micro_tokens
+        self.mask_truncated = mask_truncated
         self._demonstrations = dict(demonstrations or {})
         needs = needs_of(objective)
         made = (make and make(policy.hidden_size) for make in (needs.log_z, needs.value))
@@ -103,7 +106,7 @@ class Learner:
         Raises:
             SteelyardError: the loss or its gradient is not finite; the weights are then as they were.
         """
-        learned = self._demonstrated([self._refer(group) for group in groups])
+        learned = self._demonstrated([self._refer(self._counted(group)) for group in groups])
         objective = scheduled(self.objective, self.schedules, self.steps)
         learned = marked(objective, learned)
         rate = self.learning_rate * self.settings.schedule(self.steps)
@@ -199,6 +202,12 @@ class Learner:
             known |= {t.prompt_id: t for t in referred}
         given = [known.get(group[0].prompt_id) for group in groups]
         return [g if t is None else [*g, t.replace(version=self.version)] for g, t in zip(groups, given, strict=True)]
+
+    def _counted(self, group: Group) -> Group:
+        """The group; what was cut off has no reward in it, where that is not to count."""
+        if not self.mask_truncated:
+            return group
+        return [t.replace(reward=None) if t.finish == "length" else t for t in group]
 
     def _refer(self, group: Group) -> Group:
         """Reference log-probabilities of an earlier reference are computed anew."""

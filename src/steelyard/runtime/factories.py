@@ -211,6 +211,7 @@ def learner_settings(run: Run) -> dict[str, Any]:
         "schedules": run.schedules,
         "reference_reset": run.reference_reset,
         "micro_tokens": run.micro_tokens,
+        "mask_truncated": run.mask_truncated_completions,
     }
 
 

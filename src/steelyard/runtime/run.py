@@ -122,6 +122,9 @@ class Run:
     """Completions of each prompt in a searcher batch (S); None for num_generations."""
     max_completion_length: PositiveInt = 32
     """Most tokens that a completion may have."""
+    mask_truncated_completions: bool = False
+    """Learn nothing from completions that were cut off at --max-completion-length; otherwise each counts with the
+    reward that it got. They are stored and drawn in either case."""
     stop: StopStrings = None
     r"""A string that ends a completion, for example --stop '\nQuestion:'; given several times, the first that comes.
     Its tokens are trained on, and the text that is scored ends before it. None takes what the task says. \n, \t and
