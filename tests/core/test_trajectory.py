@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import msgspec
@@ -76,6 +77,20 @@ def test_what_was_read_passes_on_as_it_came_and_a_changed_copy_does_not():
     assert to_bytes(read) is data
     assert from_bytes(to_bytes(read.replace(reward=0.5))).reward == 0.5
     assert from_bytes(to_bytes(read.replace(info={"a": 1}))).info == {"a": 1}
+
+
+@given(trajectories())
+def test_a_changed_copy_is_what_dataclasses_make_of_it(one):
+    kept = to_bytes(one)
+    found = one.replace(reward=2.5, sample=7)
+    assert to_bytes(found) == to_bytes(dataclasses.replace(one, reward=2.5, sample=7))
+    assert to_bytes(one) == kept
+
+
+def test_a_field_that_there_is_not_is_not_changed():
+    one = Trajectory("p", np.zeros(1, np.int32), np.ones(1, bool), np.zeros(1, np.float32), 0, "d", Sampling(), "stop")
+    with pytest.raises(TypeError, match="a trajectory has no rewards"):
+        one.replace(rewards=1.0)
 
 
 def test_one_version_leaves_the_bytes_as_they_were_and_such_bytes_are_read():

@@ -9,17 +9,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+
 from steelyard.core.protocols import Episode
 from steelyard.core.trajectory import Prompt, Trajectory
 
 T = TypeVar("T")
 _UNCHANGEABLE = (str, int, float, bool, bytes, type(None))
+_ARRAYS = ("tokens_T", "action_T", "logp_behaviour_T", "logp_ref_T", "version_T", "reward_T")
 
 
 def own(value: T) -> T:
     """The value, copied all the way down; what cannot be copied, such as a lock, is given as it is."""
     if isinstance(value, _UNCHANGEABLE):
         return value
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return value.copy()  # as `deepcopy` does, in less time
     try:
         return copy.deepcopy(value)
     except TypeError:  # how Python says that an object cannot be copied
@@ -35,15 +40,9 @@ def own_prompt(prompt: Prompt) -> Prompt:
 def own_trajectory(trajectory: Trajectory) -> Trajectory:
     """A trajectory that shares nothing with the original."""
     t = trajectory
-    arrays: dict[str, object] = {
-        "tokens_T": t.tokens_T.copy(),
-        "action_T": t.action_T.copy(),
-        "logp_behaviour_T": t.logp_behaviour_T.copy(),
-        "logp_ref_T": own(t.logp_ref_T),
-        "version_T": own(t.version_T),
-        "reward_T": own(t.reward_T),
-    }
-    return t.replace(**arrays, reward_parts=dict(t.reward_parts), info=own(dict(t.info)), labels=dict(t.labels))
+    arrays = {name: own(getattr(t, name)) for name in _ARRAYS}
+    info = {name: own(value) for name, value in t.info.items()}
+    return t.replace(**arrays, reward_parts=dict(t.reward_parts), info=info, labels=dict(t.labels))
 
 
 def own_episodes(episodes: Sequence[Episode]) -> list[Episode]:
