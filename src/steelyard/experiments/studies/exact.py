@@ -65,9 +65,9 @@ The residuals of trajectory balance can all be 0, at pi* and nowhere else, whoev
 reward r - beta log(pi/pi_ref) has the same gradient up to a constant: what trajectory balance takes off each residual,
 the group's mean, is the mean baseline. `weighted-tb` has the same zero: its weights say how much a residual counts, and
 where all are 0 that makes no difference. Without the mean (`reinforce`) the same rewards push up whatever was drawn
-often. `grpo` and `dr-grpo` centre the reward but not the log-ratio, and their clip holds the policy near the one that sampled.
-GRPO's k3 estimates the KL only on the policy's own samples; its weight, 0.7, is beta over the deviation of rewards in a
-group, so that on fresh data its target would be pi*. Dr. GRPO has no reference, and none such target.
+often. `grpo` and `dr-grpo` centre the reward but not the log-ratio, and their clip holds the policy near the one that
+sampled. GRPO's k3 estimates the KL only on the policy's own samples; its weight, 0.7, is beta over the deviation of
+rewards in a group, so that on fresh data its target would be pi*. Dr. GRPO has no reference, and none such target.
 
 `oapl` has the same regression with another baseline, V = beta log mean exp(r/beta) of the group, and so not the same
 gradient. V estimates beta log Z where the lagged policy itself drew the group. Where draws prefer reward V is too high,
