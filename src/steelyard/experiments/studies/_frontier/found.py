@@ -7,7 +7,7 @@ from pathlib import Path
 
 from steelyard.experiments.harness.run_index import directories
 from steelyard.experiments.harness.run_metrics import Read, RunMetric, final, steps_to, summed_up
-from steelyard.experiments.studies._frontier.arms import ARMS, PROMPTS, SAMPLES, name_of
+from steelyard.experiments.studies._frontier.arms import ARMS, name_of
 from steelyard.experiments.studies._frontier.cells import FRESH, Cell, along
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name
 from steelyard.report import RunRecords, read_run
@@ -35,20 +35,10 @@ def _samples_to(world: Name) -> Read:
     return lambda run: drawn(run, reached(run))
 
 
-def _found(world: Name) -> Read:
-    """Right answers among the completions drawn first, `early` of them, or among all where fewer are drawn."""
-
-    def read(run: RunRecords) -> float:
-        at_once = drawn(run, 1.0)
-        rows = [row for row in run.metrics if row["step"] * at_once <= early(world)]
-        return at_once * sum(row["search/reward_mean"] or 0.0 for row in rows)
-
-    return read
-
-
-def early(world: Name) -> int:
-    """A quarter of what one searcher draws: so early hardly anybody has learned."""
-    return PROMPTS * SAMPLES * WORLDS[world].steps // 4
+def _samples_to_first(run: RunRecords) -> float:
+    """Trajectories drawn up to the learner step before which a searcher first found a right answer."""
+    found = (float(row["step"]) for row in run.metrics if (row["search/reward_mean"] or 0) > 0)
+    return drawn(run, next(found, math.inf))
 
 
 def drawn(run: RunRecords, step: float) -> float:
@@ -61,7 +51,7 @@ COLUMNS: Mapping[str, Callable[[Name], RunMetric]] = {
     "accuracy": lambda world: RunMetric(final(ACCURACY)),
     "sampled": lambda world: RunMetric(final("eval/reward_mean")),
     "to score": lambda world: RunMetric(_samples_to(world), 0),
-    "found": lambda world: RunMetric(_found(world), 0),
+    "to first": lambda world: RunMetric(_samples_to_first, 0),
     "distinct": lambda world: RunMetric(final("eval/distinct_correct"), 2),
     "staleness": lambda world: RunMetric(summed_up("staleness_mean"), 1),
     "seconds": lambda world: RunMetric(summed_up("seconds"), 0),

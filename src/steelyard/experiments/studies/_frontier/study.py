@@ -6,7 +6,6 @@ ended is not repeated, and cells that were not run are shown as such.
 """
 
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from steelyard.experiments.harness.section import Section
 from steelyard.experiments.harness.spread import short
 from steelyard.experiments.harness.sweep import sweep
 from steelyard.experiments.studies._frontier import arms, cells, picture
-from steelyard.experiments.studies._frontier.found import COLUMNS, Found, early, middle, read
+from steelyard.experiments.studies._frontier.found import COLUMNS, Found, middle, read
 from steelyard.experiments.studies._frontier.worlds import WORLDS, Name, based
 
 TUNING = "_tuning"
@@ -89,9 +88,9 @@ def _text(world: Name) -> str:
 Learner steps of {arms.PROMPTS} x {arms.SAMPLES}, at least {cells.PATIENCE} times as many as the lag, which is exact
 (inline, synchronous clock). Where a sample is used once, trajectory balance draws from its buffer and the others from
 the single-use queue; where it is used again, all draw from the buffer. Accuracy is greedy, over held-out prompts. *To
-score* counts the samples drawn up to the first evaluation at {WORLDS[world].enough:.0%}; *found* are the right answers
-among the first {early(world):,} samples, or among all where fewer are drawn. *Distinct* are the different right answers
-among 16 samples."""
+score* counts the samples drawn up to the first evaluation at {WORLDS[world].enough:.0%}; *to first* those up to the
+learner step before which the first right answer was found. *Distinct* are the different right answers among 16
+samples."""
 
 
 def _said(one: arms.Tuned) -> str:
@@ -134,15 +133,14 @@ def _sooner(found: Found, arm: str, world: Name) -> Judgement | None:
 
 
 def _finds(found: Found, arm: str, world: Name) -> Judgement | None:
-    """By right answers among as many samples, a mean over the seeds: one, sixteen alike, sixteen on the ladder."""
+    """By the samples to the first right answer, before which nobody learns: one, sixteen alike, sixteen on a ladder."""
     places = (cells.CENTRE, cells.Cell(searchers=16), cells.Cell(searchers=16, ladder=True))
     groups = [found.get((arm, cell), []) for cell in places]
     if not all(groups):
         return None
-    read = COLUMNS["found"](world).read
-    one, alike, ladder = (statistics.fmean(map(read, runs)) for runs in groups)
+    one, alike, ladder = (middle(runs, "to first", world) for runs in groups)
     return stated(
-        f"{arm}: of as many samples 16 searchers on a ladder of temperatures find twice as many right answers as one",
-        f"in {early(world):,}: {short(one)} by one, {short(alike)} by 16 alike, {short(ladder)} by 16 on the ladder",
-        ladder > 0 and ladder >= 2 * one,
+        f"{arm}: 16 searchers on a ladder of temperatures find a right answer in half of one's samples",
+        f"{short(one)} samples by one, {short(alike)} by 16 alike, {short(ladder)} by 16 on the ladder",
+        math.isfinite(ladder) and 2 * ladder <= one,
     )
