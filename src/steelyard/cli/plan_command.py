@@ -142,7 +142,7 @@ def _tell_costs(costs: Costs, wanted: Asked) -> None:
     print(
         f"costs, in s: searcher batch {costs.wave:.3g}, its scoring {costs.score:.3g}, learner step {costs.step:.3g}, "
         f"weights {costs.publish:.3g},\nevaluation {costs.evaluate:.3g}, storing 1,000 completions "
-        f"{1000 * costs.store:.3g}, drawing {costs.draw:.3g}; on {where}, {wanted.way}\n"
+        f"{1000 * costs.store:.3g}, driver between steps {costs.draw:.3g}; on {where}, {wanted.way}\n"
     )
 
 

@@ -1,4 +1,7 @@
-"""What a run's parts cost on this machine: searcher batches, learner steps and one evaluation, each timed alone."""
+"""What a run's parts cost on this machine: searcher batches, learner steps and one evaluation, each timed alone.
+
+Each part hears and says what it does in a run, in as many messages: to pack, read and enter them is part of its cost.
+"""
 
 import tempfile
 import time
@@ -12,11 +15,12 @@ from typing import Any
 
 import torch
 
-from steelyard.core import Episode, Prompt, Score, Weights, from_bytes, require, to_bytes
+from steelyard.core import Episode, Prompt, Replay, Score, Trajectory, Weights, from_bytes, require, to_bytes
 from steelyard.runtime import Run
 from steelyard.runtime.coordinator import Coordinator, Profile
-from steelyard.runtime.coordinator.commands import Command, Feed
-from steelyard.runtime.coordinator.messages import BatchDone, Found, Published, Stepped, WorkerReady
+from steelyard.runtime.coordinator.commands import Feed, Write
+from steelyard.runtime.coordinator.flow import Flow
+from steelyard.runtime.coordinator.messages import BatchDone, Found, Message, Published, Stepped, WorkerReady
 from steelyard.runtime.factories import (
     BUFFER,
     check_prompts,
@@ -30,6 +34,8 @@ from steelyard.runtime.factories import (
 )
 from steelyard.runtime.inline.delayed_store import DelayedWeightStore
 from steelyard.runtime.prompt_scheduler import PromptScheduler
+from steelyard.runtime.roles.messages import FoundBytes, TrainOn, pack, unpack_down, unpack_up
+from steelyard.runtime.run_dir.records import Records
 from steelyard.runtime.simulated.costs import Costs
 
 SEARCHER = "searcher 0"
@@ -81,27 +87,30 @@ def measure_costs(run: Run, say: Callable[[str], None]) -> Costs:
     scheduler = PromptScheduler(run, prompts)
 
     def search() -> list[bytes]:
-        return [to_bytes(t) for part in searcher.search(scheduler.next()) for t in part]
+        return [pack(FoundBytes([to_bytes(t) for t in part])) for part in searcher.search(scheduler.next())]
+
+    def learn() -> bytes:
+        metrics = learner.step([[from_bytes(t) for t in group] for group in _fed(fed).groups])
+        return pack(Stepped(learner.steps, learner.version, metrics, 0.0))
 
     say("the driver, with its replay in a file")
     first = [search() for _ in range(1 + ROUNDS)]
-    store, draw, groups = _driver(run, prompts, learner.reference, first)
+    store, draw, fed = _measure_driver(run, prompts, learner.reference, first)
     say(f"learner steps on {run.num_prompts} x {run.num_generations} completions")
-    steps = [_timed(lambda: learner.step([[from_bytes(t) for t in group] for group in groups]))[0] for _ in first]
-    # Searchers go on with weights that are not the reference's: only then do they ask both.
+    steps = [_timed(learn)[0] for _ in first]
     publish, newest = _timed(lambda: Weights.of(learner.policy.weights(), learner.version))
-    weights.publish(newest)
-    publish += _timed(searcher.refresh)[0]
     say(f"searcher batches of {run.search_prompts} x {run.samples_searched} completions")
     waves = list[float]()
     scores = list[float]()
     lengths = list[int]()
-    for _ in range(1 + ROUNDS):
+    for round_ in range(1 + ROUNDS):
         timed.seconds = 0.0
+        # As in a run there are newer weights at each batch. They are not the reference's: only then are both asked.
+        weights.publish(Weights(newest.data, newest.version + round_, newest.digest))
         seconds, sent = _timed(search)
         waves.append(seconds - timed.seconds)
         scores.append(timed.seconds)
-        lengths += [max(1, int(t.action_T.sum())) for t in map(from_bytes, sent)]
+        lengths += [max(1, int(t.action_T.sum())) for message in sent for t in _found(message)]
     say("an evaluation")
     evaluate, _ = _timed(lambda: make_evaluation(run, searching, learner.reference)(newest))
     wave, score, step = (median(seconds[1:]) for seconds in (waves, scores, steps))
@@ -117,36 +126,80 @@ def _timed(act: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, answer
 
 
-def _driver(
+class _Driver:
+    """What a run's driver does about messages, with nobody to send its own to.
+
+    Args:
+        run: the settings.
+        prompts: the training prompts.
+        records: where rows go.
+        replay: empty.
+        first: the first weights.
+    """
+
+    def __init__(self, run: Run, prompts: Sequence[Prompt], records: Records, replay: Replay, first: Weights) -> None:
+        self._coordinator = Coordinator(replace(run, num_searchers=1, save_steps=0), prompts, Profile())
+        self._flow = Flow(self._coordinator)
+        self._records = records
+        self._first = first
+        for name in self._coordinator.workers:
+            self._coordinator.handle(WorkerReady(name), 0.0)
+        self._coordinator.handle(Published(first.version, first.digest), 0.0)
+        self._flow.note(0.0, self._coordinator.begin(replay, 0.0))
+
+    def deliver(self, batch: Sequence[bytes]) -> None:
+        """A searcher's batch has come, in these messages."""
+        for message in batch:
+            self._tell(Found(SEARCHER, _found(message)))
+        self._tell(BatchDone(SEARCHER, 0.0, 0.0))
+
+    def step(self) -> list[bytes]:
+        """The learner has made a step and published; returns what it is fed next."""
+        fed = self._tell(Stepped(0, self._first.version, {"batch/staleness": {}}, 0.0))
+        self._tell(Published(self._first.version + 1, self._first.digest))
+        return fed
+
+    def _tell(self, message: Message) -> list[bytes]:
+        commands = self._coordinator.handle(message, 0.0)
+        self._flow.note(0.0, commands, message)
+        for command in commands:
+            if isinstance(command, Write):
+                self._records.write(command.file, command.row)
+        return [_packed(command) for command in commands if isinstance(command, Feed)]
+
+
+def _measure_driver(
     run: Run, prompts: Sequence[Prompt], first: Weights, batches: Sequence[Sequence[bytes]]
-) -> tuple[float, float, list[list[bytes]]]:
-    """Seconds of the driver for a completion that comes and for the groups of a step that go, and such groups.
+) -> tuple[float, float, bytes]:
+    """Seconds of the driver for a completion that comes and between two steps of the learner, and what it is then fed.
 
     Its coordinator hands out the same batches as these, since it counts from the same seed.
     """
-    coordinator = Coordinator(replace(run, num_searchers=1), prompts, Profile())
-    with tempfile.TemporaryDirectory() as directory, closing(make_replay(run, Path(directory) / BUFFER)) as replay:
-        for name in coordinator.workers:
-            coordinator.handle(WorkerReady(name), 0.0)
-        coordinator.handle(Published(first.version, first.digest), 0.0)
-        coordinator.begin(replay, 0.0)
-        took = list[float]()
-        for batch in batches:
-            seconds, _ = _timed(partial(_deliver, coordinator, batch))
-            took.append(seconds / len(batch))
-            coordinator.handle(BatchDone(SEARCHER, 0.0, 0.0), 0.0)
-        seconds, groups = _timed(lambda: _drawn(coordinator.handle(Stepped(0, 0, None, 0.0), 0.0)))
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Records(Path(directory) / "run") as records,
+        closing(make_replay(run, Path(directory) / BUFFER)) as replay,
+    ):
+        driver = _Driver(run, prompts, records, replay, first)
+        took = [_timed(partial(driver.deliver, batch))[0] for batch in batches]
+        seconds, fed = _timed(driver.step)
     hint = "allow more than one batch to the warm-up: lower --replay.warmup, or raise --search-prompts"
-    require(bool(groups), f"has no groups after {len(batches)} batches", where="replay", hint=hint)
-    return median(took), seconds, groups
+    require(bool(fed), f"has no groups after {len(batches)} batches", where="replay", hint=hint)
+    return median(took) / (run.search_prompts * run.samples_searched), seconds, fed[0]
 
 
-def _deliver(coordinator: Coordinator, sent: Sequence[bytes]) -> None:
-    coordinator.handle(Found(SEARCHER, [from_bytes(t) for t in sent]), 0.0)
+def _found(message: bytes) -> list[Trajectory]:
+    """What a searcher's message brings."""
+    found = unpack_up(message)
+    assert isinstance(found, FoundBytes)
+    return [from_bytes(t) for t in found.trajectories]
 
 
-def _drawn(commands: Sequence[Command]) -> list[list[bytes]]:
-    """The groups that a learner is fed, as they are sent to it."""
-    return [
-        [to_bytes(t) for t in group] for command in commands if isinstance(command, Feed) for group in command.groups
-    ]
+def _packed(feed: Feed) -> bytes:
+    return pack(TrainOn([[to_bytes(t) for t in group] for group in feed.groups], feed.publish))
+
+
+def _fed(message: bytes) -> TrainOn:
+    fed = unpack_down(message)
+    assert isinstance(fed, TrainOn)
+    return fed

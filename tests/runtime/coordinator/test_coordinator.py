@@ -403,7 +403,18 @@ def test_at_the_start_everybody_is_let_in_and_searchers_get_two_batches() -> Non
     given = [command for command in commands if isinstance(command, c.Assign)]
     assert [command.worker for command in given] == ["searcher 0"] * 2 + ["searcher 1"] * 2
     assert all(len(command.assignments) == 4 for command in given), "two prompts, two samples of each"
-    assert commands.count(c.Evaluate()) == 1, "the first weights are evaluated"
+    assert commands.count(c.Evaluate(0)) == 1, "the first weights are evaluated"
+
+
+def test_an_evaluation_names_its_version_also_to_an_evaluator_that_comes_back() -> None:
+    coordinator, _ = begun()
+    owed = coordinator.workers["searcher 0"].owed()
+    coordinator.handle(m.Found("searcher 0", [trajectory(a, 0) for a in owed]), 1.0)
+    coordinator.handle(m.Stepped(1, 1, {"batch/staleness": {"0": 4}}, 0.0), 2.0)
+    coordinator.handle(m.WorkerLost("evaluator", "is gone"), 3.0)
+    coordinator.handle(m.WorkerStarted("evaluator", "evaluator"), 4.0)
+    again = coordinator.handle(m.WorkerReady("evaluator"), 5.0)
+    assert again == [c.Admit("evaluator"), c.Evaluate(0)], "the first weights, though the learner has others by now"
 
 
 def test_a_step_is_reported_to_replay_before_the_next_groups_are_drawn() -> None:

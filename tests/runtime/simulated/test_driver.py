@@ -75,6 +75,13 @@ def test_on_one_shared_core_everybody_takes_a_share():
     assert two.steps_per_s == pytest.approx(0.5, rel=0.02)
 
 
+def test_on_shared_cores_the_learner_writes_its_weights_itself():
+    replay = replace(RUN, replay=PrioritizedReplay(recent_probability=0.0))
+    costs = Costs(wave=2.0, step=1.0, publish=1.0)
+    assert seen(replay, costs, cores=2.0).steps_per_s == pytest.approx(1 / 2, rel=0.02)
+    assert seen(replay, costs).steps_per_s == pytest.approx(1, rel=0.02)
+
+
 def test_a_driver_that_cannot_keep_up_shows():
     found = seen(replace(QUEUE, num_searchers=4), Costs(wave=2.0, step=1.0, store=0.5))
     assert found.driver_busy > 0.95

@@ -155,7 +155,7 @@ class Crowd:
     async def _evaluate(self, boxes: "_Boxes") -> None:
         boxes.say(wire.Built())
         while not isinstance(message := await boxes.next(), wire.End):
-            if isinstance(message, wire.EvaluateNewest):
+            if isinstance(message, wire.EvaluateVersion):
                 boxes.say(wire.Evaluated({"version": 0}, [], 0.0))
 
 

@@ -43,7 +43,12 @@ class Show:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Have the evaluator measure the newest published weights."""
+    """Have the evaluator measure the weights of this version, or the newest where these are gone: its row says which.
+
+    The run's first weights are never gone.
+    """
+
+    version: int
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Coordinator:
         self._seen_version: int | None = None
         self._gap: tuple[float, float] | None = None
         self._saving = False
-        self._evaluating = False
+        self._evaluating: int | None = None
+        """The version that is asked for in the evaluation that is still going."""
         self._evaluated_step = -1
         self._finishing = False
         self._model_saved = False
@@ -119,7 +120,8 @@ class Coordinator:
             self.timers.start(now)
         # An exact resume repeats the evaluations of the first run, no more.
         exact = self.profile.virtual and saved is not None
-        self._evaluating = not exact and self._evaluated_step != self.steps
+        if not exact and self._evaluated_step != self.steps:
+            self._evaluating = self.version
         if flight is not None:
             self._take_up(flight)
         for worker in self.workers.values():
@@ -216,8 +218,8 @@ class Coordinator:
         self._out.append(Admit(worker.name))
         if worker.role == "searcher":
             self._top_up(worker)
-        elif worker.role == "evaluator" and self._evaluating:
-            self._out.append(Evaluate())
+        elif worker.role == "evaluator" and self._evaluating is not None:
+            self._out.append(Evaluate(self._evaluating))
 
     def _top_up(self, worker: Worker) -> None:
         """Give a searcher batches until it holds as many as the runtime wants."""
@@ -378,14 +380,14 @@ class Coordinator:
 
     def _evaluate(self) -> None:
         """Ask for an evaluation, unless one is still going; an evaluator that is away is asked when it is back."""
-        if self._evaluating:
+        if self._evaluating is not None:
             return
-        self._evaluating = True
-        self._out += [Evaluate() for worker in self.of("evaluator") if worker.phase == "ready"]
+        self._evaluating = self.version
+        self._out += [Evaluate(self.version) for worker in self.of("evaluator") if worker.phase == "ready"]
 
     def _on_evaluated(self, message: m.Evaluated) -> None:
         self._patience.moved = self._now
-        self._evaluating = False
+        self._evaluating = None
         self.timers.evaluated(message.busy)
         # The evaluator knows versions; steps differ from them after a resume.
         self._evaluated_step = self.steps - (self.version - message.row["version"])
@@ -428,7 +430,7 @@ class Coordinator:
 
     def _conclude(self) -> None:
         """The run ends once its model is saved and its last weights are evaluated."""
-        if not self._model_saved or self._evaluating:
+        if not self._model_saved or self._evaluating is not None:
             return
         if self._evaluated_step == self.steps:
             self.outcome = "finished"

@@ -76,7 +76,7 @@ class Driver(ABC):
             c.Assign: self._assign,
             c.Feed: self._feed,
             c.Show: lambda _: None,  # the learner has: its word overtakes the data
-            c.Evaluate: lambda _: self._child("evaluator", wire.EvaluateNewest()),
+            c.Evaluate: lambda command: self._child("evaluator", wire.EvaluateVersion(command.version)),
             c.Save: self._save,
             c.EndWorker: lambda command: self._child(command.worker, wire.End()),
             c.Restart: lambda command: self.supervisor.replace(command.worker, command.after),

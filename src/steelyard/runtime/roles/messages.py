@@ -48,8 +48,10 @@ class TrainOn(msgspec.Struct, tag=True):
     publish: bool
 
 
-class EvaluateNewest(msgspec.Struct, tag=True):
-    """To the evaluator: measure the newest weights."""
+class EvaluateVersion(msgspec.Struct, tag=True):
+    """To the evaluator: measure the weights of this version, or the newest where it does not have these."""
+
+    version: int
 
 
 class SaveInto(msgspec.Struct, tag=True):
@@ -132,7 +134,7 @@ class Failed(msgspec.Struct, tag=True):
         return kind(what, where=where, hint=hint)
 
 
-Down = Build | Begin | Draw | TrainOn | EvaluateNewest | SaveInto | Scores | End
+Down = Build | Begin | Draw | TrainOn | EvaluateVersion | SaveInto | Scores | End
 Up = Placed | Built | FoundBytes | Drawn | Published | Stepped | Evaluated | Failed | Saved | StillWaiting | ScoreThese
 
 _encoder = msgspec.msgpack.Encoder()

@@ -39,7 +39,7 @@ from steelyard.runtime.roles.messages import (
     Drawn,
     End,
     Evaluated,
-    EvaluateNewest,
+    EvaluateVersion,
     Failed,
     FoundBytes,
     Published,
@@ -147,20 +147,21 @@ def _wait_for_groups(
 
 
 def evaluate(channel: Channel, start: Build, run: Run, ports: Ports) -> None:
-    """Measure the newest weights whenever asked."""
+    """Measure weights whenever asked: the run's first ones, which it has itself, and otherwise the newest."""
     policy = make_policy(run)
     run = fitting(run, policy)
     check_prompts(run, policy)
-    beginning = Weights.of(policy.weights(), 0)
+    # The learner begins with these weights, too, and may be far beyond them when the first evaluation is asked for.
+    beginning = Weights.of(policy.weights(), start.version if start.checkpoint is None else 0)
     channel.send(Built())
     if isinstance(channel.receive(run.local.start_deadline, "evaluator"), End):
         return
     weights, _ = ports.attach()
     evaluation = make_evaluation(run, policy, beginning, None if start.scores else DriverReward(channel))
     # Nobody owes the evaluator a request, so this wait ends with the driver, not with a deadline.
-    while isinstance(channel.receive(None, "evaluator"), EvaluateNewest):
+    while isinstance(asked := channel.receive(None, "evaluator"), EvaluateVersion):
         began = time.monotonic()
-        row, samples = evaluation(weights.read())
+        row, samples = evaluation(beginning if asked.version == beginning.version else weights.read())
         channel.send(Evaluated(row, samples, busy=time.monotonic() - began))
 
 

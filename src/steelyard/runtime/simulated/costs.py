@@ -13,13 +13,13 @@ class SideCosts:
     score: NonNegative = 0.0
     """Scoring a searcher batch."""
     publish: NonNegative = 0.0
-    """From the end of a step to when its weights can be taken up."""
+    """From the end of a step to when its weights can be taken up; on shared cores this is work of the learner."""
     evaluate: NonNegative = 0.0
     """An evaluation of the evaluator."""
     store: NonNegative = 0.0
-    """Storing a completion."""
+    """Reading a completion and storing it."""
     draw: NonNegative = 0.0
-    """Drawing the groups of a learner step and handing them over."""
+    """What the driver does between two learner steps: entering the one, drawing the groups of the next."""
 
 
 @checked("plan")
@@ -30,6 +30,6 @@ class Costs(SideCosts):
     wave: Positive
     """A searcher batch: search_prompts x S completions, with the reference's log-probabilities."""
     step: Positive
-    """A learner step on num_prompts x num_generations completions."""
+    """A learner step on num_prompts x num_generations completions, which are read first."""
     lengths: tuple[PositiveInt, ...] = (1,)
     """Tokens of completions of a wave, as they were measured."""

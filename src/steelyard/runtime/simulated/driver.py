@@ -7,6 +7,7 @@ What a run would do with so many searchers, on so many cores, with weights publi
 `barrier` is that of the published code: from the beginning of the last step before a synchronisation, searchers stop
 after the batch that they are at; the learner waits for the slowest of them; then weights go out, and all that was found
 since the last synchronisation comes in.
+On shared cores the learner writes its weights itself; from a device of its own they go while it goes on.
 No effective sample size is measured, so a replay's `min_ess` leaves nothing out here.
 Source: arXiv:2503.18929, and the code that was published with it.
 """
@@ -67,6 +68,7 @@ class Simulation:
         self._costs = costs
         prompts = prompts[: max(1, len(prompts) // grain.prompts)]
         self._barrier = Barrier() if way == "barrier" else None
+        self._shared = cores is not None
         self._processes = Processes(OwnDevices() if cores is None else SharedCores(cores))
         self._coordinator = Coordinator(self._run, prompts, Profile(batches_ahead=1 if self._barrier else 2))
         self.flow = Flow(self._coordinator)
@@ -184,13 +186,18 @@ class Simulation:
                 yield from self._synchronise()
                 idle += self._processes.now - waiting
             elif feed.publish:
-                self._tell(m.Published(self._steps, digest_of(self._steps)))
-                self._processes.spawn(self._show(self._steps))
+                yield from self._publish()
             self._tally.learner_idle += idle
             metrics = {"batch/staleness": {}}
 
-    def _show(self, version: int) -> Process:
-        yield Pause(self._costs.publish)
+    def _publish(self) -> Process:
+        if self._shared:
+            yield Work(self._costs.publish)
+        self._tell(m.Published(self._steps, digest_of(self._steps)))
+        self._processes.spawn(self._show(self._steps, 0.0 if self._shared else self._costs.publish))
+
+    def _show(self, version: int, after: float) -> Process:
+        yield Pause(after)
         self._visible = version
 
     def _synchronise(self) -> Process:
