@@ -16,8 +16,9 @@ from typing import Annotated, ClassVar
 import torch
 import tyro
 
-from steelyard.core import PositiveInt, SteelyardError, checked, derive, first_line, hash_share, require
+from steelyard.core import PositiveInt, SteelyardError, checked, derive, hash_share, require
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.guard.acu import ACU, AnalyticHead
 from steelyard.guard.head_guard import HeadGuard
 from steelyard.guard.labelled import SALT, Labelled
@@ -175,17 +176,11 @@ class AnalyticWork:
         Raises:
             SteelyardError: it is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         assert isinstance(self.guard.method, ACU)
-        try:
-            tensors = load_file(directory / TENSORS)
+        with file_errors("holds no analytic head", where=str(directory), hint="go on from another checkpoint"):
+            tensors = read_tensors(directory / TENSORS)
             known = self.guard.method.restored(tensors)
             self.steps = int(tensors["steps"])
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
-            what = f"holds no analytic head ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
         vars(head_of(self.guard)).update(vars(known))
 
     def save_model(self, directory: Path) -> None:
