@@ -16,12 +16,12 @@ from typing import Annotated, ClassVar
 import torch
 import tyro
 
-from steelyard.core import PositiveInt, SteelyardError, checked, derive, hash_share, require
+from steelyard.core import PositiveInt, SteelyardError, checked, derive, require
 from steelyard.core.json import JsonObject
 from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.guard.acu import ACU, AnalyticHead
 from steelyard.guard.head_guard import HeadGuard
-from steelyard.guard.labelled import SALT, Labelled
+from steelyard.guard.labelled import Labelled, is_held_out
 from steelyard.guard.measures import measured
 from steelyard.guard.saved import HINT, Source, planned, read_guard, write_head
 from steelyard.guard.settings import GuardSettings
@@ -109,7 +109,7 @@ class Analysis(GuardSettings):
             if key_of(text, bool(rows.harm_N[i])) in learned:
                 chosen.append(i)
                 continue
-            held = hash_share(SALT + text) < self.file.held_out_share
+            held = is_held_out(text, self.file.held_out_share)
             what = f"the text {text[:40]!r} with this label was not learned"
             require(held, what, where=self.forget, hint="give rows that were learned, with their labels")
         return Labelled([rows.texts[i] for i in chosen], rows.harm_N[chosen]), len(rows.texts) - len(chosen)
