@@ -26,6 +26,7 @@ from steelyard.guard.measures import measured
 from steelyard.guard.saved import HINT, Source, planned, read_guard, write_head
 from steelyard.guard.settings import GuardSettings
 from steelyard.policy.device import AUTO, Device, check_device
+from steelyard.policy.meta_model import told_of
 
 HELD_OUT = "rows to forget that are held out, so were never learned"
 TENSORS = "head.safetensors"
@@ -68,7 +69,7 @@ class Analysis(GuardSettings):
         here = source.here(flag)
         start = analytic(self.start) if self.start else None
         gone, held = self._gone(keys_of(train) if start is None else head_of(start).learned)
-        model = planned(source, flag) if self.start else {"model": self.model} | ({} if here else {"fetches": True})
+        model = planned(source, flag) if self.start else told_of(self.model, here)
         steps = self._limited(_parts(train, self.batch), _parts(gone, self.request))
         told = {"data": _told(facts, gone, held), "start" if self.start else "model": model}
         return told | {"steps": {"steps": sum(map(len, steps))}}

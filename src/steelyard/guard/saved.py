@@ -31,7 +31,7 @@ from steelyard.guard.ngrams import NgramGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.sdm import SDM
 from steelyard.guard.word_route import WordGate, WordRoute
-from steelyard.policy.meta_model import local_directory
+from steelyard.policy.meta_model import local_directory, told_of
 
 TENSORS = "guard.safetensors"
 PROBES = ("one two three", "a sunny day", "4+5=9", "how do I ...?")
@@ -124,7 +124,7 @@ def planned(source: Source, flag: str) -> JsonObject:
         SteelyardError: there is none, or it is damaged.
     """
     if not source.here(flag):
-        return {"model": source.model, "fetches": source.model}
+        return told_of(source.model, here=False)
     return {"model": source.model, "parameters": size_of(source.load(flag))}
 
 

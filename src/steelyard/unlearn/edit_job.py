@@ -20,7 +20,7 @@ from steelyard.core.json import JsonMapping, JsonObject
 from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device, check_device, device_of
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 from steelyard.task.files import read_rows
 from steelyard.unlearn.request import Files, ForgetRequest
 from steelyard.unlearn.rocr import ROCR, Redirection, placed
@@ -76,7 +76,7 @@ class ForgetByEdit(DrivenSettings, ForgetRequest):
         read, names = self._files()
         self._named()
         place = local_directory(self.model)
-        told: JsonObject = {"model": self.model, "fetches": self.model}
+        told: JsonObject = told_of(self.model, here=False)
         if place is not None:
             policy = meta_policy(place, dtype=self.dtype)
             self._check(policy, read, names)
