@@ -11,7 +11,7 @@ read at the end, only to add the noise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -20,12 +20,12 @@ import torch
 import tyro
 
 from steelyard.core import ShareInside, checked, hash_share, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.core.model_files import file_errors, read_settings, read_tensors, write_settings, write_tensors
 from steelyard.guard.pictures import Pictures, read_pictures, write_pictures
 from steelyard.guard.t2ue import T2UE, Learning, Protector, check_words
 from steelyard.guard.two_towers import TwoTowers, bags, found
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 FACTS, TENSORS, PROTECTED = "t2ue.json", "t2ue.safetensors", "protected.npz"
@@ -98,7 +98,7 @@ class Nothing:
 
 @checked()
 @dataclass(frozen=True)
-class Protecting(DrivenSettings):
+class Protecting(FittingSettings):
     """Learn to make noise from captions, and protect images by it."""
 
     OWN_DATA: ClassVar[str] = "--images captioned.npz --protect captioned.npz"
@@ -113,18 +113,12 @@ class Protecting(DrivenSettings):
     """The run of an earlier `t2ue`, whose generator protects; nothing is learned then."""
     held_out_share: ShareInside = 0.1
     """Share of the public captions that only evaluation sees."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A generator that is measured as it is; empty to learn one."""
 
     @property
     def title(self) -> str:
         """What protects what."""
         learned = f"the generator of {self.start}" if self.start else f"noise learned from {self.images}"
         return f"{learned}, for {self.protect}" if self.protect else learned
-
-    def trained(self, model: Path) -> "Protecting":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the networks, and how many steps there are."""
