@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import logit
 
 from steelyard.check.scoring import episode_of
 from steelyard.core import Prompt, SteelyardError
 from steelyard.guard.bag import BagGuard
-from steelyard.guard.eee_redteam import EEERedTeam, Ensemble, log_odds, nearness
+from steelyard.guard.eee_redteam import EEERedTeam, Ensemble, nearness
 from steelyard.guard.saved import write_bag
 from steelyard.task.provocation import family_words
 
@@ -61,8 +62,8 @@ def test_classifiers_of_ones_own_are_read_from_their_runs(tmp_path):
     for n, one in enumerate(guards):
         write_bag(one, tmp_path / f"run{n}" / "model")
     told = Ensemble(tuple(guards))(["x", "y"], ["bad", "good"])
-    odds = [log_odds(one(["bad", "good"]).harm_N.numpy(), 1e-6) for one in guards]
-    assert log_odds(np.array(told), 1e-6) == pytest.approx(np.mean(odds, axis=0), abs=1e-4), "the mean of the log-odds"
+    odds = [logit(one(["bad", "good"]).harm_N.numpy()) for one in guards]
+    assert logit(np.array(told)) == pytest.approx(np.mean(odds, axis=0), abs=1e-4), "the mean of the log-odds"
     assert told[0] > told[1]
     task = EEERedTeam(classifiers=(str(tmp_path / "run0"), str(tmp_path / "run1")))
     assert task._judge(["x"], ["bad"]) == pytest.approx([told[0]], abs=1e-6)

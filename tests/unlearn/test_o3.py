@@ -9,6 +9,7 @@ import torch
 import steelyard
 from steelyard.cli import main
 from steelyard.core import SteelyardError
+from steelyard.learner.intervention_work import finish
 from steelyard.model.corruption import Corruption
 from steelyard.policy import Policy
 from steelyard.task.answered import AnsweredFile
@@ -29,8 +30,7 @@ def rows(sign):
 
 
 def run(fit):
-    while fit.steps < fit.num_steps:
-        fit.step()
+    finish(fit)
     return fit
 
 

@@ -12,7 +12,7 @@ import torch
 from steelyard.check.verdict import Check, demand
 from steelyard.core import Request, Sampling, Trajectory
 from steelyard.learner import demonstration
-from steelyard.learner.intervention_work import writable
+from steelyard.learner.intervention_work import finish, writable
 from steelyard.model.intervention_file import read_intervention, write_intervention
 from steelyard.policy import Policy
 from steelyard.policy.likelihood import total_logp
@@ -44,8 +44,7 @@ def _fitted(method: Forgetting) -> tuple[Policy, str]:
     policy = Policy.load(MODEL)
     before = (policy.weights().copy(), [p.requires_grad for p in policy.model.parameters()], torch.get_rng_state())
     fit = method.begin(policy, _rows("+"), _rows("-"), seed=7)
-    while fit.steps < fit.num_steps:
-        fit.step()
+    finish(fit)
     done = {
         "changes the model's weights": not np.array_equal(before[0], policy.weights()),
         "changes what is trained": before[1] != [p.requires_grad for p in policy.model.parameters()],

@@ -8,7 +8,7 @@ numbers; `steelyard eval RUN` and `steelyard sample RUN` play it. An environment
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -22,13 +22,13 @@ from steelyard.control.ppo import ControlPPO
 from steelyard.control.system import System
 from steelyard.control.work import ControlWork, told
 from steelyard.core import NonNegativeInt, PositiveInt, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
+from steelyard.learner.fitting_settings import FittingSettings
 
 
 @checked()
 @dataclass(frozen=True)
-class ControlJob(DrivenSettings):
+class ControlJob(FittingSettings):
     """Learn to control an environment of gymnasium."""
 
     OWN_DATA: ClassVar[str] = "--env CartPole-v1"
@@ -48,8 +48,6 @@ class ControlJob(DrivenSettings):
     """Updates between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 2
     """Updates between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A controller that is measured as it is; empty to learn one."""
 
     @property
     def title(self) -> str:
@@ -64,7 +62,7 @@ class ControlJob(DrivenSettings):
             SteelyardError: the environment is code that only the run directory names.
         """
         check_own_code(self.env, model)
-        return replace(self, fitted=str(model))
+        return super().trained(model)
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The environment, and how many updates there are."""

@@ -13,7 +13,7 @@ a file, episodes are played at random there first, and learned from. The run's `
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -30,8 +30,8 @@ from steelyard.control.offline_file import read_episodes
 from steelyard.control.offline_learner import OfflineLearner, OfflineLearning
 from steelyard.control.work import SHOWN, measured, told
 from steelyard.core import NonNegativeInt, PositiveInt, ShareInside, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 Parts = tuple[list[PlayedEpisode], list[PlayedEpisode]]
@@ -39,7 +39,7 @@ Parts = tuple[list[PlayedEpisode], list[PlayedEpisode]]
 
 @checked()
 @dataclass(frozen=True)
-class OfflineControlJob(DrivenSettings):
+class OfflineControlJob(FittingSettings):
     """Learn to control from episodes that were played before."""
 
     OWN_DATA: ClassVar[str] = "--trajectories episodes.jsonl"
@@ -62,8 +62,6 @@ class OfflineControlJob(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 500
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A controller that is measured as it is; empty to learn one."""
 
     @property
     def extra(self) -> str:
@@ -82,7 +80,7 @@ class OfflineControlJob(DrivenSettings):
             SteelyardError: the environment is code that only the run directory names.
         """
         check_own_code(self.env, model)
-        return replace(self, fitted=str(model))
+        return super().trained(model)
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The episodes, and how many steps there are; none are played for it."""

@@ -31,13 +31,12 @@ from steelyard.core import (
     Positive,
     PositiveInt,
     ShareBelowOne,
-    SteelyardError,
     derive,
-    first_line,
     method,
     require,
 )
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.learner.fitting import restore_tensors, tensors_of
 
 S = TypeVar("S")
@@ -157,16 +156,12 @@ class PPOLearning(Generic[S]):
         Raises:
             SteelyardError: it is missing, damaged, or of another system.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         policy = self._model.policy
-        try:
-            restore_tensors(policy, policy.optimizer, load_file(directory / TENSORS))
+        with file_errors(
+            "holds no controller of this system", where=str(directory), hint="go on from another checkpoint"
+        ):
+            restore_tensors(policy, policy.optimizer, read_tensors(directory / TENSORS))
             self.updates = int(json.loads((directory / FACTS).read_text(encoding="utf-8"))["updates"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no controller of this system ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
 
     def _drawn_seed(self, number: int) -> int:
         return derive(self._seed, "control-ppo", number) % 2**31

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import Prompt, Trajectory, derive, find_label, require
+from steelyard.core import Prompt, Trajectory, derive, find_label, require, rng
 from steelyard.curriculum.shuffled import ShuffledWalk
 
 _EPS = 1e-6
@@ -50,6 +50,11 @@ class Arms:
     def next(self, arm: int) -> int:
         """The index of the arm's next prompt."""
         return self._places[arm][self._walks[arm].draw(1)[0]]
+
+    def draw(self, weight_D: Float64[np.ndarray, "D"], places: range, seed: int, name: str) -> list[int]:
+        """For each place the next prompt of an arm that is drawn by weight; a place has a random number of its own."""
+        uniforms = (float(rng(seed, name, place).random()) for place in places)
+        return [self.next(pick(weight_D, uniform)) for uniform in uniforms]
 
     def groups(self, trajectories: Sequence[Trajectory]) -> Iterator[tuple[int, Float64[np.ndarray, "G"]]]:
         """For each prompt yield its arm, and |A_j| of its samples with a reward, in order of sample number."""

@@ -24,9 +24,9 @@ import msgspec
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import PositiveInt, Prompt, Trajectory, method, require, rng
+from steelyard.core import PositiveInt, Prompt, Trajectory, method, require
 from steelyard.core.json import JsonMapping
-from steelyard.curriculum.arms import Arms, pick, targets_of
+from steelyard.curriculum.arms import Arms, targets_of
 from steelyard.curriculum.bandit import HINT as OTHER_TASK
 from steelyard.curriculum.bandit import read_state
 from steelyard.curriculum.mixing_agent import HINT, Mixer, MixingAgent
@@ -119,10 +119,7 @@ class DataMixingDraws:
         weight_D = self.weights()
         places = range(self._position, self._position + num_prompts)
         self._position += num_prompts
-        return [self._arms.next(pick(weight_D, self._uniform(k))) for k in places]
-
-    def _uniform(self, position: int) -> float:
-        return float(rng(self._seed, "data-mixing-agent", position).random())
+        return self._arms.draw(weight_D, places, self._seed, "data-mixing-agent")
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Count 1 less the mean reward of each prompt's samples as one measure of its domain's loss."""

@@ -21,8 +21,8 @@ import msgspec
 import numpy as np
 from jaxtyping import Float64
 
-from steelyard.core import PositiveInt, PositiveOrInf, Prompt, Trajectory, method, require, rng
-from steelyard.curriculum.arms import Arms, pick
+from steelyard.core import PositiveInt, PositiveOrInf, Prompt, Trajectory, method, require
+from steelyard.curriculum.arms import Arms
 from steelyard.curriculum.bandit import HINT, read_state
 from steelyard.curriculum.ucb1 import UCB1
 from steelyard.curriculum.ucboost import UCBoost
@@ -79,10 +79,7 @@ class DumpDraws:
         weight_D = self.weights()
         places = range(self._position, self._position + num_prompts)
         self._position += num_prompts
-        return [self._arms.next(pick(weight_D, self._uniform(k))) for k in places]
-
-    def _uniform(self, position: int) -> float:
-        return float(rng(self._seed, "dump", position).random())
+        return self._arms.draw(weight_D, places, self._seed, "dump")
 
     def observe(self, trajectories: Sequence[Trajectory]) -> None:
         """Record the advantage of every sample with a reward."""

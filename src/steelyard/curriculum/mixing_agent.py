@@ -22,7 +22,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from steelyard.core import SteelyardError, first_line
+from steelyard.core import SteelyardError
+from steelyard.core.model_files import file_errors, read_tensors
 
 WINDOW = 3
 WIDTH = 32
@@ -98,18 +99,13 @@ class MixingAgent:
         Raises:
             SteelyardError: there is none, or it is damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         found = next((p for p in (Path(place), Path(place, PRODUCT)) if (p / TENSORS).is_file()), None)
         if found is None:
             raise SteelyardError("there is no mixing agent", where=place, hint=HINT)
         actor = new_actor(0)
-        try:
+        with file_errors("is no mixing agent", where=str(found), hint=HINT):
             facts = msgspec.json.decode((found / FACTS).read_bytes(), type=_Facts)
-            actor.load_state_dict(load_file(found / TENSORS))
-        except (OSError, msgspec.DecodeError, RuntimeError, SafetensorError) as error:
-            raise SteelyardError(f"is no mixing agent ({first_line(error)})", where=str(found), hint=HINT) from error
+            actor.load_state_dict(read_tensors(found / TENSORS))
         return cls(actor, facts.rounds)
 
 

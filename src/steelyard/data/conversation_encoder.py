@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from steelyard.core import SteelyardError, derive, first_line
+from steelyard.core import derive
+from steelyard.core.model_files import file_errors, read_tensors, write_tensors
 from steelyard.policy.text_states import TextStates
 
 Selector = Literal["soft", "all", "last"]
@@ -76,11 +77,8 @@ class ConversationEncoder(nn.Module):
 
     def save(self, directory: Path) -> None:
         """Write the encoder and the gate into a directory."""
-        from safetensors.torch import save_file
-
         self.states.save(directory)
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self.gate.named_parameters()}
-        save_file(tensors, directory / GATE, {"format": "pt", "selector": self.selector})
+        write_tensors(dict(self.gate.named_parameters()), directory / GATE, selector=self.selector)
 
     @classmethod
     def load(cls, directory: Path, selector: Selector, *, device: str = "cpu") -> "ConversationEncoder":
@@ -89,13 +87,8 @@ class ConversationEncoder(nn.Module):
         Raises:
             SteelyardError: a file is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
+        hint = "give a run of convretrieval"
+        with file_errors("no encoder of conversations can be read", where=str(directory), hint=hint):
             made = cls(TextStates.load(str(directory), device=device), selector, seed=0)
-            made.gate.load_state_dict(load_file(directory / GATE))
-        except (OSError, RuntimeError, SafetensorError) as error:
-            what = f"no encoder of conversations can be read ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="give a run of convretrieval") from error
+            made.gate.load_state_dict(read_tensors(directory / GATE))
         return made

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steelyard.core import SteelyardError, derive, first_line
+from steelyard.core import derive
+from steelyard.core.model_files import file_errors, read_tensors, write_tensors
 from steelyard.policy.text_states import Read, TextStates
 
 HEAD = "compressor.safetensors"
@@ -60,11 +61,8 @@ class LateInteraction(nn.Module):
 
     def save(self, directory: Path) -> None:
         """Write the encoder and the map into a directory."""
-        from safetensors.torch import save_file
-
         self.states.save(directory)
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self.compressor.named_parameters()}
-        save_file(tensors, directory / HEAD, {"format": "pt"})
+        write_tensors(dict(self.compressor.named_parameters()), directory / HEAD)
 
     @classmethod
     def load(cls, directory: Path, *, device: str = "cpu") -> "LateInteraction":
@@ -73,14 +71,9 @@ class LateInteraction(nn.Module):
         Raises:
             SteelyardError: a file is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(directory / HEAD)
+        hint = "give a run of kard that had an encoder"
+        with file_errors("no reranker can be read", where=str(directory), hint=hint):
+            tensors = read_tensors(directory / HEAD)
             made = cls(TextStates.load(str(directory), device=device), width=len(tensors["bias"]), seed=0)
             made.compressor.load_state_dict(tensors)
-        except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-            what = f"no reranker can be read ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="give a run of kard that had an encoder") from error
         return made

@@ -9,7 +9,7 @@ examples.jsonl, which names for every held-out conversation the ones that were f
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -18,12 +18,12 @@ import numpy as np
 import tyro
 
 from steelyard.core import NonNegativeInt, Positive, PositiveInt, ShareInside, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.data.bm25 import BM25
 from steelyard.data.conversation_encoder import ConversationEncoder
 from steelyard.data.conversations import Conversation, ConversationColumns
 from steelyard.data.convretrieval import ConvRetrieval, Retriever, nearest, recall_at
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy import LoRA
 from steelyard.policy.device import AUTO, Device, check_device
@@ -41,7 +41,7 @@ SHOWN = 4
 
 @checked()
 @dataclass(frozen=True)
-class RetrieverJob(DrivenSettings):
+class RetrieverJob(FittingSettings):
     """Fit an encoder that finds conversations by their summaries."""
 
     OWN_DATA: ClassVar[str] = "--path conversations.jsonl --encoder ENCODER"
@@ -69,8 +69,6 @@ class RetrieverJob(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A retriever that is measured as it is; empty to fit one."""
 
     @property
     def title(self) -> str:
@@ -100,10 +98,6 @@ class RetrieverJob(DrivenSettings):
         fitting = self.rule.begin(retriever, train, rate=self.learning_rate, seed=self.seed, steps=self._steps)
         yardstick = Yardstick(self.rule, retriever, train, held)
         return FittingWork(fitting, yardstick.measure, yardstick.write, _facts(train, held))
-
-    def trained(self, model: Path) -> "RetrieverJob":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     @property
     def _steps(self) -> int:

@@ -21,7 +21,6 @@ import torch
 import tyro
 
 from steelyard.core import checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.diffusion.class_forgetting import ClassForgetting, ForgetClasses, Forgotten
 from steelyard.diffusion.classifier import seen
@@ -31,6 +30,7 @@ from steelyard.diffusion.measures import frechet
 from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.saved import SavedDiffusion, read_diffusion, write_diffusion
 from steelyard.diffusion.sfd import SFD
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 MEASURED = 256
@@ -41,7 +41,7 @@ SHOWN = 4
 
 @checked()
 @dataclass(frozen=True)
-class ForgettingJob(DrivenSettings):
+class ForgettingJob(FittingSettings):
     """Make a diffusion model forget classes, without any image."""
 
     OWN_DATA: ClassVar[str] = "--diffusion DIFFUSION --forget 1"
@@ -54,17 +54,11 @@ class ForgettingJob(DrivenSettings):
     """Classes that are to be forgotten."""
     safe: tuple[int, ...] = ()
     """What is generated in place of each: one class for all, or one for each; empty for the first that is kept."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A model that is measured as it is; empty to forget."""
 
     @property
     def title(self) -> str:
         """What is forgotten, by what."""
         return f"{type(self.way).__name__}: {self.diffusion} forgets {' '.join(map(str, self.forget))}"
-
-    def trained(self, model: Path) -> "ForgettingJob":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The model, what is forgotten, and how many steps there are."""

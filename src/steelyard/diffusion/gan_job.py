@@ -20,7 +20,6 @@ import torch
 import tyro
 
 from steelyard.core import ShareInside, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.diffusion.adapt_unlearn import AdaptUnlearn
 from steelyard.diffusion.gan import Gan, GanSettings
@@ -28,6 +27,7 @@ from steelyard.diffusion.images import Images, read_images, split_images
 from steelyard.diffusion.measures import frechet
 from steelyard.diffusion.picture import picture
 from steelyard.diffusion.saved_gan import GanFacts, read_gan, write_gan
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 MEASURED = 512
@@ -39,7 +39,7 @@ Measured = tuple[JsonObject, list[JsonObject]]
 
 @checked()
 @dataclass(frozen=True)
-class GanJob(DrivenSettings):
+class GanJob(FittingSettings):
     """Train a small GAN on images of one's own."""
 
     OWN_DATA: ClassVar[str] = "--images images.npz"
@@ -50,17 +50,11 @@ class GanJob(DrivenSettings):
     """.npz file with `images` [N, ...], or .npy file of images alone; labels are not read."""
     held_out_share: ShareInside = 0.2
     """Share of the images that only evaluation sees."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A GAN that is measured as it is; empty to train one."""
 
     @property
     def title(self) -> str:
         """What is trained on what."""
         return f"GAN on {self.images}"
-
-    def trained(self, model: Path) -> "GanJob":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the networks, and how many steps there are."""
@@ -101,7 +95,7 @@ class GanJob(DrivenSettings):
 
 @checked()
 @dataclass(frozen=True)
-class AdaptUnlearnJob(DrivenSettings):
+class AdaptUnlearnJob(FittingSettings):
     """Have a GAN unlearn what was marked as undesired among images of its own."""
 
     OWN_DATA: ClassVar[str] = "--gan GAN --images images.npz --undesired 1"
@@ -114,17 +108,11 @@ class AdaptUnlearnJob(DrivenSettings):
     """.npz file with `images` [N, ...], best the GAN's own, and `labels` [N] by which they are marked."""
     undesired: tuple[int, ...] = (1,)
     """Labels of what is undesired."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A GAN that is measured as it is; empty to unlearn."""
 
     @property
     def title(self) -> str:
         """What is unlearned, in what."""
         return f"AdaptUnlearn: {self.gan} unlearns labels {' '.join(map(str, self.undesired))} of {self.images}"
-
-    def trained(self, model: Path) -> "AdaptUnlearnJob":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the GAN, and how many steps there are."""

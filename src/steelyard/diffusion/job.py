@@ -9,7 +9,7 @@ The run's `model` directory holds the network, the settings of its trainer and t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -19,7 +19,6 @@ import torch
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, ShareInside, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.diffusion.ddpm import DDPM
 from steelyard.diffusion.images import Images, read_images, split_images
@@ -27,6 +26,7 @@ from steelyard.diffusion.measures import frechet, held_out_loss
 from steelyard.diffusion.picture import picture
 from steelyard.diffusion.saved import Facts, SavedDiffusion, read_diffusion, write_diffusion
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 SHOWN = 8
@@ -37,7 +37,7 @@ MEASURED = 512
 
 @checked()
 @dataclass(frozen=True)
-class DiffusionJob(DrivenSettings):
+class DiffusionJob(FittingSettings):
     """Train a diffusion model on images of one's own."""
 
     OWN_DATA: ClassVar[str] = "--images images.npz"
@@ -52,17 +52,11 @@ class DiffusionJob(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A model that is measured as it is; empty to train one."""
 
     @property
     def title(self) -> str:
         """What is trained on what."""
         return f"{type(self.trainer).__name__} on {self.images}"
-
-    def trained(self, model: Path) -> "DiffusionJob":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the network, and how many steps there are."""

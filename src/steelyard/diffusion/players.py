@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from steelyard.core import SteelyardError, first_line
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.learner.fitting import restore_tensors, tensors_of
 
 FACTS = "players.json"
@@ -78,15 +78,9 @@ class Players:
         Raises:
             SteelyardError: it is missing, damaged, or of other networks.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
+        with file_errors("holds no fit of these networks", where=str(directory), hint="go on from another checkpoint"):
             facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
             for name, player in self.players.items():
-                restore_tensors(player.module, player.adam, load_file(directory / f"{name}.safetensors"))
+                restore_tensors(player.module, player.adam, read_tensors(directory / f"{name}.safetensors"))
             self.stream.set_state(torch.tensor(list(bytes.fromhex(facts["stream"])), dtype=torch.uint8))
             self.steps = int(facts["steps"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no fit of these networks ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error

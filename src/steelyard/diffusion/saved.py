@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import torch
 from torch import nn
 
-from steelyard.core import SteelyardError, decode, encode, first_line
-from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_settings, read_tensors, write_settings, write_tensors
 from steelyard.diffusion.generation import Diffusion
 from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.trainer import DiffusionTrainer, Training
@@ -51,12 +49,8 @@ class SavedDiffusion:
 
 def write_diffusion(module: nn.Module, facts: Facts, directory: Path) -> None:
     """Write a model's network into a directory, which is made where it is absent."""
-    from safetensors.torch import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(facts)), indent=2) + b"\n")
-    tensors = {name: t.detach().contiguous() for name, t in module.state_dict().items()}
-    save_file(tensors, directory / TENSORS, {"format": "pt"})
+    write_settings(facts, directory / FACTS)
+    write_tensors(module.state_dict(), directory / TENSORS)
 
 
 def read_diffusion(directory: Path) -> SavedDiffusion:
@@ -65,18 +59,11 @@ def read_diffusion(directory: Path) -> SavedDiffusion:
     Raises:
         SteelyardError: a file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        found = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
-        facts = decode(found, Facts, where=str(directory / FACTS))
-        assert isinstance(facts, Facts)
+    hint = "name the model/ of a run that has finished"
+    with file_errors("no diffusion model can be read", where=str(directory), hint=hint):
+        facts = read_settings(directory / FACTS, Facts)
         training = untrained(facts)
-        training.fitting.module.load_state_dict(load_file(directory / TENSORS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no diffusion model can be read ({first_line(error)})"
-        raise SteelyardError(what, where=str(directory), hint="name the model/ of a run that has finished") from error
+        training.fitting.module.load_state_dict(read_tensors(directory / TENSORS))
     model = training.model
     if facts.one_step is None:
         return SavedDiffusion(facts, model)

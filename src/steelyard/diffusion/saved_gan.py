@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import torch
 from torch import nn
 
-from steelyard.core import SteelyardError, decode, encode, first_line
-from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_settings, read_tensors, write_settings, write_tensors
 from steelyard.diffusion.gan import Gan, GanSettings
 
 FACTS = "gan.json"
@@ -36,12 +34,8 @@ class GanFacts:
 
 def write_gan(gan: Gan, facts: GanFacts, directory: Path) -> None:
     """Write a GAN into a directory, which is made where it is absent."""
-    from safetensors.torch import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(facts)), indent=2) + b"\n")
-    tensors = {name: t.detach().contiguous() for name, t in _both(gan).state_dict().items()}
-    save_file(tensors, directory / TENSORS, {"format": "pt"})
+    write_settings(facts, directory / FACTS)
+    write_tensors(_both(gan).state_dict(), directory / TENSORS)
 
 
 def read_gan(directory: Path) -> tuple[Gan, GanFacts]:
@@ -50,18 +44,11 @@ def read_gan(directory: Path) -> tuple[Gan, GanFacts]:
     Raises:
         SteelyardError: a file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        found = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
-        facts = decode(found, GanFacts, where=str(directory / FACTS))
-        assert isinstance(facts, GanFacts)
+    hint = "name the model/ of a run that has finished"
+    with file_errors("no GAN can be read", where=str(directory), hint=hint):
+        facts = read_settings(directory / FACTS, GanFacts)
         gan = facts.settings.new(math.prod(facts.shape), seed=0)
-        _both(gan).load_state_dict(load_file(directory / TENSORS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no GAN can be read ({first_line(error)})"
-        raise SteelyardError(what, where=str(directory), hint="name the model/ of a run that has finished") from error
+        _both(gan).load_state_dict(read_tensors(directory / TENSORS))
     return gan, facts
 
 

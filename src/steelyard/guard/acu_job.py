@@ -16,15 +16,17 @@ from typing import Annotated, ClassVar
 import torch
 import tyro
 
-from steelyard.core import PositiveInt, SteelyardError, checked, derive, first_line, hash_share, require
+from steelyard.core import PositiveInt, SteelyardError, checked, derive, require
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.guard.acu import ACU, AnalyticHead
 from steelyard.guard.head_guard import HeadGuard
-from steelyard.guard.labelled import SALT, Labelled
+from steelyard.guard.labelled import Labelled, is_held_out
 from steelyard.guard.measures import measured
 from steelyard.guard.saved import HINT, Source, planned, read_guard, write_head
 from steelyard.guard.settings import GuardSettings
 from steelyard.policy.device import AUTO, Device, check_device
+from steelyard.policy.meta_model import told_of
 
 HELD_OUT = "rows to forget that are held out, so were never learned"
 TENSORS = "head.safetensors"
@@ -67,7 +69,7 @@ class Analysis(GuardSettings):
         here = source.here(flag)
         start = analytic(self.start) if self.start else None
         gone, held = self._gone(keys_of(train) if start is None else head_of(start).learned)
-        model = planned(source, flag) if self.start else {"model": self.model} | ({} if here else {"fetches": True})
+        model = planned(source, flag) if self.start else told_of(self.model, here)
         steps = self._limited(_parts(train, self.batch), _parts(gone, self.request))
         told = {"data": _told(facts, gone, held), "start" if self.start else "model": model}
         return told | {"steps": {"steps": sum(map(len, steps))}}
@@ -108,7 +110,7 @@ class Analysis(GuardSettings):
             if key_of(text, bool(rows.harm_N[i])) in learned:
                 chosen.append(i)
                 continue
-            held = hash_share(SALT + text) < self.file.held_out_share
+            held = is_held_out(text, self.file.held_out_share)
             what = f"the text {text[:40]!r} with this label was not learned"
             require(held, what, where=self.forget, hint="give rows that were learned, with their labels")
         return Labelled([rows.texts[i] for i in chosen], rows.harm_N[chosen]), len(rows.texts) - len(chosen)
@@ -175,17 +177,11 @@ class AnalyticWork:
         Raises:
             SteelyardError: it is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         assert isinstance(self.guard.method, ACU)
-        try:
-            tensors = load_file(directory / TENSORS)
+        with file_errors("holds no analytic head", where=str(directory), hint="go on from another checkpoint"):
+            tensors = read_tensors(directory / TENSORS)
             known = self.guard.method.restored(tensors)
             self.steps = int(tensors["steps"])
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
-            what = f"holds no analytic head ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
         vars(head_of(self.guard)).update(vars(known))
 
     def save_model(self, directory: Path) -> None:

@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from steelyard.core import SteelyardError, decode, encode, pad
+from steelyard.core import decode, encode, pad
 from steelyard.core.auc import auc
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_facts, write_facts
 from steelyard.guard.base import Ruling
 from steelyard.guard.labelled import Labelled
 from steelyard.guard.measures import alone, examples
@@ -72,7 +73,7 @@ class ClaimGuard:
         """Write the model and how it is asked."""
         self.policy.save(directory)
         facts = {"kind": KIND, "asks": encode(self.asks), "threshold": self.threshold}
-        (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+        write_facts(facts, directory / FACTS)
 
     @classmethod
     def restored(cls, directory: Path, facts: Mapping[str, object], device: str = "cpu") -> "ClaimGuard":
@@ -95,12 +96,8 @@ class ClaimGuard:
         Raises:
             SteelyardError: it is missing or damaged.
         """
-        try:
-            facts = msgspec.json.decode(Path(directory, FACTS).read_bytes(), type=dict[str, object])
-            return cls.restored(Path(directory), facts, device)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            what = f"no detector can be read ({type(error).__name__}: {error})"
-            raise SteelyardError(what, where=directory, hint="restore what the run wrote") from error
+        with file_errors("no detector can be read", where=directory, hint="restore what the run wrote"):
+            return cls.restored(Path(directory), read_facts(Path(directory, FACTS)), device)
 
 
 def best_threshold(odds_N: Float64[np.ndarray, "N"], harm_N: Bool[np.ndarray, "N"]) -> float:

@@ -36,6 +36,7 @@ from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
+from steelyard.policy.meta_model import told_of
 
 RATE_OF_MODEL = 3e-5
 TIMED_S = 0.5
@@ -81,7 +82,7 @@ class Distilling(GuardSettings):
         found["teacher"] = planned(self._source, "--teacher") if self.teacher else {}
         if self.model:
             _, here = locate(self.model)
-            found["student"] = {"model": self.model} | ({} if here else {"fetches": self.model})
+            found["student"] = told_of(self.model, here)
         else:
             found["student"] = {"n-grams, at most": self.student.grams, "width": self.student.width}
         return {name: rows for name, rows in found.items() if rows} | {"steps": {"steps": self._steps}}

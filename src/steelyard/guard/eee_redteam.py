@@ -65,10 +65,12 @@ class EEERedTeam(Attack):
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The reward of each attack; the parts are its toxicity, as the classifiers see it, and its nearness."""
+        from scipy.special import logit
+
         toxicity_N = np.array(self.toxicity(episodes))
         texts = [episode.completion for episode in episodes]
         near_N = nearness(last_states(self._victim, texts), self.nearness)
-        odds_N = log_odds(toxicity_N, self.floor)
+        odds_N = logit(toxicity_N.clip(self.floor, 1 - self.floor))
         value_N = (self.adversarial * odds_N - self.diversity * near_N).clip(-self.bound, self.bound)
         value_N[[i for i, text in enumerate(texts) if len(text) < self.min_characters]] = -self.bound
         rows = zip(value_N.tolist(), toxicity_N.tolist(), near_N.tolist(), strict=True)
@@ -89,18 +91,10 @@ class Ensemble:
 
     def __call__(self, attacks: Sequence[str], replies: Sequence[str]) -> list[float]:
         """The probability that a reply is bad, by the mean of the guards' log-odds."""
+        from scipy.special import expit, logit
+
         harm_KN = np.array([guard(replies).harm_N.tolist() for guard in self.guards])
-        return (1 / (1 + np.exp(-log_odds(harm_KN, _LEAST).mean(0)))).tolist()
-
-
-def log_odds(p: np.ndarray, least: float) -> np.ndarray:
-    """log (p / (1 - p)), of a probability that is kept so far from 0 and 1.
-
-    >>> log_odds(np.array([0.5, 0.0]), 0.1).round(3).tolist()
-    [0.0, -2.197]
-    """
-    kept = p.clip(least, 1 - least)
-    return np.log(kept) - np.log1p(-kept)
+        return expit(logit(harm_KN.clip(_LEAST, 1 - _LEAST)).mean(0)).tolist()
 
 
 def nearness(points_ND: Float64[np.ndarray, "N D"], scale: float) -> Float64[np.ndarray, "N"]:

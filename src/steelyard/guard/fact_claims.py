@@ -16,10 +16,10 @@ import tyro
 from jaxtyping import Int64
 from torch import Tensor
 
-from steelyard.core import ShareInside, checked, hash_share, require
+from steelyard.core import ShareInside, checked, require
 from steelyard.core.columns import Column, text_of
 from steelyard.core.json import JsonObject
-from steelyard.guard.labelled import SALT, TextColumns
+from steelyard.guard.labelled import TextColumns, is_held_out
 from steelyard.policy.masked_model import Span
 from steelyard.task.base import MERGED
 from steelyard.task.columns import is_missing
@@ -94,7 +94,7 @@ class FactFile:
         Raises:
             SteelyardError: of one of the two, all claims have one label, or there are none.
         """
-        held_out = [hash_share(SALT + text) < self.held_out_share for text in claims.texts]
+        held_out = [is_held_out(text, self.held_out_share) for text in claims.texts]
         parts = [claims.part([i for i, held in enumerate(held_out) if held == wanted]) for wanted in (False, True)]
         for part, what in zip(parts, ("learn from", "measure by"), strict=True):
             several = len(part.verdict_N.unique()) > 1

@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from steelyard.core import Episode, Score, SteelyardError, decode, encode, first_line, require
+from steelyard.core import Episode, Score, decode, encode, require
+from steelyard.core.model_files import file_errors, read_facts, read_tensors, write_facts, write_tensors
 from steelyard.guard.base import Ruling
 from steelyard.guard.fact_claims import VERDICTS, last_name
 from steelyard.guard.lm_fact_check import FactHead, LMFactCheck, zero_shot
@@ -127,16 +128,13 @@ class FactGuard:
 
 def write_fact_guard(guard: FactGuard, places: tuple[str, str], directory: Path) -> None:
     """Write how to find the models, `places`, and the head; the directory is made where it is absent."""
-    from safetensors.torch import save_file
-
     model, entailment = (str(Path(place).resolve()) if Path(place).is_dir() else place for place in places)
     where = {"model": model, "entailment": entailment if guard.entailment else ""}
     probe = {"probe": guard(PROBES).harm_N.tolist(), "fitted": guard.head is not None}
     facts = {**where, "method": encode(guard.method), **probe}
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+    write_facts(facts, directory / FACTS)
     tensors = guard.head.state_dict() if guard.head is not None else {"none": torch.zeros(0)}
-    save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS, {"format": "pt"})
+    write_tensors(tensors, directory / TENSORS)
 
 
 def place_of(run: str) -> Path | None:
@@ -150,20 +148,14 @@ def read_fact_guard(run: str, device: str = "cpu") -> FactGuard:
     Raises:
         SteelyardError: there is none, it is damaged, or a model that it names is gone or is another one.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     place = place_of(run)
     require(place is not None, "there is no fact checker", where=f"{PREFIX}:{run}", hint=HINT)
     assert place is not None
     where = str(place / FACTS)
-    try:
-        facts = msgspec.json.decode((place / FACTS).read_bytes(), type=dict[str, object])
+    with file_errors("no fact checker can be read", where=str(place), hint=HINT):
+        facts = read_facts(place / FACTS)
         noted = msgspec.convert(facts["probe"], list[float])
-        guard = _read(facts, load_file(place / TENSORS), where, device)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no fact checker can be read ({type(error).__name__}: {first_line(error)})"
-        raise SteelyardError(what, where=str(place), hint=HINT) from error
+        guard = _read(facts, read_tensors(place / TENSORS), where, device)
     said = guard(PROBES).harm_N
     same = len(noted) == len(said) and bool((said - torch.tensor(noted)).abs().max() <= TOLERANCE)
     hint = "put the models back that it was fitted on, or fit one again"

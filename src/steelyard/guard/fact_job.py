@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import NonNegativeInt, PositiveInt, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.core.waiting import waiting
 from steelyard.guard.fact_claims import VERDICTS, FactClaims, FactFile, counted
@@ -28,6 +27,7 @@ from steelyard.guard.fact_guard import Entailment, Evidence, FactGuard, read_fac
 from steelyard.guard.lm_fact_check import LMFactCheck, zero_shot
 from steelyard.guard.macro_f1 import macro_f1
 from steelyard.guard.measures import to_read
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.classifier import Classifier
 from steelyard.policy.device import AUTO, Device, check_device
@@ -37,7 +37,7 @@ from steelyard.policy.meta_model import local_directory, told_of
 
 @checked()
 @dataclass(frozen=True)
-class FactChecking(DrivenSettings):
+class FactChecking(FittingSettings):
     """Fit a fact checker on labelled claims."""
 
     OWN_DATA: ClassVar[str] = "--texts checked.jsonl"
@@ -59,8 +59,6 @@ class FactChecking(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A checker that is measured as it is; empty to fit one."""
     every_text: Annotated[bool, tyro.conf.Suppress] = False
     """Measure by all claims of the file, and by no part of them."""
 
@@ -69,10 +67,6 @@ class FactChecking(DrivenSettings):
         """What is fitted on what."""
         how = f"with {self.entailment}, fitted on" if self.entailment else "zero-shot, on"
         return f"facts checked by {self.model} {how} {self.texts}"
-
-    def trained(self, model: Path) -> "FactChecking":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def measured_on(self, texts: str) -> "FactChecking":
         """The same job on all claims of another file."""

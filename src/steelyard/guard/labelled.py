@@ -27,6 +27,11 @@ SALT = "labelled text: "
 HARMLESS = ("harmless", "safe", "nontoxic", "false", "no", "0")
 
 
+def is_held_out(text: str, share: float) -> bool:
+    """Whether only evaluation sees a text, where it sees this share of all."""
+    return hash_share(SALT + text) < share
+
+
 class Labelled(NamedTuple):
     """Some texts, and which of them are harmful."""
 
@@ -82,7 +87,7 @@ class LabelledFile:
         Raises:
             SteelyardError: nothing is harmful in one of the two, or everything is.
         """
-        held_out = [hash_share(SALT + text) < self.held_out_share for text in texts.texts]
+        held_out = [is_held_out(text, self.held_out_share) for text in texts.texts]
         return _part(texts, held_out, False, path), _part(texts, held_out, True, path)
 
     def harm(self, row: DataRow, where: str) -> bool:

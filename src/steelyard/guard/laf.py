@@ -32,14 +32,13 @@ from steelyard.core import (
     NonNegativeInt,
     Positive,
     PositiveInt,
-    SteelyardError,
     checked,
     derive,
-    first_line,
     method,
     require,
     rng,
 )
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.learner.fitting import Fitting
 
 TENSORS = "laf.safetensors"
@@ -288,11 +287,10 @@ class Forgetter:
         Raises:
             SteelyardError: it is missing, damaged, or of another classifier.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(directory / TENSORS)
+        with file_errors(
+            "holds no forgetting of this classifier", where=str(directory), hint="go on from another checkpoint"
+        ):
+            tensors = read_tensors(directory / TENSORS)
             self.steps = int(tensors["steps"])
             if self.steps:
                 self._learn_codes()
@@ -306,9 +304,6 @@ class Forgetter:
                         _, _, i, key = name.split("/", 3)
                         memory.setdefault(int(i), {})[key] = x
                 adam.load_state_dict({"state": memory, "param_groups": adam.state_dict()["param_groups"]})
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            what = f"holds no forgetting of this classifier ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
 
     def _numbers(self) -> list[nn.Parameter]:
         return [*self._parts.extractor, *self._parts.head]

@@ -16,7 +16,7 @@ and flags those with a patch that draws others to its own cluster. RUN/model hol
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -27,7 +27,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.core import Positive, PositiveInt, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.guard.patchsearch import FLAGGED_FROM, Found, PatchSearch
 from steelyard.guard.pictures import Pictures, read_pictures, write_pictures
@@ -36,6 +35,7 @@ from steelyard.guard.split_encoder import SplitEncoder
 from steelyard.guard.two_towers import TwoTowers, bags, found
 from steelyard.guard.word_route import vocabulary
 from steelyard.learner.fitting import Fitting
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 KEPT, SUSPECTS, PATCHES = "kept.npz", "suspects.jsonl", "patches.npz"
@@ -129,7 +129,7 @@ def _shown(line: JsonObject) -> JsonObject:
 
 @checked()
 @dataclass(frozen=True)
-class Searching(DrivenSettings):
+class Searching(FittingSettings):
     """Train two towers on images and captions, and find the images that carry a trigger."""
 
     OWN_DATA: ClassVar[str] = "--images captioned.npz"
@@ -140,17 +140,11 @@ class Searching(DrivenSettings):
     """What learns from them first."""
     images: str = ""
     """.npz file of `images` [N, H, W, C] or [N, H, W] with `captions` [N], some of which may be poisoned."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """Towers that have learned; empty to train them."""
 
     @property
     def title(self) -> str:
         """What is searched."""
         return f"poisoned images in {self.images}"
-
-    def trained(self, model: Path) -> "Searching":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the towers, and how many steps there are."""

@@ -18,8 +18,9 @@ import msgspec
 import torch
 from torch import Tensor
 
-from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line, require
+from steelyard.core import Dataclass, decode, encode, require
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_facts, read_tensors, write_facts, write_tensors
 from steelyard.guard.acu import ACU
 from steelyard.guard.bag import BagGuard
 from steelyard.guard.base import Cascade, Guard, TextGate
@@ -30,7 +31,7 @@ from steelyard.guard.ngrams import NgramGuard
 from steelyard.guard.saferoute import RouteGate, SafeRoute
 from steelyard.guard.sdm import SDM
 from steelyard.guard.word_route import WordGate, WordRoute
-from steelyard.policy.meta_model import local_directory
+from steelyard.policy.meta_model import local_directory, told_of
 
 TENSORS = "guard.safetensors"
 PROBES = ("one two three", "a sunny day", "4+5=9", "how do I ...?")
@@ -123,7 +124,7 @@ def planned(source: Source, flag: str) -> JsonObject:
         SteelyardError: there is none, or it is damaged.
     """
     if not source.here(flag):
-        return {"model": source.model, "fetches": source.model}
+        return told_of(source.model, here=False)
     return {"model": source.model, "parameters": size_of(source.load(flag))}
 
 
@@ -166,15 +167,12 @@ def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade 
     Raises:
         SteelyardError: a file is missing or damaged, or a guard of a cascade is gone or is another one.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     where = str(directory / FACTS)
-    try:
-        facts = msgspec.json.decode((directory / FACTS).read_bytes(), type=dict[str, object])
+    with file_errors("no guard can be read", where=str(directory), hint=HINT):
+        facts = read_facts(directory / FACTS)
         if facts["kind"] == KIND:
             return ClaimGuard.restored(directory, facts)
-        tensors = load_file(directory / TENSORS)
+        tensors = read_tensors(directory / TENSORS)
         if facts["kind"] == "bag":
             return _bag(facts, tensors)
         if facts["kind"] == "ngrams":
@@ -185,9 +183,6 @@ def read_guard(directory: Path) -> BagGuard | NgramGuard | ClaimGuard | Cascade 
         probe = msgspec.convert(facts["probe"], dict[str, list[float]])
         settings = msgspec.convert(facts["router"], dict[str, object])
         gate = _gate(decode(settings, where=where), facts, tensors)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no guard can be read ({type(error).__name__}: {first_line(error)})"
-        raise SteelyardError(what, where=str(directory), hint=HINT) from error
     guards = {name: source.load(f"{where}: {name}") for name, source in sources.items()}
     for name, guard in guards.items():
         _check_probe(guard, probe.get(name, []), f"{where}: {name} {sources[name].model}")
@@ -233,8 +228,5 @@ def _check_probe(guard: Guard, noted: list[float], where: str, fitted: str = "ro
 
 
 def _write(directory: Path, facts: JsonObject, tensors: Mapping[str, Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-    save_file({name: t.detach().contiguous() for name, t in tensors.items()}, directory / TENSORS, {"format": "pt"})
+    write_facts(facts, directory / FACTS)
+    write_tensors(tensors, directory / TENSORS)

@@ -3,10 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from steelyard.core import SteelyardError, decode, encode, first_line
-from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_settings, read_tensors, write_settings, write_tensors
 from steelyard.guard.two_towers import TwoTowers, pooled
 
 FACTS, TENSORS = "towers.json", "towers.safetensors"
@@ -28,12 +25,8 @@ class TowerFacts:
 
 def write_towers(towers: TwoTowers, facts: TowerFacts, directory: Path) -> None:
     """Write towers into a directory, which is made where it is absent."""
-    from safetensors.torch import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(facts)), indent=2) + b"\n")
-    tensors = {name: tensor.detach().contiguous() for name, tensor in towers.state_dict().items()}
-    save_file(tensors, directory / TENSORS, {"format": "pt"})
+    write_settings(facts, directory / FACTS)
+    write_tensors(towers.state_dict(), directory / TENSORS)
 
 
 def read_towers(directory: Path) -> tuple[TwoTowers, TowerFacts]:
@@ -42,16 +35,8 @@ def read_towers(directory: Path) -> tuple[TwoTowers, TowerFacts]:
     Raises:
         SteelyardError: a file is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        told = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
-        facts = decode(told, TowerFacts, where=str(directory / FACTS))
-        assert isinstance(facts, TowerFacts)
+    with file_errors("no towers can be read", where=str(directory), hint="name the model directory of a finished run"):
+        facts = read_settings(directory / FACTS, TowerFacts)
         towers = facts.begin()
-        towers.load_state_dict(load_file(directory / TENSORS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no towers can be read ({first_line(error)})"
-        raise SteelyardError(what, where=str(directory), hint="name the model directory of a finished run") from error
+        towers.load_state_dict(read_tensors(directory / TENSORS))
     return towers, facts

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from steelyard.core import SteelyardError, first_line, require, rng
+from steelyard.core import require, rng
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.guard.sdm import (
     SDM,
     Adaptor,
@@ -165,17 +166,11 @@ class SDMFit:
         Raises:
             SteelyardError: it is missing, damaged, or of another fit.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(directory / TENSORS)
+        with file_errors("holds no fit of this head", where=str(directory), hint="go on from another checkpoint"):
+            tensors = read_tensors(directory / TENSORS)
             now = {name.removeprefix("now."): t for name, t in tensors.items() if name.startswith("now.")}
             best = {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
             self.steps = int(tensors["steps"])
             self._begin()
             restore_tensors(self._adaptor, self._adam, now)
             self.best, self.best_loss = self.method.restored(best), float(tensors["best_loss"])
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            what = f"holds no fit of this head ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error

@@ -3,20 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, checked
-from steelyard.core.job import DrivenSettings, Work
+from steelyard.core.job import Work
 from steelyard.core.json import JsonObject
 from steelyard.guard.labelled import Labelled, LabelledFile, counted
+from steelyard.learner.fitting_settings import FittingSettings
 
 
 @checked()
 @dataclass(frozen=True)
-class GuardSettings(DrivenSettings, ABC):
+class GuardSettings(FittingSettings, ABC):
     """Settings of a job on labelled texts."""
 
     makes: ClassVar[str] = "guard"
@@ -29,8 +29,6 @@ class GuardSettings(DrivenSettings, ABC):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A guard that is measured as it is; empty to fit one."""
     every_text: Annotated[bool, tyro.conf.Suppress] = False
     """Measure by all texts of the file, and by no part of them."""
 
@@ -46,10 +44,6 @@ class GuardSettings(DrivenSettings, ABC):
     @abstractmethod
     def open(self) -> Work:
         """Read the texts and begin to fit, or measure what `fitted` names."""
-
-    def trained(self, model: Path) -> "GuardSettings":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def measured_on(self, texts: str) -> "GuardSettings":
         """The same job on all labelled texts of another file."""

@@ -11,21 +11,21 @@ read at the end, only to add the noise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import msgspec
 import torch
 import tyro
 
-from steelyard.core import ShareInside, SteelyardError, checked, decode, encode, first_line, hash_share, require
-from steelyard.core.job import DrivenSettings
+from steelyard.core import ShareInside, checked, hash_share, require
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_settings, read_tensors, write_settings, write_tensors
 from steelyard.guard.pictures import Pictures, read_pictures, write_pictures
 from steelyard.guard.t2ue import T2UE, Learning, Protector, check_words
 from steelyard.guard.two_towers import TwoTowers, bags, found
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 
 FACTS, TENSORS, PROTECTED = "t2ue.json", "t2ue.safetensors", "protected.npz"
@@ -55,12 +55,8 @@ class Saved:
 
     def write(self, directory: Path) -> None:
         """Write both into a directory, which is made where it is absent."""
-        from safetensors.torch import save_file
-
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(encode(self.facts)), indent=2) + b"\n")
-        tensors = {name: t.detach().contiguous() for name, t in self._module.state_dict().items()}
-        save_file(tensors, directory / TENSORS, {"format": "pt"})
+        write_settings(self.facts, directory / FACTS)
+        write_tensors(self._module.state_dict(), directory / TENSORS)
 
     @property
     def _module(self) -> torch.nn.ModuleList:
@@ -73,19 +69,12 @@ class Saved:
         Raises:
             SteelyardError: a file is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            told = msgspec.json.decode((directory / FACTS).read_bytes(), type=JsonObject)
-            facts = decode(told, Facts, where=str(directory / FACTS))
-            assert isinstance(facts, Facts)
+        hint = "name a run of t2ue that has finished"
+        with file_errors("no generator of noise can be read", where=str(directory), hint=hint):
+            facts = read_settings(directory / FACTS, Facts)
             protector = facts.learned_by.untrained(facts.shape, facts.words)
             saved = Saved(facts, protector, TwoTowers(facts.shape, len(facts.words), seed=0))
-            saved._module.load_state_dict(load_file(directory / TENSORS))
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            what = f"no generator of noise can be read ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="name a run of t2ue that has finished") from error
+            saved._module.load_state_dict(read_tensors(directory / TENSORS))
         return saved
 
 
@@ -109,7 +98,7 @@ class Nothing:
 
 @checked()
 @dataclass(frozen=True)
-class Protecting(DrivenSettings):
+class Protecting(FittingSettings):
     """Learn to make noise from captions, and protect images by it."""
 
     OWN_DATA: ClassVar[str] = "--images captioned.npz --protect captioned.npz"
@@ -124,18 +113,12 @@ class Protecting(DrivenSettings):
     """The run of an earlier `t2ue`, whose generator protects; nothing is learned then."""
     held_out_share: ShareInside = 0.1
     """Share of the public captions that only evaluation sees."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A generator that is measured as it is; empty to learn one."""
 
     @property
     def title(self) -> str:
         """What protects what."""
         learned = f"the generator of {self.start}" if self.start else f"noise learned from {self.images}"
         return f"{learned}, for {self.protect}" if self.protect else learned
-
-    def trained(self, model: Path) -> "Protecting":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The images, the networks, and how many steps there are."""

@@ -15,10 +15,10 @@ import tyro
 from jaxtyping import Int64
 from torch import Tensor
 
-from steelyard.core import ShareInside, checked, hash_share, require
+from steelyard.core import ShareInside, checked, require
 from steelyard.core.columns import Column, check_row, text_of
 from steelyard.core.json import JsonObject
-from steelyard.guard.labelled import SALT, TextColumns
+from steelyard.guard.labelled import TextColumns, is_held_out
 from steelyard.task.base import MERGED
 from steelyard.task.columns import is_missing
 from steelyard.task.files import DataRow, read_rows
@@ -95,7 +95,7 @@ class TaskFile:
         """
         parts: tuple[dict[str, TaskTexts], dict[str, TaskTexts]] = ({}, {})
         for name, task in tasks.items():
-            held_out = [hash_share(SALT + text) < self.held_out_share for text in task.texts]
+            held_out = [is_held_out(text, self.held_out_share) for text in task.texts]
             for part, wanted, to in zip(parts, (False, True), ("learn from", "measure by"), strict=True):
                 part[name] = task.part([i for i, held in enumerate(held_out) if held == wanted])
                 what = f"of {len(held_out)} texts of task {name!r} there is none to {to}"

@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from steelyard.core import Episode, Score, SteelyardError, derive, first_line, require, suggest
+from steelyard.core import Episode, Score, derive, require, suggest
+from steelyard.core.model_files import file_errors, read_facts, read_tensors, write_facts, write_tensors
 from steelyard.guard.unified_m2 import TaskHead
 from steelyard.policy.classifier import cut_at
 from steelyard.policy.device import moved
@@ -93,8 +94,6 @@ class UnifiedGuard(nn.Module):
 
     def write(self, directory: Path) -> None:
         """Write encoder, tokenizer and heads into a directory, which is made where it is absent."""
-        from safetensors.torch import save_file
-
         directory.mkdir(parents=True, exist_ok=True)
         with quiet():
             if isinstance(self.net, OwnEncoder):
@@ -103,9 +102,8 @@ class UnifiedGuard(nn.Module):
                 self.net.save_pretrained(directory)
             self.tokenizer.save_pretrained(directory)
         facts = {"tasks": self.tasks, "pool": self.pool, "longest": self.longest}
-        (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.heads.state_dict().items()}
-        save_file(tensors, directory / TENSORS, {"format": "pt"})
+        write_facts(facts, directory / FACTS)
+        write_tensors(self.heads.state_dict(), directory / TENSORS)
 
 
 class Facts(msgspec.Struct, forbid_unknown_fields=True):
@@ -127,20 +125,14 @@ def read_unified(run: str, device: str = "cpu") -> UnifiedGuard:
     Raises:
         SteelyardError: there is none, or it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     place = place_of(run)
     require(place is not None, "there is no encoder with tasks", where=run, hint=HINT)
     assert place is not None
-    try:
-        facts = msgspec.json.decode((place / FACTS).read_bytes(), type=Facts)
-        tensors = load_file(place / TENSORS)
+    with file_errors("no encoder with tasks can be read", where=str(place), hint=HINT):
+        facts = msgspec.convert(read_facts(place / FACTS), Facts)
+        tensors = read_tensors(place / TENSORS)
         guard = UnifiedGuard(*load_encoder(str(place), "float32"), facts.tasks, pool=facts.pool, longest=facts.longest)
         guard.heads.load_state_dict(tensors)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        what = f"no encoder with tasks can be read ({type(error).__name__}: {first_line(error)})"
-        raise SteelyardError(what, where=str(place), hint=HINT) from error
     return moved(guard, device).eval()
 
 

@@ -12,19 +12,18 @@ not have are left behind. `--reward task:RUN:TASK:LABEL` scores completions by t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
 from steelyard.guard.macro_f1 import macro_f1
 from steelyard.guard.measures import SHOWN
 from steelyard.guard.task_texts import TaskFile, Tasks, TaskTexts, counted
 from steelyard.guard.unified_guard import Pool, UnifiedGuard, place_of, read_unified
 from steelyard.guard.unified_m2 import UnifiedM2
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device, moved
 from steelyard.policy.loading import load_encoder
@@ -33,7 +32,7 @@ from steelyard.policy.meta_model import local_directory, told_of
 
 @checked()
 @dataclass(frozen=True)
-class Unifying(DrivenSettings):
+class Unifying(FittingSettings):
     """Fit one encoder on several tasks."""
 
     OWN_DATA: ClassVar[str] = "--texts tasks.jsonl"
@@ -57,8 +56,6 @@ class Unifying(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """What is measured as it is; empty to fit."""
     every_text: Annotated[bool, tyro.conf.Suppress] = False
     """Measure by all texts of the file, and by no part of them."""
 
@@ -66,10 +63,6 @@ class Unifying(DrivenSettings):
     def title(self) -> str:
         """What is fitted on what."""
         return f"{self.model} on the tasks of {self.texts}"
-
-    def trained(self, model: Path) -> "Unifying":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def measured_on(self, texts: str) -> "Unifying":
         """The same job on all texts of another file."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steelyard.core import SteelyardError, first_line
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 
 TENSORS = "fitting.safetensors"
 FACTS = "fitting.json"
@@ -67,18 +67,12 @@ class Fitting:
         Raises:
             SteelyardError: it is missing, damaged, or of another network.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
+        with file_errors("holds no fit of this network", where=str(directory), hint=_HINT):
             facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
-            tensors = load_file(directory / TENSORS)
+            tensors = read_tensors(directory / TENSORS)
             restore_tensors(self.module, self.adam, tensors)
             _wind(self.stream, facts["stream"])
             self.steps = int(facts["steps"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no fit of this network ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint=_HINT) from error
 
 
 def tensors_of(module: nn.Module, adam: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from steelyard.core.json import JsonObject
 from steelyard.model.intervention_file import read_intervention
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device, check_device, device_of
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 
 _HINT = "name a directory, a shipped model or a hub id"
 
@@ -81,7 +81,7 @@ class InterventionJob:
     def planned_model(self, policy: Policy | None) -> JsonObject:
         """What a plan says of the model."""
         if policy is None:
-            return {"model": self.model, "fetches": self.model}
+            return told_of(self.model, here=False)
         number = policy.num_parameters(trainable=False)
         sizes = {"type": policy.model.config.model_type, "parameters": number}
         return {"model": self.model, **sizes, "device": str(device_of(self.device, number))}

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from steelyard.core import SteelyardError
 from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.learner import fitting_work
 from steelyard.model.intervention import Intervention
 from steelyard.model.intervention_file import SETTINGS, Fitted, read_intervention, write_intervention
 from steelyard.policy import Policy
@@ -37,6 +38,12 @@ class Fit(Protocol):
     def restore(self, directory: Path) -> None:
         """Go on from what `save` wrote."""
         ...
+
+
+def finish(fit: Fit | fitting_work.Fit) -> None:
+    """Make all steps that are left."""
+    while fit.steps < fit.num_steps:
+        fit.step()
 
 
 @dataclass

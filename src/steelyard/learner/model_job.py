@@ -13,7 +13,7 @@ from steelyard.learner.optimizer import Adam
 from steelyard.objective import Objective
 from steelyard.policy import LoRA, Policy
 from steelyard.policy.device import AUTO, Device, check_device, device_of, free_bytes, repeat_exactly
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 from steelyard.policy.text import read_options
 
 _HINT = "name a directory, a shipped model or a hub id"
@@ -104,7 +104,7 @@ class ModelJob(JobSettings):
     def planned_model(self, policy: Policy | None) -> JsonObject:
         """What a plan says of the model, and how much memory it takes without activations (bytes)."""
         if policy is None:
-            return {"model": self.model, "fetches": self.model}
+            return told_of(self.model, here=False)
         sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
         kind = {"type": policy.model.config.model_type, "dtype": self.dtype}
         device = device_of(self.device, policy.num_parameters(trainable=False))

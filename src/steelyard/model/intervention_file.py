@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import msgspec
 from torch import Tensor
 
-from steelyard.core import Dataclass, SteelyardError, decode, encode, first_line, require
+from steelyard.core import Dataclass, decode, require
+from steelyard.core.model_files import file_errors, read_facts, read_tensors, write_settings, write_tensors
 from steelyard.model.intervention import Intervention
 
 SETTINGS = "intervention.json"
@@ -40,13 +40,8 @@ class Restores(Protocol):
 
 def write_intervention(fitted: Fitted, directory: Path) -> None:
     """Write both files, in a directory that is made where it is absent."""
-    from safetensors.torch import save_file
-
-    directory.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(encode(fitted.method)), indent=2)
-    (directory / SETTINGS).write_bytes(text + b"\n")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.tensors.items()}
-    save_file(tensors, directory / TENSORS, {"format": "pt"})
+    write_settings(fitted.method, directory / SETTINGS)
+    write_tensors(fitted.tensors, directory / TENSORS)
 
 
 def read_intervention(directory: Path) -> Fitted:
@@ -55,17 +50,11 @@ def read_intervention(directory: Path) -> Fitted:
     Raises:
         SteelyardError: a file is missing or damaged, or names no intervention.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     hint = "give a directory that holds an intervention: RUN/model of a run of steelyard train mean-shift"
     require((directory / SETTINGS).is_file(), "holds no intervention", where=str(directory), hint=hint)
-    try:
-        settings = msgspec.json.decode((directory / SETTINGS).read_bytes(), type=dict[str, object])
-        tensors = load_file(directory / TENSORS)
-    except (OSError, msgspec.DecodeError, SafetensorError) as error:
-        what = f"no intervention can be read ({first_line(error)})"
-        raise SteelyardError(what, where=str(directory), hint=hint) from error
+    with file_errors("no intervention can be read", where=str(directory), hint=hint):
+        settings = read_facts(directory / SETTINGS)
+        tensors = read_tensors(directory / TENSORS)
     method = decode(settings, where=str(directory / SETTINGS))
     require(isinstance(method, Restores), "names no intervention", where=str(directory / SETTINGS), hint=hint)
     assert isinstance(method, Restores)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.policy.policy import Policy
-from steelyard.policy.whole_rows import read_rows
+from steelyard.policy.whole_rows import end_states
 
 _ROWS = 32
 """Rows that are read together."""
@@ -19,6 +19,5 @@ def next_states(policy: Policy, rows: Sequence[Sequence[int]]) -> Float[Tensor, 
     found = []
     for start in range(0, len(rows), _ROWS):
         part = rows[start : start + _ROWS]
-        hidden_NTD, length_N = read_rows(policy, part, [len(row) for row in part])
-        found.append(hidden_NTD[torch.arange(len(part), device=hidden_NTD.device), length_N - 1])
+        found.append(end_states(policy, part, [len(row) for row in part]))
     return torch.cat(found) if found else torch.zeros(0, policy.hidden_size, device=policy.device)

@@ -29,3 +29,9 @@ def read_rows(
             input_ids=tokens_NT, attention_mask=attend_NT, position_ids=positions_NT, use_cache=False
         )[0]
     return hidden_NTD, length_N
+
+
+def end_states(policy: Policy, rows: Sequence[Sequence[int]], prompts: Sequence[int]) -> Float[Tensor, "N D"]:
+    """The last hidden state at each row's last token: what its next token follows from."""
+    hidden_NTD, length_N = read_rows(policy, rows, prompts)
+    return hidden_NTD[torch.arange(len(rows), device=hidden_NTD.device), length_N - 1]

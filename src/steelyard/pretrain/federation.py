@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steelyard.core import Group, SteelyardError, Trajectory, first_line, require
+from steelyard.core import Group, Trajectory, require
 from steelyard.core.auc import auc
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.learner import Learner
 from steelyard.learner.given_data import NOT_SAMPLED, epoch_batch
 from steelyard.policy import Policy
@@ -154,17 +155,11 @@ class Federation:
         Raises:
             SteelyardError: it is missing, damaged, or of another model or other clients.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         hint = "go on from another checkpoint"
-        try:
+        with file_errors("holds no federation", where=str(directory), hint=hint):
             facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
-            tensors = load_file(directory / TENSORS)
+            tensors = read_tensors(directory / TENSORS)
             turns, steps, uploaded = (int(facts[name]) for name in ("turns", "learner", "uploaded"))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            what = f"holds no federation ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint=hint) from error
         parts = {name: below(f"{name}/", tensors) for name in ("server", *(f"own.{k}" for k in range(len(self.own))))}
         for found in parts.values():
             same = {n: x.shape for n, x in found.items()} == {n: x.shape for n, x in self.server.items()}

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from steelyard.core import Episode, Score, SteelyardError, first_line
+from steelyard.core import Episode, Score, SteelyardError
+from steelyard.core.model_files import file_errors, read_facts, write_settings
 from steelyard.reward.given import reward_source, run_name
 from steelyard.reward.probability import Calibration
 from steelyard.reward.scorer import Noise, Said, Scorer, scores
@@ -42,18 +43,14 @@ class LoveModel:
         found = next((p for p in (Path(place), Path(place, "model")) if (p / FACTS).is_file()), None)
         if found is None:
             raise SteelyardError("there is no model of feedback", where=where, hint=_HINT)
-        try:
-            calibration = msgspec.json.decode((found / FACTS).read_bytes(), type=Calibration)
-        except msgspec.DecodeError as error:
-            what = f"{FACTS} cannot be read ({first_line(error)})"
-            raise SteelyardError(what, where=where, hint=_HINT) from error
+        with file_errors(f"{FACTS} cannot be read", where=where, hint=_HINT):
+            calibration = msgspec.convert(read_facts(found / FACTS), Calibration)
         return cls(Scorer.load(str(found), device=device), calibration)
 
     def save(self, directory: Path) -> None:
         """Write a directory that `load` reads, and transformers."""
         self.scorer.save(directory)
-        facts = msgspec.json.format(msgspec.json.encode(self.calibration), indent=2)
-        (directory / FACTS).write_bytes(facts + b"\n")
+        write_settings(self.calibration, directory / FACTS)
 
     def __call__(self, said: Sequence[Said], noise: Noise | None = None) -> list[float | SteelyardError]:
         """P(love) of each, or what kept it from being read; read under noise, if there is some."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from steelyard.policy import Policy
 from steelyard.policy.saved_check import apart, most_apart
-from steelyard.policy.whole_rows import read_rows
+from steelyard.policy.whole_rows import end_states
 from steelyard.rollout.kept_rows import gather, gathers
 
 
@@ -146,8 +146,7 @@ def gather_rows(parts: Sequence[tuple[Reading, Int64[Tensor, "_"]]]) -> Reading:
 
 def last_logits(policy: Policy, rows: Sequence[Sequence[int]], prompts: Sequence[int]) -> Float[Tensor, "N V"]:
     """Logits after the last token of each row, which is read whole; `prompts` are the lengths of the rows' prompts."""
-    hidden_NTD, length_N = read_rows(policy, rows, prompts)
-    return policy.head(hidden_NTD[torch.arange(len(rows), device=length_N.device), length_N - 1])
+    return policy.head(end_states(policy, rows, prompts))
 
 
 @torch.inference_mode()

@@ -13,16 +13,15 @@ Source: Lambert et al. 2024, arXiv:2411.15124, equations 7 and 8, section 6.2 an
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 from msgspec import Meta
 
-from steelyard.core import Episode, Interactive, Positive, Prompt, Reward, Score, Stops, Task, method, require
-from steelyard.reward import Closable
+from steelyard.core import Episode, Interactive, Positive, Reward, Score, Task, method, require
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.scored import Scored
-from steelyard.task.ufo import OF_THE_PROMPTS
+from steelyard.task.wrapped import Wrapped
 
 Penalty = Annotated[float, Meta(le=0)]
 
@@ -34,7 +33,7 @@ Penalty = Annotated[float, Meta(le=0)]
     exemptions=NO_FILE,
 )
 @dataclass(frozen=True)
-class RLVR(Closable):
+class RLVR(Wrapped):
     """A verifier's yes and no as rewards."""
 
     OWN_DATA: ClassVar[str] = Rows.OWN_DATA
@@ -52,10 +51,6 @@ class RLVR(Closable):
         what = f"{type(self.task).__name__} has several turns"
         require(not isinstance(self.task, Interactive), what, where="rlvr.task", hint="give a task of one turn")
 
-    def prompts(self, split: str) -> Sequence[Prompt]:
-        """The prompts of the inner task."""
-        return self.task.prompts(split)
-
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order; the part `verified` is the verifier's own, where it gave any."""
         scores = self.task.score(episodes)
@@ -65,16 +60,6 @@ class RLVR(Closable):
         """The same task with another verifier."""
         return replace(self, task=Scored(self.task, reward))
 
-    @property
-    def stop(self) -> Sequence[str]:
-        """The strings that end a completion: those of the inner task."""
-        return self.task.stop if isinstance(self.task, Stops) else ()
-
-    def close(self) -> None:
-        """End the child processes of the verifier."""
-        if isinstance(self.task, Closable):
-            self.task.close()
-
     def _earned(self, episode: Episode, score: Score) -> Score:
         parts = {**score.parts} if score.value is None else {**score.parts, "verified": score.value}
         if episode.finish == "length":
@@ -83,8 +68,3 @@ class RLVR(Closable):
             return score
         right = score.value >= self.right_at
         return replace(score, value=self.right if right else 0.0, parts=parts, right=right)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OF_THE_PROMPTS:
-            return getattr(self.task, name)
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")

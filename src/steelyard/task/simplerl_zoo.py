@@ -13,16 +13,15 @@ which they found that a rigid format holds weak base models back.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 from msgspec import Meta
 
-from steelyard.core import Episode, Interactive, Prompt, Reward, Score, SteelyardError, Stops, Task, method, require
-from steelyard.reward import Closable
+from steelyard.core import Episode, Interactive, Reward, Score, SteelyardError, Task, method, require
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.scored import Scored
-from steelyard.task.ufo import OF_THE_PROMPTS
+from steelyard.task.wrapped import Wrapped
 
 Penalty = Annotated[float, Meta(le=0)]
 
@@ -34,7 +33,7 @@ Penalty = Annotated[float, Meta(le=0)]
     exemptions=NO_FILE,
 )
 @dataclass(frozen=True)
-class SimpleRLZoo(Closable):
+class SimpleRLZoo(Wrapped):
     """A verifier's yes and no as rewards, with or without a form that answers must have."""
 
     OWN_DATA: ClassVar[str] = Rows.OWN_DATA
@@ -60,10 +59,6 @@ class SimpleRLZoo(Closable):
             hint = "write what a completion must contain"
             raise SteelyardError(what, where="simplerl-zoo.form", hint=hint) from error
 
-    def prompts(self, split: str) -> Sequence[Prompt]:
-        """The prompts of the inner task."""
-        return self.task.prompts(split)
-
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """One score for each episode, in order."""
         scores = self.task.score(episodes)
@@ -72,16 +67,6 @@ class SimpleRLZoo(Closable):
     def verified_by(self, reward: Reward) -> "SimpleRLZoo":
         """The same task with another verifier."""
         return replace(self, task=Scored(self.task, reward))
-
-    @property
-    def stop(self) -> Sequence[str]:
-        """The strings that end a completion: those of the inner task."""
-        return self.task.stop if isinstance(self.task, Stops) else ()
-
-    def close(self) -> None:
-        """End the child processes of the verifier."""
-        if isinstance(self.task, Closable):
-            self.task.close()
 
     def _earned(self, episode: Episode, score: Score) -> Score:
         if score.value is None or score.error is not None:
@@ -93,8 +78,3 @@ class SimpleRLZoo(Closable):
         formed = re.search(self.form, episode.completion) is not None
         value = self.formless if not formed else 1.0 if right else self.wrong
         return replace(score, value=value, parts={**parts, "formed": float(formed)}, right=right)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OF_THE_PROMPTS:
-            return getattr(self.task, name)
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")

@@ -19,17 +19,16 @@ Source: Zhao et al. 2025, arXiv:2506.06923.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 from msgspec import Meta
 
-from steelyard.core import Episode, Interactive, Prompt, Reward, Score, Task, method, require
-from steelyard.reward import Closable
+from steelyard.core import Episode, Interactive, Reward, Score, Task, method, require
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.scored import Scored
 from steelyard.task.self_check import Round, SelfCheckMarks
-from steelyard.task.ufo import OF_THE_PROMPTS
+from steelyard.task.wrapped import Wrapped
 
 
 @method(
@@ -39,7 +38,7 @@ from steelyard.task.ufo import OF_THE_PROMPTS
     exemptions=NO_FILE,
 )
 @dataclass(frozen=True)
-class SPOC(SelfCheckMarks, Closable):
+class SPOC(SelfCheckMarks, Wrapped):
     """A task of one turn in which the policy verifies its own proposals."""
 
     OWN_DATA: ClassVar[str] = Rows.OWN_DATA
@@ -55,10 +54,6 @@ class SPOC(SelfCheckMarks, Closable):
         super().__post_init__()
         what = f"{type(self.task).__name__} has several turns"
         require(not isinstance(self.task, Interactive), what, where="spoc.task", hint="give a task of one turn")
-
-    def prompts(self, split: str) -> Sequence[Prompt]:
-        """The prompts of the inner task."""
-        return self.task.prompts(split)
 
     def score(self, episodes: Sequence[Episode]) -> list[Score]:
         """The score of each generation's answer, with rewards for all of its messages.
@@ -87,11 +82,6 @@ class SPOC(SelfCheckMarks, Closable):
         """The accepting verdict ends a generation."""
         return (self.accept,)
 
-    def close(self) -> None:
-        """End the child processes of the verifier."""
-        if isinstance(self.task, Closable):
-            self.task.close()
-
     def _said(self, episode: Episode) -> str:
         """The completion with the accepting verdict that ended it, which scored texts lack."""
         accepted = episode.trajectory.info.get("stop") == self.accept
@@ -114,11 +104,6 @@ class SPOC(SelfCheckMarks, Closable):
         rewards = _part_rewards(rounds, right, len(said))
         answer = scores[-1]
         return replace(answer, parts=parts, reward_T=None, right=right[-1], part_rewards=rewards)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OF_THE_PROMPTS:
-            return getattr(self.task, name)
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
 
 def _proposal(episode: Episode, rounds: Sequence[Round], number: int) -> Episode:

@@ -19,7 +19,7 @@ from steelyard.reward import Closable
 from steelyard.task.loaded import load_callable
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.tool_use import GET_REWARD, UsesTools
-from steelyard.task.ufo import OF_THE_PROMPTS
+from steelyard.task.wrapped import OF_THE_PROMPTS
 
 FLAG = "--environment-factory"
 

@@ -16,7 +16,7 @@ Source: Liu et al. 2025, arXiv:2507.14295.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -27,20 +27,16 @@ from steelyard.core import (
     Prompt,
     Reward,
     Score,
-    Stops,
     Task,
     method,
     outcomes,
     require,
 )
-from steelyard.reward import Closable
 from steelyard.reward.gathered import Gathered
 from steelyard.task.attempts import AttemptRules, Attempts
 from steelyard.task.rows import NO_FILE, Rows
 from steelyard.task.scored import Scored
-
-OF_THE_PROMPTS = ("columns", "demonstration", "domains", "fetches", "models", "needs_answer", "notes", "path")
-"""What rooms ask a task for besides prompts and scores, where it has it: here the inner task answers."""
+from steelyard.task.wrapped import Wrapped
 
 
 @method(
@@ -50,7 +46,7 @@ OF_THE_PROMPTS = ("columns", "demonstration", "domains", "fetches", "models", "n
     exemptions=NO_FILE,
 )
 @dataclass(frozen=True)
-class UFO(AttemptRules, Closable):
+class UFO(AttemptRules, Wrapped):
     """A task of one turn, played until an attempt is right."""
 
     OWN_DATA: ClassVar[str] = Rows.OWN_DATA
@@ -61,10 +57,6 @@ class UFO(AttemptRules, Closable):
     def __post_init__(self) -> None:
         what = f"{type(self.task).__name__} has several turns already"
         require(not isinstance(self.task, Interactive), what, where="ufo.task", hint="give a task of one turn")
-
-    def prompts(self, split: str) -> Sequence[Prompt]:
-        """The prompts of the inner task."""
-        return self.task.prompts(split)
 
     def environment(self, prompt: Prompt, sample: int) -> Environment:
         """An episode about the prompt."""
@@ -78,21 +70,6 @@ class UFO(AttemptRules, Closable):
         """The same task with another verifier, whose answers are texts."""
         return replace(self, task=Scored(self.task, reward), answers="text")
 
-    @property
-    def stop(self) -> Sequence[str]:
-        """The strings that end an attempt: those of the inner task."""
-        return self.task.stop if isinstance(self.task, Stops) else ()
-
     @cached_property
     def _verify(self) -> Gathered:
         return Gathered(self.task.score)
-
-    def close(self) -> None:
-        """End the child processes of the verifier."""
-        if isinstance(self.task, Closable):
-            self.task.close()
-
-    def __getattr__(self, name: str) -> Any:
-        if name in OF_THE_PROMPTS:
-            return getattr(self.task, name)
-        raise AttributeError(f"{type(self).__name__} has no {name!r}")

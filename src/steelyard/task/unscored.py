@@ -15,7 +15,7 @@ import tyro
 from steelyard.core import Episode, Prompt, Score, method
 from steelyard.reward import Closable
 from steelyard.task.rows import NO_FILE, Rows
-from steelyard.task.ufo import OF_THE_PROMPTS
+from steelyard.task.wrapped import OF_THE_PROMPTS
 
 
 @method("unscored", exemptions=NO_FILE)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from steelyard.policy import Policy
-from steelyard.policy.whole_rows import read_rows
+from steelyard.policy.whole_rows import end_states
 
 
 class Victim:
@@ -49,6 +49,5 @@ class Victim:
     @torch.no_grad()
     def _probabilities(self, rows: Sequence[tuple[int, ...]]) -> Float[Tensor, "U V"]:
         """The distribution of the next token after each row."""
-        hidden_UTD, length_U = read_rows(self.policy, rows, [len(row) for row in rows])
-        last_UD = hidden_UTD[torch.arange(len(rows)), length_U - 1]
-        return torch.softmax(self.policy.head(last_UD).double(), -1)
+        end_UD = end_states(self.policy, rows, [len(row) for row in rows])
+        return torch.softmax(self.policy.head(end_UD).double(), -1)

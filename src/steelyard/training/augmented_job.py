@@ -25,7 +25,7 @@ from steelyard.guard.labelled import Labelled
 from steelyard.guard.sparse_distil import SparseDistil
 from steelyard.learner.fitting_work import FittingWork
 from steelyard.policy import Policy
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 
 GENERATED = "generated.jsonl"
 STUDENT = SparseDistil(learning=Distillation(hard=0.5, balanced=True))
@@ -63,9 +63,8 @@ class Augmented(Distilling):
 
     def plan(self) -> Mapping[str, JsonObject]:
         """The texts, the models, and how many steps there are."""
-        place = local_directory(self.generator) if self.generator else None
-        fetches = {"fetches": self.generator} if self.generator and place is None else {}
-        return {**super().plan(), "generator": {"model": self.generator, **fetches}}
+        here = not self.generator or local_directory(self.generator) is not None
+        return {**super().plan(), "generator": told_of(self.generator, here)}
 
     def open(self) -> FittingWork:
         """Read the texts, generate others, let the teacher rate all of them, and begin to teach."""

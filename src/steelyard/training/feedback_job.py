@@ -6,14 +6,13 @@ What the run writes to RUN/model is a reward model with its calibration: `--rewa
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
 
 from steelyard.core import NonNegativeInt, PositiveInt, ShareInside, checked, require
-from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonObject
+from steelyard.learner.fitting_settings import FittingSettings
 from steelyard.learner.fitting_work import FittingWork, unwritten
 from steelyard.policy.device import AUTO, Device, check_device
 from steelyard.policy.loading import locate
@@ -28,7 +27,7 @@ from steelyard.training.feedback_fit import FeedbackFit, loved_of, measured_by
 
 @checked()
 @dataclass(frozen=True)
-class FitFeedback(DrivenSettings):
+class FitFeedback(FittingSettings):
     """Fit P(love) on logged feedback, and calibrate it on held-out rows."""
 
     OWN_DATA: ClassVar[str] = "--feedback feedback.jsonl"
@@ -50,8 +49,6 @@ class FitFeedback(DrivenSettings):
     """Steps between two evaluations; the first and the last are always made."""
     save_steps: NonNegativeInt = 100
     """Steps between two checkpoints; 0 makes one only when the run is stopped or has ended."""
-    fitted: Annotated[str, tyro.conf.Suppress] = ""
-    """A model that is measured as it is; empty to fit one."""
     every_row: Annotated[bool, tyro.conf.Suppress] = False
     """Measure by all rows of the file, and by no part of them."""
 
@@ -81,10 +78,6 @@ class FitFeedback(DrivenSettings):
             Scorer.load(self.model, device=self.device, new_head=self.seed), parts, self.learning, self.seed
         )
         return FittingWork(fit.begin(self.max_steps or self.learning.steps), fit.measure, fit.write, _counted(parts))
-
-    def trained(self, model: Path) -> "FitFeedback":
-        """The same job on what it wrote."""
-        return replace(self, fitted=str(model))
 
     def measured_on(self, texts: str) -> "FitFeedback":
         """The same job on all feedback of another file."""

@@ -12,7 +12,7 @@ from steelyard.core import numeric_settings, require, scheduled, setting, settin
 from steelyard.core.job import Job
 from steelyard.core.json import JsonObject
 from steelyard.policy import Policy
-from steelyard.policy.meta_model import local_directory
+from steelyard.policy.meta_model import local_directory, told_of
 from steelyard.reward import Closable
 from steelyard.rollout import endings
 from steelyard.runtime import Run
@@ -115,7 +115,7 @@ def _prompts(run: Run, policy: Policy | None) -> JsonObject:
 
 def _model(run: Run, place: str | None, policy: Policy | None) -> JsonObject:
     if place is None or policy is None:
-        return {"model": run.model, "fetches": run.model}
+        return told_of(run.model, here=False)
     sizes = {"parameters": policy.num_parameters(trainable=False), "trained": policy.num_parameters()}
     kind = policy.model.config.model_type
     return {"model": run.model, "place": place, "type": kind, "dtype": run.dtype, **sizes}
@@ -135,7 +135,7 @@ def _others(run: Run) -> JsonObject:
     for role, model in auxiliary_models(run).items():
         place = model.place(role)
         if place is None:
-            found[role] = {"model": model.model, "fetches": model.model}
+            found[role] = told_of(model.model, here=False)
             continue
         size = replace(model, model=place).check(role)
         found[role] = {"model": model.model, "bytes": size, "device": str(model.computes_on(size))}

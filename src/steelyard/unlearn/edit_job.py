@@ -13,13 +13,14 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from steelyard.core import SteelyardError, checked, first_line, require
+from steelyard.core import checked, require
 from steelyard.core.columns import Column, text_of
 from steelyard.core.job import DrivenSettings
 from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.policy import Policy
 from steelyard.policy.device import AUTO, Device, check_device, device_of
-from steelyard.policy.meta_model import local_directory, meta_policy
+from steelyard.policy.meta_model import local_directory, meta_policy, told_of
 from steelyard.task.files import read_rows
 from steelyard.unlearn.request import Files, ForgetRequest
 from steelyard.unlearn.rocr import ROCR, Redirection, placed
@@ -75,7 +76,7 @@ class ForgetByEdit(DrivenSettings, ForgetRequest):
         read, names = self._files()
         self._named()
         place = local_directory(self.model)
-        told: JsonObject = {"model": self.model, "fetches": self.model}
+        told: JsonObject = told_of(self.model, here=False)
         if place is not None:
             policy = meta_policy(place, dtype=self.dtype)
             self._check(policy, read, names)
@@ -178,19 +179,13 @@ class EditWork:
         Raises:
             SteelyardError: it is missing, damaged, or of another model.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
+        with file_errors("holds no edits of this model", where=str(directory), hint="go on from another checkpoint"):
             steps = int(json.loads((directory / STATE).read_text(encoding="utf-8"))["steps"])
-            tensors = load_file(directory / TENSORS)
+            tensors = read_tensors(directory / TENSORS)
             for layer in self.edits.free:
                 value_vectors(self.policy, layer).copy_(tensors[f"{layer}/vectors"])
                 self.edits.free[layer] = tensors[f"{layer}/free"]
                 self.edits.written[layer] = tensors[f"{layer}/written"]
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            what = f"holds no edits of this model ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
         self.steps = steps
 
     def save_model(self, directory: Path) -> None:

@@ -37,13 +37,13 @@ from steelyard.core import (
     Trajectory,
     checked,
     derive,
-    first_line,
     method,
     pad,
     require,
     rng,
 )
 from steelyard.core.json import JsonObject
+from steelyard.core.model_files import file_errors, read_tensors
 from steelyard.learner import demonstration
 from steelyard.model.intervention import Pass
 from steelyard.model.low_rank import LowRank, Pair
@@ -249,11 +249,8 @@ class Request:
         Raises:
             SteelyardError: it is missing or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(directory / STATE)
+        with file_errors("holds no request of O3", where=str(directory), hint="go on from another checkpoint"):
+            tensors = read_tensors(directory / STATE)
             self.steps = int(tensors["steps"])
             memory: dict[int, dict[str, Tensor]] = {}
             with torch.no_grad():
@@ -262,9 +259,6 @@ class Request:
                     own = below(f"adam/{i}/", tensors)
                     memory |= {i: own} if own else {}
             self._adam.load_state_dict({"state": memory, "param_groups": self._adam.state_dict()["param_groups"]})
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            what = f"holds no request of O3 ({first_line(error)})"
-            raise SteelyardError(what, where=str(directory), hint="go on from another checkpoint") from error
         if self.steps:
             self._fit_gate()
             self._put()

@@ -26,7 +26,7 @@ from steelyard.core import Episode, Prompt, Score, checked, derive, require, rng
 from steelyard.policy import Policy
 from steelyard.task.base import take_split
 from steelyard.worlds.facts import SYLLABLES
-from steelyard.worlds.sync_loop import imitate, symbol_tokenizer
+from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
 Form = Literal["question", "gap", "request", "spelling"]
@@ -132,7 +132,15 @@ def taught(world: FourForms, *parts: Part, seed: int, steps: int, width: int = 4
         width: of the hidden states.
         hears: whether tokens hear each other in the first layer, too.
     """
-    policy = untaught(world, seed=derive(seed, "base") % 2**31, width=width)
+    policy = tiny_policy(
+        world.words(),
+        seed=derive(seed, "base") % 2**31,
+        width=width,
+        layers=3,
+        neurons=4,  # as many as large models have
+        context=CONTEXT,
+        spaced=True,
+    )
     if not hears:
         output = policy.model.model.layers[0].self_attn.o_proj.weight
         output.data.zero_()
@@ -141,29 +149,6 @@ def taught(world: FourForms, *parts: Part, seed: int, steps: int, width: int = 4
     corpus = world.corpus(64 * steps, *parts, seed=seed)
     imitate(policy, corpus, steps=steps, batch=64, learning_rate=4e-3, seed=seed)
     return policy
-
-
-def untaught(world: FourForms, *, seed: int, width: int) -> Policy:
-    """A Llama of three layers with four neurons to each number of a hidden state, as large models have."""
-    import torch
-    import transformers
-
-    words = world.words()
-    config = transformers.LlamaConfig(
-        vocab_size=2 + len(words),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=1,
-        pad_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Policy(transformers.LlamaForCausalLM(config), symbol_tokenizer(words, CONTEXT, spaced=True))
 
 
 @cache

@@ -161,20 +161,34 @@ def tiny_policy(
     width: int = 48,
     layers: int = 2,
     heads: int = 4,
+    neurons: int = 2,
     context: int = 64,
     spaced: bool = False,
+    tied: bool = True,
 ) -> Policy:
-    """An untrained Llama with one token for each symbol, as `symbol_tokenizer` reads them."""
+    """An untrained Llama with one token for each symbol, as `symbol_tokenizer` reads them.
+
+    Args:
+        symbols: one token each.
+        seed: of the weights.
+        width: numbers of a hidden state.
+        layers: how many.
+        heads: of each layer.
+        neurons: of each layer, to each number of a hidden state.
+        context: tokens that it reads, at most.
+        spaced: whether symbols are words.
+        tied: whether the head is the embedding.
+    """
     import transformers
 
     config = transformers.LlamaConfig(
         vocab_size=2 + len(symbols),
         hidden_size=width,
-        intermediate_size=2 * width,
+        intermediate_size=neurons * width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         max_position_embeddings=context,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         bos_token_id=None,
         eos_token_id=1,
         pad_token_id=0,

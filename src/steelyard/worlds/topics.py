@@ -25,7 +25,7 @@ from steelyard.core import Episode, Prompt, Score, checked, rng
 from steelyard.policy import Policy
 from steelyard.task.base import take_split
 from steelyard.worlds.facts import SYLLABLES
-from steelyard.worlds.sync_loop import imitate, symbol_tokenizer
+from steelyard.worlds.sync_loop import imitate, tiny_policy
 from steelyard.worlds.text_world import TextWorld
 
 FORMS = ("{own} of {subject} ?", "ask {own} {subject} ?", "{other} {subject} que")
@@ -162,25 +162,7 @@ def taught(world: Topics, facts: Sequence[Fact], *, seed: int, steps: int, width
 
 def untaught(world: Topics, *, seed: int, width: int) -> Policy:
     """A Llama whose head is not its embedding, so that either can change alone."""
-    import torch
-    import transformers
-
-    words = world.words()
-    config = transformers.LlamaConfig(
-        vocab_size=2 + len(words),
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=False,
-        bos_token_id=None,
-        eos_token_id=1,
-        pad_token_id=0,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Policy(transformers.LlamaForCausalLM(config), symbol_tokenizer(words, CONTEXT, spaced=True))
+    return tiny_policy(world.words(), seed=seed, width=width, context=CONTEXT, spaced=True, tied=False)
 
 
 @cache

@@ -5,6 +5,7 @@ Settings by trials on seeds 900 to 902: those that forget most, and keep nine te
 
 from collections.abc import Callable, Mapping
 
+from steelyard.learner.intervention_work import finish
 from steelyard.policy import Policy
 from steelyard.policy.copied import copied
 from steelyard.unlearn import ECO, O3, ROCR, KeySpaceDetection, NeuronAdjust
@@ -24,8 +25,7 @@ def by_intervention(method: Forgetting) -> Forget:
     def forget(world: Topics, knowing: Policy, asked: Material, seed: int) -> Policy:
         policy = copied(knowing)
         fit = method.begin(policy, asked.forget, asked.retain, seed=seed)
-        while fit.steps < fit.num_steps:
-            fit.step()
+        finish(fit)
         return policy
 
     return forget

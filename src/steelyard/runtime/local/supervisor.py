@@ -8,7 +8,7 @@ from steelyard.runtime.coordinator.workers import Worker
 from steelyard.runtime.local.children import Child, spawn
 from steelyard.runtime.local.pipe import receive_up
 from steelyard.runtime.roles.messages import Up
-from steelyard.runtime.roles.supervision import Gone, WorkerSpec, heard
+from steelyard.runtime.roles.supervision import Gone, Restarts, WorkerSpec, heard
 
 _GRACE = 3.0
 
@@ -25,7 +25,7 @@ class ChildSupervisor:
         self.spec = spec
         self.children: dict[str, Child] = {}
         self._shared = shared
-        self._due: dict[str, float] = {}
+        self._restarts = Restarts()
 
     def start(self, worker: Worker) -> Child:
         """Start a worker's process."""
@@ -56,19 +56,15 @@ class ChildSupervisor:
         child = self.children.pop(name)
         child.kill()
         child.reap(_GRACE)
-        self._due[name] = time.monotonic() + after
+        self._restarts.put(name, after)
 
     def due(self) -> list[str]:
         """Names of workers that are to be started again now."""
-        now = time.monotonic()
-        ready = [name for name, when in self._due.items() if when <= now]
-        for name in ready:
-            del self._due[name]
-        return ready
+        return self._restarts.due()
 
     def dismiss(self, *, at_once: bool = False) -> None:
         """End every child: ask, wait a little, then kill; or kill at once."""
-        self._due.clear()
+        self._restarts.clear()
         for child in self.children.values():
             if at_once:
                 child.kill()

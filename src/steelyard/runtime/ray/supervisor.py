@@ -18,7 +18,7 @@ from steelyard.runtime.ray.actor import ACTORS, THREADS
 from steelyard.runtime.ray.cluster import Place
 from steelyard.runtime.ray.mail import Offer
 from steelyard.runtime.roles.messages import Down, End, Failed, Placed, Role, Up, pack, unpack_up
-from steelyard.runtime.roles.supervision import Gone, WorkerSpec, heard
+from steelyard.runtime.roles.supervision import Gone, Restarts, WorkerSpec, heard
 
 _GRACE = 3.0
 _LONGEST_S = 3600.0
@@ -81,7 +81,7 @@ class ActorSupervisor:
         self._ray = ray
         self._node: str = ray.get_runtime_context().get_node_id()
         self._actors = {role: ray.remote(kind) for role, kind in ACTORS.items()}
-        self._due: dict[str, float] = {}
+        self._restarts = Restarts()
         self._offers: dict[str, tuple[Offer, Any]] = {}
         """The newest weights and the newest reference."""
         self._placed: set[Role] = set()
@@ -129,19 +129,15 @@ class ActorSupervisor:
     def replace(self, name: str, after: float) -> None:
         """End what is left of an actor, and let another take its place after so many seconds."""
         self._ray.kill(self.children.pop(name).handle)
-        self._due[name] = time.monotonic() + after
+        self._restarts.put(name, after)
 
     def due(self) -> list[str]:
         """Names of workers that are to be started again now."""
-        now = time.monotonic()
-        ready = [name for name, when in self._due.items() if when <= now]
-        for name in ready:
-            del self._due[name]
-        return ready
+        return self._restarts.due()
 
     def dismiss(self, *, at_once: bool = False) -> None:
         """End every actor: ask, wait a little, then kill; or kill at once."""
-        self._due.clear()
+        self._restarts.clear()
         until = time.monotonic() + (0.0 if at_once else _GRACE)
         for child in self.children.values() if not at_once else ():
             child.tell(End())

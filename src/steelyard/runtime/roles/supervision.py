@@ -1,6 +1,7 @@
 """The processes of a run as its driver sees them. The coordinator decides who is given up and when."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,29 @@ class Gone:
     """A process has died, or froze in the middle of a message; why."""
 
     why: str
+
+
+class Restarts:
+    """When workers that were given up are to be started again."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def put(self, name: str, after: float) -> None:
+        """One more, after so many seconds."""
+        self._due[name] = time.monotonic() + after
+
+    def due(self) -> list[str]:
+        """Names of those whose time has come; each is named once."""
+        now = time.monotonic()
+        ready = [name for name, when in self._due.items() if when <= now]
+        for name in ready:
+            del self._due[name]
+        return ready
+
+    def clear(self) -> None:
+        """Start none of them again."""
+        self._due.clear()
 
 
 @runtime_checkable

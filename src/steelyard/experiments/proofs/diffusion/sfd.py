@@ -22,6 +22,7 @@ from steelyard.diffusion.measures import frechet
 from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.sfd import SFD
 from steelyard.experiments.harness import Arm, Claim, Proof, share
+from steelyard.learner.intervention_work import finish
 from steelyard.worlds.shapes import SHAPES
 from steelyard.worlds.small_images import Pictures, SmallImages, clipped, share_of
 
@@ -78,8 +79,7 @@ def made(knowing: Diffusion, arm: Arm[Forgets], seed: int) -> Diffusion | OneSte
         return knowing
     how = arm.settings.method.at(arm.rate)
     forgotten = how.begin(knowing, REQUEST, seed=seed)
-    while forgotten.fit.steps < forgotten.fit.num_steps:
-        forgotten.fit.step()
+    finish(forgotten.fit)
     return forgotten.model
 
 
