@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from engines.table import Table
-from steelyard.policy import Policy, loading
+from steelyard.policy import LoRA, Policy, loading
 from steelyard.rollout.vllm_server import Command, VllmServer
 
 CONTEXT = 256
 START_S = 600.0
 ANSWER_S = 300.0
+RANK = 2
+"""Of adapters."""
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,12 @@ def policy(model_dir: Path) -> Policy:
     return Policy.load(str(model_dir))
 
 
+@pytest.fixture
+def adapted(model_dir: Path) -> Callable[[], Policy]:
+    """`adapted()`: the same with adapters that change nothing yet."""
+    return lambda: Policy.load(str(model_dir), lora=LoRA(rank=RANK))
+
+
 @pytest.fixture(scope="session")
 def vllm_python() -> str:
     """The interpreter of an environment with vLLM, which the variable VLLM_PYTHON names."""
@@ -61,11 +69,12 @@ def vllm_python() -> str:
 
 
 @pytest.fixture(scope="session")
-def start(vllm_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], VllmServer]:
-    """`start(model)`: a server of vLLM that answers."""
+def start(vllm_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., VllmServer]:
+    """`start(model, lora_rank)`: a server of vLLM that answers, and takes adapters of this rank."""
 
-    def started(model: Path) -> VllmServer:
-        command = Command(vllm_python, model, "float32", CONTEXT, 1, "--enforce-eager --enable-prompt-tokens-details")
+    def started(model: Path, lora_rank: int = 0) -> VllmServer:
+        words = "--enforce-eager --enable-prompt-tokens-details"
+        command = Command(vllm_python, model, "float32", CONTEXT, 1, words, lora_rank)
         server = VllmServer(command, tmp_path_factory.mktemp("vllm") / "log", ANSWER_S)
         server.wait(START_S)
         return server
@@ -74,9 +83,17 @@ def start(vllm_python: str, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 
 @pytest.fixture(scope="session")
-def server(start: Callable[[Path], VllmServer], model_dir: Path) -> Iterator[VllmServer]:
+def server(start: Callable[..., VllmServer], model_dir: Path) -> Iterator[VllmServer]:
     """One for all tests: a new engine gives it the weights that it has."""
     started = start(model_dir)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def lora_server(start: Callable[..., VllmServer], model_dir: Path) -> Iterator[VllmServer]:
+    """Another one, which takes adapters."""
+    started = start(model_dir, RANK)
     yield started
     started.close()
 

@@ -204,17 +204,27 @@ def test_a_batch_keeps_the_weights_it_began_with(kind, table):
     table.add("a batch keeps the weights it began with", kind.name, "yes")
 
 
-def test_adapters_can_be_loaded(kind, table):
-    learner, searcher = kind.adapted(), kind.adapted()
-    engine = kind.make(searcher, 0)
+def gap_with_adapters(engine, learner):
+    """The largest one (nats), after the learner's adapters are loaded."""
     with torch.no_grad():
         for p in learner.trainable().values():
             p.add_(0.05)
     engine.load(Weights.of(learner.weights(), 1))
-    worst = 0.0
-    for t in run(engine, requests_for(4), Sampling(max_tokens=8)).values():
-        worst = max(worst, float(np.abs(t.logp_behaviour_T - step_logp(learner, t)).max()))
+    found = run(engine, requests_for(4), Sampling(max_tokens=8))
+    return max(float(np.abs(t.logp_behaviour_T - step_logp(learner, t)).max()) for t in found.values())
+
+
+def test_adapters_can_be_loaded(kind, table):
+    worst = gap_with_adapters(kind.make(kind.adapted(), 0), kind.adapted())
     table.add("with LoRA, merged: the largest gap (nats)", kind.name, f"{worst:.0e}")
+    assert worst < SAME_NATS
+
+
+def test_adapters_can_be_loaded_alone(lora_server, adapted, table):
+    """Those of vLLM; the engines of this package have the model in their own process."""
+    engine = VllmEngine(adapted(), 0, lora_server.client, context=256, adapters=True)
+    worst = gap_with_adapters(engine, adapted())
+    table.add("with LoRA, adapters alone: the largest gap (nats)", "vllm", f"{worst:.0e}")
     assert worst < SAME_NATS
 
 

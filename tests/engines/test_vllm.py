@@ -122,18 +122,10 @@ def test_it_listens_on_loopback_and_in_its_own_directory(server):
 def test_a_kill_in_the_middle_of_a_batch(start, policy, model_dir):
     """The engine says so, nothing is left of the server, and another one draws the same."""
     server = start(model_dir)
-    engine = VllmEngine(policy, 0, server.client, context=256)
     requests = requests_for(60)
     sampling = Sampling(max_tokens=60)
     group = _group(server)
-    found = []
-    timer = threading.Timer(0.05, os.kill, (_leader(server), signal.SIGKILL))
-    with pytest.raises(ServerLostError, match="cannot be reached, or went away"):
-        for number, t in enumerate(engine.generate(requests, sampling)):
-            found.append(t)
-            if number == 0:
-                timer.start()
-    assert len(found) < len(requests)
+    found = killed(server, VllmEngine(policy, 0, server.client, context=256), requests, sampling)
     assert {t.version for t in found} == {0}
     until = time.monotonic() + 20
     while server.why_gone() is None or any(Path(f"/proc/{pid}").exists() for pid in group):
@@ -151,6 +143,19 @@ def test_a_kill_in_the_middle_of_a_batch(start, policy, model_dir):
 def test_a_prompt_that_is_too_long_for_the_server_is_named(engine):
     with pytest.raises(SteelyardError, match="prompt a: 255 tokens and 2 to generate exceed"):
         next(engine.generate([Request("a", (5,) * 255, 0)], Sampling(max_tokens=2)))
+
+
+def killed(server, engine, requests, sampling):
+    """What an engine yields of a batch before its server, which is killed in the middle of it, is gone."""
+    found = []
+    timer = threading.Timer(0.05, os.kill, (_leader(server), signal.SIGKILL))
+    with pytest.raises(ServerLostError, match="cannot be reached, or went away"):
+        for number, t in enumerate(engine.generate(requests, sampling)):
+            found.append(t)
+            if number == 0:
+                timer.start()
+    assert 0 < len(found) < len(requests)
+    return found
 
 
 def _leader(server) -> int:

@@ -38,12 +38,18 @@ class FakeVllm:
         self.asked: list[str] = []
         self.held: dict[str, torch.Tensor] = {}
         self.drops_prefixes = True
+        self.largest_rank: int | None = 16
+        """Of adapters that it takes; None for a server that takes none."""
+        self.adapters: dict[str, dict[str, torch.Tensor]] = {}
+        self.misses_names = True
         self.hung_up = threading.Event()
         self._computing = threading.Lock()
         self.answers: dict[str, Callable[[Any], Any]] = {
             "/health": lambda body: {},
             "/version": lambda body: {"version": self.version},
-            "/v1/models": lambda body: {"data": [{"id": "m", "root": self.model, "max_model_len": 64}]},
+            "/v1/models": lambda body: {"data": self._models()},
+            "/v1/load_lora_adapter": self._load_adapter,
+            "/v1/unload_lora_adapter": self._unload_adapter,
             "/get_world_size": lambda body: {"world_size": 1},
             "/update_weight_version": self._name,
             "/collective_rpc": self._reload,
@@ -68,8 +74,35 @@ class FakeVllm:
     def take(self, policy: Policy) -> None:
         """Compute with the weights that it holds."""
         with torch.no_grad():
-            for name, weight in policy.trainable().items():
+            for name, weight in policy.base_weights().items():
                 weight.copy_(self.held[name])
+
+    def _models(self):
+        base = {"id": "m", "root": self.model, "max_model_len": 64, "parent": None}
+        return [base, *({"id": name, "root": "/gone", "parent": "m"} for name in self.adapters)]
+
+    def _load_adapter(self, body):
+        place, name = Path(body["lora_path"]), body["lora_name"]
+        rank = json.loads((place / "adapter_config.json").read_text())["r"]
+        if self.largest_rank is None:
+            raise Refusal(500, "Call to add_lora method failed: LoRA is not enabled. Use --enable-lora to enable LoRA.")
+        if rank > self.largest_rank:
+            raise Refusal(500, f"LoRA rank {rank} is greater than max_lora_rank {self.largest_rank}.")
+        if name in self.adapters:
+            raise Refusal(400, f"The lora adapter '{name}' has already been loaded.")
+        self.adapters[name] = load_file(place / "adapter_model.safetensors")
+        return f"Success: LoRA adapter '{name}' added successfully.".encode()
+
+    def _unload_adapter(self, body):
+        if self.adapters.pop(body["lora_name"], None) is None:
+            raise Refusal(404, f"The lora adapter '{body['lora_name']}' cannot be found.")
+        return b"Success"
+
+    def adapt(self, policy: Policy, name: str) -> None:
+        """Compute with the adapters of a name."""
+        with torch.no_grad():
+            for own, weight in policy.trainable().items():
+                weight.copy_(self.adapters[name]["base_model.model." + own.replace(".default", "")])
 
     def checksums(self) -> dict[str, str]:
         """As a processor has them: linear layers are packed away, vocabularies are filled up."""
@@ -83,14 +116,16 @@ class FakeVllm:
 
     def generate(self, body):
         """Tokens by the seed alone, each with the same log-probability; a stop token ends them."""
-        asked = body["sampling_params"]
+        asked, name = body["sampling_params"], body.get("model", "m")
+        if self.misses_names and name not in ("m", *self.adapters):
+            raise Refusal(404, f"The model `{name}` does not exist.")
         draws = random.Random(asked.get("seed"))
         tokens: list[int] = []
         while len(tokens) < asked["max_tokens"] and not (tokens and tokens[-1] in asked.get("stop_token_ids", [])):
             tokens.append(draws.randrange(VOCABULARY))
-        return self.answer(tokens, self._logp(body["token_ids"], tokens, asked))
+        return self.answer(tokens, self._logp(body["token_ids"], tokens, asked, name))
 
-    def _logp(self, prompt: list[int], tokens: list[int], asked: dict[str, Any]) -> list[float]:
+    def _logp(self, prompt: list[int], tokens: list[int], asked: dict[str, Any], name: str) -> list[float]:
         if asked.get("top_k") == 1:
             return [0.0] * len(tokens)
         if self.policy is None:
@@ -98,6 +133,8 @@ class FakeVllm:
         whole_NT = torch.tensor([[*prompt, *tokens]])
         action_NT = torch.arange(whole_NT.shape[1])[None] >= len(prompt)
         with torch.no_grad(), self._computing:
+            if name in self.adapters:
+                self.adapt(self.policy, name)
             found = self.policy.step_logp(
                 whole_NT, torch.ones_like(action_NT), action_NT, temperature=asked.get("temperature", 1.0)
             )

@@ -32,6 +32,11 @@ def test_layouts_of_the_server_are_known():
     assert check(THEIRS, OURS) == 4
 
 
+def test_layers_that_may_have_adapters_have_other_names():
+    told = {name.replace("embed_tokens", "embed_tokens.base_layer"): checksum for name, checksum in THEIRS.items()}
+    assert check(told, OURS) == 4
+
+
 def test_what_is_packed_away_or_not_ours_is_not_compared():
     told = THEIRS | {"dp0:tp0:layers.0.qkv_proj.weight": EMPTY, "dp0:tp0:rotary.cache": "abc"}
     assert check(told, OURS) == 3

@@ -112,6 +112,40 @@ def test_a_run_with_a_server_from_beginning_to_end(arithmetic, tmp_path):
     assert len(labels) == len(set(labels))
 
 
+def test_a_run_whose_adapters_go_alone(arithmetic, tmp_path):
+    """By default: each version is an adapter, and engine and learner agree in every batch."""
+    flags = (
+        f"--model {arithmetic.model} --max-steps 3 --num-prompts 2 --search-prompts 2 --num-generations 4 "
+        "--max-completion-length 6 --problems 64 --held-out 16 --replay.warmup 0 --save-steps 0 --lora-rank 2 "
+        "--evaluation.prompts 2 --evaluation.sampled-prompts 1 --evaluation.samples 1 --max-logp-mismatch 0.0001"
+    )
+    fake = FakeVllm(arithmetic.model, make_policy(replace(arithmetic, lora_rank=2)))
+    with serving(fake) as url:
+        words = f"train arithmetic {flags} --engine vllm --vllm.url {url} --output-dir {tmp_path / 'run'} --json"
+        assert main(words.split()) == 0
+    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 3
+    assert fake.asked.count("/collective_rpc") == 1
+    assert fake.asked.count("/v1/load_lora_adapter") > 3
+    assert len(fake.adapters) == 1
+
+
+@pytest.mark.parametrize("mode", ["adapter", "merged"])
+def test_a_server_that_takes_no_adapters_takes_merged_weights(arithmetic, tmp_path, capfd, mode):
+    fake = FakeVllm(arithmetic.model)
+    fake.largest_rank = None
+    with serving(fake) as url:
+        flags = f"--lora-rank 2 --engine vllm --vllm.url {url} --vllm.lora {mode} --output-dir {tmp_path / 'new'}"
+        code = main(f"train arithmetic --model {arithmetic.model} --dry-run {flags}".split())
+    err = capfd.readouterr().err
+    if mode == "merged":
+        assert code == 0
+        return
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "LoRA is not enabled" in err
+    assert err.rstrip().endswith("VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, or add --vllm.lora merged")
+
+
 OWN = """
 class Mine:
     def __init__(self, policy, seed):

@@ -46,6 +46,8 @@ class Policy:
         """Arguments of the chat template."""
         self.backbone: Callable[..., Any] = model.base_model
         self._intervened: Intervened | None = None
+        self.lora = lora
+        """The adapters' settings; None where all weights are trained."""
         self._adapted = None if lora is None else adapt(model, lora, seed)
         self.head = model.get_output_embeddings()  # adapters may stand around it
         if lora is not None and not self.head.weight.is_meta:
@@ -180,7 +182,7 @@ class Policy:
             return self.model.architecture
         config = self.model.config.to_dict()
         found = architecture_of(config | {"tie_word_embeddings": False} if self._parts_tie else config)
-        return found if found and found.shapes().keys() == self._own_weights().keys() else None
+        return found if found and found.shapes().keys() == self.base_weights().keys() else None
 
     @cached_property
     def caches(self) -> bool:
@@ -387,16 +389,16 @@ class Policy:
 
         Where adapters part a head from the embedding that it was, both are named.
         """
-        plain = self._own_weights()
+        plain = self.base_weights()
         return plain if self._adapted is None else plain | changes(self.model)
 
     @cached_property
     def untrained(self) -> frozenset[str]:
         """The names in `plain_weights` that keep their values whatever is loaded."""
         adapted = set() if self._adapted is None else changed_names(self.model)
-        return frozenset(self._own_weights().keys() - adapted - self._trainable.keys())
+        return frozenset(self.base_weights().keys() - adapted - self._trainable.keys())
 
-    def _own_weights(self) -> dict[str, Tensor]:
+    def base_weights(self) -> dict[str, Tensor]:
         """As `plain_weights`, without what adapters add: views."""
         plain: dict[str, Tensor] = {}
         for name, p in self.model.named_parameters():
@@ -455,7 +457,7 @@ class Policy:
             (self.model if self._adapted is None else merged(self._adapted)).save_pretrained(path)
             self.tokenizer.save_pretrained(path)
             if self._adapted is not None:
-                adapter_file.write_adapters(self._adapted, path / adapter_file.NAME)
+                self.save_adapters(path / adapter_file.NAME)
         # On the same device: in bfloat16 a GPU and the processor differ by more than a saved model may.
         again = Policy.load(str(path), dtype=str(self.dtype).removeprefix("torch.")).to(self.device)
         tokens_NT = probe_tokens(self.model.get_input_embeddings().weight.shape[0], self.context_length)
@@ -467,3 +469,8 @@ class Policy:
         finally:
             self.intervene(present)
         return path
+
+    def save_adapters(self, directory: Path) -> None:
+        """Write the adapters alone, as they are now, in peft's layout; see `adapter_file`."""
+        assert self._adapted is not None
+        adapter_file.write_adapters(self._adapted, directory)

@@ -1,15 +1,18 @@
 """Whether a vLLM server is one that this package can work with: asked before a run begins, in seconds.
 
-Its version, its model, its mode, and one token are looked at. The oldest version is the oldest that this has run with.
-Its number format is not told; weights of another one are found by their checksums.
+Its version, its model, its mode, and one token are looked at, and an adapter where these are sent alone. The oldest
+version is the oldest that this has run with. Its number format is not told; weights of another one are found by their
+checksums.
 """
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from steelyard.core import SteelyardError, require
 from steelyard.core.json import JsonMapping, JsonObject
+from steelyard.rollout.vllm_adapters import GENERATE, MODELS, check_takes_adapters
 from steelyard.rollout.vllm_answer import completion_in
 from steelyard.rollout.vllm_client import ServerLostError, ServerRefusesError, VllmClient
 
@@ -29,16 +32,17 @@ def check_version(said: str, where: str = WHERE) -> None:
     require(_numbers(said) >= OLDEST, what, where=where, hint=f"use vLLM {oldest} or newer")
 
 
-def check_server(client: VllmClient, model: str, seconds: float) -> int:
+def check_server(client: VllmClient, model: str, seconds: float, lora_rank: int = 0) -> int:
     """See that a server is of the right kind for a model, which is a directory or a hub id.
 
-    Returns how many tokens it takes, prompt and completion together. The client's deadline shrinks meanwhile.
+    Returns how many tokens it takes, prompt and completion together. The client's deadline shrinks meanwhile. It must
+    take adapters of `lora_rank`, unless that is 0.
 
     Raises:
         SteelyardError: it is not, or has not answered everything within so many seconds.
     """
     try:
-        return look_at(client, model, time.monotonic() + seconds)
+        return look_at(client, model, lora_rank, time.monotonic() + seconds)
     except ServerLostError as error:
         hint = "start the server first, see that it is well, and give its address"
         raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
@@ -47,7 +51,7 @@ def check_server(client: VllmClient, model: str, seconds: float) -> int:
         raise SteelyardError(str(error), where="--vllm.url", hint=hint) from error
 
 
-def look_at(client: VllmClient, model: str, until: float | None = None) -> int:
+def look_at(client: VllmClient, model: str, lora_rank: int = 0, until: float | None = None) -> int:
     """The same, for a server that was there when the run began: that it is gone now is nobody's mistake.
 
     Raises:
@@ -56,7 +60,8 @@ def look_at(client: VllmClient, model: str, until: float | None = None) -> int:
         ServerRefusesError: it does not answer as vLLM does.
     """
     context = 0
-    for look in (_version, _context, _development, _tokens):
+    looks = [_version, _context, _development, _tokens, *([partial(_adapters, rank=lora_rank)] if lora_rank else [])]
+    for look in looks:
         if until is not None:
             client.deadline_s = max(0.1, until - time.monotonic())
         context = look(client, model) or context
@@ -69,7 +74,7 @@ def _version(client: VllmClient, _: str) -> None:
 
 def _context(client: VllmClient, model: str) -> int:
     """It serves the model; returns how many tokens it takes."""
-    served = _entries(client.get("/v1/models"))
+    served = _entries(client.get(MODELS))
     what = f"{client.url} serves {_named(served)}, and not {model}"
     same = any(_same(str(entry.get("root")), model) for entry in served)
     require(same, what, where="--model", hint="start the server with the model that is trained, or train its model")
@@ -91,7 +96,7 @@ def _tokens(client: VllmClient, _: str) -> None:
     """It takes tokens, and says of its own what drew them: of one that alone was left, with what probability."""
     sampling = {"max_tokens": 1, "logprobs": 0, "top_k": 1, "detokenize": False}
     try:
-        found = completion_in(client.post("/inference/v1/generate", {"token_ids": [0], "sampling_params": sampling}))
+        found = completion_in(client.post(GENERATE, {"token_ids": [0], "sampling_params": sampling}))
     except ServerRefusesError as error:
         raise SteelyardError(str(error), where=WHERE, hint="start the server with --enable-scale-out") from error
     what = f"{client.url} gives other log-probabilities than those of what it draws from"
@@ -99,9 +104,15 @@ def _tokens(client: VllmClient, _: str) -> None:
     require(certain, what, where=WHERE, hint="start it with --logprobs-mode processed_logprobs")
 
 
+def _adapters(client: VllmClient, _: str, *, rank: int) -> None:
+    check_takes_adapters(client, rank)
+
+
 def _entries(models: JsonObject) -> Sequence[JsonMapping]:
+    """The models that it serves, without adapters."""
     found = models.get("data")
     entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    entries = [entry for entry in entries if not entry.get("parent")]
     require(bool(entries), "the server names no model", where="--vllm.url", hint="see that it is a vLLM server")
     return entries
 

@@ -28,6 +28,14 @@ class ServerLostError(RuntimeError):
     """A server is gone, silent or broken. It is nobody's mistake: whoever asks again later may find another one."""
 
 
+class ServerBrokenError(ServerLostError):
+    """A server answers that it is broken, with 500 or more."""
+
+    def __init__(self, url: str, said: str) -> None:
+        super().__init__(f"{url} is broken: {said}")
+        self.said = f"{url} says: {said}"
+
+
 class ServerRefusesError(RuntimeError):
     """A server is there and refuses what it was asked, or answers in another language."""
 
@@ -54,14 +62,18 @@ class VllmClient:
         self._lock = threading.Lock()
 
     def get(self, path: str, *, deadline_s: float | None = None) -> JsonObject:
-        """What the server says of something; see `_ask`."""
-        return self._ask("GET", path, None, deadline_s)
+        """What the server says of something; see `_object` and `_ask`."""
+        return self._object(path, self._ask("GET", path, None, deadline_s))
 
     def post(
         self, path: str, body: Mapping[str, object] | None = None, *, deadline_s: float | None = None
     ) -> JsonObject:
-        """What the server says to something; see `_ask`."""
-        return self._ask("POST", path, json.dumps(body or {}).encode(), deadline_s)
+        """What the server says to something; see `_object` and `_ask`."""
+        return self._object(path, self._ask("POST", path, _json(body), deadline_s))
+
+    def tell(self, path: str, body: Mapping[str, object], *, deadline_s: float | None = None) -> None:
+        """Have the server do something, whatever words it says to that; see `_ask`."""
+        self._ask("POST", path, _json(body), deadline_s)
 
     def hang_up(self) -> None:
         """End all requests that are under way; the server stops to work on them."""
@@ -72,12 +84,12 @@ class VllmClient:
                 with suppress(OSError):  # it has ended by itself
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, method: str, path: str, data: bytes | None, deadline_s: float | None) -> JsonObject:
-        """The object in the server's answer.
+    def _ask(self, method: str, path: str, data: bytes | None, deadline_s: float | None) -> bytes:
+        """The server's answer.
 
         Raises:
             ServerLostError: it cannot be reached, went away, says nothing, or is broken (an answer of 500 or more).
-            ServerRefusesError: any other answer than 200, or one that is no object.
+            ServerRefusesError: any other answer than 200.
         """
         limit_s = self.deadline_s if deadline_s is None else deadline_s
         connection = self._connection(timeout=limit_s)
@@ -88,7 +100,7 @@ class VllmClient:
             with connection.getresponse() as answer:  # else an answer that is cut keeps its socket
                 found = answer.read(LARGEST)
         except TimeoutError as error:
-            raise ServerLostError(f"{self.url} said nothing to {path} for {limit_s:g} s") from error
+            raise ServerLostError(f"{self.url} said nothing to {path} for {limit_s:.3g} s") from error
         except (OSError, http.client.HTTPException) as error:
             said = getattr(error, "strerror", None) or first_line(error) or type(error).__name__
             raise ServerLostError(f"{self.url} cannot be reached, or went away during {path} ({said})") from error
@@ -96,17 +108,19 @@ class VllmClient:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
-        return self._read(path, answer.status, found)
+        if answer.status >= 500:
+            raise ServerBrokenError(self.url, f"{_said(found)} ({answer.status} at {path})")
+        if answer.status != 200:
+            raise ServerRefusesError(f"{self.url} says: {_said(found)} ({answer.status} at {path})")
+        return found
 
-    def _read(self, path: str, status: int, data: bytes) -> JsonObject:
-        try:
-            found: Any = json.loads(data) if data else {}
-        except ValueError:
-            found = None
-        if status >= 500:
-            raise ServerLostError(f"{self.url} is broken: {_said(found)} ({status} at {path})")
-        if status != 200:
-            raise ServerRefusesError(f"{self.url} says: {_said(found)} ({status} at {path})")
+    def _object(self, path: str, data: bytes) -> JsonObject:
+        """The object in an answer.
+
+        Raises:
+            ServerRefusesError: it is no object.
+        """
+        found = _parsed(data) if data else {}
         if not isinstance(found, dict):
             raise ServerRefusesError(f"{self.url} answers {path} with something that is no object")
         return found
@@ -143,8 +157,21 @@ def _way_to(url: str) -> Callable[..., http.client.HTTPConnection]:
     return partial(http.client.HTTPConnection, *found[:2])
 
 
-def _said(found: Any) -> str:
+def _json(body: Mapping[str, object] | None) -> bytes:
+    return json.dumps(body or {}).encode()
+
+
+def _parsed(data: bytes) -> Any:
+    """What an answer says; None where it is no JSON."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _said(data: bytes) -> str:
     """The message in an answer that is an error, in one line."""
+    found = _parsed(data)
     error = found.get("error", found.get("detail")) if isinstance(found, dict) else None
     text = error.get("message") if isinstance(error, dict) else error
     return " ".join(str(text or "nothing more").split())[:300]

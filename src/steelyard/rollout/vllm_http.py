@@ -5,18 +5,20 @@
 
 Weights have a label, version and digest, that the server is given after its checksums were compared; while it takes
 weights it has another one. A completion that any other label drew any token of is refused. Cached prefixes of earlier
-weights are dropped with them.
+weights are dropped with them. Adapters go alone where the engine is told so: the model below them once, and then each
+version of them under a name of its own, that every request says (`vllm_adapters`).
 
 Differs from the engines of our own: draws come from vLLM's generator, so a completion depends on its address, the
 weights and vLLM's version, and is another one than theirs. It is generated to its bound or an end token, and cut here
 at a stop string. Temperature is 0, or from .01 on and finite: vLLM has no others.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache
 
 import numpy as np
+from torch import Tensor
 
 from steelyard.core import FaultError, Request, Sampling, Trajectory, Weights, derive, require
 from steelyard.core.json import JsonObject
@@ -25,6 +27,7 @@ from steelyard.policy import Policy
 from steelyard.rollout.endings import Endings, finish_of, info_of
 from steelyard.rollout.requests import check_requests
 from steelyard.rollout.staged_weights import StagedWeights
+from steelyard.rollout.vllm_adapters import GENERATE, adapter_name, send_adapters, unload_ours
 from steelyard.rollout.vllm_answer import WHERE, check_label, completion_in, drawn, first_end
 from steelyard.rollout.vllm_client import ServerLostError, ServerRefusesError, VllmClient
 from steelyard.rollout.vllm_weights import send
@@ -45,13 +48,23 @@ class VllmEngine:
         seed: root of all draws.
         client: asks the server.
         context: tokens of prompt and completion that the server takes.
+        adapters: send the policy's adapters alone, in place of the whole model with the adapters merged in.
         keeps: whatever must live as long as the engine, such as a server of its own.
 
     Raises:
         SteelyardError: the policy's hidden states are changed on the way, which the server does not compute.
     """
 
-    def __init__(self, policy: Policy, seed: int, client: VllmClient, *, context: int, keeps: object = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        seed: int,
+        client: VllmClient,
+        *,
+        context: int,
+        adapters: bool = False,
+        keeps: object = None,
+    ) -> None:
         what = "an intervention or a forward hook changes the model's hidden states, which a server does not compute"
         require(not policy.hooked, what, where="engine", hint="leave out --engine vllm")
         self.policy = policy
@@ -59,7 +72,10 @@ class VllmEngine:
         self.client = client
         self.context = min(policy.context_length, context)
         self.compared = 0
-        """Parameters of the server whose checksums were compared with the newest weights."""
+        """Parameters of the server whose checksums were compared with the newest weights that were sent whole."""
+        self.adapters = adapters
+        self._adapter: dict[str, str] = {}
+        self._has_base = False
         self._keeps = keeps
         self._staged = StagedWeights(policy)
         self._label: str | None = None
@@ -115,19 +131,35 @@ class VllmEngine:
             return
         self._label = None
         self._staged.take()
-        limit_s = self.client.deadline_s
         with waiting("giving weights to a vLLM server", ends=True):
             self._name(CHANGING)
-            self.compared = send(self.client, self.policy.plain_weights(), limit_s)
-            forgotten = self.client.post("/reset_prefix_cache", {}).get("success")
-            if forgotten is not True:  # completions of a batch that was given up may still hold it
-                self.client.post("/abort_requests", {})
-                forgotten = self.client.post("/reset_prefix_cache", {}).get("success")
-            if forgotten is not True:
-                raise ServerLostError(f"{self.client.url} does not drop the prefixes of earlier weights")
+            if self.adapters:
+                self._send_adapters()
+            else:
+                self._send_whole(self.policy.plain_weights())
             label = f"{self._staged.version} {self._staged.digest}"
             self._name(label)
         self._label = label
+
+    def _send_adapters(self) -> None:
+        """The adapters alone; at the first time, also the model below them."""
+        if not self._has_base:
+            unload_ours(self.client)
+            self._send_whole(self.policy.base_weights())
+            self._has_base = True
+        name = adapter_name(self._staged.version, self._staged.digest)
+        send_adapters(self.client, self.policy, name, self.client.deadline_s)
+        self._adapter = {"model": name}
+
+    def _send_whole(self, weights: Mapping[str, Tensor]) -> None:
+        """A whole model, and what was kept of prompts that earlier ones read is dropped."""
+        self.compared = send(self.client, weights, self.client.deadline_s)
+        forgotten = self.client.post("/reset_prefix_cache", {}).get("success")
+        if forgotten is not True:  # completions of a batch that was given up may still hold it
+            self.client.post("/abort_requests", {})
+            forgotten = self.client.post("/reset_prefix_cache", {}).get("success")
+        if forgotten is not True:
+            raise ServerLostError(f"{self.client.url} does not drop the prefixes of earlier weights")
 
     def _name(self, label: str) -> None:
         self.client.post("/update_weight_version", {"new_version": label})
@@ -161,8 +193,8 @@ class VllmEngine:
             "ignore_eos": True,
             "detokenize": False,
         }
-        body = {"token_ids": list(request.tokens), "sampling_params": told}
-        return self.client.post("/inference/v1/generate", body)
+        body = {"token_ids": list(request.tokens), "sampling_params": told, **self._adapter}
+        return self.client.post(GENERATE, body)
 
     def _trajectory(self, request: Request, answer: JsonObject, sampling: Sampling) -> Trajectory:
         found = completion_in(answer)

@@ -21,6 +21,7 @@ from tempfile import mkdtemp
 from steelyard.core import SteelyardError
 from steelyard.core.waiting import waiting
 from steelyard.rollout import vllm_keeper
+from steelyard.rollout.vllm_adapters import LORA_VARIABLE, lora_words
 from steelyard.rollout.vllm_client import KEY, UNIX, ServerLostError, ServerRefusesError, VllmClient
 from steelyard.rollout.vllm_weights import MEMORY
 
@@ -49,6 +50,8 @@ class Command:
     threads: int
     arguments: str = ""
     """Further arguments of the server."""
+    lora_rank: int = 0
+    """It takes adapters up to this rank; 0 for none."""
 
     def words(self, place: Path) -> list[str]:
         """The command line; the server's socket is in the directory `place`."""
@@ -62,7 +65,7 @@ class Command:
             "--seed": "0",
         }
         flags = ("--enable-scale-out", "--skip-tokenizer-init", "--disable-uvicorn-access-log")
-        words = [word for pair in own.items() for word in pair]
+        words = [word for pair in own.items() for word in pair] + lora_words(self.lora_rank)
         # Not resolved: an environment's interpreter is known by the path that it is called by.
         python = str(Path(self.python).absolute()) if os.sep in self.python else self.python
         return [python, *PROGRAM, *words, *flags, *shlex.split(self.arguments)]
@@ -78,6 +81,7 @@ class Command:
         return {
             **defaults,
             **kept,
+            **({LORA_VARIABLE: "1"} if self.lora_rank else {}),
             KEY: key,
             "VLLM_SERVER_DEV_MODE": "1",
             "VLLM_HOST_IP": "127.0.0.1",

@@ -62,7 +62,7 @@ def check(checksums: Mapping[str, str], weights: Mapping[str, Tensor]) -> int:
     compared = 0
     hint = "see that it has the run's --dtype and no quantisation, and that nobody else gives it weights"
     for said, checksum in sorted(checksums.items()):
-        name = said.rpartition(":")[2]
+        name = said.rpartition(":")[2].replace(".base_layer.", ".")  # as vLLM names what may have adapters
         parts = _parts(name, weights)
         if checksum == EMPTY or not parts:
             continue

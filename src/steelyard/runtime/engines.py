@@ -40,8 +40,9 @@ def searching_engine(run: Run, policy: Policy) -> Engine:
     server = None if run.vllm.python is None else _started(run, policy)
     client = VllmClient(str(run.vllm.url), run.vllm.deadline) if server is None else server.client
     with waiting("looking at a vLLM server", ends=True):
-        context = look_at(client, _model(run))
-    engine = VllmEngine(policy, run.seed, client, context=context, keeps=server)
+        context = look_at(client, _model(run), _adapter_rank(run))
+    adapters = _adapter_rank(run) > 0
+    engine = VllmEngine(policy, run.seed, client, context=context, adapters=adapters, keeps=server)
     try_weights(engine)
     return engine
 
@@ -55,7 +56,7 @@ def check_engine(run: Run) -> None:
     if ":" in run.engine:
         _maker(run.engine)
     if run.vllm.url is not None:
-        check_server(VllmClient(run.vllm.url, LOOK_S), _model(run), LOOK_S)
+        check_server(VllmClient(run.vllm.url, LOOK_S), _model(run), LOOK_S, _adapter_rank(run))
     if run.vllm.python is not None:
         check_version(found_version(run.vllm.python, LOOK_S), where="--vllm.python")
 
@@ -76,13 +77,24 @@ def _model(run: Run) -> str:
     return local_directory(run.model) or run.model
 
 
+def _adapter_rank(run: Run) -> int:
+    """The rank of the adapters that are sent alone; 0 where all weights are sent."""
+    return run.lora_rank if run.vllm.lora == "adapter" else 0
+
+
 def _started(run: Run, policy: Policy) -> VllmServer:
     """A server of this process."""
     assert run.vllm.python is not None
     place = local_directory(run.model)
     assert place is not None  # the policy was read from there
     command = Command(
-        run.vllm.python, Path(place), run.dtype, policy.context_length, run.local.threads, run.vllm.arguments
+        run.vllm.python,
+        Path(place),
+        run.dtype,
+        policy.context_length,
+        run.local.threads,
+        run.vllm.arguments,
+        _adapter_rank(run),
     )
     log = Path(run.vllm.log or "runs/vllm") / f"{os.getpid()}.log"
     server = VllmServer(command, log, run.vllm.deadline)

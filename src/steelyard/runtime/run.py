@@ -47,6 +47,7 @@ from steelyard.policy.device import AUTO, Device
 from steelyard.policy.text import read_options
 from steelyard.replay import PrioritizedReplay, SingleUse
 from steelyard.reward import named_rewards
+from steelyard.rollout.vllm_adapters import RANKS
 from steelyard.runtime.run_parts import (
     HeldOut,
     LearnerPart,
@@ -346,6 +347,7 @@ class Run:
             require(holds, f"is set to what {lacking}", where=flag, hint="leave it out, or take --engine own")
         for flag, holds in local.items() if vllm else ():
             require(holds, f"is set to what {lacking}", where=flag, hint="leave it out, or take --engine own")
+        self._check_adapters(vllm)
         alone = self.num_searchers == 1 or self.vllm.url is None
         starts, others = self.vllm.start_deadline, 2 * self.local.deadline
         patient = not vllm or starts < others
@@ -354,6 +356,16 @@ class Run:
         require(patient, what, where="--vllm.start-deadline", hint=hint)
         what = f"is {self.num_searchers}, but one server has weights of one searcher"
         require(alone, what, where="--num-searchers", hint="use 1, or --vllm.python, which gives each its own server")
+
+    def _check_adapters(self, vllm: bool) -> None:
+        """Adapters go to a vLLM server as it can take them."""
+        merged = self.vllm.lora == "merged"
+        hint = "leave it out, or add --engine vllm and --lora-rank"
+        what = "is merged, but no adapters go to a vLLM server"
+        require(not merged or (vllm and self.lora_rank > 0), what, where="--vllm.lora", hint=hint)
+        what = f"is {self.lora_rank}, and vLLM takes adapters up to {RANKS[-1]}"
+        fits = not vllm or merged or self.lora_rank <= RANKS[-1]
+        require(fits, what, where="--lora-rank", hint="use less, or add --vllm.lora merged")
 
     @property
     def beta(self) -> float:

@@ -138,6 +138,9 @@ class VllmPart:
     """Interpreter of an environment with vLLM: each searcher starts a server of its own with it."""
     arguments: str = ""
     """Further arguments of a server that is started, such as '--enforce-eager' or '--gpu-memory-utilization 0.4'."""
+    lora: Literal["adapter", "merged"] = "adapter"
+    """What a run with --lora-rank sends for each version. adapter: the adapters alone. merged: the whole model with the
+    adapters in it, to a server or for a model with which vLLM takes no adapters."""
     deadline: Positive = 120.0
     """Seconds that a server may take for one completion, or for new weights."""
     start_deadline: Positive = 180.0
