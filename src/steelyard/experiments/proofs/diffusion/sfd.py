@@ -22,7 +22,6 @@ from steelyard.diffusion.measures import frechet
 from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.sfd import SFD
 from steelyard.experiments.harness import Arm, Claim, Proof, share
-from steelyard.learner.intervention_work import finish
 from steelyard.worlds.shapes import SHAPES
 from steelyard.worlds.small_images import Pictures, SmallImages, clipped, share_of
 
@@ -79,7 +78,8 @@ def made(knowing: Diffusion, arm: Arm[Forgets], seed: int) -> Diffusion | OneSte
         return knowing
     how = arm.settings.method.at(arm.rate)
     forgotten = how.begin(knowing, REQUEST, seed=seed)
-    finish(forgotten.fit)
+    while forgotten.fit.steps < forgotten.fit.num_steps:
+        forgotten.fit.step()
     return forgotten.model
 
 

@@ -25,7 +25,6 @@ from steelyard.diffusion.one_step import OneStep
 from steelyard.diffusion.sfd import SFD
 from steelyard.diffusion.unlearndiffatk import Attacked, Target, UnlearnDiffAtk, random_words
 from steelyard.experiments.harness import Arm, Claim, Proof, share
-from steelyard.learner.intervention_work import finish
 from steelyard.worlds.shapes import SHAPES
 from steelyard.worlds.small_images import CAPTIONS, Pictures, SmallImages, captions_of, kind_shown, share_of
 
@@ -101,7 +100,8 @@ class Case:
         rates = {"esd": self.setting.esd_rate, "sfd": self.setting.sfd_rate}
         ways: Mapping[str, ClassForgetting] = {"esd": ESD(forget_steps=150), "sfd": SFD(forget_steps=80)}
         forgotten = ways[name].at(rates[name]).begin(self.knowing, REQUEST, seed=self.seed)
-        finish(forgotten.fit)
+        while forgotten.fit.steps < forgotten.fit.num_steps:
+            forgotten.fit.step()
         return forgotten.model
 
     def _taught(self, images: Pictures) -> Diffusion:

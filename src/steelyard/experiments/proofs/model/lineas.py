@@ -24,7 +24,6 @@ import torch
 from steelyard.core import rng
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.learner import given
-from steelyard.learner.intervention_work import finish
 from steelyard.model import LinAcT, LinEAS, MeanShift
 from steelyard.model.affine import SCALE, SHIFT, Affine
 from steelyard.model.intervention import Intervention, Steering
@@ -123,7 +122,8 @@ class Study:
             sides = [*self.foul[:half], *self.polite[:half]], [*self.foul[half:], *self.polite[half:]]
         policy = copied(self.policy)
         fit = fit_of(policy, how.steering(rate, self.setting.steps), *sides, one_by_one=how.how == "lin-act")
-        finish(fit)
+        while fit.steps < fit.num_steps:
+            fit.step()
         assert policy.intervention is not None
         return policy.intervention
 

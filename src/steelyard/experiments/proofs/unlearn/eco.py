@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from steelyard.core import Prompt
 from steelyard.experiments.harness import Arm, Claim, Proof
 from steelyard.experiments.harness.metric import share
-from steelyard.learner.intervention_work import finish
 from steelyard.objective import Objective
 from steelyard.policy import Policy
 from steelyard.task.answered import Answered
@@ -95,7 +94,8 @@ def forgotten(request: Request, setting: Setting, arm: Arm[Forgets], seed: int) 
     if arm.settings.mixed:
         rows, others = [*rows[::2], *others[::2]], [*rows[1::2], *others[1::2]]
     fit = how.begin(policy, rows, others, seed=seed)
-    finish(fit)
+    while fit.steps < fit.num_steps:
+        fit.step()
     return policy
 
 

@@ -19,7 +19,6 @@ from jaxtyping import Bool
 from steelyard.core import Trajectory
 from steelyard.experiments.harness import Arm, Claim, Proof, share
 from steelyard.learner import demonstration
-from steelyard.learner.intervention_work import finish
 from steelyard.objective import Objective
 from steelyard.policy import Policy
 from steelyard.policy.copied import copied
@@ -76,7 +75,8 @@ def forget(
         return
     if isinstance(how, O3):
         fit = replace(how, steps=setting.steps, adapter_rate=arm.rate).begin(policy, rows, [], seed=seed)
-        finish(fit)
+        while fit.steps < fit.num_steps:
+            fit.step()
         return
     marked = (rows, False), (world.request(world.requests), True)
     groups = ([[given(policy, row, kept)] for row in some] for some, kept in marked)
