@@ -180,10 +180,6 @@ class School:
             for name, own in self.train.items()
         }
 
-    def _tasks_of(self, kind: Kind) -> Tasks:
-        """The four tasks as the networks of an arm learn them."""
-        return self.tasks(*(NAMES[:2] if kind == "shuffled" else ()))
-
     @torch.no_grad()
     def f1(self, net: Net, name: str) -> float:
         """Macro-F1 on the held-out texts of a task."""
@@ -192,15 +188,15 @@ class School:
 
     def first(self, kind: Kind, rate: float) -> Mapping[str, Net]:
         """The network of each of the four tasks after the first fit: one for all, or one for each."""
-        tasks = self._tasks_of(kind)
+        tasks = self.tasks(*(NAMES[:2] if kind == "shuffled" else ()))
         if kind == "apart":
             return {name: self.taught({name: task}, rate, self.pretrained) for name, task in tasks.items()}
         return dict.fromkeys(NAMES, self.taught(tasks, rate, self.pretrained))
 
     def second(self, kind: Kind, rate: float, first: Mapping[str, Net]) -> Mapping[str, Net]:
         """The network of each after a fit on it alone, from the encoder of the first."""
-        tasks = self._tasks_of(kind).items()
-        return {name: self.taught({name: task}, rate, first[name].state_dict()) for name, task in tasks}
+        tasks = self.tasks(*(NAMES[:2] if kind == "shuffled" else ()))
+        return {name: self.taught({name: task}, rate, first[name].state_dict()) for name, task in tasks.items()}
 
     def encoder(self, kind: Kind, rate: float, first: Mapping[str, Net]) -> Mapping[str, Tensor]:
         """What the fifth task begins with."""
