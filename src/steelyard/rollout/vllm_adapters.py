@@ -28,6 +28,8 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 SLOTS = 2
 """Adapters that a server holds: the newest, and the one before it while the last of its requests end."""
 WHERE = "--vllm.lora"
+_LAYER = "base_model.model.model.layers.0.self_attn.o_proj"
+"""In every family of models that this package computes itself."""
 
 
 def lora_words(rank: int) -> list[str]:
@@ -71,7 +73,7 @@ def unload_ours(client: VllmClient) -> None:
 def check_takes_adapters(client: VllmClient, rank: int) -> None:
     """See that a server loads adapters of this rank, and refuses requests for those that it does not hold.
 
-    An empty adapter is loaded, and unloaded again.
+    An adapter of zeros is loaded, and unloaded again.
 
     Raises:
         SteelyardError: it does not.
@@ -79,7 +81,7 @@ def check_takes_adapters(client: VllmClient, rank: int) -> None:
     """
     name = f"{OURS}trial-{secrets.token_hex(8)}"
     with memory_directory() as directory:
-        _write_empty(Path(directory), rank)
+        _write_zeros(Path(directory), rank)
         try:
             _load(client, name, directory, client.deadline_s)
         except ServerRefusesError as error:
@@ -117,10 +119,12 @@ def _answers_for(client: VllmClient, name: str) -> bool:
     return True
 
 
-def _write_empty(directory: Path, rank: int) -> None:
-    """Adapters of no layer, which change nothing."""
+def _write_zeros(directory: Path, rank: int) -> None:
+    """Zeros at one input and one output of one layer, which change nothing; vLLM takes no adapter of no layer."""
+    import torch
     from safetensors.torch import save_file
 
-    config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank, "target_modules": []}
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": rank, "target_modules": [_LAYER.rpartition(".")[2]]}
     (directory / adapter_file.CONFIG).write_text(json.dumps(config))
-    save_file({}, directory / adapter_file.WEIGHTS, {"format": "pt"})
+    tensors = {f"{_LAYER}.lora_A.weight": torch.zeros(rank, 1), f"{_LAYER}.lora_B.weight": torch.zeros(1, rank)}
+    save_file(tensors, directory / adapter_file.WEIGHTS, {"format": "pt"})
