@@ -76,7 +76,7 @@ class Browser:
         Returns:
             `rows`; `total` that pass the filter; `next`, the offset to go on at, None at the end; `until`, see
             `Filter`; `newest` number in the file; `problem`, why token ids stand for text; `unread`, how many prompts
-            are to be read before a filter by prompt can answer: while there are any, there are no rows.
+            are to be read before a filter by prompt can answer: while there are any, there are no rows and no total.
 
         Raises:
             SteelyardError: there is no buffer, or its file is damaged.
@@ -88,7 +88,7 @@ class Browser:
             newest = int(self._index.seq_R[-1]) if len(self._index.seq_R) else 0
             unread = self._prompts.read(view, self._index, end) if asked.prompt else 0
             wanted = self._filter(asked, newest)
-            ordered = self._sequence(wanted, asked)
+            ordered = np.empty(0, np.int64) if unread else self._sequence(wanted, asked)
             if unread:
                 seqs, reached = [], asked.offset
             elif asked.text:
