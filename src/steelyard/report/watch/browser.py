@@ -87,7 +87,7 @@ class Browser:
             self._update(view)
             newest = int(self._index.seq_R[-1]) if len(self._index.seq_R) else 0
             unread = self._prompts.read(view, self._index, end) if asked.prompt else 0
-            wanted = self._filter(asked, newest)
+            wanted = self._filter(asked, newest, named=unread == 0)
             ordered = np.empty(0, np.int64) if unread else self._sequence(wanted, asked)
             if unread:
                 seqs, reached = [], asked.offset
@@ -103,9 +103,9 @@ class Browser:
         return {"rows": listed, "total": len(ordered), "next": following, "until": wanted.until, "newest": newest,
                 "problem": self._texts.problem, "unread": unread}  # fmt: skip
 
-    def _filter(self, asked: Asked, newest: int) -> Filter:
-        """What is asked for, with the prompts that it names, up to a trajectory that stays the same."""
-        prompts = self._prompts.having(asked.prompt, self._index) if asked.prompt else None
+    def _filter(self, asked: Asked, newest: int, *, named: bool) -> Filter:
+        """What is asked for, with the prompts that it names if they are known, up to a trajectory that stays."""
+        prompts = self._prompts.having(asked.prompt, self._index) if asked.prompt and named else None
         until = newest if asked.filter.until is None else asked.filter.until
         return replace(asked.filter, prompts=prompts, until=until)
 
