@@ -129,21 +129,25 @@ def test_a_run_whose_adapters_go_alone(arithmetic, tmp_path):
     assert len(fake.adapters) == 1
 
 
-@pytest.mark.parametrize("mode", ["adapter", "merged"])
-def test_a_server_that_takes_no_adapters_takes_merged_weights(arithmetic, tmp_path, capfd, mode):
+def test_a_server_that_takes_no_adapters_is_one_line_before_the_run(arithmetic, tmp_path, capfd):
     fake = FakeVllm(arithmetic.model)
     fake.largest_rank = None
     with serving(fake) as url:
-        flags = f"--lora-rank 2 --engine vllm --vllm.url {url} --vllm.lora {mode} --output-dir {tmp_path / 'new'}"
-        code = main(f"train arithmetic --model {arithmetic.model} --dry-run {flags}".split())
+        flags = f"--lora-rank 2 --engine vllm --vllm.url {url} --output-dir {tmp_path / 'new'}"
+        assert main(f"train arithmetic --model {arithmetic.model} {flags}".split()) == 2
     err = capfd.readouterr().err
-    if mode == "merged":
-        assert code == 0
-        return
-    assert code == 2
     assert len(err.splitlines()) == 1
     assert "LoRA is not enabled" in err
     assert err.rstrip().endswith("VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, or add --vllm.lora merged")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_server_that_takes_no_adapters_is_not_asked_for_any_where_weights_go_merged(arithmetic, tmp_path):
+    fake = FakeVllm(arithmetic.model)
+    fake.largest_rank = None
+    with serving(fake) as url:
+        check_engine(replace(arithmetic, lora_rank=2, engine="vllm", vllm=VllmPart(url=url, lora="merged")))
+    assert "/v1/load_lora_adapter" not in fake.asked
 
 
 OWN = """
